@@ -1,0 +1,1 @@
+"""What to try next: the language of proposals, and who speaks it."""

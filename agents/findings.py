@@ -1,0 +1,141 @@
+"""What is known so far, as a proposer reads it. Pure: made from the ledger, changes nothing."""
+
+from collections import Counter
+from functools import cached_property
+from statistics import fmean
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from agents.proposal import Branch
+from trainers.component import Frozen
+from trainers.method import SLOTS, Method
+
+TrialState = Literal["running", "completed", "pruned", "failed"]
+
+
+class TrialFinding(Frozen):
+    """One trial: one method with one seed.
+
+    pgr, se: at the largest share reached, None before the first score. curve: (share of the budget, pgr)
+    at each rung. cause: why it was stopped or failed. train_s: seconds of training.
+    """
+
+    trial: str
+    branch: str
+    method: Method
+    seed: int
+    state: TrialState
+    pgr: float | None
+    se: Annotated[float, Field(ge=0)] | None
+    curve: tuple[tuple[float, float], ...]
+    cause: str | None
+    train_s: Annotated[float, Field(ge=0)]
+
+
+class BranchFinding(Frozen):
+    """One branch, the round that opened it, and whether it still gets trials."""
+
+    branch: Branch
+    round: int
+    live: bool
+
+
+class Findings(Frozen):
+    """Everything a proposer may know; `round` is the number of the round to be proposed, from 1."""
+
+    round: Annotated[int, Field(ge=1)]
+    weak_acc: float
+    weak_se: float
+    ceiling_acc: float
+    ceiling_se: float
+    naive: Method
+    branches: tuple[BranchFinding, ...]
+    trials: tuple[TrialFinding, ...]
+    trials_left: int
+
+    def lower_bound(self, trial: TrialFinding) -> float:
+        """PGR less its standard error; a missing error counts as the largest one known, no PGR as -inf.
+
+        One error below the estimate: a trial that was only lucky must not outrank one that is well known.
+        """
+        if trial.pgr is None:
+            return float("-inf")
+        return trial.pgr - (self._largest_se if trial.se is None else trial.se)
+
+    @cached_property
+    def _largest_se(self) -> float:
+        return max((trial.se for trial in self.trials if trial.se is not None), default=0.0)
+
+    def best_trials(self, branch: str | None = None, n: int = 5) -> tuple[TrialFinding, ...]:
+        """The n completed trials, of one branch or of all, with the highest lower bounds, best first.
+
+        Ties keep the order of the trials. Pruned trials are left out: their PGR is of a smaller share.
+        """
+        scored = [
+            trial
+            for trial in self.trials
+            if trial.state == "completed" and trial.pgr is not None and branch in (None, trial.branch)
+        ]
+        return tuple(sorted(scored, key=self.lower_bound, reverse=True)[:n])
+
+    def branch_score(self, branch: str) -> float:
+        """Mean lower bound of the branch's three best completed trials; -inf if it has none.
+
+        Several trials rather than the best one: the maximum of many noisy scores is mostly noise.
+        """
+        best = self.best_trials(branch, n=3)
+        return fmean(map(self.lower_bound, best)) if best else float("-inf")
+
+    def ranked_branches(self) -> tuple[Branch, ...]:
+        """The branches with a completed trial, best score first; ties keep the order of proposal."""
+        scored = [found.branch for found in self.branches if self.best_trials(found.branch.name, n=1)]
+        return tuple(sorted(scored, key=lambda branch: self.branch_score(branch.name), reverse=True))
+
+    def summary(self) -> str:
+        """A short text for an agent: the gap, the best trials, each branch in a line."""
+        states = Counter(trial.state for trial in self.trials)
+        counts = ", ".join(f"{states[state]} {state}" for state in get_args(TrialState))
+        lines = [
+            f"Round {self.round}. Trials: {counts}; {self.trials_left} left.",
+            f"Weak floor {self.weak_acc:.4f} ± {self.weak_se:.4f}, "
+            f"ceiling {self.ceiling_acc:.4f} ± {self.ceiling_se:.4f}. PGR is given ± one standard error.",
+        ]
+        if best := self.best_trials():
+            lines += ["", "Best trials:"]
+            lines += [f"  {shown_pgr(t)}  {t.branch}: {_differences(t, self.naive)}" for t in best]
+        if self.branches:
+            lines += ["", "Branches:"]
+            lines += [self._branch_line(found) for found in self.branches]
+        return "\n".join(lines) + "\n"
+
+    def _branch_line(self, found: BranchFinding) -> str:
+        mine = [trial for trial in self.trials if trial.branch == found.branch.name]
+        best = self.best_trials(found.branch.name, n=1)
+        result = f"best {shown_pgr(best[0])}" if best else "none completed"
+        live = "" if found.live else ", closed"
+        return (
+            f"  {found.branch.name} ({found.branch.family}, round {found.round}{live}): "
+            f"{len(mine)} trials, {result}. {found.branch.hypothesis}"
+        )
+
+
+def shown_pgr(trial: TrialFinding) -> str:
+    """The trial's PGR as "0.42 ± 0.03", without the error where it is not known."""
+    if trial.pgr is None:
+        return "no PGR"
+    return f"{trial.pgr:.2f}" if trial.se is None else f"{trial.pgr:.2f} ± {trial.se:.2f}"
+
+
+def _differences(trial: TrialFinding, naive: Method) -> str:
+    parts = []
+    for slot in SLOTS:
+        mine, base = getattr(trial.method, slot), getattr(naive, slot)
+        if mine != base:
+            values = ", ".join(
+                f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in mine
+                if name != "kind" and (mine.kind != base.kind or value != getattr(base, name))
+            )
+            parts.append(f"{slot} {mine.kind}" + (f" ({values})" if values else ""))
+    return "; ".join(parts) or "the naive baseline"

@@ -1,0 +1,1 @@
+"""Where it runs: the Ray runtime, placement and job submission."""

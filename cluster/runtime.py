@@ -1,0 +1,42 @@
+"""Starts Ray for a run, on this machine or on the cluster that it was sent to."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+import ray
+
+log = logging.getLogger(__name__)
+
+SETTINGS = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths of a config are meant from where the run was started
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the log: a CSV, JSON and event file a trial is not
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours saves the run
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # resuming reads the ledger, never Tune's own state
+    "TUNE_WARN_THRESHOLD_S": "5",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+WORKER_SETTINGS = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+
+@contextlib.contextmanager
+def ray_runtime() -> Iterator[None]:
+    """Ray for as long as the block runs: the cluster named by RAY_ADDRESS, or a new one on this machine."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    address = os.environ.get("RAY_ADDRESS")
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # nothing outside this machine can reach it
+    ray.init(
+        address=address or "local",
+        include_dashboard=False if address is None else None,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"env_vars": WORKER_SETTINGS},
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,1 @@
+"""Many trials: the loop, Optuna, Ray Tune, grading, pruning, the command line."""

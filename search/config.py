@@ -1,0 +1,193 @@
+"""YAML and overrides in, one frozen object out; whatever is wrong with them is one line."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from search.allocation import AllocationConfig
+from search.pruning import PruningConfig
+from trainers.component import Frozen
+from trainers.data import DatasetTask
+from trainers.engine import EngineConfig
+from trainers.method import Method
+from trainers.models import ModelConfig
+from trainers.optim import Adamw
+from trainers.toy import ToyTask
+
+
+class LearnerConfig(Frozen):
+    """A model and how it is trained on ground truth; for the strong one also how the naive baseline is."""
+
+    model: ModelConfig
+    optim: Adamw
+
+
+class BaselineConfig(Frozen):
+    """How often the weak supervisor and the ceiling are trained, each with a seed of its own."""
+
+    seeds: Annotated[int, Field(ge=2, le=64)] = 5
+
+
+class PlaybookConfig(Frozen):
+    """The proposer that needs no key."""
+
+    kind: Literal["playbook"] = "playbook"
+    branches: Annotated[int, Field(ge=1, le=16)] = 4
+
+
+class SearchConfig(Frozen):
+    """How much is searched: trials in all, and trials a round before the next proposal is asked for."""
+
+    trials: Annotated[int, Field(ge=1, le=100_000)]
+    round_trials: Annotated[int, Field(ge=1, le=100_000)]
+    pruning: PruningConfig = PruningConfig()
+    allocation: AllocationConfig = AllocationConfig()
+
+
+class ConfirmConfig(Frozen):
+    """How many finalists meet the test split, and on how many fresh seeds each."""
+
+    finalists: Annotated[int, Field(ge=1, le=20)] = 3
+    seeds: Annotated[int, Field(ge=2, le=64)] = 5
+
+
+class TrialResources(Frozen):
+    """What one trial needs, and how many run at once (None: as many as the cluster holds)."""
+
+    cpus: Annotated[float, Field(ge=0.1, le=256)] = 1
+    gpus: Annotated[float, Field(ge=0, le=64)] = 0
+    concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
+class RunConfig(Frozen):
+    """Everything that decides a run."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$")]
+    seed: Annotated[int, Field(ge=0, le=10_000)] = 0
+    task: Annotated[ToyTask | DatasetTask, Field(discriminator="kind")]
+    weak: LearnerConfig
+    strong: LearnerConfig
+    baselines: BaselineConfig = BaselineConfig()
+    engine: EngineConfig = EngineConfig()
+    agent: PlaybookConfig = PlaybookConfig()
+    search: SearchConfig
+    confirm: ConfirmConfig = ConfirmConfig()
+    trial: TrialResources = TrialResources()
+    cache: str = "~/.cache/weak-to-strong-search"
+
+    @property
+    def naive(self) -> Method:
+        """The plain baseline: hard weak labels, cross-entropy, the ceiling's optimiser settings."""
+        return Method(optim=self.strong.optim)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where pretrained models and baselines are kept between runs."""
+        return Path(self.cache).expanduser()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of every setting that the outcome depends on; where things are cached is not one."""
+        return hashlib.sha256(self.model_dump_json(exclude={"cache"}).encode()).hexdigest()
+
+    @property
+    def first_seed(self) -> int:
+        """The seeds of this run start here; those of runs with another `seed` lie elsewhere."""
+        return self.seed * 10_000
+
+    def search_seed(self) -> int:
+        """The seed of every search trial, so that trials differ by method only."""
+        return self.first_seed
+
+    def confirm_seeds(self) -> list[int]:
+        """Fresh seeds for the confirmation, spread evenly over the weak supervisors."""
+        fresh = self.first_seed + 100 * self.baselines.seeds
+        return [fresh + i for i in range(self.confirm.seeds)]
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The config in a YAML file, with `key.sub=value` overrides applied.
+
+    A task without a seed of its own takes the run's. Raises ValueError, one line naming the place, the value
+    and the remedy, for whatever is wrong.
+    """
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file; see configs/ for examples") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path}: must be a mapping of settings, got {type(settings).__name__}")
+    for override in overrides:
+        _override(settings, override)
+    task = settings.get("task")
+    if isinstance(task, dict):
+        task.setdefault("seed", settings.get("seed", 0))
+    try:
+        return RunConfig.model_validate(settings)
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_first_problem(error)}") from None
+
+
+def dump_config(config: RunConfig) -> str:
+    """The config as YAML that `load_config` reads back to an equal object."""
+    return yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False)
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ValueError(f"--set {override}: must be key=value, such as search.trials=100")
+    *parents, last = key.split(".")
+    node = settings
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ValueError(f"--set {override}: {parent} is a value, not a group of settings")
+        node = child
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError(f"--set {override}: {text!r} cannot be read as YAML") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    details = error.errors(include_url=False)
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+    detail = (unknown or details)[0]
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "missing":
+        return f"{place} is missing; it has no default"
+    if detail["type"] == "extra_forbidden":
+        return f"{place} is not a setting{_nearest(RunConfig, detail['loc'])}"
+    got = "" if isinstance(detail["input"], Mapping) else f", got {detail['input']!r}"
+    return f"{place}: {detail['msg'].removeprefix('Value error, ')}{got}"
+
+
+def _nearest(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """A hint at the nearest setting in the place of an unknown one."""
+    names = sorted(_names(model, loc[:-1]))
+    near = difflib.get_close_matches(str(loc[-1]), names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there are {', '.join(names)}" if names else ""
+
+
+def _names(model: Any, path: Sequence[int | str]) -> set[str]:
+    """The settings at a path of an error; the kind of a union's member is a step of the path, too."""
+    if not path:
+        return set(model.model_fields)
+    annotation = model.model_fields[path[0]].annotation if path[0] in model.model_fields else None
+    members = [m for m in getattr(annotation, "__args__", (annotation,)) if hasattr(m, "model_fields")]
+    rest = path[1:]
+    if len(members) > 1:
+        members = [m for m in members if rest and m.model_fields["kind"].default == rest[0]]
+        rest = rest[1:]
+    return _names(members[0], rest) if members else set()

@@ -1,0 +1,93 @@
+"""Finalists and the naive baseline, on fresh seeds and the sealed test split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.config import RunConfig
+from search.grading import TestAnswers
+from search.pgr import Estimate, difference, estimate
+from search.record import Record, TrialRecord
+from trainers.method import Method
+
+
+def choose_finalists(record: Record, count: int) -> list[TrialRecord]:
+    """The completed search trials that go to confirmation, best search PGR first; ties go to the earlier one.
+
+    The order is fixed before the test split is opened, so that the first of them can be called the best
+    without having been chosen on the split that it is reported on.
+    """
+    scored = [
+        (trial.last.pgr, trial)
+        for trial in record.of_purpose("search")
+        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None
+    ]
+    return [trial for _, trial in sorted(scored, key=lambda pair: pair[0], reverse=True)[:count]]
+
+
+def planned_confirmation(config: RunConfig, record: Record) -> list[tuple[Method, int]]:
+    """Every (method, seed) of the confirmation: the naive baseline, then the finalists."""
+    finalists = choose_finalists(record, config.confirm.finalists)
+    methods = [config.naive, *(trial.method for trial in finalists)]
+    return [(method, seed) for method in methods for seed in config.confirm_seeds()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """A method on the test split: PGR over seeds, and what it gains over the naive baseline, paired."""
+
+    method: Method
+    pgr: Estimate
+    gain: Estimate
+    seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """The naive baseline and the finalists that completed on every seed, in the order they were chosen in."""
+
+    naive: Confirmed
+    finalists: Sequence[tuple[TrialRecord, Confirmed]]
+
+
+def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]]:
+    """Packed test predictions of every method that completed on all fresh seeds: digest -> one a seed.
+
+    Raises ValueError if the naive baseline is not among them: there is nothing to compare with.
+    """
+    completed: dict[str, dict[int, str]] = {}
+    for trial in record.of_purpose("confirm"):
+        if trial.state == "completed" and trial.last is not None:
+            completed.setdefault(trial.method.digest, {})[trial.seed] = trial.last.predictions
+    seeds = config.confirm_seeds()
+    whole = {
+        name: [by_seed[seed] for seed in seeds]
+        for name, by_seed in completed.items()
+        if by_seed.keys() >= set(seeds)
+    }
+    if config.naive.digest not in whole:
+        raise ValueError("the naive baseline did not complete on every confirmation seed; see the ledger")
+    return whole
+
+
+def confirm(config: RunConfig, record: Record, answers: TestAnswers) -> Confirmation:
+    """The statistics of the confirmation, from what the grader says of the test predictions."""
+    seeds = np.array(config.confirm_seeds())
+    supervisors = seeds % config.baselines.seeds
+    naive_correct = answers.correct[config.naive.digest]
+
+    def confirmed(method: Method) -> Confirmed:
+        correct = answers.correct[method.digest]
+        return Confirmed(
+            method=method,
+            pgr=estimate(correct, supervisors, answers.baselines),
+            gain=difference(correct, naive_correct, answers.baselines),
+            seeds=len(seeds),
+        )
+
+    finalists = choose_finalists(record, config.confirm.finalists)
+    return Confirmation(
+        naive=confirmed(config.naive),
+        finalists=[(one, confirmed(one.method)) for one in finalists if one.method.digest in answers.correct],
+    )

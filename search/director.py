@@ -1,0 +1,311 @@
+"""Decides what runs next and what stops: the whole search apart from Ray, between ledger and workers."""
+
+import logging
+from collections import defaultdict, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from agents.findings import Findings
+from agents.proposal import Proposal
+from agents.proposer import Proposer
+from agents.validation import problems, valid_branches
+from search.allocation import BranchState, next_branch
+from search.briefing import brief
+from search.config import RunConfig
+from search.confirm import planned_confirmation
+from search.grading import RemoteGrader
+from search.ledger import EndState, Ledger, Proposed, Purpose, RungReached, TrialEnded, TrialStarted
+from search.pgr import Bools
+from search.pruning import Decision, decide
+from search.record import Record, TrialRecord, unpack
+from search.sampler import BranchSampler, Draw, open_journal
+from trainers.cache import digest
+from trainers.component import Frozen
+from trainers.method import Method
+
+log = logging.getLogger(__name__)
+
+ASK_AHEAD = 0.75  # share of a round's trials after which the next proposal is asked for
+
+
+class SearchFailedError(RuntimeError):
+    """A run that cannot reach an outcome."""
+
+
+class Assignment(Frozen):
+    """What a worker is given: a method and a seed, and whether it answers the search or the test split."""
+
+    trial: str
+    purpose: Purpose
+    method: Method
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialReport:
+    """What a worker sends at a rung: packed predictions and the seconds they took."""
+
+    share: float
+    predictions: str
+    setup_s: float
+    train_s: float
+    eval_s: float
+
+
+class Director:
+    """Gives out assignments and takes in reports; one object a process, used from one thread.
+
+    Its state is the record, Optuna's journal and what the grader says of the ledger's predictions: a new
+    director over the same run directory goes on where the last one stopped.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: RunConfig,
+        run_dir: Path,
+        ledger: Ledger,
+        record: Record,
+        proposer: Proposer,
+        grader: RemoteGrader,
+        gap: float,
+        search_size: int,
+    ) -> None:
+        self._config = config
+        self._run_dir = run_dir
+        self._ledger = ledger
+        self._record = record
+        self._proposer = proposer
+        self._grader = grader
+        self._gap = gap
+        self._search_size = search_size
+        self._storage = open_journal(run_dir / "optuna.log")
+        self._samplers: dict[str, BranchSampler] = {}
+        self._used_up: set[str] = set()
+        self._methods = {trial.method.digest for trial in record.of_purpose("search")} | {config.naive.digest}
+        self._correct: dict[float, dict[str, Bools]] = defaultdict(dict)
+        self._again = deque(record.unfinished())
+        self._confirmation: deque[Assignment] | None = None
+        self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proposer")
+        self._asked: Future[tuple[Proposal, float]] | None = None
+        self._restore()
+
+    def close(self) -> None:
+        """Stop waiting for a proposal."""
+        self._background.shutdown(wait=False, cancel_futures=True)
+
+    # What runs next
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial of the search and of the confirmation has ended."""
+        return self._confirmation is not None and not self._confirmation and not self._record.unfinished()
+
+    def next(self) -> Assignment | None:
+        """The next assignment, or None while there is none to give: ask again after a report, or soon."""
+        if self._again:
+            return self._restarted(self._again.popleft())
+        if self._confirmation is None:
+            self._take_proposal()
+            started = sum(1 for _ in self._record.of_purpose("search"))
+            if started < self._config.search.trials and (assignment := self._drawn(started)):
+                return assignment
+            if self._asked or self._record.unfinished():
+                return None
+            self._confirmation = deque(
+                Assignment(trial=f"c{i:05d}", purpose="confirm", method=method, seed=seed)
+                for i, (method, seed) in enumerate(planned_confirmation(self._config, self._record), start=1)
+                if f"c{i:05d}" not in self._record.trials
+            )
+        if not self._confirmation:
+            return None
+        assignment = self._confirmation.popleft()
+        self._start(assignment, branch="", number=None)
+        return assignment
+
+    def _drawn(self, started: int) -> Assignment | None:
+        while branch := next_branch(self._config.search.allocation, self._branch_states()):
+            draw = self._sampler(branch).ask(self._methods)
+            if draw is None:
+                log.info("branch %s is used up: it has shown no new method", branch)
+                self._used_up.add(branch)
+                continue
+            self._methods.add(draw.method.digest)
+            assignment = Assignment(
+                trial=f"t{started + 1:05d}",
+                purpose="search",
+                method=draw.method,
+                seed=self._config.search_seed(),
+            )
+            self._start(assignment, branch=branch, number=draw.number)
+            return assignment
+        return None
+
+    def _start(self, assignment: Assignment, *, branch: str, number: int | None) -> None:
+        self._ledger.append(
+            TrialStarted(
+                trial=assignment.trial,
+                purpose=assignment.purpose,
+                branch=branch,
+                number=number,
+                method=assignment.method,
+                seed=assignment.seed,
+            )
+        )
+
+    def _restarted(self, trial: TrialRecord) -> Assignment:
+        assignment = Assignment(
+            trial=trial.trial, purpose=trial.purpose, method=trial.method, seed=trial.seed
+        )
+        self._start(assignment, branch=trial.branch, number=trial.number)
+        return assignment
+
+    def _branch_states(self) -> list[BranchState]:
+        started: dict[str, int] = defaultdict(int)
+        best: dict[str, float] = {}
+        for trial in self._record.of_purpose("search"):
+            started[trial.branch] += 1
+            if trial.state == "completed" and trial.last and trial.last.pgr is not None:
+                best[trial.branch] = max(trial.last.pgr, best.get(trial.branch, trial.last.pgr))
+        return [
+            BranchState(name=name, started=started[name], best=best.get(name))
+            for name in self._record.branches
+            if name not in self._used_up
+        ]
+
+    # Proposals
+
+    def _take_proposal(self) -> None:
+        """Ask for the next round in the background when this one is mostly used up, and take it when it is there."""
+        started = sum(1 for _ in self._record.of_purpose("search"))
+        due = (self._record.rounds - 1 + ASK_AHEAD) * self._config.search.round_trials
+        if self._asked is None and started >= due and started < self._config.search.trials:
+            self._asked = self._background.submit(self._propose, brief(self._config, self._record))
+        first = not self._record.branches
+        if self._asked is not None and (first or self._asked.done()):
+            proposal, seconds = self._asked.result()
+            self._asked = None
+            self._accept(proposal, seconds)
+
+    def _propose(self, findings: Findings) -> tuple[Proposal, float]:
+        started = perf_counter()
+        return self._proposer.propose(findings), perf_counter() - started
+
+    def _accept(self, proposal: Proposal, seconds: float) -> None:
+        """Start a round with the branches that pass the checks; say what is wrong with the others."""
+        known_branches = list(self._record.branches)
+        known_methods = [trial.method for trial in self._record.of_purpose("search")]
+        naive = self._config.naive
+        for problem in problems(
+            proposal, naive=naive, known_branches=known_branches, known_methods=known_methods
+        ):
+            log.warning("round %d: %s", self._record.rounds + 1, problem)
+        kept = valid_branches(
+            proposal, naive=naive, known_branches=known_branches, known_methods=known_methods
+        )
+        if not kept and not known_branches:
+            raise SearchFailedError("the first proposal has no branch that can run; see the warnings above")
+        proposal = proposal.model_copy(update={"branches": kept})
+        number = self._record.rounds + 1
+        self._ledger.append(Proposed(round=number, proposal=proposal, seconds=seconds))
+        folder = self._run_dir / "rounds" / f"{number:03d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "proposal.json").write_text(proposal.model_dump_json(indent=2) + "\n")
+
+    def _sampler(self, branch: str) -> BranchSampler:
+        if branch not in self._samplers:
+            drawn = sum(trial.branch == branch for trial in self._record.trials.values())
+            seed = int(digest(self._config.seed, branch, drawn)[:8], 16)
+            self._samplers[branch] = BranchSampler(
+                self._record.branches[branch].branch, self._config.naive, self._storage, seed
+            )
+        return self._samplers[branch]
+
+    # What comes back
+
+    def report(self, name: str, report: TrialReport) -> Decision:
+        """Take in what a trial sends at a rung; say whether it goes on."""
+        trial = self._record.trials[name]
+        if trial.state is not None:
+            return "stop"
+        if trial.purpose == "confirm":
+            self._ledger.append(_rung(name, report))
+            return self._judge_confirmation(trial, report)
+        score = self._grader.grade(report.predictions)
+        self._ledger.append(_rung(name, report, accuracy=score.accuracy, pgr=score.pgr, se=score.se))
+        self._tell_rung(trial, report.share, score.pgr)
+        board = self._correct[report.share]
+        board[name] = correct = unpack(score.correct, self._search_size)
+        if report.share >= 1:
+            self._end(trial, "completed", None)
+            return "stop"
+        rivals = [other for rival, other in board.items() if rival != name]
+        decision = decide(self._config.search.pruning, correct, rivals, self._gap)
+        if decision == "stop":
+            self._end(trial, "pruned", f"PGR {score.pgr:.3f} at {report.share:.2f} of its training")
+        return decision
+
+    def failed(self, name: str, cause: str) -> None:
+        """Take in that a trial will send no more."""
+        trial = self._record.trials[name]
+        if trial.state is None:
+            self._end(trial, "failed", cause)
+
+    def _judge_confirmation(self, trial: TrialRecord, report: TrialReport) -> Decision:
+        if report.share < 1:
+            return "continue"
+        self._end(trial, "completed", None)
+        return "stop"
+
+    def _end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
+        """The ledger first, then Optuna: a crash between the two is mended at the next start."""
+        self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause))
+        self._tell_end(trial)
+
+    def _tell_rung(self, trial: TrialRecord, share: float, pgr: float) -> None:
+        if trial.number is not None:
+            step = self._config.search.pruning.rungs.index(share)
+            self._sampler(trial.branch).report(trial.number, step, pgr)
+
+    def _tell_end(self, trial: TrialRecord) -> None:
+        if trial.number is not None:
+            assert trial.state is not None
+            pgr = trial.last.pgr if trial.last else None
+            self._sampler(trial.branch).tell(trial.number, trial.state, pgr)
+
+    # After a crash
+
+    def _restore(self) -> None:
+        """Bring Optuna level with the ledger, and have the grader look at the recorded predictions again."""
+        ended = [trial for trial in self._record.of_purpose("search") if trial.state is not None]
+        rungs = [
+            (trial, rung) for trial in self._record.of_purpose("search") for rung in trial.rungs.values()
+        ]
+        scores = self._grader.grade_many([rung.predictions for _, rung in rungs])
+        for (trial, rung), score in zip(rungs, scores, strict=True):
+            self._correct[rung.share][trial.trial] = unpack(score.correct, self._search_size)
+        for name in self._record.branches:
+            sampler = self._sampler(name)
+            open_numbers = set(sampler.open_numbers())
+            for trial in ended:
+                if trial.branch == name and trial.number in open_numbers:
+                    self._tell_end(trial)
+            recorded = {trial.number for trial in self._record.of_purpose("search") if trial.branch == name}
+            for number in open_numbers - recorded:
+                sampler.tell(number, "failed", None)
+
+
+def _rung(name: str, report: TrialReport, **score: float) -> RungReached:
+    return RungReached(
+        trial=name,
+        share=report.share,
+        predictions=report.predictions,
+        accuracy=score.get("accuracy"),
+        pgr=score.get("pgr"),
+        se=score.get("se"),
+        setup_s=report.setup_s,
+        train_s=report.train_s,
+        eval_s=report.eval_s,
+    )

@@ -1,0 +1,139 @@
+"""Holds the labels of the search and test splits; predictions in, scores out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+
+from search.pgr import Baselines, Bools, Estimate, accuracy, estimate
+from search.record import pack, unpack
+from trainers.examples import Labels
+
+Predicted = Sequence[Bools]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselinePredictions:
+    """Classes each baseline seed predicts on a split: weak bool [m, n], ceiling bool [c, n]."""
+
+    weak: Bools
+    ceiling: Bools
+
+    def graded(self, truth: Labels) -> Baselines:
+        """Which of them are right."""
+        return Baselines(weak=self.weak == truth, ceiling=self.ceiling == truth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """The grader's answer: accuracy, PGR with its standard error, and which examples were right (packed bits).
+
+    For the driver only: predictions together with what was right would give the labels away.
+    """
+
+    accuracy: float
+    pgr: float
+    se: float
+    correct: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineScores:
+    """Weak floor and ceiling on a split, as means over seeds with their standard errors."""
+
+    weak: Estimate
+    ceiling: Estimate
+    gap: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestAnswers:
+    """The test split's answers: which examples each method's seeds and the baselines got right."""
+
+    __test__ = False  # not a pytest class
+
+    correct: Mapping[str, Bools]
+    baselines: Baselines
+
+    @property
+    def baseline_scores(self) -> BaselineScores:
+        """Floor and ceiling on the test split."""
+        return _scores(self.baselines)
+
+
+class Grader:
+    """Grades predictions on the search split at any time, and on the test split when it is opened.
+
+    Has no state that changes: one that is started again after a crash gives the same answers.
+    """
+
+    def __init__(
+        self,
+        search: tuple[Labels, BaselinePredictions],
+        test: tuple[Labels, BaselinePredictions],
+    ) -> None:
+        self._search_truth, predictions = search
+        self._search = predictions.graded(self._search_truth)
+        self._test_truth, self._test_predictions = test
+
+    def baselines(self) -> BaselineScores:
+        """Floor, ceiling and gap on the search split; raises NoGapError where there is no gap."""
+        return _scores(self._search)
+
+    def grade(self, predictions: str) -> Score:
+        """Score one trial's packed predictions on the search split."""
+        correct = unpack(predictions, len(self._search_truth)) == self._search_truth
+        answer = estimate(correct[None], np.zeros(1, dtype=np.int64), self._search)
+        return Score(accuracy=float(correct.mean()), pgr=answer.value, se=answer.se, correct=pack(correct))
+
+    def open_test(self, predictions: Mapping[str, Sequence[str]]) -> TestAnswers:
+        """Grade the finalists on the test split: method name -> one packed prediction a seed."""
+        n = len(self._test_truth)
+        correct = {
+            name: np.stack([unpack(one, n) == self._test_truth for one in seeds])
+            for name, seeds in predictions.items()
+        }
+        return TestAnswers(correct=correct, baselines=self._test_predictions.graded(self._test_truth))
+
+
+def _scores(baselines: Baselines) -> BaselineScores:
+    return BaselineScores(
+        weak=accuracy(baselines.weak), ceiling=accuracy(baselines.ceiling), gap=baselines.gap
+    )
+
+
+class RemoteGrader:
+    """A grader in a Ray actor of its own, which Ray starts again if its process dies."""
+
+    def __init__(
+        self,
+        search: tuple[Labels, BaselinePredictions],
+        test: tuple[Labels, BaselinePredictions],
+    ) -> None:
+        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Grader)
+        self._actor: Any = actor.remote(search, test)
+
+    def baselines(self) -> BaselineScores:
+        """See Grader.baselines."""
+        return self._get(self._actor.baselines.remote())
+
+    def grade(self, predictions: str) -> Score:
+        """See Grader.grade."""
+        return self._get(self._actor.grade.remote(predictions))
+
+    def grade_many(self, predictions: Sequence[str]) -> list[Score]:
+        """Grade several at once."""
+        return self._get([self._actor.grade.remote(one) for one in predictions])
+
+    def open_test(self, predictions: Mapping[str, Sequence[str]]) -> TestAnswers:
+        """See Grader.open_test."""
+        return self._get(self._actor.open_test.remote(predictions))
+
+    @staticmethod
+    def _get(reference: Any) -> Any:
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None

@@ -1,0 +1,182 @@
+"""The append-only record of a run: one event a line, and nothing else is needed to resume."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from agents.proposal import Proposal
+from trainers.component import Frozen
+from trainers.method import Method
+
+log = logging.getLogger(__name__)
+
+Purpose = Literal["search", "confirm"]
+EndState = Literal["completed", "pruned", "failed"]
+
+
+class Event(Frozen):
+    """Something that happened, at a time in seconds since the epoch."""
+
+    at: float = Field(default_factory=time.time)
+
+
+class RunStarted(Event):
+    """The first line of every ledger."""
+
+    event: Literal["run_started"] = "run_started"
+    run: str
+    config_sha256: str
+    commit: str
+
+
+class BaselinesReady(Event):
+    """Weak floor and ceiling on the search split."""
+
+    event: Literal["baselines_ready"] = "baselines_ready"
+    weak_acc: float
+    weak_se: float
+    ceiling_acc: float
+    ceiling_se: float
+    seeds: int
+    train_s: float
+
+
+class Proposed(Event):
+    """A proposal that passed its checks and started a round."""
+
+    event: Literal["proposed"] = "proposed"
+    round: int
+    proposal: Proposal
+    seconds: float
+
+
+class TrialStarted(Event):
+    """A method was given to a worker. `number` is Optuna's, None outside a study."""
+
+    event: Literal["trial_started"] = "trial_started"
+    trial: str
+    purpose: Purpose
+    branch: str
+    number: int | None
+    method: Method
+    seed: int
+
+
+class RungReached(Event):
+    """A trial's predictions at a rung, as hexadecimal bits, and the grader's answer where there is one yet."""
+
+    event: Literal["rung_reached"] = "rung_reached"
+    trial: str
+    share: float
+    predictions: str
+    accuracy: float | None
+    pgr: float | None
+    se: float | None
+    setup_s: float
+    train_s: float
+    eval_s: float
+
+
+class TrialEnded(Event):
+    """A trial's end: completed at full resource, pruned by the stopping rule, or failed with its cause."""
+
+    event: Literal["trial_ended"] = "trial_ended"
+    trial: str
+    state: EndState
+    cause: str | None
+
+
+class TestOpened(Event):
+    """The test labels were read, to grade `queries` sets of predictions."""
+
+    __test__ = False  # not a pytest class
+
+    event: Literal["test_opened"] = "test_opened"
+    queries: int
+
+
+class Interrupted(Event):
+    """The run was told to stop; everything before this line is saved."""
+
+    event: Literal["interrupted"] = "interrupted"
+
+
+class Resumed(Event):
+    """A new process took the run over."""
+
+    event: Literal["resumed"] = "resumed"
+
+
+class Finished(Event):
+    """The outcome is in result.json."""
+
+    event: Literal["finished"] = "finished"
+
+
+AnyEvent = Annotated[
+    RunStarted
+    | BaselinesReady
+    | Proposed
+    | TrialStarted
+    | RungReached
+    | TrialEnded
+    | TestOpened
+    | Interrupted
+    | Resumed
+    | Finished,
+    Field(discriminator="event"),
+]
+_EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+def read_ledger(path: Path) -> list[AnyEvent]:
+    """All events of a ledger. A last line cut short by a crash is left out, as if it had never happened.
+
+    Raises ValueError, naming the line, where an earlier line cannot be read.
+    """
+    events: list[AnyEvent] = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            log.warning("%s: line %d was cut short by a crash and is left out", path, number)
+            break
+        try:
+            events.append(_EVENT.validate_json(line))
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise ValueError(
+                f"{path}: line {number} cannot be read ({reason}); restore it from a copy"
+            ) from None
+    return events
+
+
+class Ledger:
+    """Appends events to a file, each whole or not at all, and hands each to its listeners once it is written."""
+
+    def __init__(self, path: Path, *listeners: Callable[[AnyEvent], None]) -> None:
+        """Open `path` for appending. A last line cut short by a crash is removed first."""
+        self._listeners = listeners
+        self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+        content = path.read_bytes()
+        whole = len(content) if not content or content.endswith(b"\n") else content.rfind(b"\n") + 1
+        os.ftruncate(self._file, whole)
+        os.lseek(self._file, 0, os.SEEK_END)
+
+    def append(self, event: AnyEvent) -> None:
+        """Write one event and flush it to the disk's cache; OSError where the disk is full."""
+        line = event.model_dump_json().encode() + b"\n"
+        start = os.lseek(self._file, 0, os.SEEK_CUR)
+        if os.write(self._file, line) != len(line):
+            os.ftruncate(self._file, start)
+            raise OSError(f"the ledger could not be written: is the disk full? {len(line)} bytes were due")
+        for listener in self._listeners:
+            listener(event)
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        os.fsync(self._file)
+        os.close(self._file)

@@ -1,0 +1,124 @@
+"""The outcome of a run: result.json, and the table in the terminal."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from search.confirm import Confirmation, Confirmed
+from search.grading import BaselineScores
+from search.record import Record, TrialRecord
+
+SCHEMA = 1
+
+
+def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
+    """What result.json holds. All accuracies, PGRs and errors but `search_pgr` are of the test split.
+
+    `best` is the finalist that came first on the search split. `beats_naive_p` is the one-sided p value of the
+    paired test against the naive baseline. `train_s` counts baselines, search and confirmation.
+    """
+    assert record.started is not None
+    assert record.baselines is not None
+    finalists = [_finalist(trial, confirmed) for trial, confirmed in confirmation.finalists]
+    searched = list(record.of_purpose("search"))
+    return {
+        "schema": SCHEMA,
+        "run": record.started.run,
+        "config_sha256": record.started.config_sha256,
+        "commit": record.started.commit,
+        "baselines": {
+            "weak_acc": baselines.weak.value,
+            "weak_se": baselines.weak.se,
+            "ceiling_acc": baselines.ceiling.value,
+            "ceiling_se": baselines.ceiling.se,
+            "seeds": record.baselines.seeds,
+        },
+        "naive": _confirmed(confirmation.naive),
+        "best": finalists[0],
+        "finalists": finalists,
+        "rounds": record.rounds,
+        "branches": len(record.branches),
+        "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
+        "cost": {
+            "wall_s": record.active_s,
+            "train_s": record.baselines.train_s + sum(trial.train_s for trial in record.trials.values()),
+            "saved_by_pruning_s": sum(_saved_s(trial) for trial in searched),
+            "usd": 0.0,
+            "input_tokens": 0,
+            "output_tokens": 0,
+        },
+        "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
+    }
+
+
+def _confirmed(one: Confirmed) -> dict[str, Any]:
+    return {
+        "method": one.method.model_dump(),
+        "pgr": one.pgr.value,
+        "se": one.pgr.se,
+        "ci95": list(one.pgr.ci95),
+        "seeds": one.seeds,
+        "split": "test",
+    }
+
+
+def _finalist(trial: TrialRecord, confirmed: Confirmed) -> dict[str, Any]:
+    assert trial.last is not None
+    return {
+        **_confirmed(confirmed),
+        "branch": trial.branch,
+        "search_pgr": trial.last.pgr,
+        "beats_naive_p": confirmed.gain.p_positive,
+    }
+
+
+def _saved_s(trial: TrialRecord) -> float:
+    """What the rest of a pruned trial would have taken, at the pace it had."""
+    if trial.state != "pruned" or trial.last is None:
+        return 0.0
+    return trial.train_s * (1 / trial.last.share - 1)
+
+
+def write_result(path: Path, outcome: dict[str, Any]) -> None:
+    """Write result.json whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(outcome, indent=2) + "\n")
+    os.replace(temporary, path)
+
+
+def outcome_table(outcome: dict[str, Any], gains: Confirmation) -> RenderableType:
+    """The terminal's view of the outcome: PGR on the test split, finalists against naive."""
+    table = Table(title="Performance gap recovered on the test split", title_justify="left")
+    for column in ("method", "PGR", "± SE", "95% interval", "over naive", "p", "search PGR", "seeds"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    naive = outcome["naive"]
+    table.add_row("naive", *_cells(naive), "", "", "", str(naive["seeds"]))
+    for row, (_, confirmed) in zip(outcome["finalists"], gains.finalists, strict=True):
+        table.add_row(
+            Text(row["branch"]),
+            *_cells(row),
+            f"{confirmed.gain.value:+.3f}",
+            f"{row['beats_naive_p']:.2g}",
+            f"{row['search_pgr']:.3f}",
+            str(row["seeds"]),
+        )
+    floor, cost, trials = outcome["baselines"], outcome["cost"], outcome["trials"]
+    summary = (
+        f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}, "
+        f"ceiling {floor['ceiling_acc']:.4f} ± {floor['ceiling_se']:.4f}\n"
+        f"{sum(trials.values())} trials ({trials['completed']} completed, {trials['pruned']} pruned, "
+        f"{trials['failed']} failed) of {outcome['branches']} branches in {outcome['rounds']} rounds; "
+        f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
+        f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
+    )
+    return Group(table, Text(summary))
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    low, high = row["ci95"]
+    return f"{row['pgr']:.3f}", f"{row['se']:.3f}", f"{low:.3f} to {high:.3f}"

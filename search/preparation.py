@@ -1,0 +1,129 @@
+"""From a config to what a search needs: splits, tokens, weak labels, floor and ceiling."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+
+from search.config import LearnerConfig, RunConfig
+from search.grading import BaselinePredictions
+from trainers.baselines import BaselineData, BaselineJob, Role, cache_path, model_digest, train_baseline
+from trainers.cache import Arrays, load_arrays, save_arrays
+from trainers.data import load_task
+from trainers.examples import Labels, SplitName, Task
+from trainers.models import check_model, load_tokenizer
+from trainers.student import Materials
+from trainers.tokens import Tokens, tokenize
+
+log = logging.getLogger(__name__)
+
+Graded = tuple[Labels, BaselinePredictions]
+Advance = Callable[[int, int], None]
+POLL_S = 0.5  # between two looks at whether the run was told to stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What trials get (materials), what only the grader gets (search, test), and seconds spent training."""
+
+    materials: Materials
+    search: Graded
+    test: Graded
+    train_s: float
+
+
+def prepare(config: RunConfig, advance: Advance) -> Prepared:
+    """Load the task, train or fetch the baselines on Ray; `advance(done, all)` is called as they come in.
+
+    Raises ValueError, one line, for whatever is wrong with the data or the models.
+    """
+    task = load_task(config.task)
+    for learner in (config.weak, config.strong):
+        check_model(learner.model, cache=config.cache_dir)
+    weak = _tokens(config.weak, task, ("weak_train", "transfer", "search", "test"))
+    strong = _tokens(config.strong, task, ("transfer", "search", "test"))
+    data: dict[Role, BaselineData] = {
+        "weak": _data("weak_train", task, weak),
+        "ceiling": _data("transfer", task, strong),
+    }
+    answers, train_s = _baselines(config, data, advance)
+
+    def classes(role: Role, split: SplitName) -> Any:
+        return np.stack([answer[split] for answer in answers[role]]) > np.float32(0.5)
+
+    def graded(split: SplitName) -> Graded:
+        predictions = BaselinePredictions(weak=classes("weak", split), ceiling=classes("ceiling", split))
+        return task.truth[split], predictions
+
+    materials = Materials(
+        weak_probs=np.stack([answer["transfer"] for answer in answers["weak"]]), tokens=strong
+    )
+    return Prepared(materials=materials, search=graded("search"), test=graded("test"), train_s=train_s)
+
+
+def _tokens(learner: LearnerConfig, task: Task, splits: tuple[SplitName, ...]) -> dict[SplitName, Tokens]:
+    tokenizer = load_tokenizer(learner.model)
+    return {split: tokenize(task.inputs[split], tokenizer, tokenizer.model_max_length) for split in splits}
+
+
+def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> BaselineData:
+    answer = {name: one for name, one in tokens.items() if name != split}
+    return BaselineData(learn=tokens[split], truth=task.truth[split], answer=answer)
+
+
+def _baselines(
+    config: RunConfig, data: dict[Role, BaselineData], advance: Advance
+) -> tuple[dict[Role, list[Arrays]], float]:
+    """Answers of every role and seed, in the order of the seeds, and the seconds that training took."""
+    learners: dict[Role, LearnerConfig] = {"weak": config.weak, "ceiling": config.strong}
+    answers: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
+    pending = {}
+    for role, learner in learners.items():
+        shared = None
+        weights, content = model_digest(learner.model), data[role].digest
+        for seed in range(config.first_seed, config.first_seed + config.baselines.seeds):
+            job = BaselineJob(
+                role=role, model=learner.model, optim=learner.optim, engine=config.engine, seed=seed
+            )
+            path = cache_path(job, content, weights, config.cache_dir)
+            if (known := load_arrays(path)) is not None:
+                answers[role][seed] = known
+                continue
+            shared = shared or ray.put(data[role])
+            pending[_remote(config).remote(job, shared, config.cache_dir)] = (job, path)
+    total = len(learners) * config.baselines.seeds
+    train_s = 0.0
+    while True:
+        advance(total - len(pending), total)
+        if not pending:
+            break
+        done, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
+        for ready in done:
+            job, path = pending.pop(ready)
+            arrays, seconds = _result(ready)
+            save_arrays(path, arrays)
+            answers[job.role][job.seed] = arrays
+            train_s += seconds
+    return {role: [by_seed[seed] for seed in sorted(by_seed)] for role, by_seed in answers.items()}, train_s
+
+
+def _result(reference: Any) -> tuple[Arrays, float]:
+    try:
+        answer: tuple[Arrays, float] = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    return answer
+
+
+def _remote(config: RunConfig) -> Any:
+    needs = config.trial
+    return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_timed_training)
+
+
+def _timed_training(job: BaselineJob, data: BaselineData, cache: Any) -> tuple[Arrays, float]:
+    started = time.perf_counter()
+    return train_baseline(job, data, cache), time.perf_counter() - started

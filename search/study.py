@@ -1,0 +1,197 @@
+"""The search on Ray Tune: one Tuner, warm workers, and adapters that only translate for the director."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from search.config import RunConfig
+from search.director import Assignment, Director, TrialReport
+from search.record import pack
+from trainers.models import ModelPool
+from trainers.student import Materials, Report, Workbench
+
+log = logging.getLogger(__name__)
+
+WORKER_DEATHS = 2  # times a trial is started again after its worker died
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What every worker gets once: the materials and the settings of a trial. No ground truth is in it."""
+
+    config: RunConfig
+    materials: Materials
+
+
+class TrialRunner(tune.Trainable):
+    """A trial in a worker process; a step trains to the next rung and answers with predictions."""
+
+    def setup(self, config: dict[str, Any], work: Work) -> None:
+        """Load what all trials of this worker share, and begin the first."""
+        torch.set_num_threads(max(1, int(work.config.trial.cpus)))
+        self._work = work
+        pool = ModelPool(work.config.strong.model, cache=work.config.cache_dir)
+        self._bench = Workbench(work.materials, pool, work.config.engine)
+        self._reports: Iterator[Report] = iter(())
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another trial in this warm worker."""
+        self.cleanup()
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        assignment = Assignment.model_validate_json(config["assignment"])
+        searching = assignment.purpose == "search"
+        self._reports = self._bench.train(
+            assignment.method,
+            seed=assignment.seed,
+            split="search" if searching else "test",
+            rungs=self._work.config.search.pruning.rungs if searching else (1.0,),
+        )
+
+    def step(self) -> dict[str, Any]:
+        """The next rung's predictions, or the cause of failure: here a failed trial becomes data."""
+        try:
+            report = next(self._reports)
+        except Exception as error:
+            log.exception("the trial failed")
+            return {"failure": f"{type(error).__name__}: {error}"}
+        return {
+            "share": report.share,
+            "predictions": pack(report.predictions > np.float32(0.5)),
+            "setup_s": report.setup_s,
+            "train_s": report.train_s,
+            "eval_s": report.eval_s,
+        }
+
+    def cleanup(self) -> None:
+        """End the present training and free its engine."""
+        close = getattr(self._reports, "close", None)
+        if close:
+            close()
+
+
+class _Unsaved:
+    """Stays out of Tune's pickle of an experiment: a run resumes from its ledger."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _Suggestions(_Unsaved, Searcher):
+    """Hands the director's assignments to Tune."""
+
+    def __init__(self, director: Director) -> None:
+        super().__init__(metric="share", mode="max")
+        self._director = director
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next assignment, FINISHED when there will be none, None for "ask again"."""
+        assignment = self._director.next()
+        if assignment is None:
+            return Searcher.FINISHED if self._director.done else None
+        return {"assignment": assignment.model_dump_json(), "trial": assignment.trial}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the scheduler has heard of it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a run resumes from."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see save."""
+
+
+class _Decisions(_Unsaved, FIFOScheduler):
+    """Hands results to the director and its decisions to Tune."""
+
+    def __init__(self, director: Director) -> None:
+        super().__init__()
+        self._director = director
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Stop or continue, as the director says."""
+        name = trial.config["trial"]
+        if "failure" in result:
+            self._director.failed(name, result["failure"])
+            return TrialScheduler.STOP
+        report = TrialReport(
+            share=result["share"],
+            predictions=result["predictions"],
+            setup_s=result["setup_s"],
+            train_s=result["train_s"],
+            eval_s=result["eval_s"],
+        )
+        stop = self._director.report(name, report) == "stop"
+        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """A trial whose worker died once too often."""
+        lines = str(trial.get_pickled_error() or "").strip().splitlines()
+        self._director.failed(trial.config["trial"], lines[-1][:300] if lines else "the worker died")
+
+
+class _EveryStep(_Unsaved, tune.Callback):
+    """Calls back at the beginning of each turn of Tune's loop: a safe place to redraw, and to stop."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._callback()
+
+
+def run_trials(director: Director, work: Work, concurrent: int, every_step: Callable[[], None]) -> None:
+    """Run until the director is done.
+
+    concurrent: trials at once. every_step: called between events, about ten times a second; what it raises
+    ends the run. Raises ray.tune.TuneError if the loop itself fails.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
+    resources = work.config.trial
+    trainable = tune.with_resources(
+        tune.with_parameters(TrialRunner, work=work), {"cpu": resources.cpus, "gpu": resources.gpus}
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=_Suggestions(director),
+            scheduler=_Decisions(director),
+            max_concurrent_trials=concurrent,
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=str(scratch),
+            callbacks=[_EveryStep(every_step)],
+            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _trial_name(trial: Trial) -> str:
+    return str(trial.config["trial"])

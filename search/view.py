@@ -1,0 +1,124 @@
+"""The live view of a run: rounds, branches, trials, the best PGR so far with its error, the time left."""
+
+import logging
+import time
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from search.config import RunConfig
+from search.record import BranchRecord, Record, TrialRecord
+
+log = logging.getLogger(__name__)
+
+REDRAW_S = 0.5
+LINE_S = 30.0  # between two lines where the output is no terminal
+
+
+class View:
+    """Redraws in place on a terminal; elsewhere writes a line now and then, so that a log stays readable."""
+
+    def __init__(self, console: Console, config: RunConfig, record: Record) -> None:
+        self._console = console
+        self._config = config
+        self._record = record
+        self._live = (
+            Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        )
+        self._drawn = 0.0
+        self._started = time.monotonic()
+        self._ended_before = _ended(record)
+
+    def __enter__(self) -> "View":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def refresh(self) -> None:
+        """Redraw if it is time to."""
+        now = time.monotonic()
+        if now - self._drawn < (REDRAW_S if self._live else LINE_S):
+            return
+        self._drawn = now
+        if self._live:
+            self._live.update(status(self._config, self._record, self.left_s()), refresh=True)
+        else:
+            self._console.print(status_line(self._config, self._record, self.left_s()), highlight=False)
+
+    def left_s(self) -> float | None:
+        """Seconds left at the pace since this process took over, or None before the first trial ended."""
+        ended = _ended(self._record)
+        if ended == self._ended_before:
+            return None
+        pace = (time.monotonic() - self._started) / (ended - self._ended_before)
+        return pace * max(0, _planned(self._config) - ended)
+
+
+def _ended(record: Record) -> int:
+    return sum(trial.state is not None for trial in record.trials.values())
+
+
+def _planned(config: RunConfig) -> int:
+    return config.search.trials + (1 + config.confirm.finalists) * config.confirm.seeds
+
+
+def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
+    """The state of a run in one plain line."""
+    left = "" if left_s is None else f", about {_duration(left_s)} left"
+    return (
+        f"round {record.rounds}: {_ended(record)} of {_planned(config)} trials ended "
+        f"({record.ended('pruned')} pruned, {record.ended('failed')} failed), "
+        f"best search PGR {_pgr(record.best())}{left}"
+    )
+
+
+def status(config: RunConfig, record: Record, left_s: float | None) -> RenderableType:
+    """The state of a run as a table of its branches under a progress bar."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("branch", "round", "trials", "running", "pruned", "failed", "best PGR"):
+        table.add_column(column, justify="left" if column == "branch" else "right")
+    for branch in record.branches.values():
+        table.add_row(*_branch_cells(branch, record))
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(
+        ProgressBar(total=_planned(config), completed=_ended(record), width=30),
+        Text(status_line(config, record, left_s)),
+    )
+    return Group(bar, table)
+
+
+def _branch_cells(branch: BranchRecord, record: Record) -> tuple[str | Text, ...]:
+    name = branch.branch.name
+    trials = [trial for trial in record.of_purpose("search") if trial.branch == name]
+    counts = [sum(trial.state == state for trial in trials) for state in (None, "pruned", "failed")]
+    return (
+        Text(name),
+        str(branch.round),
+        str(len(trials)),
+        *map(str, counts),
+        _pgr(record.best(name)),
+    )
+
+
+def _pgr(trial: TrialRecord | None) -> str:
+    if trial is None or trial.last is None or trial.last.pgr is None:
+        return "none yet"
+    return f"{trial.last.pgr:.3f} ± {trial.last.se:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

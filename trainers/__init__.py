@@ -1,0 +1,1 @@
+"""One trial: weak labels and a method in, predictions out."""

@@ -1,0 +1,25 @@
+"""What a label or selection component may look at; ground truth is not among it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Weak labels of the transfer split, and views of the frozen strong model, computed on first use.
+
+    weak_probs: float [n], the weak supervisor's P(class 1).
+    features: () -> float [n, d], the frozen strong model's pooled features.
+    prior: () -> float [n], the strong model's own zero-shot P(class 1).
+    seed: the trial's seed, for components that draw at random.
+    """
+
+    weak_probs: FloatArray
+    features: Callable[[], FloatArray]
+    prior: Callable[[], FloatArray]
+    seed: int

@@ -1,0 +1,159 @@
+"""From the hub or the disk: quiet loading, pretrained bodies and their tokenizers."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import datasets
+import torch
+import transformers
+from datasets.exceptions import DatasetsError
+from huggingface_hub.utils.tqdm import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
+from pydantic import Field
+from safetensors import SafetensorError
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
+
+from trainers.component import Frozen
+
+LIBRARIES = ("datasets", "huggingface_hub", "transformers")
+Pool = Literal["last", "mean", "cls"]
+
+
+class HubModel(Frozen):
+    """A pretrained encoder or decoder, from the hub or from a folder.
+
+    pool `auto` reads a decoder at its last token and an encoder as the mean over its tokens.
+    """
+
+    kind: Literal["hub"] = "hub"
+    path: Annotated[str, Field(min_length=1, description="hub id or folder")]
+    revision: Annotated[str | None, Field(description="hub branch, tag or commit")] = None
+    max_length: Annotated[int, Field(ge=8, le=1_048_576, description="tokens kept of an example")]
+    pool: Annotated[Literal["auto"] | Pool, Field(description="which tokens are read")] = "auto"
+    dtype: Annotated[Literal["float32", "bfloat16"], Field(description="of the body's weights")] = "float32"
+
+
+@contextmanager
+def loading(problem: str, remedy: str) -> Iterator[None]:
+    """Load without progress bars or chatter; a failure is a ValueError, `problem: ...; remedy`.
+
+    It is one line, with the library's own reason in the middle; the network and the source count as one.
+    """
+    try:
+        with _quiet():
+            yield
+    except (OSError, ValueError, ImportError, DatasetsError, SafetensorError, StopIteration) as error:
+        # StopIteration, without a message, is how an empty JSON file ends the reader of `datasets`.
+        reason = " ".join(str(error.__cause__ or error).split()) or "there is nothing in it"
+        raise ValueError(f"{problem}: {reason[:240]}; {remedy}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    models = transformers.utils.logging
+    bars = (
+        (models.is_progress_bar_enabled(), models.enable_progress_bar),
+        (not datasets.are_progress_bars_disabled(), datasets.enable_progress_bars),
+        (not are_progress_bars_disabled(), enable_progress_bars),
+    )
+    models.disable_progress_bar()
+    datasets.disable_progress_bars()
+    disable_progress_bars()
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        for were_on, turn_on in bars:
+            if were_on:
+                turn_on()
+
+
+def hub_body(config: HubModel) -> tuple[PreTrainedModel, Pool]:
+    """The pretrained body, without heads or pooler, and how to read it.
+
+    Raises ValueError, one line, where it cannot be loaded or has another shape than a text model's.
+    """
+    shape = hub_shape(config)
+    source, revision = _source(config), config.revision or "main"
+    with _loading(config):
+        dtype = getattr(torch, config.dtype)
+        body: PreTrainedModel = transformers.AutoModel.from_pretrained(
+            source, revision=revision, config=shape, dtype=dtype
+        )
+    if getattr(body, "pooler", None) is not None:
+        # No read-out here uses it: its weights would never see a gradient.
+        body.register_module("pooler", None)
+    if config.pool != "auto":
+        return body, config.pool
+    return body, "last" if _is_decoder(shape) else "mean"
+
+
+def hub_shape(config: HubModel) -> PretrainedConfig:
+    """The settings of the model, without its weights; ValueError, one line, as for `hub_body`."""
+    with _loading(config):
+        shape: PretrainedConfig = transformers.AutoConfig.from_pretrained(
+            _source(config), revision=config.revision or "main"
+        )
+    _check_shape(shape, config)
+    return shape
+
+
+def _loading(config: HubModel) -> AbstractContextManager[None]:
+    problem = f"model {config.path!r} cannot be loaded"
+    return loading(problem, "check its hub id or folder, its revision and the network")
+
+
+def _check_shape(shape: PretrainedConfig, config: HubModel) -> None:
+    place = f"model {config.path!r} ({shape.model_type})"
+    for field in ("hidden_size", "num_hidden_layers"):
+        if not isinstance(getattr(shape, field, None), int):
+            raise ValueError(f"{place} has no {field}: name a text encoder or decoder")
+    if shape.is_encoder_decoder:
+        raise ValueError(f"{place} is an encoder-decoder: name a model that is only one of them")
+    positions = getattr(shape, "max_position_embeddings", None)
+    if isinstance(positions, int) and 0 < positions < config.max_length:
+        raise ValueError(
+            f"{place}: max_length must be at most {positions}, its positions, got {config.max_length}"
+        )
+
+
+def _source(config: HubModel) -> str:
+    path = Path(config.path).expanduser()
+    if path.is_dir():
+        return str(path)
+    if path.is_absolute() or config.path.startswith((".", "~")) or config.path.count("/") > 1:
+        raise ValueError(
+            f"model folder {config.path!r} is not there (looked from {Path.cwd()}): check the path"
+        )
+    return config.path
+
+
+def hub_tokenizer(config: HubModel) -> PreTrainedTokenizerBase:
+    """The model's tokenizer, with a pad token, and the model's max_length as its own."""
+    with _loading(config):
+        tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
+            _source(config), revision=config.revision or "main"
+        )
+    tokenizer.model_max_length = config.max_length
+    if tokenizer.pad_token is None:
+        # Padding is masked, so any token does; only that it has an id matters.
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def _is_decoder(config: PretrainedConfig) -> bool:
+    """Whether attention runs one way. Encoders such as BERT can be causal too, but are also masked models."""
+    kind = config.model_type
+    return bool(getattr(config, "is_decoder", False)) or (kind in CAUSAL and kind not in MASKED)

@@ -1,0 +1,242 @@
+"""Losses: the student's logits and weak probabilities in, one loss an example out.
+
+Notation in the docstrings: f is the student's P(class 1), w the weak P(class 1), ŷ = 1[w > .5] (a tie is
+class 0), sg the stop-gradient, and CE(t) = -t·log f - (1-t)·log(1-f) the cross-entropy against a target t.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from trainers.component import Component
+
+
+class Xent(Component):
+    """Cross-entropy against the training target: plain finetuning, the baseline of every comparison."""
+
+    kind: Literal["xent"] = "xent"
+
+
+class LogConf(Component):
+    """Cross-entropy against a mix of the weak label and the student's own hardened prediction."""
+
+    kind: Literal["logconf"] = "logconf"
+    aux: Annotated[float, Field(ge=0, le=1, description="share of the student's own prediction")] = 0.5
+    warmup: Annotated[float, Field(ge=0, le=1, description="share of training in which aux ramps up")] = 0.1
+
+
+class Product(Component):
+    """Cross-entropy against the renormalised product of the student's and the weak probabilities."""
+
+    kind: Literal["product"] = "product"
+    alpha: Annotated[float, Field(ge=0, le=4, description="power of the weak probability")] = 1.0
+    beta: Annotated[float, Field(ge=0, le=4, description="power of the student's probability")] = 1.0
+
+
+class Entropy(Component):
+    """Cross-entropy against a mix of the weak label and the student's own soft prediction."""
+
+    kind: Literal["entropy"] = "entropy"
+    aux: Annotated[float, Field(ge=0, le=1, description="share of the student's own prediction")] = 0.5
+    warmup: Annotated[float, Field(ge=0, le=1, description="share of training in which aux ramps up")] = 0.1
+
+
+class Window(Component):
+    """Cross-entropy only where the student is still undecided; confident examples teach nothing more."""
+
+    kind: Literal["window"] = "window"
+    radius: Annotated[float, Field(ge=0.01, le=0.5, description="largest distance of f from one half")] = 0.15
+
+
+class Kl(Component):
+    """Forward KL divergence from the weak label: cross-entropy less a constant, the same gradient."""
+
+    kind: Literal["kl"] = "kl"
+
+
+class ReverseKl(Component):
+    """Reverse KL divergence: mode-seeking, so the student may ignore labels that it finds implausible."""
+
+    kind: Literal["reverse_kl"] = "reverse_kl"
+    epsilon: Annotated[float, Field(ge=1e-6, le=0.4, description="least distance of w from 0 and 1")] = 0.01
+
+
+class Gce(Component):
+    """Generalized cross-entropy: from cross-entropy (q near 0) to the robust absolute error (q = 1)."""
+
+    kind: Literal["gce"] = "gce"
+    q: Annotated[float, Field(ge=0.01, le=1, description="robustness to wrong labels")] = 0.7
+
+
+class Sce(Component):
+    """Symmetric cross-entropy: cross-entropy plus a noise-tolerant reverse cross-entropy."""
+
+    kind: Literal["sce"] = "sce"
+    a: Annotated[float, Field(ge=0, le=10, description="weight of the cross-entropy")] = 0.1
+    b: Annotated[float, Field(ge=0, le=10, description="weight of the reverse cross-entropy")] = 1.0
+    log_zero: Annotated[float, Field(ge=-12, le=-1, description="value A that stands for log 0")] = -4.0
+
+
+class Bootstrap(Component):
+    """Soft bootstrapping: the target keeps a fixed share of the weak label, the rest is the student's own."""
+
+    kind: Literal["bootstrap"] = "bootstrap"
+    beta: Annotated[float, Field(ge=0, le=1, description="share of the weak label")] = 0.95
+
+
+Loss = Xent | LogConf | Product | Entropy | Window | Kl | ReverseKl | Gce | Sce | Bootstrap
+
+
+def example_losses(config: Loss, logits: Tensor, weak_probs: Tensor, progress: float) -> Tensor:
+    """Return each example's loss: float [n], in float32 (float64 logits stay so), finite for finite logits.
+
+    logits: float [n, 2], n ≥ 1. weak_probs: float [n], targets P(class 1) in [0, 1]. progress: the share of
+    training done, in [0, 1]. Only logconf looks at more than one example at a time: its threshold is that of
+    the batch it is given, so a batch cut into pieces has one threshold a piece.
+    """
+    assert logits.shape == (len(weak_probs), 2), (
+        f"logits {tuple(logits.shape)}, labels {tuple(weak_probs.shape)}"
+    )
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    log_probs = torch.log_softmax(logits.to(dtype), dim=-1)
+    weak = weak_probs.detach().to(device=logits.device, dtype=dtype)
+    return LOSSES[type(config)](config, log_probs, weak, progress)
+
+
+def compute_loss(config: Loss, logits: Tensor, weak_probs: Tensor, progress: float) -> Tensor:
+    """Return the mean of `example_losses` over the batch: a scalar.
+
+    What a window leaves out counts as zero, so the divisor is always the batch size.
+    """
+    return example_losses(config, logits, weak_probs, progress).mean()
+
+
+def xent(config: Xent, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """CE(w)."""
+    return _cross_entropy(log_probs, weak)
+
+
+def logconf(config: LogConf, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """CE((1-c)·w + c·h) with c = aux·min(1, progress/warmup) and h the student's prediction, hardened.
+
+    h = 1[1-f < t], where t is the batch quantile of 1-f at the mean of w (linear interpolation): about as
+    many examples are called class 1 as the weak labels say. An example on the threshold is class 0. A batch
+    of one has no quantile: there t = .5. Burns et al. 2023, "Weak-to-Strong Generalization", appendix A.4,
+    with the threshold of its released code; the ramp is linear, theirs jumps at the end of the warm-up.
+    """
+    first = log_probs.detach()[:, 0].exp()
+    alone = len(weak) == 1
+    threshold = first.new_tensor(0.5) if alone else torch.quantile(first, weak.mean().clamp(0, 1))
+    hardened = (first < threshold).to(weak.dtype)
+    return _cross_entropy(log_probs, torch.lerp(weak, hardened, _ramp(config.aux, config.warmup, progress)))
+
+
+def product(config: Product, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """CE(sg(f^beta·w^alpha / (f^beta·w^alpha + (1-f)^beta·(1-w)^alpha))), with 0^0 = 1.
+
+    The product of experts of the code released with Burns et al. 2023.
+    """
+    log_target = torch.xlogy(config.alpha, _pair(weak)) + config.beta * log_probs.detach()
+    return _cross_entropy(log_probs, torch.softmax(log_target, dim=-1)[:, 1])
+
+
+def entropy(config: Entropy, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """CE((1-c)·w + c·sg(f)) with c = aux·min(1, progress/warmup).
+
+    Grandvalet & Bengio 2005, entropy regularisation, in the cross-entropy form that EleutherAI's
+    weak-to-strong experiments (2024) use in the place of logconf.
+    """
+    own = log_probs.detach()[:, 1].exp()
+    return _cross_entropy(log_probs, torch.lerp(weak, own, _ramp(config.aux, config.warmup, progress)))
+
+
+def window(config: Window, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """CE(w) where max(f, 1-f) < .5 + radius (strictly), else 0.
+
+    The confidence window of EleutherAI's weak-to-strong experiments (2024). A batch without an undecided
+    example has loss 0 and gradient 0.
+    """
+    # Asked this way round, a NaN is not decided: a diverged student stays visible in its loss.
+    decided = log_probs.detach().exp().amax(dim=-1) >= 0.5 + config.radius
+    return _cross_entropy(log_probs, weak).masked_fill(decided, 0.0)
+
+
+def kl(config: Kl, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """KL(w ‖ f) = CE(w) + w·log w + (1-w)·log(1-w), with 0·log 0 = 0.
+
+    Kullback & Leibler 1951; as distillation, Hinton et al. 2015.
+    """
+    label_entropy = -torch.xlogy(weak, weak) - torch.xlogy(1 - weak, 1 - weak)
+    return _cross_entropy(log_probs, weak) - label_entropy
+
+
+def reverse_kl(config: ReverseKl, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """KL(f ‖ w) = f·log(f/w) + (1-f)·log((1-f)/(1-w)), w clamped to [epsilon, 1-epsilon].
+
+    Yao et al. 2025, "Revisiting Weak-to-Strong Generalization in Theory and Practice: Reverse KL vs.
+    Forward KL".
+    """
+    log_weak = _pair(weak).clamp(config.epsilon, 1 - config.epsilon).log()
+    return (log_probs.exp() * (log_probs - log_weak)).sum(dim=-1)
+
+
+def gce(config: Gce, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """(1 - f_ŷ^q) / q, where f_ŷ is the student's probability of the hardened weak label.
+
+    Zhang & Sabuncu 2018, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy
+    Labels".
+    """
+    hard = (weak > 0.5).long()
+    log_prob = log_probs.gather(1, hard[:, None])[:, 0]
+    return -torch.expm1(config.q * log_prob) / config.q
+
+
+def sce(config: Sce, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """a·CE(w) + b·RCE with RCE = -f·max(log w, A) - (1-f)·max(log(1-w), A).
+
+    For a hard label RCE is -A·(1-f_ŷ).
+    Wang et al. 2019, "Symmetric Cross Entropy for Robust Learning with Noisy Labels".
+    """
+    log_weak = _pair(weak).log().clamp(min=config.log_zero)
+    reverse = -(log_probs.exp() * log_weak).sum(dim=-1)
+    return config.a * _cross_entropy(log_probs, weak) + config.b * reverse
+
+
+def bootstrap(config: Bootstrap, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+    """CE(beta·w + (1-beta)·sg(f)).
+
+    Reed et al. 2014, "Training Deep Neural Networks on Noisy Labels with Bootstrapping" (soft), with the
+    student's part of the target held constant.
+    """
+    own = log_probs.detach()[:, 1].exp()
+    return _cross_entropy(log_probs, torch.lerp(own, weak, config.beta))
+
+
+def _cross_entropy(log_probs: Tensor, target: Tensor) -> Tensor:
+    return -(_pair(target) * log_probs).sum(dim=-1)
+
+
+def _pair(probs: Tensor) -> Tensor:
+    return torch.stack([1 - probs, probs], dim=-1)
+
+
+def _ramp(aux: float, warmup: float, progress: float) -> float:
+    """The coefficient c: from 0 to `aux` over the warm-up; without a warm-up it is `aux` from the start."""
+    return aux if progress >= warmup else aux * progress / warmup
+
+
+LOSSES: dict[type[Component], Callable[[Any, Tensor, Tensor, float], Tensor]] = {
+    Xent: xent,
+    LogConf: logconf,
+    Product: product,
+    Entropy: entropy,
+    Window: window,
+    Kl: kl,
+    ReverseKl: reverse_kl,
+    Gce: gce,
+    Sce: sce,
+    Bootstrap: bootstrap,
+}

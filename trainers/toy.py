@@ -1,0 +1,231 @@
+"""The offline task: made-up reviews, a word tokenizer, and two tiny Qwen3-shaped models.
+
+Nothing here touches the network. The strong model is pretrained by us as a causal language model on
+reviews followed by their verdicts, so it knows the concept before it sees a weak label; those reviews
+are never among a task's (see `toy_text.reserved_for_pretraining`).
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tokenizers
+import torch
+import transformers
+from pydantic import Field
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from trainers.component import Frozen
+from trainers.examples import SPLITS, Examples, SplitSizes, Task
+from trainers.toy_text import VERDICT_PROMPT, VERDICTS, Review, reviews, vocabulary
+
+log = logging.getLogger(__name__)
+
+PAD, UNK, EOS = "<pad>", "<unk>", "<eos>"
+MAX_TOKENS = 64
+TASK_STREAM, PRETRAINING_STREAM, INIT_SEED = 1, 2, 0
+PRETRAIN_BATCH = 64
+PRETRAIN_LR = 5e-3
+PRETRAIN_WARMUP = 0.1
+VERDICT_WEIGHT = 10.0  # one word in sixteen is the verdict; at weight 1 the concept takes thousands of steps
+PRETRAIN_THREADS = 2
+SHAPES = {
+    "weak": {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "head_dim": 8},
+    "strong": {"hidden_size": 48, "intermediate_size": 128, "num_hidden_layers": 3, "head_dim": 24},
+}
+CHECKSUMS = "checksums.json"
+
+
+class ToyTask(Frozen):
+    """Reviews made of clauses, and whether each argues for a positive verdict; needs no network."""
+
+    kind: Literal["toy"] = "toy"
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="draws the examples")] = 0
+    splits: SplitSizes = SplitSizes(weak_train=400, transfer=1600, search=1000, test=2000)
+
+
+class ToyModel(Frozen):
+    """A tiny model for the toy task; only the strong size is pretrained, the weak one starts at random."""
+
+    kind: Literal["toy"] = "toy"
+    size: Literal["weak", "strong"]
+    pretrain_steps: Annotated[int, Field(ge=1, le=10_000, description="of the strong size alone")] = 500
+
+
+def load_toy(config: ToyTask) -> Task:
+    """Draws the four splits: distinct reviews, none of them open to pretraining, the same for the same config.
+
+    Labels are 1 for a positive verdict, and even odds.
+    """
+    rng = np.random.default_rng([TASK_STREAM, config.seed])
+    stream = _distinct(reviews(rng, pretraining=False))
+    drawn = {split: tuple(islice(stream, getattr(config.splits, split))) for split in SPLITS}
+    return Task(
+        inputs={split: Examples(texts=tuple(r.text for r in rs)) for split, rs in drawn.items()},
+        truth={split: np.array([r.label for r in rs], dtype=np.int8) for split, rs in drawn.items()},
+    )
+
+
+def _distinct(stream: Iterator[Review]) -> Iterator[Review]:
+    seen: set[str] = set()
+    for review in stream:
+        if review.text not in seen:
+            seen.add(review.text)
+            yield review
+
+
+def toy_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word, over every word the task can contain; pads on the right."""
+    words = [PAD, UNK, EOS, *vocabulary()]
+    core = tokenizers.Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNK))
+    core.pre_tokenizer = WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token=PAD,
+        unk_token=UNK,
+        eos_token=EOS,
+        padding_side="right",
+        model_max_length=MAX_TOKENS,
+    )
+
+
+def build_toy_model(config: ToyModel, *, cache: Path) -> PreTrainedModel:
+    """A Qwen3ForCausalLM of the given size, in float32 on the CPU, in evaluation mode.
+
+    The strong size is pretrained on the first call (well under a minute on two cores) and kept with its
+    tokenizer under `cache`/<content hash>; later calls load it. A damaged copy is trained anew. Processes
+    may race: each trains in a directory of its own and the first to finish publishes.
+    """
+    if config.size == "weak":
+        return _initial(config.size).eval()
+    home = cache / f"toy-{_content_hash(config)}"
+    if not _intact(home):
+        model = _pretrained(config)
+        _publish(model, home)
+    loaded: PreTrainedModel = Qwen3ForCausalLM.from_pretrained(home)
+    return loaded.eval()
+
+
+def _initial(size: Literal["weak", "strong"]) -> Qwen3ForCausalLM:
+    tokenizer = toy_tokenizer()
+    shape = Qwen3Config(
+        vocab_size=len(tokenizer),
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=MAX_TOKENS,
+        tie_word_embeddings=True,
+        use_cache=False,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        initializer_range=0.1,
+        **SHAPES[size],
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(INIT_SEED)
+        return Qwen3ForCausalLM(shape)
+
+
+def _pretraining_texts() -> Iterator[str]:
+    rng = np.random.default_rng([PRETRAINING_STREAM])
+    for review in reviews(rng, pretraining=True):
+        yield f"{review.text} {VERDICT_PROMPT} {VERDICTS[review.label]} {EOS}"
+
+
+def _pretrained(config: ToyModel) -> Qwen3ForCausalLM:
+    model, tokenizer, texts = _initial(config.size), toy_tokenizer(), _pretraining_texts()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PRETRAIN_LR, betas=(0.9, 0.95))
+    schedule = transformers.get_linear_schedule_with_warmup(
+        optimizer, int(PRETRAIN_WARMUP * config.pretrain_steps), config.pretrain_steps
+    )
+    verdicts = torch.tensor(tokenizer.convert_tokens_to_ids(list(VERDICTS)))
+    model.train()
+    with _threads(PRETRAIN_THREADS):
+        for _ in tqdm(range(config.pretrain_steps), desc="pretraining the strong toy model", unit="step"):
+            batch = tokenizer(list(islice(texts, PRETRAIN_BATCH)), padding=True, return_tensors="pt")
+            loss = _pretraining_loss(model, batch["input_ids"], verdicts)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+    log.info(
+        "pretrained the strong toy model for %d steps, last loss %.3f", config.pretrain_steps, loss.item()
+    )
+    return model
+
+
+def _pretraining_loss(model: Qwen3ForCausalLM, ids: torch.Tensor, verdicts: torch.Tensor) -> torch.Tensor:
+    """Next-word cross-entropy over ids [batch, length], padding left out and verdict words weighted up."""
+    logits, targets = model(input_ids=ids).logits[:, :-1], ids[:, 1:]
+    weights = (targets != model.config.pad_token_id).float()
+    weights = torch.where(torch.isin(targets, verdicts), VERDICT_WEIGHT, weights)
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return (losses * weights.flatten()).sum() / weights.sum()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _content_hash(config: ToyModel) -> str:
+    """Changes with whatever changes the weights: config, shape, training constants, text, versions."""
+    content = {
+        "config": config.model_dump(),
+        "shape": SHAPES[config.size],
+        "training": [PRETRAIN_BATCH, PRETRAIN_LR, PRETRAIN_WARMUP, VERDICT_WEIGHT, INIT_SEED],
+        "vocabulary": vocabulary(),
+        "text": list(islice(_pretraining_texts(), 256)),
+        "versions": [torch.__version__, transformers.__version__],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _digests(home: Path) -> dict[str, str]:
+    files = sorted(p for p in home.iterdir() if p.is_file() and p.name != CHECKSUMS)
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _intact(home: Path) -> bool:
+    record = home / CHECKSUMS
+    if not record.is_file():
+        return False
+    return record.read_text() == json.dumps(_digests(home))
+
+
+def _publish(model: PreTrainedModel, home: Path) -> None:
+    """Saves the model and its tokenizer under `home` in one rename; an intact copy already there stays."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
+    try:
+        model.save_pretrained(draft)
+        toy_tokenizer().save_pretrained(draft)
+        (draft / CHECKSUMS).write_text(json.dumps(_digests(draft)))
+        if home.exists() and not _intact(home):
+            log.warning("replacing a damaged model at %s", home)
+            home.rename(draft.with_name(f"{draft.name}-damaged"))
+        try:
+            os.replace(draft, home)
+        except OSError:
+            if not _intact(home):
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(draft.with_name(f"{draft.name}-damaged"), ignore_errors=True)
