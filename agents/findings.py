@@ -42,13 +42,16 @@ class BranchFinding(Frozen):
 
 
 class Findings(Frozen):
-    """Everything a proposer may know; `round` is the number of the round to be proposed, from 1."""
+    """Everything a proposer may know; `round` is the number of the round to be proposed, from 1.
+
+    weak_acc, weak_se, ceiling_acc, ceiling_se: on the search split, None before the baselines are trained.
+    """
 
     round: Annotated[int, Field(ge=1)]
-    weak_acc: float
-    weak_se: float
-    ceiling_acc: float
-    ceiling_se: float
+    weak_acc: float | None
+    weak_se: float | None
+    ceiling_acc: float | None
+    ceiling_se: float | None
     naive: Method
     branches: tuple[BranchFinding, ...]
     trials: tuple[TrialFinding, ...]
@@ -98,8 +101,8 @@ class Findings(Frozen):
         counts = ", ".join(f"{states[state]} {state}" for state in get_args(TrialState))
         lines = [
             f"Round {self.round}. Trials: {counts}; {self.trials_left} left.",
-            f"Weak floor {self.weak_acc:.4f} ± {self.weak_se:.4f}, "
-            f"ceiling {self.ceiling_acc:.4f} ± {self.ceiling_se:.4f}. PGR is given ± one standard error.",
+            f"Weak floor {_shown(self.weak_acc, self.weak_se)}, "
+            f"ceiling {_shown(self.ceiling_acc, self.ceiling_se)}. PGR is given ± one standard error.",
         ]
         if best := self.best_trials():
             lines += ["", "Best trials:"]
@@ -118,6 +121,10 @@ class Findings(Frozen):
             f"  {found.branch.name} ({found.branch.family}, round {found.round}{live}): "
             f"{len(mine)} trials, {result}. {found.branch.hypothesis}"
         )
+
+
+def _shown(value: float | None, se: float | None) -> str:
+    return "not trained yet" if value is None or se is None else f"{value:.4f} ± {se:.4f}"
 
 
 def shown_pgr(trial: TrialFinding) -> str:

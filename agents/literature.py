@@ -187,7 +187,7 @@ _IDEAS = (
         "Low-rank updates move the student less than full fine-tuning, so it imitates less "
         "(Hu et al., 2022; Biderman et al., 2024).",
         lr=(1, 10),
-        student=(_option("lora", _range("rank", 2, 32, log=True)),),
+        student=(_option("lora", _range("rank", 2, 32, log=True), _choice("target", "all", "attention")),),
     ),
     _idea(
         "disagreement-filter",
@@ -240,14 +240,16 @@ _IDEAS = (
         "self-training",
         "A second student taught by the first starts from labels that are better than the supervisor's "
         "(Burns et al., 2023).",
-        stages=(_option("self_train"),),
+        stages=(
+            _option("self_train", _range("rounds", 1, 3), _choice("targets", "confident", "soft", "hard")),
+        ),
     ),
     _idea(
         "averaged-students",
         "ensemble",
         "Students from different seeds make different mistakes, and averaging them removes some "
         "(Lakshminarayanan et al., 2017).",
-        stages=(_option("ensemble"),),
+        stages=(_option("ensemble", _range("members", 3, 5), _choice("average", "mean", "trimmed")),),
     ),
     _idea(
         "elicited-labels",

@@ -11,12 +11,11 @@ log = logging.getLogger(__name__)
 
 SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths of a config are meant from where the run was started
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the log: a CSV, JSON and event file a trial is not
+    "RAY_AIR_NEW_OUTPUT": "0",  # together with verbose=0 the only way to have Tune print nothing
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the log
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours saves the run
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # resuming reads the ledger, never Tune's own state
     "TUNE_WARN_THRESHOLD_S": "5",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 WORKER_SETTINGS = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 

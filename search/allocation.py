@@ -21,7 +21,7 @@ class AllocationConfig(Frozen):
 
 
 class BranchState(Frozen):
-    """A live branch: trials started, and the best PGR that one of them reached at its last rung, if any has."""
+    """A live branch: trials started, and the best PGR that one of them reached at its last rung, if any."""
 
     name: str
     started: int

@@ -1,23 +1,26 @@
 """The record of a run, told to a proposer."""
 
+from collections.abc import Container
+
 from agents.findings import BranchFinding, Findings, TrialFinding
 from search.config import RunConfig
 from search.record import Record, TrialRecord
 
 
-def brief(config: RunConfig, record: Record) -> Findings:
-    """Everything a proposer may know when the next round is due."""
-    assert record.baselines is not None
+def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Findings:
+    """Everything a proposer may know when the next round is due; used_up: branches without new methods."""
+    floors = record.baselines
     trials = list(record.of_purpose("search"))
     return Findings(
         round=record.rounds + 1,
-        weak_acc=record.baselines.weak_acc,
-        weak_se=record.baselines.weak_se,
-        ceiling_acc=record.baselines.ceiling_acc,
-        ceiling_se=record.baselines.ceiling_se,
+        weak_acc=floors.weak_acc if floors else None,
+        weak_se=floors.weak_se if floors else None,
+        ceiling_acc=floors.ceiling_acc if floors else None,
+        ceiling_se=floors.ceiling_se if floors else None,
         naive=config.naive,
         branches=tuple(
-            BranchFinding(branch=one.branch, round=one.round, live=True) for one in record.branches.values()
+            BranchFinding(branch=one.branch, round=one.round, live=name not in used_up)
+            for name, one in record.branches.items()
         ),
         trials=tuple(_trial(trial) for trial in trials),
         trials_left=max(0, config.search.trials - len(trials)),

@@ -6,8 +6,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from agents.playbook import Playbook
+from agents.proposer import Proposer
 from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
 from search.config import RunConfig
@@ -25,13 +27,15 @@ from search.view import View
 
 
 def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
-    """Run, or go on with, the run in a directory until its outcome is written; returns what result.json holds.
+    """Run, or go on with, the run in a directory until its outcome is written; returns result.json's content.
 
     Raises ValueError for a mistake in the input, KeyboardInterrupt when told to stop (everything is saved),
     SearchFailedError when no outcome can be reached.
     """
     with run.locked():
         config, record = run.load()
+        if record.started is not None and record.started.config_sha256 != config.sha256:
+            raise ValueError(f"{run.config}: was edited after the run began; put it back, or start a new run")
         if record.finished:
             console.print(f"{run.path} is finished; its outcome is in {run.result}", highlight=False)
             finished: dict[str, Any] = json.loads(run.result.read_text())
@@ -61,7 +65,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                         run_dir=run.path,
                         ledger=ledger,
                         record=record,
-                        proposer=Playbook(branches=config.agent.branches, seed=config.seed),
+                        proposer=new_proposer(config),
                         grader=grader,
                         gap=baselines.gap,
                         search_size=len(prepared.search[0]),
@@ -71,6 +75,24 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
+
+
+def new_proposer(config: RunConfig) -> Proposer:
+    """Who proposes, by the config's `agent`."""
+    return Playbook(branches=config.agent.branches, seed=config.seed)
+
+
+def baseline_table(config: RunConfig, console: Console) -> Table:
+    """Weak floor and ceiling on the search split, trained first where the cache has none."""
+    with interruptible() as stop, ray_runtime():
+        prepared = prepare_with_progress(config, console, stop)
+        scores = RemoteGrader(prepared.search, prepared.test).baselines()
+    table = Table(title=f"Search split, {config.baselines.seeds} seeds", title_justify="left")
+    for column in ("baseline", "accuracy", "± SE"):
+        table.add_column(column, justify="left" if column == "baseline" else "right")
+    for name, score in (("weak floor", scores.weak), ("ceiling", scores.ceiling)):
+        table.add_row(name, f"{score.value:.4f}", f"{score.se:.4f}")
+    return table
 
 
 def prepare_with_progress(config: RunConfig, console: Console, stop: Interruption) -> Prepared:
@@ -125,8 +147,8 @@ def _conclude(
     ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
     answers = grader.open_test(predictions)
     confirmation = confirm(config, record, answers)
-    ledger.append(Finished())
     outcome = result(record, confirmation, answers.baseline_scores)
     write_result(run.result, outcome)
+    ledger.append(Finished())
     console.print(outcome_table(outcome, confirmation))
     return outcome

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, Tag, ValidationError
 
 from search.allocation import AllocationConfig
 from search.pruning import PruningConfig
@@ -50,6 +50,13 @@ class SearchConfig(Frozen):
     allocation: AllocationConfig = AllocationConfig()
 
 
+class ReplicationConfig(Frozen):
+    """How many of the best methods are trained again before finalists are chosen; seeds count the first."""
+
+    methods: Annotated[int, Field(ge=1, le=1000)] = 6
+    seeds: Annotated[int, Field(ge=1, le=64)] = 3
+
+
 class ConfirmConfig(Frozen):
     """How many finalists meet the test split, and on how many fresh seeds each."""
 
@@ -64,6 +71,11 @@ class TrialResources(Frozen):
     gpus: Annotated[float, Field(ge=0, le=64)] = 0
     concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
+    def model_post_init(self, _context: object) -> None:
+        """Refuse what Ray cannot place: above one, GPUs are whole."""
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus must be at most 1 or a whole number, got {self.gpus:g}")
+
 
 class RunConfig(Frozen):
     """Everything that decides a run."""
@@ -77,6 +89,7 @@ class RunConfig(Frozen):
     engine: EngineConfig = EngineConfig()
     agent: PlaybookConfig = PlaybookConfig()
     search: SearchConfig
+    replication: ReplicationConfig = ReplicationConfig()
     confirm: ConfirmConfig = ConfirmConfig()
     trial: TrialResources = TrialResources()
     cache: str = "~/.cache/weak-to-strong-search"
@@ -105,6 +118,10 @@ class RunConfig(Frozen):
         """The seed of every search trial, so that trials differ by method only."""
         return self.first_seed
 
+    def replication_seeds(self) -> list[int]:
+        """The further seeds of the best methods; supervisors take turns."""
+        return [self.first_seed + i for i in range(1, self.replication.seeds)]
+
     def confirm_seeds(self) -> list[int]:
         """Fresh seeds for the confirmation, spread evenly over the weak supervisors."""
         fresh = self.first_seed + 100 * self.baselines.seeds
@@ -121,7 +138,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         settings = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file; see configs/ for examples") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes that are no text, no such date
         raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: must be a mapping of settings, got {type(settings).__name__}")
@@ -154,7 +171,7 @@ def _override(settings: dict[str, Any], override: str) -> None:
         node = child
     try:
         node[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (ValueError, yaml.YAMLError):
         raise ValueError(f"--set {override}: {text!r} cannot be read as YAML") from None
 
 
@@ -188,6 +205,12 @@ def _names(model: Any, path: Sequence[int | str]) -> set[str]:
     members = [m for m in getattr(annotation, "__args__", (annotation,)) if hasattr(m, "model_fields")]
     rest = path[1:]
     if len(members) > 1:
-        members = [m for m in members if rest and m.model_fields["kind"].default == rest[0]]
+        members = [m for m in members if rest and _tag(m) == rest[0]]
         rest = rest[1:]
     return _names(members[0], rest) if members else set()
+
+
+def _tag(member: Any) -> str:
+    """What a union's member is called in the path of an error: its kind, or its tag where it has none."""
+    tags = [one.tag for one in getattr(member, "__metadata__", ()) if isinstance(one, Tag)]
+    return str(tags[0] if tags else member.model_fields["kind"].default)

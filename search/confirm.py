@@ -2,34 +2,68 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
 from search.config import RunConfig
 from search.grading import TestAnswers
+from search.ledger import Purpose
 from search.pgr import Estimate, difference, estimate
 from search.record import Record, TrialRecord
 from trainers.method import Method
 
 
-def choose_finalists(record: Record, count: int) -> list[TrialRecord]:
-    """The completed search trials that go to confirmation, best search PGR first; ties go to the earlier one.
+@dataclass(frozen=True, kw_only=True)
+class Finalist:
+    """A method that goes to confirmation: its trial of the search, and its mean PGR over its search seeds."""
 
-    The order is fixed before the test split is opened, so that the first of them can be called the best
-    without having been chosen on the split that it is reported on.
+    trial: TrialRecord
+    search_pgr: float
+
+
+def planned_replication(config: RunConfig, record: Record) -> list[tuple[TrialRecord, int]]:
+    """The best methods of the search, each with further seeds: (trial of the search, seed).
+
+    One seed flatters: the best of many noisy scores is mostly lucky. So the best search trials are trained
+    again, on other seeds and so on the labels of other weak supervisors, before finalists are chosen.
     """
-    scored = [
+    best = sorted(_scored(record, "search"), key=lambda pair: pair[0], reverse=True)
+    kept = best[: max(config.replication.methods, config.confirm.finalists)]
+    return [(trial, seed) for seed in config.replication_seeds() for _, trial in kept]
+
+
+def choose_finalists(record: Record, count: int) -> list[Finalist]:
+    """The methods that go to confirmation, best mean search PGR first; ties go to the earlier one.
+
+    Where methods were replicated, only those with the most completed seeds can be chosen. The order is fixed
+    before the test split is opened, so that the first can be called the best without having been chosen on
+    the split that it is reported on.
+    """
+    by_method: dict[str, list[float]] = {}
+    for pgr, trial in [*_scored(record, "search"), *_scored(record, "replicate")]:
+        by_method.setdefault(trial.method.digest, []).append(pgr)
+    most = max(map(len, by_method.values()), default=0)
+    finalists = [
+        Finalist(trial=trial, search_pgr=fmean(by_method[trial.method.digest]))
+        for _, trial in _scored(record, "search")
+        if len(by_method[trial.method.digest]) == most
+    ]
+    return sorted(finalists, key=lambda one: one.search_pgr, reverse=True)[:count]
+
+
+def _scored(record: Record, purpose: Purpose) -> list[tuple[float, TrialRecord]]:
+    return [
         (trial.last.pgr, trial)
-        for trial in record.of_purpose("search")
+        for trial in record.of_purpose(purpose)
         if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None
     ]
-    return [trial for _, trial in sorted(scored, key=lambda pair: pair[0], reverse=True)[:count]]
 
 
 def planned_confirmation(config: RunConfig, record: Record) -> list[tuple[Method, int]]:
     """Every (method, seed) of the confirmation: the naive baseline, then the finalists."""
     finalists = choose_finalists(record, config.confirm.finalists)
-    methods = [config.naive, *(trial.method for trial in finalists)]
+    methods = [config.naive, *(one.trial.method for one in finalists)]
     return [(method, seed) for method in methods for seed in config.confirm_seeds()]
 
 
@@ -48,13 +82,13 @@ class Confirmation:
     """The naive baseline and the finalists that completed on every seed, in the order they were chosen in."""
 
     naive: Confirmed
-    finalists: Sequence[tuple[TrialRecord, Confirmed]]
+    finalists: Sequence[tuple[Finalist, Confirmed]]
 
 
 def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]]:
     """Packed test predictions of every method that completed on all fresh seeds: digest -> one a seed.
 
-    Raises ValueError if the naive baseline is not among them: there is nothing to compare with.
+    Raises RuntimeError if the naive baseline is not among them: there is nothing to compare with.
     """
     completed: dict[str, dict[int, str]] = {}
     for trial in record.of_purpose("confirm"):
@@ -67,7 +101,7 @@ def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]
         if by_seed.keys() >= set(seeds)
     }
     if config.naive.digest not in whole:
-        raise ValueError("the naive baseline did not complete on every confirmation seed; see the ledger")
+        raise RuntimeError("the naive baseline did not complete on every confirmation seed; see the ledger")
     return whole
 
 
@@ -82,12 +116,16 @@ def confirm(config: RunConfig, record: Record, answers: TestAnswers) -> Confirma
         return Confirmed(
             method=method,
             pgr=estimate(correct, supervisors, answers.baselines),
-            gain=difference(correct, naive_correct, answers.baselines),
+            gain=difference(correct, naive_correct, supervisors, answers.baselines),
             seeds=len(seeds),
         )
 
     finalists = choose_finalists(record, config.confirm.finalists)
     return Confirmation(
         naive=confirmed(config.naive),
-        finalists=[(one, confirmed(one.method)) for one in finalists if one.method.digest in answers.correct],
+        finalists=[
+            (one, confirmed(one.trial.method))
+            for one in finalists
+            if one.trial.method.digest in answers.correct
+        ],
     )

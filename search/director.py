@@ -2,32 +2,30 @@
 
 import logging
 from collections import defaultdict, deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
-from agents.findings import Findings
 from agents.proposal import Proposal
 from agents.proposer import Proposer
-from agents.validation import problems, valid_branches
 from search.allocation import BranchState, next_branch
-from search.briefing import brief
 from search.config import RunConfig
-from search.confirm import planned_confirmation
+from search.confirm import planned_confirmation, planned_replication
 from search.grading import RemoteGrader
 from search.ledger import EndState, Ledger, Proposed, Purpose, RungReached, TrialEnded, TrialStarted
 from search.pgr import Bools
 from search.pruning import Decision, decide
 from search.record import Record, TrialRecord, unpack
-from search.sampler import BranchSampler, Draw, open_journal
+from search.rounds import Rounds, checked
+from search.sampler import BranchSampler, open_journal
 from trainers.cache import digest
 from trainers.component import Frozen
 from trainers.method import Method
 
 log = logging.getLogger(__name__)
 
-ASK_AHEAD = 0.75  # share of a round's trials after which the next proposal is asked for
+
+HOPELESS = 8  # failed trials, with none that did not fail, after which a search is given up
 
 
 class SearchFailedError(RuntimeError):
@@ -77,7 +75,6 @@ class Director:
         self._run_dir = run_dir
         self._ledger = ledger
         self._record = record
-        self._proposer = proposer
         self._grader = grader
         self._gap = gap
         self._search_size = search_size
@@ -87,14 +84,14 @@ class Director:
         self._methods = {trial.method.digest for trial in record.of_purpose("search")} | {config.naive.digest}
         self._correct: dict[float, dict[str, Bools]] = defaultdict(dict)
         self._again = deque(record.unfinished())
-        self._confirmation: deque[Assignment] | None = None
-        self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proposer")
-        self._asked: Future[tuple[Proposal, float]] | None = None
+        self._replication: deque[tuple[str, Assignment]] | None = None
+        self._confirmation: deque[tuple[str, Assignment]] | None = None
+        self._rounds = Rounds(config, record, proposer)
         self._restore()
 
     def close(self) -> None:
         """Stop waiting for a proposal."""
-        self._background.shutdown(wait=False, cancel_futures=True)
+        self._rounds.close()
 
     # What runs next
 
@@ -108,24 +105,56 @@ class Director:
         if self._again:
             return self._restarted(self._again.popleft())
         if self._confirmation is None:
-            self._take_proposal()
-            started = sum(1 for _ in self._record.of_purpose("search"))
-            if started < self._config.search.trials and (assignment := self._drawn(started)):
-                return assignment
-            if self._asked or self._record.unfinished():
+            if self._searching:
+                if answer := self._rounds.take(self._used_up):
+                    self._accept(*answer)
+                if assignment := self._drawn():
+                    return assignment
+                if self._rounds.waiting or self._rounds.due(self._used_up):
+                    return None
+            if self._record.unfinished():
                 return None
-            self._confirmation = deque(
-                Assignment(trial=f"c{i:05d}", purpose="confirm", method=method, seed=seed)
-                for i, (method, seed) in enumerate(planned_confirmation(self._config, self._record), start=1)
-                if f"c{i:05d}" not in self._record.trials
+            if self._replication is None:
+                self._replication = self._planned("r", "replicate", self._replicates())
+            if self._replication:
+                return self._given(self._replication.popleft())
+            if self._record.unfinished():
+                return None
+            self._confirmation = self._planned(
+                "c", "confirm", [("", *one) for one in planned_confirmation(self._config, self._record)]
             )
-        if not self._confirmation:
-            return None
-        assignment = self._confirmation.popleft()
-        self._start(assignment, branch="", number=None)
+        return self._given(self._confirmation.popleft()) if self._confirmation else None
+
+    def _replicates(self) -> list[tuple[str, Method, int]]:
+        planned = planned_replication(self._config, self._record)
+        return [(trial.branch, trial.method, seed) for trial, seed in planned]
+
+    def _planned(
+        self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]]
+    ) -> deque[tuple[str, Assignment]]:
+        """What is still to start of a fixed plan, given as (branch, method, seed)."""
+        named = [
+            (branch, Assignment(trial=f"{letter}{i:05d}", purpose=purpose, method=method, seed=seed))
+            for i, (branch, method, seed) in enumerate(planned, start=1)
+        ]
+        return deque(one for one in named if one[1].trial not in self._record.trials)
+
+    def _given(self, planned: tuple[str, Assignment]) -> Assignment:
+        branch, assignment = planned
+        self._start(assignment, branch=branch, number=None)
         return assignment
 
-    def _drawn(self, started: int) -> Assignment | None:
+    @property
+    def _started(self) -> int:
+        return sum(1 for _ in self._record.of_purpose("search"))
+
+    @property
+    def _searching(self) -> bool:
+        """Whether the search may start trials: not once its best methods have been fixed."""
+        fixed = any(trial.purpose != "search" for trial in self._record.trials.values())
+        return self._started < self._config.search.trials and not fixed
+
+    def _drawn(self) -> Assignment | None:
         while branch := next_branch(self._config.search.allocation, self._branch_states()):
             draw = self._sampler(branch).ask(self._methods)
             if draw is None:
@@ -134,7 +163,7 @@ class Director:
                 continue
             self._methods.add(draw.method.digest)
             assignment = Assignment(
-                trial=f"t{started + 1:05d}",
+                trial=f"t{self._started + 1:05d}",
                 purpose="search",
                 method=draw.method,
                 seed=self._config.search_seed(),
@@ -177,42 +206,18 @@ class Director:
 
     # Proposals
 
-    def _take_proposal(self) -> None:
-        """Ask for the next round in the background when this one is mostly used up, and take it when it is there."""
-        started = sum(1 for _ in self._record.of_purpose("search"))
-        due = (self._record.rounds - 1 + ASK_AHEAD) * self._config.search.round_trials
-        if self._asked is None and started >= due and started < self._config.search.trials:
-            self._asked = self._background.submit(self._propose, brief(self._config, self._record))
-        first = not self._record.branches
-        if self._asked is not None and (first or self._asked.done()):
-            proposal, seconds = self._asked.result()
-            self._asked = None
-            self._accept(proposal, seconds)
-
-    def _propose(self, findings: Findings) -> tuple[Proposal, float]:
-        started = perf_counter()
-        return self._proposer.propose(findings), perf_counter() - started
-
     def _accept(self, proposal: Proposal, seconds: float) -> None:
         """Start a round with the branches that pass the checks; say what is wrong with the others."""
-        known_branches = list(self._record.branches)
-        known_methods = [trial.method for trial in self._record.of_purpose("search")]
-        naive = self._config.naive
-        for problem in problems(
-            proposal, naive=naive, known_branches=known_branches, known_methods=known_methods
-        ):
-            log.warning("round %d: %s", self._record.rounds + 1, problem)
-        kept = valid_branches(
-            proposal, naive=naive, known_branches=known_branches, known_methods=known_methods
-        )
-        if not kept and not known_branches:
-            raise SearchFailedError("the first proposal has no branch that can run; see the warnings above")
-        proposal = proposal.model_copy(update={"branches": kept})
         number = self._record.rounds + 1
-        self._ledger.append(Proposed(round=number, proposal=proposal, seconds=seconds))
+        proposal, wrong = checked(self._config, self._record, proposal)
+        for problem in wrong:
+            log.warning("round %d: %s", number, problem)
+        if not proposal.branches and not self._record.branches:
+            raise SearchFailedError("the first proposal has no branch that can run; see the warnings above")
         folder = self._run_dir / "rounds" / f"{number:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "proposal.json").write_text(proposal.model_dump_json(indent=2) + "\n")
+        self._ledger.append(Proposed(round=number, proposal=proposal, seconds=seconds))
 
     def _sampler(self, branch: str) -> BranchSampler:
         if branch not in self._samplers:
@@ -232,7 +237,10 @@ class Director:
             return "stop"
         if trial.purpose == "confirm":
             self._ledger.append(_rung(name, report))
-            return self._judge_confirmation(trial, report)
+            if report.share < 1:
+                return "continue"
+            self._end(trial, "completed", None)
+            return "stop"
         score = self._grader.grade(report.predictions)
         self._ledger.append(_rung(name, report, accuracy=score.accuracy, pgr=score.pgr, se=score.se))
         self._tell_rung(trial, report.share, score.pgr)
@@ -252,12 +260,9 @@ class Director:
         trial = self._record.trials[name]
         if trial.state is None:
             self._end(trial, "failed", cause)
-
-    def _judge_confirmation(self, trial: TrialRecord, report: TrialReport) -> Decision:
-        if report.share < 1:
-            return "continue"
-        self._end(trial, "completed", None)
-        return "stop"
+        ended = [one.state for one in self._record.of_purpose("search") if one.state is not None]
+        if len(ended) >= HOPELESS and set(ended) == {"failed"}:
+            raise SearchFailedError(f"the first {HOPELESS} trials all failed, the last because: {cause}")
 
     def _end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
         """The ledger first, then Optuna: a crash between the two is mended at the next start."""

@@ -28,7 +28,7 @@ class BaselinePredictions:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """The grader's answer: accuracy, PGR with its standard error, and which examples were right (packed bits).
+    """The grader's answer: accuracy, PGR with its standard error, which examples were right (packed bits).
 
     For the driver only: predictions together with what was right would give the labels away.
     """
@@ -117,19 +117,23 @@ class RemoteGrader:
 
     def baselines(self) -> BaselineScores:
         """See Grader.baselines."""
-        return self._get(self._actor.baselines.remote())
+        scores: BaselineScores = self._get(self._actor.baselines.remote())
+        return scores
 
     def grade(self, predictions: str) -> Score:
         """See Grader.grade."""
-        return self._get(self._actor.grade.remote(predictions))
+        score: Score = self._get(self._actor.grade.remote(predictions))
+        return score
 
     def grade_many(self, predictions: Sequence[str]) -> list[Score]:
         """Grade several at once."""
-        return self._get([self._actor.grade.remote(one) for one in predictions])
+        scores: list[Score] = self._get([self._actor.grade.remote(one) for one in predictions])
+        return scores
 
     def open_test(self, predictions: Mapping[str, Sequence[str]]) -> TestAnswers:
         """See Grader.open_test."""
-        return self._get(self._actor.open_test.remote(predictions))
+        answers: TestAnswers = self._get(self._actor.open_test.remote(predictions))
+        return answers
 
     @staticmethod
     def _get(reference: Any) -> Any:

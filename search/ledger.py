@@ -15,7 +15,7 @@ from trainers.method import Method
 
 log = logging.getLogger(__name__)
 
-Purpose = Literal["search", "confirm"]
+Purpose = Literal["search", "replicate", "confirm"]
 EndState = Literal["completed", "pruned", "failed"]
 
 
@@ -68,7 +68,7 @@ class TrialStarted(Event):
 
 
 class RungReached(Event):
-    """A trial's predictions at a rung, as hexadecimal bits, and the grader's answer where there is one yet."""
+    """A trial's predictions at a rung, as hexadecimal bits, and the grader's answer if there is one yet."""
 
     event: Literal["rung_reached"] = "rung_reached"
     trial: str
@@ -155,7 +155,7 @@ def read_ledger(path: Path) -> list[AnyEvent]:
 
 
 class Ledger:
-    """Appends events to a file, each whole or not at all, and hands each to its listeners once it is written."""
+    """Appends events to a file, each whole or not at all, and hands each to its listeners once written."""
 
     def __init__(self, path: Path, *listeners: Callable[[AnyEvent], None]) -> None:
         """Open `path` for appending. A last line cut short by a crash is removed first."""
@@ -172,6 +172,7 @@ class Ledger:
         start = os.lseek(self._file, 0, os.SEEK_CUR)
         if os.write(self._file, line) != len(line):
             os.ftruncate(self._file, start)
+            os.lseek(self._file, start, os.SEEK_SET)
             raise OSError(f"the ledger could not be written: is the disk full? {len(line)} bytes were due")
         for listener in self._listeners:
             listener(event)

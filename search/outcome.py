@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from search.confirm import Confirmation, Confirmed
+from search.confirm import Confirmation, Confirmed, Finalist
 from search.grading import BaselineScores
 from search.record import Record, TrialRecord
 
@@ -19,12 +19,12 @@ SCHEMA = 1
 def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
     """What result.json holds. All accuracies, PGRs and errors but `search_pgr` are of the test split.
 
-    `best` is the finalist that came first on the search split. `beats_naive_p` is the one-sided p value of the
-    paired test against the naive baseline. `train_s` counts baselines, search and confirmation.
+    `best` is the finalist that came first on the search split. `beats_naive_p` is the one-sided p value of
+    the paired test against the naive baseline. `train_s` counts baselines, search and confirmation.
     """
     assert record.started is not None
     assert record.baselines is not None
-    finalists = [_finalist(trial, confirmed) for trial, confirmed in confirmation.finalists]
+    finalists = [_finalist(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
     searched = list(record.of_purpose("search"))
     return {
         "schema": SCHEMA,
@@ -67,12 +67,11 @@ def _confirmed(one: Confirmed) -> dict[str, Any]:
     }
 
 
-def _finalist(trial: TrialRecord, confirmed: Confirmed) -> dict[str, Any]:
-    assert trial.last is not None
+def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
     return {
         **_confirmed(confirmed),
-        "branch": trial.branch,
-        "search_pgr": trial.last.pgr,
+        "branch": finalist.trial.branch,
+        "search_pgr": finalist.search_pgr,
         "beats_naive_p": confirmed.gain.p_positive,
     }
 

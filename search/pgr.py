@@ -84,9 +84,9 @@ def estimate(correct: Bools, supervisors: NDArray[np.int64], baselines: Baseline
 
     correct: bool [k, n], one row a seed. supervisors: int [k], the row of `baselines.weak` each seed learned
     from. The error is the delta method's on the ratio: its influence on each example, and on each supervisor
-    seed together with the students it taught (a cluster), and on each ceiling seed, add up. With one
-    supervisor only, the seed part is what the students of that supervisor differ by, and the supervisor's own
-    luck is not seen.
+    seed together with the students it taught (a cluster), on each supervisor that taught none, and on each
+    ceiling seed, add up. With one supervisor only, the seed part is what the students of that supervisor
+    differ by, and what its own luck does to them is not seen.
     """
     weak_acc, gap = baselines.weak_acc, baselines.gap
     value = pgr(float(correct.mean()), weak_acc, baselines.ceiling_acc)
@@ -95,24 +95,37 @@ def estimate(correct: Bools, supervisors: NDArray[np.int64], baselines: Baseline
         + (value - 1) * baselines.weak.mean(axis=0)
         - value * baselines.ceiling.mean(axis=0)
     ) / gap
-    taught = np.unique(supervisors)
+    floor = (value - 1) / gap * baselines.weak.mean(axis=1)
+    seeds = _by_supervisor(correct.mean(axis=1) / gap, supervisors)
+    taught, idle = np.unique(supervisors), floor
     if len(taught) > 1:
-        floor = baselines.weak[taught].mean(axis=1)
-        students = np.array([correct[supervisors == one].mean() for one in taught])
-        seeds = (students + (value - 1) * floor) / gap
-    else:
-        seeds = correct.mean(axis=1) / gap
-    return _combine(value, seeds, examples, value / gap * baselines.ceiling.mean(axis=1))
+        share = len(taught) / len(floor)
+        seeds = seeds + share * floor[taught]
+        idle = math.sqrt(1 - share) * floor  # so that its variance over all is that of the untaught alone
+    return _combine(value, seeds, idle, examples, value / gap * baselines.ceiling.mean(axis=1))
 
 
-def difference(ours: Bools, theirs: Bools, baselines: Baselines) -> Estimate:
+def difference(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64], baselines: Baselines) -> Estimate:
     """PGR of one method minus that of another on the same seeds and examples, paired by both.
 
-    ours, theirs: bool [k, n], rows with the same seed. The gap counts as known: it scales the difference
-    and its error alike, so the test of "no difference" does not depend on it.
+    ours, theirs: bool [k, n], rows with the same seed. supervisors: int [k], as for `estimate`; the students
+    of one supervisor count as one. The gap counts as known: it scales the difference and its error alike, so
+    the test of "no difference" does not depend on it.
     """
     gains = (ours.astype(np.float64) - theirs.astype(np.float64)) / baselines.gap
-    return _combine(float(gains.mean()), gains.mean(axis=1), gains.mean(axis=0))
+    return _combine(float(gains.mean()), _by_supervisor(gains.mean(axis=1), supervisors), gains.mean(axis=0))
+
+
+def _by_supervisor(per_seed: Reals, supervisors: NDArray[np.int64]) -> Reals:
+    """One number a supervisor, with the spread of the mean over seeds; a lone supervisor's seeds as they are.
+
+    Where supervisors taught as many students each, that number is their students' mean.
+    """
+    taught = np.unique(supervisors)
+    if len(taught) == 1:
+        return per_seed
+    mean, scale = float(per_seed.mean()), len(taught) / len(per_seed)
+    return np.array([mean + scale * (per_seed[supervisors == one] - mean).sum() for one in taught])
 
 
 def _combine(value: float, *samples: Reals) -> Estimate:

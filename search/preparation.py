@@ -15,9 +15,10 @@ from trainers.baselines import BaselineData, BaselineJob, Role, cache_path, mode
 from trainers.cache import Arrays, load_arrays, save_arrays
 from trainers.data import load_task
 from trainers.examples import Labels, SplitName, Task
-from trainers.models import check_model, load_tokenizer
+from trainers.models import check_model
+from trainers.prompts import ask, render
 from trainers.student import Materials
-from trainers.tokens import Tokens, tokenize
+from trainers.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +61,15 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
         return task.truth[split], predictions
 
     materials = Materials(
-        weak_probs=np.stack([answer["transfer"] for answer in answers["weak"]]), tokens=strong
+        weak_probs=np.stack([answer["transfer"] for answer in answers["weak"]]),
+        tokens=strong,
+        questions=ask(config.strong.model, task.inputs["transfer"]),
     )
     return Prepared(materials=materials, search=graded("search"), test=graded("test"), train_s=train_s)
 
 
 def _tokens(learner: LearnerConfig, task: Task, splits: tuple[SplitName, ...]) -> dict[SplitName, Tokens]:
-    tokenizer = load_tokenizer(learner.model)
-    return {split: tokenize(task.inputs[split], tokenizer, tokenizer.model_max_length) for split in splits}
+    return {split: render(learner.model, task.inputs[split]) for split in splits}
 
 
 def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> BaselineData:

@@ -56,6 +56,7 @@ def decide(config: PruningConfig, correct: Bools, rivals: Sequence[Bools], gap: 
     behind = float(paired.mean())
     if behind <= 0:
         return "continue"
-    variance = float(paired.var(ddof=1)) / len(paired) + 2 * config.seed_sd**2
+    spread = float(paired.var(ddof=1)) / len(paired) if len(paired) > 1 else 0.0
+    variance = spread + 2 * config.seed_sd**2
     chance = float(stats.norm.sf(behind / math.sqrt(variance))) if variance > 0 else 0.0
     return "continue" if chance > config.doubt else "stop"

@@ -64,7 +64,7 @@ class BranchRecord:
 class Record:
     """Everything a run has done so far. `apply` takes events in the ledger's order.
 
-    active_s: seconds that a process was at work on the run; the time between a stop and its resume is not in it.
+    active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
     """
 
     started: RunStarted | None = None
@@ -134,11 +134,11 @@ class Record:
         return [trial for trial in self.trials.values() if trial.state is None]
 
     def ended(self, state: EndState) -> int:
-        """How many trials of the search ended so."""
-        return sum(trial.state == state for trial in self.of_purpose("search"))
+        """How many trials of the search, its replicates among them, ended so."""
+        return sum(trial.state == state for trial in self.trials.values() if trial.purpose != "confirm")
 
     def best(self, branch: str | None = None) -> TrialRecord | None:
-        """The completed search trial, of one branch or of all, with the highest PGR; ties go to the earlier."""
+        """The completed search trial, of one branch or all, with the highest PGR; ties go to the earlier."""
         done = [
             trial
             for trial in self.of_purpose("search")

@@ -22,7 +22,9 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory; ValueError if another process holds it."""
+        """Hold the directory; ValueError if another process holds it, or if it is no run's directory."""
+        if not self.path.is_dir():
+            raise self._no_run()
         with (self.path / ".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,15 +37,18 @@ class RunDirectory:
     def load(self) -> tuple[RunConfig, Record]:
         """The config as run and what has been done; ValueError where this is no run's directory."""
         if not self.config.is_file():
-            raise ValueError(
-                f"{self.path}: holds no run; start one with `python -m search run CONFIG --out DIR`"
-            )
+            raise self._no_run()
         events = read_ledger(self.ledger) if self.ledger.is_file() else []
         return load_config(self.config), Record.of(events)
 
+    def _no_run(self) -> ValueError:
+        return ValueError(
+            f"{self.path}: holds no run; start one with `python -m search run CONFIG --out DIR`"
+        )
+
     @contextmanager
     def open_ledger(self, record: Record, config: RunConfig, started_at: float) -> Iterator[Ledger]:
-        """The ledger, to go on with: its first line is written if the run is new, a resumption noted if not."""
+        """The ledger, to go on with: a new run's first line is written, another's resumption noted."""
         ledger = Ledger(self.ledger, record.apply)
         event: AnyEvent = Resumed()
         if record.started is None:
@@ -71,8 +76,14 @@ def new_run(path: Path, config: RunConfig) -> RunDirectory:
     ours = {run.config.name, ".lock"}  # left by a run that did not come as far as its first event
     if path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - ours):
         raise ValueError(f"--out {path}: is not an empty directory; choose another one")
-    path.mkdir(parents=True, exist_ok=True)
-    run.config.write_text(dump_config(config))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"--out {path}: cannot be made ({error.strerror}); choose another directory"
+        ) from None
+    with run.locked():  # another process may have come this far and be training its baselines
+        run.config.write_text(dump_config(config))
     return run
 
 

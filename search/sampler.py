@@ -1,7 +1,8 @@
 """One Optuna study a branch: asked for methods, told what became of them."""
 
+import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ _STATES: Mapping[EndState, TrialState] = {
 def open_journal(path: Path) -> BaseStorage:
     """Optuna's storage in a file that only this process writes.
 
-    A lock that a killed process left behind is removed: the run directory's own lock keeps others out.
+    A lock that a killed process left behind is removed: the run directory's own lock keeps others out. So is
+    a last line that was cut short: Optuna would read past it, but write its next line on to it.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     Path(f"{path}.lock").unlink(missing_ok=True)
+    if path.is_file():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
     return JournalStorage(JournalFileBackend(str(path)))
 
 
@@ -43,7 +47,7 @@ class Draw:
 
 
 class BranchSampler:
-    """Draws methods of one branch by TPE over its conditional space (Bergstra et al., 2011; Falkner et al., 2018).
+    """Draws a branch's methods by TPE over its conditional space (Bergstra et al. 2011, Falkner et al. 2018).
 
     Parameters are named by slot and component, such as `loss.kind` and `loss.logconf.aux`.
     """
@@ -64,7 +68,7 @@ class BranchSampler:
         )
         self._study_id = storage.get_study_id_from_name(branch.name)
 
-    def ask(self, known: Mapping[str, object]) -> Draw | None:
+    def ask(self, known: Container[str]) -> Draw | None:
         """A method whose digest is not in `known`, or None when the branch has shown no new one in 20 draws.
 
         A combination that cannot work together is told to the study as failed and drawn again.
@@ -87,7 +91,7 @@ class BranchSampler:
         self._storage.set_trial_intermediate_value(trial_id, step, pgr)
 
     def tell(self, number: int, state: EndState, pgr: float | None) -> None:
-        """End a trial: completed with its PGR, pruned or failed. A trial that has ended already stays as it is."""
+        """End a trial: completed with its PGR, pruned or failed. One that has ended stays as it is."""
         value = pgr if state == "completed" else None
         self._study.tell(number, value, state=_STATES[state], skip_if_finished=True)
 

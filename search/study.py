@@ -4,6 +4,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Work:
 class TrialRunner(tune.Trainable):
     """A trial in a worker process; a step trains to the next rung and answers with predictions."""
 
-    def setup(self, config: dict[str, Any], work: Work) -> None:
+    def setup(self, config: dict[str, Any], work: Work) -> None:  # type: ignore[override]  # with_parameters adds it
         """Load what all trials of this worker share, and begin the first."""
         torch.set_num_threads(max(1, int(work.config.trial.cpus)))
         self._work = work
@@ -54,11 +55,11 @@ class TrialRunner(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         assignment = Assignment.model_validate_json(config["assignment"])
-        searching = assignment.purpose == "search"
+        searching, sealed = assignment.purpose == "search", assignment.purpose == "confirm"
         self._reports = self._bench.train(
             assignment.method,
             seed=assignment.seed,
-            split="search" if searching else "test",
+            split="test" if sealed else "search",
             rungs=self._work.config.search.pruning.rungs if searching else (1.0,),
         )
 
@@ -91,17 +92,37 @@ class _Unsaved:
         return {}
 
 
+class _Errors(_Unsaved):
+    """Keeps the first error of our own, which Tune would turn into the text of a traceback."""
+
+    def __init__(self) -> None:
+        self.first: Exception | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Remember what the block raises, and let it pass."""
+        try:
+            yield
+        except Exception as error:
+            self.first = self.first or error
+            raise
+
+
 class _Suggestions(_Unsaved, Searcher):
     """Hands the director's assignments to Tune."""
 
-    def __init__(self, director: Director) -> None:
+    def __init__(self, director: Director, errors: _Errors, every_step: Callable[[], None]) -> None:
         super().__init__(metric="share", mode="max")
         self._director = director
+        self._errors = errors
+        self._every_step = every_step
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:  # Tune's own annotation leaves FINISHED out
         """The next assignment, FINISHED when there will be none, None for "ask again"."""
-        assignment = self._director.next()
+        with self._errors.kept():
+            assignment = self._director.next()
         if assignment is None:
+            self._every_step()  # while nothing runs, Tune asks again and again within one turn of its loop
             return Searcher.FINISHED if self._director.done else None
         return {"assignment": assignment.model_dump_json(), "trial": assignment.trial}
 
@@ -120,15 +141,17 @@ class _Suggestions(_Unsaved, Searcher):
 class _Decisions(_Unsaved, FIFOScheduler):
     """Hands results to the director and its decisions to Tune."""
 
-    def __init__(self, director: Director) -> None:
-        super().__init__()
+    def __init__(self, director: Director, errors: _Errors) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._director = director
+        self._errors = errors
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop or continue, as the director says."""
         name = trial.config["trial"]
         if "failure" in result:
-            self._director.failed(name, result["failure"])
+            with self._errors.kept():
+                self._director.failed(name, result["failure"])
             return TrialScheduler.STOP
         report = TrialReport(
             share=result["share"],
@@ -137,13 +160,15 @@ class _Decisions(_Unsaved, FIFOScheduler):
             train_s=result["train_s"],
             eval_s=result["eval_s"],
         )
-        stop = self._director.report(name, report) == "stop"
+        with self._errors.kept():
+            stop = self._director.report(name, report) == "stop"
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A trial whose worker died once too often."""
         lines = str(trial.get_pickled_error() or "").strip().splitlines()
-        self._director.failed(trial.config["trial"], lines[-1][:300] if lines else "the worker died")
+        with self._errors.kept():
+            self._director.failed(trial.config["trial"], lines[-1][:300] if lines else "the worker died")
 
 
 class _EveryStep(_Unsaved, tune.Callback):
@@ -160,8 +185,9 @@ def run_trials(director: Director, work: Work, concurrent: int, every_step: Call
     """Run until the director is done.
 
     concurrent: trials at once. every_step: called between events, about ten times a second; what it raises
-    ends the run. Raises ray.tune.TuneError if the loop itself fails.
+    ends the run. What the director raises is raised as it is; ray.tune.TuneError if Tune itself fails.
     """
+    errors = _Errors()
     scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
     resources = work.config.trial
     trainable = tune.with_resources(
@@ -170,8 +196,8 @@ def run_trials(director: Director, work: Work, concurrent: int, every_step: Call
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=_Suggestions(director),
-            scheduler=_Decisions(director),
+            search_alg=_Suggestions(director, errors, every_step),
+            scheduler=_Decisions(director, errors),
             max_concurrent_trials=concurrent,
             num_samples=-1,
             reuse_actors=True,
@@ -189,6 +215,10 @@ def run_trials(director: Director, work: Work, concurrent: int, every_step: Call
     )
     try:
         tuner.fit()
+    except tune.TuneError:
+        if errors.first is None:
+            raise
+        raise errors.first from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -1,8 +1,8 @@
 """The live view of a run: rounds, branches, trials, the best PGR so far with its error, the time left."""
 
-import logging
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,8 +12,6 @@ from rich.text import Text
 
 from search.config import RunConfig
 from search.record import BranchRecord, Record, TrialRecord
-
-log = logging.getLogger(__name__)
 
 REDRAW_S = 0.5
 LINE_S = 30.0  # between two lines where the output is no terminal
@@ -53,7 +51,9 @@ class View:
         if self._live:
             self._live.update(status(self._config, self._record, self.left_s()), refresh=True)
         else:
-            self._console.print(status_line(self._config, self._record, self.left_s()), highlight=False)
+            self._console.print(
+                status_line(self._config, self._record, self.left_s()), highlight=False, soft_wrap=True
+            )
 
     def left_s(self) -> float | None:
         """Seconds left at the pace since this process took over, or None before the first trial ended."""
@@ -69,7 +69,8 @@ def _ended(record: Record) -> int:
 
 
 def _planned(config: RunConfig) -> int:
-    return config.search.trials + (1 + config.confirm.finalists) * config.confirm.seeds
+    replicates = max(config.replication.methods, config.confirm.finalists) * (config.replication.seeds - 1)
+    return config.search.trials + replicates + (1 + config.confirm.finalists) * config.confirm.seeds
 
 
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
@@ -95,6 +96,21 @@ def status(config: RunConfig, record: Record, left_s: float | None) -> Renderabl
         Text(status_line(config, record, left_s)),
     )
     return Group(bar, table)
+
+
+def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
+    """The state of a run as plain values; `best` is None before a trial has completed."""
+    best = record.best()
+    return {
+        "run": record.started.run if record.started else None,
+        "finished": record.finished,
+        "rounds": record.rounds,
+        "branches": len(record.branches),
+        "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
+        "ended": _ended(record),
+        "planned": _planned(config),
+        "best": None if best is None or best.last is None else {"trial": best.trial, "pgr": best.last.pgr},
+    }
 
 
 def _branch_cells(branch: BranchRecord, record: Record) -> tuple[str | Text, ...]:

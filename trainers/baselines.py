@@ -52,7 +52,8 @@ class BaselineData:
         answered = [
             part for name, one in sorted(self.answer.items()) for part in (name, one.ids, one.offsets)
         ]
-        return digest(self.learn.ids, self.learn.offsets, self.truth, *answered)
+        words = self.learn.words or ()
+        return digest(self.learn.ids, self.learn.offsets, self.truth, *answered, *words)
 
 
 def model_digest(config: ModelConfig) -> str:
@@ -91,7 +92,7 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
     cache: where models are kept. Raises trainers.training.Diverged when the loss is not finite.
     """
     pool = ModelPool(job.model, cache=cache)
-    model = pool.fresh(job.seed)
+    model = pool.fresh(job.seed, words=data.learn.words)
     weights = np.ones(len(data.truth), dtype=np.float32)
     recipe = Recipe(
         plan=Plan(phases=(Phase(start=0.0, weights=weights, lr_scale=1.0),)),

@@ -43,5 +43,5 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz")
     with os.fdopen(handle, "wb") as file:
-        np.savez(file, **dict(arrays))
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for allow_pickle
     os.replace(temporary, path)

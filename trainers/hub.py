@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import datasets
 import torch
@@ -15,13 +16,14 @@ from huggingface_hub.utils.tqdm import (
     disable_progress_bars,
     enable_progress_bars,
 )
-from pydantic import Field
+from pydantic import Field, model_validator
 from safetensors import SafetensorError
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
 
 from trainers.component import Frozen
+from trainers.tokens import Readout
 
 LIBRARIES = ("datasets", "huggingface_hub", "transformers")
 Pool = Literal["last", "mean", "cls"]
@@ -30,7 +32,8 @@ Pool = Literal["last", "mean", "cls"]
 class HubModel(Frozen):
     """A pretrained encoder or decoder, from the hub or from a folder.
 
-    pool `auto` reads a decoder at its last token and an encoder as the mean over its tokens.
+    readout `head` puts a linear classifier on the body; `label_tokens` asks a decoder's own language model
+    for the next word. pool `auto` reads a decoder at its last token, an encoder as the mean over its tokens.
     """
 
     kind: Literal["hub"] = "hub"
@@ -39,6 +42,28 @@ class HubModel(Frozen):
     max_length: Annotated[int, Field(ge=8, le=1_048_576, description="tokens kept of an example")]
     pool: Annotated[Literal["auto"] | Pool, Field(description="which tokens are read")] = "auto"
     dtype: Annotated[Literal["float32", "bfloat16"], Field(description="of the body's weights")] = "float32"
+    readout: Annotated[Readout, Field(description="how its answers are read")] = "head"
+
+    @model_validator(mode="after")
+    def _label_tokens_come_last(self) -> Self:
+        if self.readout == "label_tokens" and self.pool not in ("auto", "last"):
+            raise ValueError(
+                f"readout label_tokens reads the last token, got pool {self.pool}: leave it at auto"
+            )
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A model's pretrained parts.
+
+    body: hidden states from tokens. pool: how they are read. vocabulary: from a hidden state to a score for
+    every next token, of a language model; None where there is none.
+    """
+
+    body: PreTrainedModel
+    pool: Pool
+    vocabulary: torch.nn.Linear | None
 
 
 @contextmanager
@@ -65,7 +90,7 @@ def _quiet() -> Iterator[None]:
         (not datasets.are_progress_bars_disabled(), datasets.enable_progress_bars),
         (not are_progress_bars_disabled(), enable_progress_bars),
     )
-    models.disable_progress_bar()
+    models.disable_progress_bar()  # type: ignore[no-untyped-call]
     datasets.disable_progress_bars()
     disable_progress_bars()
     for name in LIBRARIES:
@@ -80,32 +105,46 @@ def _quiet() -> Iterator[None]:
                 turn_on()
 
 
-def hub_body(config: HubModel) -> tuple[PreTrainedModel, Pool]:
-    """The pretrained body, without heads or pooler, and how to read it.
+def hub_model(config: HubModel) -> Pretrained:
+    """The pretrained body, without pooler, its language model's last layer apart, and how to read it.
 
     Raises ValueError, one line, where it cannot be loaded or has another shape than a text model's.
     """
     shape = hub_shape(config)
     source, revision = _source(config), config.revision or "main"
     with _loading(config):
-        dtype = getattr(torch, config.dtype)
-        body: PreTrainedModel = transformers.AutoModel.from_pretrained(
-            source, revision=revision, config=shape, dtype=dtype
+        kind = transformers.AutoModelForCausalLM if has_language_model(shape) else transformers.AutoModel
+        whole: PreTrainedModel = kind.from_pretrained(
+            source, revision=revision, config=shape, dtype=getattr(torch, config.dtype)
         )
+    return pretrained(whole, "last" if _is_decoder(shape) else "mean", config.pool)
+
+
+def pretrained(whole: PreTrainedModel, usual: Pool, pool: Literal["auto"] | Pool = "auto") -> Pretrained:
+    """The parts of a loaded model; `usual` is how it is read unless `pool` says otherwise."""
+    body, vocabulary = whole.base_model, whole.get_output_embeddings()  # type: ignore[no-untyped-call]
+    assert isinstance(body, PreTrainedModel)
     if getattr(body, "pooler", None) is not None:
         # No read-out here uses it: its weights would never see a gradient.
         body.register_module("pooler", None)
-    if config.pool != "auto":
-        return body, config.pool
-    return body, "last" if _is_decoder(shape) else "mean"
+    return Pretrained(
+        body=body,
+        pool=usual if pool == "auto" else pool,
+        vocabulary=vocabulary if isinstance(vocabulary, torch.nn.Linear) else None,
+    )
+
+
+def has_language_model(shape: PretrainedConfig) -> bool:
+    """Whether a checkpoint of this shape is that of a decoder that knows which token comes next."""
+    stored = CAUSAL.get(shape.model_type) in (shape.architectures or ())
+    return _is_decoder(shape) and (stored or bool(getattr(shape, "tie_word_embeddings", False)))
 
 
 def hub_shape(config: HubModel) -> PretrainedConfig:
-    """The settings of the model, without its weights; ValueError, one line, as for `hub_body`."""
+    """The settings of the model, without its weights; ValueError, one line, as for `hub_model`."""
+    source, revision = _source(config), config.revision or "main"
     with _loading(config):
-        shape: PretrainedConfig = transformers.AutoConfig.from_pretrained(
-            _source(config), revision=config.revision or "main"
-        )
+        shape: PretrainedConfig = transformers.AutoConfig.from_pretrained(source, revision=revision)
     _check_shape(shape, config)
     return shape
 
@@ -127,6 +166,8 @@ def _check_shape(shape: PretrainedConfig, config: HubModel) -> None:
         raise ValueError(
             f"{place}: max_length must be at most {positions}, its positions, got {config.max_length}"
         )
+    if config.readout == "label_tokens" and not has_language_model(shape):
+        raise ValueError(f"{place} is no language model, as readout label_tokens needs: use readout head")
 
 
 def _source(config: HubModel) -> str:
@@ -142,9 +183,10 @@ def _source(config: HubModel) -> str:
 
 def hub_tokenizer(config: HubModel) -> PreTrainedTokenizerBase:
     """The model's tokenizer, with a pad token, and the model's max_length as its own."""
+    source, revision = _source(config), config.revision or "main"
     with _loading(config):
         tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
-            _source(config), revision=config.revision or "main"
+            source, revision=revision
         )
     tokenizer.model_max_length = config.max_length
     if tokenizer.pad_token is None:

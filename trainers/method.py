@@ -2,17 +2,31 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from trainers.adapters import STUDENTS, Full, Lora, Probe
 from trainers.component import Component, Frozen
-from trainers.labels import LABELS, Hard, Label
-from trainers.losses import LOSSES, Loss, Xent
-from trainers.models import STUDENTS, Full, Probe
+from trainers.labels import LABELS, Elicited, Hard, Label, NoisyChannel
+from trainers.losses import LOSSES, Bootstrap, Entropy, Kl, Loss, ReverseKl, Window, Xent
 from trainers.optim import Adamw
 from trainers.selection import SELECTIONS, All, Selection
-from trainers.stages import Once
+from trainers.stages import STAGES, Chain, Once, SelfTrain, Stages
+
+# Losses that are least where the student's probabilities equal the targets.
+ZERO_AT_OWN_ANSWERS = (Xent, Entropy, Window, Kl, ReverseKl, Bootstrap)
+
+
+class Abilities(Frozen):
+    """What a campaign offers to its methods.
+
+    prior: whether the strong model can be asked for a zero-shot answer (`trainers.prompts.can_elicit`).
+    intermediates: how many models there are between the weak and the strong one.
+    """
+
+    prior: bool
+    intermediates: Annotated[int, Field(ge=0)]
 
 
 class Method(Frozen):
@@ -24,14 +38,49 @@ class Method(Frozen):
     labels: Annotated[Label, Field(discriminator="kind")] = Hard()
     select: Annotated[Selection, Field(discriminator="kind")] = All()
     loss: Annotated[Loss, Field(discriminator="kind")] = Xent()
-    student: Annotated[Full | Probe, Field(discriminator="kind")] = Full()
+    student: Annotated[Full | Lora | Probe, Field(discriminator="kind")] = Full()
     optim: Adamw = Adamw()
-    stages: Once = Once()
+    stages: Annotated[Stages, Field(discriminator="kind")] = Once()
+
+    @model_validator(mode="after")
+    def _every_stage_has_something_to_learn(self) -> Self:
+        stages = self.stages
+        own_probabilities = isinstance(stages, SelfTrain) and stages.targets == "soft" and not stages.fresh
+        if own_probabilities and isinstance(self.loss, ZERO_AT_OWN_ANSWERS):
+            # Adam would scale what is left of the gradient, rounding errors, up to whole steps.
+            raise ValueError(
+                f"loss {self.loss.kind} has no gradient where a student that continues meets its own soft "
+                "targets: set stages.self_train targets to hard or confident, or fresh to true"
+            )
+        return self
 
     @property
     def digest(self) -> str:
         """Sixteen hex digits that two methods share exactly when they are equal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    @property
+    def needs_prior(self) -> bool:
+        """Whether the strong model's zero-shot answer is part of the method."""
+        labels = self.labels
+        return isinstance(labels, Elicited) or (
+            isinstance(labels, NoisyChannel) and labels.prior == "zero_shot"
+        )
+
+    def refused(self, abilities: Abilities) -> str | None:
+        """Why the method cannot run in a campaign with these abilities, on one line; None if it can."""
+        if self.needs_prior and not abilities.prior:
+            option = ": set its prior to head" if isinstance(self.labels, NoisyChannel) else ""
+            return (
+                f"labels.{self.labels.kind} needs a zero-shot answer, and this strong model is no language "
+                f"model{option}"
+            )
+        if isinstance(self.stages, Chain) and self.stages.length > abilities.intermediates:
+            return (
+                f"stages.chain.length must be at most {abilities.intermediates}, the intermediate models of "
+                f"this campaign, got {self.stages.length}"
+            )
+        return None
 
 
 def _by_kind(components: Mapping[type[Any], object]) -> dict[str, type[Component]]:
@@ -44,5 +93,5 @@ SLOTS: dict[str, dict[str, type[Component]]] = {
     "loss": _by_kind(LOSSES),
     "student": _by_kind(STUDENTS),
     "optim": {"adamw": Adamw},
-    "stages": {"once": Once},
+    "stages": _by_kind(STAGES),
 }

@@ -1,72 +1,76 @@
-"""Models with a classification head: loading, read-outs, and how much of a student is trained."""
+"""Models that tell two classes apart: pretrained weights, and how an answer is read from them."""
 
 import copy
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from trainers.component import Component
-from trainers.hub import HubModel, Pool, hub_body, hub_shape, hub_tokenizer, loading
+from trainers.hub import HubModel, Pool, Pretrained, hub_model, hub_shape, hub_tokenizer, loading, pretrained
 from trainers.toy import ToyModel, build_toy_model, toy_tokenizer
 
 CLASSES = 2
 HEAD_STD = 0.02  # as the bodies' own initialisers: logits start near 0, whatever the hidden size
 
+Words = tuple[int, int]
 ModelConfig = Annotated[HubModel | ToyModel, Field(discriminator="kind")]
 
 
-class Classifier(nn.Module):
-    """A pretrained body without its language-model head, and a linear head that reads one layer of it.
+def new_head(hidden: int, seed: int) -> nn.Linear:
+    """A linear classifier of hidden states, float32: small normal weights drawn from `seed`, no bias yet.
 
-    layer: the hidden states that `forward` reads, counted as transformers does: 0 is the embeddings,
-    1 the first layer, -1 the last, after the body's final norm where it has one.
+    The global random state stays as it was.
+    """
+    drawn = torch.randn((CLASSES, hidden), generator=torch.Generator().manual_seed(seed)) * HEAD_STD
+    head: nn.Linear = nn.utils.skip_init(nn.Linear, hidden, CLASSES)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        head.weight.copy_(drawn)
+        head.bias.zero_()
+    return head
+
+
+class Classifier(nn.Module):
+    """A pretrained body, and a head that reads its last hidden states, after the final norm if it has one.
+
+    words: where the head is a language model's vocabulary, the tokens that stand for class 0 and class 1.
     """
 
-    def __init__(self, body: PreTrainedModel, pool: Pool) -> None:
+    def __init__(
+        self, body: PreTrainedModel, pool: Pool, head: nn.Linear, words: Words | None = None
+    ) -> None:
         super().__init__()
         self.body = body
         self.pool: Pool = pool
-        self.layer = -1
+        self.head = head
+        self.words = words
         body.config.use_cache = False  # keys and values of a decoder are of no use here
-        hidden = int(body.config.hidden_size)
-        # skip_init, because the usual constructor draws from the global random state.
-        self.head: nn.Linear = nn.utils.skip_init(nn.Linear, hidden, CLASSES, dtype=torch.float32)
-        self.reset_head(seed=0)
-
-    @torch.no_grad()
-    def reset_head(self, seed: int) -> None:
-        """Draw the head's weights from `seed` (normal, small) and set its bias to zero."""
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randn(self.head.weight.shape, generator=generator) * HEAD_STD
-        self.head.weight.copy_(drawn)
-        self.head.bias.zero_()
 
     @property
     def depth(self) -> int:
         """How many layers the body has."""
         return int(self.body.config.num_hidden_layers)
 
-    def layer_at(self, depth: float) -> int:
-        """The layer nearest to a relative depth in (0, 1], never the embeddings; 1 is the last layer."""
-        return min(self.depth, max(1, round(depth * self.depth)))
-
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits float32 [b, 2] of right-padded rows: input ids and attention mask, int64 [b, length]."""
-        pooled = self.features(input_ids, attention_mask, self.layer)
-        # An engine may have cast the head to half precision.
+        pooled = self.features(input_ids, attention_mask)
+        # An engine may have cast the head to half precision. Calling it as a module keeps an engine's hooks.
         logits: torch.Tensor = self.head(pooled.to(self.head.weight.dtype))
+        if self.words is not None:
+            logits = torch.stack([logits[:, word] for word in self.words], dim=1)
         return logits.float()
 
     def features(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, layer: int = -1
     ) -> torch.Tensor:
-        """Pooled hidden states of a layer, float32 [b, hidden]; arguments as for `forward`."""
+        """Pooled hidden states of a layer, float32 [b, hidden]; arguments as for `forward`.
+
+        layer: counted as transformers does: 0 is the embeddings, 1 the first layer, -1 the last.
+        """
         is_last = layer in (-1, self.depth)
         output = self.body(
             input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=not is_last
@@ -85,25 +89,20 @@ def _pooled(hidden: torch.Tensor, mask: torch.Tensor, pool: Pool) -> torch.Tenso
     return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1)
 
 
-def _toy_body(config: ToyModel, cache: Path) -> tuple[PreTrainedModel, Pool]:
+def _toy_model(config: ToyModel, cache: Path) -> Pretrained:
     with loading("the toy model cannot be loaded", f"remove {cache}"):
-        body = build_toy_model(config, cache=cache).base_model
-    assert isinstance(body, PreTrainedModel)
-    return body, "last"
+        return pretrained(build_toy_model(config, cache=cache), "last")
 
 
-def _hub_body(config: HubModel, cache: Path) -> tuple[PreTrainedModel, Pool]:
-    return hub_body(config)
+def _hub_model(config: HubModel, cache: Path) -> Pretrained:
+    return hub_model(config)
 
 
 def _toy_tokenizer(config: ToyModel) -> PreTrainedTokenizerBase:
     return toy_tokenizer()
 
 
-BODIES: dict[type[Any], Callable[[Any, Path], tuple[PreTrainedModel, Pool]]] = {
-    HubModel: _hub_body,
-    ToyModel: _toy_body,
-}
+MODELS: dict[type[Any], Callable[[Any, Path], Pretrained]] = {HubModel: _hub_model, ToyModel: _toy_model}
 TOKENIZERS: dict[type[Any], Callable[[Any], PreTrainedTokenizerBase]] = {
     HubModel: hub_tokenizer,
     ToyModel: _toy_tokenizer,
@@ -124,107 +123,99 @@ def check_model(config: HubModel | ToyModel, *, cache: Path) -> None:
     Raises ValueError, one line, where a hub model's settings cannot be read or do not fit.
     """
     if isinstance(config, ToyModel):
-        _toy_body(config, cache)
+        _toy_model(config, cache)
     else:
         hub_shape(config)
 
 
-def load_classifier(config: HubModel | ToyModel, *, cache: Path, seed: int) -> Classifier:
-    """The pretrained body and a head drawn from `seed`, on the CPU in evaluation mode.
-
-    The global random state stays as it was. cache: where the toy model is kept; a hub model is in the
-    cache of its own library. Raises ValueError, one line, where it cannot be loaded or does not fit.
-    """
-    with torch.random.fork_rng(devices=[]):
-        # Weights that the checkpoint lacks, if any, are the same for everyone.
-        torch.default_generator.manual_seed(0)
-        body, pool = BODIES[type(config)](config, cache)
-    classifier = Classifier(body, pool).eval()
-    classifier.requires_grad_(True)
-    classifier.reset_head(seed)
-    return classifier
-
-
 class ModelPool:
-    """One model's pretrained weights and tokenizer, loaded once a process, on first use."""
+    """One model's pretrained weights and tokenizer, loaded once a process, on first use.
+
+    cache: where the toy model is kept; a hub model is in the cache of its own library. What reads weights
+    raises ValueError, one line, where they cannot be loaded or do not fit.
+    """
 
     def __init__(self, config: HubModel | ToyModel, *, cache: Path) -> None:
-        self._config = config
+        self.config = config
         self._cache = cache
 
+    def another(self, config: HubModel | ToyModel) -> "ModelPool":
+        """The pool of another model, with the same cache."""
+        return ModelPool(config, cache=self._cache)
+
     @cached_property
-    def _pristine(self) -> Classifier:
-        return load_classifier(self._config, cache=self._cache, seed=0)
+    def _pristine(self) -> Pretrained:
+        with torch.random.fork_rng(devices=[]):
+            # Weights that the checkpoint lacks, if any, are the same for everyone.
+            torch.default_generator.manual_seed(0)
+            loaded = MODELS[type(self.config)](self.config, self._cache)
+        loaded.body.eval()  # type: ignore[no-untyped-call]
+        loaded.body.requires_grad_(True)
+        return loaded
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """As load_tokenizer gives it."""
-        return load_tokenizer(self._config)
+        return load_tokenizer(self.config)
 
-    @property
+    @cached_property
     def pad_id(self) -> int:
         """The id that fills a batch up."""
         return int(self.tokenizer.pad_token_id)
 
+    @property
+    def hidden(self) -> int:
+        """The size of a hidden state."""
+        return int(self._pristine.body.config.hidden_size)
+
     def layer_at(self, depth: float) -> int:
-        """As Classifier.layer_at, for the relative depth of a probe."""
-        return self._pristine.layer_at(depth)
+        """The layer nearest to a relative depth in (0, 1], never the embeddings; 1 is the last layer."""
+        layers = int(self._pristine.body.config.num_hidden_layers)
+        return min(layers, max(1, round(depth * layers)))
 
-    def fresh(self, seed: int, device: torch.device | str = "cpu") -> Classifier:
-        """A classifier of its own on `device`: the pretrained body, a head drawn from `seed`, all trainable.
+    def fresh(
+        self, seed: int, *, words: Words | None = None, device: torch.device | str = "cpu"
+    ) -> Classifier:
+        """A classifier of its own on `device`, all trainable, in evaluation mode.
 
-        New modules and new parameters each time, because engines leave hooks, casts and flat buffers on
-        those they trained, and LoRA its layers. Weights go to the device in one copy.
+        Read-out head: the pretrained body and a head drawn from `seed`. Read-out label_tokens: the language
+        model as it is, which answers with `words`.
         """
-        tensors = [*self._pristine.parameters(), *self._pristine.buffers()]
+        if self.config.readout == "label_tokens":
+            return self.speaker(words, device=device)
+        body, _ = self._copies(device, vocabulary=False)
+        return Classifier(body, self._pristine.pool, new_head(self.hidden, seed).to(device)).eval()
+
+    def speaker(self, words: Words | None, *, device: torch.device | str = "cpu") -> Classifier:
+        """A copy of the language model that answers with `words`, whatever the model's read-out.
+
+        Raises ValueError where the model is no language model, or there are no words to answer with.
+        """
+        body, vocabulary = self._copies(device, vocabulary=True)
+        if vocabulary is None:
+            raise ValueError(
+                "this strong model is no language model: nothing can be read from its next token"
+            )
+        if words is None:
+            raise ValueError(
+                "readout label_tokens needs examples that end on a question: use trainers.prompts"
+            )
+        return Classifier(body, "last", vocabulary, words).eval()
+
+    def _copies(
+        self, device: torch.device | str, *, vocabulary: bool
+    ) -> tuple[PreTrainedModel, nn.Linear | None]:
+        """New modules and new parameters, tied where the pretrained ones are.
+
+        New each time, because engines leave hooks, casts and flat buffers on those they trained, and LoRA
+        its layers. Weights go to the device in one copy.
+        """
+        parts = (self._pristine.body, self._pristine.vocabulary if vocabulary else None)
+        tensors = [t for part in parts if part is not None for t in (*part.parameters(), *part.buffers())]
         memo: dict[int, Any] = {id(tensor): _copied(tensor, torch.device(device)) for tensor in tensors}
-        classifier = copy.deepcopy(self._pristine, memo)
-        classifier.reset_head(seed)
-        return classifier
+        return copy.deepcopy(parts, memo)
 
 
 def _copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     data = tensor.detach().to(device, copy=True)
     return nn.Parameter(data) if isinstance(tensor, nn.Parameter) else data
-
-
-class Full(Component):
-    """Trains every weight of the strong model and its head."""
-
-    kind: Literal["full"] = "full"
-
-
-class Probe(Component):
-    """Trains only a linear head on the frozen hidden states of one layer of the strong model."""
-
-    kind: Literal["probe"] = "probe"
-    layer: Annotated[
-        float,
-        Field(ge=0.1, le=1.0, description="which layer is read, as a share of the depth; 1 is the last"),
-    ] = 1.0
-
-
-def _prepare_full(config: Full, classifier: Classifier) -> list[nn.Parameter]:
-    return list(classifier.parameters())
-
-
-def _prepare_probe(config: Probe, classifier: Classifier) -> list[nn.Parameter]:
-    classifier.body.requires_grad_(False)
-    classifier.body.eval()
-    classifier.layer = classifier.layer_at(config.layer)
-    return list(classifier.head.parameters())
-
-
-STUDENTS: dict[type[Component], Callable[[Any, Classifier], list[nn.Parameter]]] = {
-    Full: _prepare_full,
-    Probe: _prepare_probe,
-}
-
-
-def prepare_student(config: Component, classifier: Classifier) -> list[nn.Parameter]:
-    """Make a fresh classifier ready to be trained as `config` says, in place; returns what is trainable.
-
-    A probe's body is frozen and `classifier.layer` set, so that its features can be computed once and
-    `classifier.head` trained on them alone.
-    """
-    return STUDENTS[type(config)](config, classifier)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,12 +14,29 @@ from trainers.examples import Examples
 
 Rows = NDArray[np.int64]
 Ids = list[int]
+Readout = Literal["head", "label_tokens"]
 
-# A pair is shown as these three pieces around the prompt and the two responses.
-BEFORE_FIRST = "\n\nResponse A:\n"
-BEFORE_SECOND = "\n\nResponse B:\n"
-QUESTION = "\n\nThe better response is Response"
 MEGA_BATCH = 32  # batches sorted by length together: near the least padding, and still well mixed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """What stands around an example, and the words that answer it: for class 0 and for class 1.
+
+    A single text is shown between `opening` and `question`; a pair as opening, prompt, before_first, the
+    first response, before_second, the second, question.
+    """
+
+    words: tuple[str, str]
+    question: str = ""
+    opening: str = ""
+    before_first: str = "\n\nResponse A:\n"
+    before_second: str = "\n\nResponse B:\n"
+
+
+# How examples are shown where no template is asked for: a pair needs its frame all the same.
+PLAIN_SINGLE = Template(words=("False", "True"))
+PLAIN_PAIR = Template(words=("A", "B"), question="\n\nThe better response is Response")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +44,12 @@ class Tokens:
     """Token sequences laid end to end, so that processes can share them without a copy.
 
     ids: int32 [total]. offsets: int64 [n + 1]; row i is ids[offsets[i] : offsets[i + 1]].
+    words: the tokens that, coming next, would answer class 0 and class 1; None where rows don't end so.
     """
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
+    words: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -49,41 +69,66 @@ class Tokens:
         return torch.from_numpy(ids), torch.from_numpy(filled.astype(np.int64))
 
 
-def tokenize(examples: Examples, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokens:
-    """The tokens of every example, at most `max_length` of them, with the tokenizer's own special tokens.
+def tokenize(
+    examples: Examples,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    template: Template | None = None,
+) -> Tokens:
+    """The tokens of every example, at most `max_length` of them.
 
-    Single texts lose their right end. Pairs show prompt, response A and response B; the prompt loses its
-    left end first, then the responses their right ends, down to an equal share of the room (what a short
-    response leaves free goes to the other). Raises ValueError where `max_length` has no room for both
-    responses, or where a text has no tokens.
+    Without a template, texts are bare, pairs stand in the usual frame, and both get all of the tokenizer's
+    own special tokens. With one, rows end on its question, so that the next token answers it. Single texts
+    lose their right end. Pairs show prompt, response A and response B; the prompt loses its left end first,
+    then the responses their right ends, down to an equal share of the room (what a short response leaves
+    free goes to the other). Raises ValueError where `max_length` has no room, where a text has no tokens, or
+    where the tokenizer cannot tell the template's two words apart by their first token.
     """
     before, after = _special_ids(tokenizer)
+    frame = template or (PLAIN_SINGLE if examples.pairs is None else PLAIN_PAIR)
+    opening, question = _encode(tokenizer, [frame.opening, frame.question])
+    before, after = before + opening, question + ([] if template else after)
     room = max_length - len(before) - len(after)
     texts = _encode(tokenizer, examples.texts)
     if examples.pairs is None:
         rows = [ids[: max(room, 0)] for ids in texts]
     else:
-        rows = _pair_rows(texts, examples.pairs, tokenizer, room, max_length)
+        rows = _pair_rows(texts, examples.pairs, tokenizer, frame, room, max_length)
     for i, ids in enumerate(rows):
         if not ids:
             raise ValueError(
                 f"example {i + 1} of {len(rows)} has no tokens within max_length {max_length}: "
                 f"raise max_length or check its text, {examples.texts[i][:40]!r}"
             )
-    return _flat([before + ids + after for ids in rows])
+    flat = _flat([before + ids + after for ids in rows])
+    return replace(flat, words=_word_ids(template, tokenizer)) if template else flat
+
+
+def _word_ids(template: Template, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+    """The first tokens of the two words as they would follow the question."""
+    lead = template.question or "a"
+    start, zero, one = _encode(tokenizer, [lead, *(f"{lead} {word}" for word in template.words)])
+    place = len(start)
+    if zero[:place] != start or one[:place] != start or zero[place : place + 1] == one[place : place + 1]:
+        raise ValueError(
+            f"this model's tokenizer does not tell {template.words[0]!r} and {template.words[1]!r} apart by "
+            "their first token: use readout head"
+        )
+    return zero[place], one[place]
 
 
 def _pair_rows(
     prompts: list[Ids],
     pairs: Sequence[tuple[str, str]],
     tokenizer: PreTrainedTokenizerBase,
+    frame: Template,
     room: int,
     max_length: int,
 ) -> list[Ids]:
     first = _encode(tokenizer, [a for a, _ in pairs])
     second = _encode(tokenizer, [b for _, b in pairs])
-    to_first, to_second, question = _encode(tokenizer, [BEFORE_FIRST, BEFORE_SECOND, QUESTION])
-    room -= len(to_first) + len(to_second) + len(question)
+    to_first, to_second = _encode(tokenizer, [frame.before_first, frame.before_second])
+    room -= len(to_first) + len(to_second)
     if room < 2:
         raise ValueError(
             f"max_length must be at least {max_length + 2 - room} to show two responses, got {max_length}"
@@ -92,7 +137,7 @@ def _pair_rows(
     for prompt, a, b in zip(prompts, first, second, strict=True):
         keep_a, keep_b = _shares(len(a), len(b), room)
         kept_prompt = prompt[max(0, len(prompt) - (room - keep_a - keep_b)) :]
-        rows.append(kept_prompt + to_first + a[:keep_a] + to_second + b[:keep_b] + question)
+        rows.append(kept_prompt + to_first + a[:keep_a] + to_second + b[:keep_b])
     return rows
 
 

@@ -8,14 +8,12 @@ are never among a task's (see `toy_text.reserved_for_pretraining`).
 import hashlib
 import json
 import logging
-import os
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tokenizers
@@ -29,18 +27,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, 
 
 from trainers.component import Frozen
 from trainers.examples import SPLITS, Examples, SplitSizes, Task
-from trainers.toy_text import VERDICT_PROMPT, VERDICTS, Review, reviews, vocabulary
+from trainers.tokens import Readout
+from trainers.toy_text import VERDICTS, Review, hasty_verdict, reviews, vocabulary
 
 log = logging.getLogger(__name__)
 
 PAD, UNK, EOS = "<pad>", "<unk>", "<eos>"
 MAX_TOKENS = 64
 TASK_STREAM, PRETRAINING_STREAM, INIT_SEED = 1, 2, 0
+INIT_STD = 0.1  # near 1 / sqrt(hidden size), as the usual 0.02 is for wide models
 PRETRAIN_BATCH = 64
 PRETRAIN_LR = 5e-3
 PRETRAIN_WARMUP = 0.1
 VERDICT_WEIGHT = 10.0  # one word in sixteen is the verdict; at weight 1 the concept takes thousands of steps
-PRETRAIN_THREADS = 2
+PRETRAIN_THREADS = 1  # a second gains a quarter on an idle machine and costs twentyfold on a busy one
 SHAPES = {
     "weak": {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "head_dim": 8},
     "strong": {"hidden_size": 48, "intermediate_size": 128, "num_hidden_layers": 3, "head_dim": 24},
@@ -53,7 +53,7 @@ class ToyTask(Frozen):
 
     kind: Literal["toy"] = "toy"
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="draws the examples")] = 0
-    splits: SplitSizes = SplitSizes(weak_train=400, transfer=1600, search=1000, test=2000)
+    splits: SplitSizes = SplitSizes(weak_train=1600, transfer=1600, search=1500, test=2000)
 
 
 class ToyModel(Frozen):
@@ -62,18 +62,19 @@ class ToyModel(Frozen):
     kind: Literal["toy"] = "toy"
     size: Literal["weak", "strong"]
     pretrain_steps: Annotated[int, Field(ge=1, le=10_000, description="of the strong size alone")] = 500
+    readout: Annotated[Readout, Field(description="how its answers are read")] = "head"
 
 
 def load_toy(config: ToyTask) -> Task:
-    """Draws the four splits: distinct reviews, none of them open to pretraining, the same for the same config.
+    """Draws the four splits: distinct reviews, none open to pretraining, the same for the same config.
 
-    Labels are 1 for a positive verdict, and even odds.
+    A text is a review and the question `verdict :`. Labels are 1 for a positive verdict, at even odds.
     """
     rng = np.random.default_rng([TASK_STREAM, config.seed])
     stream = _distinct(reviews(rng, pretraining=False))
     drawn = {split: tuple(islice(stream, getattr(config.splits, split))) for split in SPLITS}
     return Task(
-        inputs={split: Examples(texts=tuple(r.text for r in rs)) for split, rs in drawn.items()},
+        inputs={split: Examples(texts=tuple(r.prompt for r in rs)) for split, rs in drawn.items()},
         truth={split: np.array([r.label for r in rs], dtype=np.int8) for split, rs in drawn.items()},
     )
 
@@ -91,7 +92,7 @@ def toy_tokenizer() -> PreTrainedTokenizerFast:
     words = [PAD, UNK, EOS, *vocabulary()]
     core = tokenizers.Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNK))
     core.pre_tokenizer = WhitespaceSplit()
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=core,
         pad_token=PAD,
         unk_token=UNK,
@@ -104,58 +105,57 @@ def toy_tokenizer() -> PreTrainedTokenizerFast:
 def build_toy_model(config: ToyModel, *, cache: Path) -> PreTrainedModel:
     """A Qwen3ForCausalLM of the given size, in float32 on the CPU, in evaluation mode.
 
-    The strong size is pretrained on the first call (well under a minute on two cores) and kept with its
+    The strong size is pretrained on the first call (half a minute on one core) and kept with its
     tokenizer under `cache`/<content hash>; later calls load it. A damaged copy is trained anew. Processes
     may race: each trains in a directory of its own and the first to finish publishes.
     """
     if config.size == "weak":
-        return _initial(config.size).eval()
+        return _initial(config.size)
     home = cache / f"toy-{_content_hash(config)}"
     if not _intact(home):
-        model = _pretrained(config)
-        _publish(model, home)
+        _publish(_pretrained(config), home)
     loaded: PreTrainedModel = Qwen3ForCausalLM.from_pretrained(home)
-    return loaded.eval()
+    return loaded
 
 
 def _initial(size: Literal["weak", "strong"]) -> Qwen3ForCausalLM:
     tokenizer = toy_tokenizer()
-    shape = Qwen3Config(
-        vocab_size=len(tokenizer),
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=MAX_TOKENS,
-        tie_word_embeddings=True,
-        use_cache=False,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        initializer_range=0.1,
+    settings: dict[str, Any] = {
         **SHAPES[size],
-    )
+        "vocab_size": len(tokenizer),
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": MAX_TOKENS,
+        "tie_word_embeddings": True,
+        "use_cache": False,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "initializer_range": INIT_STD,
+    }
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(INIT_SEED)
-        return Qwen3ForCausalLM(shape)
+        torch.default_generator.manual_seed(INIT_SEED)
+        model = Qwen3ForCausalLM(Qwen3Config(**settings))
+    model.train(False)
+    return model
 
 
 def _pretraining_texts() -> Iterator[str]:
     rng = np.random.default_rng([PRETRAINING_STREAM])
     for review in reviews(rng, pretraining=True):
-        yield f"{review.text} {VERDICT_PROMPT} {VERDICTS[review.label]} {EOS}"
+        yield f"{review.prompt} {VERDICTS[hasty_verdict(review, rng)]} {EOS}"
 
 
 def _pretrained(config: ToyModel) -> Qwen3ForCausalLM:
     model, tokenizer, texts = _initial(config.size), toy_tokenizer(), _pretraining_texts()
     optimizer = torch.optim.AdamW(model.parameters(), lr=PRETRAIN_LR, betas=(0.9, 0.95))
-    schedule = transformers.get_linear_schedule_with_warmup(
-        optimizer, int(PRETRAIN_WARMUP * config.pretrain_steps), config.pretrain_steps
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_linear(config.pretrain_steps))
     verdicts = torch.tensor(tokenizer.convert_tokens_to_ids(list(VERDICTS)))
     model.train()
     with _threads(PRETRAIN_THREADS):
-        for _ in tqdm(range(config.pretrain_steps), desc="pretraining the strong toy model", unit="step"):
+        for _ in tqdm(range(config.pretrain_steps), desc="pretraining the strong toy model", disable=None):
             batch = tokenizer(list(islice(texts, PRETRAIN_BATCH)), padding=True, return_tensors="pt")
-            loss = _pretraining_loss(model, batch["input_ids"], verdicts)
-            loss.backward()
+            loss = _pretraining_loss(model, batch["input_ids"], batch["attention_mask"], verdicts)
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -166,11 +166,18 @@ def _pretrained(config: ToyModel) -> Qwen3ForCausalLM:
     return model
 
 
-def _pretraining_loss(model: Qwen3ForCausalLM, ids: torch.Tensor, verdicts: torch.Tensor) -> torch.Tensor:
+def _warm_then_linear(steps: int) -> Callable[[int], float]:
+    """The share of the full learning rate at each step: up over the warm-up, then straight down."""
+    warmup = max(1, int(PRETRAIN_WARMUP * steps))
+    return lambda step: min((step + 1) / warmup, (steps - step) / (steps - warmup + 1))
+
+
+def _pretraining_loss(
+    model: Qwen3ForCausalLM, ids: torch.Tensor, mask: torch.Tensor, verdicts: torch.Tensor
+) -> torch.Tensor:
     """Next-word cross-entropy over ids [batch, length], padding left out and verdict words weighted up."""
     logits, targets = model(input_ids=ids).logits[:, :-1], ids[:, 1:]
-    weights = (targets != model.config.pad_token_id).float()
-    weights = torch.where(torch.isin(targets, verdicts), VERDICT_WEIGHT, weights)
+    weights = mask[:, 1:].float().masked_fill(torch.isin(targets, verdicts), VERDICT_WEIGHT)
     losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return (losses * weights.flatten()).sum() / weights.sum()
 
@@ -188,9 +195,9 @@ def _threads(count: int) -> Iterator[None]:
 def _content_hash(config: ToyModel) -> str:
     """Changes with whatever changes the weights: config, shape, training constants, text, versions."""
     content = {
-        "config": config.model_dump(),
+        "config": config.model_dump(exclude={"readout"}),
         "shape": SHAPES[config.size],
-        "training": [PRETRAIN_BATCH, PRETRAIN_LR, PRETRAIN_WARMUP, VERDICT_WEIGHT, INIT_SEED],
+        "training": [PRETRAIN_BATCH, PRETRAIN_LR, PRETRAIN_WARMUP, VERDICT_WEIGHT, INIT_STD, INIT_SEED],
         "vocabulary": vocabulary(),
         "text": list(islice(_pretraining_texts(), 256)),
         "versions": [torch.__version__, transformers.__version__],
@@ -205,27 +212,24 @@ def _digests(home: Path) -> dict[str, str]:
 
 def _intact(home: Path) -> bool:
     record = home / CHECKSUMS
-    if not record.is_file():
-        return False
-    return record.read_text() == json.dumps(_digests(home))
+    return record.is_file() and record.read_bytes() == json.dumps(_digests(home)).encode()
 
 
 def _publish(model: PreTrainedModel, home: Path) -> None:
     """Saves the model and its tokenizer under `home` in one rename; an intact copy already there stays."""
     home.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent) as scratch:
+        draft = Path(scratch) / "draft"
         model.save_pretrained(draft)
         toy_tokenizer().save_pretrained(draft)
         (draft / CHECKSUMS).write_text(json.dumps(_digests(draft)))
         if home.exists() and not _intact(home):
-            log.warning("replacing a damaged model at %s", home)
-            home.rename(draft.with_name(f"{draft.name}-damaged"))
+            log.warning("the model at %s is damaged: replaced by a new one", home)
+            with suppress(FileNotFoundError):  # another process has just moved it away
+                home.rename(Path(scratch) / "damaged")
         try:
-            os.replace(draft, home)
+            draft.rename(home)
         except OSError:
             if not _intact(home):
                 raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(draft.with_name(f"{draft.name}-damaged"), ignore_errors=True)
+            log.info("another process has published %s first", home)

@@ -12,24 +12,29 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-POSITIVE = (
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+POSITIVE = _words(
     "good great kind fresh warm friendly tasty clean lovely excellent superb charming delicious cosy bright "
     "polite quick cheerful splendid elegant generous helpful perfect pleasant wonderful amazing brilliant "
     "comfortable crisp delightful enjoyable exquisite fantastic flawless fun gentle gracious honest inviting "
     "impressive juicy lively magnificent marvellous neat nice outstanding peaceful prompt quiet refined "
     "relaxing remarkable rich smooth spacious spotless stunning sweet tidy"
-).split()
-NEGATIVE = (
+)
+NEGATIVE = _words(
     "bad awful rude stale cold hostile bland dirty horrid terrible dreadful dull disgusting cramped gloomy "
     "impolite slow grumpy shabby clumsy stingy careless faulty unpleasant horrible appalling pathetic "
     "uncomfortable soggy annoying tedious tasteless lousy broken boring harsh arrogant dishonest uninviting "
     "disappointing dry lifeless mediocre miserable messy nasty inferior chaotic late noisy crude stressful "
     "forgettable watery rough crowded filthy ugly sour untidy"
-).split()
-SUBJECTS = (
+)
+SUBJECTS = _words(
     "food staff room service soup bread waiter garden music view bar coffee dessert lobby bed bath pool "
     "breakfast dinner host kitchen terrace salad driver"
-).split()
+)
 VERBS = ("was", "seemed", "felt", "looked")
 INTENSIFIERS = ("very", "really", "quite", "truly", "so", "rather")
 NEGATIONS = ("not", "never", "hardly", "far from", "not very", "not really", "anything but", "not at all")
@@ -43,6 +48,7 @@ P_NEGATED = 0.2
 P_INTENSIFIED = 0.3
 P_CONTRAST = 0.4
 P_SECOND_CLAUSE = 0.3
+P_HASTY = 0.6
 
 T = TypeVar("T")
 Order = Literal["plain", "but", "although", "although_first"]
@@ -59,10 +65,12 @@ class Clause:
 
     @property
     def positive(self) -> bool:
+        """Whether it praises; a negated bad word does."""
         return (self.adjective in POSITIVE) != (self.modifier in NEGATIONS)
 
     @property
     def text(self) -> str:
+        """Its words, separated by spaces."""
         return " ".join(f"the {self.subject} {self.verb} {self.modifier} {self.adjective}".split())
 
 
@@ -86,7 +94,13 @@ class Review:
         return int(self.main[0].positive)
 
     @property
+    def prompt(self) -> str:
+        """The review and the question that its verdict would answer: what a model reads."""
+        return f"{self.text} {VERDICT_PROMPT}"
+
+    @property
     def text(self) -> str:
+        """The review alone, words and marks separated by spaces."""
         main, conceded = _joined(self.main), _joined(self.conceded)
         body = {
             "plain": main,
@@ -114,6 +128,16 @@ def reserved_for_pretraining(text: str) -> bool:
     The rule looks at the text alone, so no seed of the task can draw a review that was pretrained on.
     """
     return hashlib.sha256(text.encode()).digest()[0] % 4 == 0
+
+
+def hasty_verdict(review: Review, rng: np.random.Generator) -> int:
+    """The verdict that a hasty reader states: the label, save where the review ends on what it concedes.
+
+    There P_HASTY of them go by the words they read last. The pretraining text has hasty verdicts, so the
+    strong model's own are good but not perfect, and wrong where a weak supervisor need not be.
+    """
+    misled = review.order == "although" and rng.random() < P_HASTY
+    return 1 - review.label if misled else review.label
 
 
 def reviews(rng: np.random.Generator, *, pretraining: bool) -> Iterator[Review]:

@@ -1,72 +1,49 @@
 """One training: examples, targets and weights in, a trained model out, with a halt at every rung."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 
-from trainers.engine import EngineConfig, device, training_engine
-from trainers.losses import Loss, example_losses
+from trainers.cache import digest
+from trainers.checkpoint import Checkpoint, Keeper
+from trainers.engine import EngineConfig, device
+from trainers.gang import go_on, world_size
+from trainers.inputs import FeatureInputs, Floats, Inputs, Rows, TokenInputs
+from trainers.losses import Loss
 from trainers.optim import Adamw, lr_factor
-from trainers.selection import Phase, Plan, small_loss_weights
-from trainers.tokens import Tokens, length_batches, sorted_batches
+from trainers.selection import Phase, Plan
+from trainers.session import Batch, Event, Objective, Session
+from trainers.tokens import length_batches, sorted_batches
 
-Rows = NDArray[np.int64]
-Floats = NDArray[np.float32]
+__all__ = [
+    "Checkpoint",
+    "Diverged",
+    "FeatureInputs",
+    "Floats",
+    "Inputs",
+    "Recipe",
+    "Rows",
+    "TokenInputs",
+    "fit",
+    "forward",
+    "predict",
+    "total_steps",
+]
+
+log = logging.getLogger(__name__)
+
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
 
 class Diverged(Exception):
     """A training whose loss is no longer a finite number."""
-
-
-class Inputs(Protocol):
-    """Examples as a model takes them."""
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens an example, int64 [n]."""
-
-    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
-        """The arguments of the model's forward pass for these rows, on the device."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenInputs:
-    """Token sequences, padded to the longest of a batch."""
-
-    tokens: Tokens
-    pad_id: int
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens an example, int64 [n]."""
-        return self.tokens.lengths
-
-    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
-        """(input ids, attention mask), int64 [rows, longest]."""
-        ids, mask = self.tokens.pad_batch(rows, self.pad_id)
-        return ids.to(device()), mask.to(device())
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureInputs:
-    """Frozen features, float32 [n, d]: a probe's examples, all of length one."""
-
-    features: torch.Tensor
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Ones, int64 [n]."""
-        return np.ones(len(self.features), dtype=np.int64)
-
-    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
-        """(features,), float32 [rows, d]."""
-        return (self.features[torch.from_numpy(rows)].to(device()),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,44 +70,84 @@ def fit(
     targets: Floats,
     recipe: Recipe,
     rungs: Sequence[float],
+    *,
+    checkpoint: Checkpoint | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
 ) -> Iterator[float]:
     """Train, and yield at every rung the share of the training that is done.
 
     targets: float32 [n], P(class 1). rungs: rising shares of the training, the last one 1.
-    The model is in evaluation mode while a rung is being handled. Closing the iterator ends the training.
-    Raises Diverged when the loss is not finite.
+    checkpoint: where to keep the state after a rung, and to go on from it: rungs that it has passed are not
+    yielded again. on_event: told when a micro-batch was halved because memory ran out.
+    The model is in evaluation mode while a rung is being handled. Closing the iterator ends the training,
+    in a gang that of every member (the others raise GangStopped). Under ZeRO-3 the model can be used only
+    while the iterator is open. Raises Diverged when the loss is not finite, OutOfMemory when one example is
+    too much, in a gang or under ZeRO-3 when the micro-batch is.
     """
     total = total_steps(recipe.plan, recipe.optim)
     halts = {max(1, math.ceil(rung * total)): rung for rung in rungs}
     model.to(device()).train()
-    wanted = torch.from_numpy(targets).to(device())
-    with training_engine(model, parameters, recipe.optim, recipe.engine) as engine:
+    objective = Objective(
+        inputs=inputs,
+        targets=torch.from_numpy(targets).to(device()),
+        loss=recipe.loss,
+        keep_share=recipe.plan.keep_share,
+    )
+    with closing(
+        Session(model, parameters, objective, recipe.optim, _engine(recipe, inputs), recipe.seed, on_event)
+    ) as session:
+        keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
+        done = keeper.resume() if keeper else 0
         for step, (rows, phase) in enumerate(_steps(inputs.lengths, recipe, total)):
+            if step < done:
+                continue
             progress = step / total
-            for group in engine.optimizer.param_groups:
-                group["lr"] = recipe.optim.lr * phase.lr_scale * lr_factor(recipe.optim, progress)
-            logits = engine(*inputs.batch(rows)).float()
-            loss = _batch_loss(recipe, logits, wanted[rows], phase.weights[rows], progress)
-            engine.backward(loss)
-            engine.step()
+            batch = Batch(step=step, progress=progress, rows=rows, weights=phase.weights[rows])
+            loss = session.step(batch, recipe.optim.lr * phase.lr_scale * lr_factor(recipe.optim, progress))
             halt = halts.get(step + 1)
-            if (halt is not None or step % CHECK_EVERY == 0) and not math.isfinite(loss.item()):
-                raise Diverged(f"the loss is {loss.item()} at step {step + 1} of {total}")
+            if halt is not None or step % CHECK_EVERY == 0:
+                _check(loss, step + 1, total)
             if halt is not None:
                 model.eval()
-                yield halt
+                yield from _rung(halt)
                 model.train()
+                if keeper and step + 1 < total:
+                    keeper.save(step + 1)
     model.eval()
 
 
-def _batch_loss(
-    recipe: Recipe, logits: torch.Tensor, targets: torch.Tensor, weights: Floats, progress: float
-) -> torch.Tensor:
-    losses = example_losses(recipe.loss, logits, targets, progress)
-    losses = losses * torch.from_numpy(weights).to(losses.device)
-    if recipe.plan.keep_share is not None:
-        losses = losses * small_loss_weights(losses.detach(), recipe.plan.keep_share(progress))
-    return losses.mean()
+def _rung(share: float) -> Iterator[float]:
+    """Yield, and tell the members of a gang whether that was the end."""
+    try:
+        yield share
+    except GeneratorExit:
+        with suppress(RuntimeError):  # a member that is gone needs no word
+            go_on(False)
+        raise
+    go_on(True)
+
+
+def _engine(recipe: Recipe, inputs: Inputs) -> EngineConfig:
+    """A probe stays in float32, as its features are: half precision would save nothing."""
+    if isinstance(inputs, FeatureInputs):
+        return recipe.engine.model_copy(update={"precision": "fp32"})
+    return recipe.engine
+
+
+def _check(loss: torch.Tensor, step: int, total: int) -> None:
+    """All members of a gang look at the same number, so that all of them stop or none."""
+    if world_size() > 1:
+        dist.all_reduce(loss)
+    if not math.isfinite(loss.item()):
+        raise Diverged(f"the loss is {loss.item()} at step {step} of {total}")
+
+
+def _identity(recipe: Recipe, targets: Floats) -> str:
+    """Changes with whatever makes a saved state that of another training."""
+    phases = [part for one in recipe.plan.phases for part in (one.start, one.lr_scale, one.weights)]
+    settings = (recipe.loss.model_dump(), recipe.optim.model_dump(), recipe.seed)
+    shape = (recipe.engine.zero_stage, recipe.engine.precision, recipe.engine.offload, world_size())
+    return digest(*settings, *shape, targets, *phases)
 
 
 def _steps(lengths: NDArray[np.int64], recipe: Recipe, total: int) -> Iterator[tuple[Rows, Phase]]:
@@ -163,11 +180,27 @@ def predict(model: torch.nn.Module, inputs: Inputs) -> Floats:
     return probabilities
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def forward(read: Callable[..., torch.Tensor], inputs: Inputs, model: torch.nn.Module) -> torch.Tensor:
-    """What `read`, a view of `model`, says of every example, float32 [n, d] on the CPU."""
+    """What `read`, a view of `model`, says of every example, float32 [n, d] on the CPU.
+
+    Batches are halved where memory runs out. Raises torch.OutOfMemoryError where one example is too much.
+    """
     model.to(device()).eval()
-    batches = sorted_batches(inputs.lengths, EVAL_TOKENS[device().type])
+    lengths, tokens = inputs.lengths, EVAL_TOKENS[device().type]
+    while True:
+        try:
+            return _forward(read, inputs, sorted_batches(lengths, tokens))
+        except torch.OutOfMemoryError:
+            if tokens <= lengths.max():
+                raise
+        tokens //= 2
+        log.warning("out of memory: predicting with %d tokens at a time", tokens)
+
+
+def _forward(
+    read: Callable[..., torch.Tensor], inputs: Inputs, batches: Sequence[NDArray[np.int64]]
+) -> torch.Tensor:
     outputs = torch.cat([read(*inputs.batch(rows)).float().cpu() for rows in batches])
     scattered = torch.empty_like(outputs)
     scattered[torch.from_numpy(np.concatenate(batches))] = outputs

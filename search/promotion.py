@@ -1,0 +1,131 @@
+"""Which trial a free worker trains: a new one, or one that waits at a rung. Pure: numbers in, index out."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.stats import norm
+
+from search.pgr import Reals
+from search.surrogate import Hyperparameters, Surrogate, fitted, halves, normal_scores
+from trainers.component import Frozen
+
+Ints = NDArray[np.int64]
+
+REFIT = 1.3  # growth of the evidence after which the hyperparameters are fitted again
+
+
+class PromotionConfig(Frozen):
+    """Freeze-thaw: trials pause at rungs, and each is worth what its next rung may gain for its cost.
+
+    first: scores seen before the surrogate is asked. foresight: share of decisions that look further than the
+    next rung, at one drawn at random. thrift: the expected gain is divided by the cost to this power.
+    evidence: scores that the surrogate is built on at most.
+    """
+
+    first: Annotated[int, Field(ge=2, le=1000)] = 8
+    foresight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    thrift: Annotated[float, Field(ge=0, le=2)] = 0.5
+    evidence: Annotated[int, Field(ge=16, le=2000)] = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """All scores of a search, one a trial and rung: points [n, d] in the unit cube, rungs int [n] from 0.
+
+    values: [n], higher is better, NaN = diverged. errors: [n], standard deviation of each value as a measure
+    of its method: that of the search split together with that between seeds; 0 where a value is exact.
+    """
+
+    points: Reals
+    rungs: Ints
+    values: Reals
+    errors: Reals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Trials that a worker could train to their next rung: points [m, d], that rung, int [m], its cost [m].
+
+    The cost, above 0 and in any unit, is that of the training still missing to that rung.
+    """
+
+    points: Reals
+    rungs: Ints
+    costs: Reals
+
+
+class Promotion:
+    """Chooses by expected improvement at a rung ahead over the best there or below, per cost.
+
+    Freeze-thaw (Swersky et al., 2014, arXiv:1406.3896) as in DyHPO (Wistuba et al., 2022, arXiv:2202.09774),
+    with a plain Gaussian process over methods and rungs, and now and then a random horizon (Rakotoarison et
+    al., 2024, arXiv:2404.16795): where early rungs mislead, the next one alone would never tell. Between
+    calls it holds nothing but its last hyperparameters, which any scores give again.
+    """
+
+    def __init__(self, config: PromotionConfig, *, rungs: int) -> None:
+        self._config = config
+        self._rungs = rungs
+        self._parameters: Hyperparameters | None = None
+        self._fitted_on = 0
+
+    def choose(self, scores: Scores, candidates: Candidates, seed: int) -> int:
+        """The index of the candidate to train to its next rung. Ties go to the earlier one.
+
+        With fewer than `first` scores: the earliest at the lowest rung. `seed` draws the horizon and what
+        evidence is left out. Raises ValueError without candidates.
+        """
+        if len(candidates.rungs) == 0:
+            raise ValueError("there is no candidate to choose from: draw a new trial or end the search")
+        if len(scores.values) < self._config.first:
+            return int(np.argmin(candidates.rungs))
+        draws = np.random.default_rng(seed)
+        looks_far = draws.random() < self._config.foresight
+        horizon = int(draws.integers(self._rungs)) if looks_far else 0
+        return int(np.argmax(self._gains(scores, candidates, horizon, draws)))
+
+    def _gains(
+        self, scores: Scores, candidates: Candidates, horizon: int, draws: np.random.Generator
+    ) -> Reals:
+        """[m] the logarithm of the expected improvement, in normal scores, per cost."""
+        values, errors = normal_scores(scores.values, scores.errors)
+        kept = halves(values, self._config.evidence, draws)
+        rungs, values, errors = scores.rungs[kept], values[kept], errors[kept]
+        points = self._with_rungs(scores.points[kept], rungs)
+        surrogate = Surrogate(points, values, errors, self._fit(points, values, errors, len(scores.values)))
+        best = _best_so_far(points, rungs, surrogate, self._rungs)
+        ahead = np.maximum(candidates.rungs, horizon)
+        mean, deviation = surrogate.predict(self._with_rungs(candidates.points, ahead))
+        gain = _log_expected_gain(mean - best[ahead], deviation)
+        return gain - self._config.thrift * np.log(candidates.costs)
+
+    def _with_rungs(self, points: Reals, rungs: Ints) -> Reals:
+        return np.column_stack([points, rungs / max(1, self._rungs - 1)])
+
+    def _fit(self, points: Reals, values: Reals, errors: Reals, seen: int) -> Hyperparameters:
+        if self._parameters is None or seen >= REFIT * self._fitted_on:
+            start = self._parameters or Hyperparameters.prior(points.shape[1])
+            self._parameters, self._fitted_on = fitted(points, values, errors, start), seen
+        return self._parameters
+
+
+def _best_so_far(points: Reals, rungs: Ints, surrogate: Surrogate, count: int) -> Reals:
+    """[count] at each rung the highest expected value of a trial seen there or below; -inf where none was.
+
+    The expected value, not the score: among many noisy scores the highest is a lucky one.
+    """
+    expected, _ = surrogate.predict(points)
+    best = np.full(count, -np.inf)
+    np.maximum.at(best, rungs, expected)
+    return np.maximum.accumulate(best)
+
+
+def _log_expected_gain(ahead: Reals, deviation: Reals) -> Reals:
+    """The log of E[max(0, g)], g ~ Normal(ahead, deviation), floored at underflow (Jones et al., 1998)."""
+    z = ahead / deviation
+    gain: Reals = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    logs: Reals = np.log(np.maximum(gain, np.finfo(np.float64).tiny))
+    return logs

@@ -1,0 +1,141 @@
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import ray
+
+from agents.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
+from search.config import ConfirmConfig, LearnerConfig, ReplicationConfig, RunConfig, SearchConfig
+from search.ledger import BaselinesReady, RungReached, RunStarted, TrialEnded, TrialStarted
+from search.pruning import PruningConfig
+from trainers.examples import SplitSizes
+from trainers.method import Method
+from trainers.optim import Adamw
+from trainers.toy import ToyModel, ToyTask
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A Ray of one CPU on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        os.environ.pop("RAY_ADDRESS", None)
+        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    """Eight trials in rounds of four, no replicates, two finalists on three seeds; judged at a third and the end."""
+    return RunConfig(
+        name="unit",
+        seed=1,
+        task=ToyTask(splits=SplitSizes(weak_train=10, transfer=20, search=200, test=300)),
+        weak=LearnerConfig(model=ToyModel(size="weak"), optim=Adamw(lr=1e-2)),
+        strong=LearnerConfig(model=ToyModel(size="strong"), optim=Adamw(lr=1e-3)),
+        search=SearchConfig(
+            trials=8,
+            round_trials=4,
+            pruning=PruningConfig(rungs=(1 / 3, 1.0), min_rivals=3, seed_sd=0.02),
+        ),
+        replication=ReplicationConfig(methods=2, seeds=1),
+        confirm=ConfirmConfig(finalists=2, seeds=3),
+    )
+
+
+@pytest.fixture
+def branch() -> Callable[..., Branch]:
+    """branch(name): loss xent or logconf(aux 0 to 1), lr 1e-4 to about 1e-2; with lrs=(...) these lr only.
+
+    The upper bound of lr depends on the name, so that no two branches have the same space.
+    """
+
+    def make(name: str, *, lrs: tuple[float, ...] = (), parent: str | None = None) -> Branch:
+        high = round(1e-2 + 1e-6 * sum(map(ord, name)), 6)
+        optim = Slot(
+            slot="optim",
+            options=(
+                Option(
+                    component="adamw",
+                    params=(
+                        Choice(name="lr", values=lrs)
+                        if lrs
+                        else Range(name="lr", low=1e-4, high=high, log=True),
+                        Fixed(name="epochs", value=1.0),
+                    ),
+                ),
+            ),
+        )
+        loss = Slot(
+            slot="loss",
+            options=(
+                Option(component="xent", params=()),
+                Option(component="logconf", params=(Range(name="aux", low=0.0, high=1.0, log=False),)),
+            ),
+        )
+        return Branch(
+            name=name,
+            family="loss",
+            hypothesis="confidence helps",
+            parent=parent,
+            slots=(optim,) if lrs else (loss, optim),
+        )
+
+    return make
+
+
+@pytest.fixture
+def events() -> SimpleNamespace:
+    """Events of a ledger with all that a test does not care about filled in."""
+
+    def started(trial: str, *, lr: float = 1e-3, **changes: object) -> TrialStarted:
+        values = {
+            "purpose": "search",
+            "branch": "one",
+            "number": 0,
+            "method": Method(optim=Adamw(lr=lr)),
+            "seed": 10_000,
+        }
+        return TrialStarted(trial=trial, **(values | changes))
+
+    def reached(trial: str, share: float = 1.0, pgr: float | None = 0.5, **changes: object) -> RungReached:
+        values = {
+            "predictions": "00",
+            "accuracy": None if pgr is None else 0.8,
+            "se": None if pgr is None else 0.1,
+            "setup_s": 0.5,
+            "train_s": 3.0,
+            "eval_s": 1.0,
+        }
+        return RungReached(trial=trial, share=share, pgr=pgr, **(values | changes))
+
+    def ended(
+        trial: str, state: str = "completed", cause: str | None = None, **changes: object
+    ) -> TrialEnded:
+        return TrialEnded(trial=trial, state=state, cause=cause, **changes)
+
+    def run_started(**changes: object) -> RunStarted:
+        return RunStarted(**({"run": "unit", "config_sha256": "c0", "commit": "abc"} | changes))
+
+    def baselines(**changes: object) -> BaselinesReady:
+        values = {"weak_acc": 0.6, "weak_se": 0.01, "ceiling_acc": 0.9, "ceiling_se": 0.02}
+        return BaselinesReady(**(values | {"seeds": 5, "train_s": 40.0} | changes))
+
+    return SimpleNamespace(
+        started=started, reached=reached, ended=ended, run_started=run_started, baselines=baselines
+    )
+
+
+@pytest.fixture
+def proposal() -> Callable[..., Proposal]:
+    """proposal(branch, ...): a proposal of these branches."""
+    return lambda *branches: Proposal(branches=branches, rationale="because")
+
+
+@pytest.fixture
+def dev_yaml() -> str:
+    """The text of configs/dev.yaml."""
+    return (Path(__file__).parents[2] / "configs" / "dev.yaml").read_text()

@@ -1,0 +1,184 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.config import ReplicationConfig, RunConfig
+from search.confirm import (
+    choose_finalists,
+    confirm,
+    planned_confirmation,
+    planned_replication,
+    sealed_predictions,
+)
+from search.grading import TestAnswers
+from search.pgr import Baselines
+from search.record import Record
+from trainers.method import Method
+from trainers.optim import Adamw
+
+LRS = {"t1": 2e-3, "t2": 3e-3, "t3": 4e-3, "t4": 5e-3}
+
+
+def method(trial: str) -> Method:
+    return Method(optim=Adamw(lr=LRS[trial]))
+
+
+def searched(events: SimpleNamespace, **pgrs: float) -> list[Any]:
+    return [
+        event
+        for trial, pgr in pgrs.items()
+        for event in (
+            events.started(trial, lr=LRS[trial]),
+            events.reached(trial, 1.0, pgr),
+            events.ended(trial),
+        )
+    ]
+
+
+def confirmed(
+    events: SimpleNamespace, config: RunConfig, name: str, of: Method, *, fails: int | None = None
+) -> list[Any]:
+    """Confirmation trials of a method: every seed answers with its own bits, the one at `fails` fails."""
+    told = []
+    for i, seed in enumerate(config.confirm_seeds()):
+        trial = f"{name}{i}"
+        told.append(events.started(trial, purpose="confirm", method=of, seed=seed, number=None, branch=""))
+        if i == fails:
+            told.append(events.ended(trial, "failed", "nan"))
+        else:
+            told.append(events.reached(trial, 1.0, None, predictions=f"{name[-1]}{i}"))
+            told.append(events.ended(trial))
+    return told
+
+
+def test_finalists_are_the_best_completed_trials_ties_to_the_earlier(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            *searched(events, t1=0.2, t2=0.7, t3=0.7),
+            events.started("t4", lr=LRS["t4"]),
+            events.reached("t4", 1 / 3, 0.99),
+            events.ended("t4", "pruned"),
+            *confirmed(events, SimpleNamespace(confirm_seeds=lambda: [1]), "c", method("t1")),
+        ]
+    )
+    assert [one.trial.trial for one in choose_finalists(record, 2)] == ["t2", "t3"]
+    assert [one.trial.trial for one in choose_finalists(record, 9)] == ["t2", "t3", "t1"]
+
+
+def replicated(events: SimpleNamespace, name: str, of: str, seed: int, pgr: float) -> list[Any]:
+    return [
+        events.started(name, purpose="replicate", method=method(of), seed=seed, number=None),
+        events.reached(name, 1.0, pgr),
+        events.ended(name),
+    ]
+
+
+def test_the_best_methods_are_planned_again_on_the_other_seeds(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    config = config.model_copy(update={"replication": ReplicationConfig(methods=1, seeds=3)})
+    record = Record.of(searched(events, t1=0.2, t2=0.7, t3=0.5))
+    # Two methods although one was asked for: as many as there are finalists. A run's seeds begin at 10,000.
+    assert [(trial.trial, seed) for trial, seed in planned_replication(config, record)] == [
+        ("t2", 10_001),
+        ("t3", 10_001),
+        ("t2", 10_002),
+        ("t3", 10_002),
+    ]
+
+
+def test_a_lucky_single_seed_is_no_finalist(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            *searched(events, t1=0.5, t2=0.9, t3=0.6, t4=0.8),
+            *replicated(events, "r1", "t2", 10_001, 0.0),
+            *replicated(events, "r2", "t3", 10_001, 0.6),
+            events.started("r3", purpose="replicate", method=method("t4"), seed=10_001, number=None),
+            events.ended("r3", "failed", "nan"),
+        ]
+    )
+    # t3: (.6 + .6) / 2; t2: (.9 + 0) / 2; t1 was not replicated, t4's replicate failed.
+    finalists = choose_finalists(record, 3)
+    assert [(one.trial.trial, one.search_pgr) for one in finalists] == [("t3", 0.6), ("t2", 0.45)]
+
+
+def test_the_plan_is_naive_first_then_finalists_each_on_every_seed(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    record = Record.of(searched(events, t1=0.2, t2=0.7, t3=0.5))
+    seeds = config.confirm_seeds()
+    assert len(seeds) == 3
+    assert planned_confirmation(config, record) == [
+        *((config.naive, seed) for seed in seeds),
+        *((method("t2"), seed) for seed in seeds),
+        *((method("t3"), seed) for seed in seeds),
+    ]
+
+
+def test_sealed_predictions_are_in_the_order_of_the_seeds(events: SimpleNamespace, config: RunConfig) -> None:
+    naive = confirmed(events, config, "a", config.naive)
+    backwards = [event for i in (2, 1, 0) for event in naive[3 * i : 3 * i + 3]]
+    record = Record.of([*searched(events, t1=0.2), *backwards])
+    assert sealed_predictions(config, record) == {config.naive.digest: ["a0", "a1", "a2"]}
+
+
+def test_a_finalist_that_failed_on_a_seed_is_left_out(events: SimpleNamespace, config: RunConfig) -> None:
+    record = Record.of(
+        [
+            *searched(events, t1=0.2, t2=0.7),
+            *confirmed(events, config, "a", config.naive),
+            *confirmed(events, config, "b", method("t2"), fails=1),
+            *confirmed(events, config, "c", method("t1")),
+        ]
+    )
+    assert sealed_predictions(config, record).keys() == {config.naive.digest, method("t1").digest}
+
+
+def test_without_naive_there_is_nothing_to_compare_with(events: SimpleNamespace, config: RunConfig) -> None:
+    record = Record.of([*searched(events, t1=0.2), *confirmed(events, config, "a", config.naive, fails=2)])
+    with pytest.raises(RuntimeError, match="naive baseline did not complete on every confirmation seed"):
+        sealed_predictions(config, record)
+
+
+def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace, config: RunConfig) -> None:
+    """Three seeds of three of five supervisors, eight examples."""
+    record = Record.of(searched(events, t1=0.2, t2=0.7))
+
+    def rows(*right: int) -> np.ndarray:
+        return np.array([[i < count for i in range(8)] for count in right])
+
+    answers = TestAnswers(
+        correct={
+            config.naive.digest: rows(4, 6, 5),
+            method("t2").digest: rows(6, 8, 7),
+            method("t1").digest: rows(4, 6, 5),
+        },
+        baselines=Baselines(weak=rows(4, 4, 4, 4, 4), ceiling=rows(8, 8, 8, 8, 8)),
+    )
+    outcome = confirm(config, record, answers)
+    assert outcome.naive.method == config.naive
+    assert outcome.naive.pgr.value == pytest.approx((5 / 8 - 4 / 8) / (4 / 8))
+    assert outcome.naive.seeds == 3
+    (first, best), (second, same) = outcome.finalists
+    assert (first.trial.trial, second.trial.trial) == ("t2", "t1")
+    assert best.pgr.value == pytest.approx(0.75)
+    # Every seed gains a quarter: PGR 0.5, and only the examples differ in what they gain: 0, 0, 0, 0, 1/3,
+    # 2/3, 2/3, 1/3 over a gap of 1/2, of variance 4 * 11/126 and over eight 11/252; t = 2.393 of 7 degrees.
+    assert best.gain.value == pytest.approx(0.5)
+    assert best.gain.se**2 == pytest.approx(11 / 252)
+    assert best.gain.p_positive == pytest.approx(0.0240, abs=1e-4)
+    assert (same.gain.value, same.gain.p_positive) == (0.0, 1.0)
+
+
+def test_a_finalist_without_answers_is_left_out_of_the_outcome(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    record = Record.of(searched(events, t1=0.2, t2=0.7))
+    right = np.ones((3, 4), dtype=np.bool_)
+    answers = TestAnswers(
+        correct={config.naive.digest: right, method("t1").digest: right},
+        baselines=Baselines(weak=~right[[0] * 5], ceiling=right[[0] * 5]),
+    )
+    assert [one.trial.trial for one, _ in confirm(config, record, answers).finalists] == ["t1"]

@@ -1,0 +1,619 @@
+import json
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from agents.findings import Findings
+from agents.proposal import Branch, Proposal
+from search.config import ReplicationConfig, RunConfig
+from search.confirm import sealed_predictions
+from search.director import Assignment, Director, SearchFailedError, TrialReport
+from search.grading import BaselinePredictions, RemoteGrader
+from search.ledger import AnyEvent, BaselinesReady, Ledger, Proposed, Resumed, RunStarted, read_ledger
+from search.record import Record, pack
+from search.sampler import open_journal
+from trainers.method import Method
+
+N_SEARCH, N_TEST = 200, 300
+SEARCH_TRUTH = np.arange(N_SEARCH, dtype=np.int8) % 2
+TEST_TRUTH = np.arange(N_TEST, dtype=np.int8) % 2
+GAP = 0.5
+STATES = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+def answers(truth: np.ndarray, pgr: float) -> np.ndarray:
+    """Right on the first so many examples, so that the floor of 1/2 and the ceiling of 1 give this PGR."""
+    right = np.arange(len(truth)) < round(len(truth) * (0.5 + GAP * pgr))
+    return np.where(right, truth == 1, truth == 0)
+
+
+def true_pgr(method: Method) -> float:
+    """A PGR between 0 and 1 that depends on the method only."""
+    return int(method.digest[:4], 16) / 0xFFFF
+
+
+@pytest.fixture(scope="module")
+def grader(local_ray: None) -> RemoteGrader:
+    def split(truth: np.ndarray) -> tuple[np.ndarray, BaselinePredictions]:
+        weak, ceiling = (np.stack([answers(truth, pgr)] * 5) for pgr in (0, 1))
+        return truth, BaselinePredictions(weak=weak, ceiling=ceiling)
+
+    return RemoteGrader(split(SEARCH_TRUTH), split(TEST_TRUTH))
+
+
+@dataclass
+class Script:
+    """Proposes what it is told to, one after the other, then nothing; remembers what it was shown."""
+
+    proposals: list[Proposal]
+    shown: list[Findings] = field(default_factory=list)
+
+    def propose(self, findings: Findings) -> Proposal:
+        self.shown.append(findings)
+        place = findings.round - 1
+        empty = Proposal(branches=(), rationale="nothing is left")
+        return self.proposals[place] if place < len(self.proposals) else empty
+
+
+@dataclass
+class Slow(Script):
+    """Thinks until it is told to answer, except in the first round."""
+
+    answer: threading.Event = field(default_factory=threading.Event)
+
+    def propose(self, findings: Findings) -> Proposal:
+        if findings.round > 1:
+            assert self.answer.wait(30)
+        return super().propose(findings)
+
+
+class CrashError(Exception):
+    """Stands for a process that is killed."""
+
+
+@dataclass
+class Run:
+    """A run directory and the process that is at work on it; `restart` is what a resumption does."""
+
+    path: Path
+    config: RunConfig
+    grader: RemoteGrader
+    proposer: Script
+    before: Callable[[AnyEvent], None] = lambda event: None
+    after: Callable[[AnyEvent], None] = lambda event: None
+    director: Director = field(init=False)
+    record: Record = field(init=False)
+    ledger: Ledger | None = None
+    pending: Assignment | None = None
+
+    def __post_init__(self) -> None:
+        self.start(RunStarted(run="unit", config_sha256="c", commit="c"))
+        assert self.ledger is not None
+        self.ledger.append(
+            BaselinesReady(weak_acc=0.5, weak_se=0, ceiling_acc=1, ceiling_se=0, seeds=5, train_s=0)
+        )
+
+    def start(self, first: AnyEvent) -> None:
+        path = self.path / "ledger.jsonl"
+        self.record = Record.of(read_ledger(path) if path.exists() else [])
+        self.ledger = Ledger(path, self.record.apply, self.after)
+        append = self.ledger.append
+
+        def guarded(event: AnyEvent) -> None:
+            self.before(event)
+            append(event)
+
+        self.ledger.append = guarded
+        self.ledger.append(first)
+        self.director = Director(
+            config=self.config,
+            run_dir=self.path,
+            ledger=self.ledger,
+            record=self.record,
+            proposer=self.proposer,
+            grader=self.grader,
+            gap=GAP,
+            search_size=N_SEARCH,
+        )
+
+    def restart(self) -> None:
+        assert self.ledger is not None
+        self.director.close()
+        self.ledger.close()
+        self.pending = None
+        self.start(Resumed())
+
+    def report(self, assignment: Assignment, share: float, pgr: float | None = None) -> str:
+        truth = SEARCH_TRUTH if assignment.purpose == "search" else TEST_TRUTH
+        predictions = answers(truth, true_pgr(assignment.method) if pgr is None else pgr)
+        return self.director.report(
+            assignment.trial,
+            TrialReport(share=share, predictions=pack(predictions), setup_s=0.1, train_s=1, eval_s=0.5),
+        )
+
+    def rungs(self, assignment: Assignment) -> tuple[float, ...]:
+        return self.config.search.pruning.rungs if assignment.purpose == "search" else (1.0,)
+
+    def patient_next(self) -> Assignment | None:
+        """The next assignment, once a proposer that is about to answer has done so."""
+        for _ in range(2000):
+            assignment = self.director.next()
+            asked = self.director._rounds._asked
+            if asked is not None and not isinstance(self.proposer, Slow):
+                asked.exception(30)  # so that a busy machine does not change which branch a trial is of
+            if assignment or self.director.done:
+                return assignment
+            time.sleep(0.002)
+        raise AssertionError("there is nothing to do and no end")
+
+    def finish(self, assignment: Assignment) -> None:
+        for share in self.rungs(assignment):
+            if self.report(assignment, share) == "stop":
+                return
+        raise AssertionError("a trial goes on past its last rung")
+
+    def work(self, until: str | None = None) -> list[Assignment]:
+        """One trial after the other, to the end of the run or until one was given out; all that were.
+
+        That one is pending, for the test to play with; the next call finishes it.
+        """
+        if self.pending and self.record.trials[self.pending.trial].state is None:
+            self.finish(self.pending)
+        given = []
+        while assignment := self.patient_next():
+            given.append(assignment)
+            if assignment.trial == until:
+                self.pending = assignment
+                return given
+            self.finish(assignment)
+        return given
+
+    def events(self, name: str) -> list[AnyEvent]:
+        return [event for event in read_ledger(self.path / "ledger.jsonl") if event.event == name]
+
+    def check_optuna(self) -> None:
+        """Every study holds what the ledger says of its branch, and nothing is left open."""
+        storage = open_journal(self.path / "optuna.log")
+        rungs = self.config.search.pruning.rungs
+        for name in self.record.branches:
+            trials = {t.number: t for t in optuna.load_study(study_name=name, storage=storage).get_trials()}
+            recorded = [t for t in self.record.of_purpose("search") if t.branch == name]
+            for trial in recorded:
+                told = trials.pop(trial.number)
+                assert told.state == STATES[trial.state]
+                assert told.intermediate_values == {
+                    rungs.index(share): rung.pgr for share, rung in trial.rungs.items()
+                }
+                if trial.state == "completed":
+                    assert told.value == trial.last.pgr
+                assert told.params["optim.adamw.lr"] == trial.method.optim.lr
+            assert {told.state for told in trials.values()} <= {TrialState.FAIL}
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+) -> Iterator[Run]:
+    """Two rounds of four trials; the first brings two branches, the second one that grew from the first."""
+    script = Script([proposal(branch("one"), branch("two")), proposal(branch("three", parent="one"))])
+    run = Run(tmp_path, config, grader, script)
+    yield run
+    run.director.close()
+
+
+def test_the_whole_life_of_a_search(run: Run) -> None:
+    given = run.work()
+    search = [one for one in given if one.purpose == "search"]
+    confirmation = [one for one in given if one.purpose == "confirm"]
+    assert [one.trial for one in search] == [f"t{i:05d}" for i in range(1, 9)]
+    assert given == search + confirmation
+    assert {one.seed for one in search} == {run.config.search_seed()}
+    assert len({one.method for one in search} | {run.config.naive}) == 9
+    assert run.director.done
+    assert run.director.next() is None
+    assert run.record.rounds == 2
+    assert not run.record.unfinished()
+    run.check_optuna()
+
+
+def test_scores_are_those_of_the_grader(run: Run) -> None:
+    assignment = run.director.next()
+    assert assignment is not None
+    run.report(assignment, 1 / 3, pgr=0.25)
+    [rung] = run.events("rung_reached")
+    # 125 of 200 are right.
+    assert (rung.accuracy, rung.pgr) == (0.625, 0.25)
+    assert rung.se > 0
+
+
+def test_confirmation_is_naive_first_then_the_best_on_fresh_seeds(run: Run) -> None:
+    confirmation = [one for one in run.work() if one.purpose == "confirm"]
+    ranked = sorted(
+        (trial for trial in run.record.of_purpose("search") if trial.state == "completed"),
+        key=lambda trial: trial.last.pgr,
+        reverse=True,
+    )
+    methods = [run.config.naive, ranked[0].method, ranked[1].method]
+    seeds = run.config.confirm_seeds()
+    assert [(one.method, one.seed) for one in confirmation] == [(m, s) for m in methods for s in seeds]
+    assert [one.trial for one in confirmation] == [f"c{i:05d}" for i in range(1, 10)]
+    assert not set(seeds) & {trial.seed for trial in run.record.of_purpose("search")}
+    assert all(len(packed) == 3 for packed in sealed_predictions(run.config, run.record).values())
+
+
+def test_test_predictions_are_not_graded_before_the_end(run: Run) -> None:
+    run.work()
+    rungs = {event.trial: event for event in run.events("rung_reached") if event.trial.startswith("c")}
+    assert {(rung.share, rung.accuracy, rung.pgr, rung.se) for rung in rungs.values()} == {
+        (1.0, None, None, None)
+    }
+    assert not run.events("test_opened")
+
+
+def test_the_confirmation_waits_for_the_last_search_trial(run: Run) -> None:
+    given = run.work(until="t00008")
+    assert run.director.next() is None
+    assert not run.director.done
+    run.finish(given[-1])
+    assert run.director.next().purpose == "confirm"
+
+
+def test_the_next_round_is_asked_for_when_three_quarters_are_given_out(run: Run) -> None:
+    run.work(until="t00003")
+    assert [len(findings.trials) for findings in run.proposer.shown] == [0]
+    run.work(until="t00005")
+    assert [len(findings.trials) for findings in run.proposer.shown] == [0, 3]
+    run.work()
+    assert len(run.proposer.shown) == 2  # the trials end in the second round: no third proposal is of use
+
+
+def test_a_round_leaves_its_proposal_behind(run: Run) -> None:
+    run.work()
+    for number in (1, 2):
+        text = (run.path / "rounds" / f"{number:03d}" / "proposal.json").read_text()
+        [event] = [event for event in run.events("proposed") if event.round == number]
+        assert Proposal.model_validate(json.loads(text)) == event.proposal
+    assert {name: found.round for name, found in run.record.branches.items()} == {
+        "one": 1,
+        "two": 1,
+        "three": 2,
+    }
+    assert run.proposer.shown[1].branches[0].branch.name == "one"
+
+
+def test_branches_take_turns_up_to_the_floor(run: Run) -> None:
+    run.work()
+    turns = [trial.branch for trial in run.record.of_purpose("search")]
+    assert turns[:3] == ["one", "two", "one"]
+    # The next round is asked for after the third trial and is there for the fifth; its branch catches up.
+    assert turns[3:] == ["two", "three", "three", "one", "two"]
+
+
+def test_a_hopeless_trial_is_pruned_and_told_so(run: Run) -> None:
+    for pgr in (0.9, 0.8, 0.7):
+        assignment = run.patient_next()
+        assert run.report(assignment, 1 / 3, pgr=pgr) == "continue"
+        assert run.report(assignment, 1.0, pgr=pgr) == "stop"
+    hopeless = run.patient_next()
+    assert run.report(hopeless, 1 / 3, pgr=-0.5) == "stop"
+    trial = run.record.trials[hopeless.trial]
+    assert (trial.state, trial.cause) == ("pruned", "PGR -0.500 at 0.33 of its training")
+    study = optuna.load_study(study_name=trial.branch, storage=open_journal(run.path / "optuna.log"))
+    told = study.get_trials()[trial.number]
+    assert (told.state, told.intermediate_values) == (TrialState.PRUNED, {0: -0.5})
+    assert run.record.ended("pruned") == 1
+    assert run.record.best().last.pgr == pytest.approx(0.9)
+
+
+def test_nobody_is_pruned_at_the_last_rung_or_in_the_confirmation(run: Run) -> None:
+    for pgr in (0.9, 0.9, 0.9, 0.9):
+        assignment = run.patient_next()
+        run.report(assignment, 1 / 3, pgr=pgr)
+        run.report(assignment, 1.0, pgr=pgr)
+    last = run.patient_next()
+    run.report(last, 1 / 3, pgr=0.9)
+    assert run.report(last, 1.0, pgr=-1.0) == "stop"
+    assert run.record.trials[last.trial].state == "completed"
+
+
+def test_a_failed_trial_is_recorded_with_its_cause_and_stays_failed(run: Run) -> None:
+    assignment = run.director.next()
+    run.report(assignment, 1 / 3)
+    run.director.failed(assignment.trial, "Diverged: the loss is nan")
+    assert run.report(assignment, 1.0) == "stop"  # a report that was on its way
+    run.director.failed(assignment.trial, "and once more")
+    trial = run.record.trials[assignment.trial]
+    assert (trial.state, trial.cause, list(trial.rungs)) == ("failed", "Diverged: the loss is nan", [1 / 3])
+    assert len(run.events("trial_ended")) == 1
+    run.work()
+    assert run.record.ended("failed") == 1
+    run.check_optuna()
+
+
+def test_a_failed_confirmation_trial_ends_the_run_all_the_same(run: Run) -> None:
+    given = run.work(until="c00005")
+    run.director.failed(given[-1].trial, "out of memory")
+    run.work()
+    assert run.director.done
+    assert len(sealed_predictions(run.config, run.record)) == 2
+
+
+def test_a_worker_that_starts_again_reports_its_rungs_again(run: Run) -> None:
+    assignment = run.director.next()
+    run.report(assignment, 1 / 3, pgr=0.1)
+    run.report(assignment, 1 / 3, pgr=0.2)
+    run.report(assignment, 1.0, pgr=0.3)
+    trial = run.record.trials[assignment.trial]
+    assert [rung.pgr for rung in trial.rungs.values()] == pytest.approx([0.2, 0.3])
+    assert run.record.grader_queries["search"] == 3
+    run.work()
+    run.check_optuna()
+
+
+def test_two_trials_at_once(run: Run) -> None:
+    running: deque[tuple[Assignment, list[float]]] = deque()
+    while not run.director.done:
+        while len(running) < 2 and (assignment := run.director.next()):
+            running.append((assignment, list(run.rungs(assignment))))
+        if not running:
+            time.sleep(0.002)
+            continue
+        assignment, rungs = running.popleft()
+        if run.report(assignment, rungs.pop(0)) == "continue":
+            running.append((assignment, rungs))
+    assert sum(1 for _ in run.record.of_purpose("search")) == 8
+    run.check_optuna()
+
+
+def test_a_slow_proposer_holds_nobody_up(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+) -> None:
+    slow = Slow([proposal(branch("one")), proposal(branch("two"))])
+    run = Run(tmp_path, config, grader, slow)
+    given = run.work(until="t00006")
+    assert {run.record.trials[one.trial].branch for one in given} == {"one"}
+    assert run.record.rounds == 1
+    slow.answer.set()
+    run.finish(given[-1])
+    deadline = time.monotonic() + 30
+    while len(slow.shown) < 2 and time.monotonic() < deadline:
+        time.sleep(0.002)
+    time.sleep(0.05)
+    assert run.record.trials[run.director.next().trial].branch == "two"
+    assert run.record.rounds == 2
+    assert len(slow.shown[1].trials) == 3  # what was known when it was asked
+    run.director.close()
+
+
+def test_the_confirmation_does_not_wait_for_a_proposal_without_trials_to_give(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+) -> None:
+    slow = Slow([proposal(branch("one")), proposal(branch("two"))])
+    run = Run(tmp_path, config, grader, slow)
+    given = run.work()
+    assert [one.purpose for one in given] == ["search"] * 8 + ["confirm"] * 9
+    assert run.record.rounds == 1
+    slow.answer.set()
+    run.director.close()
+
+
+def test_used_up_branches_bring_the_next_round_forward(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+) -> None:
+    small = [proposal(branch(f"small-{i}", lrs=(i * 1e-3 + 1e-4, i * 1e-3 + 2e-4))) for i in range(4)]
+    run = Run(tmp_path, config, grader, Script(small))
+    run.work()
+    assert run.record.rounds == 4
+    assert sum(1 for _ in run.record.of_purpose("search")) == 8
+    assert [one.live for one in run.proposer.shown[2].branches] == [False, False]
+    run.check_optuna()
+    run.director.close()
+
+
+def test_when_nothing_new_is_proposed_what_there_is_goes_to_confirmation(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+) -> None:
+    run = Run(tmp_path, config, grader, Script([proposal(branch("small", lrs=(1e-4, 2e-4, 3e-4)))]))
+    given = run.work()
+    assert [one.purpose for one in given] == ["search"] * 3 + ["confirm"] * 9
+    run.director.close()
+
+
+def test_whoever_takes_a_confirmation_over_does_not_go_back_to_the_search(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The finalists are fixed by then, though a new process may find methods where the last one gave up."""
+    script = Script([proposal(branch("small", lrs=tuple(i * 1e-4 for i in range(1, 13))))])
+    run = Run(tmp_path, config, grader, script)
+    with monkeypatch.context() as patch:
+        patch.setattr("search.sampler.ATTEMPTS", 1)
+        run.work(until="c00004")
+    assert run.record.ended("completed") + run.record.ended("pruned") < 8
+    run.restart()
+    assert [one.trial for one in run.work()] == [f"c{i:05d}" for i in range(4, 10)]
+    run.director.close()
+
+
+def test_no_method_is_tried_twice_also_by_two_branches_and_two_processes(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+) -> None:
+    overlapping = proposal(branch("a", lrs=(1e-4, 2e-4, 3e-4)), branch("b", lrs=(2e-4, 3e-4, 4e-4)))
+    run = Run(tmp_path, config, grader, Script([overlapping]))
+    run.work(until="t00003")
+    run.restart()
+    run.work()
+    tried = [trial.method.optim.lr for trial in run.record.of_purpose("search")]
+    assert sorted(tried) == [1e-4, 2e-4, 3e-4, 4e-4]
+    run.director.close()
+
+
+def test_a_first_proposal_that_cannot_run_ends_the_run(
+    tmp_path: Path, config: RunConfig, grader: RemoteGrader, branch: Callable[..., Branch]
+) -> None:
+    bad = branch("bad", lrs=(5.0,))
+    run = Run(tmp_path, config, grader, Script([Proposal(branches=(bad,), rationale="")]))
+    with pytest.raises(SearchFailedError, match="first proposal has no branch that can run"):
+        run.director.next()
+    assert not run.events("proposed")
+    run.director.close()
+
+
+def test_only_the_branches_that_pass_the_checks_start(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mixed = proposal(branch("bad", lrs=(5.0, 6.0)), branch("good"))
+    run = Run(tmp_path, config, grader, Script([mixed]))
+    assert run.director.next() is not None
+    assert list(run.record.branches) == ["good"]
+    assert "round 1: branches[0]" in caplog.text
+    run.director.close()
+
+
+# Restarts
+
+
+def key_of(event: AnyEvent) -> tuple[object, ...]:
+    return (
+        event.event,
+        getattr(event, "trial", None),
+        getattr(event, "share", None),
+        getattr(event, "round", None),
+    )
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_at_every_event_loses_nothing_and_repeats_nothing(run: Run, moment: str) -> None:
+    """Each event kills the process the first time that it comes up, before or after it is written."""
+    killed: set[tuple[object, ...]] = set()
+    armed = True
+
+    def crash(event: AnyEvent) -> None:
+        if armed and not isinstance(event, Resumed) and key_of(event) not in killed:
+            killed.add(key_of(event))
+            raise CrashError
+
+    setattr(run, moment, crash)
+    run.restart()
+    finished: set[str] = set()
+    while not run.director.done:
+        try:
+            assignment = run.patient_next()
+            if assignment is None:
+                break
+            assert assignment.trial not in finished
+            run.finish(assignment)
+        except CrashError:
+            run.restart()
+        finished = {event.trial for event in run.events("trial_ended")}
+    armed = False
+    check_whole(run)
+    in_ledger = {key_of(event) for event in read_ledger(run.path / "ledger.jsonl")}
+    assert killed == {key for key in in_ledger if key[1] or key[0] == "proposed"}
+    assert len(run.events("resumed")) == len(killed) + 1
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_new_process_after_every_call_loses_nothing_and_repeats_nothing(run: Run, seeds: int) -> None:
+    """Between calls, when the ledger and Optuna both know of the last one; without replicates and with."""
+    replication = ReplicationConfig(methods=2, seeds=seeds)
+    run.config = run.config.model_copy(update={"replication": replication})
+    run.restart()
+    seen: set[tuple[object, ...]] = set()
+
+    def anew(*key: object) -> bool:
+        if key in seen:
+            return False
+        seen.add(key)
+        run.restart()
+        return True
+
+    while assignment := run.patient_next():
+        if anew("next", assignment.trial):
+            again = run.patient_next()
+            assert again == assignment  # it had not ended: it is given out again, and as it was
+        for share in run.rungs(assignment):
+            decision = run.report(assignment, share)
+            if anew("report", assignment.trial, share) and decision == "continue":
+                assert run.patient_next() == assignment
+                run.finish(assignment)
+                break
+            if decision == "stop":
+                break
+    check_whole(run)
+
+
+def check_whole(run: Run) -> None:
+    """All that was planned is done once, and Optuna agrees."""
+    ended = Counter(event.trial for event in run.events("trial_ended"))
+    replicates = 2 * (run.config.replication.seeds - 1)
+    planned = [f"{c}{i + 1:05d}" for c, n in (("t", 8), ("r", replicates), ("c", 9)) for i in range(n)]
+    assert ended == Counter(planned)
+    assert len({trial.method for trial in run.record.of_purpose("search")}) == 8
+    assert [event.round for event in run.events("proposed")] == [1, 2]
+    assert all(isinstance(event, Proposed) for event in run.events("proposed"))
+    assert len(sealed_predictions(run.config, run.record)) == 3
+    run.check_optuna()
+
+
+def test_after_a_restart_trials_are_judged_against_those_from_before(run: Run) -> None:
+    for pgr in (0.9, 0.8, 0.7):
+        assignment = run.patient_next()
+        run.report(assignment, 1 / 3, pgr=pgr)
+        run.report(assignment, 1.0, pgr=pgr)
+    run.restart()
+    hopeless = run.patient_next()
+    assert hopeless.trial == "t00004"
+    assert run.report(hopeless, 1 / 3, pgr=-0.5) == "stop"
+    assert run.record.trials[hopeless.trial].state == "pruned"
+
+
+def test_restarted_trials_come_first_in_their_order(run: Run) -> None:
+    running = [run.patient_next() for _ in range(3)]
+    run.finish(running[1])
+    run.restart()
+    assert [run.patient_next() for _ in range(2)] == [running[0], running[2]]
+    assert run.patient_next().trial == "t00004"

@@ -1,0 +1,206 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from search.pgr import Baselines, Estimate, NoGapError, accuracy, difference, estimate, pgr
+
+NO_SUPERVISORS = np.zeros(1, dtype=np.int64)
+
+
+def table(*rows: str) -> np.ndarray:
+    return np.array([[letter == "1" for letter in row] for row in rows])
+
+
+# Supervisors are right on a quarter, a half and three quarters of four examples; the ceiling on all.
+BASELINES = Baselines(weak=table("1000", "1100", "1110"), ceiling=table("1111", "1111"))
+STUDENTS = table("1100", "1110", "1111")  # 0.5, 0.75, 1: 0.75 on average
+
+
+def test_pgr_is_the_share_of_the_gap() -> None:
+    assert pgr(0.7, 0.6, 0.8) == pytest.approx(0.5)
+    # Published: Qwen1.5-0.5B-Chat to Qwen3-4B-Base on chat, weak 0.5280, ceiling 0.7325, naive PGR 0.204.
+    assert pgr(0.5697, 0.5280, 0.7325) == pytest.approx(0.204, abs=5e-4)
+
+
+def test_pgr_is_not_clipped() -> None:
+    assert pgr(0.5, 0.6, 0.8) == pytest.approx(-0.5)
+    assert pgr(0.9, 0.6, 0.8) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("ceiling", [0.6, 0.5, math.nan])
+def test_no_gap_is_refused(ceiling: float) -> None:
+    with pytest.raises(NoGapError, match=r"no gap to recover: .* is not above the weak floor's 0\.6000"):
+        pgr(0.7, 0.6, ceiling)
+
+
+def test_baselines_without_a_gap_are_refused() -> None:
+    with pytest.raises(NoGapError, match="no gap to recover"):
+        _ = Baselines(weak=table("11"), ceiling=table("10")).gap
+
+
+def test_accuracy_has_the_error_of_seeds_and_examples() -> None:
+    answer = accuracy(BASELINES.weak)
+    # Rows 1/4, 1/2, 3/4: variance 1/16, over 3 seeds 1/48.
+    # Columns 1, 2/3, 1/3, 0: variance 5/27, over 4 examples 5/108.
+    seeds, examples = 1 / 48, 5 / 108
+    assert answer.value == 0.5
+    assert answer.se == pytest.approx(math.sqrt(seeds + examples))
+    assert answer.df == pytest.approx((seeds + examples) ** 2 / (seeds**2 / 2 + examples**2 / 3))
+
+
+def test_delta_method_on_three_seeds_and_four_examples() -> None:
+    answer = estimate(STUDENTS, np.array([0, 1, 2]), BASELINES)
+    # Floor 1/2, ceiling 1, students 3/4: PGR V = 1/2, gap 1/2, so that (student + (V-1) floor) / gap is
+    #   by supervisor  (1/2 - 1/8) / .5 = 3/4,  (3/4 - 1/4) / .5 = 1,  (1 - 3/8) / .5 = 5/4;
+    #                  variance 1/16, over 3 supervisors 1/48, 2 degrees of freedom
+    # and (student + (V-1) floor - V ceiling) / gap is
+    #   by example     with students 1, 1, 2/3, 1/3 and floor 1, 2/3, 1/3, 0:  0, 1/3, 0, -1/3;
+    #                  variance 2/27, over 4 examples 1/54, 3 degrees of freedom.
+    # The ceiling seeds are all alike. 1/48 + 1/54 = 17/432.
+    assert answer.value == pytest.approx(0.5)
+    assert answer.se == pytest.approx(math.sqrt(17 / 432))
+    # Welch-Satterthwaite, in units of 1/432: 17^2 / (9^2 / 2 + 8^2 / 3) = 1734 / 371.
+    assert answer.df == pytest.approx(1734 / 371)
+    half = stats.t.ppf(0.975, 1734 / 371) * math.sqrt(17 / 432)
+    assert answer.ci95 == pytest.approx((0.5 - half, 0.5 + half))
+
+
+def test_order_of_the_seeds_does_not_matter() -> None:
+    forward = estimate(STUDENTS, np.array([0, 1, 2]), BASELINES)
+    backward = estimate(STUDENTS[::-1], np.array([2, 1, 0]), BASELINES)
+    assert backward.se == pytest.approx(forward.se)
+
+
+def test_error_of_the_ceiling_seeds_counts() -> None:
+    ceiling = table("1111", "1110")  # accuracies 1 and 3/4: variance 1/32, over 2 seeds 1/64
+    without = estimate(STUDENTS, np.array([0, 1, 2]), Baselines(weak=BASELINES.weak, ceiling=ceiling[:1]))
+    answer = estimate(STUDENTS, np.array([0, 1, 2]), Baselines(weak=BASELINES.weak, ceiling=ceiling))
+    # Gap 3/8, V = 2/3, and V / gap = 16/9: the ceiling's part is (16/9)^2 / 64 = 4/81. By supervisor,
+    # (student - floor / 3) / gap is 10/9, 14/9, 2: variance 16/81, over 3: 16/243. By example,
+    # (student - floor / 3 - 2/3 ceiling) / gap with ceiling 1, 1, 1, 1/2 is 0, 8/27, -8/27, 0:
+    # variance 128/2187, over 4: 32/2187.
+    assert answer.value == pytest.approx(2 / 3)
+    assert answer.se**2 == pytest.approx(4 / 81 + 16 / 243 + 32 / 2187)
+    assert without.value == pytest.approx(0.5)
+
+
+def test_supervisors_that_taught_no_student_count_for_the_floor_only() -> None:
+    weak = table("1000", "1100", "1110", "1100")
+    answer = estimate(table("1100", "1111"), np.array([0, 2]), Baselines(weak=weak, ceiling=table("1111")))
+    # Students 1/2 and 1, gap 1/2: V = 1/2. With s = student / gap (1 and 2), w = floor (1/4, 1/2, 3/4, 1/2)
+    # and a = (V - 1) / gap = -1, the variance of mean(s) + a mean(w) over 2 of 4 supervisors is
+    #   var(s) / 2 + a^2 var(w) / 4 + 2 a cov(s, w) / 4 with cov(s, w) = 1/4 among the two that taught;
+    # var(w) is 1/8 among those two and 1/24 among all four: (1/2)/2 + (1/8 + 1/24)/8 - 1/8 = 7/48.
+    # By example (student - floor / 2 - 1/2) / gap is 0, 1/4, -1/4, 0: variance 1/24, over 4: 1/96.
+    assert answer.value == pytest.approx(0.5)
+    assert answer.se**2 == pytest.approx(7 / 48 + 1 / 96)
+
+
+def test_students_of_one_supervisor_are_one_cluster() -> None:
+    weak = table("1000", "1110")
+    baselines = Baselines(weak=weak, ceiling=table("1111"))
+    single = estimate(table("1100", "1111"), np.array([0, 1]), baselines)
+    twice = estimate(table("1100", "1111", "1100", "1111"), np.array([0, 1, 0, 1]), baselines)
+    assert twice == single
+
+
+def test_one_trial_has_the_error_of_its_examples() -> None:
+    answer = estimate(STUDENTS[:1], NO_SUPERVISORS, BASELINES)
+    # V = 0. By example (student - floor) / gap with floor 1, 2/3, 1/3, 0 is 0, 2/3, -2/3, 0: variance 8/27,
+    # over 4 examples 2/27.
+    # The floor's seeds: variance 1/16 over 3 and the squared gap.
+    assert answer.value == 0.0
+    assert answer.se**2 == pytest.approx(2 / 27 + 1 / 12)
+
+
+def test_difference_is_the_paired_t_test_where_only_seeds_differ() -> None:
+    # In a row all examples gain alike, so that examples do not add to the error.
+    ours, theirs = table("1111", "1111", "1111", "0000"), table("0000", "1111", "0000", "0000")
+    answer = difference(ours, theirs, np.arange(4), BASELINES)
+    paired = stats.ttest_rel(ours.mean(axis=1), theirs.mean(axis=1), alternative="greater")
+    assert answer.value == pytest.approx(0.5 / 0.5)
+    assert answer.df == pytest.approx(3)
+    assert answer.p_positive == pytest.approx(paired.pvalue)
+    both = stats.ttest_rel(ours.mean(axis=1), theirs.mean(axis=1)).confidence_interval(0.95)
+    assert answer.ci95 == pytest.approx((both.low / 0.5, both.high / 0.5))
+
+
+def test_difference_is_paired_by_example() -> None:
+    ours, theirs = table("1101", "1101"), table("1100", "1100")
+    # One example of four is gained by every seed: gains 0, 0, 0, 1 over a gap of 1/2; variance 1, over 4 1/4.
+    answer = difference(ours, theirs, np.arange(2), BASELINES)
+    assert (answer.value, answer.se, answer.df) == pytest.approx((0.5, 0.5, 3))
+
+
+def test_difference_counts_the_students_of_a_supervisor_as_one() -> None:
+    ours, theirs = table("1111", "0000", "1111", "0000"), table("0000", "0000", "0000", "0000")
+    clustered = difference(ours, theirs, np.array([0, 1, 0, 1]), BASELINES)
+    # Gains of 2 and 0 PGR by supervisor: variance 2, over 2 supervisors 1, with a single degree of freedom.
+    assert (clustered.value, clustered.se, clustered.df) == pytest.approx((1.0, 1.0, 1))
+    # The first supervisor taught three of four. They are 3 x 1/2 above the mean gain of 3/2, the other's
+    # one 3/2 below it: times 2/4, deviations of 3/4 and -3/4; variance 9/8, over 2 supervisors 9/16.
+    uneven = difference(ours[[0, 0, 0, 1]], theirs, np.array([0, 0, 0, 1]), BASELINES)
+    assert (uneven.value, uneven.se**2) == pytest.approx((1.5, 9 / 16))
+
+
+def test_p_values_are_one_sided() -> None:
+    assert Estimate(value=2.0, se=1.0, df=math.inf).p_positive == pytest.approx(0.02275, abs=1e-5)
+    assert Estimate(value=-2.0, se=1.0, df=math.inf).p_positive == pytest.approx(0.97725, abs=1e-5)
+    # The 97.5% point of Student's t with 4 degrees of freedom is 2.776.
+    assert Estimate(value=2.776, se=1.0, df=4).p_positive == pytest.approx(0.025, abs=1e-4)
+
+
+@pytest.mark.parametrize(("value", "p"), [(0.1, 0.0), (0.0, 1.0), (-0.1, 1.0)])
+def test_without_error_the_sign_decides(value: float, p: float) -> None:
+    certain = Estimate(value=value, se=0.0, df=math.inf)
+    assert certain.p_positive == p
+    assert certain.ci95 == (value, value)
+
+
+def test_methods_that_answer_alike_do_not_differ() -> None:
+    same = difference(STUDENTS, STUDENTS, np.arange(3), BASELINES)
+    assert (same.value, same.se, same.p_positive) == (0.0, 0.0, 1.0)
+
+
+def campaign(
+    rng: np.random.Generator, supervisors: int, seeds: int, n: int = 1000
+) -> tuple[np.ndarray, np.ndarray, Baselines]:
+    """Students that inherit their supervisor's luck, as a whole and on single examples; true PGR 1/2."""
+    easy = rng.uniform(-0.1, 0.1, n)
+    luck = rng.uniform(-0.07, 0.07, (supervisors, 1))
+    draws = rng.random((supervisors, n))
+    weak = draws < 0.7 + luck + easy
+    taught = np.arange(seeds) % supervisors
+    inherited = rng.random((seeds, n)) < 0.5
+    own = rng.uniform(-0.04, 0.04, (seeds, 1))
+    student_draws = np.where(inherited, draws[taught], rng.random((seeds, n)))
+    students = student_draws < 0.8 + 0.8 * luck[taught] + own + 0.5 * easy
+    ceiling = rng.random((supervisors, n)) < 0.9 + 0.5 * easy + rng.uniform(-0.03, 0.03, (supervisors, 1))
+    return students, taught, Baselines(weak=weak, ceiling=ceiling)
+
+
+@pytest.mark.parametrize(("supervisors", "seeds"), [(5, 5), (5, 10), (5, 7), (16, 5)])
+def test_intervals_cover_the_truth(supervisors: int, seeds: int) -> None:
+    rng = np.random.default_rng(7)
+    intervals = [estimate(*campaign(rng, supervisors, seeds)).ci95 for _ in range(500)]
+    coverage = np.mean([low <= 0.5 <= high for low, high in intervals])
+    assert 0.92 <= coverage <= 0.98
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_p_values_keep_their_promise_without_a_difference(seeds: int) -> None:
+    rng = np.random.default_rng(7)
+
+    def p_value() -> float:
+        students, taught, baselines = campaign(rng, 5, seeds)
+        flips: Any = rng.random(students.shape) < 0.1
+        shift = rng.uniform(-0.08, 0.08, (5, 1))[taught]  # what the second method makes of each supervisor
+        others = np.where(flips, rng.random(students.shape) < 0.8 + shift, students)
+        unchanged = np.where(flips, rng.random(students.shape) < 0.8 - shift, students)
+        return difference(others, unchanged, taught, baselines).p_positive
+
+    rejected = np.mean([p_value() < 0.05 for _ in range(500)])
+    assert 0.01 <= rejected <= 0.075

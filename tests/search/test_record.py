@@ -1,0 +1,164 @@
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.proposal import Branch, Proposal
+from search.ledger import Finished, Interrupted, Proposed, Resumed, TestOpened
+from search.record import Record, pack, unpack
+
+
+def test_a_trial_s_life(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            events.started("t00001", at=10.0),
+            events.reached("t00001", 1 / 3, 0.2),
+            events.reached("t00001", 1.0, 0.4, train_s=6.0),
+            events.ended("t00001", at=30.0),
+        ]
+    )
+    trial = record.trials["t00001"]
+    assert (trial.state, trial.started_at, trial.ended_at) == ("completed", 10.0, 30.0)
+    assert trial.last is not None
+    assert trial.last.pgr == 0.4
+    assert trial.train_s == (3 + 1) + (6 + 1)  # training and evaluation, not setting up
+
+
+def test_the_last_rung_is_the_highest_share(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [events.started("t1"), events.reached("t1", 1 / 3, 0.3), events.reached("t1", 1 / 9, 0.1)]
+    )
+    assert record.trials["t1"].last.pgr == 0.3
+
+
+def test_a_trial_without_a_rung_has_no_last_one(events: SimpleNamespace) -> None:
+    record = Record.of([events.started("t1"), events.ended("t1", "failed", "out of memory")])
+    trial = record.trials["t1"]
+    assert trial.last is None
+    assert (trial.train_s, trial.cause) == (0.0, "out of memory")
+
+
+def test_a_restarted_trial_keeps_its_latest_rungs_only(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            events.started("t1", number=3),
+            events.reached("t1", 1 / 9, 0.9),
+            Resumed(),
+            events.started("t1", number=3),
+            events.reached("t1", 1 / 3, 0.2),
+        ]
+    )
+    assert list(record.trials) == ["t1"]
+    assert list(record.trials["t1"].rungs) == [1 / 3]
+    assert [trial.trial for trial in record.unfinished()] == ["t1"]
+
+
+def test_queries_count_every_grading_also_of_a_restarted_trial(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            events.started("t1"),
+            events.reached("t1", 1 / 9),
+            events.started("t1"),
+            events.reached("t1", 1 / 9),
+            events.reached("t1", 1.0),
+            events.started("c1", purpose="confirm"),
+            events.reached("c1", 1.0, None),  # not graded before the test split is opened
+            TestOpened(queries=20),
+            TestOpened(queries=20),
+        ]
+    )
+    assert record.grader_queries == {"search": 3, "test": 40}
+    assert record.test_openings == 2
+
+
+def test_active_time_leaves_out_the_time_between_a_stop_and_its_resumption(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            events.run_started(at=100.0),
+            events.started("t1", at=110.0),
+            Interrupted(at=115.0),
+            Resumed(at=1000.0),
+            events.started("t1", at=1003.0),
+            Resumed(at=5000.0),  # killed: the work since the last event left no trace
+            Finished(at=5001.0),
+        ]
+    )
+    assert record.active_s == 15 + 3 + 1
+    assert record.finished
+
+
+def test_states_are_counted_for_the_search_only(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            *(events.started(name) for name in ("t1", "t2", "t3", "t4")),
+            events.started("c1", purpose="confirm"),
+            events.ended("t1"),
+            events.ended("t2", "pruned"),
+            events.ended("t3", "failed"),
+            events.ended("c1"),
+        ]
+    )
+    assert [record.ended(state) for state in ("completed", "pruned", "failed")] == [1, 1, 1]
+    assert [trial.trial for trial in record.of_purpose("confirm")] == ["c1"]
+
+
+def test_the_best_trial_is_completed_and_the_earlier_of_two_equals(events: SimpleNamespace) -> None:
+    def trial(name: str, pgr: float, state: str = "completed", branch: str = "one") -> list[object]:
+        return [
+            events.started(name, branch=branch),
+            events.reached(name, 1.0, pgr),
+            events.ended(name, state),
+        ]
+
+    record = Record.of(
+        [
+            *trial("t1", -0.3, branch="two"),
+            *trial("t2", 0.5),
+            *trial("t3", 0.5),
+            *trial("t4", 0.9, "pruned"),
+        ]
+    )
+    assert record.best().trial == "t2"
+    assert record.best("two").trial == "t1"
+    assert record.best("three") is None
+    assert Record().best() is None
+
+
+def test_a_proposal_starts_a_round_and_brings_branches(branch: Callable[..., Branch]) -> None:
+    one, two = branch("one"), branch("two")
+    record = Record.of(
+        [
+            Proposed(round=1, proposal=Proposal(branches=(one,), rationale=""), seconds=0.1),
+            Proposed(round=2, proposal=Proposal(branches=(two,), rationale=""), seconds=0.1),
+        ]
+    )
+    assert record.rounds == 2
+    assert {name: (found.branch, found.round) for name, found in record.branches.items()} == {
+        "one": (one, 1),
+        "two": (two, 2),
+    }
+
+
+def test_predictions_are_eight_to_a_byte_first_bit_first() -> None:
+    bits = np.array([1, 0, 0, 0, 0, 0, 0, 1, 1, 1], dtype=np.bool_)
+    assert pack(bits) == "81c0"
+    assert unpack("81c0", 10).tolist() == bits.tolist()
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=70))
+def test_unpacking_undoes_packing(bits: list[bool]) -> None:
+    unpacked = unpack(pack(np.array(bits)), len(bits))
+    assert unpacked.dtype == np.bool_
+    assert unpacked.tolist() == bits
+
+
+def test_packing_is_compact() -> None:
+    assert len(pack(np.ones(1000, dtype=np.bool_))) == 250
+
+
+def test_an_unknown_trial_is_no_silent_matter(events: SimpleNamespace) -> None:
+    with pytest.raises(KeyError):
+        Record.of([events.reached("t9")])

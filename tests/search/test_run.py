@@ -1,0 +1,277 @@
+"""The command line as a user runs it: real processes, real Ray, real DeepSpeed, the offline task in small."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.ledger import read_ledger
+from search.record import Record
+from search.sampler import open_journal
+
+REPO = Path(__file__).parents[2]
+SMALL = [
+    "task.splits={weak_train: 300, transfer: 300, search: 300, test: 400}",
+    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
+    "strong.model.pretrain_steps=250",
+    "strong.optim={lr: 0.002, epochs: 2, batch_size: 32}",
+    "baselines.seeds=2",
+    "search.trials=8",
+    "search.round_trials=4",
+    "replication={methods: 2, seeds: 2}",
+    "confirm={finalists: 2, seeds: 2}",
+]
+RESULT_KEYS = {
+    "schema",
+    "run",
+    "config_sha256",
+    "commit",
+    "baselines",
+    "naive",
+    "best",
+    "finalists",
+    "rounds",
+    "branches",
+    "trials",
+    "cost",
+    "grader_queries",
+}
+METHOD_KEYS = {"method", "pgr", "se", "ci95", "seeds", "split"}
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all runs, so that the strong toy model is pretrained once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def command(cache: Path, out: Path, *more: str) -> list[str]:
+    settings = [part for one in [*SMALL, f"cache={cache}", *more] for part in ("--set", one)]
+    return [sys.executable, "-m", "search", "run", "configs/dev.yaml", "--out", str(out), *settings]
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finish(arguments: list[str]) -> tuple[int, str, str]:
+    process = start(arguments)
+    output, errors = process.communicate(timeout=280)
+    return process.returncode, output, errors
+
+
+def stop_when(process: subprocess.Popen[str], ledger: Path, reached: Callable[[str], bool], how: int) -> None:
+    """Send a signal to the driver as soon as its ledger says so."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        if ledger.is_file() and reached(ledger.read_text()):
+            break
+        time.sleep(0.02)
+    process.send_signal(how)
+
+
+def assert_whole(out: Path) -> None:
+    """Every trial ended once, Optuna agrees with the ledger, and result.json adds up."""
+    events = read_ledger(out / "ledger.jsonl")
+    ends = Counter(event.trial for event in events if event.event == "trial_ended")
+    record = Record.of(events)
+    assert set(ends.values()) == {1}
+    assert set(ends) == set(record.trials)
+    result = json.loads((out / "result.json").read_text())
+    assert sum(1 for _ in record.of_purpose("search")) == 8
+    assert sum(result["trials"].values()) == 8 + 2  # two methods were replicated once
+    assert result["finalists"][0] == result["best"]
+    storage = open_journal(out / "optuna.log")
+    states = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+    for trial in record.of_purpose("search"):
+        study = optuna.load_study(study_name=trial.branch, storage=storage)
+        assert trial.number is not None
+        assert trial.state is not None
+        assert study.trials[trial.number].state == states[trial.state]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
+    cache: Path, tmp_path: Path
+) -> None:
+    code, output, errors = finish(command(cache, tmp_path / "run"))
+    assert code == 0, errors
+    assert "Performance gap recovered on the test split" in output
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert set(result) == RESULT_KEYS
+    assert set(result["naive"]) == METHOD_KEYS
+    assert set(result["best"]) == METHOD_KEYS | {"branch", "search_pgr", "beats_naive_p"}
+    assert set(result["baselines"]) == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds"}
+    assert set(result["cost"]) == {
+        "wall_s",
+        "train_s",
+        "saved_by_pruning_s",
+        "usd",
+        "input_tokens",
+        "output_tokens",
+    }
+    assert result["grader_queries"]["test"] == (1 + len(result["finalists"])) * 2
+    assert result["rounds"] >= 2
+    assert {one["split"] for one in [result["naive"], *result["finalists"]]} == {"test"}
+    assert_whole(tmp_path / "run")
+    events = [event.event for event in read_ledger(tmp_path / "run/ledger.jsonl")]
+    assert events.count("test_opened") == 1
+    assert events.index("test_opened") > max(i for i, e in enumerate(events) if e == "trial_ended")
+
+    before = (tmp_path / "run/ledger.jsonl").read_bytes()
+    code, output, _ = finish([sys.executable, "-m", "search", "resume", str(tmp_path / "run")])
+    assert code == 0
+    assert "is finished" in output
+    assert (tmp_path / "run/ledger.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_survives_ctrl_c_and_a_killed_driver(cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start(command(cache, out))
+    stop_when(process, out / "ledger.jsonl", lambda text: text.count("trial_ended") >= 2, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert f"python -m search resume {out}" in output
+    assert read_ledger(out / "ledger.jsonl")[-1].event == "interrupted"
+
+    # SIGKILL somewhere in the middle of the rest, more than once.
+    resume = [sys.executable, "-m", "search", "resume", str(out)]
+    rng = random.Random(0)
+    for _ in range(2):
+        before = len(read_ledger(out / "ledger.jsonl"))
+        target = before + rng.randint(3, 8)
+        process = start(resume)
+        stop_when(process, out / "ledger.jsonl", lambda text, n=target: text.count("\n") >= n, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+    code, _, errors = finish(resume)
+    assert code == 0, errors
+    assert_whole(out)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_second_process_on_one_run_is_refused(cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = start(command(cache, out))
+    try:
+        while not (out / ".lock").is_file():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        code, _, errors = finish([sys.executable, "-m", "search", "resume", str(out)])
+        assert code == 2
+        assert "another process is at work on this run" in errors
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=60)
+    assert first.returncode == 130
+
+
+def bad(*arguments: str) -> str:
+    """Run a command that must be refused: the one line it writes."""
+    code, output, errors = finish([sys.executable, "-m", "search", *arguments])
+    assert code == 2, output + errors
+    lines = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, errors
+    assert "Traceback" not in output + errors
+    return lines[0]
+
+
+def dev(tmp_path: Path, *overrides: str) -> str:
+    settings = [part for one in overrides for part in ("--set", one)]
+    return bad("run", "configs/dev.yaml", "--out", str(tmp_path / "run"), *settings)
+
+
+def test_a_mistake_in_the_config_is_one_line(tmp_path: Path) -> None:
+    assert "search.trails is not a setting; did you mean trials?" in dev(tmp_path, "search.trails=3")
+    assert "search.trials" in (line := dev(tmp_path, "search.trials=many"))
+    assert "'many'" in line
+    assert "there is no such file" in bad("run", "configs/nowhere.yaml")
+
+
+def test_an_out_with_other_files_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/thesis.txt").write_text("mine")
+    assert "is not an empty directory" in dev(tmp_path)
+    assert (tmp_path / "run/thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rows", "sizes", "message"),
+    [
+        ('{"text": "t%d", "verdict": 1}', "4, 4, 4, 4", "label"),
+        ('{"text": "t%d", "label": 3}', "4, 4, 4, 4", "3"),
+        ('{"text": "t%d", "label": 1}', "400, 400, 400, 400", "1600"),
+    ],
+)
+def test_a_mistake_in_the_data_is_one_line(tmp_path: Path, rows: str, sizes: str, message: str) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(rows % i + "\n" for i in range(40)))
+    names = ("weak_train", "transfer", "search", "test")
+    splits = ", ".join(f"{name}: {size}" for name, size in zip(names, sizes.split(", "), strict=True))
+    line = dev(tmp_path, f"task={{kind: dataset, path: {data}, splits: {{{splits}}}}}")
+    assert message in line
+    assert str(data) in line
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_gap_is_one_line(cache: Path, tmp_path: Path) -> None:
+    # The roles exchanged: a pretrained supervisor over an untrained student.
+    line = dev(
+        tmp_path,
+        *SMALL,
+        f"cache={cache}",
+        "weak.model={kind: toy, size: strong, pretrain_steps: 250}",
+        "strong.model={kind: toy, size: weak}",
+        "weak.optim.lr=0.001",
+    )
+    assert "no gap to recover" in line
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("shared")  # the config names a file and a model in there
+def test_real_text_and_real_models(minilm: Path, cache: Path, tmp_path: Path) -> None:
+    settings = [
+        f"strong.model.path={minilm}",
+        f"cache={cache}",
+        "task.splits={weak_train: 400, transfer: 160, search: 200, test: 200}",
+        "strong.model.max_length=24",
+        "baselines.seeds=2",
+        "weak.optim.epochs=2",
+        "strong.optim.epochs=1",
+        "search.trials=4",
+        "search.round_trials=4",
+        "confirm={finalists: 1, seeds: 2}",
+    ]
+    sets = [part for one in settings for part in ("--set", one)]
+    code, output, errors = finish(
+        [sys.executable, "-m", "search", "run", "configs/sst2.yaml", "--out", str(tmp_path / "run"), *sets]
+    )
+    assert code == 0, errors
+    assert "naive" in output
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert 0.5 < result["baselines"]["weak_acc"] < result["baselines"]["ceiling_acc"]
+
+
+def test_help_names_every_command() -> None:
+    code, output, _ = finish([sys.executable, "-m", "search", "--help"])
+    assert code == 0
+    for name in ("run", "resume", "propose", "baselines", "status"):
+        assert name in output

@@ -1,0 +1,233 @@
+import itertools
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, Slot
+from search.sampler import BranchSampler, open_journal
+from trainers.losses import LogConf
+from trainers.method import Method
+from trainers.optim import Adamw
+
+NAIVE = Method(optim=Adamw(lr=1e-3, epochs=2.0))
+
+
+def optim_branch(*params: Param, name: str = "one") -> Branch:
+    option = Option(component="adamw", params=params)
+    return Branch(
+        name=name,
+        family="other",
+        hypothesis="numbers matter",
+        parent=None,
+        slots=(Slot(slot="optim", options=(option,)),),
+    )
+
+
+def study(path: Path, name: str = "one") -> optuna.Study:
+    return optuna.load_study(study_name=name, storage=open_journal(path))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "optuna.log"
+
+
+def test_parameters_are_named_by_slot_and_component(journal: Path, branch: Callable[..., Branch]) -> None:
+    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    draws = [sampler.ask(set()) for _ in range(12)]
+    trials = study(journal).get_trials()
+    both = {"loss.kind", "optim.adamw.lr"}
+    kinds = set()
+    for draw, trial in zip(draws, trials, strict=True):
+        assert draw is not None
+        loss = draw.method.loss
+        kinds.add(loss.kind)
+        assert trial.number == draw.number
+        assert trial.params["loss.kind"] == loss.kind
+        assert trial.params["optim.adamw.lr"] == draw.method.optim.lr
+        if isinstance(loss, LogConf):
+            assert trial.params.keys() == both | {"loss.logconf.aux"}
+            assert trial.params["loss.logconf.aux"] == loss.aux
+        else:
+            assert trial.params.keys() == both
+    assert kinds == {"xent", "logconf"}
+
+
+def test_what_the_branch_leaves_open_is_naive_and_what_it_fixes_is_fixed(
+    journal: Path, branch: Callable[..., Branch]
+) -> None:
+    draw = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0).ask(set())
+    assert draw is not None
+    assert draw.method.labels == NAIVE.labels
+    assert draw.method.student == NAIVE.student
+    assert draw.method.optim.epochs == 1.0  # fixed by the branch
+    assert draw.method.optim.batch_size == Adamw().batch_size  # the component's default, not the naive value
+
+
+def test_ranges_are_kept_and_whole_numbers_stay_whole(journal: Path) -> None:
+    params = (
+        Range(name="batch_size", low=3.0, high=5.0, log=False),
+        Range(name="lr", low=1e-4, high=1e-2, log=True),
+        Range(name="weight_decay", low=0.1, high=0.2, log=False),
+    )
+    sampler = BranchSampler(optim_branch(*params), NAIVE, open_journal(journal), seed=0)
+    optims = [draw.method.optim for draw in (sampler.ask(set()) for _ in range(40)) if draw]
+    assert {optim.batch_size for optim in optims} == {3, 4, 5}
+    assert {type(optim.batch_size) for optim in optims} == {int}
+    assert all(1e-4 <= optim.lr <= 1e-2 and 0.1 <= optim.weight_decay <= 0.2 for optim in optims)
+    # Half of a log range lies below its geometric middle, 1e-3; of a linear one, an eleventh would.
+    assert 8 <= sum(optim.lr < 1e-3 for optim in optims) <= 32
+
+
+def test_a_log_range_of_whole_numbers(journal: Path) -> None:
+    branch = optim_branch(Range(name="batch_size", low=1.0, high=1024.0, log=True))
+    sampler = BranchSampler(branch, NAIVE, open_journal(journal), seed=0)
+    sizes = [draw.method.optim.batch_size for draw in (sampler.ask(set()) for _ in range(30)) if draw]
+    assert min(sizes) < 32 < max(sizes)
+
+
+def test_the_same_seed_draws_the_same_and_another_something_else(
+    tmp_path: Path, branch: Callable[..., Branch]
+) -> None:
+    drawn = []
+    for run, seed in enumerate((5, 5, 6)):
+        sampler = BranchSampler(branch("one"), NAIVE, open_journal(tmp_path / f"{run}.log"), seed=seed)
+        drawn.append([draw.method for draw in (sampler.ask(set()) for _ in range(6)) if draw])
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_no_method_is_drawn_twice_and_a_branch_without_new_ones_says_so(journal: Path) -> None:
+    branch = optim_branch(Choice(name="lr", values=(1e-4, 1e-3, 1e-2)))
+    sampler = BranchSampler(branch, NAIVE, open_journal(journal), seed=0)
+    known = {Method(optim=Adamw(lr=1e-2)).digest}
+    drawn = []
+    while draw := sampler.ask(known):
+        known.add(draw.method.digest)
+        drawn.append(draw.method.optim.lr)
+    assert sorted(drawn) == [1e-4, 1e-3]
+    states = [trial.state for trial in study(journal).get_trials()]
+    assert states.count(TrialState.RUNNING) == 2  # those drawn; every repetition was told as failed
+    assert set(states) == {TrialState.RUNNING, TrialState.FAIL}
+
+
+def test_a_refused_combination_is_told_as_failed_and_drawn_again(journal: Path) -> None:
+    branch = optim_branch(Choice(name="lr", values=(1e-3, 5.0)))  # the component allows at most 0.1
+    sampler = BranchSampler(branch, NAIVE, open_journal(journal), seed=0)
+    draw = sampler.ask(set())
+    assert draw is not None
+    assert draw.method.optim.lr == 1e-3
+    assert sampler.ask({draw.method.digest}) is None
+    states = [trial.state for trial in study(journal).get_trials() if trial.params["optim.adamw.lr"] == 5.0]
+    assert states
+    assert set(states) == {TrialState.FAIL}
+
+
+def test_a_branch_without_room_gives_its_one_method_once(journal: Path) -> None:
+    sampler = BranchSampler(optim_branch(Fixed(name="lr", value=2e-3)), NAIVE, open_journal(journal), seed=0)
+    draw = sampler.ask(set())
+    assert draw is not None
+    assert draw.method == Method(optim=Adamw(lr=2e-3))
+    assert sampler.ask({draw.method.digest}) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "pgr", "told", "value"),
+    [
+        ("completed", 0.7, TrialState.COMPLETE, 0.7),
+        ("pruned", 0.3, TrialState.PRUNED, 0.25),  # Optuna keeps the last intermediate value
+        ("failed", 0.3, TrialState.FAIL, None),
+        ("failed", None, TrialState.FAIL, None),
+    ],
+)
+def test_ends_are_told_as_what_they_are(
+    journal: Path,
+    branch: Callable[..., Branch],
+    state: str,
+    pgr: float | None,
+    told: TrialState,
+    value: float,
+) -> None:
+    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    draw = sampler.ask(set())
+    assert draw is not None
+    sampler.report(draw.number, 0, -0.1)
+    sampler.report(draw.number, 1, 0.25)
+    sampler.tell(draw.number, state, pgr)
+    [trial] = study(journal).get_trials()
+    assert (trial.state, trial.value) == (told, value)
+    assert trial.intermediate_values == {0: -0.1, 1: 0.25}
+
+
+def test_an_end_told_twice_stays_the_first(journal: Path, branch: Callable[..., Branch]) -> None:
+    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    draw = sampler.ask(set())
+    assert draw is not None
+    sampler.tell(draw.number, "completed", 0.5)
+    sampler.tell(draw.number, "failed", None)
+    assert study(journal).get_trials()[0].state == TrialState.COMPLETE
+
+
+def test_branches_have_studies_of_their_own(journal: Path, branch: Callable[..., Branch]) -> None:
+    storage = open_journal(journal)
+    one, two = (BranchSampler(branch(name), NAIVE, storage, seed=0) for name in ("one", "two"))
+    assert [draw.number for draw in (one.ask(set()), one.ask(set()), two.ask(set())) if draw] == [0, 1, 0]
+    assert list(one.open_numbers()) == [0, 1]
+    assert list(two.open_numbers()) == [0]
+
+
+def test_reopening_after_a_crash_finds_every_trial(journal: Path, branch: Callable[..., Branch]) -> None:
+    before = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    draws = [draw for draw in (before.ask(set()) for _ in range(3)) if draw]
+    before.report(0, 0, 0.1)
+    before.tell(0, "completed", 0.4)
+    after = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=1)
+    assert list(after.open_numbers()) == [1, 2]
+    after.report(1, 0, 0.2)
+    after.tell(1, "pruned", 0.2)
+    fourth = after.ask({draw.method.digest for draw in draws})
+    assert fourth is not None
+    assert fourth.number == 3
+    assert [trial.state.name for trial in study(journal).get_trials()] == [
+        "COMPLETE",
+        "PRUNED",
+        "RUNNING",
+        "RUNNING",
+    ]
+
+
+def test_the_lock_of_a_killed_process_holds_nobody_up(journal: Path, branch: Callable[..., Branch]) -> None:
+    BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0).ask(set())
+    Path(f"{journal}.lock").symlink_to(journal)  # as Optuna makes it
+    started = time.monotonic()
+    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    assert sampler.ask(set()) is not None
+    assert time.monotonic() - started < 5  # Optuna itself waits for 30 s
+
+
+def test_a_journal_line_cut_short_is_as_if_never_written(
+    journal: Path, branch: Callable[..., Branch]
+) -> None:
+    BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0).ask(set())
+    with journal.open("ab") as file:
+        file.write(b'{"op_code":4,"worker_id":"a","stu')
+    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=1)
+    draw = sampler.ask(set())
+    assert draw is not None
+    assert draw.number == 1
+    assert len(study(journal).get_trials()) == 2
+
+
+def test_draws_move_to_where_the_pgr_is_high(journal: Path) -> None:
+    """The PGR falls with the distance from lr 0.01, which is (4^2 + 1^2) / 10 = 1.7 by chance."""
+    branch = optim_branch(Range(name="lr", low=1e-6, high=1e-1, log=True))
+    sampler = BranchSampler(branch, NAIVE, open_journal(journal), seed=3)
+    distances = []
+    for draw in itertools.islice(iter(lambda: sampler.ask(set()), None), 30):
+        distances.append(abs(math.log10(draw.method.optim.lr) + 2))
+        sampler.tell(draw.number, "completed", 1 - distances[-1])
+    assert sum(distances[15:]) / 15 < 0.5 * 1.7

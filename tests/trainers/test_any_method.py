@@ -1,0 +1,162 @@
+"""Any method that validates must train: random methods from the catalogue, each run for a few steps."""
+
+import logging
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+import pytest
+from annotated_types import Ge, Le
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from trainers.component import Component
+from trainers.engine import EngineConfig
+from trainers.examples import Examples, SplitName
+from trainers.hub import HubModel
+from trainers.method import SLOTS, Method
+from trainers.models import ModelPool
+from trainers.prompts import ask, render
+from trainers.student import Intermediate, Materials, Workbench
+from trainers.toy import ToyModel, ToyTask, load_toy
+from trainers.toy_text import NEGATIVE, POSITIVE
+
+log = logging.getLogger(__name__)
+
+TRANSFER, SEARCH = 32, 12
+RUNGS = (1 / 9, 1 / 3, 1.0)
+# Trainings are cut short; all else is drawn from the whole of the catalogue's bounds.
+SHORT: dict[str, tuple[float, float]] = {"epochs": (0.1, 1.5), "batch_size": (6, 64)}
+
+
+def draw(rng: np.random.Generator, name: str, field: FieldInfo) -> Any:
+    """A value of a parameter: uniform over its bounds, its members, or true and false."""
+    if get_origin(field.annotation) is Literal:
+        return get_args(field.annotation)[int(rng.integers(len(get_args(field.annotation))))]
+    if field.annotation is bool:
+        return bool(rng.integers(2))
+    low = next(float(bound.ge) for bound in field.metadata if isinstance(bound, Ge))  # type: ignore[arg-type]
+    high = next(float(bound.le) for bound in field.metadata if isinstance(bound, Le))  # type: ignore[arg-type]
+    low, high = SHORT.get(name, (low, high))
+    edge = rng.random()
+    value = low if edge < 0.1 else high if edge > 0.9 else rng.uniform(low, high)
+    if low > 0 and 0.1 <= edge <= 0.9 and high / low > 20:
+        value = math.exp(rng.uniform(math.log(low), math.log(high)))
+    return round(value) if field.annotation is int else value
+
+
+def draw_component(rng: np.random.Generator, component: type[Component]) -> Component:
+    fields = {name: field for name, field in component.model_fields.items() if name != "kind"}
+    return component(**{name: draw(rng, name, field) for name, field in fields.items()})
+
+
+def draw_method(rng: np.random.Generator) -> Method:
+    kinds = {slot: list(SLOTS[slot].values()) for slot in SLOTS}
+    return Method(
+        **{
+            slot: draw_component(rng, options[int(rng.integers(len(options)))])
+            for slot, options in kinds.items()
+        }
+    )  # type: ignore[arg-type]
+
+
+def toy_inputs() -> dict[SplitName, Examples]:
+    splits = {"weak_train": 1, "transfer": TRANSFER, "search": SEARCH, "test": 1}
+    return dict(load_toy(ToyTask(splits=splits)).inputs)  # type: ignore[arg-type]
+
+
+def pair_inputs() -> dict[SplitName, Examples]:
+    def pairs(n: int) -> Examples:
+        prompts = tuple(f"what was the food like {i}?" for i in range(n))
+        return Examples(texts=prompts, pairs=tuple(zip(POSITIVE[:n], NEGATIVE[:n], strict=True)))
+
+    return {"transfer": pairs(TRANSFER), "search": pairs(SEARCH)}
+
+
+def workbench(
+    strong: HubModel | ToyModel,
+    inputs: dict[SplitName, Examples],
+    between: list[HubModel | ToyModel],
+    cache: Path,
+) -> Workbench:
+    def tokens(model: HubModel | ToyModel) -> dict[SplitName, Any]:
+        return {split: render(model, inputs[split]) for split in ("transfer", "search")}
+
+    materials = Materials(
+        weak_probs=np.random.default_rng(0).uniform(size=(2, TRANSFER)).astype(np.float32),
+        tokens=tokens(strong),
+        questions=ask(strong, inputs["transfer"]),
+        intermediates=tuple(Intermediate(model=model, tokens=tokens(model)) for model in between),
+    )
+    return Workbench(materials, ModelPool(strong, cache=cache), EngineConfig())
+
+
+def run(bench: Workbench, count: int, seed: int) -> Counter[str]:
+    """Train `count` random methods; every one that is not refused has to train."""
+    counts: Counter[str] = Counter()
+    rng = np.random.default_rng(seed)
+    while counts["trained"] < count:
+        counts["drawn"] += 1
+        try:
+            method = draw_method(rng)
+        except ValidationError:
+            counts["refused by validation"] += 1
+            continue
+        if method.refused(bench.abilities):
+            counts["refused by the campaign"] += 1
+            continue
+        reports = list(bench.train(method, seed=int(rng.integers(1000)), split="search", rungs=RUNGS))
+        assert [report.share for report in reports] == list(RUNGS), method
+        for report in reports:
+            assert report.predictions.shape == (SEARCH,), method
+            assert np.isfinite(report.predictions).all(), method
+        counts["trained"] += 1
+        counts |= Counter({f"{slot}.{getattr(method, slot).kind}": 1 for slot in SLOTS})
+    log.info("%s", ", ".join(f"{name} {counts[name]}" for name in counts if "." not in name))
+    return counts
+
+
+def worlds(request: pytest.FixtureRequest, cache: Path) -> Workbench:
+    match request.param:
+        case "toy, head" | "toy, label tokens":
+            readout: Literal["head", "label_tokens"] = "head" if "head" in request.param else "label_tokens"
+            strong = ToyModel(size="strong", pretrain_steps=3, readout=readout)
+            return workbench(strong, toy_inputs(), [ToyModel(size="weak", readout=readout)] * 4, cache)
+        case "decoder, pairs":
+            path = str(request.getfixturevalue("shared") / "models/stories260K")
+            asked = HubModel(path=path, max_length=96, readout="label_tokens")
+            return workbench(asked, pair_inputs(), [HubModel(path=path, max_length=96)], cache)
+        case _:
+            path = str(request.getfixturevalue("minilm"))
+            return workbench(HubModel(path=path, max_length=24), toy_inputs(), [], cache)
+
+
+@pytest.fixture(scope="module", params=["toy, head", "toy, label tokens"])
+def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return worlds(request, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module", params=["decoder, pairs", "encoder"])
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return worlds(request, tmp_path_factory.mktemp("cache"))
+
+
+def test_a_few_methods_train(toy: Workbench) -> None:
+    assert run(toy, 12, seed=1)["trained"] == 12
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_hundreds_of_methods_train(toy: Workbench) -> None:
+    counts = run(toy, 150, seed=2)
+    assert counts["trained"] == 150
+    kinds = {f"{slot}.{kind}" for slot, components in SLOTS.items() for kind in components}
+    assert kinds <= counts.keys()  # every component took part
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_methods_train_on_pretrained_models(hub: Workbench) -> None:
+    assert run(hub, 30, seed=3)["trained"] == 30

@@ -1,0 +1,134 @@
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.gang import cases, parity
+from trainers.engine import EngineConfig
+from trainers.gang import GangMember, follow, lead, meeting_point
+from trainers.losses import Xent
+from trainers.optim import Adamw
+from trainers.selection import Phase, Plan
+from trainers.training import Checkpoint, Diverged, FeatureInputs, Recipe, fit
+
+pytestmark = pytest.mark.slow
+N = 24
+Rungs = list[list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """A training of a gang that rank 0 ends after so many rungs."""
+
+    name: str
+    stage: int
+    rungs: int
+    folder: str
+    poison: bool = False
+
+
+# One pair of processes plays all of it: a gang that ends must leave its members fit for the next.
+ACTS = [
+    act
+    for stage in (0, 2)
+    for act in (
+        Act(name=f"whole-{stage}", stage=stage, rungs=3, folder=f"whole-{stage}"),
+        Act(name=f"begun-{stage}", stage=stage, rungs=2, folder=f"trial-{stage}"),
+        Act(name=f"resumed-{stage}", stage=stage, rungs=2, folder=f"trial-{stage}"),
+    )
+] + [Act(name="poisoned", stage=1, rungs=3, folder="poisoned", poison=True)]
+
+
+def training(act: Act, home: Path) -> Iterator[list[float]]:
+    """At every rung its share and the weights of a layer."""
+    features = torch.randn(N, 3, generator=torch.Generator().manual_seed(0))
+    targets = torch.sigmoid(2 * features[:, 0]).numpy()
+    if act.poison:
+        features[0] = torch.inf  # one member has this example, the other must hear of it
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2), nn.Linear(4, 2))
+    recipe = Recipe(
+        plan=Plan(phases=(Phase(start=0.0, weights=np.ones(N, dtype=np.float32), lr_scale=1.0),)),
+        loss=Xent(),
+        optim=Adamw(lr=0.01, epochs=2, batch_size=5),
+        engine=EngineConfig(zero_stage=act.stage),
+        seed=0,
+    )
+    kept = Checkpoint(folder=home / act.folder, after_s=0)
+    inputs, rungs = FeatureInputs(features=features), (0.2, 0.6, 1.0)
+    for share in fit(model, list(model.parameters()), inputs, targets, recipe, rungs, checkpoint=kept):
+        yield [share, *model[2].weight.detach().flatten().tolist()]
+
+
+def play(rank: int, home: Path, answers: Any) -> None:
+    """One member's life."""
+    found: dict[str, Rungs | str] = {}
+    for act in ACTS:
+        member = GangMember(rank=rank, world_size=2, init_method=f"file://{home / act.name}.meeting")
+        try:
+            found[act.name] = leads(member, act, home) if rank == 0 else follows(member, act, home)
+        except Diverged as error:
+            found[act.name] = str(error)
+    answers.put((rank, found))
+
+
+def leads(member: GangMember, act: Act, home: Path) -> Rungs:
+    trial = lead(member, lambda: training(act, home))
+    reached = [next(trial) for _ in range(act.rungs)]
+    trial.close()  # type: ignore[attr-defined]  # it is a generator
+    return reached
+
+
+def follows(member: GangMember, act: Act, home: Path) -> Rungs:
+    follow(member, lambda: training(act, home))
+    return []
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What rank 0 and rank 1 found in every act."""
+    home, spawn = tmp_path_factory.mktemp("gang"), multiprocessing.get_context("spawn")
+    answers: Any = spawn.Queue()
+    members = [spawn.Process(target=play, args=(rank, home, answers)) for rank in range(2)]
+    for member in members:
+        member.start()
+    found = dict(answers.get(timeout=240) for _ in members)
+    for member in members:
+        member.join(30)
+    assert [member.exitcode for member in members] == [0, 0]
+    return [found[0], found[1]]
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_a_gang_that_was_stopped_goes_on_from_its_last_rung(played: list[dict[str, Any]], stage: int) -> None:
+    whole = played[0][f"whole-{stage}"]
+    assert [share for share, *_ in whole] == [0.2, 0.6, 1.0]
+    assert played[0][f"begun-{stage}"] == whole[:2]
+    # Asked for its second rung, the gang had saved the first; bit for bit, dropout included.
+    assert played[0][f"resumed-{stage}"] == whole[1:]
+
+
+def test_all_members_see_that_one_members_loss_is_not_finite(played: list[dict[str, Any]]) -> None:
+    causes = {found["poisoned"] for found in played}
+    assert len(causes) == 1
+    assert "the loss is nan at step" in causes.pop()
+
+
+def test_a_gang_of_two_computes_what_one_process_does() -> None:
+    rows = parity(2, cases(quick=False))
+    assert [row["zero_stage"] for row in rows] == [stage for stage in range(4) for _ in range(4)]
+    for row in rows:
+        assert row["largest_difference"] < 1e-5, row
+        assert row["last_loss"] < 0.97 * row["first_loss"], row
+
+
+def test_a_meeting_point_is_a_free_port_of_the_host() -> None:
+    scheme, host, port = meeting_point("127.0.0.1").split(":")
+    assert (scheme, host) == ("tcp", "//127.0.0.1")
+    assert 1024 < int(port) < 65536

@@ -1,0 +1,94 @@
+import pytest
+import torch
+from pydantic import ValidationError
+
+from trainers.adapters import Lora
+from trainers.labels import Elicited, Hard, NoisyChannel
+from trainers.losses import LOSSES, Bootstrap, Kl, Loss, Xent, example_losses
+from trainers.method import SLOTS, ZERO_AT_OWN_ANSWERS, Abilities, Method
+from trainers.stages import Chain, Ensemble, SelfTrain
+
+NOTHING = Abilities(prior=False, intermediates=0)
+ALL = Abilities(prior=True, intermediates=4)
+
+
+def test_the_default_is_the_naive_baseline() -> None:
+    naive = Method()
+    kinds = [getattr(naive, slot).kind for slot in SLOTS]
+    assert kinds == ["hard", "all", "xent", "full", "adamw", "once"]
+    assert naive.refused(NOTHING) is None
+
+
+def test_a_digest_is_that_of_the_values() -> None:
+    assert Method().digest == Method(labels=Hard()).digest
+    assert Method().digest != Method(student=Lora()).digest
+
+
+def test_a_method_survives_json() -> None:
+    method = Method(labels=Elicited(strength=0.3), student=Lora(rank=4), stages=Ensemble(members=5))
+    assert Method.model_validate_json(method.model_dump_json()) == method
+
+
+@pytest.mark.parametrize(
+    ("labels", "needed"),
+    [
+        (Hard(), False),
+        (Elicited(), True),
+        (NoisyChannel(prior="zero_shot"), True),
+        (NoisyChannel(prior="head"), False),
+    ],
+)
+def test_what_needs_the_strong_models_own_answer(
+    labels: Hard | Elicited | NoisyChannel, needed: bool
+) -> None:
+    method = Method(labels=labels)
+    assert method.needs_prior is needed
+    assert (method.refused(NOTHING) is not None) is needed
+    assert method.refused(ALL) is None
+
+
+def test_refusals_name_the_place_and_the_remedy() -> None:
+    assert Method(labels=NoisyChannel()).refused(NOTHING) == (
+        "labels.noisy_channel needs a zero-shot answer, and this strong model is no language model: "
+        "set its prior to head"
+    )
+    assert Method(stages=Chain(length=2)).refused(Abilities(prior=True, intermediates=1)) == (
+        "stages.chain.length must be at most 1, the intermediate models of this campaign, got 2"
+    )
+    assert Method(stages=Chain(length=2)).refused(ALL) is None
+
+
+@pytest.mark.parametrize("loss", [Xent(), Kl(), Bootstrap()])
+def test_a_continued_student_learns_nothing_from_its_own_probabilities(loss: Xent | Kl | Bootstrap) -> None:
+    with pytest.raises(ValidationError, match="targets to hard or confident, or fresh to true"):
+        Method(loss=loss, stages=SelfTrain(fresh=False, targets="soft"))
+    for stages in (SelfTrain(fresh=True), SelfTrain(fresh=False, targets="hard")):
+        assert Method(loss=loss, stages=stages).stages == stages
+
+
+@pytest.mark.parametrize(
+    ("loss", "taught"), [(config(), not issubclass(config, ZERO_AT_OWN_ANSWERS)) for config in LOSSES]
+)
+def test_which_losses_have_no_gradient_at_the_students_own_answers(loss: Loss, taught: bool) -> None:
+    logits = torch.tensor([[0.3, -0.4], [0.0, 0.9], [0.2, 0.1]], requires_grad=True)
+    own = torch.softmax(logits, dim=1)[:, 1].detach()
+    example_losses(loss, logits, own, 1.0).mean().backward()
+    assert logits.grad is not None
+    assert (logits.grad.abs().max().item() > 1e-5) is taught
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"student": {"kind": "lora", "rank": 0}},
+        {"student": {"kind": "lora", "target": "embeddings"}},
+        {"stages": {"kind": "self_train", "rounds": 6}},
+        {"stages": {"kind": "chain", "length": 0}},
+        {"stages": {"kind": "ensemble", "members": 1}},
+        {"stages": {"kind": "ensemble", "members": 2, "average": "trimmed"}},
+        {"student": {"kind": "probe", "rank": 4}},
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Method.model_validate(wrong)

@@ -1,0 +1,172 @@
+"""How much memory a training will need, told before it starts.
+
+Weights, gradients and optimizer state follow Rajbhandari et al. 2020, "ZeRO: Memory Optimizations Toward
+Training Trillion Parameter Models", section 3 and figure 1: with P trainable parameters in bfloat16 under
+AdamW, 2P bytes of weights, 2P of gradients and 12P of optimizer state (a float32 copy and two moments), of
+which stage 1 divides the last among the N members, stage 2 the gradients too and stage 3 the weights too.
+Frozen parameters need their weights alone.
+
+Activations follow Korthikanti et al. 2022, "Reducing Activation Recomputation in Large Transformer Models",
+section 4, counted anew for the layers of today's decoders (RMS norm, gated MLP, grouped keys and values, no
+dropout): see `_layer`. Attention is taken to be fused, so that no score is kept.
+"""
+
+from dataclasses import dataclass
+
+from transformers import PretrainedConfig
+
+from trainers.engine import BUCKET, LIVE_PARAMETERS, EngineConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelShape:
+    """What decides the size of a model's activations.
+
+    attention: width of the queries, heads × head size. keys: width of the keys, and of the values.
+    gated: whether the MLP multiplies two projections, as SwiGLU does. normed: whether queries and keys have
+    norms of their own.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    attention: int
+    keys: int
+    gated: bool
+    normed: bool
+
+    @classmethod
+    def of(cls, config: PretrainedConfig) -> "ModelShape":
+        """The shape that a transformers configuration describes."""
+        heads = config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        activation = str(getattr(config, "hidden_act", ""))
+        return cls(
+            layers=config.num_hidden_layers,
+            hidden=config.hidden_size,
+            intermediate=config.intermediate_size,
+            attention=heads * size,
+            keys=(getattr(config, "num_key_value_heads", None) or heads) * size,
+            gated=activation == "silu",
+            normed=config.model_type.startswith(("qwen3", "gemma3")),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes on the device of each member at the peak of a step, and bytes that wait in its host's memory.
+
+    working: activations and gradients at the worst moment; the rest is there all the time.
+    """
+
+    weights: int
+    optimizer: int
+    working: int
+    host: int
+
+    @property
+    def device(self) -> int:
+        """All of the device's."""
+        return self.weights + self.optimizer + self.working
+
+
+def predict_memory(
+    shape: ModelShape,
+    engine: EngineConfig,
+    *,
+    trainable: int,
+    frozen: int,
+    batch_size: int,
+    length: int,
+    world_size: int = 1,
+) -> Memory:
+    """The peak of a training step.
+
+    trainable, frozen: parameters; a model of which most is frozen is taken to be adapted (LoRA).
+    batch_size: examples in the global batch. length: tokens of the longest example.
+    What a GPU's context and fragmentation take comes on top: about 1 GB, and a tenth.
+    """
+    half = engine.precision == "bf16"
+    width = 2 if half else 4
+    stage = max(engine.zero_stage, 1) if half else engine.zero_stage
+    parts = world_size if stage >= 1 else 1
+    weights, host = width * (trainable + frozen), 0
+    if stage == 3:
+        whole = width * min(LIVE_PARAMETERS, trainable + frozen)
+        weights, host = weights // world_size, weights // world_size
+        weights, host = (whole, host) if engine.offload else (max(weights, whole), 0)
+    # ZeRO steps on a flat float32 copy of the weights; without it they are float32 themselves.
+    optimizer = (12 if stage >= 1 else 8) * trainable // parts
+    if engine.offload:
+        optimizer, host = 0, host + optimizer
+    return Memory(
+        weights=weights,
+        optimizer=optimizer,
+        working=_working(shape, engine, trainable, frozen, batch_size, length, world_size),
+        host=host,
+    )
+
+
+def _working(
+    shape: ModelShape,
+    engine: EngineConfig,
+    trainable: int,
+    frozen: int,
+    batch_size: int,
+    length: int,
+    world_size: int,
+) -> int:
+    """The worst of three moments: all activations; all gradients and one layer; the step's own copies."""
+    half = engine.precision == "bf16"
+    width = 2 if half else 4
+    share = -(-batch_size // world_size)
+    micro = min(engine.micro_batch or share, share)
+    tokens = micro * length
+    layer = tokens * _layer(shape, width, frozen > trainable)
+    outside = tokens * 5 * width * shape.hidden  # embeddings, final norm, gradient of the last hidden states
+    kept = shape.layers * layer
+    if engine.gradient_checkpointing:  # every layer's input, and the layer that is computed again
+        kept = tokens * shape.layers * width * shape.hidden + layer
+
+    gradients, summed, step = width * trainable, 0, 0
+    if engine.zero_stage >= 2:
+        gradients = gradients // world_size + width * min(BUCKET, trainable)
+    if half and engine.zero_stage <= 1:
+        summed = 4 * trainable  # DeepSpeed's bf16 optimizer adds gradients up in float32
+    if half or engine.zero_stage >= 1:
+        step = 4 * trainable // world_size
+    between = gradients if micro < share and not summed else 0  # what earlier pieces of the batch left
+    return summed + max(between + kept + outside, gradients + layer + outside, gradients + step)
+
+
+def _layer(shape: ModelShape, width: int, adapted: bool) -> int:
+    """Bytes a token that one layer keeps for its backward pass.
+
+    Each of two norms keeps its input in float32, its result and, for its weight's gradient, the normalised
+    input. Attention keeps queries, keys and values (repeated to the queries' width) and its result, twice
+    where that is laid out anew for the projection; norms of queries and keys are like the others. A gated
+    MLP keeps both projections, the activation of one and their product; a plain one its projection and the
+    activation.
+    """
+    normalised = 0 if adapted else width
+    norms = 2 * (4 + width + normalised) * shape.hidden
+    attention = 5 * width * shape.attention
+    if shape.normed:
+        attention += (4 + normalised) * (shape.attention + shape.keys)
+    return norms + attention + (4 if shape.gated else 2) * width * shape.intermediate
+
+
+def largest_micro_batch(
+    shape: ModelShape, engine: EngineConfig, room: int, *, batch_size: int, **sizes: int
+) -> int | None:
+    """The largest micro-batch (halvings of a member's share) that fits `room` bytes; None: not even one.
+
+    sizes: the remaining arguments of `predict_memory`.
+    """
+    micro = -(-batch_size // sizes.get("world_size", 1))
+    while micro >= 1:
+        tried = engine.model_copy(update={"micro_batch": micro})
+        if predict_memory(shape, tried, batch_size=batch_size, **sizes).device <= room:
+            return micro
+        micro //= 2
+    return None
