@@ -9,7 +9,7 @@ from pydantic import Field
 
 from agents.proposal import Branch
 from trainers.component import Frozen
-from trainers.method import SLOTS, Method
+from trainers.method import SLOTS, Abilities, Method
 
 TrialState = Literal["running", "completed", "pruned", "failed"]
 
@@ -53,6 +53,7 @@ class Findings(Frozen):
     ceiling_acc: float | None
     ceiling_se: float | None
     naive: Method
+    abilities: Abilities
     branches: tuple[BranchFinding, ...]
     trials: tuple[TrialFinding, ...]
     trials_left: int

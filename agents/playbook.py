@@ -46,6 +46,7 @@ class _Picked:
         self.branches: list[Branch] = []
         self.names = {found.branch.name for found in findings.branches}
         self._naive = findings.naive
+        self._abilities = findings.abilities
         self._methods = {trial.method for trial in findings.trials}
         known = self.sound(found.branch for found in findings.branches)
         self._spaces = {space_key(branch, self._naive) for branch in known}
@@ -55,7 +56,13 @@ class _Picked:
         orphans = (branch.model_copy(update={"parent": None}) for branch in branches)
         proposals = (Proposal(branches=(branch,), rationale="") for branch in orphans)
         checked = (
-            valid_branches(proposal, naive=self._naive, known_branches=(), known_methods=())
+            valid_branches(
+                proposal,
+                naive=self._naive,
+                known_branches=(),
+                known_methods=(),
+                abilities=self._abilities,
+            )
             for proposal in proposals
         )
         return [branch for found in checked for branch in found]
@@ -78,6 +85,7 @@ class _Picked:
             naive=self._naive,
             known_branches=sorted(self.names | {branch.parent} if branch.parent else self.names),
             known_methods=self._methods,
+            abilities=self._abilities,
         )
         return not wrong and space_key(branch, self._naive) not in self._spaces
 

@@ -13,7 +13,7 @@ from agents.catalogue import ParamSpec, param_specs
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Proposal, Range, Slot, Value
 from agents.space import coerced, combinations, sample_methods, single_method, space_key
 from trainers.component import Frozen
-from trainers.method import SLOTS, Method
+from trainers.method import SLOTS, Abilities, Method
 
 MAX_BRANCHES = 16
 MAX_OPTIONS = 8
@@ -36,19 +36,27 @@ class Problem(Frozen):
 
 
 def problems(
-    proposal: Proposal, *, naive: Method, known_branches: Sequence[str], known_methods: Iterable[Method]
+    proposal: Proposal,
+    *,
+    naive: Method,
+    known_branches: Sequence[str],
+    known_methods: Iterable[Method],
+    abilities: Abilities,
 ) -> list[Problem]:
     """Everything that keeps the proposal from running, in the order of the proposal; [] if nothing does.
 
     naive: the plain baseline, which fills the slots that a branch doesn't name. known_branches: names of
-    earlier rounds. known_methods: the methods already run. Never raises, whatever the proposal holds.
+    earlier rounds. known_methods: the methods already run. abilities: what the campaign offers to methods.
+    Never raises, whatever the proposal holds.
     """
     found = [Problem(branch=None, place=place, text=text) for place, text in _overall(proposal)]
     run = {naive, *known_methods}
     taken = set(known_branches)
     spaces: dict[object, str] = {}
     for index, branch in enumerate(proposal.branches[:MAX_BRANCHES]):
-        wrong = list(_branch(branch, taken, known_branches)) or list(_space(branch, naive, run, spaces))
+        wrong = list(_branch(branch, taken, known_branches)) or list(
+            _space(branch, naive, run, spaces, abilities)
+        )
         place = f"branches[{index}]"
         found += [Problem(branch=index, place=place + where, text=text) for where, text in wrong]
         taken.add(branch.name)
@@ -56,10 +64,21 @@ def problems(
 
 
 def valid_branches(
-    proposal: Proposal, *, naive: Method, known_branches: Sequence[str], known_methods: Iterable[Method]
+    proposal: Proposal,
+    *,
+    naive: Method,
+    known_branches: Sequence[str],
+    known_methods: Iterable[Method],
+    abilities: Abilities,
 ) -> tuple[Branch, ...]:
     """The branches that have no problem of their own, in order, at most 16."""
-    found = problems(proposal, naive=naive, known_branches=known_branches, known_methods=known_methods)
+    found = problems(
+        proposal,
+        naive=naive,
+        known_branches=known_branches,
+        known_methods=known_methods,
+        abilities=abilities,
+    )
     bad = {problem.branch for problem in found}
     return tuple(b for i, b in enumerate(proposal.branches[:MAX_BRANCHES]) if i not in bad)
 
@@ -216,7 +235,7 @@ def _allowed(spec: ParamSpec) -> str:
 
 
 def _space(
-    branch: Branch, naive: Method, run: set[Method], spaces: dict[object, str]
+    branch: Branch, naive: Method, run: set[Method], spaces: dict[object, str], abilities: Abilities
 ) -> Iterator[tuple[str, str]]:
     if (count := combinations(branch)) > MAX_COMBINATIONS:
         yield (
@@ -225,10 +244,12 @@ def _space(
         )
         return
     try:
-        for _ in sample_methods(branch, naive):
-            pass
+        refusals = [method.refused(abilities) for method in sample_methods(branch, naive)]
     except ValueError as error:
         yield ".slots", f"holds a method that cannot run, {_reason(error)}; fix or drop one of its components"
+        return
+    if refusal := next(filter(None, refusals), None):
+        yield ".slots", f"holds a method that cannot run here, {refusal}"
         return
     only = single_method(branch, naive)
     if only in run:

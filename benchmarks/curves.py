@@ -31,7 +31,7 @@ def measure(
     with tqdm(total=len(curves.tasks) * seeds, desc=method, leave=False, file=sys.stderr) as bar:
         runs = regrets(
             curves,
-            lambda task, seed: make(curves, task, seed),
+            lambda seed: make(curves, seed),
             seeds=seeds,
             workers=workers,
             budgets=budgets,

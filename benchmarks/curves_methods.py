@@ -100,7 +100,7 @@ def _point(params: Mapping[str, float]) -> Reals:
 
 
 def _optuna(sampler: Callable[[int], BaseSampler], pruner: Callable[[Curves], BasePruner]) -> "Maker":
-    return lambda curves, _task, seed: OptunaStrategy(curves, sampler(seed), pruner(curves))
+    return lambda curves, seed: OptunaStrategy(curves, sampler(seed), pruner(curves))
 
 
 def _random(seed: int) -> BaseSampler:
@@ -111,10 +111,10 @@ def _tpe(seed: int) -> BaseSampler:
     return TPESampler(seed=seed)
 
 
-Maker = Callable[[Curves, int, int], Strategy]
+Maker = Callable[[Curves, int], Strategy]
 
 METHODS: dict[str, Maker] = {
-    "ours": lambda curves, task, seed: Ours(curves, seed),
+    "ours": Ours,
     "random": _optuna(_random, lambda _: NopPruner()),
     "tpe": _optuna(_tpe, lambda _: NopPruner()),
     "sha": _optuna(_tpe, lambda _: SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=ETA)),
@@ -125,7 +125,7 @@ METHODS: dict[str, Maker] = {
         ),
     ),
     "median": _optuna(_tpe, lambda _: MedianPruner(n_warmup_steps=FIRST_RUNG)),
-    "asha": lambda curves, task, seed: RayAsha(curves, seed),
+    "asha": RayAsha,
 }
 
 

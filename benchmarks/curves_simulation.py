@@ -51,17 +51,18 @@ def simulate(
 
 def regrets(
     curves: Curves,
-    make: Callable[[int, int], Strategy],
+    make: Callable[[int], Strategy],
     *,
     seeds: int,
     workers: int,
     budgets: Sequence[float],
     done: Callable[[], None],
 ) -> np.ndarray:
-    """[tasks, seeds, budgets] of simulate, a fresh `make(task, seed)` each; `done` is called after each."""
+    """[tasks, seeds, budgets] of simulate, a fresh `make(seed)` each, no two of one seed; `done` after each."""
     out = np.empty((len(curves.tasks), seeds, len(budgets)))
     for task in range(len(curves.tasks)):
         for seed in range(seeds):
-            out[task, seed] = simulate(curves, task, make(task, seed), workers=workers, budgets=budgets)
+            strategy = make(task * seeds + seed)
+            out[task, seed] = simulate(curves, task, strategy, workers=workers, budgets=budgets)
             done()
     return out

@@ -129,7 +129,9 @@ def measure(wanted: Case) -> Case:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="the first three cases")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -6,12 +6,13 @@ Same weights, examples, batch size, learning rates and number of steps, one thre
 this process, after one short unmeasured turn each. Tokens are those of the examples, without padding. A
 turn's seconds include setting its trainer up. The final loss is the mean over all training examples, as the
 trained model predicts them. --model PATH is a folder with a decoder and its tokenizer (such as stories260K);
-toy is the offline task's strong shape, with random weights and one token a word. Prints JSON; cpu_ratio is the ratio of
-processor time, for a machine that others use too.
+toy is the offline task's strong shape, with random weights and one token a word. Prints JSON; cpu_ratio is
+the ratio of processor time, for a machine that others use too.
 """
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from benchmarks.models import hashed, sst2_texts
 from trainers.engine import EngineConfig, warm_up
@@ -107,7 +108,8 @@ class _WithLoss(torch.nn.Module):
 
 def theirs(given: Setting, seed: int) -> dict[str, float]:
     """One training with Trainer, as it is set up by default."""
-    leave_group()  # with one, Trainer would wrap the model for distributed training
+    leave_group()  # with one, or a rank, Trainer would train as a distributed job of one
+    os.environ.pop("LOCAL_RANK", None)
     model, filled = given.fresh(), []
 
     def collate(rows: list[int]) -> dict[str, torch.Tensor]:
@@ -133,10 +135,11 @@ def theirs(given: Setting, seed: int) -> dict[str, float]:
             log_level="error",
             logging_strategy="no",
         )
+        rows: Any = range(len(given.targets))  # a dataset of row numbers, which `collate` turns into batches
         start, cpu = time.perf_counter(), time.process_time()
-        Trainer(
-            _WithLoss(model), settings, data_collator=collate, train_dataset=list(range(len(given.targets)))
-        ).train()
+        trainer = Trainer(_WithLoss(model), settings, data_collator=collate, train_dataset=rows)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
     return {
         "seconds": seconds,
@@ -166,12 +169,20 @@ def compare(given: Setting, repeats: int) -> dict[str, Any]:
     ratio = table["ours"]["tokens_per_s"] / table["transformers"]["tokens_per_s"]
     cpu = [float(np.median(table[name]["cpu_seconds"])) for name in ("transformers", "ours")]
     steps = -(-len(given.targets) // OPTIM.batch_size)
-    return {"ratio": ratio, "cpu_ratio": cpu[0] / cpu[1], "examples": len(given.targets), "steps": steps, **table}
+    return {
+        "ratio": ratio,
+        "cpu_ratio": cpu[0] / cpu[1],
+        "examples": len(given.targets),
+        "steps": steps,
+        **table,
+    }
 
 
 def main() -> None:
     """Print the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="folder with sst2.train.jsonl.gz")
     parser.add_argument("--model", default="toy")
     parser.add_argument("--repeats", type=int, default=3)

@@ -18,6 +18,7 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
         ceiling_acc=floors.ceiling_acc if floors else None,
         ceiling_se=floors.ceiling_se if floors else None,
         naive=config.naive,
+        abilities=config.abilities,
         branches=tuple(
             BranchFinding(branch=one.branch, round=one.round, live=name not in used_up)
             for name, one in record.branches.items()

@@ -12,12 +12,14 @@ from pydantic import BaseModel, Field, Tag, ValidationError
 
 from search.allocation import AllocationConfig
 from search.pruning import PruningConfig
+from trainers.adapters import Full, StudentConfig
 from trainers.component import Frozen
 from trainers.data import DatasetTask
 from trainers.engine import EngineConfig
-from trainers.method import Method
+from trainers.method import Abilities, Method
 from trainers.models import ModelConfig
 from trainers.optim import Adamw
+from trainers.prompts import can_elicit
 from trainers.toy import ToyTask
 
 
@@ -25,6 +27,7 @@ class LearnerConfig(Frozen):
     """A model and how it is trained on ground truth; for the strong one also how the naive baseline is."""
 
     model: ModelConfig
+    student: Annotated[StudentConfig, Field(discriminator="kind")] = Full()
     optim: Adamw
 
 
@@ -85,6 +88,7 @@ class RunConfig(Frozen):
     task: Annotated[ToyTask | DatasetTask, Field(discriminator="kind")]
     weak: LearnerConfig
     strong: LearnerConfig
+    intermediates: Annotated[tuple[ModelConfig, ...], Field(max_length=4)] = ()
     baselines: BaselineConfig = BaselineConfig()
     engine: EngineConfig = EngineConfig()
     agent: PlaybookConfig = PlaybookConfig()
@@ -96,8 +100,13 @@ class RunConfig(Frozen):
 
     @property
     def naive(self) -> Method:
-        """The plain baseline: hard weak labels, cross-entropy, the ceiling's optimiser settings."""
-        return Method(optim=self.strong.optim)
+        """The plain baseline: hard weak labels, cross-entropy, and what the ceiling is trained with."""
+        return Method(student=self.strong.student, optim=self.strong.optim)
+
+    @property
+    def abilities(self) -> Abilities:
+        """What methods can count on."""
+        return Abilities(prior=can_elicit(self.strong.model), intermediates=len(self.intermediates))
 
     @property
     def cache_dir(self) -> Path:

@@ -224,7 +224,11 @@ class Director:
             drawn = sum(trial.branch == branch for trial in self._record.trials.values())
             seed = int(digest(self._config.seed, branch, drawn)[:8], 16)
             self._samplers[branch] = BranchSampler(
-                self._record.branches[branch].branch, self._config.naive, self._storage, seed
+                self._record.branches[branch].branch,
+                self._config.naive,
+                self._config.abilities,
+                self._storage,
+                seed,
             )
         return self._samplers[branch]
 

@@ -17,7 +17,7 @@ from trainers.data import load_task
 from trainers.examples import Labels, SplitName, Task
 from trainers.models import check_model
 from trainers.prompts import ask, render
-from trainers.student import Materials
+from trainers.student import Intermediate, Materials
 from trainers.tokens import Tokens
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,8 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
     Raises ValueError, one line, for whatever is wrong with the data or the models.
     """
     task = load_task(config.task)
-    for learner in (config.weak, config.strong):
-        check_model(learner.model, cache=config.cache_dir)
+    for model in (config.weak.model, config.strong.model, *config.intermediates):
+        check_model(model, cache=config.cache_dir)
     weak = _tokens(config.weak, task, ("weak_train", "transfer", "search", "test"))
     strong = _tokens(config.strong, task, ("transfer", "search", "test"))
     data: dict[Role, BaselineData] = {
@@ -64,6 +64,10 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
         weak_probs=np.stack([answer["transfer"] for answer in answers["weak"]]),
         tokens=strong,
         questions=ask(config.strong.model, task.inputs["transfer"]),
+        intermediates=tuple(
+            Intermediate(model=model, tokens={"transfer": render(model, task.inputs["transfer"])})
+            for model in config.intermediates
+        ),
     )
     return Prepared(materials=materials, search=graded("search"), test=graded("test"), train_s=train_s)
 
@@ -89,7 +93,12 @@ def _baselines(
         weights, content = model_digest(learner.model), data[role].digest
         for seed in range(config.first_seed, config.first_seed + config.baselines.seeds):
             job = BaselineJob(
-                role=role, model=learner.model, optim=learner.optim, engine=config.engine, seed=seed
+                role=role,
+                model=learner.model,
+                student=learner.student,
+                optim=learner.optim,
+                engine=config.engine,
+                seed=seed,
             )
             path = cache_path(job, content, weights, config.cache_dir)
             if (known := load_arrays(path)) is not None:

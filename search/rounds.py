@@ -7,7 +7,7 @@ from time import perf_counter
 from agents.findings import Findings
 from agents.proposal import Proposal
 from agents.proposer import Proposer
-from agents.validation import Problem, problems, valid_branches
+from agents.validation import MAX_BRANCHES, Problem, problems
 from search.briefing import brief
 from search.config import RunConfig
 from search.record import Record
@@ -70,8 +70,13 @@ def checked(config: RunConfig, record: Record, proposal: Proposal) -> tuple[Prop
     """The proposal with the branches that can run, and what is wrong with the others."""
     known_branches = list(record.branches)
     known_methods = [trial.method for trial in record.of_purpose("search")]
-    wrong = problems(proposal, naive=config.naive, known_branches=known_branches, known_methods=known_methods)
-    kept = valid_branches(
-        proposal, naive=config.naive, known_branches=known_branches, known_methods=known_methods
+    wrong = problems(
+        proposal,
+        naive=config.naive,
+        known_branches=known_branches,
+        known_methods=known_methods,
+        abilities=config.abilities,
     )
-    return proposal.model_copy(update={"branches": kept}), wrong
+    at_fault = {problem.branch for problem in wrong}
+    kept = tuple(branch for i, branch in enumerate(proposal.branches) if i not in at_fault)
+    return proposal.model_copy(update={"branches": kept[:MAX_BRANCHES]}), wrong

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, with_components
 from search.ledger import EndState
 from trainers.component import Component
-from trainers.method import SLOTS, Method
+from trainers.method import SLOTS, Abilities, Method
 
 ATTEMPTS = 20  # draws before a branch counts as used up
 _STATES: Mapping[EndState, TrialState] = {
@@ -52,9 +52,12 @@ class BranchSampler:
     Parameters are named by slot and component, such as `loss.kind` and `loss.logconf.aux`.
     """
 
-    def __init__(self, branch: Branch, naive: Method, storage: BaseStorage, seed: int) -> None:
+    def __init__(
+        self, branch: Branch, naive: Method, abilities: Abilities, storage: BaseStorage, seed: int
+    ) -> None:
         self._branch = branch
         self._naive = naive
+        self._abilities = abilities
         self._storage = storage
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is what we need
@@ -71,7 +74,7 @@ class BranchSampler:
     def ask(self, known: Container[str]) -> Draw | None:
         """A method whose digest is not in `known`, or None when the branch has shown no new one in 20 draws.
 
-        A combination that cannot work together is told to the study as failed and drawn again.
+        A combination that cannot work together, or not here, is told to the study as failed and drawn again.
         """
         for _ in range(ATTEMPTS):
             trial = self._study.ask()
@@ -80,7 +83,7 @@ class BranchSampler:
             except ValueError:
                 self._study.tell(trial, state=TrialState.FAIL)
                 continue
-            if method.digest not in known:
+            if method.digest not in known and method.refused(self._abilities) is None:
                 return Draw(number=trial.number, method=method)
             self._study.tell(trial, state=TrialState.FAIL)
         return None

@@ -11,7 +11,7 @@ from scipy.stats import norm, rankdata
 from search.pgr import Reals
 
 PRIOR_LENGTH, PRIOR_NOISE = 0.7, 0.3  # medians of the log-normal priors, with a log standard deviation of 1
-FIT_POINTS, FIT_STEPS = 200, 15  # the hyperparameters settle long before the predictions do
+FIT_POINTS, FIT_STEPS = 200, 50  # the hyperparameters settle long before the predictions do
 JITTER = 1e-6
 
 
@@ -100,7 +100,8 @@ def _matern(left: Reals, right: Reals, lengths: Reals) -> Reals:
 
 def _root5_distance(left: Reals, right: Reals) -> Reals:
     squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None] - 2 * left @ right.T
-    return np.sqrt(5 * np.maximum(squares, 0))
+    distance: Reals = np.sqrt(5 * np.maximum(squares, 0))
+    return distance
 
 
 def _objective(logs: Reals, points: Reals, values: Reals, errors: Reals) -> tuple[float, Reals]:

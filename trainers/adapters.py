@@ -45,6 +45,9 @@ class Probe(Component):
     ] = 1.0
 
 
+StudentConfig = Full | Lora  # what weak supervisor, ceiling and naive baseline can be trained as
+
+
 @dataclass(frozen=True, kw_only=True)
 class Student:
     """What a training works on.

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from trainers.adapters import StudentConfig, make_student
 from trainers.cache import Arrays, digest
 from trainers.component import Frozen
 from trainers.engine import EngineConfig
@@ -29,6 +30,7 @@ class BaselineJob(Frozen):
 
     role: Role
     model: ModelConfig
+    student: Annotated[StudentConfig, Field(discriminator="kind")]
     optim: Adamw
     engine: EngineConfig
     seed: Annotated[int, Field(ge=0)]
@@ -78,6 +80,7 @@ def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: P
         VERSION,
         job.role,
         weights_digest,
+        job.student.model_dump(),
         job.optim.model_dump(),
         job.engine.model_dump(),
         job.seed,
@@ -92,7 +95,7 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
     cache: where models are kept. Raises trainers.training.Diverged when the loss is not finite.
     """
     pool = ModelPool(job.model, cache=cache)
-    model = pool.fresh(job.seed, words=data.learn.words)
+    student = make_student(job.student, pool, seed=job.seed, words=data.learn.words)
     weights = np.ones(len(data.truth), dtype=np.float32)
     recipe = Recipe(
         plan=Plan(phases=(Phase(start=0.0, weights=weights, lr_scale=1.0),)),
@@ -103,7 +106,8 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
     )
     learn = TokenInputs(tokens=data.learn, pad_id=pool.pad_id)
     answers: Arrays = {}
-    for _ in fit(model, list(model.parameters()), learn, data.truth.astype(np.float32), recipe, (1.0,)):
+    targets = data.truth.astype(np.float32)
+    for _ in fit(student.module, student.parameters, learn, targets, recipe, (1.0,)):
         for split, tokens in data.answer.items():
-            answers[split] = predict(model, TokenInputs(tokens=tokens, pad_id=pool.pad_id))
+            answers[split] = predict(student.module, TokenInputs(tokens=tokens, pad_id=pool.pad_id))
     return answers

@@ -162,13 +162,18 @@ class Engine:
         self._engine.set_gradient_accumulation_boundary(last)
         self._engine.backward(loss)
 
-    def step(self, lr: float) -> None:
-        """Clip the gradient by its norm, update the parameters at this learning rate, clear the gradient."""
+    def step(self, lr: float) -> bool:
+        """Clip the gradient by its norm, update the parameters at this learning rate, clear the gradient.
+
+        Returns whether there was an update: ZeRO leaves out a step whose gradient is not finite.
+        """
         if self._clip:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._clip, foreach=True)
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
         self._engine.step()
+        applied: bool = self._engine.was_step_applied()
+        return applied
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         """Write trainable parameters and the optimizer's state; members share the folder."""
@@ -199,4 +204,4 @@ def _set_checkpointing(model: torch.nn.Module, wanted: bool) -> None:
             # Reentrant checkpointing needs an input that asks for a gradient; under LoRA there is none.
             module.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         elif not wanted and module.is_activation_checkpointing:
-            module.activation_checkpointing_disable()
+            module.activation_checkpointing_disable()  # type: ignore[no-untyped-call]

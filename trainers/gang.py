@@ -115,7 +115,8 @@ def _join(member: GangMember | None) -> None:
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     os.environ["LOCAL_RANK"] = "0"  # every process sees one GPU: its own
     if member is None:
-        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        alone = dist.HashStore()  # type: ignore[attr-defined]  # torch exports it where distributed is built
+        dist.init_process_group(backend, store=alone, rank=0, world_size=1)
     else:
         dist.init_process_group(
             backend, init_method=member.init_method, rank=member.rank, world_size=member.world_size

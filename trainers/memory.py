@@ -93,8 +93,8 @@ def predict_memory(
     weights, host = width * (trainable + frozen), 0
     if stage == 3:
         whole = width * min(LIVE_PARAMETERS, trainable + frozen)
-        weights, host = weights // world_size, weights // world_size
-        weights, host = (whole, host) if engine.offload else (max(weights, whole), 0)
+        part = weights // world_size
+        weights, host = (whole, part) if engine.offload else (part + whole, 0)
     # ZeRO steps on a flat float32 copy of the weights; without it they are float32 themselves.
     optimizer = (12 if stage >= 1 else 8) * trainable // parts
     if engine.offload:
@@ -133,8 +133,8 @@ def _working(
         gradients = gradients // world_size + width * min(BUCKET, trainable)
     if half and engine.zero_stage <= 1:
         summed = 4 * trainable  # DeepSpeed's bf16 optimizer adds gradients up in float32
-    if half or engine.zero_stage >= 1:
-        step = 4 * trainable // world_size
+    elif engine.zero_stage >= 1:
+        step = 4 * trainable // world_size  # of a member's part of the gradient, in float32
     between = gradients if micro < share and not summed else 0  # what earlier pieces of the batch left
     return summed + max(between + kept + outside, gradients + layer + outside, gradients + step)
 

@@ -30,6 +30,10 @@ from trainers.selection import small_loss_weights
 log = logging.getLogger(__name__)
 
 
+class Diverged(Exception):
+    """A training whose loss or gradient is no longer a finite number."""
+
+
 class OutOfMemory(Exception):
     """A training that does not fit the device's memory, with what was tried."""
 
@@ -122,6 +126,7 @@ class Session:
     def step(self, batch: Batch, lr: float) -> torch.Tensor:
         """One update of the parameters; returns the loss before it, a scalar, this member's part of a mean.
 
+        Raises Diverged where the gradient is not finite and that is known; the caller looks at the loss.
         Raises OutOfMemory where not even one example fits, or where a gang's member or ZeRO-3 runs out:
         those cannot go on in this process.
         """
@@ -132,7 +137,8 @@ class Session:
             except torch.OutOfMemoryError as error:
                 reason = str(error).splitlines()[0]
             self._shrink(batch, reason)
-        self._engine.step(lr)
+        if not self._engine.step(lr):
+            raise Diverged(f"the gradient is not finite at step {batch.step + 1}")
         return loss
 
     def _shrink(self, batch: Batch, reason: str) -> None:

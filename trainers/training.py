@@ -19,7 +19,7 @@ from trainers.inputs import FeatureInputs, Floats, Inputs, Rows, TokenInputs
 from trainers.losses import Loss
 from trainers.optim import Adamw, lr_factor
 from trainers.selection import Phase, Plan
-from trainers.session import Batch, Event, Objective, Session
+from trainers.session import Batch, Diverged, Event, MicroBatchHalved, Objective, OutOfMemory, Session
 from trainers.tokens import length_batches, sorted_batches
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "FeatureInputs",
     "Floats",
     "Inputs",
+    "MicroBatchHalved",
+    "OutOfMemory",
     "Recipe",
     "Rows",
     "TokenInputs",
@@ -40,10 +42,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
-
-
-class Diverged(Exception):
-    """A training whose loss is no longer a finite number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +79,8 @@ def fit(
     yielded again. on_event: told when a micro-batch was halved because memory ran out.
     The model is in evaluation mode while a rung is being handled. Closing the iterator ends the training,
     in a gang that of every member (the others raise GangStopped). Under ZeRO-3 the model can be used only
-    while the iterator is open. Raises Diverged when the loss is not finite, OutOfMemory when one example is
-    too much, in a gang or under ZeRO-3 when the micro-batch is.
+    while the iterator is open. Raises Diverged when the loss or the gradient is not finite, OutOfMemory when
+    one example is too much, in a gang or under ZeRO-3 when the micro-batch is.
     """
     total = total_steps(recipe.plan, recipe.optim)
     halts = {max(1, math.ceil(rung * total)): rung for rung in rungs}

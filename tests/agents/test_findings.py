@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from agents.findings import BranchFinding, Findings, TrialFinding, TrialState, shown_pgr
 from agents.proposal import Branch, Option, Slot
-from trainers.method import Method
+from trainers.method import Abilities, Method
 from trainers.optim import Adamw
 from trainers.selection import Confidence
 
@@ -38,6 +38,7 @@ def findings(*trials: TrialFinding) -> Findings:
         for name in ("a", "b", "c")
     )
     return Findings(
+        abilities=Abilities(prior=True, intermediates=4),
         round=2,
         weak_acc=0.7,
         weak_se=0.01,

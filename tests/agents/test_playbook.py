@@ -25,9 +25,10 @@ from agents.proposer import Proposer
 from agents.space import space_key
 from agents.validation import problems
 from trainers.component import Component
-from trainers.method import SLOTS, Method
+from trainers.method import SLOTS, Abilities, Method
 from trainers.optim import Adamw
 
+ANY = Abilities(prior=True, intermediates=4)
 NAIVE = Method(optim=Adamw(lr=1e-3, epochs=3, batch_size=16))
 
 
@@ -35,6 +36,7 @@ def findings(
     branches: list[BranchFinding], trials: list[TrialFinding], round: int = 2, naive: Method = NAIVE
 ) -> Findings:
     return Findings(
+        abilities=ANY,
         round=round,
         weak_acc=0.75,
         weak_se=0.01,
@@ -124,7 +126,11 @@ def test_every_idea_fits_the_catalogue_and_is_allowed() -> None:
     assert len(ideas) >= 6
     for idea in ideas:
         wrong = problems(
-            Proposal(branches=(idea,), rationale=""), naive=NAIVE, known_branches=(), known_methods=()
+            Proposal(branches=(idea,), rationale=""),
+            naive=NAIVE,
+            known_branches=(),
+            known_methods=(),
+            abilities=ANY,
         )
         assert [str(problem) for problem in wrong] == []
         fitted = {slot.slot: slot for slot in idea.slots}
@@ -263,7 +269,7 @@ def run_campaign(playbook: Playbook, naive: Method, rounds: int, rng: random.Ran
         assert len(said.branches) == playbook.branches
         names = [found.branch.name for found in branches]
         methods = [found.method for found in trials]
-        wrong = problems(said, naive=naive, known_branches=names, known_methods=methods)
+        wrong = problems(said, naive=naive, known_branches=names, known_methods=methods, abilities=ANY)
         assert [str(problem) for problem in wrong] == []
         branches += [BranchFinding(branch=branch, round=round, live=True) for branch in said.branches]
         for branch in said.branches:

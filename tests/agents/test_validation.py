@@ -24,7 +24,7 @@ from agents.space import sample_methods
 from agents.validation import problems, read_proposal, valid_branches
 from trainers.component import Component
 from trainers.losses import LogConf
-from trainers.method import SLOTS, Method
+from trainers.method import SLOTS, Abilities, Method
 
 
 def option(component: str, *params: Param) -> Option:
@@ -49,7 +49,7 @@ def found(
     return [
         str(problem)
         for problem in problems(
-            said, naive=Method(), known_branches=known_branches, known_methods=known_methods
+            said, naive=Method(), known_branches=known_branches, known_methods=known_methods, abilities=ANY
         )
     ]
 
@@ -58,6 +58,7 @@ def ranged(low: float, high: float, *, log: bool = False, name: str = "aux") -> 
     return Range(name=name, low=low, high=high, log=log)
 
 
+ANY = Abilities(prior=True, intermediates=4)
 AUX = slot("loss", option("logconf", ranged(0.2, 0.8)))
 IN_OPTION = "branches[0].slots[0].options[0]"
 IN_PARAM = f"{IN_OPTION}.params[0]"
@@ -258,7 +259,14 @@ def test_a_proposal_is_neither_empty_nor_endless() -> None:
     assert found(proposal()) == ["branches: a proposal needs at least one branch"]
     many = [branch(slot("loss", option("logconf", ranged(0, 0.9 - i / 99))), name=f"b{i}") for i in range(17)]
     assert found(proposal(*many)) == ["branches: a proposal has at most 16 branches, got 17"]
-    assert len(valid_branches(proposal(*many), naive=Method(), known_branches=(), known_methods=())) == 16
+    assert (
+        len(
+            valid_branches(
+                proposal(*many), naive=Method(), known_branches=(), known_methods=(), abilities=ANY
+            )
+        )
+        == 16
+    )
     long = proposal(branch(AUX), rationale="x" * 8001)
     assert found(long) == ["rationale: must have at most 8000 characters, got 8001"]
 
@@ -276,7 +284,9 @@ def test_combinations_are_bounded() -> None:
 def test_the_good_branches_are_kept() -> None:
     bad = branch(slot("loss", option("nothing")), name="bad")
     said = proposal(bad, branch(AUX))
-    assert valid_branches(said, naive=Method(), known_branches=(), known_methods=()) == (said.branches[1],)
+    assert valid_branches(said, naive=Method(), known_branches=(), known_methods=(), abilities=ANY) == (
+        said.branches[1],
+    )
 
 
 class Picky(Component):
@@ -304,7 +314,7 @@ def test_a_component_that_refuses_its_parameters_is_a_problem(monkeypatch: pytes
         "branches[0].slots: holds a method that cannot run, low must be below high 0.8, got 0.9; "
         "fix or drop one of its components"
     )
-    wrong = problems(said, naive=Strict(), known_branches=(), known_methods=())
+    wrong = problems(said, naive=Strict(), known_branches=(), known_methods=(), abilities=ANY)
     assert [str(problem) for problem in wrong] == [sentence]
 
 
@@ -317,7 +327,7 @@ def test_components_that_a_method_refuses_together_are_a_problem() -> None:
             return self
 
     both = branch(AUX, slot("labels", option("hard"), option("soft")))
-    wrong = problems(proposal(both), naive=Paired(), known_branches=(), known_methods=())
+    wrong = problems(proposal(both), naive=Paired(), known_branches=(), known_methods=(), abilities=ANY)
     assert [str(problem) for problem in wrong] == [
         "branches[0].slots: holds a method that cannot run, logconf needs hard labels; "
         "fix or drop one of its components"
@@ -408,12 +418,12 @@ branches = st.builds(
 def test_no_proposal_crashes_and_none_that_passes_holds_a_bad_method(said: Proposal) -> None:
     naive = Method()
     known = [slug(name) for name in SLOTS]
-    wrong = problems(said, naive=naive, known_branches=known, known_methods=())
+    wrong = problems(said, naive=naive, known_branches=known, known_methods=(), abilities=ANY)
     for problem in wrong:
         assert str(problem).isprintable()
         assert len(str(problem)) < 700
         assert problem.place.startswith(("branches", "rationale"))
-    for good in valid_branches(said, naive=naive, known_branches=known, known_methods=()):
+    for good in valid_branches(said, naive=naive, known_branches=known, known_methods=(), abilities=ANY):
         for method in sample_methods(good, naive):
             assert branch_contains(good, method, naive)
 
@@ -441,7 +451,20 @@ def mutated_text(draw: st.DrawFn) -> str:
 def test_no_text_crashes(text: str | bytes) -> None:
     answer = read_proposal(text)
     if isinstance(answer, Proposal):
-        answer = tuple(problems(answer, naive=Method(), known_branches=(), known_methods=()))
+        answer = tuple(problems(answer, naive=Method(), known_branches=(), known_methods=(), abilities=ANY))
     else:
         assert answer
     assert all(str(problem).isprintable() for problem in answer)
+
+
+def test_what_the_campaign_does_not_offer_is_refused_with_the_reason() -> None:
+    said = proposal(branch(slot("labels", option("elicited"))), branch(slot("stages", option("chain"))))
+    wrong = problems(
+        said,
+        naive=Method(),
+        known_branches=(),
+        known_methods=(),
+        abilities=Abilities(prior=False, intermediates=0),
+    )
+    assert any("labels.elicited needs a zero-shot answer" in str(one) for one in wrong if one.branch == 0)
+    assert any("stages.chain.length must be at most 0" in str(one) for one in wrong if one.branch == 1)

@@ -11,9 +11,10 @@ from optuna.trial import TrialState
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, Slot
 from search.sampler import BranchSampler, open_journal
 from trainers.losses import LogConf
-from trainers.method import Method
+from trainers.method import Abilities, Method
 from trainers.optim import Adamw
 
+ABLE = Abilities(prior=True, intermediates=0)
 NAIVE = Method(optim=Adamw(lr=1e-3, epochs=2.0))
 
 
@@ -38,7 +39,7 @@ def journal(tmp_path: Path) -> Path:
 
 
 def test_parameters_are_named_by_slot_and_component(journal: Path, branch: Callable[..., Branch]) -> None:
-    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0)
     draws = [sampler.ask(set()) for _ in range(12)]
     trials = study(journal).get_trials()
     both = {"loss.kind", "optim.adamw.lr"}
@@ -61,7 +62,7 @@ def test_parameters_are_named_by_slot_and_component(journal: Path, branch: Calla
 def test_what_the_branch_leaves_open_is_naive_and_what_it_fixes_is_fixed(
     journal: Path, branch: Callable[..., Branch]
 ) -> None:
-    draw = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0).ask(set())
+    draw = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0).ask(set())
     assert draw is not None
     assert draw.method.labels == NAIVE.labels
     assert draw.method.student == NAIVE.student
@@ -75,7 +76,7 @@ def test_ranges_are_kept_and_whole_numbers_stay_whole(journal: Path) -> None:
         Range(name="lr", low=1e-4, high=1e-2, log=True),
         Range(name="weight_decay", low=0.1, high=0.2, log=False),
     )
-    sampler = BranchSampler(optim_branch(*params), NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(optim_branch(*params), NAIVE, ABLE, open_journal(journal), seed=0)
     optims = [draw.method.optim for draw in (sampler.ask(set()) for _ in range(40)) if draw]
     assert {optim.batch_size for optim in optims} == {3, 4, 5}
     assert {type(optim.batch_size) for optim in optims} == {int}
@@ -86,7 +87,7 @@ def test_ranges_are_kept_and_whole_numbers_stay_whole(journal: Path) -> None:
 
 def test_a_log_range_of_whole_numbers(journal: Path) -> None:
     branch = optim_branch(Range(name="batch_size", low=1.0, high=1024.0, log=True))
-    sampler = BranchSampler(branch, NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(branch, NAIVE, ABLE, open_journal(journal), seed=0)
     sizes = [draw.method.optim.batch_size for draw in (sampler.ask(set()) for _ in range(30)) if draw]
     assert min(sizes) < 32 < max(sizes)
 
@@ -96,14 +97,14 @@ def test_the_same_seed_draws_the_same_and_another_something_else(
 ) -> None:
     drawn = []
     for run, seed in enumerate((5, 5, 6)):
-        sampler = BranchSampler(branch("one"), NAIVE, open_journal(tmp_path / f"{run}.log"), seed=seed)
+        sampler = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(tmp_path / f"{run}.log"), seed=seed)
         drawn.append([draw.method for draw in (sampler.ask(set()) for _ in range(6)) if draw])
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_no_method_is_drawn_twice_and_a_branch_without_new_ones_says_so(journal: Path) -> None:
     branch = optim_branch(Choice(name="lr", values=(1e-4, 1e-3, 1e-2)))
-    sampler = BranchSampler(branch, NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(branch, NAIVE, ABLE, open_journal(journal), seed=0)
     known = {Method(optim=Adamw(lr=1e-2)).digest}
     drawn = []
     while draw := sampler.ask(known):
@@ -117,7 +118,7 @@ def test_no_method_is_drawn_twice_and_a_branch_without_new_ones_says_so(journal:
 
 def test_a_refused_combination_is_told_as_failed_and_drawn_again(journal: Path) -> None:
     branch = optim_branch(Choice(name="lr", values=(1e-3, 5.0)))  # the component allows at most 0.1
-    sampler = BranchSampler(branch, NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(branch, NAIVE, ABLE, open_journal(journal), seed=0)
     draw = sampler.ask(set())
     assert draw is not None
     assert draw.method.optim.lr == 1e-3
@@ -128,7 +129,9 @@ def test_a_refused_combination_is_told_as_failed_and_drawn_again(journal: Path) 
 
 
 def test_a_branch_without_room_gives_its_one_method_once(journal: Path) -> None:
-    sampler = BranchSampler(optim_branch(Fixed(name="lr", value=2e-3)), NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(
+        optim_branch(Fixed(name="lr", value=2e-3)), NAIVE, ABLE, open_journal(journal), seed=0
+    )
     draw = sampler.ask(set())
     assert draw is not None
     assert draw.method == Method(optim=Adamw(lr=2e-3))
@@ -152,7 +155,7 @@ def test_ends_are_told_as_what_they_are(
     told: TrialState,
     value: float,
 ) -> None:
-    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0)
     draw = sampler.ask(set())
     assert draw is not None
     sampler.report(draw.number, 0, -0.1)
@@ -164,7 +167,7 @@ def test_ends_are_told_as_what_they_are(
 
 
 def test_an_end_told_twice_stays_the_first(journal: Path, branch: Callable[..., Branch]) -> None:
-    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0)
     draw = sampler.ask(set())
     assert draw is not None
     sampler.tell(draw.number, "completed", 0.5)
@@ -181,11 +184,11 @@ def test_branches_have_studies_of_their_own(journal: Path, branch: Callable[...,
 
 
 def test_reopening_after_a_crash_finds_every_trial(journal: Path, branch: Callable[..., Branch]) -> None:
-    before = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    before = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0)
     draws = [draw for draw in (before.ask(set()) for _ in range(3)) if draw]
     before.report(0, 0, 0.1)
     before.tell(0, "completed", 0.4)
-    after = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=1)
+    after = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=1)
     assert list(after.open_numbers()) == [1, 2]
     after.report(1, 0, 0.2)
     after.tell(1, "pruned", 0.2)
@@ -201,10 +204,10 @@ def test_reopening_after_a_crash_finds_every_trial(journal: Path, branch: Callab
 
 
 def test_the_lock_of_a_killed_process_holds_nobody_up(journal: Path, branch: Callable[..., Branch]) -> None:
-    BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0).ask(set())
+    BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0).ask(set())
     Path(f"{journal}.lock").symlink_to(journal)  # as Optuna makes it
     started = time.monotonic()
-    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0)
+    sampler = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0)
     assert sampler.ask(set()) is not None
     assert time.monotonic() - started < 5  # Optuna itself waits for 30 s
 
@@ -212,10 +215,10 @@ def test_the_lock_of_a_killed_process_holds_nobody_up(journal: Path, branch: Cal
 def test_a_journal_line_cut_short_is_as_if_never_written(
     journal: Path, branch: Callable[..., Branch]
 ) -> None:
-    BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=0).ask(set())
+    BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0).ask(set())
     with journal.open("ab") as file:
         file.write(b'{"op_code":4,"worker_id":"a","stu')
-    sampler = BranchSampler(branch("one"), NAIVE, open_journal(journal), seed=1)
+    sampler = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=1)
     draw = sampler.ask(set())
     assert draw is not None
     assert draw.number == 1
@@ -225,7 +228,7 @@ def test_a_journal_line_cut_short_is_as_if_never_written(
 def test_draws_move_to_where_the_pgr_is_high(journal: Path) -> None:
     """The PGR falls with the distance from lr 0.01, which is (4^2 + 1^2) / 10 = 1.7 by chance."""
     branch = optim_branch(Range(name="lr", low=1e-6, high=1e-1, log=True))
-    sampler = BranchSampler(branch, NAIVE, open_journal(journal), seed=3)
+    sampler = BranchSampler(branch, NAIVE, ABLE, open_journal(journal), seed=3)
     distances = []
     for draw in itertools.islice(iter(lambda: sampler.ask(set()), None), 30):
         distances.append(abs(math.log10(draw.method.optim.lr) + 2))

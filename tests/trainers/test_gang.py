@@ -42,7 +42,7 @@ ACTS = [
         Act(name=f"begun-{stage}", stage=stage, rungs=2, folder=f"trial-{stage}"),
         Act(name=f"resumed-{stage}", stage=stage, rungs=2, folder=f"trial-{stage}"),
     )
-] + [Act(name="poisoned", stage=1, rungs=3, folder="poisoned", poison=True)]
+] + [Act(name=f"poisoned-{stage}", stage=stage, rungs=3, folder="none", poison=True) for stage in (0, 1)]
 
 
 def training(act: Act, home: Path) -> Iterator[list[float]]:
@@ -114,10 +114,13 @@ def test_a_gang_that_was_stopped_goes_on_from_its_last_rung(played: list[dict[st
     assert played[0][f"resumed-{stage}"] == whole[1:]
 
 
-def test_all_members_see_that_one_members_loss_is_not_finite(played: list[dict[str, Any]]) -> None:
-    causes = {found["poisoned"] for found in played}
+@pytest.mark.parametrize(("stage", "cause"), [(0, "the loss is nan"), (1, "the gradient is not finite")])
+def test_all_members_see_that_one_members_numbers_are_not_finite(
+    played: list[dict[str, Any]], stage: int, cause: str
+) -> None:
+    causes = {found[f"poisoned-{stage}"] for found in played}
     assert len(causes) == 1
-    assert "the loss is nan at step" in causes.pop()
+    assert f"{cause} at step" in causes.pop()
 
 
 def test_a_gang_of_two_computes_what_one_process_does() -> None:

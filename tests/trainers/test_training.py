@@ -166,13 +166,16 @@ def test_a_phase_shows_only_what_it_keeps_at_its_learning_rate() -> None:
     np.testing.assert_allclose(moves, [0.01] * 5 + [0.005] * 5, rtol=1e-3)
 
 
-def test_a_loss_that_is_not_finite_ends_the_training() -> None:
+@pytest.mark.parametrize(
+    ("stage", "cause"),
+    [(0, "the loss is nan"), (1, "the gradient is"), (2, "the gradient is"), (3, "the gradient is")],
+)
+def test_numbers_that_are_not_finite_end_the_training(stage: int, cause: str) -> None:
     inputs, targets = examples()
     inputs.features[:, 1] = math.inf
-    model = linear()
-    training = fit(model, list(model.parameters()), inputs, targets, recipe(Adamw(batch_size=N)), (1.0,))
-    with pytest.raises(Diverged, match="at step 1 of 3"):
-        next(training)
+    model, using = linear(), recipe(Adamw(batch_size=N), zero_stage=stage)
+    with pytest.raises(Diverged, match=f"{cause}.* at step 1"):
+        next(fit(model, list(model.parameters()), inputs, targets, using, (1.0,)))
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])

@@ -1,0 +1,15 @@
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from trainers.engine import EngineConfig, warm_up
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[None]:
+    """Without it, every engine that is closed looks through the whole heap of the test run."""
+    gc.collect()
+    warm_up(EngineConfig(zero_stage=2))
+    yield
+    gc.unfreeze()
