@@ -58,7 +58,7 @@ def regrets(
     budgets: Sequence[float],
     done: Callable[[], None],
 ) -> np.ndarray:
-    """[tasks, seeds, budgets] of simulate, a fresh `make(seed)` each, no two of one seed; `done` after each."""
+    """[tasks, seeds, budgets] of simulate, a fresh `make(seed)` each, all seeds differ; `done` after each."""
     out = np.empty((len(curves.tasks), seeds, len(budgets)))
     for task in range(len(curves.tasks)):
         for seed in range(seeds):

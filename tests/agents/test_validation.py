@@ -458,7 +458,10 @@ def test_no_text_crashes(text: str | bytes) -> None:
 
 
 def test_what_the_campaign_does_not_offer_is_refused_with_the_reason() -> None:
-    said = proposal(branch(slot("labels", option("elicited"))), branch(slot("stages", option("chain"))))
+    said = proposal(
+        branch(slot("labels", option("elicited")), name="one"),
+        branch(slot("stages", option("chain")), name="two"),
+    )
     wrong = problems(
         said,
         naive=Method(),

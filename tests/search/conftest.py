@@ -29,7 +29,7 @@ def local_ray() -> Iterator[None]:
 
 @pytest.fixture
 def config() -> RunConfig:
-    """Eight trials in rounds of four, no replicates, two finalists on three seeds; judged at a third and the end."""
+    """Eight trials in rounds of four, no replicates, two finalists on three seeds; judged at 1/3 and 1."""
     return RunConfig(
         name="unit",
         seed=1,

@@ -177,7 +177,7 @@ def test_an_end_told_twice_stays_the_first(journal: Path, branch: Callable[..., 
 
 def test_branches_have_studies_of_their_own(journal: Path, branch: Callable[..., Branch]) -> None:
     storage = open_journal(journal)
-    one, two = (BranchSampler(branch(name), NAIVE, storage, seed=0) for name in ("one", "two"))
+    one, two = (BranchSampler(branch(name), NAIVE, ABLE, storage, seed=0) for name in ("one", "two"))
     assert [draw.number for draw in (one.ask(set()), one.ask(set()), two.ask(set())) if draw] == [0, 1, 0]
     assert list(one.open_numbers()) == [0, 1]
     assert list(two.open_numbers()) == [0]
