@@ -19,6 +19,7 @@ from ray.tune.search import Searcher
 from search.config import RunConfig
 from search.director import Assignment, Director, TrialReport
 from search.record import pack
+from trainers.engine import reusable, warm_up
 from trainers.models import ModelPool
 from trainers.student import Materials, Report, Workbench
 
@@ -41,6 +42,7 @@ class TrialRunner(tune.Trainable):
     def setup(self, config: dict[str, Any], work: Work) -> None:  # type: ignore[override]  # with_parameters adds it
         """Load what all trials of this worker share, and begin the first."""
         torch.set_num_threads(max(1, int(work.config.trial.cpus)))
+        warm_up(work.config.engine)
         self._work = work
         pool = ModelPool(work.config.strong.model, cache=work.config.cache_dir)
         self._bench = Workbench(work.materials, pool, work.config.engine)
@@ -200,7 +202,7 @@ def run_trials(director: Director, work: Work, concurrent: int, every_step: Call
             scheduler=_Decisions(director, errors),
             max_concurrent_trials=concurrent,
             num_samples=-1,
-            reuse_actors=True,
+            reuse_actors=reusable(work.config.engine),
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
