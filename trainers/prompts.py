@@ -1,6 +1,7 @@
 """How a model is asked: the templates of its read-out, and those of its zero-shot prior."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -40,6 +41,7 @@ class Question:
     swapped: Tokens | None
 
 
+@cache
 def can_elicit(config: HubModel | ToyModel) -> bool:
     """Whether the model can be asked for an answer of its own: whether it is a language model.
 
