@@ -91,9 +91,9 @@ def run_gang(members: int, cases: list[Case], cache: Path) -> list[list[float]]:
     started += [processes.Process(target=_follower, args=(member, cases, cache)) for member in gang[1:]]
     for process in started:
         process.start()
-    found = [answers.get(timeout=240) for _ in cases]
+    found = [answers.get(timeout=600) for _ in cases]
     for process in started:
-        process.join(60)
+        process.join(120)
     if any(process.exitcode != 0 for process in started):
         raise RuntimeError(f"members ended with {[process.exitcode for process in started]}")
     return found

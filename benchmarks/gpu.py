@@ -76,7 +76,7 @@ def bench(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     for _ in fit(model, parameters, inputs, targets, recipe, (2 / steps, 1.0), on_event=events.append):
         times.append(time.perf_counter())
     pace = (steps - 2) * batch * length / (times[1] - times[0])
-    embeddings = model.body.get_input_embeddings().weight.numel()
+    embeddings = int(config.vocab_size) * int(config.hidden_size)
     work = flops_a_token(shape, frozen - embeddings, trainable, length)
     predicted = predict_memory(shape, engine, batch_size=batch, **sizes)
     peak = arguments.peak or _peak_flops()

@@ -48,7 +48,8 @@ def random_classifier(
     """A classifier with random weights, made on the device."""
     torch.manual_seed(0)
     with device:
-        body = AutoModel.from_config(config, dtype=dtype, attn_implementation=attention)
+        make: Any = AutoModel.from_config
+        body = make(config, dtype=dtype, attn_implementation=attention)
     return Classifier(body, "last", new_head(int(config.hidden_size), seed=0).to(device))
 
 

@@ -29,7 +29,7 @@ def test_dev_needs_nothing_but_this_machine() -> None:
 
 
 def test_qwen_is_the_published_recipe() -> None:
-    """LoRA r 32 / alpha 32 with rsLoRA, lr 1e-4 linear, warm-up 0.1, batch 32, 5 epochs, betas (0.9, 0.95)."""
+    """LoRA r 32, alpha 32, rsLoRA; lr 1e-4 linear, warm-up 0.1, batch 32, 5 epochs, betas (0.9, 0.95)."""
     config = load_config(Path(__file__).parents[1] / "configs/qwen.yaml")
     assert config.naive.student == Lora(rank=32, alpha=32, rslora=True, dropout=0.0, target="all")
     optim = config.naive.optim

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from trainers.component import Component
-from trainers.engine import EngineConfig
+from trainers.engine import EngineConfig, warm_up
 from trainers.examples import Examples, SplitName
 from trainers.hub import HubModel
 from trainers.method import SLOTS, Method
@@ -25,6 +26,8 @@ from trainers.toy_text import NEGATIVE, POSITIVE
 
 log = logging.getLogger(__name__)
 
+# Methods in each world of the toy task; a tenth of it in the others. RANDOM_METHODS=300 takes a long coffee.
+METHODS = int(os.environ.get("RANDOM_METHODS", "60"))
 TRANSFER, SEARCH = 32, 12
 RUNGS = (1 / 9, 1 / 3, 1.0)
 # Trainings are cut short; all else is drawn from the whole of the catalogue's bounds.
@@ -84,6 +87,7 @@ def workbench(
     def tokens(model: HubModel | ToyModel) -> dict[SplitName, Any]:
         return {split: render(model, inputs[split]) for split in ("transfer", "search")}
 
+    warm_up(EngineConfig())
     materials = Materials(
         weak_probs=np.random.default_rng(0).uniform(size=(2, TRANSFER)).astype(np.float32),
         tokens=tokens(strong),
@@ -150,8 +154,8 @@ def test_a_few_methods_train(toy: Workbench) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_hundreds_of_methods_train(toy: Workbench) -> None:
-    counts = run(toy, 150, seed=2)
-    assert counts["trained"] == 150
+    counts = run(toy, METHODS, seed=2)
+    assert counts["trained"] == METHODS
     kinds = {f"{slot}.{kind}" for slot, components in SLOTS.items() for kind in components}
     assert kinds <= counts.keys()  # every component took part
 
@@ -159,4 +163,4 @@ def test_hundreds_of_methods_train(toy: Workbench) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_methods_train_on_pretrained_models(hub: Workbench) -> None:
-    assert run(hub, 30, seed=3)["trained"] == 30
+    assert run(hub, METHODS // 10, seed=3)["trained"] == METHODS // 10

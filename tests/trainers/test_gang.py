@@ -17,7 +17,8 @@ from trainers.optim import Adamw
 from trainers.selection import Phase, Plan
 from trainers.training import Checkpoint, Diverged, FeatureInputs, Recipe, fit
 
-pytestmark = pytest.mark.slow
+# Every process imports torch and DeepSpeed first: seconds on a quiet machine, minutes on a busy one.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 N = 24
 Rungs = list[list[float]]
 
@@ -42,7 +43,10 @@ ACTS = [
         Act(name=f"begun-{stage}", stage=stage, rungs=2, folder=f"trial-{stage}"),
         Act(name=f"resumed-{stage}", stage=stage, rungs=2, folder=f"trial-{stage}"),
     )
-] + [Act(name=f"poisoned-{stage}", stage=stage, rungs=3, folder="none", poison=True) for stage in (0, 1)]
+] + [
+    Act(name=f"poisoned-{stage}", stage=stage, rungs=3, folder=f"poisoned-{stage}", poison=True)
+    for stage in (0, 1)
+]
 
 
 def training(act: Act, home: Path) -> Iterator[list[float]]:
@@ -98,9 +102,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     members = [spawn.Process(target=play, args=(rank, home, answers)) for rank in range(2)]
     for member in members:
         member.start()
-    found = dict(answers.get(timeout=240) for _ in members)
+    found = dict(answers.get(timeout=600) for _ in members)
     for member in members:
-        member.join(30)
+        member.join(120)
     assert [member.exitcode for member in members] == [0, 0]
     return [found[0], found[1]]
 

@@ -1,4 +1,7 @@
-"""Which trial a free worker trains: a new one, or one that waits at a rung. Pure: numbers in, index out."""
+"""Which trial a free worker trains: a new one, or one that waits at a rung. Pure.
+
+A candidate for the search, measured by benchmarks.curves; the search itself stops trials by search/pruning.py.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.stats import norm
 
+from benchmarks.surrogate import Hyperparameters, Surrogate, fitted, halves, normal_scores
 from search.pgr import Reals
-from search.surrogate import Hyperparameters, Surrogate, fitted, halves, normal_scores
 from trainers.component import Frozen
 
 Ints = NDArray[np.int64]

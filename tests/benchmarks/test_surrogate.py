@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from search.surrogate import Hyperparameters, Surrogate, _objective, fitted, halves, normal_scores
+from benchmarks.surrogate import Hyperparameters, Surrogate, _objective, fitted, halves, normal_scores
 
 THIRD = 0.967422  # the normal quantile of 5/6
 

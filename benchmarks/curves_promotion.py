@@ -1,19 +1,19 @@
-"""Ours on recorded curves: search.promotion decides which trial a free worker trains."""
+"""Promotion on recorded curves: benchmarks.promotion decides which trial a free worker trains."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.curves_data import Curves, Pool, units
-from search.promotion import Candidates, Promotion, PromotionConfig, Scores
+from benchmarks.promotion import Candidates, Promotion, PromotionConfig, Scores
 
-FIRST_RUNG, ETA = 2, 3  # evaluation 1 is the untrained model
+FIRST_RUNG, ETA = 4, 3  # a few good readings teach the surrogate more than many poor ones
 DRAWN = 64  # new rows that the rule is offered each time, as branches would be asked for draws
 OFFERED = 16  # of the trials that wait at one rung, so many of the best are offered
 
 
 def rungs_of(evaluations: int, first: int = FIRST_RUNG, eta: int = ETA) -> list[int]:
-    """First, first * eta, ... and the last evaluation: 2, 6, 18, 51 of 51."""
+    """First, first * eta, ... and the last evaluation: 4, 12, 36, 51 of 51."""
     rungs = [first]
     while rungs[-1] * eta < evaluations:
         rungs.append(rungs[-1] * eta)
@@ -26,7 +26,7 @@ class _Waiting:
     loss: float
 
 
-class Ours:
+class ByPromotion:
     """Pauses every trial at each rung; exact scores, so errors of zero."""
 
     def __init__(self, curves: Curves, seed: int) -> None:
