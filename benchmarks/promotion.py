@@ -1,6 +1,6 @@
 """Which trial a free worker trains: a new one, or one that waits at a rung. Pure.
 
-A candidate for the search, measured by benchmarks.curves; the search itself stops trials by search/pruning.py.
+A candidate for the search, measured by benchmarks.curves; the search itself stops by search/pruning.py.
 """
 
 from dataclasses import dataclass
