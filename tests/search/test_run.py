@@ -251,10 +251,10 @@ def test_real_text_and_real_models(minilm: Path, cache: Path, tmp_path: Path) ->
     settings = [
         f"strong.model.path={minilm}",
         f"cache={cache}",
-        "task.splits={weak_train: 400, transfer: 160, search: 200, test: 200}",
+        "task.splits={weak_train: 400, transfer: 480, search: 200, test: 400}",
+        "weak.optim.epochs=2",
         "strong.model.max_length=24",
         "baselines.seeds=2",
-        "weak.optim.epochs=2",
         "strong.optim.epochs=1",
         "search.trials=4",
         "search.round_trials=4",
@@ -267,7 +267,8 @@ def test_real_text_and_real_models(minilm: Path, cache: Path, tmp_path: Path) ->
     assert code == 0, errors
     assert "naive" in output
     result = json.loads((tmp_path / "run/result.json").read_text())
-    assert 0.5 < result["baselines"]["weak_acc"] < result["baselines"]["ceiling_acc"]
+    # A supervisor of so few steps is near chance; the pretrained encoder is clearly above it.
+    assert result["baselines"]["weak_acc"] + 0.05 < result["baselines"]["ceiling_acc"]
 
 
 def test_help_names_every_command() -> None:

@@ -27,7 +27,7 @@ from trainers.toy_text import NEGATIVE, POSITIVE
 log = logging.getLogger(__name__)
 
 # Methods in each world of the toy task; a tenth of it in the others. RANDOM_METHODS=300 takes a long coffee.
-METHODS = int(os.environ.get("RANDOM_METHODS", "60"))
+METHODS = int(os.environ.get("RANDOM_METHODS", "40"))
 TRANSFER, SEARCH = 32, 12
 RUNGS = (1 / 9, 1 / 3, 1.0)
 # Trainings are cut short; all else is drawn from the whole of the catalogue's bounds.
