@@ -112,9 +112,9 @@ class Director:
                     return assignment
                 if self._rounds.waiting or self._rounds.due(self._used_up):
                     return None
-            if self._record.unfinished():
-                return None
             if self._replication is None:
+                if self._record.unfinished():
+                    return None
                 self._replication = self._planned("r", "replicate", self._replicates())
             if self._replication:
                 return self._given(self._replication.popleft())
