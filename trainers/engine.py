@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from trainers.component import Frozen
 from trainers.gang import ensure_group, world_size
+from trainers.head import Head
 from trainers.optim import Adamw
 
 STATE_TAG = "state"
@@ -94,16 +95,6 @@ def deepspeed_config(config: EngineConfig, optim: Adamw) -> dict[str, Any]:
         # The CPU optimizer of torch needs no compiler, and is vectorised too.
         "zero_force_ds_cpu_optimizer": False,
         "bf16": {"enabled": config.precision == "bf16"},
-        "optimizer": {
-            "type": "AdamW",
-            "params": {
-                "lr": optim.lr,
-                "betas": [optim.beta1, optim.beta2],
-                "weight_decay": optim.weight_decay,
-                "torch_adam": True,
-                "fused": True,  # one call for all parameters: a tenth of the time on a small model
-            },
-        },
         "steps_per_print": 2**31,
     }
 
@@ -129,8 +120,26 @@ def training_engine(
         for parameter in parameters:
             parameter.data = parameter.data.float()
     _set_checkpointing(model, config.gradient_checkpointing)
+    exact = _exact(model, parameters, config)
+    kept = [parameter.detach().clone() for parameter in exact]
+
+    def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
+        # DeepSpeed has cast all of the model by now, and asks for its optimizer.
+        for parameter, value in zip(exact, kept, strict=True):
+            parameter.data = value.to(parameter.device)
+        return torch.optim.AdamW(
+            groups,
+            lr=optim.lr,
+            betas=(optim.beta1, optim.beta2),
+            weight_decay=optim.weight_decay,
+            fused=True,  # one call for all parameters: a tenth of the time on a small model
+        )
+
     built, *_ = deepspeed.initialize(
-        model=model, model_parameters=parameters, config=deepspeed_config(config, optim)
+        model=model,
+        model_parameters=_groups(parameters, exact),
+        optimizer=adamw,
+        config=deepspeed_config(config, optim),
     )
     engine = Engine(built, parameters, optim.clip if _stage(config) == 0 else 0.0)
     try:
@@ -140,6 +149,29 @@ def training_engine(
         del engine, built
         _set_checkpointing(model, False)
         gc.collect()
+
+
+def _exact(
+    model: torch.nn.Module, parameters: list[torch.nn.Parameter], config: EngineConfig
+) -> list[torch.nn.Parameter]:
+    """The parameters that stay in float32 while the rest of the model computes in half precision.
+
+    DeepSpeed casts every parameter of a model (its own list of what to keep in float32 is of buffers alone);
+    its optimizers take one data type a group, and that of ZeRO-3 one altogether.
+    """
+    if config.precision == "fp32" or config.zero_stage == 3:
+        return []
+    heads = [module for module in model.modules() if isinstance(module, Head) and module.is_classifier]
+    own = {id(parameter) for head in heads for parameter in head.parameters()}
+    return [parameter for parameter in parameters if id(parameter) in own]
+
+
+def _groups(
+    parameters: list[torch.nn.Parameter], exact: list[torch.nn.Parameter]
+) -> list[dict[str, list[torch.nn.Parameter]]]:
+    apart = {id(parameter) for parameter in exact}
+    groups = [[p for p in parameters if id(p) not in apart], exact]
+    return [{"params": group} for group in groups if group]
 
 
 class Engine:
