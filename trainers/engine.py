@@ -24,7 +24,8 @@ class EngineConfig(Frozen):
     """How trainings run: what is partitioned or offloaded, the precision, and how much is in memory at once.
 
     zero_stage: what the members of a gang split between them: 1 the optimizer's state, 2 gradients too,
-    3 the weights too. precision: bf16 runs forward and backward in bfloat16 with float32 master weights.
+    3 the weights too. precision: bf16 runs forward and backward in bfloat16, with float32 master weights and
+    sums of gradients, and at stage 2 at least.
     offload: the optimizer's state, and for stage 3 the weights, wait in the CPU's memory; needs stage 1 to 3.
     micro_batch: examples in one forward pass of a process, None for all of its share of the batch; gradients
     add up to exactly those of the whole batch. gradient_checkpointing: activations are computed twice in
@@ -95,13 +96,19 @@ def deepspeed_config(config: EngineConfig, optim: Adamw) -> dict[str, Any]:
         # The CPU optimizer of torch needs no compiler, and is vectorised too.
         "zero_force_ds_cpu_optimizer": False,
         "bf16": {"enabled": config.precision == "bf16"},
+        # The pieces of a batch would add up in half precision, which loses the last of them.
+        "data_types": {"grad_accum_dtype": "fp32"},
         "steps_per_print": 2**31,
     }
 
 
 def _stage(config: EngineConfig) -> int:
-    """Stage 0 has no master weights in DeepSpeed; in a group of one, stage 1 is the same with them."""
-    return max(config.zero_stage, 1) if config.precision == "bf16" else config.zero_stage
+    """In bf16, stages 0 and 1 run as 2, which computes the same in less memory.
+
+    DeepSpeed's stage 0 has no master weights, and its stage 1 adds gradients up in bf16, or else in an
+    optimizer of its own that needs half as much memory again.
+    """
+    return max(config.zero_stage, 2) if config.precision == "bf16" else config.zero_stage
 
 
 @contextlib.contextmanager
