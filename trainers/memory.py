@@ -115,6 +115,11 @@ def on_device(predicted: int) -> int:
     return predicted * 11 // 10 + 2**30
 
 
+def training_room(device_bytes: int) -> int:
+    """The largest training that a device of so many bytes holds: the inverse of `on_device`."""
+    return max(0, (device_bytes - 2**30) * 10 // 11)
+
+
 def _working(
     shape: ModelShape,
     engine: EngineConfig,

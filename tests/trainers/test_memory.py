@@ -4,7 +4,15 @@ from torch import Tensor
 from transformers import AutoModel, LlamaConfig, PretrainedConfig, Qwen3Config
 
 from trainers.engine import EngineConfig
-from trainers.memory import Memory, ModelShape, _layer, largest_micro_batch, predict_memory
+from trainers.memory import (
+    Memory,
+    ModelShape,
+    _layer,
+    largest_micro_batch,
+    on_device,
+    predict_memory,
+    training_room,
+)
 
 # As in figure 1 of the ZeRO paper; no activations, so that the rest stands alone.
 NOTHING = ModelShape(layers=0, hidden=0, intermediate=0, attention=0, keys=0, gated=True, normed=False)
@@ -80,6 +88,12 @@ def test_a_layers_activations_are_those_that_autograd_keeps(
     one, three = (saved_bytes_a_token(shape, dtype, frozen=frozen) for shape in shapes)
     predicted = _layer(ModelShape.of(shapes[0]), width, frozen)
     assert predicted == pytest.approx((three - one) / 2, rel=0.02)
+
+
+def test_a_device_needs_more_than_the_training() -> None:
+    assert on_device(100 * 2**30) == 111 * 2**30
+    assert training_room(111 * 2**30) == 100 * 2**30
+    assert training_room(2**20) == 0
 
 
 def test_shapes_are_read_from_a_configuration() -> None:
