@@ -14,6 +14,7 @@ from trainers.component import Frozen
 from trainers.gang import ensure_group, world_size
 from trainers.head import Head
 from trainers.optim import Adamw
+from trainers.plain_engine import PlainEngine, adamw
 
 STATE_TAG = "state"
 BUCKET = 2**25  # elements of a communication buffer; DeepSpeed's own default takes a gigabyte of memory
@@ -114,12 +115,16 @@ def _stage(config: EngineConfig) -> int:
 @contextlib.contextmanager
 def training_engine(
     model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw, config: EngineConfig
-) -> Iterator["Engine"]:
+) -> Iterator["Engine | PlainEngine"]:
     """A DeepSpeed engine over `parameters` of `model`, destroyed on leaving.
 
     In precision fp32 the parameters become float32, whatever they were. The process group stays for the
-    next engine of this process: building it costs more than a short trial.
+    next engine of this process: building it costs more than a short trial. A head alone, a probe's, needs no
+    such engine in a process of its own, whatever the settings: there is nothing to split or to cast.
     """
+    if isinstance(model, Head) and world_size() == 1:
+        yield PlainEngine(model, parameters, optim)
+        return
     import deepspeed  # takes a second or two, and only workers need it
 
     ensure_group()
@@ -130,22 +135,16 @@ def training_engine(
     exact = _exact(model, parameters, config)
     kept = [parameter.detach().clone() for parameter in exact]
 
-    def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
+    def optimizer(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
         # DeepSpeed has cast all of the model by now, and asks for its optimizer.
         for parameter, value in zip(exact, kept, strict=True):
             parameter.data = value.to(parameter.device)
-        return torch.optim.AdamW(
-            groups,
-            lr=optim.lr,
-            betas=(optim.beta1, optim.beta2),
-            weight_decay=optim.weight_decay,
-            fused=True,  # one call for all parameters: a tenth of the time on a small model
-        )
+        return adamw(groups, optim)
 
     built, *_ = deepspeed.initialize(
         model=model,
         model_parameters=_groups(parameters, exact),
-        optimizer=adamw,
+        optimizer=optimizer,
         config=deepspeed_config(config, optim),
     )
     engine = Engine(built, parameters, optim.clip if _stage(config) == 0 else 0.0)
