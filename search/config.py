@@ -72,12 +72,14 @@ class ConfirmConfig(Frozen):
 class TrialResources(Frozen):
     """What one trial needs, and how many run at once (None: as many as the cluster holds).
 
+    cpus, gpus: of each of its processes. processes: more than one train a trial together, as a gang.
     memory_gb: what each of its processes has for models and training; None: that of a GPU of this machine,
     where trials use GPUs and there is one, and no limit otherwise.
     """
 
     cpus: Annotated[float, Field(ge=0.1, le=256)] = 1
     gpus: Annotated[float, Field(ge=0, le=64)] = 0
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
     memory_gb: Annotated[float, Field(ge=0.01, le=10_000)] | None = None
 
@@ -120,11 +122,11 @@ class RunConfig(Frozen):
     @property
     def abilities(self) -> Abilities:
         """What methods can count on."""
-        gb, processes = self.trial.room_gb, max(1, int(self.trial.gpus))
+        gb = self.trial.room_gb
         return Abilities(
             prior=can_elicit(self.strong.model),
             intermediates=len(self.intermediates),
-            room=room_for(self.strong.model, self.engine, gb, processes) if gb else None,
+            room=room_for(self.strong.model, self.engine, gb, self.trial.processes) if gb else None,
         )
 
     @property

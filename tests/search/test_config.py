@@ -68,7 +68,7 @@ def test_naive_is_the_plain_method_with_the_ceiling_s_optimiser(config: RunConfi
 
 def test_a_trial_s_memory_is_part_of_what_methods_can_count_on(dev: Path) -> None:
     assert load_config(dev).abilities.room is None  # no GPU, no limit
-    config = load_config(dev, ["trial.memory_gb=1.2", "trial.gpus=2"])
+    config = load_config(dev, ["trial.memory_gb=1.2", "trial.processes=2"])
     room = config.abilities.room
     assert room is not None
     assert (room.gb, room.world_size, room.engine, room.length) == (1.2, 2, config.engine, 64)
