@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 import yaml
 from pydantic import BaseModel, Field, Tag, ValidationError
 
@@ -20,6 +21,7 @@ from trainers.method import Abilities, Method
 from trainers.models import ModelConfig
 from trainers.optim import Adamw
 from trainers.prompts import can_elicit
+from trainers.room import room_for
 from trainers.toy import ToyTask
 
 
@@ -71,17 +73,27 @@ class TrialResources(Frozen):
     """What one trial needs, and how many run at once (None: as many as the cluster holds).
 
     cpus, gpus: of each of its processes. processes: more than one train a trial together, as a gang.
+    memory_gb: what each of its processes has for models and training; None: that of a GPU of this machine,
+    where trials use GPUs and there is one, and no limit otherwise.
     """
 
     cpus: Annotated[float, Field(ge=0.1, le=256)] = 1
     gpus: Annotated[float, Field(ge=0, le=64)] = 0
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    memory_gb: Annotated[float, Field(ge=0.01, le=10_000)] | None = None
 
     def model_post_init(self, _context: object) -> None:
         """Refuse what Ray cannot place: above one, GPUs are whole."""
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise ValueError(f"gpus must be at most 1 or a whole number, got {self.gpus:g}")
+
+    @property
+    def room_gb(self) -> float | None:
+        """Gigabytes for each process of a trial, None where that is not known."""
+        if self.memory_gb is not None or self.gpus == 0 or not torch.cuda.is_available():
+            return self.memory_gb
+        return torch.cuda.get_device_properties(0).total_memory / 1e9 * min(1.0, self.gpus)
 
 
 class RunConfig(Frozen):
@@ -110,7 +122,12 @@ class RunConfig(Frozen):
     @property
     def abilities(self) -> Abilities:
         """What methods can count on."""
-        return Abilities(prior=can_elicit(self.strong.model), intermediates=len(self.intermediates))
+        gb = self.trial.room_gb
+        return Abilities(
+            prior=can_elicit(self.strong.model),
+            intermediates=len(self.intermediates),
+            room=room_for(self.strong.model, self.engine, gb, self.trial.processes) if gb else None,
+        )
 
     @property
     def cache_dir(self) -> Path:
