@@ -42,6 +42,10 @@ class RunDirectory:
         events = read_ledger(self.ledger) if self.ledger.is_file() else []
         return load_config(self.config), Record.of(events)
 
+    def progress(self) -> int:
+        """A number that grows whenever something happens in the run: the ledger's size in bytes."""
+        return self.ledger.stat().st_size if self.ledger.is_file() else 0
+
     def _no_run(self) -> ValueError:
         return ValueError(
             f"{self.path}: holds no run; start one with `python -m search run CONFIG --out DIR`"

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from search.config import RunConfig
 from search.record import BranchRecord, Record, TrialRecord
+from search.run_dir import RunDirectory
 
 REDRAW_S = 0.5
 LINE_S = 30.0  # between two lines where the output is no terminal
@@ -42,6 +43,11 @@ class View:
         if self._live:
             self._live.stop()
 
+    def show(self, record: Record) -> None:
+        """Go on with another reading of the same run."""
+        self._record = record
+        self.refresh()
+
     def refresh(self) -> None:
         """Redraw if it is time to."""
         now = time.monotonic()
@@ -62,6 +68,22 @@ class View:
             return None
         pace = (time.monotonic() - self._started) / (done - self._ended_before)
         return pace * max(0, planned(self._config) - done)
+
+
+def watch(run: RunDirectory, console: Console) -> None:
+    """Show a run that another process is at work on, until it has finished or was interrupted.
+
+    Reads only, so it never stands in the way of that process. Raises ValueError where there is no run.
+    """
+    config, record = run.load()
+    seen = run.progress()
+    with View(console, config, record) as view:
+        while not (record.finished or record.interrupted):
+            view.show(record)
+            time.sleep(REDRAW_S)
+            if (now := run.progress()) != seen:
+                seen, (_, record) = now, run.load()
+    console.print(status(config, record, None))
 
 
 def state(record: Record) -> str:
@@ -85,8 +107,9 @@ def planned(config: RunConfig) -> int:
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
     """The state of a run in one plain line."""
     left = "" if left_s is None else f", about {duration(left_s)} left"
+    now = "" if state(record) == "in progress" else f"{state(record)}, "
     return (
-        f"round {record.rounds}: {ended(record)} of {planned(config)} trials ended "
+        f"{now}round {record.rounds}: {ended(record)} of {planned(config)} trials ended "
         f"({record.ended('pruned')} pruned, {record.ended('failed')} failed), "
         f"best search PGR {_pgr(record.best())}{left}"
     )
@@ -112,6 +135,7 @@ def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
     best = record.best()
     return {
         "run": record.started.run if record.started else None,
+        "state": state(record),
         "finished": record.finished,
         "rounds": record.rounds,
         "branches": len(record.branches),
