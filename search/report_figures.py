@@ -4,6 +4,7 @@ Colours are the page's own variables, so that one figure serves dark, light and 
 reaches a figure as data only; Vega escapes it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,29 +47,25 @@ def draw(alt: str, height: int, layers: Sequence[Spec], narrow_height: int | Non
 
 
 def _svg(width: int, height: int, layers: Sequence[Spec]) -> Markup:
-    axis = {"labelColor": "var(--ink)", "titleColor": "var(--ink)", "gridColor": FAINT, "domainColor": FAINT}
-    text = {"labelFontSize": 12, "labelPadding": 5, "titleFontSize": 12, "titleFontWeight": "normal"}
+    lines = {"labelColor": "var(--ink)", "titleColor": "var(--ink)", "gridColor": FAINT, "domainColor": FAINT}
+    letters = {"labelFontSize": 12, "labelPadding": 5, "titleFontSize": 12, "titleFontWeight": "normal"}
     spec = {
         "width": width,
         "height": height,
-        "padding": {
-            "left": 12,
-            "right": 4,
-            "top": 5,
-            "bottom": 5,
-        },  # browsers set wider letters than Vega expects
+        "padding": {"left": 12, "right": 4, "top": 5, "bottom": 5},  # browsers' letters are wider
         "autosize": {"type": "fit-x", "contains": "padding"},
         "background": None,
         "layer": list(layers),
         "config": {
             "font": "system-ui, sans-serif",
             "view": {"stroke": None},
-            "axis": axis | text | {"tickColor": FAINT, "labelLimit": width // 3},
+            "axis": lines | letters | {"tickColor": FAINT, "labelLimit": width // 3},
             "legend": {"labelColor": "var(--ink)", "labelFontSize": 12, "title": None, "orient": "top"}
             | {"columns": 4 if width == WIDE else 2, "labelLimit": width // 3, "symbolOpacity": 1},
         },
     }
-    return Markup(vl_convert.vegalite_to_svg(spec, vl_version=VERSION, allowed_base_urls=[]))
+    text = json.dumps(spec, ensure_ascii=False).encode(errors="replace").decode()  # no half characters
+    return Markup(vl_convert.vegalite_to_svg(text, vl_version=VERSION, allowed_base_urls=[]))
 
 
 def pgr_scale(values: Sequence[float]) -> Spec:
@@ -97,17 +94,17 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
         300,
         [
             *_reference_lines(lines, "y", y),
-            {
-                "data": {"values": list(points)},
-                "mark": {"type": "point", "filled": True, "size": 42, "opacity": 0.75},
-                "encoding": {"x": x, "y": y, "color": _by_state(points), "shape": _by_state(points, _SHAPES)}
-                | {"description": {"field": "tip"}},
-            },
             at_best | {"mark": _silent("line", interpolate="step-after", color=HUES[1], strokeWidth=2)},
             {
                 "data": {"values": [row for row in best if "low" in row]},
                 "mark": _silent("rule", color=HUES[1], strokeWidth=1.5),
                 "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}},
+            },
+            {
+                "data": {"values": list(points)},
+                "mark": {"type": "point", "filled": True, "size": 42, "opacity": 0.75},
+                "encoding": {"x": x, "y": y, "color": _by_state(points), "shape": _by_state(points, _SHAPES)}
+                | {"description": {"field": "tip"}},
             },
         ],
     )
@@ -220,6 +217,7 @@ def finalists_figure(alt: str, rows: Sequence[Row], lines: Sequence[Row]) -> Fig
         "axis": {"ticks": False, "grid": False},
     }
     x: Spec = {"field": "pgr", "type": "quantitative", "title": "PGR on the test split, 95% interval"}
+    x["axis"] = {"tickMinStep": 0.1}
     x |= {"scale": pgr_scale([value for row in rows for value in (row["low"], row["high"])])}
     color: Spec = {"field": "kind", "type": "nominal", "legend": None}
     color |= {"scale": _scale({"naive": "var(--mute)", "finalist": HUES[0]})}
