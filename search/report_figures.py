@@ -89,11 +89,12 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
     y: Spec = {"field": "pgr", "type": "quantitative", "title": "PGR on the search split"}
     y |= {"scale": pgr_scale([row["pgr"] for row in points])}
     at_best = {"data": {"values": list(best)}, "encoding": {"x": x, "y": y}}
+    rule, text = _reference_lines(lines, "y", y)
     return draw(
         alt,
         300,
         [
-            *_reference_lines(lines, "y", y),
+            rule,
             at_best | {"mark": _silent("line", interpolate="step-after", color=HUES[1], strokeWidth=2)},
             {
                 "data": {"values": [row for row in best if "low" in row]},
@@ -106,6 +107,7 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
                 "encoding": {"x": x, "y": y, "color": _by_state(points), "shape": _by_state(points, _SHAPES)}
                 | {"description": {"field": "tip"}},
             },
+            text,
         ],
     )
 
@@ -123,8 +125,8 @@ def rungs_figure(alt: str, curves: Sequence[Row], ends: Sequence[Row], rungs: Se
     }
     y: Spec = {"field": "pgr", "type": "quantitative", "title": "PGR on the search split"}
     y |= {"scale": pgr_scale([row["pgr"] for row in curves])}
-    vivid = 0.8 if len(ends) <= 200 else 0.4
-    fade = {"completed": vivid, "pruned": 0.3, "running": vivid}
+    vivid = max(0.12, min(0.8, 80 / len(ends)))
+    fade = {"completed": vivid, "pruned": 0.4 * vivid, "running": vivid}
     opacity: Spec = {"field": "state", "type": "nominal", "legend": None, "scale": _scale(fade)}
     common = {"x": x, "y": y, "color": _by_state(ends), "opacity": opacity, "description": {"field": "tip"}}
     return draw(
@@ -223,22 +225,25 @@ def finalists_figure(alt: str, rows: Sequence[Row], lines: Sequence[Row]) -> Fig
     color |= {"scale": _scale({"naive": "var(--mute)", "finalist": HUES[0]})}
     common = {"data": {"values": list(rows)}}
     shared = {"y": y, "color": color, "description": {"field": "tip"}}
+    rule, text = _reference_lines(lines, "x", x)
     return draw(
         alt,
         44 * len(rows) + 20,
         [
-            *_reference_lines(lines, "x", x),
+            rule,
             common
             | {
                 "mark": {"type": "rule", "strokeWidth": 3, "strokeCap": "round"},
                 "encoding": shared | {"x": x | {"field": "low"}, "x2": {"field": "high"}},
             },
             common | {"mark": {"type": "point", "filled": True, "size": 110}, "encoding": shared | {"x": x}},
+            text,
         ],
     )
 
 
 def _reference_lines(lines: Sequence[Row], channel: str, position: Spec) -> list[Spec]:
+    """The lines, and their names to be drawn over all else."""
     data = {"data": {"values": list(lines)}}
     across = {"x": {"value": "width"}} if channel == "y" else {"y": {"value": 0}}
     text = _silent("text", fontSize=11, color="var(--mute)", align="right", dy=-6, dx=-3)
