@@ -20,6 +20,7 @@ class RunDirectory:
         self.ledger = path / "ledger.jsonl"
         self.result = path / "result.json"
         self.report = path / "report.html"
+        self.checkpoints = path / "checkpoints"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
