@@ -167,7 +167,7 @@ def parallel_figure(alt: str, lines: Sequence[Row], marks: Sequence[Row], names:
             "order": {"field": "i"},
             "detail": {"field": "trial"},
             "color": {"field": "branch", "type": "nominal", "scale": _scale(hues)},
-            "opacity": weight | {"scale": {"domain": [0, 1], "range": [0.12, 0.9]}},
+            "opacity": weight | {"scale": {"domain": [0, 1], "range": [0.25, 0.9]}},
             "strokeWidth": weight | {"scale": {"domain": [0, 1], "range": [1, 2.5]}},
             "description": {"field": "tip"},
         },

@@ -14,7 +14,7 @@ Value = bool | int | float | str
 Parameters = Mapping[str, Value]
 
 LOG_SPAN = 20.0  # a parameter whose greatest value is so many times its least is shown on a log scale
-MIN_TRIALS = 8  # completed trials under which importance would be noise alone
+MIN_TRIALS = 12  # completed trials under which importance would be noise alone
 
 
 def parameters(method: Method) -> Parameters:
