@@ -1,6 +1,7 @@
 """A whole run: baselines, rounds, confirmation, outcome."""
 
 import json
+import logging
 import time
 from typing import Any
 
@@ -15,17 +16,20 @@ from cluster.runtime import ray_runtime
 from search.config import RunConfig, TrialResources
 from search.confirm import confirm, sealed_predictions
 from search.director import Director, SearchFailedError
-from search.grading import RemoteGrader
+from search.grading import BaselineScores, RemoteGrader
 from search.interrupt import Interruption, interruptible
 from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
 from search.outcome import outcome_table, result, write_result
 from search.preparation import Prepared, prepare
 from search.record import Record
+from search.report import write_report
 from search.run_dir import RunDirectory
 from search.sharing import SharedArrays
 from search.study import run_trials
 from search.view import View
 from search.worker import Work
+
+log = logging.getLogger(__name__)
 
 
 def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
@@ -95,11 +99,15 @@ def new_proposer(config: RunConfig) -> Proposer:
     return Playbook(branches=config.agent.branches, seed=config.seed)
 
 
-def baseline_table(config: RunConfig, console: Console) -> Table:
+def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split, trained first where the cache has none."""
     with interruptible() as stop, ray_runtime():
         prepared = prepare_with_progress(config, console, stop)
-        scores = RemoteGrader(prepared.search, prepared.test).baselines()
+        return RemoteGrader(prepared.search, prepared.test).baselines()
+
+
+def baseline_table(config: RunConfig, scores: BaselineScores) -> Table:
+    """Weak floor and ceiling, for a person."""
     table = Table(title=f"Search split, {config.baselines.seeds} seeds", title_justify="left")
     for column in ("baseline", "accuracy", "± SE"):
         table.add_column(column, justify="left" if column == "baseline" else "right")
@@ -171,4 +179,14 @@ def _conclude(
     write_result(run.result, outcome)
     ledger.append(Finished())
     console.print(outcome_table(outcome, confirmation))
+    _report(run, console)
     return outcome
+
+
+def _report(run: RunDirectory, console: Console) -> None:
+    try:
+        path = write_report(run)
+    except Exception as error:  # the outcome is safe, and stands without its picture
+        log.warning("report.html could not be written (%s); try python -m search report %s", error, run.path)
+    else:
+        console.print(f"report: {path}", highlight=False, soft_wrap=True)

@@ -25,7 +25,6 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
     assert record.started is not None
     assert record.baselines is not None
     finalists = [_finalist(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
-    searched = list(record.of_purpose("search"))
     return {
         "schema": SCHEMA,
         "run": record.started.run,
@@ -46,8 +45,8 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
         "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
         "cost": {
             "wall_s": record.active_s,
-            "train_s": record.baselines.train_s + sum(trial.train_s for trial in record.trials.values()),
-            "saved_by_pruning_s": sum(_saved_s(trial) for trial in searched),
+            "train_s": trained_s(record),
+            "saved_by_pruning_s": saved_by_pruning_s(record),
             "usd": 0.0,
             "input_tokens": 0,
             "output_tokens": 0,
@@ -74,6 +73,17 @@ def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
         "search_pgr": finalist.search_pgr,
         "beats_naive_p": confirmed.gain.p_positive,
     }
+
+
+def trained_s(record: Record) -> float:
+    """Seconds of training and evaluation so far: baselines, search and confirmation."""
+    baselines = record.baselines.train_s if record.baselines else 0.0
+    return baselines + sum(trial.train_s for trial in record.trials.values())
+
+
+def saved_by_pruning_s(record: Record) -> float:
+    """Seconds that stopping search trials early has saved so far."""
+    return sum(_saved_s(trial) for trial in record.of_purpose("search"))
 
 
 def _saved_s(trial: TrialRecord) -> float:

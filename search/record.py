@@ -12,6 +12,7 @@ from search.ledger import (
     BaselinesReady,
     EndState,
     Finished,
+    Interrupted,
     MicroBatchHalved,
     Proposed,
     Purpose,
@@ -69,6 +70,7 @@ class BranchRecord:
 class Record:
     """Everything a run has done so far. `apply` takes events in the ledger's order.
 
+    interrupted: whether the last thing that happened was that the run was told to stop.
     active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
     """
 
@@ -81,6 +83,7 @@ class Record:
     grader_queries: Counter[str] = field(default_factory=Counter)
     test_openings: int = 0
     finished: bool = False
+    interrupted: bool = False
     active_s: float = 0.0
     _last_at: float | None = None
 
@@ -97,6 +100,7 @@ class Record:
         if self._last_at is not None and not isinstance(event, Resumed):
             self.active_s += event.at - self._last_at
         self._last_at = event.at
+        self.interrupted = isinstance(event, Interrupted)
         match event:
             case RunStarted():
                 self.started, self.started_at = event, event.at
