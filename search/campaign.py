@@ -23,6 +23,7 @@ from search.preparation import Prepared, prepare
 from search.record import Record
 from search.run_dir import RunDirectory
 from search.study import Work, run_trials
+from search.tracking import Tracking
 from search.view import View
 
 
@@ -41,13 +42,14 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             finished: dict[str, Any] = json.loads(run.result.read_text())
             return finished
         started_at = time.time()
-        with interruptible() as stop, ray_runtime():
+        with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
             needs = config.trial
             concurrent = trials_at_once(needs.cpus, needs.gpus, needs.concurrent)
             prepared = prepare_with_progress(config, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test)
             baselines = grader.baselines()
             with run.open_ledger(record, config, started_at) as ledger:
+                tracking.start(record.started)
                 if record.baselines is None:
                     ledger.append(
                         BaselinesReady(
