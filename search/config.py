@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, Tag, ValidationError, field_validator
+from pydantic import BaseModel, Field, Tag, ValidationError
 
 from search.allocation import AllocationConfig
 from search.pruning import PruningConfig
@@ -103,15 +103,21 @@ class OptunaConfig(Frozen):
     config.yaml keeps what is written here.
     """
 
-    storage: Annotated[str, Field(pattern=r"^[a-z0-9]+(\+[a-z0-9]+)?://")] | None = None
+    storage: str | None = None
 
-    @field_validator("storage")
-    @classmethod
-    def _no_password(cls, storage: str | None) -> str | None:
-        if storage and re.search(r"^[^/]*//[^/@]*:(?!\$\{\w+\}@)[^/@]*@", storage):
-            # The value is left out of the message on purpose.
-            raise ValueError("must name its password's variable, as in postgresql://me:${PGPASSWORD}@host/db")
-        return storage
+    def model_post_init(self, _context: object) -> None:
+        """Refuse what is no URL, and a password in it; neither is repeated in the message."""
+        if self.storage is None:
+            return
+        if not re.match(r"[a-z0-9]+(\+[a-z0-9]+)?://", self.storage):
+            raise ValueError("storage must be a database's URL, such as postgresql://me@host/db")
+        if _PASSWORD.search(self.storage):
+            raise ValueError(
+                "storage must name its password's variable, as in postgresql://me:${PGPASSWORD}@host/db"
+            )
+
+
+_PASSWORD = re.compile(r"//[^/@]*:(?!\$\{\w+\}@)[^/@]*@|[?&](password|passwd|pwd)=(?!\$\{\w+\})")
 
 
 class RunConfig(Frozen):

@@ -61,6 +61,9 @@ class _RunStudies(RDBStorage):
     def get_study_id_from_name(self, study_name: str) -> int:
         return super().get_study_id_from_name(f"{self._prefix}{study_name}")
 
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return super().get_study_name_from_id(study_id).removeprefix(self._prefix)
+
 
 def _open_database(url: str, prefix: str) -> BaseStorage:
     filled = os.path.expandvars(url)

@@ -17,7 +17,7 @@ from search.tracked import Job
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.5
+POLL_S, LAST_POLL_S = 0.5, 0.1
 RETRY_S = (5.0, 10.0, 30.0, 60.0, 300.0)  # pauses after the first, second, ... failure in a row
 
 
@@ -43,7 +43,7 @@ def session(job: Job, deadline: float) -> bool:
             if time.monotonic() > deadline:
                 return False
             if ended:
-                time.sleep(POLL_S)
+                time.sleep(LAST_POLL_S)
             elif _ends_within(POLL_S):
                 ended, deadline = True, min(deadline, time.monotonic() + job.patience_s)
                 tracker.catch_up()

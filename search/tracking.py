@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -199,12 +200,12 @@ def upload(directory: Path) -> bool:
     return tracking.complete
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """0 once W&B knows everything, 1 if it does not, 2 for a mistake in the input."""
     parser = argparse.ArgumentParser(description="Upload a run, tracked offline or in part, to W&B.")
     parser.add_argument("directory", type=Path, metavar="DIR")
     try:
-        return 0 if upload(parser.parse_args().directory) else 1
+        return 0 if upload(parser.parse_args(arguments).directory) else 1
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
