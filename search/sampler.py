@@ -48,7 +48,7 @@ def open_journal(path: Path, url: str | None = None, started: RunStarted | None 
 
 
 class _RunStudies(RDBStorage):
-    """One run's studies in a database: to its user they have the names of branches."""
+    """One run's studies in a database: their names begin with the run, whether one asks with it or without."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self._prefix = prefix
@@ -56,13 +56,13 @@ class _RunStudies(RDBStorage):
         super().__init__(url, engine_kwargs={"pool_pre_ping": True})
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
-        return super().create_new_study(directions, f"{self._prefix}{study_name}")
+        return super().create_new_study(directions, self._full(study_name or ""))
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        return super().get_study_id_from_name(f"{self._prefix}{study_name}")
+        return super().get_study_id_from_name(self._full(study_name))
 
-    def get_study_name_from_id(self, study_id: int) -> str:
-        return super().get_study_name_from_id(study_id).removeprefix(self._prefix)
+    def _full(self, name: str) -> str:
+        return name if name.startswith(self._prefix) else self._prefix + name
 
 
 def _open_database(url: str, prefix: str) -> BaseStorage:

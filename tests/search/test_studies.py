@@ -147,7 +147,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     control = str(programs[-1] / "pg_ctl")
     try:
         subprocess.run(
-            [str(programs[-1] / "initdb"), "-D", data, "-U", "me", "--auth=trust", "--no-sync"],
+            [str(programs[-1] / "initdb"), "-D", data, "-U", "me", "-E", "UTF8", "--auth=trust", "--no-sync"],
             env=environment,
             **run,
         )
