@@ -48,7 +48,7 @@ def open_journal(path: Path, url: str | None = None, started: RunStarted | None 
 
 
 class _RunStudies(RDBStorage):
-    """One run's studies in a database: their names begin with the run, whether one asks with it or without."""
+    """One run's studies in a database: their names begin with the run, also for who asks without it."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self._prefix = prefix

@@ -54,7 +54,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
 
 
 def tracked(config: RunConfig, **changes: Any) -> RunConfig:
-    return config.model_copy(update={"tracking": TrackingConfig(**changes)})
+    return config.model_copy(update={"tracking": TrackingConfig(**({"patience_s": 90.0} | changes))})
 
 
 class Campaign:
@@ -85,7 +85,7 @@ class Campaign:
 
 @pytest.fixture
 def campaign(tmp_path: Path, config: RunConfig) -> Campaign:
-    return Campaign(tmp_path / "run", config)
+    return Campaign(tmp_path / "run", tracked(config))
 
 
 @pytest.fixture
