@@ -5,7 +5,7 @@
 The loop is the driver's own parts around an empty trial: Ray Tune with one warm worker, and for each trial
 its three events appended to a ledger that is tracked. "dead" is a server that refuses connections, "slow" one
 that takes them and never answers. Kinds take turns, so that what else the machine does falls on all alike.
-Prints JSON: per kind the median seconds a trial of the loop, the median and the largest seconds of one append,
+Prints JSON: per kind the median seconds a trial of the loop, the median and the largest of one append,
 the seconds that the end took, and loop and append as ratios to "off".
 """
 
