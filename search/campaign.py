@@ -26,6 +26,7 @@ from search.report import write_report
 from search.run_dir import RunDirectory
 from search.sharing import SharedArrays
 from search.study import run_trials
+from search.tracking import Tracking
 from search.view import View
 from search.worker import Work
 
@@ -47,12 +48,13 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             finished: dict[str, Any] = json.loads(run.result.read_text())
             return finished
         started_at = time.time()
-        with interruptible() as stop, ray_runtime():
+        with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
             concurrent = _concurrent(config.trial)
             prepared = prepare_with_progress(config, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test)
             baselines = grader.baselines()
             with run.open_ledger(record, config, started_at) as ledger:
+                tracking.start(record.started)
                 if record.baselines is None:
                     ledger.append(
                         BaselinesReady(

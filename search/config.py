@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -96,6 +97,45 @@ class TrialResources(Frozen):
         return torch.cuda.get_device_properties(0).total_memory / 1e9 * min(1.0, self.gpus)
 
 
+class TrackingConfig(Frozen):
+    """What Weights & Biases is told: nothing, files in the run directory to be sent later, or a server.
+
+    offline is the default: it needs no key and no network, and nothing leaves the run directory.
+    sweep: the id of an existing sweep to use instead of a new one; offline it is the only way to have one.
+    patience_s: how long the end of a run waits, at most, for what W&B has not been told yet.
+    """
+
+    kind: Literal["off", "offline", "online"] = "offline"
+    project: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] = "weak-to-strong-search"
+    entity: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] | None = None
+    sweep: Annotated[str, Field(pattern=r"^[a-z0-9]{1,64}$")] | None = None
+    patience_s: Annotated[float, Field(ge=0, le=86_400)] = 15.0
+
+
+class OptunaConfig(Frozen):
+    """Where Optuna keeps its studies: None for a file in the run directory, or a database's URL.
+
+    A run stays with the storage that it began with. A password comes from the environment, as ${NAME}:
+    config.yaml keeps what is written here.
+    """
+
+    storage: str | None = None
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse what is no URL, and a password in it; neither is repeated in the message."""
+        if self.storage is None:
+            return
+        if not re.match(r"[a-z0-9]+(\+[a-z0-9]+)?://", self.storage):
+            raise ValueError("storage must be a database's URL, such as postgresql://me@host/db")
+        if _PASSWORD.search(self.storage):
+            raise ValueError(
+                "storage must name its password's variable, as in postgresql://me:${PGPASSWORD}@host/db"
+            )
+
+
+_PASSWORD = re.compile(r"//[^/@]*:(?!\$\{\w+\}@)[^/@]*@|[?&](password|passwd|pwd)=(?!\$\{\w+\})")
+
+
 class RunConfig(Frozen):
     """Everything that decides a run."""
 
@@ -112,6 +152,8 @@ class RunConfig(Frozen):
     replication: ReplicationConfig = ReplicationConfig()
     confirm: ConfirmConfig = ConfirmConfig()
     trial: TrialResources = TrialResources()
+    tracking: TrackingConfig = TrackingConfig()
+    optuna: OptunaConfig = OptunaConfig()
     cache: str = "~/.cache/weak-to-strong-search"
 
     @property
@@ -136,8 +178,8 @@ class RunConfig(Frozen):
 
     @property
     def sha256(self) -> str:
-        """Digest of every setting that the outcome depends on; where things are cached is not one."""
-        return hashlib.sha256(self.model_dump_json(exclude={"cache"}).encode()).hexdigest()
+        """Digest of every setting that a run must keep; where things are cached and who is told are not."""
+        return hashlib.sha256(self.model_dump_json(exclude={"cache", "tracking"}).encode()).hexdigest()
 
     @property
     def first_seed(self) -> int:

@@ -95,7 +95,7 @@ class Director:
         self._grader = grader
         self._gap = gap
         self._search_size = search_size
-        self._storage = open_journal(run_dir / "optuna.log")
+        self._storage = open_journal(run_dir / "optuna.log", config.optuna.storage, record.started)
         self._samplers: dict[str, BranchSampler] = {}
         self._used_up: set[str] = set()
         self._methods = {trial.method.digest for trial in record.of_purpose("search")} | {config.naive.digest}

@@ -1,5 +1,6 @@
 """The append-only record of a run: one event a line, and nothing else is needed to resume."""
 
+import hashlib
 import logging
 import os
 import time
@@ -32,6 +33,11 @@ class RunStarted(Event):
     run: str
     config_sha256: str
     commit: str
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that are this run's alone, also when it is resumed or moved."""
+        return hashlib.sha256(f"{self.run} {self.at!r} {self.config_sha256}".encode()).hexdigest()[:12]
 
 
 class BaselinesReady(Event):
