@@ -195,7 +195,8 @@ def predict(model: torch.nn.Module, inputs: Inputs) -> Floats:
 def forward(read: Callable[..., torch.Tensor], inputs: Inputs, model: torch.nn.Module) -> torch.Tensor:
     """What `read`, a view of `model`, says of every example, float32 [n, d] on the CPU.
 
-    Batches are halved where memory runs out, and stay so in this process. Raises torch.OutOfMemoryError where one example is too much.
+    Batches are halved where memory runs out, and stay so in this process. Raises torch.OutOfMemoryError
+    where one example is too much.
     """
     model.to(device()).eval()
     lengths, kind = inputs.lengths, device().type
