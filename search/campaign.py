@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,8 @@ from rich.table import Table
 
 from agents.playbook import Playbook
 from agents.proposer import Proposer
+from agents.replay import Replay
+from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
 from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
 from search.config import RunConfig
@@ -20,7 +23,7 @@ from search.interrupt import Interruption, interruptible
 from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
 from search.outcome import outcome_table, result, write_result
 from search.preparation import Prepared, prepare
-from search.record import Record
+from search.record import Record, pack
 from search.run_dir import RunDirectory
 from search.study import Work, run_trials
 from search.view import View
@@ -41,6 +44,9 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             finished: dict[str, Any] = json.loads(run.result.read_text())
             return finished
         started_at = time.time()
+        proposer = new_proposer(
+            config, run.path
+        )  # a key that is refused ends the run before it costs anything
         with interruptible() as stop, ray_runtime():
             needs = config.trial
             concurrent = trials_at_once(needs.cpus, needs.gpus, needs.concurrent)
@@ -57,6 +63,8 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                             ceiling_se=baselines.ceiling.se,
                             seeds=config.baselines.seeds,
                             train_s=prepared.train_s,
+                            examples=len(prepared.search[0]),
+                            weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
                         )
                     )
                 try:
@@ -65,7 +73,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                         run_dir=run.path,
                         ledger=ledger,
                         record=record,
-                        proposer=new_proposer(config),
+                        proposer=proposer,
                         grader=grader,
                         gap=baselines.gap,
                         search_size=len(prepared.search[0]),
@@ -77,9 +85,22 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                     raise
 
 
-def new_proposer(config: RunConfig) -> Proposer:
-    """Who proposes, by the config's `agent`."""
-    return Playbook(branches=config.agent.branches, seed=config.seed)
+def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
+    """Who proposes, by the config's `agent`; run_dir: where transcripts go, None for nowhere.
+
+    Raises ValueError for a key, a model or a transcript that will not do.
+    """
+    match config.agent:
+        case PlaybookConfig():
+            return Playbook(branches=config.agent.branches, seed=config.seed)
+        case ReplayConfig():
+            return Replay(
+                Path(config.agent.path).expanduser(), branches=config.agent.branches, seed=config.seed
+            )
+        case ClaudeConfig():
+            from agents.claude import ClaudeProposer  # the SDK takes seconds to import
+
+            return ClaudeProposer(config.agent, seed=config.seed, run_dir=run_dir)
 
 
 def baseline_table(config: RunConfig, console: Console) -> Table:

@@ -1,33 +1,50 @@
 """Rounds: when the next proposal is due, and asking for it while trials go on."""
 
-from collections.abc import Container
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Container, Iterator, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from time import perf_counter
 
+from agents.answer import Answer
+from agents.fallback import Guarded
 from agents.findings import Findings
+from agents.playbook import Playbook
 from agents.proposal import Proposal
 from agents.proposer import Proposer
 from agents.validation import MAX_BRANCHES, Problem, problems
 from search.briefing import brief
 from search.config import RunConfig
+from search.ledger import AnyEvent, BranchesRefused, LaneAnswered, NoteLeft
 from search.record import Record
 
 ASK_AHEAD = 0.75  # share of a round's trials after which the next proposal is asked for
+FIRST_S = 1.0  # at a time that the first proposal is waited for: a run that is told to stop must not hang
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A proposer's answer and the seconds it took."""
+
+    answer: Answer
+    seconds: float
 
 
 class Rounds:
-    """Asks the proposer for the next round, in the background and one question at a time."""
+    """Asks the proposer for the next round, in the background and one question at a time.
+
+    The playbook answers for a proposer that fails: no question ends the search.
+    """
 
     def __init__(self, config: RunConfig, record: Record, proposer: Proposer) -> None:
         self._config = config
         self._record = record
         self._proposer = proposer
-        self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proposer")
-        self._asked: Future[tuple[Proposal, float]] | None = None
+        self._asked: Future[Answered] | None = None
 
     def close(self) -> None:
         """Stop waiting for an answer."""
-        self._background.shutdown(wait=False, cancel_futures=True)
+        self._asked = None
 
     @property
     def waiting(self) -> bool:
@@ -48,22 +65,43 @@ class Rounds:
         brought = any(branch.round == rounds for branch in branches.values())
         return brought and all(name in used_up for name in branches)
 
-    def take(self, used_up: Container[str]) -> tuple[Proposal, float] | None:
-        """Ask if it is time to; the proposal and the seconds it took, once it is there.
+    def take(self, used_up: Container[str]) -> Answered | None:
+        """Ask if it is time to; the answer, once it is there.
 
-        Waits for the first proposal only: until then there is nothing else to do.
+        Waits, for a second at most, only where there is nothing else to do: for the first proposal.
         """
-        if self._asked is None and self.due(used_up):
-            findings = brief(self._config, self._record, used_up)
-            self._asked = self._background.submit(self._propose, findings)
-        if self._asked is None or not (self._asked.done() or not self._record.branches):
+        if self._asked is None:
+            if not self.due(used_up):
+                return None
+            self._asked = self._ask(brief(self._config, self._record, used_up))
+            if self._record.branches:
+                return None  # there are trials to give in the meantime
+        if not self._record.branches:
+            wait([self._asked], timeout=FIRST_S)
+        if not self._asked.done():
             return None
         asked, self._asked = self._asked, None
         return asked.result()
 
-    def _propose(self, findings: Findings) -> tuple[Proposal, float]:
-        started = perf_counter()
-        return self._proposer.propose(findings), perf_counter() - started
+    def _ask(self, findings: Findings) -> Future[Answered]:
+        """A daemon thread, so that a process told to stop does not wait for an answer from the network."""
+        asked: Future[Answered] = Future()
+
+        def propose() -> None:
+            started = perf_counter()
+            try:
+                answer = ask(self._config, self._proposer, findings)
+                asked.set_result(Answered(answer=answer, seconds=perf_counter() - started))
+            except BaseException as error:  # the playbook itself failed: whoever takes the answer hears of it
+                asked.set_exception(error)
+
+        threading.Thread(target=propose, name="proposer", daemon=True).start()
+        return asked
+
+
+def ask(config: RunConfig, proposer: Proposer, findings: Findings) -> Answer:
+    """The proposer's answer, or the playbook's where it fails."""
+    return Guarded(proposer, Playbook(branches=config.agent.branches, seed=config.seed)).propose(findings)
 
 
 def checked(config: RunConfig, record: Record, proposal: Proposal) -> tuple[Proposal, list[Problem]]:
@@ -80,3 +118,14 @@ def checked(config: RunConfig, record: Record, proposal: Proposal) -> tuple[Prop
     at_fault = {problem.branch for problem in wrong}
     kept = tuple(branch for i, branch in enumerate(proposal.branches) if i not in at_fault)
     return proposal.model_copy(update={"branches": kept[:MAX_BRANCHES]}), wrong
+
+
+def told(round: int, answer: Answer, wrong: Sequence[Problem]) -> Iterator[AnyEvent]:
+    """What the ledger is told of a round besides its proposal: lanes, notes, and branches left out."""
+    for lane in answer.lanes:
+        yield LaneAnswered(round=round, lane=lane)
+    for note in answer.notes:
+        yield NoteLeft(note=note)
+    reasons = [reason for lane in answer.lanes for reason in lane.refused] + [str(one) for one in wrong]
+    if reasons:
+        yield BranchesRefused(round=round, reasons=tuple(dict.fromkeys(reasons)))

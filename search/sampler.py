@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import BaseTrial, TrialState
 
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, with_components
 from search.ledger import EndState
@@ -79,7 +79,7 @@ class BranchSampler:
         for _ in range(ATTEMPTS):
             trial = self._study.ask()
             try:
-                method = _suggest(trial, self._branch, self._naive)
+                method = suggest(trial, self._branch, self._naive)
             except ValueError:
                 self._study.tell(trial, state=TrialState.FAIL)
                 continue
@@ -105,7 +105,8 @@ class BranchSampler:
         ]
 
 
-def _suggest(trial: optuna.Trial, branch: Branch, naive: Method) -> Method:
+def suggest(trial: BaseTrial, branch: Branch, naive: Method) -> Method:
+    """A method of the branch with the trial's values; ValueError for a combination that cannot work."""
     components: dict[str, Component] = {}
     for slot in branch.slots:
         options = {option.component: option for option in slot.options}
@@ -116,7 +117,7 @@ def _suggest(trial: optuna.Trial, branch: Branch, naive: Method) -> Method:
     return with_components(naive, components)
 
 
-def _component(trial: optuna.Trial, slot: str, option: Option) -> Component:
+def _component(trial: BaseTrial, slot: str, option: Option) -> Component:
     component = SLOTS[slot][option.component]
     values = {
         param.name: _value(trial, f"{slot}.{option.component}.{param.name}", param, component)
@@ -125,7 +126,7 @@ def _component(trial: optuna.Trial, slot: str, option: Option) -> Component:
     return component(**values)
 
 
-def _value(trial: optuna.Trial, name: str, param: Param, component: type[Component]) -> Any:
+def _value(trial: BaseTrial, name: str, param: Param, component: type[Component]) -> Any:
     match param:
         case Fixed():
             return param.value

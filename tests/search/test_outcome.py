@@ -88,6 +88,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "branches",
         "trials",
         "cost",
+        "agent",
         "grader_queries",
     }
     assert outcome["baselines"].keys() == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds"}
