@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agents.answer import Answer, LaneReport
 from agents.budget import Budget, BudgetSpentError
-from agents.conversation import CACHED, Conversation, NoAnswerError, refusals
+from agents.conversation import CACHED, Conversation, NoAnswerError
 from agents.evidence import history, standing
 from agents.fallback import playbook_answer
 from agents.findings import Findings
@@ -109,14 +109,15 @@ class ClaudeProposer:
         try:
             talk.run(self._opening(lane, findings))
         except NoAnswerError as error:
-            why = str(error)
+            why = self._claude.plain(error)
         except BudgetSpentError as error:
             why, spent = str(error), True
         except Exception as error:  # the boundary of a lane: the others go on
             log.exception("lane %s failed", lane.name)
             why = f"{type(error).__name__}: {self._claude.plain(error)}"
         end = talk.conclusion
-        proposal, refused = end.valid(self._config.branches), refusals(end)
+        proposal = end.valid(self._config.branches)
+        refused = tuple(self._claude.plain(problem) for problem in end.problems)
         for note in notebook.new:
             if note.lane == lane.name:
                 transcript.write(Noted(text=note.text))

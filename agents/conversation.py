@@ -180,8 +180,3 @@ def _with_cached_end(messages: Sequence[Block]) -> list[Block]:
     if last["role"] == "assistant" or "cache_control" in end:
         return list(messages)
     return [*before, {**last, "content": [*blocks, {**end, **CACHED}]}]
-
-
-def refusals(conclusion: Conclusion) -> tuple[str, ...]:
-    """What is wrong with the branches that were left out, a sentence each."""
-    return tuple(str(problem) for problem in conclusion.problems)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from queue import SimpleQueue
 from time import perf_counter
 
 from agents.answer import Answer
@@ -40,11 +41,14 @@ class Rounds:
         self._config = config
         self._record = record
         self._proposer = proposer
+        self._questions: SimpleQueue[tuple[Findings, Future[Answered]] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
         self._asked: Future[Answered] | None = None
 
     def close(self) -> None:
         """Stop waiting for an answer."""
         self._asked = None
+        self._questions.put(None)
 
     @property
     def waiting(self) -> bool:
@@ -74,8 +78,6 @@ class Rounds:
             if not self.due(used_up):
                 return None
             self._asked = self._ask(brief(self._config, self._record, used_up))
-            if self._record.branches:
-                return None  # there are trials to give in the meantime
         if not self._record.branches:
             wait([self._asked], timeout=FIRST_S)
         if not self._asked.done():
@@ -84,19 +86,26 @@ class Rounds:
         return asked.result()
 
     def _ask(self, findings: Findings) -> Future[Answered]:
-        """A daemon thread, so that a process told to stop does not wait for an answer from the network."""
-        asked: Future[Answered] = Future()
+        """Hand the question to the thread that asks. It is a daemon, unlike those of an executor.
 
-        def propose() -> None:
+        So a process that was told to stop does not wait for an answer from the network.
+        """
+        asked: Future[Answered] = Future()
+        self._questions.put((findings, asked))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._answer, name="proposer", daemon=True)
+            self._thread.start()
+        return asked
+
+    def _answer(self) -> None:
+        while question := self._questions.get():
+            findings, asked = question
             started = perf_counter()
             try:
                 answer = ask(self._config, self._proposer, findings)
                 asked.set_result(Answered(answer=answer, seconds=perf_counter() - started))
             except BaseException as error:  # the playbook itself failed: whoever takes the answer hears of it
                 asked.set_exception(error)
-
-        threading.Thread(target=propose, name="proposer", daemon=True).start()
-        return asked
 
 
 def ask(config: RunConfig, proposer: Proposer, findings: Findings) -> Answer:
