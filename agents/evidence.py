@@ -55,7 +55,8 @@ def standing(findings: Findings) -> str:
 
 def space(branch: Branch, between: str = "; ") -> str:
     """The branch's slots and what may fill them, a part for each slot; on one line unless asked otherwise."""
-    return between.join(f"{slot.slot}: {' | '.join(map(_option, slot.options))}" for slot in branch.slots)
+    slots = (f"{slot.slot}: {' | '.join(map(_option, slot.options))}" for slot in branch.slots)
+    return printable(between.join(slots))
 
 
 def trial_line(findings: Findings, trial: TrialFinding) -> str:
@@ -207,12 +208,8 @@ def _option(option: Option) -> str:
 def _room(param: Param) -> str:
     match param:
         case Fixed():
-            return f"{param.name} = {_value(param.value)}"
+            return f"{param.name} = {param.value}"
         case Choice():
-            return f"{param.name} in {{{', '.join(map(_value, param.values))}}}"
+            return f"{param.name} in {{{', '.join(map(str, param.values))}}}"
         case Range():
             return f"{param.name} {param.low:g} to {param.high:g}" + (" (log)" if param.log else "")
-
-
-def _value(value: object) -> str:
-    return printable(str(value))

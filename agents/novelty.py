@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from agents.findings import Findings
 from agents.proposal import Branch, Proposal
 from agents.space import space_key
-from agents.validation import Problem, problems, valid_branches
+from agents.validation import MAX_BRANCHES, Problem, problems, valid_branches
 
 
 def sound(branches: Iterable[Branch], findings: Findings) -> list[Branch]:
@@ -45,6 +45,10 @@ def all_problems(proposal: Proposal, findings: Findings) -> list[Problem]:
 
 
 def kept(proposal: Proposal, wrong: Iterable[Problem], most: int) -> tuple[Branch, ...]:
-    """The branches without a problem of their own, in order, at most so many."""
+    """The branches without a problem of their own, in order, at most so many.
+
+    Those past the sixteenth were not looked at by whoever found the problems, and are left out.
+    """
     at_fault = {problem.branch for problem in wrong}
-    return tuple(b for i, b in enumerate(proposal.branches) if i not in at_fault)[:most]
+    checked = enumerate(proposal.branches[:MAX_BRANCHES])
+    return tuple(branch for i, branch in checked if i not in at_fault)[:most]

@@ -10,6 +10,7 @@ from time import perf_counter
 from agents.answer import Answer
 from agents.fallback import Guarded
 from agents.findings import Findings
+from agents.novelty import kept
 from agents.playbook import Playbook
 from agents.proposal import Proposal
 from agents.proposer import Proposer
@@ -124,9 +125,7 @@ def checked(config: RunConfig, record: Record, proposal: Proposal) -> tuple[Prop
         known_methods=known_methods,
         abilities=config.abilities,
     )
-    at_fault = {problem.branch for problem in wrong}
-    kept = tuple(branch for i, branch in enumerate(proposal.branches) if i not in at_fault)
-    return proposal.model_copy(update={"branches": kept[:MAX_BRANCHES]}), wrong
+    return proposal.model_copy(update={"branches": kept(proposal, wrong, MAX_BRANCHES)}), wrong
 
 
 def told(round: int, answer: Answer, wrong: Sequence[Problem]) -> Iterator[AnyEvent]:

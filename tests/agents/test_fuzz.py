@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
-
 from agents.findings import Findings
 from agents.literature import literature
 from agents.novelty import all_problems, kept
@@ -93,14 +91,17 @@ def garbage(rng: random.Random, depth: int) -> Any:
 def mutated(rng: random.Random, valid: Any) -> Any:
     """A valid proposal with one to four places changed, dropped, doubled, swapped or turned hostile."""
     value = json.loads(json.dumps(valid))
-    for _ in range(rng.randint(1, 4)):
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
         places = list(nodes(value))
+        numbers = [(where, key) for where, key in places if isinstance(where[key], float)]
+        if numbers and rng.random() < 0.5:
+            places = numbers
         if not places:
             return value
         where, key = rng.choice(places)
         match rng.randrange(6):
             case 0:
-                where[key] = rng.choice(HOSTILE)
+                where[key] = rng.choice(HOSTILE)  # most of them of the wrong type
             case 1 if isinstance(where, dict):
                 del where[key]
             case 2 if isinstance(where, dict) and {"low", "high"} <= where.keys():
@@ -110,8 +111,11 @@ def mutated(rng: random.Random, valid: Any) -> Any:
             case 4 if isinstance(where[key], str):
                 where[key] = rng.choice([*SLOTS, *SLOTS["loss"], "aux", "lr", "none", where[key].upper()])
             case _:
-                numbers = [rng.uniform(-100, 100), rng.randint(-5, 5), 1e-9, 1e12]
-                where[key] = rng.choice(numbers) if isinstance(where[key], int | float) else garbage(rng, 2)
+                if isinstance(number := where[key], int | float):
+                    near = [number * rng.uniform(0.5, 1.5) for _ in range(4)]
+                    where[key] = rng.choice([*near, rng.uniform(-100, 100), rng.randint(-5, 5), 1e-9, 1e12])
+                else:
+                    where[key] = garbage(rng, 2)
     return value
 
 
@@ -136,11 +140,10 @@ def texts(rng: random.Random, valid: list[Any]) -> Iterator[str]:
                 yield said
 
 
-@pytest.mark.parametrize("seed", [0])
 def test_no_answer_crashes_and_none_that_passes_holds_an_invalid_trial(
-    campaign: Callable[..., Findings], seed: int
+    campaign: Callable[..., Findings],
 ) -> None:
-    rng = random.Random(seed)
+    rng = random.Random(0)
     findings = campaign(abilities=Abilities(prior=True, intermediates=2))
     ideas = [branch.model_dump() for branch in literature(Method())]
     valid = [{"branches": rng.sample(ideas, k=2), "rationale": "because"} for _ in range(20)]
@@ -166,6 +169,6 @@ def test_no_answer_crashes_and_none_that_passes_holds_an_invalid_trial(
             assert problem.text
             assert line.isprintable()
             assert len(line) < 700
-    assert outcomes["accepted"] > 20
-    assert outcomes["refused in part or whole"] > 200
-    assert outcomes["not a proposal"] > 200
+    assert sum(outcomes.values()) == PROPOSALS
+    assert min(outcomes["accepted"], outcomes["refused in part or whole"], outcomes["not a proposal"]) > 100
+    print(dict(outcomes))

@@ -19,6 +19,13 @@ def test_a_space_of_an_earlier_round_is_told_by_its_branch(
     assert [one.name for one in kept(said, wrong, 4)] == ["new"]
 
 
+def test_branches_that_nobody_looked_at_are_not_kept(
+    campaign: Callable[..., Findings], branch: Callable[..., Branch]
+) -> None:
+    unchecked = Proposal(branches=(branch("bad", 7.0),) * 20, rationale="")
+    assert kept(unchecked, all_problems(unchecked, campaign()), 16) == ()
+
+
 def test_no_more_are_kept_than_asked_for(
     campaign: Callable[..., Findings], branch: Callable[..., Branch]
 ) -> None:
