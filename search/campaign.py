@@ -24,6 +24,7 @@ from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpe
 from search.outcome import outcome_table, result, write_result
 from search.preparation import Prepared, prepare
 from search.record import Record, pack
+from search.rounds import untold
 from search.run_dir import RunDirectory
 from search.study import Work, run_trials
 from search.view import View
@@ -165,6 +166,8 @@ def _conclude(
         )
     if record.test_openings:
         console.print("the test split of this run has been opened before", style="yellow")
+    for event in list(untold(run.path, record)):
+        ledger.append(event)
     ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
     answers = grader.open_test(predictions)
     confirmation = confirm(config, record, answers)

@@ -4,16 +4,18 @@ import threading
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter
 
-from agents.answer import Answer
+from agents.answer import Answer, LaneReport
 from agents.fallback import Guarded
 from agents.findings import Findings
 from agents.novelty import kept
 from agents.playbook import Playbook
 from agents.proposal import Proposal
 from agents.proposer import Proposer
+from agents.transcript import read_transcript, rounds_folder, total_usage, transcript_name
 from agents.validation import MAX_BRANCHES, Problem, problems
 from search.briefing import brief
 from search.config import RunConfig
@@ -126,6 +128,22 @@ def checked(config: RunConfig, record: Record, proposal: Proposal) -> tuple[Prop
         abilities=config.abilities,
     )
     return proposal.model_copy(update={"branches": kept(proposal, wrong, MAX_BRANCHES)}), wrong
+
+
+def untold(run_dir: Path, record: Record) -> Iterator[AnyEvent]:
+    """Lanes whose answer the search did not wait for: what they cost, from their transcripts."""
+    for path in sorted(rounds_folder(run_dir).glob("[0-9]*/" + transcript_name("*"))):
+        number, lane = int(path.parent.name), path.stem.removeprefix("transcript-")
+        if (number, lane) not in record.lanes:
+            report = LaneReport(
+                lane=lane,
+                direction="",
+                source="claude",
+                branches=(),
+                why="the search ended before this answer came",
+                usage=total_usage(read_transcript(path)),
+            )
+            yield LaneAnswered(round=number, lane=report)
 
 
 def told(round: int, answer: Answer, wrong: Sequence[Problem]) -> Iterator[AnyEvent]:

@@ -171,4 +171,3 @@ def test_no_answer_crashes_and_none_that_passes_holds_an_invalid_trial(
             assert len(line) < 700
     assert sum(outcomes.values()) == PROPOSALS
     assert min(outcomes["accepted"], outcomes["refused in part or whole"], outcomes["not a proposal"]) > 100
-    print(dict(outcomes))

@@ -94,7 +94,7 @@ def proposals(out: Path) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_its_replay(
     claude: ScriptedClaude, tmp_path: Path
 ) -> None:

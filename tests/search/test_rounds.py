@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +10,12 @@ from agents.answer import Answer, LaneReport, Note
 from agents.budget import Usage
 from agents.findings import Findings
 from agents.proposal import Branch, Proposal
+from agents.transcript import Received, Transcript
 from agents.validation import Problem
 from search.config import RunConfig
 from search.ledger import BranchesRefused, LaneAnswered, NoteLeft
 from search.record import Record
-from search.rounds import FIRST_S, Answered, Rounds, told
+from search.rounds import FIRST_S, Answered, Rounds, told, untold
 
 
 class Thinking:
@@ -90,6 +92,19 @@ def test_the_ledger_is_told_of_lanes_notes_and_refusals(answer: Answer) -> None:
 def test_a_round_that_was_asked_again_counts_once(answer: Answer, events: SimpleNamespace) -> None:
     record = Record.of([*told(3, answer, ()), *told(3, answer, ())])
     assert sum(lane.usage.usd for lane in record.lanes.values()) == 0.5
+
+
+def test_an_answer_that_came_too_late_is_paid_for_all_the_same(tmp_path: Path, answer: Answer) -> None:
+    record = Record.of(told(1, answer, ()))
+    for number, lane in ((1, "1"), (2, "1")):
+        path = tmp_path / "rounds" / f"{number:03d}" / f"transcript-{lane}.jsonl"
+        usage = Usage(requests=1, output_tokens=7, usd=0.125)
+        Transcript(path, "").write(Received(stop="end_turn", content=[], usage=usage))
+    (late,) = untold(tmp_path, record)
+    assert isinstance(late, LaneAnswered)
+    assert (late.round, late.lane.lane, late.lane.usage.usd) == (2, "1", 0.125)
+    record.apply(late)
+    assert list(untold(tmp_path, record)) == []
 
 
 def test_a_proposer_without_lanes_has_nothing_more_to_tell(proposal: Callable[..., Proposal]) -> None:
