@@ -249,18 +249,20 @@ def _propose(options: argparse.Namespace, console: Console) -> None:
     from search.campaign import new_proposer
     from search.config import load_config
     from search.record import Record
-    from search.rendering import proposal_table
-    from search.rounds import checked
+    from search.rendering import cost_table, proposal_table
+    from search.rounds import ask, checked
     from search.run_dir import RunDirectory
 
     config, record = load_config(options.config, options.set), Record()
     if options.out:
         config, record = RunDirectory(options.out).load()
-    proposed = new_proposer(config).propose(brief(config, record))
-    proposal, problems = checked(config, record, proposed)
-    for problem in problems:
-        console.print(f"refused: {problem}", highlight=False, markup=False)
+    answer = ask(config, new_proposer(config, None), brief(config, record))
+    proposal, problems = checked(config, record, answer.proposal)
+    for reason in [*(reason for lane in answer.lanes for reason in lane.refused), *map(str, problems)]:
+        console.print(f"refused: {reason}", highlight=False, markup=False)
     console.print(proposal_table(proposal))
+    if answer.lanes:
+        console.print(cost_table(answer.lanes))
 
 
 def _status(options: argparse.Namespace, console: Console) -> None:

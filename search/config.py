@@ -12,6 +12,7 @@ import torch
 import yaml
 from pydantic import BaseModel, Field, Tag, ValidationError
 
+from agents.settings import AgentConfig, PlaybookConfig
 from search.allocation import AllocationConfig
 from search.pruning import PruningConfig
 from trainers.adapters import Full, StudentConfig
@@ -38,13 +39,6 @@ class BaselineConfig(Frozen):
     """How often the weak supervisor and the ceiling are trained, each with a seed of its own."""
 
     seeds: Annotated[int, Field(ge=2, le=64)] = 5
-
-
-class PlaybookConfig(Frozen):
-    """The proposer that needs no key."""
-
-    kind: Literal["playbook"] = "playbook"
-    branches: Annotated[int, Field(ge=1, le=16)] = 4
 
 
 class SearchConfig(Frozen):
@@ -147,7 +141,7 @@ class RunConfig(Frozen):
     intermediates: Annotated[tuple[ModelConfig, ...], Field(max_length=4)] = ()
     baselines: BaselineConfig = BaselineConfig()
     engine: EngineConfig = EngineConfig()
-    agent: PlaybookConfig = PlaybookConfig()
+    agent: AgentConfig = PlaybookConfig()
     search: SearchConfig
     replication: ReplicationConfig = ReplicationConfig()
     confirm: ConfirmConfig = ConfirmConfig()

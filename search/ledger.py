@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from agents.answer import LaneReport, Note
 from agents.proposal import Proposal
 from trainers.component import Frozen
 from trainers.method import Method
@@ -41,7 +42,11 @@ class RunStarted(Event):
 
 
 class BaselinesReady(Event):
-    """Weak floor and ceiling on the search split."""
+    """Weak floor and ceiling on the search split.
+
+    examples: how many it holds. weak_predictions: each supervisor's classes on it, as hexadecimal bits, in
+    the order of seeds: what students are compared with to see whom they imitate.
+    """
 
     event: Literal["baselines_ready"] = "baselines_ready"
     weak_acc: float
@@ -50,6 +55,8 @@ class BaselinesReady(Event):
     ceiling_se: float
     seeds: int
     train_s: float
+    examples: int = 0
+    weak_predictions: tuple[str, ...] = ()
 
 
 class Proposed(Event):
@@ -132,6 +139,29 @@ class Finished(Event):
     event: Literal["finished"] = "finished"
 
 
+class LaneAnswered(Event):
+    """What one lane of a round's proposer said, did and cost; of a round asked again the last one counts."""
+
+    event: Literal["lane_answered"] = "lane_answered"
+    round: int
+    lane: LaneReport
+
+
+class NoteLeft(Event):
+    """A finding that a proposer left for later rounds."""
+
+    event: Literal["note_left"] = "note_left"
+    note: Note
+
+
+class BranchesRefused(Event):
+    """Branches of a round's proposal that were not taken, and why, a sentence each."""
+
+    event: Literal["branches_refused"] = "branches_refused"
+    round: int
+    reasons: tuple[str, ...]
+
+
 AnyEvent = Annotated[
     RunStarted
     | BaselinesReady
@@ -143,7 +173,10 @@ AnyEvent = Annotated[
     | TestOpened
     | Interrupted
     | Resumed
-    | Finished,
+    | Finished
+    | LaneAnswered
+    | NoteLeft
+    | BranchesRefused,
     Field(discriminator="event"),
 ]
 _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

@@ -9,6 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agents.answer import entropy_bits, family_shares
+from agents.budget import Usage
 from search.confirm import Confirmation, Confirmed, Finalist
 from search.grading import BaselineScores
 from search.record import Record, TrialRecord
@@ -25,6 +27,7 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
     assert record.started is not None
     assert record.baselines is not None
     finalists = [_finalist(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
+    usage = sum((lane.usage for lane in record.lanes.values()), Usage())
     return {
         "schema": SCHEMA,
         "run": record.started.run,
@@ -47,11 +50,42 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
             "wall_s": record.active_s,
             "train_s": trained_s(record),
             "saved_by_pruning_s": saved_by_pruning_s(record),
-            "usd": 0.0,
-            "input_tokens": 0,
-            "output_tokens": 0,
+            "usd": usage.usd,
+            "input_tokens": usage.all_input_tokens,
+            "output_tokens": usage.output_tokens,
         },
+        "agent": _agent(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
+    }
+
+
+def _agent(record: Record) -> dict[str, Any]:
+    """Who proposed what, and what it cost: a row for each lane of each round that left a report.
+
+    families: each one's share of all branches; entropy_bits: of these shares. budget_spent: whether a
+    question went unasked for want of money, so that the playbook carried on.
+    """
+    shares = family_shares([one.branch for one in record.branches.values()])
+    return {
+        "lanes": [
+            {
+                "round": number,
+                "lane": lane.lane,
+                "source": lane.source,
+                "branches": len(lane.branches),
+                "refused": len(lane.refused),
+                "why": lane.why,
+                "usd": lane.usage.usd,
+                "input_tokens": lane.usage.all_input_tokens,
+                "cache_read_tokens": lane.usage.cache_read_tokens,
+                "cache_write_tokens": lane.usage.cache_write_tokens,
+                "output_tokens": lane.usage.output_tokens,
+            }
+            for (number, _), lane in record.lanes.items()
+        ],
+        "families": shares,
+        "entropy_bits": entropy_bits(list(shares.values())),
+        "budget_spent": any(lane.budget_spent for lane in record.lanes.values()),
     }
 
 
@@ -124,8 +158,22 @@ def outcome_table(outcome: dict[str, Any], gains: Confirmation) -> RenderableTyp
         f"{trials['failed']} failed) of {outcome['branches']} branches in {outcome['rounds']} rounds; "
         f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
         f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
-    )
+    ) + _asked(outcome)
     return Group(table, Text(summary))
+
+
+def _asked(outcome: dict[str, Any]) -> str:
+    """A line on what the agent cost and where the playbook stood in for it; none where nobody was asked."""
+    cost, agent = outcome["cost"], outcome["agent"]
+    if not agent["lanes"]:
+        return ""
+    stood_in = sum(row["lane"] == "playbook" for row in agent["lanes"])
+    told = f"; the playbook stood in for {stood_in} rounds" if stood_in else ""
+    spent = " (the budget was spent)" if agent["budget_spent"] else ""
+    return (
+        f"\nagent: {cost['usd']:.4f} dollars, {cost['input_tokens']} tokens in, {cost['output_tokens']} out; "
+        f"families' entropy {agent['entropy_bits']:.2f} bits{told}{spent}"
+    )
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, str, str]:

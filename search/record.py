@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agents.answer import LaneReport, Note
 from agents.proposal import Branch
 from search.ledger import (
     AnyEvent,
     BaselinesReady,
+    BranchesRefused,
     EndState,
     Finished,
     Interrupted,
+    LaneAnswered,
     MicroBatchHalved,
+    NoteLeft,
     Proposed,
     Purpose,
     Resumed,
@@ -85,6 +89,9 @@ class Record:
     finished: bool = False
     interrupted: bool = False
     active_s: float = 0.0
+    lanes: dict[tuple[int, str], LaneReport] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
     _last_at: float | None = None
 
     @classmethod
@@ -136,6 +143,12 @@ class Record:
                 self.grader_queries["test"] += event.queries
             case Finished():
                 self.finished = True
+            case LaneAnswered():
+                self.lanes[event.round, event.lane.lane] = event.lane
+            case NoteLeft():
+                self.notes.append(event.note)
+            case BranchesRefused():
+                self.refused += [(event.round, reason) for reason in event.reasons]
             case _:
                 pass
 

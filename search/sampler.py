@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import BaseTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, with_components
@@ -117,7 +117,7 @@ class BranchSampler:
         for _ in range(ATTEMPTS):
             trial = self._study.ask()
             try:
-                method = _suggest(trial, self._branch, self._naive)
+                method = suggest(trial, self._branch, self._naive)
             except ValueError:
                 self._study.tell(trial, state=TrialState.FAIL)
                 continue
@@ -143,7 +143,8 @@ class BranchSampler:
         ]
 
 
-def _suggest(trial: optuna.Trial, branch: Branch, naive: Method) -> Method:
+def suggest(trial: BaseTrial, branch: Branch, naive: Method) -> Method:
+    """A method of the branch with the trial's values; ValueError for a combination that cannot work."""
     components: dict[str, Component] = {}
     for slot in branch.slots:
         options = {option.component: option for option in slot.options}
@@ -154,7 +155,7 @@ def _suggest(trial: optuna.Trial, branch: Branch, naive: Method) -> Method:
     return with_components(naive, components)
 
 
-def _component(trial: optuna.Trial, slot: str, option: Option) -> Component:
+def _component(trial: BaseTrial, slot: str, option: Option) -> Component:
     component = SLOTS[slot][option.component]
     values = {
         param.name: _value(trial, f"{slot}.{option.component}.{param.name}", param, component)
@@ -163,7 +164,7 @@ def _component(trial: optuna.Trial, slot: str, option: Option) -> Component:
     return component(**values)
 
 
-def _value(trial: optuna.Trial, name: str, param: Param, component: type[Component]) -> Any:
+def _value(trial: BaseTrial, name: str, param: Param, component: type[Component]) -> Any:
     match param:
         case Fixed():
             return param.value

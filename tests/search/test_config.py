@@ -136,7 +136,6 @@ def test_the_last_override_of_a_key_counts(dev: Path) -> None:
         ("confirm.seed", "seeds"),
         ("trial.gpu", "gpus"),
         ("engine.zero_stge", "zero_stage"),
-        ("agent.branch", "branches"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(dev: Path, place: str, nearest: str | None) -> None:
@@ -149,6 +148,7 @@ def test_an_unknown_key_names_the_nearest(dev: Path, place: str, nearest: str | 
     ("place", "in_error", "nearest"),
     [
         ("task.splits.serch", "task.toy.splits.serch", "search"),
+        ("agent.branch", "agent.playbook.branch", "branches"),
         ("task.sed", "task.toy.sed", "seed"),
         ("weak.model.sise", "weak.model.toy.sise", "size"),
         ("strong.model.pretrain_step", "strong.model.toy.pretrain_step", "pretrain_steps"),

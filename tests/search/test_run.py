@@ -43,6 +43,7 @@ RESULT_KEYS = {
     "branches",
     "trials",
     "cost",
+    "agent",
     "grader_queries",
 }
 METHOD_KEYS = {"method", "pgr", "se", "ci95", "seeds", "split"}
