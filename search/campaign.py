@@ -42,8 +42,12 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             return finished
         started_at = time.time()
         with interruptible() as stop, ray_runtime():
-            needs = config.trial
-            concurrent = trials_at_once(needs.cpus, needs.gpus, needs.concurrent)
+            concurrent = trials_at_once(
+                config.trial.needs,
+                at_most=config.trial.concurrent,
+                a_round=config.search.round_trials,
+                elastic=config.trial.elastic,
+            )
             prepared = prepare_with_progress(config, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test)
             baselines = grader.baselines()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, Tag, ValidationError
 
+from cluster.resources import Needs
 from search.allocation import AllocationConfig
 from search.pruning import PruningConfig
 from trainers.adapters import Full, StudentConfig
@@ -68,16 +69,28 @@ class ConfirmConfig(Frozen):
 
 
 class TrialResources(Frozen):
-    """What one trial needs, and how many run at once (None: as many as the cluster holds)."""
+    """What one trial needs, and how many run at once (None: as many as the cluster holds, or grows to).
+
+    elastic: the cluster starts nodes for waiting trials though Ray cannot tell which, as under KubeRay.
+    """
 
     cpus: Annotated[float, Field(ge=0.1, le=256)] = 1
     gpus: Annotated[float, Field(ge=0, le=64)] = 0
+    memory_gb: Annotated[float, Field(ge=0, le=10_000)] = 0
     concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    elastic: bool = False
+
+    @property
+    def needs(self) -> Needs:
+        """In the cluster's terms."""
+        return Needs(cpus=self.cpus, gpus=self.gpus, memory=self.memory_gb * 1e9)
 
     def model_post_init(self, _context: object) -> None:
         """Refuse what Ray cannot place: above one, GPUs are whole."""
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise ValueError(f"gpus must be at most 1 or a whole number, got {self.gpus:g}")
+        if self.elastic and self.concurrent is None:
+            raise ValueError("elastic needs concurrent, the trials to run at once when the cluster has grown")
 
 
 class RunConfig(Frozen):

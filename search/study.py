@@ -191,9 +191,9 @@ def run_trials(director: Director, work: Work, concurrent: int, every_step: Call
     """
     errors = _Errors()
     scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
-    resources = work.config.trial
     trainable = tune.with_resources(
-        tune.with_parameters(TrialRunner, work=work), {"cpu": resources.cpus, "gpu": resources.gpus}
+        tune.with_parameters(TrialRunner, work=work),
+        tune.PlacementGroupFactory([work.config.trial.needs.resources]),
     )
     tuner = tune.Tuner(
         trainable,
