@@ -23,6 +23,7 @@ SETTINGS = {
 WORKER_SETTINGS = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
+COMMIT = "SEARCH_COMMIT"  # names the commit where the code is a copy without a repository
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what the Jobs API tells a driver about its own job
 
 

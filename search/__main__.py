@@ -26,14 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("TQDM_DISABLE", "" if sys.stderr.isatty() else "1")
     try:
-        options.command(options, console)
+        code = options.command(options, console)
     except ValueError as error:
         return _say(f"error: {error}", INPUT_MISTAKE)
     except (RuntimeError, OSError) as error:
         return _say(f"failed: {error}", FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
+    return code or 0
 
 
 def _say(message: str, code: int) -> int:
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, function: Callable[..., None], text: str) -> argparse.ArgumentParser:
+    def command(name: str, function: Callable[..., int | None], text: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=text, description=text)
         one.set_defaults(command=function)
         return one
@@ -71,11 +71,22 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", _status, "where a run stands")
     status.add_argument("directory", type=Path, metavar="DIR")
     status.add_argument("--json", action="store_true", help="as JSON, for scripts")
+
+    submit = command("submit", _submit, "the same run as a job on a Ray cluster; follows its log")
+    _takes_config(submit, nargs="?")
+    submit.add_argument("--address", required=True, metavar="URL", help="job server, as http://HEAD:8265")
+    submit.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where the cluster keeps the run: a path all nodes see, or s3://..., gs://...",
+    )
+    submit.add_argument("--follow", metavar="ID", help="submit nothing; follow a job submitted before")
     return parser
 
 
-def _takes_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/dev.yaml")
+def _takes_config(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    text = "a YAML file, such as configs/dev.yaml"
+    parser.add_argument("config", type=Path, metavar="CONFIG", help=text, nargs=nargs)
     parser.add_argument(
         "--set",
         action="append",
@@ -151,6 +162,59 @@ def _status(options: argparse.Namespace, console: Console) -> None:
         sys.stdout.write(json.dumps(status_json(config, record)) + "\n")
     else:
         console.print(status(config, record, None))
+
+
+def _submit(options: argparse.Namespace, console: Console) -> int:
+    from cluster import jobs
+    from search.config import load_config
+    from search.run_dir import commit
+
+    if options.follow:
+        client, job = jobs.connect(options.address), options.follow
+        jobs.check_known(client, job)
+    else:
+        if options.config is None or options.out is None:
+            raise ValueError("submit: name CONFIG and --out, or --follow ID to go on following a job")
+        config, here = load_config(options.config, options.set), Path.cwd()
+        sent = jobs.checked_working_dir(here, options.config)
+        entry = jobs.entry_point(sent, options.set, jobs.checked_out(options.out))
+        client = jobs.connect(options.address)
+        env = jobs.runtime_env(here, commit())
+        job = jobs.submit(client, name=config.name, entrypoint=entry, env=env)
+        console.print(f"job {job}", highlight=False)
+    again = f"python -m search submit --address {options.address} --follow {job}"
+    return _followed(client, job, console, again)
+
+
+def _followed(client: Any, job: str, console: Console, again: str) -> int:
+    """Follow a job to its end; Ctrl-C asks what is to become of it."""
+    from cluster import jobs
+
+    def write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    while True:
+        try:
+            return jobs.follow(client, job, write)
+        except jobs.LostError as error:
+            raise RuntimeError(f"{error}; the job may go on: {again}") from None
+        except KeyboardInterrupt:
+            if not _stop_wanted():
+                console.print(f"the job goes on. Follow it with: {again}", highlight=False, soft_wrap=True)
+                raise
+            console.print("stopping; the run saves its state", highlight=False)
+            client.stop_job(job)
+
+
+def _stop_wanted() -> bool:
+    """Ask, where there is somebody to ask."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    try:
+        return input("\nStop the job, or leave it running? [s/L] ").strip().lower().startswith("s")
+    except (EOFError, KeyboardInterrupt):
+        return False
 
 
 if __name__ == "__main__":
