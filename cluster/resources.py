@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 import yaml
@@ -181,7 +182,7 @@ def _limit(count: int) -> int | None:
     return None if count < 0 else count
 
 
-def groups_of_ray_up(config: Mapping[str, Mapping[str, Mapping[str, object]]]) -> list[NodeGroup]:
+def groups_of_ray_up(config: Mapping[str, Any]) -> list[NodeGroup]:
     """The worker groups of a cluster config of `ray up`; its `max_workers` bounds each of them."""
     limit = config.get("max_workers")
     groups = []
@@ -189,9 +190,5 @@ def groups_of_ray_up(config: Mapping[str, Mapping[str, Mapping[str, object]]]) -
         if kind == config.get("head_node_type"):
             continue
         at_most = node.get("max_workers", limit)
-        amounts: object = node.get("resources", {})
-        assert isinstance(amounts, Mapping)
-        groups.append(
-            NodeGroup(resources=dict(amounts), at_most=at_most if isinstance(at_most, int) else None)
-        )
+        groups.append(NodeGroup(resources=dict(node.get("resources", {})), at_most=at_most))
     return groups

@@ -56,10 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command("run", _run, "search, confirm on the test split, write the outcome")
     _takes_config(run)
-    run.add_argument("--out", type=Path, metavar="DIR", help="the run directory (default runs/NAME-TIME)")
+    run.add_argument(
+        "--out", metavar="DIR", help="the run directory, or s3://... or gs://... (default runs/NAME-TIME)"
+    )
 
     resume = command("resume", _resume, "go on where a run stopped")
-    resume.add_argument("directory", type=Path, metavar="DIR")
+    resume.add_argument("directory", metavar="DIR", help="a run directory, or its URL")
 
     baselines = command("baselines", _baselines, "train or show the weak floor and the ceiling")
     _takes_config(baselines)
@@ -69,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     propose.add_argument("--out", type=Path, metavar="DIR", help="propose the next round of this run")
 
     status = command("status", _status, "where a run stands")
-    status.add_argument("directory", type=Path, metavar="DIR")
+    status.add_argument("directory", metavar="DIR", help="a run directory, or its URL")
     status.add_argument("--json", action="store_true", help="as JSON, for scripts")
 
     submit = command("submit", _submit, "the same run as a job on a Ray cluster; follows its log")
@@ -101,28 +103,32 @@ def _takes_config(parser: argparse.ArgumentParser, nargs: str | None = None) -> 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     from search.config import load_config
+    from search.mirror import run_path
     from search.run_dir import new_run
 
     config = load_config(options.config, options.set)
-    path = options.out or Path("runs") / f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run = new_run(path, config)
-    console.print(f"run directory: {path}", highlight=False)
-    _campaign(run, console)
+    out = options.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with run_path(out) as path:
+        run = new_run(path, config)
+        console.print(f"run directory: {out}", highlight=False, soft_wrap=True)
+        _campaign(run, console, out)
 
 
 def _resume(options: argparse.Namespace, console: Console) -> None:
+    from search.mirror import run_path
     from search.run_dir import RunDirectory
 
-    _campaign(RunDirectory(options.directory), console)
+    with run_path(options.directory) as path:
+        _campaign(RunDirectory(path), console, options.directory)
 
 
-def _campaign(run: Any, console: Console) -> None:
+def _campaign(run: Any, console: Console, out: str) -> None:
     from search.campaign import run_campaign
 
     try:
         run_campaign(run, console)
     except KeyboardInterrupt:
-        resume = f"python -m search resume {run.path}"
+        resume = f"python -m search resume {out}"
         console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False)
         raise
 
@@ -154,10 +160,12 @@ def _propose(options: argparse.Namespace, console: Console) -> None:
 
 
 def _status(options: argparse.Namespace, console: Console) -> None:
+    from search.mirror import snapshot
     from search.run_dir import RunDirectory
     from search.view import status, status_json
 
-    config, record = RunDirectory(options.directory).load()
+    with snapshot(options.directory) as path:
+        config, record = RunDirectory(path).load()
     if options.json:
         sys.stdout.write(json.dumps(status_json(config, record)) + "\n")
     else:

@@ -59,7 +59,7 @@ def local_copy(url: str) -> Path:
 
 @contextmanager
 def run_path(out: str) -> Iterator[Path]:
-    """The local directory of a run for as long as the block runs: `out` itself, or the mirrored copy of a URL.
+    """The local directory of a run while the block runs: `out` itself, or the mirrored copy of a URL.
 
     Raises ValueError where another process is at work on the URL, or it and the local copy have gone
     different ways; OSError if the storage cannot be reached at the start, or the last copying fails.
@@ -107,16 +107,16 @@ class Mirror:
     # Before the run
 
     def take_over(self) -> None:
-        """Make sure that nobody else is at work; ValueError if somebody is."""
+        """Claim the run; ValueError if another process is at work on it."""
         there = self._manifest()
-        if there is None or there.released or _dead_neighbour(there.owner):
-            return
-        log.warning("%s: was not released; waiting %.0f s for a sign of life", self._url, self._lease_s)
-        time.sleep(self._lease_s)
-        if self._manifest() != there:
-            raise ValueError(
-                f"{self._url}: another process ({there.owner}) is at work on this run; stop it first"
-            )
+        if there is not None and not there.released and not _dead_neighbour(there.owner):
+            log.warning("%s: was not released; waiting %.0f s for a sign of life", self._url, self._lease_s)
+            time.sleep(self._lease_s)
+            if self._manifest() != there:
+                raise ValueError(
+                    f"{self._url}: another process ({there.owner}) is at work on this run; stop it first"
+                )
+        self._sign({} if there is None else there.sizes, released=False)
 
     def pull(self) -> None:
         """Bring the local copy level with the storage, unless it is ahead already.
@@ -133,8 +133,8 @@ class Mirror:
             return
         if not remote.startswith(local):
             raise ValueError(
-                f"{self._url}: has gone on elsewhere than the copy in {self._path}; remove that copy to go on "
-                "with the URL's"
+                f"{self._url}: has gone on elsewhere than the copy in {self._path}; remove that copy to "
+                "go on with the URL's"
             )
         for name in self._remote_names():
             target = self._path / name
@@ -159,7 +159,7 @@ class Mirror:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Mirror in a thread of its own while the block runs, and a last time when it ends, however it does."""
+        """Mirror in a thread while the block runs, and a last time when it ends, however it does."""
         thread = threading.Thread(target=self._keep_level, name="mirror", daemon=True)
         thread.start()
         try:
@@ -198,9 +198,10 @@ class Mirror:
         return problem
 
     def sync(self, *, released: bool = False) -> None:
-        """Send what has changed since the last time: files as they are, append-only ones up to one instant."""
-        if not self._path.is_dir():
-            return
+        """Send what has changed since the last time: files as they are, append-only ones up to an instant.
+
+        released: nobody is at work any more.
+        """
         sizes = whole_sizes(self._path)
         for name, version in _versions(self._path).items():
             if name not in APPENDED and self._sent.get(name) != version:
@@ -210,8 +211,11 @@ class Mirror:
             if name in sizes and self._sent.get(name) != (sizes[name], 0):
                 self._send(name, _head(self._path / name, sizes[name]))
                 self._sent[name] = (sizes[name], 0)
+        self._sign(sizes, released=released)
+
+    def _sign(self, sizes: Mapping[str, int], *, released: bool) -> None:
         self._beat += 1
-        manifest = Manifest(owner=self._owner, beat=self._beat, sizes=sizes, released=released)
+        manifest = Manifest(owner=self._owner, beat=self._beat, sizes=dict(sizes), released=released)
         self._send(MANIFEST, manifest.model_dump_json().encode())
 
     def _send(self, name: str, content: bytes) -> None:

@@ -132,7 +132,7 @@ def _result(reference: Any) -> tuple[Arrays, float]:
 
 def _remote(config: RunConfig) -> Any:
     needs = config.trial.needs
-    return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory or None)(_timed_training)
+    return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory)(_timed_training)
 
 
 def _timed_training(job: BaselineJob, data: BaselineData, cache: Any) -> tuple[Arrays, float]:
