@@ -44,7 +44,7 @@ def submit(address: str, out: Path, cache: Path) -> subprocess.Popen[str]:
 
 
 def wait_for(ledger: Path, reached: Callable[[str], bool], job: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not (ledger.is_file() and reached(ledger.read_text())):
         if job.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"the ledger never came so far: {job.communicate()[0]}")
