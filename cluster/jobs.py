@@ -25,6 +25,7 @@ STOP_SETTINGS = {
 }
 CHATTY = (  # parts of Ray that tell of every file they leave out and every connection they close
     "ray._private.runtime_env.packaging",
+    "ray._private.runtime_env.working_dir",
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
 )

@@ -15,6 +15,15 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def add_node(cluster: Cluster, name: str) -> None:
+    """One more node of one CPU.
+
+    It unpacks a job's code in a directory of its own, as a node on another machine does: one that it shared
+    with the head it would replace under the driver's feet.
+    """
+    cluster.add_node(num_cpus=1, runtime_env_dir_name=f"runtime_resources_{name}")
+
+
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A head without CPUs and with a job server, and two nodes of one CPU: processes of their own each."""
@@ -33,8 +42,8 @@ def cluster() -> Iterator[Cluster]:
                 "dashboard_agent_listen_port": free_port(),
             },
         )
-        for _ in range(2):
-            nodes.add_node(num_cpus=1)
+        for number in range(2):
+            add_node(nodes, f"node-{number}")
         yield nodes
         nodes.shutdown()
 
