@@ -1,4 +1,9 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +140,7 @@ def test_two_machines_at_once_are_refused_and_a_dead_one_is_replaced(
     key = "bucket/runs/one/.mirror.json"
     store.objects[key] = manifest("other/1/abc", 1)
     Mirror(url, tmp_path / "run", lease_s=0.05).take_over()  # no sign of life
+    store.objects[key] = manifest("other/1/abc", 1)
     beats = iter(range(2, 100))
 
     def alive(seconds: float) -> None:
@@ -171,3 +177,52 @@ def test_a_url_of_no_known_kind_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"nowhere://x/y: is no URL to keep a run at") as caught:
         Mirror("nowhere://x/y", Path("x"))
     assert "\n" not in str(caught.value)
+
+
+SMALL = [
+    "task.splits={weak_train: 300, transfer: 300, search: 300, test: 400}",
+    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
+    "strong.model.pretrain_steps=250",
+    "strong.optim={lr: 0.002, epochs: 2, batch_size: 32}",
+    "baselines.seeds=2",
+    "search.trials=4",
+    "search.round_trials=4",
+    "replication={methods: 1, seeds: 1}",
+    "confirm={finalists: 1, seeds: 2}",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_stopped_on_one_machine_is_finished_on_another(
+    storage: tuple[str, Store], tmp_path: Path
+) -> None:
+    url, store = storage
+
+    def start(machine: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "search", *arguments],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "HOME": str(tmp_path / machine)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    settings = [part for one in [*SMALL, f"cache={tmp_path}/cache"] for part in ("--set", one)]
+    first = start("one", "run", "configs/dev.yaml", "--out", url, *settings)
+    while first.poll() is None and not list((tmp_path / "one").rglob("ledger.jsonl")):
+        time.sleep(0.1)
+    first.send_signal(signal.SIGTERM)
+    said, _ = first.communicate(timeout=120)
+    assert first.returncode == 130, said
+    assert f"python -m search resume {url}" in said.replace("\n", "")
+    assert b'"interrupted"' in store.objects["bucket/runs/one/ledger.jsonl"]
+
+    second = start("two", "resume", url)
+    said, _ = second.communicate(timeout=400)
+    assert second.returncode == 0, said
+    result = json.loads(store.objects["bucket/runs/one/result.json"])
+    assert sum(result["trials"].values()) == 4
+    ledger = store.objects["bucket/runs/one/ledger.jsonl"].decode()
+    assert ledger.count('"run_started"') == ledger.count('"resumed"') == ledger.count('"finished"') == 1
