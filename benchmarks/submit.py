@@ -13,9 +13,9 @@ import os
 import socket
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ray._private.ray_constants import get_runtime_env_default_excludes
@@ -72,10 +72,10 @@ def campaign(scratch: Path, kills: int) -> dict[str, float]:
         entry = jobs.entry_point(Path("configs/dev.yaml"), settings, str(out))
         started = time.time()
         job = jobs.submit(client, name="benchmark", entrypoint=entry, env=env)
-        killer = threading.Thread(target=kill, args=(cluster, out / "ledger.jsonl", kills))
-        killer.start()
-        code = jobs.follow(client, job, sys.stderr.write)
-        killer.join()
+        with ThreadPoolExecutor(1) as pool:  # nodes can be started from the main thread only
+            followed = pool.submit(jobs.follow, client, job, sys.stderr.write)
+            kill(cluster, out / "ledger.jsonl", kills)
+            code = followed.result()
     events = read_ledger(out / "ledger.jsonl")
     first = next(event.at for event in events if event.event == "trial_started")
     ready = next(event.at for event in events if event.event == "baselines_ready")
