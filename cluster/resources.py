@@ -1,21 +1,77 @@
-"""From what a trial needs and what the cluster has to how many trials run at once."""
+"""From what a trial needs and what the cluster has, or can grow to, to how many trials run at once."""
 
+import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import ray
+import yaml
+from ray._private.state import state  # the only place where Ray keeps what its cluster can grow to
+
+log = logging.getLogger(__name__)
+
+Resources = Mapping[str, float]
+
+BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")  # where `ray up` leaves its cluster config on the head node
+CONTEXT_BYTES = 10**9  # what the GPU's driver and libraries take for each process
+USABLE = 0.9  # of a GPU's memory; fragmentation takes the rest
 
 
-def trials_that_fit(needs: Mapping[str, float], nodes: Iterable[Mapping[str, float]]) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What one trial needs: CPUs, GPUs (a share of one, or whole ones) and bytes of host memory."""
+
+    cpus: float
+    gpus: float
+    memory: float = 0
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """By Ray's resource names, those of 0 left out."""
+        named = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
+        return {name: amount for name, amount in named.items() if amount > 0}
+
+    def __str__(self) -> str:
+        memory = f", trial.host_memory_gb {self.memory / 1e9:g}" if self.memory else ""
+        return f"trial.cpus {self.cpus:g}, trial.gpus {self.gpus:g}{memory}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeGroup:
+    """Equal nodes that an autoscaler may start. at_most: how many, None for without limit."""
+
+    resources: Resources
+    at_most: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """Trials that fit on today's nodes, and once the cluster has grown (None: without limit)."""
+
+    now: int
+    grown: int | None
+
+
+def trials_that_fit(needs: Resources, nodes: Iterable[Resources]) -> int:
     """How many trials fit on these nodes together; none spans nodes, nor a share of a GPU two GPUs.
 
     needs and each node: amounts by Ray's resource names, such as {"CPU": 1, "GPU": 0.5}; needs of 0 are free.
     """
+    return sum(_on(needs, node) for node in nodes)
+
+
+def placement(needs: Resources, nodes: Mapping[str, Resources]) -> dict[str, int]:
+    """How many trials each named node holds; nodes that hold none are left out."""
+    held = {name: _on(needs, node) for name, node in nodes.items()}
+    return {name: trials for name, trials in held.items() if trials}
+
+
+def _on(needs: Resources, node: Resources) -> int:
     wanted = {name: amount for name, amount in needs.items() if amount > 0}
-    return sum(
-        min((_times(name, amount, node.get(name, 0)) for name, amount in wanted.items()), default=0)
-        for node in nodes
-    )
+    return min((_times(name, amount, node.get(name, 0)) for name, amount in wanted.items()), default=0)
 
 
 def _times(name: str, amount: float, there: float) -> int:
@@ -24,18 +80,115 @@ def _times(name: str, amount: float, there: float) -> int:
     return math.floor(there / amount + 1e-9)
 
 
-def trials_at_once(cpus: float, gpus: float, at_most: int | None) -> int:
-    """How many trials to run at once on the Ray cluster this process is connected to.
+def capacity(needs: Resources, nodes: Sequence[Resources], groups: Sequence[NodeGroup]) -> Capacity:
+    """Trials that fit now and after growth.
 
-    Raises ValueError, one line, where not even one fits on any node.
+    A node whose CPUs and GPUs are those of a group counts as one of it, up to the group's limit; any other
+    is there to stay. Where the two cannot be told apart this errs by a few trials, which then wait for a
+    node as those of a full cluster do.
     """
-    known = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] for node in known if node["Alive"]]
-    fit = trials_that_fit({"CPU": cpus, "GPU": gpus}, nodes)
-    if fit == 0:
-        largest = {name: max(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU")}
+    now = trials_that_fit(needs, nodes)
+    fixed = list(nodes)
+    grown = 0
+    for group in groups:
+        members = [node for node in fixed if _alike(node, group.resources)][: group.at_most]
+        for node in members:
+            fixed.remove(node)
+        one = _on(needs, group.resources)
+        if one and group.at_most is None:
+            return Capacity(now=now, grown=None)
+        grown += one * (group.at_most or 0)
+    return Capacity(now=now, grown=max(now, grown + trials_that_fit(needs, fixed)))
+
+
+def _alike(node: Resources, other: Resources) -> bool:
+    return all(node.get(name, 0) == other.get(name, 0) for name in ("CPU", "GPU"))
+
+
+def trials_a_gpu(trial_bytes: int, gpu_bytes: int) -> int:
+    """How many trials of a predicted size share one GPU; 0 where not even one fits.
+
+    trial_bytes: as `trainers.memory.predict_memory` tells it. Each process takes a context on top, and a
+    tenth of the GPU is left for fragmentation.
+    """
+    return int(USABLE * gpu_bytes) // (trial_bytes + CONTEXT_BYTES)
+
+
+def gpu_share(trial_bytes: int, gpu_bytes: int) -> float:
+    """The `trial.gpus` that lets as many trials share a GPU as its memory holds.
+
+    Raises ValueError where not even one fits.
+    """
+    together = trials_a_gpu(trial_bytes, gpu_bytes)
+    if together == 0:
         raise ValueError(
-            f"trial.cpus {cpus:g} and trial.gpus {gpus:g} fit on no node: the largest has "
-            f"{largest['CPU']:g} CPUs and {largest['GPU']:g} GPUs; lower the needs or add a node"
+            f"a trial needs {trial_bytes / 1e9:.1f} GB and a GPU has {gpu_bytes / 1e9:.1f} GB: use a smaller "
+            "micro-batch, gradient checkpointing, or several GPUs a trial"
         )
-    return fit if at_most is None else min(fit, at_most)
+    return math.floor(1e4 / together) / 1e4  # Ray counts shares in ten-thousandths
+
+
+def decide(needs: Needs, can: Capacity, at_most: int | None, a_round: int) -> int:
+    """How many trials to run at once.
+
+    at_most: a limit set by hand, None for none. A cluster that can grow is asked for as many trials as it can
+    grow to, but for no more than a round's: trials that are all drawn at once learn nothing from each other.
+    Raises ValueError, one line, where not even one fits on any node there is or can be.
+    """
+    if can.grown == 0:
+        raise ValueError(f"{needs} fit on no node, and no node that would hold them can be started")
+    grown = a_round if can.grown is None else min(can.grown, a_round)
+    trials = max(can.now, grown)
+    return trials if at_most is None else min(trials, at_most)
+
+
+def trials_at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: bool) -> int:
+    """How many trials to run at once on the Ray cluster this process is connected to; see `decide`.
+
+    elastic: the cluster starts nodes for waiting trials though Ray does not say which, as under KubeRay: then
+    `at_most` is believed. Raises ValueError, one line, where a trial would wait for ever.
+    """
+    if elastic and at_most is not None:
+        return at_most
+    nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
+    can = capacity(needs.resources, list(nodes.values()), node_groups())
+    log.info("trials a node: %s; grown: %s", placement(needs.resources, nodes), can.grown)
+    try:
+        return decide(needs, can, at_most, a_round)
+    except ValueError as error:
+        largest = ", ".join(
+            f"{max((node.get(key, 0) for node in nodes.values()), default=0) / unit:g} {name}"
+            for key, unit, name in (("CPU", 1, "CPUs"), ("GPU", 1, "GPUs"), ("memory", 1e9, "GB"))
+        )
+        raise ValueError(
+            f"{error}: the largest has {largest}; lower the needs, add a node, or, where nodes are "
+            "started for waiting trials, set trial.elastic and trial.concurrent"
+        ) from None
+
+
+def node_groups() -> list[NodeGroup]:
+    """What the connected cluster can start, by what its autoscaler reported or `ray up` was told."""
+    reported = state.get_cluster_config()
+    if reported is not None and reported.node_group_configs:
+        return [
+            NodeGroup(resources=dict(group.resources), at_most=_limit(group.max_count))
+            for group in reported.node_group_configs
+        ]
+    bootstrap = BOOTSTRAP.expanduser()
+    return groups_of_ray_up(yaml.safe_load(bootstrap.read_text())) if bootstrap.is_file() else []
+
+
+def _limit(count: int) -> int | None:
+    return None if count < 0 else count
+
+
+def groups_of_ray_up(config: Mapping[str, Any]) -> list[NodeGroup]:
+    """The worker groups of a cluster config of `ray up`; its `max_workers` bounds each of them."""
+    limit = config.get("max_workers")
+    groups = []
+    for kind, node in config.get("available_node_types", {}).items():
+        if kind == config.get("head_node_type"):
+            continue
+        at_most = node.get("max_workers", limit)
+        groups.append(NodeGroup(resources=dict(node.get("resources", {})), at_most=at_most))
+    return groups

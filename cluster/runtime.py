@@ -1,9 +1,12 @@
 """Starts Ray for a run, on this machine or on the cluster that it was sent to."""
 
 import contextlib
+import json
 import logging
 import os
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Iterator, Mapping
 
 import ray
 
@@ -20,22 +23,52 @@ SETTINGS = {
 WORKER_SETTINGS = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
+COMMIT = "SEARCH_COMMIT"  # names the commit where the code is a copy without a repository
+JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what the Jobs API tells a driver about its own job
+
+
 @contextlib.contextmanager
 def ray_runtime() -> Iterator[None]:
-    """Ray for as long as the block runs: the cluster named by RAY_ADDRESS, or a new one on this machine."""
+    """Ray for as long as the block runs: the cluster named by RAY_ADDRESS, or a new one on this machine.
+
+    Inside a Ray job RAY_ADDRESS names the job's own cluster. SIGINT and SIGTERM stay with who handled them.
+    """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     address = os.environ.get("RAY_ADDRESS")
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # nothing outside this machine can reach it
-    ray.init(
-        address=address or "local",
-        include_dashboard=False if address is None else None,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"env_vars": WORKER_SETTINGS},
-    )
+    with _signals_kept():
+        ray.init(
+            address=address or "local",
+            include_dashboard=False if address is None else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": worker_settings(os.environ)},
+        )
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def worker_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Our environment variables for workers, less those that the job's own runtime_env sets.
+
+    Ray refuses to start where both set the same one; whoever submitted the job has the last word.
+    """
+    job = json.loads(environment.get(JOB_CONFIG, "{}"))
+    theirs = (job.get("runtime_env") or {}).get("env_vars") or {}
+    return {name: value for name, value in WORKER_SETTINGS.items() if name not in theirs}
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Put handlers back after the block: `ray.init` takes SIGTERM, which tells a run to save and stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -14,6 +14,8 @@ from typing import Any
 import shtab
 from rich.console import Console
 
+from search import submission
+
 FAILED, INPUT_MISTAKE, INTERRUPTED = 1, 2, 130
 PIPE_WIDTH = 140  # columns where the output is no terminal
 
@@ -29,14 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("TQDM_DISABLE", "" if sys.stderr.isatty() else "1")
     try:
-        options.command(options, console)
+        code = options.command(options, console)
     except ValueError as error:
         return _say(f"error: {error}", INPUT_MISTAKE)
     except (RuntimeError, OSError) as error:
         return _say(f"failed: {error}", FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
+    return code or 0
 
 
 def _say(message: str, code: int) -> int:
@@ -61,7 +63,11 @@ def _parser(prog: str = "python -m search") -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        name: str, function: Callable[..., None], text: str, *examples: tuple[str, str], more: str = ""
+        name: str,
+        function: Callable[..., int | None],
+        text: str,
+        *examples: tuple[str, str],
+        more: str = "",
     ) -> argparse.ArgumentParser:
         one = commands.add_parser(
             name,
@@ -84,7 +90,9 @@ def _parser(prog: str = "python -m search") -> argparse.ArgumentParser:
     )
     _takes_config(run)
     _complete(
-        run.add_argument("--out", type=Path, metavar="DIR", help="the run directory (default runs/NAME-TIME)")
+        run.add_argument(
+            "--out", metavar="DIR", help="the run directory, or s3://... or gs://... (default runs/NAME-TIME)"
+        )
     )
     _takes_json(run, "the content of result.json")
 
@@ -142,6 +150,24 @@ def _parser(prog: str = "python -m search") -> argparse.ArgumentParser:
     )
     _takes_directory(report)
 
+    submit = command(
+        "submit",
+        submission.submit,
+        "the same run as a job on a Ray cluster; follows its log",
+        ("submit configs/dev.yaml --address http://HEAD:8265 --out /shared/runs/long", "a shared folder"),
+        ("submit configs/dev.yaml --address http://HEAD:8265 --out s3://bucket/runs/long", "object storage"),
+        ("submit --address http://HEAD:8265 --follow JOB", "after the connection was lost"),
+        more="Ctrl-C asks whether to stop the job. The same command again goes on where a stopped job was.",
+    )
+    _takes_config(submit, nargs="?")
+    submit.add_argument("--address", required=True, metavar="URL", help="job server, as http://HEAD:8265")
+    submit.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where the cluster keeps the run: a path all nodes see, or s3://..., gs://...",
+    )
+    submit.add_argument("--follow", metavar="ID", help="submit nothing; follow a job submitted before")
+
     completion = command(
         "completion",
         _completion,
@@ -162,12 +188,9 @@ def _examples(*examples: tuple[str, str]) -> str:
     return "examples:\n" + "\n".join(lines)
 
 
-def _takes_config(parser: argparse.ArgumentParser) -> None:
-    _complete(
-        parser.add_argument(
-            "config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/dev.yaml"
-        )
-    )
+def _takes_config(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    text = "a YAML file, such as configs/dev.yaml"
+    _complete(parser.add_argument("config", type=Path, metavar="CONFIG", help=text, nargs=nargs))
     parser.add_argument(
         "--set",
         action="append",
@@ -178,7 +201,7 @@ def _takes_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _takes_directory(parser: argparse.ArgumentParser) -> None:
-    _complete(parser.add_argument("directory", type=Path, metavar="DIR", help="a run directory"))
+    _complete(parser.add_argument("directory", metavar="DIR", help="a run directory, or its URL"))
 
 
 def _takes_json(parser: argparse._ActionsContainer, what: str) -> None:
@@ -195,28 +218,32 @@ def _complete(argument: argparse.Action) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     from search.config import load_config
+    from search.mirror import run_path
     from search.run_dir import new_run
 
     config = load_config(options.config, options.set)
-    path = options.out or Path("runs") / f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run = new_run(path, config)
-    console.print(f"run directory: {path}", highlight=False)
-    _campaign(run, console, options.json)
+    out = options.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with run_path(out) as path:
+        run = new_run(path, config)
+        console.print(f"run directory: {out}", highlight=False, soft_wrap=True)
+        _campaign(run, console, out, options.json)
 
 
 def _resume(options: argparse.Namespace, console: Console) -> None:
+    from search.mirror import run_path
     from search.run_dir import RunDirectory
 
-    _campaign(RunDirectory(options.directory), console, options.json)
+    with run_path(options.directory) as path:
+        _campaign(RunDirectory(path), console, options.directory, options.json)
 
 
-def _campaign(run: Any, console: Console, as_json: bool) -> None:
+def _campaign(run: Any, console: Console, out: str, as_json: bool) -> None:
     from search.campaign import run_campaign
 
     try:
         outcome = run_campaign(run, console)
     except KeyboardInterrupt:
-        resume = f"python -m search resume {run.path}"
+        resume = f"python -m search resume {out}"
         console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False, soft_wrap=True)
         raise
     if as_json:
@@ -266,15 +293,16 @@ def _propose(options: argparse.Namespace, console: Console) -> None:
 
 
 def _status(options: argparse.Namespace, console: Console) -> None:
+    from search.mirror import snapshot
     from search.run_dir import RunDirectory
     from search.view import status, status_json, watch
 
-    run = RunDirectory(options.directory)
     if options.watch:
-        with suppress(KeyboardInterrupt):  # Ctrl-C ends the looking, not the run
-            watch(run, console)
+        with snapshot(options.directory) as path, suppress(KeyboardInterrupt):
+            watch(RunDirectory(path), console)  # Ctrl-C ends the looking, not the run
         return
-    config, record = run.load()
+    with snapshot(options.directory) as path:
+        config, record = RunDirectory(path).load()
     if options.json:
         _print_json(status_json(config, record))
     else:
@@ -285,7 +313,7 @@ def _report(options: argparse.Namespace, console: Console) -> None:
     from search.report import write_report
     from search.run_dir import RunDirectory
 
-    sys.stdout.write(f"{write_report(RunDirectory(options.directory))}\n")
+    sys.stdout.write(f"{write_report(RunDirectory(Path(options.directory)))}\n")
 
 
 def _completion(options: argparse.Namespace, console: Console) -> None:

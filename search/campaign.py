@@ -16,7 +16,7 @@ from agents.replay import Replay
 from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
 from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
-from search.config import RunConfig, TrialResources
+from search.config import RunConfig
 from search.confirm import confirm, sealed_predictions
 from search.director import Director, SearchFailedError
 from search.grading import BaselineScores, RemoteGrader
@@ -55,7 +55,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
         # A key that is refused ends the run before it costs anything.
         proposer = new_proposer(config, run.path)
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
-            concurrent = _concurrent(config.trial)
+            concurrent = _concurrent(config)
             prepared = prepare_with_progress(config, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test)
             baselines = grader.baselines()
@@ -92,16 +92,21 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                     raise
 
 
-def _concurrent(needs: TrialResources) -> int:
+def _concurrent(config: RunConfig) -> int:
     """Trials at once; a gang's processes may lie on several nodes."""
-    at_most = None if needs.concurrent is None else needs.concurrent * needs.processes
-    processes = trials_at_once(needs.cpus, needs.gpus, at_most)
-    if processes < needs.processes:
+    trial, size = config.trial, config.trial.processes
+    processes = trials_at_once(
+        trial.needs,
+        at_most=None if trial.concurrent is None else trial.concurrent * size,
+        a_round=config.search.round_trials * size,
+        elastic=trial.elastic,
+    )
+    if processes < size:
         raise ValueError(
-            f"trial.processes {needs.processes} fit not together on this cluster, only {processes} of them; "
+            f"trial.processes {size} do not fit on this cluster together, only {processes} of them do; "
             "lower trial.processes or its needs, or add a node"
         )
-    return processes // needs.processes
+    return processes // size
 
 
 def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.pgr import Baselines, Bools, Estimate, accuracy, estimate
 from search.record import pack, unpack
@@ -105,14 +106,19 @@ def _scores(baselines: Baselines) -> BaselineScores:
 
 
 class RemoteGrader:
-    """A grader in a Ray actor of its own, which Ray starts again if its process dies."""
+    """A grader in a Ray actor of its own, which Ray starts again if its process dies.
+
+    It runs on the driver's node, so that a node lost to the cluster never takes the grader with it, and the
+    labels leave the driver's machine for no other.
+    """
 
     def __init__(
         self,
         search: tuple[Labels, BaselinePredictions],
         test: tuple[Labels, BaselinePredictions],
     ) -> None:
-        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Grader)
+        here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Grader)
         self._actor: Any = actor.remote(search, test)
 
     def baselines(self) -> BaselineScores:

@@ -139,8 +139,8 @@ def _result(reference: Any) -> tuple[Arrays, float]:
 
 
 def _remote(config: RunConfig) -> Any:
-    needs = config.trial
-    return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_timed_training)
+    needs = config.trial.needs
+    return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory)(_timed_training)
 
 
 @cache

@@ -1,11 +1,13 @@
 """A run's directory: what is in it, and the lock that lets one process at a time write there."""
 
 import fcntl
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cluster.runtime import COMMIT
 from search.config import RunConfig, dump_config, load_config
 from search.ledger import AnyEvent, Ledger, Resumed, RunStarted, read_ledger
 from search.record import Record
@@ -59,7 +61,7 @@ class RunDirectory:
         event: AnyEvent = Resumed()
         if record.started is None:
             event = RunStarted(
-                at=started_at, run=self.path.resolve().name, config_sha256=config.sha256, commit=_commit()
+                at=started_at, run=self.path.resolve().name, config_sha256=config.sha256, commit=commit()
             )
         ledger.append(event)
         try:
@@ -93,8 +95,13 @@ def new_run(path: Path, config: RunConfig) -> RunDirectory:
     return run
 
 
-def _commit() -> str:
-    """The commit of the code that runs, with a plus sign if it has been changed since, or "unknown"."""
+def commit() -> str:
+    """The commit of the code that runs, with a plus sign if it has been changed since, or "unknown".
+
+    A job's copy of the code has no repository: whoever submitted it says which commit it is.
+    """
+    if told := os.environ.get(COMMIT):
+        return told
     here = Path(__file__).parent
     try:
         head = subprocess.run(

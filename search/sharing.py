@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import ray
 from numpy.typing import NDArray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 Array = NDArray[Any]
 PATIENCE_S = 600.0  # a worker that takes longer is taken for dead, and its work is done again
@@ -40,10 +41,11 @@ class _Shelf:
 
 
 class SharedArrays:
-    """See trainers.student.Shared; made in the driver, used in the workers."""
+    """See trainers.student.Shared; made in the driver, on whose node they stay, and used in the workers."""
 
     def __init__(self) -> None:
-        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Shelf)
+        here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(_Shelf)
         self._shelf: Any = actor.remote()
 
     def __call__(self, name: str, compute: Callable[[], Array], /) -> Array:

@@ -131,9 +131,9 @@ def run_trials(director: Director, work: Work, concurrent: int, every_step: Call
     errors = _Errors()
     scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
     needs = work.config.trial
-    process = {"CPU": needs.cpus, "GPU": needs.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrialRunner, work=work), tune.PlacementGroupFactory([process] * needs.processes)
+        tune.with_parameters(TrialRunner, work=work),
+        tune.PlacementGroupFactory([needs.needs.resources] * needs.processes),
     )
     tuner = tune.Tuner(
         trainable,

@@ -1,9 +1,29 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import ray
+import yaml
 
-from cluster.resources import trials_at_once, trials_that_fit
+from cluster import resources
+from cluster.resources import (
+    Capacity,
+    Needs,
+    NodeGroup,
+    capacity,
+    decide,
+    gpu_share,
+    groups_of_ray_up,
+    node_groups,
+    placement,
+    trials_a_gpu,
+    trials_at_once,
+    trials_that_fit,
+)
+
+GPU_NODE = {"CPU": 8, "GPU": 1}
+HEAD = {"CPU": 4}
+NEEDS = {"CPU": 4, "GPU": 1}
 
 
 @pytest.mark.parametrize(
@@ -18,6 +38,7 @@ from cluster.resources import trials_at_once, trials_that_fit
         ({"CPU": 1, "GPU": 2}, [{"CPU": 64, "GPU": 3}], 1),
         ({"CPU": 1, "GPU": 0}, [{"CPU": 2}], 2),  # no GPU needed, none asked for
         ({"CPU": 1, "GPU": 1}, [{"CPU": 2}], 0),
+        ({"CPU": 1, "memory": 30e9}, [{"CPU": 8, "memory": 64e9}], 2),
         ({"CPU": 0.1}, [{"CPU": 0.3}], 3),  # 0.3 / 0.1 is a little less than 3 in floating point
         ({"CPU": 0.1}, [{"CPU": 1}], 10),
         ({"CPU": 2}, [], 0),
@@ -25,6 +46,93 @@ from cluster.resources import trials_at_once, trials_that_fit
 )
 def test_trials_that_fit(needs: dict[str, float], nodes: list[dict[str, float]], fit: int) -> None:
     assert trials_that_fit(needs, nodes) == fit
+
+
+def test_placement_names_the_nodes_that_hold_trials() -> None:
+    nodes = {"head": HEAD, "one": GPU_NODE, "big": {"CPU": 64, "GPU": 8}, "starved": {"CPU": 4, "GPU": 8}}
+    assert placement(NEEDS, nodes) == {"one": 1, "big": 8, "starved": 1}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "groups", "now", "grown"),
+    [
+        ([GPU_NODE], [], 1, 1),  # nothing to grow with
+        ([HEAD], [(GPU_NODE, 3)], 0, 3),
+        ([HEAD, GPU_NODE], [(GPU_NODE, 3)], 1, 3),  # the node that is there is one of the three
+        ([HEAD, GPU_NODE, {"CPU": 64, "GPU": 8}], [(GPU_NODE, 3)], 9, 11),  # eight on the fixed node
+        ([HEAD], [(GPU_NODE, 2), ({"CPU": 64, "GPU": 8}, 1)], 0, 10),
+        ([HEAD], [(GPU_NODE, None)], 0, None),
+        ([HEAD], [({"CPU": 32}, None)], 0, 0),  # it can grow for ever, but not with what is needed
+        ([HEAD], [(GPU_NODE, 0)], 0, 0),
+        ([GPU_NODE, GPU_NODE], [(GPU_NODE, 1)], 2, 2),  # one more is there than the group may have
+    ],
+)
+def test_capacity_now_and_grown(
+    nodes: list[dict[str, float]],
+    groups: list[tuple[dict[str, float], int | None]],
+    now: int,
+    grown: int | None,
+) -> None:
+    made = [NodeGroup(resources=amounts, at_most=at_most) for amounts, at_most in groups]
+    assert capacity(NEEDS, nodes, made) == Capacity(now=now, grown=grown)
+
+
+@pytest.mark.parametrize(
+    ("now", "grown", "at_most", "trials"),
+    [
+        (2, 2, None, 2),
+        (2, 2, 1, 1),
+        (0, 8, None, 8),
+        (0, 100, None, 20),  # growing stops at a round
+        (0, None, None, 20),
+        (50, 100, None, 50),  # what is there is used
+        (0, 100, 64, 20),
+        (0, 8, 3, 3),
+    ],
+)
+def test_how_many_at_once(now: int, grown: int | None, at_most: int | None, trials: int) -> None:
+    can = Capacity(now=now, grown=grown)
+    assert decide(Needs(cpus=1, gpus=0), can, at_most, a_round=20) == trials
+
+
+@pytest.mark.parametrize(
+    ("trial", "gpu", "together"),
+    [
+        (20, 80, 3),  # 0.9 × 80 = 72 GB; 21 GB a trial with its context
+        (35, 80, 2),  # 36 × 2 = 72
+        (36, 80, 1),
+        (72, 80, 0),
+        (1, 80, 36),
+    ],
+)
+def test_trials_a_gpu(trial: int, gpu: int, together: int) -> None:
+    assert trials_a_gpu(trial * 10**9, gpu * 10**9) == together
+
+
+def test_a_share_holds_as_many_trials_as_memory_does() -> None:
+    assert gpu_share(20 * 10**9, 80 * 10**9) == 0.3333
+    assert trials_that_fit({"GPU": 0.3333}, [{"GPU": 2}]) == 6
+    assert gpu_share(36 * 10**9, 80 * 10**9) == 1
+    with pytest.raises(ValueError, match=r"needs 72\.0 GB and a GPU has 80\.0 GB: use a smaller micro-batch"):
+        gpu_share(72 * 10**9, 80 * 10**9)
+
+
+RAY_UP = {
+    "max_workers": 10,
+    "head_node_type": "head",
+    "available_node_types": {
+        "head": {"resources": {"CPU": 4}, "max_workers": 0},
+        "gpu": {"resources": {"CPU": 8, "GPU": 1}, "max_workers": 4},
+        "cpu": {"resources": {"CPU": 32}},
+    },
+}
+
+
+def test_groups_of_a_cluster_of_ray_up() -> None:
+    assert groups_of_ray_up(RAY_UP) == [
+        NodeGroup(resources={"CPU": 8, "GPU": 1}, at_most=4),
+        NodeGroup(resources={"CPU": 32}, at_most=10),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +145,49 @@ def two_cpus() -> Iterator[None]:
         ray.shutdown()
 
 
+def at_once(cpus: float, gpus: float, at_most: int | None, **more: bool) -> int:
+    needs = Needs(cpus=cpus, gpus=gpus)
+    return trials_at_once(needs, at_most=at_most, a_round=20, elastic=more.get("elastic", False))
+
+
 @pytest.mark.usefixtures("two_cpus")
 @pytest.mark.parametrize(
     ("cpus", "at_most", "trials"), [(1, None, 2), (0.5, None, 4), (2, None, 1), (1, 1, 1), (1, 5, 2)]
 )
 def test_as_many_as_fit_and_no_more_than_wanted(cpus: float, at_most: int | None, trials: int) -> None:
-    assert trials_at_once(cpus, 0, at_most) == trials
+    assert at_once(cpus, 0, at_most) == trials
 
 
 @pytest.mark.usefixtures("two_cpus")
 @pytest.mark.parametrize(("cpus", "gpus"), [(3, 0), (1, 1)])
 def test_a_trial_that_fits_nowhere_is_told_in_one_line(cpus: float, gpus: float) -> None:
-    with pytest.raises(ValueError, match=f"trial.cpus {cpus} and trial.gpus {gpus} fit on no node") as caught:
-        trials_at_once(cpus, gpus, None)
-    assert "the largest has 2 CPUs and 0 GPUs; lower the needs or add a node" in str(caught.value)
+    with pytest.raises(ValueError, match=f"trial.cpus {cpus}, trial.gpus {gpus} fit on no node") as caught:
+        at_once(cpus, gpus, None)
+    assert "the largest has 2 CPUs, 0 GPUs, " in str(caught.value)
+    assert "lower the needs, add a node" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("two_cpus")
+def test_memory_that_no_node_has_is_an_error() -> None:
+    needs = Needs(cpus=1, gpus=0, memory=1e15)
+    with pytest.raises(ValueError, match=r"trial\.host_memory_gb 1e"):
+        trials_at_once(needs, at_most=None, a_round=20, elastic=False)
+
+
+@pytest.mark.usefixtures("two_cpus")
+def test_an_elastic_cluster_is_believed() -> None:
+    assert at_once(3, 1, 6, elastic=True) == 6
+
+
+@pytest.mark.usefixtures("two_cpus")
+def test_a_cluster_of_ray_up_is_asked_for_what_it_can_grow_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert node_groups() == []
+    (tmp_path / "bootstrap.yaml").write_text(yaml.safe_dump(RAY_UP))
+    monkeypatch.setattr(resources, "BOOTSTRAP", tmp_path / "bootstrap.yaml")
+    assert at_once(4, 1, None) == 4  # the four GPU nodes, none of which is there yet
+    assert at_once(1, 0, None) == 20
+    with pytest.raises(ValueError, match="fit on no node, and no node that would hold them can be started"):
+        at_once(1, 2, None)

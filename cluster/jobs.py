@@ -1,0 +1,199 @@
+"""A run as a Ray job: submit it, follow its log through lost connections, stop it."""
+
+import asyncio
+import logging
+import os
+import secrets
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from cluster.runtime import COMMIT
+
+log = logging.getLogger(__name__)
+
+STOP_SETTINGS = {
+    "RAY_JOB_STOP_SIGNAL": "SIGINT",
+    "RAY_JOB_STOP_WAIT_TIME_S": "120",  # Ray's own patience is 3 s, then SIGKILL
+}
+CHATTY = (  # parts of Ray that tell of every file they leave out and every connection they close
+    "ray._private.runtime_env.packaging",
+    "ray._private.runtime_env.working_dir",
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+)
+QUIET_S = 60.0  # after so long a silence the connection is made anew: it may be dead and not know it
+BETWEEN_S = 0.5  # from the end of a log to the question whether the job has ended
+PATIENCE_S = 600.0  # how long a cluster may be out of reach before following is given up
+STOPPED = 130
+
+
+class LostError(ConnectionError):
+    """The cluster has been out of reach for too long; the job may well go on."""
+
+
+def entry_point(config: Path, overrides: Sequence[str], out: str) -> str:
+    """The shell command that the job runs on the head node."""
+    settings = [part for override in overrides for part in ("--set", override)]
+    return shlex.join(["python", "-m", "search", "run", config.as_posix(), "--out", out, *settings])
+
+
+def checked_working_dir(directory: Path, config: Path) -> Path:
+    """The config's path inside the directory that is sent; ValueError where the job would lack something."""
+    if not (directory / "search" / "__main__.py").is_file():
+        raise ValueError(f"{directory}: does not hold the code; submit from the repository's root")
+    try:
+        return config.resolve().relative_to(directory.resolve())
+    except ValueError:
+        raise ValueError(
+            f"{config}: lies outside {directory}, which is what is sent; copy it there"
+        ) from None
+
+
+def checked_out(out: str) -> str:
+    """`out` if it outlives the job: ValueError for a path relative to the job's own copy of the code."""
+    if "://" in out or out.startswith("/"):
+        return out
+    raise ValueError(
+        f"--out {out}: must be an absolute path that every node sees, such as /shared/runs/one, "
+        "or a URL, such as s3://bucket/runs/one"
+    )
+
+
+def runtime_env(directory: Path, commit: str) -> dict[str, Any]:
+    """What the job gets: code, commit, how it is stopped. No secret: those are the cluster's to hold."""
+    return {"working_dir": str(directory), "env_vars": {**STOP_SETTINGS, COMMIT: commit}}
+
+
+def exit_code(status: JobStatus, driver_exit_code: int | None) -> int:
+    """The exit code of a job that has ended, as if it had run here; 130 for one that was stopped."""
+    if status == JobStatus.STOPPED:
+        return STOPPED
+    if status == JobStatus.SUCCEEDED:
+        return 0
+    return driver_exit_code if driver_exit_code and driver_exit_code > 0 else 1
+
+
+@dataclass(kw_only=True)
+class LogCursor:
+    """How much of a log that is always told from its beginning has been seen already."""
+
+    seen: int = 0
+    _passed: int = field(default=0, init=False)
+
+    def restart(self) -> None:
+        """The log is about to be told from its beginning again."""
+        self._passed = 0
+
+    def new(self, chunk: str) -> str:
+        """The part of the next chunk that has not been seen before."""
+        fresh = chunk[max(0, self.seen - self._passed) :]
+        self._passed += len(chunk)
+        self.seen = max(self.seen, self._passed)
+        return fresh
+
+
+class JobClient(Protocol):
+    """What of Ray's client is used."""
+
+    def submit_job(self, *, entrypoint: str, submission_id: str, runtime_env: dict[str, Any]) -> str: ...  # noqa: D102
+    def stop_job(self, job_id: str) -> bool: ...  # noqa: D102
+    def get_job_info(self, job_id: str) -> Any: ...  # noqa: D102
+    def tail_job_logs(self, job_id: str) -> Any: ...  # noqa: D102
+
+
+def connect(address: str) -> JobClient:
+    """A client of the cluster's job server, such as http://head:8265.
+
+    Raises ValueError, one line, where nothing answers there.
+    """
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    if "://" not in address:
+        raise ValueError(f"--address {address}: must be a URL, such as http://HEAD:8265")
+    with _named(address):
+        try:
+            client: JobClient = JobSubmissionClient(address)
+        except (ConnectionError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"--address {address}: no Ray job server answers there ({reason})") from None
+    return client
+
+
+@contextmanager
+def _named(address: str) -> Iterator[None]:
+    """Let the address that was given win over the environment, which Ray's client prefers."""
+    before = os.environ.get("RAY_API_SERVER_ADDRESS")
+    os.environ["RAY_API_SERVER_ADDRESS"] = address
+    try:
+        yield
+    finally:
+        del os.environ["RAY_API_SERVER_ADDRESS"]
+        if before is not None:
+            os.environ["RAY_API_SERVER_ADDRESS"] = before
+
+
+def submit(client: JobClient, *, name: str, entrypoint: str, env: Mapping[str, Any]) -> str:
+    """Start a job; returns its id, which is new each time as Ray demands.
+
+    Raises ValueError, one line, where the working directory is too large.
+    """
+    identity = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return client.submit_job(entrypoint=entrypoint, submission_id=identity, runtime_env=dict(env))
+
+
+def check_known(client: JobClient, job: str) -> None:
+    """ValueError where the cluster has no such job."""
+    try:
+        client.get_job_info(job)
+    except RuntimeError as error:
+        if "404" in str(error):
+            raise ValueError(f"--follow {job}: the cluster has no such job; see `ray job list`") from None
+        raise
+
+
+def follow(client: JobClient, job: str, write: Callable[[str], object]) -> int:
+    """Write a job's log as it grows, from its beginning, until the job ends; returns the job's exit code.
+
+    A lost connection is made again; the log goes on where it was. Raises LostError after ten minutes without.
+    """
+    cursor = LogCursor()
+    lost_at: float | None = None
+    while True:
+        try:
+            details = client.get_job_info(job)
+            if lost_at is not None:
+                log.warning("connected again after %.0f s", time.monotonic() - lost_at)
+                lost_at = None
+            asyncio.run(_tail(client, job, cursor, write))
+            if details.status.is_terminal():
+                return exit_code(details.status, details.driver_exit_code)
+            time.sleep(BETWEEN_S)
+        except (OSError, aiohttp.ClientError, RuntimeError) as error:
+            now = time.monotonic()
+            if lost_at is None:
+                lost_at = now
+                log.warning("lost the connection (%s); trying again", type(error).__name__)
+            if now - lost_at > PATIENCE_S:
+                raise LostError(f"the cluster has been out of reach for {PATIENCE_S:.0f} s") from None
+            time.sleep(min(15.0, 0.5 + (now - lost_at) / 4))
+
+
+async def _tail(client: JobClient, job: str, cursor: LogCursor, write: Callable[[str], object]) -> None:
+    """Write the log until it ends, or has been silent for so long that the connection is in doubt."""
+    cursor.restart()
+    async with aclosing(client.tail_job_logs(job)) as chunks:
+        while True:
+            try:
+                chunk = await asyncio.wait_for(anext(chunks), QUIET_S)
+            except (StopAsyncIteration, TimeoutError):
+                return
+            if fresh := cursor.new(chunk):
+                write(fresh)

@@ -1,0 +1,109 @@
+import shlex
+import zipfile
+from pathlib import Path
+
+import pytest
+from ray._private.ray_constants import get_runtime_env_default_excludes
+from ray._private.runtime_env.packaging import create_package
+from ray.job_submission import JobStatus
+
+from cluster.jobs import (
+    STOP_SETTINGS,
+    LogCursor,
+    checked_out,
+    checked_working_dir,
+    connect,
+    entry_point,
+    exit_code,
+    runtime_env,
+)
+from tests.cluster.conftest import free_port
+
+ROOT = Path(__file__).parents[2]
+LOG = "one\ntwo\nthree\n"
+
+
+def test_the_entry_point_survives_the_shell() -> None:
+    overrides = ["search.trials=3", "task.splits={weak_train: 1, test: 2}", "name=it's"]
+    words = shlex.split(entry_point(Path("configs/dev.yaml"), overrides, "s3://bucket/run one"))
+    assert words[:7] == ["python", "-m", "search", "run", "configs/dev.yaml", "--out", "s3://bucket/run one"]
+    assert words[8::2] == overrides
+
+
+def test_what_is_sent_must_hold_code_and_config(tmp_path: Path) -> None:
+    assert checked_working_dir(ROOT, ROOT / "configs/dev.yaml") == Path("configs/dev.yaml")
+    with pytest.raises(ValueError, match=r"does not hold the code; submit from the repository's root"):
+        checked_working_dir(tmp_path, tmp_path / "x.yaml")
+    with pytest.raises(ValueError, match=r"x\.yaml: lies outside .* copy it there"):
+        checked_working_dir(ROOT, tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize("out", ["/shared/run", "s3://bucket/run", "gs://bucket/run"])
+def test_an_out_that_outlives_the_job(out: str) -> None:
+    assert checked_out(out) == out
+
+
+@pytest.mark.parametrize("out", ["runs/one", "~/run", "./x"])
+def test_an_out_inside_the_jobs_own_copy_is_refused(out: str) -> None:
+    with pytest.raises(ValueError, match=f"--out {out}: must be an absolute path that every node sees"):
+        checked_out(out)
+
+
+@pytest.mark.parametrize(
+    ("status", "driver", "code"),
+    [
+        (JobStatus.SUCCEEDED, 0, 0),
+        (JobStatus.STOPPED, None, 130),
+        (JobStatus.FAILED, 2, 2),
+        (JobStatus.FAILED, None, 1),  # it never came to a driver
+        (JobStatus.FAILED, -9, 1),
+    ],
+)
+def test_exit_codes(status: JobStatus, driver: int | None, code: int) -> None:
+    assert exit_code(status, driver) == code
+
+
+@pytest.mark.parametrize("first", range(len(LOG) + 1))
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_log_told_again_from_its_beginning_is_told_once(first: int, size: int) -> None:
+    cursor = LogCursor()
+    told = cursor.new(LOG[:first])
+    cursor.restart()
+    told += "".join(cursor.new(LOG[i : i + size]) for i in range(0, len(LOG), size))
+    assert told == LOG
+
+
+def test_a_connection_lost_while_old_lines_are_told_forgets_nothing() -> None:
+    cursor = LogCursor()
+    assert cursor.new("one\ntwo\n") == "one\ntwo\n"
+    cursor.restart()
+    assert cursor.new("one\n") == ""
+    cursor.restart()
+    assert cursor.new(LOG) == "three\n"
+
+
+def test_the_environment_says_how_to_stop_and_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret-a")
+    monkeypatch.setenv("WANDB_API_KEY", "secret-w")
+    env = runtime_env(ROOT, "abc")
+    assert env["env_vars"] == {**STOP_SETTINGS, "SEARCH_COMMIT": "abc"}
+    assert "secret" not in str(env)
+
+
+def test_nobody_at_the_address_is_one_line() -> None:
+    with pytest.raises(ValueError, match=r"no Ray job server answers there") as caught:
+        connect(f"http://127.0.0.1:{free_port()}")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="must be a URL, such as http://HEAD:8265"):
+        connect("head:8265")
+
+
+def test_what_is_sent_is_the_code_and_small(tmp_path: Path) -> None:
+    package = tmp_path / "package.zip"
+    create_package(str(ROOT), package, include_gitignore=True, excludes=get_runtime_env_default_excludes())
+
+    with zipfile.ZipFile(package) as sent:
+        top = {name.split("/")[0] for name in sent.namelist()}
+    assert {"agents", "cluster", "configs", "search", "trainers"} <= top
+    assert not top & {".git", ".venv", ".ci", "tests", "docs", "benchmarks", "runs"}
+    assert package.stat().st_size < 2e6

@@ -1,0 +1,182 @@
+"""The manifests, as far as they can be checked without a cloud."""
+
+import copy
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.runtime_env import RuntimeEnv
+
+from cluster.jobs import STOP_SETTINGS
+from cluster.resources import NodeGroup, groups_of_ray_up
+from search.__main__ import _parser
+from search.config import load_config
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "cluster" / "manifests"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+IMAGE = f"REGISTRY/weak-to-strong-search:{PROJECT['version']}"
+RAY = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]  # type: ignore[index]
+RAY_UP = ["aws.yaml", "gcp.yaml"]
+KUBERAY = ["raycluster.yaml", "rayjob.yaml"]
+
+
+def read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((MANIFESTS / name).read_text())
+    return content
+
+
+@pytest.mark.parametrize("name", RAY_UP)
+def test_ray_up_accepts_it(name: str) -> None:
+    validate_config(prepare_config(read(name)))
+
+
+def test_rays_validator_notices_a_mistake() -> None:
+    config = read("aws.yaml") | {"max_worker": 3}
+    with pytest.raises(jsonschema.ValidationError, match="max_worker"):
+        validate_config(prepare_config(config))
+
+
+@pytest.mark.parametrize("name", RAY_UP)
+def test_the_head_has_no_gpu_and_workers_are_spot_and_come_when_needed(name: str) -> None:
+    config = read(name)
+    head = config["available_node_types"]["head"]
+    assert head["resources"] == {"CPU": 0}
+    assert "--num-cpus=0" in config["head_start_ray_commands"][-1]
+    assert "spot" in json.dumps(config).lower() or '"preemptible": true' in json.dumps(config)
+    assert groups_of_ray_up(config) == [NodeGroup(resources={"CPU": 8, "GPU": 1}, at_most=16)]
+    assert any("/shared" in command for command in config["initialization_commands"])
+    assert "--volume /shared:/shared" in config["docker"]["run_options"]
+
+
+SCHEMA = json.loads((Path(__file__).parent / "kuberay_schema.json").read_text())
+
+
+@pytest.mark.parametrize("name", KUBERAY)
+def test_kuberay_accepts_it(name: str) -> None:
+    jsonschema.validate(read(name), SCHEMA)
+
+
+def test_the_schema_notices_a_mistake() -> None:
+    wrong = copy.deepcopy(read("rayjob.yaml"))
+    wrong["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplica"] = 8
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, SCHEMA)
+
+
+def test_the_job_runs_on_the_cluster_of_the_other_manifest() -> None:
+    assert read("rayjob.yaml")["spec"]["rayClusterSpec"] == read("raycluster.yaml")["spec"]
+
+
+def test_as_many_trials_at_once_as_pods_may_come() -> None:
+    job = read("rayjob.yaml")["spec"]
+    options = _parser().parse_args(shlex.split(job["entrypoint"])[3:])
+    config = load_config(ROOT / options.config, options.set)
+    assert config.trial.elastic
+    assert config.trial.concurrent == job["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplicas"]
+    environment = yaml.safe_load(job["runtimeEnvYAML"])
+    assert RuntimeEnv(**environment)["working_dir"].startswith("file://")  # Ray checks its fields
+    assert environment["env_vars"] == STOP_SETTINGS
+
+
+def test_versions_are_those_of_the_project() -> None:
+    for name in RAY_UP:
+        assert read(name)["docker"]["image"] == IMAGE
+    for name in KUBERAY:
+        images = re.findall(r"image: (\S+)", (MANIFESTS / name).read_text())
+        assert set(images) == {IMAGE}
+        assert set(re.findall(r'rayVersion: "(\S+)"', (MANIFESTS / name).read_text())) == {RAY}
+    dockerfile = (MANIFESTS / "Dockerfile").read_text()
+    assert re.findall(r"^FROM (\S+)$", dockerfile, re.MULTILINE) == [f"rayproject/ray:{RAY}-py311"]
+    assert IMAGE in dockerfile
+
+
+def test_the_image_holds_dependencies_only() -> None:
+    dockerfile = (MANIFESTS / "Dockerfile").read_text()
+    assert re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE) == ["pyproject.toml constraints.txt ./"]
+    listing = re.search(r'python -c "(.+)"', dockerfile)
+    assert listing is not None
+    told = subprocess.run(
+        [sys.executable, "-c", listing[1].replace(r"\n", "\n").replace("sep='\n'", r"sep='\n'")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines() == PROJECT["dependencies"]
+
+
+def test_no_key_stands_in_a_manifest() -> None:
+    for path in MANIFESTS.iterdir():
+        for name, value in re.findall(
+            r"(ANTHROPIC_API_KEY|WANDB_API_KEY)\b['\"]?[:=]\s*(\S*)", path.read_text()
+        ):
+            assert value.startswith("..."), f"{path.name}: {name}"
+
+
+def test_shellcheck_has_nothing_to_say_of_the_script() -> None:
+    tool = Path(sys.executable).parent / "shellcheck"
+    told = subprocess.run([tool, MANIFESTS / "slurm.sh"], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
+
+
+def test_the_slurm_script_says_how_it_is_called() -> None:
+    told = subprocess.run(["bash", MANIFESTS / "slurm.sh"], capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert "usage: sbatch" in told.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_the_slurm_script_starts_ray_across_nodes_and_saves_when_told_to_stop(tmp_path: Path) -> None:
+    """Slurm's own commands are played by scripts that start everything here; Ray and the run are real."""
+    stand_ins = {
+        "scontrol": f'if [ "$1" = show ]; then echo 127.0.0.1; else echo "$@" >> {tmp_path}/requeued; fi',
+        "srun": 'while [[ "$1" == --* ]]; do shift; done; exec "$@"',
+    }
+    for name, body in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    process = subprocess.Popen(
+        [
+            "bash",
+            MANIFESTS / "slurm.sh",
+            "configs/dev.yaml",
+            tmp_path / "run",
+            "--set",
+            f"cache={tmp_path}/cache",
+        ],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "SLURM_JOB_NODELIST": "here",
+            "SLURM_JOB_ID": str(os.getpid()),
+            "SLURM_CPUS_ON_NODE": "1",
+            "HOME": str(tmp_path),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        for line in process.stdout or ():
+            if "run directory" in line:
+                break
+        process.terminate()
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 130, output
+        assert (tmp_path / "requeued").read_text() == f"requeue {os.getpid()}\n"
+    finally:
+        os.killpg(process.pid, 9)
