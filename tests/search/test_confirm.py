@@ -164,11 +164,12 @@ def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace,
     (first, best), (second, same) = outcome.finalists
     assert (first.trial.trial, second.trial.trial) == ("t2", "t1")
     assert best.pgr.value == pytest.approx(0.75)
-    # Every seed gains a quarter: PGR 0.5, and only the examples differ in what they gain: 0, 0, 0, 0, 1/3,
-    # 2/3, 2/3, 1/3 over a gap of 1/2, of variance 4 * 11/126 and over eight 11/252; t = 2.393 of 7 degrees.
+    # Every seed gains a quarter: PGR 0.5 of a gap of 1/2, and only the examples differ in what they gain less
+    # half the gap between their ceiling and floor: 0, 0, 0, 0, -1/3, 1/3, 1/3, -1/3 over a gap of 1/2, of
+    # variance 4/63 and over eight 1/126; t = 5.612 of 7 degrees. The interaction is above it, and left alone.
     assert best.gain.value == pytest.approx(0.5)
-    assert best.gain.se**2 == pytest.approx(11 / 252)
-    assert best.gain.p_positive == pytest.approx(0.0240, abs=1e-4)
+    assert best.gain.se**2 == pytest.approx(1 / 126)
+    assert best.gain.p_positive == pytest.approx(0.0004, abs=1e-4)
     assert (same.gain.value, same.gain.p_positive) == (0.0, 1.0)
 
 

@@ -50,8 +50,8 @@ def test_baselines_are_means_over_seeds(grader: Grader | RemoteGrader) -> None:
     assert scores.ceiling.value == 1.0
     assert scores.gap == pytest.approx(0.4)
     # Seeds 0.5 and 0.7: variance 0.02, over two 0.01. Examples 0, 0, 0, 1/2, 1/2 and five times 1: a sum of
-    # squares of 0.5 + 5 - 10 * 0.36 = 1.9, over 9 and 10.
-    assert scores.weak.se == pytest.approx(math.sqrt(0.01 + 1.9 / 90))
+    # squares of 0.5 + 5 - 10 * 0.36 = 1.9, over 9 and 10. Interaction: 4.8 - 0.2 - 2 * 1.9, over 9 and 20.
+    assert scores.weak.se == pytest.approx(math.sqrt(0.01 + 1.9 / 90 - 0.8 / 180))
 
 
 def test_a_trial_is_scored_on_the_search_split(grader: Grader | RemoteGrader) -> None:
