@@ -54,10 +54,10 @@ class SearchConfig(Frozen):
 
 
 class ReplicationConfig(Frozen):
-    """How many of the best methods are trained again before finalists are chosen; seeds count the first."""
+    """How many of the best methods get a second seed; half of them a third, and so on up to `seeds`."""
 
-    methods: Annotated[int, Field(ge=1, le=1000)] = 6
-    seeds: Annotated[int, Field(ge=1, le=64)] = 3
+    methods: Annotated[int, Field(ge=1, le=1000)] = 12
+    seeds: Annotated[int, Field(ge=1, le=64)] = 4
 
 
 class ConfirmConfig(Frozen):

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from search.config import RunConfig
 from search.record import BranchRecord, Record, TrialRecord
+from search.replication import places
 
 REDRAW_S = 0.5
 LINE_S = 30.0  # between two lines where the output is no terminal
@@ -69,8 +70,7 @@ def _ended(record: Record) -> int:
 
 
 def _planned(config: RunConfig) -> int:
-    replicates = max(config.replication.methods, config.confirm.finalists) * (config.replication.seeds - 1)
-    return config.search.trials + replicates + (1 + config.confirm.finalists) * config.confirm.seeds
+    return config.search.trials + sum(places(config)) + (1 + config.confirm.finalists) * config.confirm.seeds
 
 
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
