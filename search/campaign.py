@@ -45,7 +45,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             needs = config.trial
             concurrent = trials_at_once(needs.cpus, needs.gpus, needs.concurrent)
             prepared = prepare_with_progress(config, console, stop)
-            grader = RemoteGrader(prepared.search, prepared.test)
+            grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
             baselines = grader.baselines()
             with run.open_ledger(record, config, started_at) as ledger:
                 if record.baselines is None:

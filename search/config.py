@@ -45,10 +45,14 @@ class PlaybookConfig(Frozen):
 
 
 class SearchConfig(Frozen):
-    """How much is searched: trials in all, and trials a round before the next proposal is asked for."""
+    """How much is searched: trials in all, and trials a round before the next proposal is asked for.
+
+    coarsen: the grid that PGR on the search split is rounded to before anyone sees it, 0 for none.
+    """
 
     trials: Annotated[int, Field(ge=1, le=100_000)]
     round_trials: Annotated[int, Field(ge=1, le=100_000)]
+    coarsen: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     pruning: PruningConfig = PruningConfig()
     allocation: AllocationConfig = AllocationConfig()
 
