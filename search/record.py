@@ -12,6 +12,7 @@ from search.ledger import (
     BaselinesReady,
     EndState,
     Finished,
+    MicroBatchHalved,
     Proposed,
     Purpose,
     Resumed,
@@ -27,7 +28,10 @@ from trainers.method import Method
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """One trial as the ledger tells it; a trial that started again keeps only its latest rungs."""
+    """One trial as the ledger tells it; one that started again keeps the rungs it has reached.
+
+    micro_batch: what it was reduced to when memory ran out.
+    """
 
     trial: str
     purpose: Purpose
@@ -36,6 +40,7 @@ class TrialRecord:
     method: Method
     seed: int
     started_at: float
+    micro_batch: int | None = None
     rungs: dict[float, RungReached] = field(default_factory=dict)
     state: EndState | None = None
     cause: str | None = None
@@ -102,18 +107,23 @@ class Record:
                 for branch in event.proposal.branches:
                     self.branches[branch.name] = BranchRecord(branch=branch, round=event.round)
             case TrialStarted():
-                self.trials[event.trial] = TrialRecord(
-                    trial=event.trial,
-                    purpose=event.purpose,
-                    branch=event.branch,
-                    number=event.number,
-                    method=event.method,
-                    seed=event.seed,
-                    started_at=event.at,
+                self.trials.setdefault(
+                    event.trial,
+                    TrialRecord(
+                        trial=event.trial,
+                        purpose=event.purpose,
+                        branch=event.branch,
+                        number=event.number,
+                        method=event.method,
+                        seed=event.seed,
+                        started_at=event.at,
+                    ),
                 )
             case RungReached():
                 self.trials[event.trial].rungs[event.share] = event
                 self.grader_queries["search"] += event.pgr is not None
+            case MicroBatchHalved():
+                self.trials[event.trial].micro_batch = event.micro_batch
             case TrialEnded():
                 trial = self.trials[event.trial]
                 trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
