@@ -62,6 +62,7 @@ def run(tmp_path: Path) -> Path:
 def test_a_search_is_timed_from_the_baselines_on_and_without_its_confirmation(run: Path) -> None:
     assert times(run) == {
         "search_trials": 2,
+        "first_end_s": 10,
         "search_wall_s": 12,
         "wall_s": 20,
         "train_s": 16,
