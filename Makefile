@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo install test lint types unit clean
+.PHONY: demo install test lint types unit chromium clean
 
 demo: .venv/.installed  ## install, then the whole search on an offline task
 	$(BIN)/python -m search run configs/dev.yaml
@@ -22,6 +22,12 @@ types: .venv/.installed-test
 
 unit: .venv/.installed-test
 	$(BIN)/python -m pytest
+
+chromium:  ## a browser for the tests of the report, where it is missing and root may install it
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq >/dev/null 2>&1 && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; } || \
+		echo "no chromium: the report's tests in a browser will be skipped"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

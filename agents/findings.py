@@ -1,12 +1,12 @@
 """What is known so far, as a proposer reads it. Pure: made from the ledger, changes nothing."""
 
-from collections import Counter
 from functools import cached_property
 from statistics import fmean
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.answer import Note
 from agents.proposal import Branch
 from trainers.component import Frozen
 from trainers.method import SLOTS, Abilities, Method
@@ -19,6 +19,10 @@ class TrialFinding(Frozen):
 
     pgr, se: at the largest share reached, None before the first score. curve: (share of the budget, pgr)
     at each rung. cause: why it was stopped or failed. train_s: seconds of training.
+    predictions: classes on the search split at the largest share reached, packed bits in hexadecimal.
+    balance: share of them that are class 1. agreement: share that equal the predictions of the weak
+    supervisor whose labels the trial learned from. steadiness: share that equal the trial's own at the rung
+    before. None where it is not known; none of them needs or tells the truth.
     """
 
     trial: str
@@ -31,20 +35,37 @@ class TrialFinding(Frozen):
     curve: tuple[tuple[float, float], ...]
     cause: str | None
     train_s: Annotated[float, Field(ge=0)]
+    predictions: str | None = None
+    balance: float | None = None
+    agreement: float | None = None
+    steadiness: float | None = None
 
 
 class BranchFinding(Frozen):
-    """One branch, the round that opened it, and whether it still gets trials."""
+    """One branch, the round that opened it, and whether it still gets trials.
+
+    importance: how much each searched parameter decided PGR, largest first, adding up to 1; empty while there
+    are too few trials to tell.
+    """
 
     branch: Branch
     round: int
     live: bool
+    importance: tuple[tuple[str, float], ...] = ()
+
+
+class Refusal(Frozen):
+    """A branch that was proposed in a round and not taken, in a sentence."""
+
+    round: int
+    text: str
 
 
 class Findings(Frozen):
     """Everything a proposer may know; `round` is the number of the round to be proposed, from 1.
 
     weak_acc, weak_se, ceiling_acc, ceiling_se: on the search split, None before the baselines are trained.
+    examples: how many the search split holds, 0 where that is not known. notes, refused: of earlier rounds.
     """
 
     round: Annotated[int, Field(ge=1)]
@@ -57,6 +78,16 @@ class Findings(Frozen):
     branches: tuple[BranchFinding, ...]
     trials: tuple[TrialFinding, ...]
     trials_left: int
+    examples: int = 0
+    notes: tuple[Note, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+    @property
+    def gap(self) -> float | None:
+        """Ceiling less weak floor on the search split."""
+        if self.weak_acc is None or self.ceiling_acc is None:
+            return None
+        return self.ceiling_acc - self.weak_acc
 
     def lower_bound(self, trial: TrialFinding) -> float:
         """PGR less its standard error; a missing error counts as the largest one known, no PGR as -inf.
@@ -96,37 +127,6 @@ class Findings(Frozen):
         scored = [found.branch for found in self.branches if self.best_trials(found.branch.name, n=1)]
         return tuple(sorted(scored, key=lambda branch: self.branch_score(branch.name), reverse=True))
 
-    def summary(self) -> str:
-        """A short text for an agent: the gap, the best trials, each branch in a line."""
-        states = Counter(trial.state for trial in self.trials)
-        counts = ", ".join(f"{states[state]} {state}" for state in get_args(TrialState))
-        lines = [
-            f"Round {self.round}. Trials: {counts}; {self.trials_left} left.",
-            f"Weak floor {_shown(self.weak_acc, self.weak_se)}, "
-            f"ceiling {_shown(self.ceiling_acc, self.ceiling_se)}. PGR is given ± one standard error.",
-        ]
-        if best := self.best_trials():
-            lines += ["", "Best trials:"]
-            lines += [f"  {shown_pgr(t)}  {t.branch}: {_differences(t, self.naive)}" for t in best]
-        if self.branches:
-            lines += ["", "Branches:"]
-            lines += [self._branch_line(found) for found in self.branches]
-        return "\n".join(lines) + "\n"
-
-    def _branch_line(self, found: BranchFinding) -> str:
-        mine = [trial for trial in self.trials if trial.branch == found.branch.name]
-        best = self.best_trials(found.branch.name, n=1)
-        result = f"best {shown_pgr(best[0])}" if best else "none completed"
-        live = "" if found.live else ", closed"
-        return (
-            f"  {found.branch.name} ({found.branch.family}, round {found.round}{live}): "
-            f"{len(mine)} trials, {result}. {found.branch.hypothesis}"
-        )
-
-
-def _shown(value: float | None, se: float | None) -> str:
-    return "not trained yet" if value is None or se is None else f"{value:.4f} ± {se:.4f}"
-
 
 def shown_pgr(trial: TrialFinding) -> str:
     """The trial's PGR as "0.42 ± 0.03", without the error where it is not known."""
@@ -135,7 +135,8 @@ def shown_pgr(trial: TrialFinding) -> str:
     return f"{trial.pgr:.2f}" if trial.se is None else f"{trial.pgr:.2f} ± {trial.se:.2f}"
 
 
-def _differences(trial: TrialFinding, naive: Method) -> str:
+def differences(trial: TrialFinding, naive: Method) -> str:
+    """What the trial's method does otherwise than the naive baseline, on one line."""
     parts = []
     for slot in SLOTS:
         mine, base = getattr(trial.method, slot), getattr(naive, slot)

@@ -7,9 +7,10 @@ from itertools import chain
 from agents.findings import Findings
 from agents.growth import explored, grown
 from agents.literature import literature
+from agents.novelty import sound
 from agents.proposal import Branch, Proposal
 from agents.space import space_key
-from agents.validation import problems, valid_branches
+from agents.validation import problems
 from trainers.component import Frozen
 
 _TRIES = 64
@@ -44,6 +45,7 @@ class _Picked:
 
     def __init__(self, findings: Findings) -> None:
         self.branches: list[Branch] = []
+        self._findings = findings
         self.names = {found.branch.name for found in findings.branches}
         self._naive = findings.naive
         self._abilities = findings.abilities
@@ -52,20 +54,8 @@ class _Picked:
         self._spaces = {space_key(branch, self._naive) for branch in known}
 
     def sound(self, branches: Iterable[Branch]) -> list[Branch]:
-        """The branches that fit the catalogue; a campaign may be resumed under another one."""
-        orphans = (branch.model_copy(update={"parent": None}) for branch in branches)
-        proposals = (Proposal(branches=(branch,), rationale="") for branch in orphans)
-        checked = (
-            valid_branches(
-                proposal,
-                naive=self._naive,
-                known_branches=(),
-                known_methods=(),
-                abilities=self._abilities,
-            )
-            for proposal in proposals
-        )
-        return [branch for found in checked for branch in found]
+        """The branches that fit the catalogue."""
+        return sound(branches, self._findings)
 
     def fill(self, candidates: Iterable[Branch], size: int) -> None:
         """Takes candidates that are valid and new, in order, until there are `size` branches."""

@@ -38,7 +38,14 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:NAME_LENGTH].rstrip("-")
 
 
+def printable(text: str) -> str:
+    """The text with a question mark for each character that could move a cursor or hide what follows."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
 Name = Annotated[str, AfterValidator(slug)]
+Sentence = Annotated[str, AfterValidator(lambda text: printable(text).replace("\n", " "))]
+Prose = Annotated[str, AfterValidator(printable)]
 
 
 class Fixed(Frozen):
@@ -93,7 +100,7 @@ class Branch(Frozen):
 
     name: Name
     family: Family
-    hypothesis: str
+    hypothesis: Sentence
     parent: Name | None
     slots: tuple[Slot, ...]
 
@@ -102,7 +109,7 @@ class Proposal(Frozen):
     """The branches that open a round, and the reasoning behind them."""
 
     branches: tuple[Branch, ...]
-    rationale: str
+    rationale: Prose
 
 
 def with_components(naive: Method, components: Mapping[str, Component]) -> Method:
@@ -153,19 +160,27 @@ def _param_contains(param: Fixed | Range | Choice, value: object) -> bool:
 
 
 def json_schema() -> dict[str, Any]:
-    """The strict JSON schema of a Proposal: no free maps, no defaults, every property required.
+    """The strict JSON schema of a Proposal, see `strict_schema`."""
+    return strict_schema(Proposal)
 
-    Bounds are not in it (constrained decoding refuses them): `agents.validation` checks them.
+
+def strict_schema(model: type[Frozen]) -> dict[str, Any]:
+    """A model's JSON schema as constrained decoding takes it: no defaults, every property required.
+
+    Bounds are not in it, for they would be refused: whoever reads the answer checks them.
     """
-    schema = Proposal.model_json_schema()
+    schema = model.model_json_schema()
     for node in _objects(schema):
-        for key in ("title", "default", "discriminator"):
+        for key in ("title", "default", "discriminator", *_BOUNDS):
             node.pop(key, None)
         if "oneOf" in node:
             node["anyOf"] = node.pop("oneOf")
         if "properties" in node:
             node["required"] = list(node["properties"])
     return schema
+
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength")
 
 
 def _objects(node: Any) -> Iterator[dict[str, Any]]:

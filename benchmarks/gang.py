@@ -3,13 +3,15 @@
     python -m benchmarks.gang [--members 2] [--quick]
 
 Every member is a process on this machine (gloo on the CPU, nccl where each has a GPU). After every step the
-loss over all examples is taken; the largest difference between the gang and one process is printed as JSON.
+loss over all examples is taken; the largest difference between the gang and one process is printed as JSON,
+and as a table on stderr.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from multiprocessing.queues import Queue
@@ -117,13 +119,24 @@ def _alone(case: Case, cache: Path) -> Iterator[list[float]]:
 
 def cases(quick: bool) -> list[Case]:
     """ZeRO stage by loss by micro-batch."""
-    stages = (0, 3) if quick else (0, 1, 2, 3)
     return [
         {"zero_stage": stage, "loss": loss, "micro_batch": micro}
-        for stage in stages
+        for stage in (0, 1, 2, 3)
         for loss in LOSSES
         for micro in ((None,) if quick else (None, 3))
     ]
+
+
+def table(rows: list[Case]) -> str:
+    """One line a case."""
+    lines = [f"{'ZeRO':>4} {'loss':<8} {'micro-batch':>11} {'first':>8} {'last':>8} {'difference':>11}"]
+    for row in rows:
+        micro = row["micro_batch"] or "whole"
+        ends = f"{row['first_loss']:8.4f} {row['last_loss']:8.4f}"
+        lines.append(
+            f"{row['zero_stage']:>4} {row['loss']:<8} {micro:>11} {ends} {row['largest_difference']:11.1e}"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -132,10 +145,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--members", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="ZeRO 0 and 3, without micro-batches")
+    parser.add_argument("--quick", action="store_true", help="without micro-batches")
     arguments = parser.parse_args()
     rows = parity(arguments.members, cases(arguments.quick))
     print(json.dumps({"members": arguments.members, "cases": rows}, indent=1))
+    print(table(rows), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import torch
 from benchmarks.models import QWEN3, TINY, qwen3, random_classifier, random_tokens, with_lora
 from trainers.engine import EngineConfig, device, warm_up
 from trainers.losses import Xent
-from trainers.memory import ModelShape, largest_micro_batch, predict_memory
+from trainers.memory import ModelShape, largest_micro_batch, predict_memory, training_room
 from trainers.optim import Adamw
 from trainers.selection import Phase, Plan
 from trainers.session import Event
@@ -35,7 +35,6 @@ from trainers.training import Recipe, TokenInputs, fit
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}  # dense bf16 FLOP/s
 RANK, BATCH, LENGTH = 32, 32, 1024
 PUBLISHED = {"examples": 6826, "epochs": 5, "seconds": 6353}
-SPARE = 2 * 2**30  # bytes left to the CUDA context and to fragmentation
 
 
 def flops_a_token(shape: ModelShape, frozen_linear: int, trainable: int, length: int) -> float:
@@ -98,7 +97,7 @@ def bench(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 def _room() -> int:
     if not torch.cuda.is_available():
         return 2**30
-    return int(torch.cuda.get_device_properties(0).total_memory) - SPARE
+    return training_room(int(torch.cuda.get_device_properties(0).total_memory))
 
 
 def _peak_flops() -> float | None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from transformers import AutoModel, PretrainedConfig, Qwen3Config
 
 from trainers.adapters import Lora, lora
-from trainers.models import Classifier, ModelPool, new_head
+from trainers.head import new_head
+from trainers.models import Classifier, ModelPool
 from trainers.tokens import Tokens
 
 Floats = NDArray[np.float32]

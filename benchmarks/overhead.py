@@ -1,11 +1,15 @@
-"""What a trial costs in a warm worker beyond its training steps and its evaluation, in seconds.
+"""What a trial costs in a warm worker beyond its training steps and its evaluation, and what a probe costs.
 
-    python -m benchmarks.overhead [--trials 20] [--quick]
+    python -m benchmarks.overhead [--trials 20] [--model PATH] [--quick]
 
 One process, as a worker has it: a Workbench over the toy task, the same method again and again. Of a trial's
 wall time, from asking for it until its engine is closed, its steps (at the pace between its two rungs) and
 its evaluations are taken off; what is left is data, student, engine and teardown. Prints JSON: the worker's
 own start (imports, process group, weights), the first trial and the median of the others.
+
+A probe's whole trial, three epochs over 640 examples predicting at each of three rungs: the first, which
+computes the frozen features, and the median of the others, in seconds and in processor time (for a machine
+that others use too). --model PATH measures it on a pretrained model as well, such as all-MiniLM-L6-v2.
 """
 
 import argparse
@@ -18,8 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from trainers.adapters import Probe
 from trainers.engine import EngineConfig, warm_up
 from trainers.examples import SplitSizes
+from trainers.hub import HubModel
 from trainers.losses import Xent
 from trainers.method import Method
 from trainers.models import ModelPool
@@ -33,9 +39,11 @@ STEPS = EXAMPLES // BATCH
 SPLITS = SplitSizes(weak_train=1, transfer=EXAMPLES, search=500, test=1)
 
 
-def workbench(zero_stage: int, cache: Path) -> Workbench:
+TOY = ToyModel(size="strong", pretrain_steps=1)
+
+
+def workbench(zero_stage: int, cache: Path, model: HubModel | ToyModel = TOY) -> Workbench:
     """A worker's bench over the toy task."""
-    model = ToyModel(size="strong", pretrain_steps=1)
     task = load_toy(ToyTask(splits=SPLITS))
     truth = task.truth["transfer"]
     materials = Materials(
@@ -70,6 +78,28 @@ def measure(zero_stage: int, trials: int) -> dict[str, Any]:
     }
 
 
+def probes(model: HubModel | ToyModel, trials: int) -> dict[str, Any]:
+    """Whole trials of a probe, one after another in one worker."""
+    method = Method(student=Probe(), optim=Adamw(lr=0.01, batch_size=BATCH, epochs=3))
+    seconds, cpu = [], []
+    with tempfile.TemporaryDirectory() as cache:
+        bench = workbench(0, Path(cache), model)
+        for seed in range(trials + 1):
+            start, cpu_start = time.perf_counter(), time.process_time()
+            for _ in bench.train(method, seed=seed, split="search", rungs=(1 / 9, 1 / 3, 1.0)):
+                pass
+            seconds.append(time.perf_counter() - start)
+            cpu.append(time.process_time() - cpu_start)
+    return {
+        "model": getattr(model, "path", "toy"),
+        "steps": 3 * STEPS,
+        "first_s": seconds[0],
+        "warm_s": float(np.median(seconds[1:])),
+        "warm_cpu_s": float(np.median(cpu[1:])),
+        "trials": trials,
+    }
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -77,6 +107,7 @@ def main() -> None:
     )
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--model", help="folder of a pretrained model to probe as well")
     parser.add_argument("--quick", action="store_true", help="5 trials of ZeRO 0")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -85,7 +116,11 @@ def main() -> None:
     started = time.perf_counter() - start
     stages, trials = ((0,), 5) if arguments.quick else ((0, 1, 2), arguments.trials)
     rows = [measure(stage, trials) for stage in stages]
-    print(json.dumps({"warm_up_s": started, "stages": rows}, indent=1))
+    probed: list[HubModel | ToyModel] = [TOY]
+    if arguments.model:
+        probed.append(HubModel(path=arguments.model, max_length=64))
+    probe_rows = [probes(model, trials) for model in probed]
+    print(json.dumps({"warm_up_s": started, "stages": rows, "probes": probe_rows}, indent=1))
 
 
 if __name__ == "__main__":

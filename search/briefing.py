@@ -2,9 +2,12 @@
 
 from collections.abc import Container
 
-from agents.findings import BranchFinding, Findings, TrialFinding
+from agents.findings import BranchFinding, Findings, Refusal, TrialFinding
+from agents.predictions import agreement, balance
 from search.config import RunConfig
-from search.record import Record, TrialRecord
+from search.importance import importance
+from search.ledger import BaselinesReady
+from search.record import BranchRecord, Record, TrialRecord
 
 
 def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Findings:
@@ -20,15 +23,30 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
         naive=config.naive,
         abilities=config.abilities,
         branches=tuple(
-            BranchFinding(branch=one.branch, round=one.round, live=name not in used_up)
-            for name, one in record.branches.items()
+            _branch(config, record, one, live=name not in used_up) for name, one in record.branches.items()
         ),
-        trials=tuple(_trial(trial) for trial in trials),
+        trials=tuple(_trial(trial, floors) for trial in trials),
         trials_left=max(0, config.search.trials - len(trials)),
+        examples=floors.examples if floors else 0,
+        notes=tuple(record.notes),
+        refused=tuple(Refusal(round=number, text=text) for number, text in record.refused),
     )
 
 
-def _trial(trial: TrialRecord) -> TrialFinding:
+def _branch(config: RunConfig, record: Record, one: BranchRecord, *, live: bool) -> BranchFinding:
+    results = [
+        (trial.method, trial.last.pgr)
+        for trial in record.of_purpose("search")
+        if trial.branch == one.branch.name
+        and trial.state == "completed"
+        and trial.last is not None
+        and trial.last.pgr is not None
+    ]
+    shares = importance(one.branch, config.naive, results)
+    return BranchFinding(branch=one.branch, round=one.round, live=live, importance=shares)
+
+
+def _trial(trial: TrialRecord, floors: BaselinesReady | None) -> TrialFinding:
     last = trial.last
     return TrialFinding(
         trial=trial.trial,
@@ -41,4 +59,19 @@ def _trial(trial: TrialRecord) -> TrialFinding:
         curve=tuple((share, rung.pgr) for share, rung in sorted(trial.rungs.items()) if rung.pgr is not None),
         cause=trial.cause,
         train_s=trial.train_s,
+        predictions=last.predictions if last else None,
+        **_signals(trial, floors),
     )
+
+
+def _signals(trial: TrialRecord, floors: BaselinesReady | None) -> dict[str, float | None]:
+    """What a trial's predictions tell without the truth; a student's supervisor is that of its seed."""
+    if floors is None or not floors.examples or not trial.rungs:
+        return {}
+    n, weak = floors.examples, floors.weak_predictions
+    *before, last = [rung.predictions for _, rung in sorted(trial.rungs.items())]
+    return {
+        "balance": balance(last, n),
+        "agreement": agreement(last, weak[trial.seed % len(weak)], n) if weak else None,
+        "steadiness": agreement(last, before[-1], n) if before else None,
+    }

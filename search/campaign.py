@@ -1,7 +1,9 @@
 """A whole run: baselines, rounds, confirmation, outcome."""
 
 import json
+import logging
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,22 +12,29 @@ from rich.table import Table
 
 from agents.playbook import Playbook
 from agents.proposer import Proposer
+from agents.replay import Replay
+from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
 from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
 from search.config import RunConfig, TrialResources
 from search.confirm import confirm, sealed_predictions
 from search.director import Director, SearchFailedError
-from search.grading import RemoteGrader
+from search.grading import BaselineScores, RemoteGrader
 from search.interrupt import Interruption, interruptible
 from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
 from search.outcome import outcome_table, result, write_result
 from search.preparation import Prepared, prepare
-from search.record import Record
+from search.record import Record, pack
+from search.report import write_report
+from search.rounds import untold
 from search.run_dir import RunDirectory
 from search.sharing import SharedArrays
 from search.study import run_trials
+from search.tracking import Tracking
 from search.view import View
 from search.worker import Work
+
+log = logging.getLogger(__name__)
 
 
 def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
@@ -43,12 +52,15 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             finished: dict[str, Any] = json.loads(run.result.read_text())
             return finished
         started_at = time.time()
-        with interruptible() as stop, ray_runtime():
+        # A key that is refused ends the run before it costs anything.
+        proposer = new_proposer(config, run.path)
+        with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
             concurrent = _concurrent(config.trial)
             prepared = prepare_with_progress(config, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
             baselines = grader.baselines()
             with run.open_ledger(record, config, started_at) as ledger:
+                tracking.start(record.started)
                 if record.baselines is None:
                     ledger.append(
                         BaselinesReady(
@@ -58,6 +70,8 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                             ceiling_se=baselines.ceiling.se,
                             seeds=config.baselines.seeds,
                             train_s=prepared.train_s,
+                            examples=len(prepared.search[0]),
+                            weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
                         )
                     )
                 try:
@@ -66,7 +80,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                         run_dir=run.path,
                         ledger=ledger,
                         record=record,
-                        proposer=new_proposer(config),
+                        proposer=proposer,
                         grader=grader,
                         gap=baselines.gap,
                         search_size=len(prepared.search[0]),
@@ -90,16 +104,33 @@ def _concurrent(needs: TrialResources) -> int:
     return processes // needs.processes
 
 
-def new_proposer(config: RunConfig) -> Proposer:
-    """Who proposes, by the config's `agent`."""
-    return Playbook(branches=config.agent.branches, seed=config.seed)
+def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
+    """Who proposes, by the config's `agent`; run_dir: where transcripts go, None for nowhere.
+
+    Raises ValueError for a key, a model or a transcript that will not do.
+    """
+    match config.agent:
+        case PlaybookConfig():
+            return Playbook(branches=config.agent.branches, seed=config.seed)
+        case ReplayConfig():
+            return Replay(
+                Path(config.agent.path).expanduser(), branches=config.agent.branches, seed=config.seed
+            )
+        case ClaudeConfig():
+            from agents.claude import ClaudeProposer  # the SDK takes seconds to import
+
+            return ClaudeProposer(config.agent, seed=config.seed, run_dir=run_dir)
 
 
-def baseline_table(config: RunConfig, console: Console) -> Table:
+def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split, trained first where the cache has none."""
     with interruptible() as stop, ray_runtime():
         prepared = prepare_with_progress(config, console, stop)
-        scores = RemoteGrader(prepared.search, prepared.test).baselines()
+        return RemoteGrader(prepared.search, prepared.test).baselines()
+
+
+def baseline_table(config: RunConfig, scores: BaselineScores) -> Table:
+    """Weak floor and ceiling, for a person."""
     table = Table(title=f"Search split, {config.baselines.seeds} seeds", title_justify="left")
     for column in ("baseline", "accuracy", "± SE"):
         table.add_column(column, justify="left" if column == "baseline" else "right")
@@ -164,6 +195,8 @@ def _conclude(
         )
     if record.test_openings:
         console.print("the test split of this run has been opened before", style="yellow")
+    for event in list(untold(run.path, record)):
+        ledger.append(event)
     ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
     answers = grader.open_test(predictions)
     confirmation = confirm(config, record, answers)
@@ -171,4 +204,14 @@ def _conclude(
     write_result(run.result, outcome)
     ledger.append(Finished())
     console.print(outcome_table(outcome, confirmation))
+    _report(run, console)
     return outcome
+
+
+def _report(run: RunDirectory, console: Console) -> None:
+    try:
+        path = write_report(run)
+    except Exception as error:  # the outcome is safe, and stands without its picture
+        log.warning("report.html could not be written (%s); try python -m search report %s", error, run.path)
+    else:
+        console.print(f"report: {path}", highlight=False, soft_wrap=True)

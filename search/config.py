@@ -3,13 +3,16 @@
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 import yaml
 from pydantic import BaseModel, Field, Tag, ValidationError
 
+from agents.settings import AgentConfig, PlaybookConfig
 from search.allocation import AllocationConfig
 from search.pruning import PruningConfig
 from trainers.adapters import Full, StudentConfig
@@ -20,6 +23,7 @@ from trainers.method import Abilities, Method
 from trainers.models import ModelConfig
 from trainers.optim import Adamw
 from trainers.prompts import can_elicit
+from trainers.room import room_for
 from trainers.toy import ToyTask
 
 
@@ -35,13 +39,6 @@ class BaselineConfig(Frozen):
     """How often the weak supervisor and the ceiling are trained, each with a seed of its own."""
 
     seeds: Annotated[int, Field(ge=2, le=64)] = 5
-
-
-class PlaybookConfig(Frozen):
-    """The proposer that needs no key."""
-
-    kind: Literal["playbook"] = "playbook"
-    branches: Annotated[int, Field(ge=1, le=16)] = 4
 
 
 class SearchConfig(Frozen):
@@ -75,17 +72,66 @@ class TrialResources(Frozen):
     """What one trial needs, and how many run at once (None: as many as the cluster holds).
 
     cpus, gpus: of each of its processes. processes: more than one train a trial together, as a gang.
+    memory_gb: what each of its processes has for models and training; None: that of a GPU of this machine,
+    where trials use GPUs and there is one, and no limit otherwise.
     """
 
     cpus: Annotated[float, Field(ge=0.1, le=256)] = 1
     gpus: Annotated[float, Field(ge=0, le=64)] = 0
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    memory_gb: Annotated[float, Field(ge=0.01, le=10_000)] | None = None
 
     def model_post_init(self, _context: object) -> None:
         """Refuse what Ray cannot place: above one, GPUs are whole."""
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise ValueError(f"gpus must be at most 1 or a whole number, got {self.gpus:g}")
+
+    @property
+    def room_gb(self) -> float | None:
+        """Gigabytes for each process of a trial, None where that is not known."""
+        if self.memory_gb is not None or self.gpus == 0 or not torch.cuda.is_available():
+            return self.memory_gb
+        return torch.cuda.get_device_properties(0).total_memory / 1e9 * min(1.0, self.gpus)
+
+
+class TrackingConfig(Frozen):
+    """What Weights & Biases is told: nothing, files in the run directory to be sent later, or a server.
+
+    offline is the default: it needs no key and no network, and nothing leaves the run directory.
+    sweep: the id of an existing sweep to use instead of a new one; offline it is the only way to have one.
+    patience_s: how long the end of a run waits, at most, for what W&B has not been told yet.
+    """
+
+    kind: Literal["off", "offline", "online"] = "offline"
+    project: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] = "weak-to-strong-search"
+    entity: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] | None = None
+    sweep: Annotated[str, Field(pattern=r"^[a-z0-9]{1,64}$")] | None = None
+    patience_s: Annotated[float, Field(ge=0, le=86_400)] = 15.0
+
+
+class OptunaConfig(Frozen):
+    """Where Optuna keeps its studies: None for a file in the run directory, or a database's URL.
+
+    A run stays with the storage that it began with. A password comes from the environment, as ${NAME}:
+    config.yaml keeps what is written here.
+    """
+
+    storage: str | None = None
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse what is no URL, and a password in it; neither is repeated in the message."""
+        if self.storage is None:
+            return
+        if not re.match(r"[a-z0-9]+(\+[a-z0-9]+)?://", self.storage):
+            raise ValueError("storage must be a database's URL, such as postgresql://me@host/db")
+        if _PASSWORD.search(self.storage):
+            raise ValueError(
+                "storage must name its password's variable, as in postgresql://me:${PGPASSWORD}@host/db"
+            )
+
+
+_PASSWORD = re.compile(r"//[^/@]*:(?!\$\{\w+\}@)[^/@]*@|[?&](password|passwd|pwd)=(?!\$\{\w+\})")
 
 
 class RunConfig(Frozen):
@@ -99,11 +145,13 @@ class RunConfig(Frozen):
     intermediates: Annotated[tuple[ModelConfig, ...], Field(max_length=4)] = ()
     baselines: BaselineConfig = BaselineConfig()
     engine: EngineConfig = EngineConfig()
-    agent: PlaybookConfig = PlaybookConfig()
+    agent: AgentConfig = PlaybookConfig()
     search: SearchConfig
     replication: ReplicationConfig = ReplicationConfig()
     confirm: ConfirmConfig = ConfirmConfig()
     trial: TrialResources = TrialResources()
+    tracking: TrackingConfig = TrackingConfig()
+    optuna: OptunaConfig = OptunaConfig()
     cache: str = "~/.cache/weak-to-strong-search"
 
     @property
@@ -114,7 +162,12 @@ class RunConfig(Frozen):
     @property
     def abilities(self) -> Abilities:
         """What methods can count on."""
-        return Abilities(prior=can_elicit(self.strong.model), intermediates=len(self.intermediates))
+        gb = self.trial.room_gb
+        return Abilities(
+            prior=can_elicit(self.strong.model),
+            intermediates=len(self.intermediates),
+            room=room_for(self.strong.model, self.engine, gb, self.trial.processes) if gb else None,
+        )
 
     @property
     def cache_dir(self) -> Path:
@@ -123,8 +176,8 @@ class RunConfig(Frozen):
 
     @property
     def sha256(self) -> str:
-        """Digest of every setting that the outcome depends on; where things are cached is not one."""
-        return hashlib.sha256(self.model_dump_json(exclude={"cache"}).encode()).hexdigest()
+        """Digest of every setting that a run must keep; where things are cached and who is told are not."""
+        return hashlib.sha256(self.model_dump_json(exclude={"cache", "tracking"}).encode()).hexdigest()
 
     @property
     def first_seed(self) -> int:

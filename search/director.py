@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.proposal import Proposal
 from agents.proposer import Proposer
 from search.allocation import BranchState, next_branch
 from search.config import RunConfig
@@ -27,7 +26,7 @@ from search.pgr import Bools
 from search.pruning import Decision, decide
 from search.record import Record, TrialRecord, unpack
 from search.replication import planned_replication
-from search.rounds import Rounds, checked
+from search.rounds import Answered, Rounds, checked, told
 from search.sampler import BranchSampler, open_journal
 from trainers.cache import digest
 from trainers.component import Frozen
@@ -96,7 +95,7 @@ class Director:
         self._grader = grader
         self._gap = gap
         self._search_size = search_size
-        self._storage = open_journal(run_dir / "optuna.log")
+        self._storage = open_journal(run_dir / "optuna.log", config.optuna.storage, record.started)
         self._samplers: dict[str, BranchSampler] = {}
         self._used_up: set[str] = set()
         self._methods = {trial.method.digest for trial in record.of_purpose("search")} | {config.naive.digest}
@@ -125,7 +124,7 @@ class Director:
         if self._confirmation is None:
             if self._searching:
                 if answer := self._rounds.take(self._used_up):
-                    self._accept(*answer)
+                    self._accept(answer)
                 if assignment := self._drawn():
                     return assignment
                 if self._rounds.waiting or self._rounds.due(self._used_up):
@@ -232,10 +231,10 @@ class Director:
 
     # Proposals
 
-    def _accept(self, proposal: Proposal, seconds: float) -> None:
+    def _accept(self, answered: Answered) -> None:
         """Start a round with the branches that pass the checks; say what is wrong with the others."""
         number = self._record.rounds + 1
-        proposal, wrong = checked(self._config, self._record, proposal)
+        proposal, wrong = checked(self._config, self._record, answered.answer.proposal)
         for problem in wrong:
             log.warning("round %d: %s", number, problem)
         if not proposal.branches and not self._record.branches:
@@ -243,7 +242,9 @@ class Director:
         folder = self._run_dir / "rounds" / f"{number:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "proposal.json").write_text(proposal.model_dump_json(indent=2) + "\n")
-        self._ledger.append(Proposed(round=number, proposal=proposal, seconds=seconds))
+        for event in told(number, answered.answer, wrong):
+            self._ledger.append(event)
+        self._ledger.append(Proposed(round=number, proposal=proposal, seconds=answered.seconds))
 
     def _sampler(self, branch: str) -> BranchSampler:
         if branch not in self._samplers:

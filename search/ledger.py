@@ -1,5 +1,6 @@
 """The append-only record of a run: one event a line, and nothing else is needed to resume."""
 
+import hashlib
 import logging
 import os
 import time
@@ -9,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from agents.answer import LaneReport, Note
 from agents.proposal import Proposal
 from trainers.component import Frozen
 from trainers.method import Method
@@ -33,9 +35,18 @@ class RunStarted(Event):
     config_sha256: str
     commit: str
 
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that are this run's alone, also when it is resumed or moved."""
+        return hashlib.sha256(f"{self.run} {self.at!r} {self.config_sha256}".encode()).hexdigest()[:12]
+
 
 class BaselinesReady(Event):
-    """Weak floor and ceiling on the search split."""
+    """Weak floor and ceiling on the search split.
+
+    examples: how many it holds. weak_predictions: each supervisor's classes on it, as hexadecimal bits, in
+    the order of seeds: what students are compared with to see whom they imitate.
+    """
 
     event: Literal["baselines_ready"] = "baselines_ready"
     weak_acc: float
@@ -44,6 +55,8 @@ class BaselinesReady(Event):
     ceiling_se: float
     seeds: int
     train_s: float
+    examples: int = 0
+    weak_predictions: tuple[str, ...] = ()
 
 
 class Proposed(Event):
@@ -126,6 +139,29 @@ class Finished(Event):
     event: Literal["finished"] = "finished"
 
 
+class LaneAnswered(Event):
+    """What one lane of a round's proposer said, did and cost; of a round asked again the last one counts."""
+
+    event: Literal["lane_answered"] = "lane_answered"
+    round: int
+    lane: LaneReport
+
+
+class NoteLeft(Event):
+    """A finding that a proposer left for later rounds."""
+
+    event: Literal["note_left"] = "note_left"
+    note: Note
+
+
+class BranchesRefused(Event):
+    """Branches of a round's proposal that were not taken, and why, a sentence each."""
+
+    event: Literal["branches_refused"] = "branches_refused"
+    round: int
+    reasons: tuple[str, ...]
+
+
 AnyEvent = Annotated[
     RunStarted
     | BaselinesReady
@@ -137,7 +173,10 @@ AnyEvent = Annotated[
     | TestOpened
     | Interrupted
     | Resumed
-    | Finished,
+    | Finished
+    | LaneAnswered
+    | NoteLeft
+    | BranchesRefused,
     Field(discriminator="event"),
 ]
 _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

@@ -9,6 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agents.answer import entropy_bits, family_shares
+from agents.budget import Usage
 from search.confirm import Confirmation, Confirmed, Finalist
 from search.grading import BaselineScores
 from search.record import Record, TrialRecord
@@ -27,7 +29,7 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
     assert record.started is not None
     assert record.baselines is not None
     finalists = [_finalist(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
-    searched = list(record.of_purpose("search"))
+    usage = sum((lane.usage for lane in record.lanes.values()), Usage())
     return {
         "schema": SCHEMA,
         "run": record.started.run,
@@ -48,13 +50,44 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
         "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
         "cost": {
             "wall_s": record.active_s,
-            "train_s": record.baselines.train_s + sum(trial.train_s for trial in record.trials.values()),
-            "saved_by_pruning_s": sum(_saved_s(trial) for trial in searched),
-            "usd": 0.0,
-            "input_tokens": 0,
-            "output_tokens": 0,
+            "train_s": trained_s(record),
+            "saved_by_pruning_s": saved_by_pruning_s(record),
+            "usd": usage.usd,
+            "input_tokens": usage.all_input_tokens,
+            "output_tokens": usage.output_tokens,
         },
+        "agent": _agent(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
+    }
+
+
+def _agent(record: Record) -> dict[str, Any]:
+    """Who proposed what, and what it cost: a row for each lane of each round that left a report.
+
+    families: each one's share of all branches; entropy_bits: of these shares. budget_spent: whether a
+    question went unasked for want of money, so that the playbook carried on.
+    """
+    shares = family_shares([one.branch for one in record.branches.values()])
+    return {
+        "lanes": [
+            {
+                "round": number,
+                "lane": lane.lane,
+                "source": lane.source,
+                "branches": len(lane.branches),
+                "refused": len(lane.refused),
+                "why": lane.why,
+                "usd": lane.usage.usd,
+                "input_tokens": lane.usage.all_input_tokens,
+                "cache_read_tokens": lane.usage.cache_read_tokens,
+                "cache_write_tokens": lane.usage.cache_write_tokens,
+                "output_tokens": lane.usage.output_tokens,
+            }
+            for (number, _), lane in record.lanes.items()
+        ],
+        "families": shares,
+        "entropy_bits": entropy_bits(list(shares.values())),
+        "budget_spent": any(lane.budget_spent for lane in record.lanes.values()),
     }
 
 
@@ -76,6 +109,17 @@ def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
         "search_pgr": finalist.search_pgr,
         "beats_naive_p": confirmed.gain.p_positive,
     }
+
+
+def trained_s(record: Record) -> float:
+    """Seconds of training and evaluation so far: baselines, search and confirmation."""
+    baselines = record.baselines.train_s if record.baselines else 0.0
+    return baselines + sum(trial.train_s for trial in record.trials.values())
+
+
+def saved_by_pruning_s(record: Record) -> float:
+    """Seconds that stopping search trials early has saved so far."""
+    return sum(_saved_s(trial) for trial in record.of_purpose("search"))
 
 
 def _saved_s(trial: TrialRecord) -> float:
@@ -116,7 +160,7 @@ def outcome_table(outcome: dict[str, Any], gains: Confirmation) -> RenderableTyp
         f"{trials['failed']} failed) of {outcome['branches']} branches in {outcome['rounds']} rounds; "
         f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
         f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
-    )
+    ) + _asked(outcome)
     return Group(table, Text(_verdict(outcome["best"]["beats_naive_p"])), Text(summary))
 
 
@@ -125,6 +169,20 @@ def _verdict(p: float) -> str:
     if p < SHOWN:
         return f"the best beats the naive baseline (p = {p:.2g})"
     return f"the best is not shown to beat the naive baseline (p = {p:.2g}): keep to naive, or search on"
+
+
+def _asked(outcome: dict[str, Any]) -> str:
+    """A line on what the agent cost and where the playbook stood in for it; none where nobody was asked."""
+    cost, agent = outcome["cost"], outcome["agent"]
+    if not agent["lanes"]:
+        return ""
+    stood_in = sum(row["lane"] == "playbook" for row in agent["lanes"])
+    told = f"; the playbook stood in for {stood_in} rounds" if stood_in else ""
+    spent = " (the budget was spent)" if agent["budget_spent"] else ""
+    return (
+        f"\nagent: {cost['usd']:.4f} dollars, {cost['input_tokens']} tokens in, {cost['output_tokens']} out; "
+        f"families' entropy {agent['entropy_bits']:.2f} bits{told}{spent}"
+    )
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, str, str]:

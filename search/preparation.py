@@ -49,6 +49,8 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
     task = load_task(config.task)
     for model in (config.weak.model, config.strong.model, *config.intermediates):
         check_model(model, cache=config.cache_dir)
+    if reason := config.naive.refused(config.abilities):
+        raise ValueError(f"strong: the naive baseline cannot run: {reason}")
     weak = _tokens(config.weak, task, ("weak_train", "transfer", "search", "test"))
     strong = _tokens(config.strong, task, STUDENTS_SEE)
     data: dict[Role, BaselineData] = {

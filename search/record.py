@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agents.answer import LaneReport, Note
 from agents.proposal import Branch
 from search.ledger import (
     AnyEvent,
     BaselinesReady,
+    BranchesRefused,
     EndState,
     Finished,
+    Interrupted,
+    LaneAnswered,
     MicroBatchHalved,
+    NoteLeft,
     Proposed,
     Purpose,
     Resumed,
@@ -69,6 +74,7 @@ class BranchRecord:
 class Record:
     """Everything a run has done so far. `apply` takes events in the ledger's order.
 
+    interrupted: whether the last thing that happened was that the run was told to stop.
     active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
     """
 
@@ -81,7 +87,11 @@ class Record:
     grader_queries: Counter[str] = field(default_factory=Counter)
     test_openings: int = 0
     finished: bool = False
+    interrupted: bool = False
     active_s: float = 0.0
+    lanes: dict[tuple[int, str], LaneReport] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
     _last_at: float | None = None
 
     @classmethod
@@ -97,6 +107,7 @@ class Record:
         if self._last_at is not None and not isinstance(event, Resumed):
             self.active_s += event.at - self._last_at
         self._last_at = event.at
+        self.interrupted = isinstance(event, Interrupted)
         match event:
             case RunStarted():
                 self.started, self.started_at = event, event.at
@@ -132,6 +143,12 @@ class Record:
                 self.grader_queries["test"] += event.queries
             case Finished():
                 self.finished = True
+            case LaneAnswered():
+                self.lanes[event.round, event.lane.lane] = event.lane
+            case NoteLeft():
+                self.notes.append(event.note)
+            case BranchesRefused():
+                self.refused += [(event.round, reason) for reason in event.reasons]
             case _:
                 pass
 

@@ -1,10 +1,15 @@
 """A proposal as a table that a person can read."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agents.proposal import Branch, Choice, Fixed, Option, Param, Proposal, Range
+from agents.answer import LaneReport
+from agents.budget import Usage
+from agents.evidence import space
+from agents.proposal import Proposal
 
 
 def proposal_table(proposal: Proposal) -> RenderableType:
@@ -15,25 +20,32 @@ def proposal_table(proposal: Proposal) -> RenderableType:
     for branch in proposal.branches:
         grown = f"\nfrom {branch.parent}" if branch.parent else ""
         table.add_row(
-            Text(branch.name + grown), Text(branch.family), Text(branch.hypothesis), Text(_space(branch))
+            Text(branch.name + grown),
+            Text(branch.family),
+            Text(branch.hypothesis),
+            Text(space(branch, between="\n")),
         )
     return Group(table, Text(proposal.rationale))
 
 
-def _space(branch: Branch) -> str:
-    return "\n".join(f"{slot.slot}: {' | '.join(map(_option, slot.options))}" for slot in branch.slots)
+def cost_table(lanes: Sequence[LaneReport]) -> RenderableType:
+    """Who answered, with how many tokens and dollars, and what kept a lane from an answer."""
+    table = Table()
+    for column in ("lane", "by", "branches", "input tokens", "of them cached", "output tokens", "dollars"):
+        table.add_column(column, justify="left" if column in ("lane", "by") else "right")
+    for lane in lanes:
+        table.add_row(Text(lane.lane), lane.source, str(len(lane.branches)), *_usage_cells(lane.usage))
+    if len(lanes) > 1:
+        total = sum((lane.usage for lane in lanes), Usage())
+        table.add_row("all", "", str(sum(len(lane.branches) for lane in lanes)), *_usage_cells(total))
+    reasons = [Text(f"lane {lane.lane}: {lane.why}", style="yellow") for lane in lanes if lane.why]
+    return Group(table, *reasons)
 
 
-def _option(option: Option) -> str:
-    params = ", ".join(f"{param.name} {_room(param)}" for param in option.params)
-    return f"{option.component}({params})" if params else option.component
-
-
-def _room(param: Param) -> str:
-    match param:
-        case Fixed():
-            return f"= {param.value}"
-        case Choice():
-            return "in {" + ", ".join(map(str, param.values)) + "}"
-        case Range():
-            return f"{param.low:g} to {param.high:g}" + (" (log)" if param.log else "")
+def _usage_cells(usage: Usage) -> tuple[str, str, str, str]:
+    return (
+        f"{usage.all_input_tokens:,}",
+        f"{usage.cache_read_tokens:,}",
+        f"{usage.output_tokens:,}",
+        f"{usage.usd:.4f}",
+    )

@@ -19,6 +19,7 @@ class RunDirectory:
         self.config = path / "config.yaml"
         self.ledger = path / "ledger.jsonl"
         self.result = path / "result.json"
+        self.report = path / "report.html"
         self.checkpoints = path / "checkpoints"
 
     @contextmanager
@@ -41,6 +42,10 @@ class RunDirectory:
             raise self._no_run()
         events = read_ledger(self.ledger) if self.ledger.is_file() else []
         return load_config(self.config), Record.of(events)
+
+    def progress(self) -> int:
+        """A number that grows whenever something happens in the run: the ledger's size in bytes."""
+        return self.ledger.stat().st_size if self.ledger.is_file() else 0
 
     def _no_run(self) -> ValueError:
         return ValueError(

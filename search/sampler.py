@@ -1,6 +1,7 @@
 """One Optuna study a branch: asked for methods, told what became of them."""
 
 import os
+import re
 import warnings
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.study import StudyDirection
+from optuna.trial import BaseTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, with_components
-from search.ledger import EndState
+from search.ledger import EndState, RunStarted
 from trainers.component import Component
 from trainers.method import SLOTS, Abilities, Method
 
@@ -25,17 +28,52 @@ _STATES: Mapping[EndState, TrialState] = {
 }
 
 
-def open_journal(path: Path) -> BaseStorage:
-    """Optuna's storage in a file that only this process writes.
+def open_journal(path: Path, url: str | None = None, started: RunStarted | None = None) -> BaseStorage:
+    """Optuna's storage: in a file that only this process writes, or in the database at `url`.
+
+    In a database the names of studies begin with the run that `started` tells of: others may use it, too. A
+    ${NAME} in the URL stands for a variable of the environment. ValueError if it is not set, or the database
+    cannot be opened.
 
     A lock that a killed process left behind is removed: the run directory's own lock keeps others out. So is
     a last line that was cut short: Optuna would read past it, but write its next line on to it.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if url is not None:
+        return _open_database(url, "" if started is None else f"{started.run}-{started.id}/")
     Path(f"{path}.lock").unlink(missing_ok=True)
     if path.is_file():
         os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+class _RunStudies(RDBStorage):
+    """One run's studies in a database: their names begin with the run, also for who asks without it."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._prefix = prefix
+        # A campaign can leave a connection unused for hours; the server may have closed it by then.
+        super().__init__(url, engine_kwargs={"pool_pre_ping": True})
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        return super().create_new_study(directions, self._full(study_name or ""))
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return super().get_study_id_from_name(self._full(study_name))
+
+    def _full(self, name: str) -> str:
+        return name if name.startswith(self._prefix) else self._prefix + name
+
+
+def _open_database(url: str, prefix: str) -> BaseStorage:
+    filled = os.path.expandvars(url)
+    if unset := re.search(r"\$\{(\w+)\}", filled):
+        raise ValueError(f"optuna.storage: the environment has no {unset[1]}; set it, then start again")
+    try:
+        return _RunStudies(filled, prefix)
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"optuna.storage: {url} cannot be opened: {reason}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +117,7 @@ class BranchSampler:
         for _ in range(ATTEMPTS):
             trial = self._study.ask()
             try:
-                method = _suggest(trial, self._branch, self._naive)
+                method = suggest(trial, self._branch, self._naive)
             except ValueError:
                 self._study.tell(trial, state=TrialState.FAIL)
                 continue
@@ -105,7 +143,8 @@ class BranchSampler:
         ]
 
 
-def _suggest(trial: optuna.Trial, branch: Branch, naive: Method) -> Method:
+def suggest(trial: BaseTrial, branch: Branch, naive: Method) -> Method:
+    """A method of the branch with the trial's values; ValueError for a combination that cannot work."""
     components: dict[str, Component] = {}
     for slot in branch.slots:
         options = {option.component: option for option in slot.options}
@@ -116,7 +155,7 @@ def _suggest(trial: optuna.Trial, branch: Branch, naive: Method) -> Method:
     return with_components(naive, components)
 
 
-def _component(trial: optuna.Trial, slot: str, option: Option) -> Component:
+def _component(trial: BaseTrial, slot: str, option: Option) -> Component:
     component = SLOTS[slot][option.component]
     values = {
         param.name: _value(trial, f"{slot}.{option.component}.{param.name}", param, component)
@@ -125,7 +164,7 @@ def _component(trial: optuna.Trial, slot: str, option: Option) -> Component:
     return component(**values)
 
 
-def _value(trial: optuna.Trial, name: str, param: Param, component: type[Component]) -> Any:
+def _value(trial: BaseTrial, name: str, param: Param, component: type[Component]) -> Any:
     match param:
         case Fixed():
             return param.value

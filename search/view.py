@@ -13,6 +13,7 @@ from rich.text import Text
 from search.config import RunConfig
 from search.record import BranchRecord, Record, TrialRecord
 from search.replication import places
+from search.run_dir import RunDirectory
 
 REDRAW_S = 0.5
 LINE_S = 30.0  # between two lines where the output is no terminal
@@ -30,7 +31,7 @@ class View:
         )
         self._drawn = 0.0
         self._started = time.monotonic()
-        self._ended_before = _ended(record)
+        self._ended_before = ended(record)
 
     def __enter__(self) -> "View":
         if self._live:
@@ -42,6 +43,11 @@ class View:
     ) -> None:
         if self._live:
             self._live.stop()
+
+    def show(self, record: Record) -> None:
+        """Go on with another reading of the same run."""
+        self._record = record
+        self.refresh()
 
     def refresh(self) -> None:
         """Redraw if it is time to."""
@@ -58,26 +64,52 @@ class View:
 
     def left_s(self) -> float | None:
         """Seconds left at the pace since this process took over, or None before the first trial ended."""
-        ended = _ended(self._record)
-        if ended == self._ended_before:
+        done = ended(self._record)
+        if done == self._ended_before:
             return None
-        pace = (time.monotonic() - self._started) / (ended - self._ended_before)
-        return pace * max(0, _planned(self._config) - ended)
+        pace = (time.monotonic() - self._started) / (done - self._ended_before)
+        return pace * max(0, planned(self._config) - done)
 
 
-def _ended(record: Record) -> int:
+def watch(run: RunDirectory, console: Console) -> None:
+    """Show a run that another process is at work on, until it has finished or was interrupted.
+
+    Reads only, so it never stands in the way of that process. Raises ValueError where there is no run.
+    """
+    config, record = run.load()
+    seen = run.progress()
+    with View(console, config, record) as view:
+        while not (record.finished or record.interrupted):
+            view.show(record)
+            time.sleep(REDRAW_S)
+            if (now := run.progress()) != seen:
+                seen, (_, record) = now, run.load()
+    console.print(status(config, record, None))
+
+
+def state(record: Record) -> str:
+    """finished, interrupted or in progress; a killed run had no time to say so and counts as in progress."""
+    if record.finished:
+        return "finished"
+    return "interrupted" if record.interrupted else "in progress"
+
+
+def ended(record: Record) -> int:
+    """How many trials have ended, those of the confirmation among them."""
     return sum(trial.state is not None for trial in record.trials.values())
 
 
-def _planned(config: RunConfig) -> int:
+def planned(config: RunConfig) -> int:
+    """How many trials the run will have at most."""
     return config.search.trials + sum(places(config)) + (1 + config.confirm.finalists) * config.confirm.seeds
 
 
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
     """The state of a run in one plain line."""
-    left = "" if left_s is None else f", about {_duration(left_s)} left"
+    left = "" if left_s is None else f", about {duration(left_s)} left"
+    now = "" if state(record) == "in progress" else f"{state(record)}, "
     return (
-        f"round {record.rounds}: {_ended(record)} of {_planned(config)} trials ended "
+        f"{now}round {record.rounds}: {ended(record)} of {planned(config)} trials ended "
         f"({record.ended('pruned')} pruned, {record.ended('failed')} failed), "
         f"best search PGR {_pgr(record.best())}{left}"
     )
@@ -92,7 +124,7 @@ def status(config: RunConfig, record: Record, left_s: float | None) -> Renderabl
         table.add_row(*_branch_cells(branch, record))
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
-        ProgressBar(total=_planned(config), completed=_ended(record), width=30),
+        ProgressBar(total=planned(config), completed=ended(record), width=30),
         Text(status_line(config, record, left_s)),
     )
     return Group(bar, table)
@@ -103,12 +135,13 @@ def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
     best = record.best()
     return {
         "run": record.started.run if record.started else None,
+        "state": state(record),
         "finished": record.finished,
         "rounds": record.rounds,
         "branches": len(record.branches),
         "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
-        "ended": _ended(record),
-        "planned": _planned(config),
+        "ended": ended(record),
+        "planned": planned(config),
         "best": None if best is None or best.last is None else {"trial": best.trial, "pgr": best.last.pgr},
     }
 
@@ -132,7 +165,8 @@ def _pgr(trial: TrialRecord | None) -> str:
     return f"{trial.last.pgr:.3f} ± {trial.last.se:.3f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as "1 h 2 min", "1 min 2 s" or "2 s"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

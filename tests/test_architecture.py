@@ -90,4 +90,5 @@ def test_packages_are_those_of_this_repository(package: str) -> None:
 
 def test_the_distribution_holds_exactly_these_packages() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert setuptools == {"packages": list(PACKAGES)}
+    data = {"agents": ["prompts/*.md"], "search": ["page/*"]}
+    assert setuptools == {"packages": list(PACKAGES), "package-data": data}

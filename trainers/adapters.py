@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from trainers.component import Component
-from trainers.models import ModelPool, Words, new_head
+from trainers.head import Words, new_head
+from trainers.models import ModelPool
 
 Weights = Mapping[str, torch.Tensor]
 

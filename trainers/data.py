@@ -59,7 +59,7 @@ class DatasetTask(Frozen):
 
     `fields` are those of pairs as soon as one of prompt, chosen and rejected is named. The test split
     comes from `test_path` or from the hub split `test_split` where either is given, else from the same
-    examples as the rest.
+    examples as the rest. `question` is put to the strong model for its zero-shot answer ("yes" is label 1).
     """
 
     kind: Literal["dataset"] = "dataset"
@@ -71,6 +71,7 @@ class DatasetTask(Frozen):
     test_path: Annotated[str | None, Field(description="hub id or file of the test examples")] = None
     test_split: Annotated[str | None, Field(description="hub split of the test examples")] = None
     fields: Fields = SingleFields()
+    question: Annotated[str, Field(max_length=1000, pattern=r"\S")] | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="draws the splits and the order of pairs")] = 0
     splits: SplitSizes
 
@@ -114,7 +115,7 @@ def load_dataset_task(config: DatasetTask) -> Task:
     inputs: dict[SplitName, Examples] = {}
     truth: dict[SplitName, Labels] = {}
     for split in SPLITS:
-        inputs[split], truth[split] = _examples(drawn[split], rng)
+        inputs[split], truth[split] = _examples(drawn[split], rng, config.question)
         _check_classes(truth[split], split, drawn[split].path)
     return Task(inputs=inputs, truth=truth)
 
@@ -272,14 +273,14 @@ def _too_few(pool: _Pool, sizes: SplitSizes, names: Sequence[SplitName], groups:
     )
 
 
-def _examples(pool: _Pool, rng: np.random.Generator) -> tuple[Examples, Labels]:
+def _examples(pool: _Pool, rng: np.random.Generator, question: str | None) -> tuple[Examples, Labels]:
     if pool.pairs is None:
         assert pool.labels is not None
-        return Examples(texts=tuple(pool.texts)), pool.labels
+        return Examples(texts=tuple(pool.texts), question=question), pool.labels
     second_is_better = rng.permutation(np.arange(len(pool.pairs)) % 2).astype(np.int8)
     shown = zip(pool.pairs, second_is_better, strict=True)
     pairs = tuple((worse, better) if swap else (better, worse) for (better, worse), swap in shown)
-    return Examples(texts=tuple(pool.texts), pairs=pairs), second_is_better
+    return Examples(texts=tuple(pool.texts), pairs=pairs, question=question), second_is_better
 
 
 def _check_classes(labels: Labels, split: SplitName, path: str) -> None:

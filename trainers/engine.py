@@ -12,7 +12,9 @@ from transformers import PreTrainedModel
 
 from trainers.component import Frozen
 from trainers.gang import ensure_group, world_size
+from trainers.head import Head
 from trainers.optim import Adamw
+from trainers.plain_engine import PlainEngine, adamw
 
 STATE_TAG = "state"
 BUCKET = 2**25  # elements of a communication buffer; DeepSpeed's own default takes a gigabyte of memory
@@ -23,7 +25,8 @@ class EngineConfig(Frozen):
     """How trainings run: what is partitioned or offloaded, the precision, and how much is in memory at once.
 
     zero_stage: what the members of a gang split between them: 1 the optimizer's state, 2 gradients too,
-    3 the weights too. precision: bf16 runs forward and backward in bfloat16 with float32 master weights.
+    3 the weights too. precision: bf16 runs forward and backward in bfloat16, with float32 master weights and
+    sums of gradients, and at stage 2 at least.
     offload: the optimizer's state, and for stage 3 the weights, wait in the CPU's memory; needs stage 1 to 3.
     micro_batch: examples in one forward pass of a process, None for all of its share of the batch; gradients
     add up to exactly those of the whole batch. gradient_checkpointing: activations are computed twice in
@@ -100,34 +103,34 @@ def deepspeed_config(config: EngineConfig, optim: Adamw) -> dict[str, Any]:
         # The CPU optimizer of torch needs no compiler, and is vectorised too.
         "zero_force_ds_cpu_optimizer": False,
         "bf16": {"enabled": config.precision == "bf16"},
-        "optimizer": {
-            "type": "AdamW",
-            "params": {
-                "lr": optim.lr,
-                "betas": [optim.beta1, optim.beta2],
-                "weight_decay": optim.weight_decay,
-                "torch_adam": True,
-                "fused": True,  # one call for all parameters: a tenth of the time on a small model
-            },
-        },
+        # The pieces of a batch would add up in half precision, which loses the last of them.
+        "data_types": {"grad_accum_dtype": "fp32"},
         "steps_per_print": 2**31,
     }
 
 
 def _stage(config: EngineConfig) -> int:
-    """Stage 0 has no master weights in DeepSpeed; in a group of one, stage 1 is the same with them."""
-    return max(config.zero_stage, 1) if config.precision == "bf16" else config.zero_stage
+    """In bf16, stages 0 and 1 run as 2, which computes the same in less memory.
+
+    DeepSpeed's stage 0 has no master weights, and its stage 1 adds gradients up in bf16, or else in an
+    optimizer of its own that needs half as much memory again.
+    """
+    return max(config.zero_stage, 2) if config.precision == "bf16" else config.zero_stage
 
 
 @contextlib.contextmanager
 def training_engine(
     model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw, config: EngineConfig
-) -> Iterator["Engine"]:
+) -> Iterator["Engine | PlainEngine"]:
     """A DeepSpeed engine over `parameters` of `model`, destroyed on leaving.
 
     In precision fp32 the parameters become float32, whatever they were. The process group stays for the
-    next engine of this process: building it costs more than a short trial.
+    next engine of this process: building it costs more than a short trial. A head alone, a probe's, needs no
+    such engine in a process of its own, whatever the settings: there is nothing to split or to cast.
     """
+    if isinstance(model, Head) and world_size() == 1:
+        yield PlainEngine(model, parameters, optim)
+        return
     import deepspeed  # takes a second or two, and only workers need it
 
     ensure_group()
@@ -135,8 +138,20 @@ def training_engine(
         for parameter in parameters:
             parameter.data = parameter.data.float()
     _set_checkpointing(model, config.gradient_checkpointing)
+    exact = _exact(model, parameters, config)
+    kept = [parameter.detach().clone() for parameter in exact]
+
+    def optimizer(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
+        # DeepSpeed has cast all of the model by now, and asks for its optimizer.
+        for parameter, value in zip(exact, kept, strict=True):
+            parameter.data = value.to(parameter.device)
+        return adamw(groups, optim)
+
     built, *_ = deepspeed.initialize(
-        model=model, model_parameters=parameters, config=deepspeed_config(config, optim)
+        model=model,
+        model_parameters=_groups(parameters, exact),
+        optimizer=optimizer,
+        config=deepspeed_config(config, optim),
     )
     engine = Engine(built, parameters, optim.clip if _stage(config) == 0 else 0.0)
     try:
@@ -146,6 +161,29 @@ def training_engine(
         del engine, built
         _set_checkpointing(model, False)
         gc.collect()
+
+
+def _exact(
+    model: torch.nn.Module, parameters: list[torch.nn.Parameter], config: EngineConfig
+) -> list[torch.nn.Parameter]:
+    """The parameters that stay in float32 while the rest of the model computes in half precision.
+
+    DeepSpeed casts every parameter of a model (its own list of what to keep in float32 is of buffers alone);
+    its optimizers take one data type a group, and that of ZeRO-3 one altogether.
+    """
+    if config.precision == "fp32" or config.zero_stage == 3:
+        return []
+    heads = [module for module in model.modules() if isinstance(module, Head) and module.is_classifier]
+    own = {id(parameter) for head in heads for parameter in head.parameters()}
+    return [parameter for parameter in parameters if id(parameter) in own]
+
+
+def _groups(
+    parameters: list[torch.nn.Parameter], exact: list[torch.nn.Parameter]
+) -> list[dict[str, list[torch.nn.Parameter]]]:
+    apart = {id(parameter) for parameter in exact}
+    groups = [[p for p in parameters if id(p) not in apart], exact]
+    return [{"params": group} for group in groups if group]
 
 
 class Engine:

@@ -21,10 +21,12 @@ class Examples:
 
     texts: n single texts, or n prompts where `pairs` is given.
     pairs: n (first, second) responses; class 1 means that the second is the better one.
+    question: what a model is asked about each of them before it has learnt anything; None: the usual.
     """
 
     texts: tuple[str, ...]
     pairs: tuple[tuple[str, str], ...] | None = None
+    question: str | None = None
 
     def __len__(self) -> int:
         return len(self.texts)

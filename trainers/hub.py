@@ -117,7 +117,7 @@ def hub_model(config: HubModel) -> Pretrained:
         whole: PreTrainedModel = kind.from_pretrained(
             source, revision=revision, config=shape, dtype=getattr(torch, config.dtype)
         )
-    return pretrained(whole, "last" if _is_decoder(shape) else "mean", config.pool)
+    return pretrained(whole, "last" if is_decoder(shape) else "mean", config.pool)
 
 
 def pretrained(whole: PreTrainedModel, usual: Pool, pool: Literal["auto"] | Pool = "auto") -> Pretrained:
@@ -137,7 +137,7 @@ def pretrained(whole: PreTrainedModel, usual: Pool, pool: Literal["auto"] | Pool
 def has_language_model(shape: PretrainedConfig) -> bool:
     """Whether a checkpoint of this shape is that of a decoder that knows which token comes next."""
     stored = CAUSAL.get(shape.model_type) in (shape.architectures or ())
-    return _is_decoder(shape) and (stored or bool(getattr(shape, "tie_word_embeddings", False)))
+    return is_decoder(shape) and (stored or bool(getattr(shape, "tie_word_embeddings", False)))
 
 
 def hub_shape(config: HubModel) -> PretrainedConfig:
@@ -195,7 +195,12 @@ def hub_tokenizer(config: HubModel) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _is_decoder(config: PretrainedConfig) -> bool:
-    """Whether attention runs one way. Encoders such as BERT can be causal too, but are also masked models."""
+def is_decoder(config: PretrainedConfig) -> bool:
+    """Whether attention runs one way: no token sees those after it.
+
+    Encoders such as BERT can be causal too, but are also masked models.
+    """
     kind = config.model_type
-    return bool(getattr(config, "is_decoder", False)) or (kind in CAUSAL and kind not in MASKED)
+    both_ways = bool(getattr(config, "use_bidirectional_attention", False))
+    one_way = bool(getattr(config, "is_decoder", False)) or (kind in CAUSAL and kind not in MASKED)
+    return one_way and not both_ways

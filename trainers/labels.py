@@ -158,8 +158,8 @@ def elicited(config: Elicited, evidence: Evidence) -> FloatArray:
 
     Subtracting the median makes half of the strong model's answers class 1. Whoever supplies
     `evidence.prior()` has already averaged it over prompt templates and answer orders and made it
-    consistent within pairs. Zhao et al. 2021, "Calibrate Before Use"; Burns et al. 2022, "Discovering
-    Latent Knowledge" (consistency).
+    consistent within pairs, and has asked `task.question`, where the config has one. Zhao et al. 2021,
+    "Calibrate Before Use"; Burns et al. 2022, "Discovering Latent Knowledge" (consistency).
     """
     odds = _log_odds(_prior(evidence))
     own = _sigmoid(odds - np.median(odds))

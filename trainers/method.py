@@ -11,6 +11,7 @@ from trainers.component import Component, Frozen
 from trainers.labels import LABELS, Elicited, Hard, Label, NoisyChannel
 from trainers.losses import LOSSES, Bootstrap, Entropy, Kl, Loss, ReverseKl, Window, Xent
 from trainers.optim import Adamw
+from trainers.room import Room
 from trainers.selection import SELECTIONS, All, Selection
 from trainers.stages import STAGES, Chain, Once, SelfTrain, Stages
 
@@ -22,11 +23,13 @@ class Abilities(Frozen):
     """What a campaign offers to its methods.
 
     prior: whether the strong model can be asked for a zero-shot answer (`trainers.prompts.can_elicit`).
-    intermediates: how many models there are between the weak and the strong one.
+    intermediates: how many models there are between the weak and the strong one. room: the memory of a trial
+    and what has to fit there, None where that is not known.
     """
 
     prior: bool
     intermediates: Annotated[int, Field(ge=0)]
+    room: Room | None = None
 
 
 class Method(Frozen):
@@ -80,6 +83,8 @@ class Method(Frozen):
                 f"stages.chain.length must be at most {abilities.intermediates}, the intermediate models of "
                 f"this campaign, got {self.stages.length}"
             )
+        if abilities.room is not None:
+            return abilities.room.refused(self.student, self.optim.batch_size)
         return None
 
 

@@ -11,27 +11,21 @@ from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from trainers.hub import HubModel, Pool, Pretrained, hub_model, hub_shape, hub_tokenizer, loading, pretrained
+from trainers.head import Head, Words, as_head, new_head
+from trainers.hub import (
+    HubModel,
+    Pool,
+    Pretrained,
+    hub_model,
+    hub_shape,
+    hub_tokenizer,
+    is_decoder,
+    loading,
+    pretrained,
+)
 from trainers.toy import ToyModel, build_toy_model, toy_tokenizer
 
-CLASSES = 2
-HEAD_STD = 0.02  # as the bodies' own initialisers: logits start near 0, whatever the hidden size
-
-Words = tuple[int, int]
 ModelConfig = Annotated[HubModel | ToyModel, Field(discriminator="kind")]
-
-
-def new_head(hidden: int, seed: int) -> nn.Linear:
-    """A linear classifier of hidden states, float32: small normal weights drawn from `seed`, no bias yet.
-
-    The global random state stays as it was.
-    """
-    drawn = torch.randn((CLASSES, hidden), generator=torch.Generator().manual_seed(seed)) * HEAD_STD
-    head: nn.Linear = nn.utils.skip_init(nn.Linear, hidden, CLASSES)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        head.weight.copy_(drawn)
-        head.bias.zero_()
-    return head
 
 
 class Classifier(nn.Module):
@@ -40,15 +34,14 @@ class Classifier(nn.Module):
     words: where the head is a language model's vocabulary, the tokens that stand for class 0 and class 1.
     """
 
-    def __init__(
-        self, body: PreTrainedModel, pool: Pool, head: nn.Linear, words: Words | None = None
-    ) -> None:
+    def __init__(self, body: PreTrainedModel, pool: Pool, head: Head, words: Words | None = None) -> None:
         super().__init__()
         self.body = body
         self.pool: Pool = pool
         self.head = head
         self.words = words
         body.config.use_cache = False  # keys and values of a decoder are of no use here
+        self._is_causal = is_decoder(body.config)
 
     @property
     def depth(self) -> int:
@@ -57,12 +50,9 @@ class Classifier(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits float32 [b, 2] of right-padded rows: input ids and attention mask, int64 [b, length]."""
-        pooled = self.features(input_ids, attention_mask)
-        # An engine may have cast the head to half precision. Calling it as a module keeps an engine's hooks.
-        logits: torch.Tensor = self.head(pooled.to(self.head.weight.dtype))
-        if self.words is not None:
-            logits = torch.stack([logits[:, word] for word in self.words], dim=1)
-        return logits.float()
+        # Called as a module, the head keeps an engine's hooks.
+        logits: torch.Tensor = self.head(self.features(input_ids, attention_mask), self.words)
+        return logits
 
     def features(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, layer: int = -1
@@ -72,9 +62,10 @@ class Classifier(nn.Module):
         layer: counted as transformers does: 0 is the embeddings, 1 the first layer, -1 the last.
         """
         is_last = layer in (-1, self.depth)
-        output = self.body(
-            input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=not is_last
-        )
+        # No token looks at what comes after it, so padding on the right changes nothing that is read; and
+        # without a mask attention is the fused causal kernel, which needs no repeated keys and values.
+        mask = None if self._is_causal else attention_mask
+        output = self.body(input_ids=input_ids, attention_mask=mask, output_hidden_states=not is_last)
         hidden = output.last_hidden_state if is_last else output.hidden_states[layer]
         return _pooled(hidden, attention_mask, self.pool)
 
@@ -200,7 +191,7 @@ class ModelPool:
             raise ValueError(
                 "readout label_tokens needs examples that end on a question: use trainers.prompts"
             )
-        return Classifier(body, "last", vocabulary, words).eval()
+        return Classifier(body, "last", as_head(vocabulary), words).eval()
 
     def _copies(
         self, device: torch.device | str, *, vocabulary: bool

@@ -58,11 +58,28 @@ def render(config: HubModel | ToyModel, examples: Examples) -> Tokens:
 
 
 def ask(config: HubModel | ToyModel, examples: Examples) -> tuple[Question, ...]:
-    """The examples as questions to this model, one a template; none where it cannot be asked."""
+    """The examples as questions to this model, one a template; none where it cannot be asked.
+
+    Where the examples come with a question of their own, it is put in the place of the usual one.
+    """
     if not can_elicit(config):
         return ()
     tokenizer = load_tokenizer(config)
-    return tuple(_question(template, examples, tokenizer) for template in templates(config, examples))
+    return tuple(
+        _question(_asking(one, examples), examples, tokenizer) for one in templates(config, examples)
+    )
+
+
+def _asking(template: Template, examples: Examples) -> Template:
+    """The template with the examples' own question, its answer words still the next thing to say.
+
+    A template without a question, whose examples end on one, stays as it is.
+    """
+    if examples.question is None or not template.question:
+        return template
+    zero, one = template.words
+    asked = f"\n\n{examples.question.strip()} Answer {zero} or {one}.\nAnswer:"
+    return replace(template, question=asked)
 
 
 def _question(template: Template, examples: Examples, tokenizer: PreTrainedTokenizerBase) -> Question:

@@ -25,6 +25,7 @@ from trainers.gang import rank, world_size
 from trainers.inputs import Floats, Inputs, Rows
 from trainers.losses import LogConf, Loss, example_losses
 from trainers.optim import Adamw
+from trainers.plain_engine import PlainEngine
 from trainers.selection import small_loss_weights
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class Session:
         self._open()
 
     def _open(self) -> None:
-        self._engine: Engine = self._stack.enter_context(
+        self._engine: Engine | PlainEngine = self._stack.enter_context(
             training_engine(self._model, self._parameters, self._optim, self._config)
         )
 

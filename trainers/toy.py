@@ -118,7 +118,8 @@ def build_toy_model(config: ToyModel, *, cache: Path) -> PreTrainedModel:
     return loaded
 
 
-def _initial(size: Literal["weak", "strong"]) -> Qwen3ForCausalLM:
+def toy_shape(size: Literal["weak", "strong"]) -> Qwen3Config:
+    """The configuration of a toy model."""
     tokenizer = toy_tokenizer()
     settings: dict[str, Any] = {
         **SHAPES[size],
@@ -132,9 +133,13 @@ def _initial(size: Literal["weak", "strong"]) -> Qwen3ForCausalLM:
         "eos_token_id": tokenizer.eos_token_id,
         "initializer_range": INIT_STD,
     }
+    return Qwen3Config(**settings)
+
+
+def _initial(size: Literal["weak", "strong"]) -> Qwen3ForCausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(INIT_SEED)
-        model = Qwen3ForCausalLM(Qwen3Config(**settings))
+        model = Qwen3ForCausalLM(toy_shape(size))
     model.train(False)
     return model
 

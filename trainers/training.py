@@ -179,7 +179,8 @@ def _phase_at(plan: Plan, progress: float) -> Phase:
     return [phase for phase in plan.phases if phase.start <= progress][-1]
 
 
-EVAL_TOKENS = {"cpu": 2_048, "cuda": 131_072}  # tokens a forward batch: near the fastest on each
+# Tokens a forward batch, near the fastest on each; halved for good where this process ran out of memory.
+EVAL_TOKENS = {"cpu": 2_048, "cuda": 131_072}
 
 
 def predict(model: torch.nn.Module, inputs: Inputs) -> Floats:
@@ -194,18 +195,19 @@ def predict(model: torch.nn.Module, inputs: Inputs) -> Floats:
 def forward(read: Callable[..., torch.Tensor], inputs: Inputs, model: torch.nn.Module) -> torch.Tensor:
     """What `read`, a view of `model`, says of every example, float32 [n, d] on the CPU.
 
-    Batches are halved where memory runs out. Raises torch.OutOfMemoryError where one example is too much.
+    Batches are halved where memory runs out, and stay so in this process. Raises torch.OutOfMemoryError
+    where one example is too much.
     """
     model.to(device()).eval()
-    lengths, tokens = inputs.lengths, EVAL_TOKENS[device().type]
+    lengths, kind = inputs.lengths, device().type
     while True:
         try:
-            return _forward(read, inputs, sorted_batches(lengths, tokens))
+            return _forward(read, inputs, sorted_batches(lengths, EVAL_TOKENS[kind]))
         except torch.OutOfMemoryError:
-            if tokens <= lengths.max():
+            if EVAL_TOKENS[kind] <= lengths.max():
                 raise
-        tokens //= 2
-        log.warning("out of memory: predicting with %d tokens at a time", tokens)
+        EVAL_TOKENS[kind] //= 2
+        log.warning("out of memory: predicting with %d tokens at a time", EVAL_TOKENS[kind])
 
 
 def _forward(

@@ -4,8 +4,6 @@ from pydantic import ValidationError
 from agents.findings import BranchFinding, Findings, TrialFinding, TrialState, shown_pgr
 from agents.proposal import Branch, Option, Slot
 from trainers.method import Abilities, Method
-from trainers.optim import Adamw
-from trainers.selection import Confidence
 
 
 def trial(
@@ -98,20 +96,3 @@ def test_nan_is_refused() -> None:
 )
 def test_a_pgr_is_shown_with_its_error(pgr: float | None, se: float | None, text: str) -> None:
     assert shown_pgr(trial("x", pgr, se)) == text
-
-
-def test_the_summary_says_what_differs_from_naive() -> None:
-    method = Method(select=Confidence(share=0.25, balanced=True), optim=Adamw(lr=0.0123456))
-    known = findings(trial("t1", 0.4, 0.03, method=method), trial("t2", None, state="failed", branch="b"))
-    assert known.summary() == (
-        "Round 2. Trials: 0 running, 1 completed, 0 pruned, 1 failed; 12 left.\n"
-        "Weak floor 0.7000 ± 0.0100, ceiling 0.9500 ± 0.0050. PGR is given ± one standard error.\n"
-        "\n"
-        "Best trials:\n"
-        "  0.40 ± 0.03  a: select confidence (share 0.25, balanced True); optim adamw (lr 0.0123)\n"
-        "\n"
-        "Branches:\n"
-        "  a (distillation, round 1): 1 trials, best 0.40 ± 0.03. It helps.\n"
-        "  b (distillation, round 1, closed): 1 trials, none completed. It helps.\n"
-        "  c (distillation, round 1): 0 trials, none completed. It helps.\n"
-    )

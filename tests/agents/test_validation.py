@@ -22,9 +22,13 @@ from agents.proposal import (
 )
 from agents.space import sample_methods
 from agents.validation import problems, read_proposal, valid_branches
+from trainers.adapters import Probe
 from trainers.component import Component
+from trainers.engine import EngineConfig
 from trainers.losses import LogConf
 from trainers.method import SLOTS, Abilities, Method
+from trainers.room import room_for
+from trainers.toy import ToyModel
 
 
 def option(component: str, *params: Param) -> Option:
@@ -471,3 +475,18 @@ def test_what_the_campaign_does_not_offer_is_refused_with_the_reason() -> None:
     )
     assert any("labels.elicited needs a zero-shot answer" in str(one) for one in wrong if one.branch == 0)
     assert any("stages.chain.length must be at most 0" in str(one) for one in wrong if one.branch == 1)
+
+
+def test_a_student_that_does_not_fit_is_refused_with_place_value_and_remedy() -> None:
+    room = room_for(ToyModel(size="strong"), EngineConfig(), 1.0745, 1)
+    said = proposal(
+        branch(slot("student", option("full")), name="one"),
+        branch(slot("student", option("probe")), name="two"),
+    )
+    abilities = Abilities(prior=True, intermediates=4, room=room)
+    naive = Method(student=Probe())
+    wrong = problems(said, naive=naive, known_branches=(), known_methods=(), abilities=abilities)
+    refusal = next(str(one) for one in wrong if one.branch == 0)
+    assert "a method that cannot run here, student.full needs about 1." in refusal
+    assert refusal.endswith("but trial.memory_gb is 1.07: set student to lora or probe")
+    assert not any("cannot run" in str(one) for one in wrong if one.branch == 1)

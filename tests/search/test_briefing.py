@@ -3,10 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from agents.answer import Note
 from agents.proposal import Branch, Proposal
 from search.briefing import brief
 from search.config import RunConfig
-from search.ledger import Proposed
+from search.ledger import BranchesRefused, NoteLeft, Proposed
 from search.record import Record
 
 
@@ -61,3 +62,34 @@ def test_branches_are_live_until_they_are_used_up(record: Record, config: RunCon
 def test_before_the_first_round_there_is_only_the_gap(events: SimpleNamespace, config: RunConfig) -> None:
     findings = brief(config, Record.of([events.baselines()]))
     assert (findings.round, findings.branches, findings.trials, findings.trials_left) == (1, (), (), 8)
+
+
+def test_signals_compare_a_trial_with_its_own_supervisor(events: SimpleNamespace, config: RunConfig) -> None:
+    """Eight examples, two supervisors; seed 7 learned from the second."""
+    record = Record.of(
+        [
+            events.baselines(examples=8, weak_predictions=("ff", "f0")),
+            events.started("t1", seed=7),
+            events.reached("t1", 1 / 3, 0.2, predictions="e0"),
+            events.reached("t1", 1.0, 0.6, predictions="c0"),
+            events.started("t2", seed=6),
+            events.reached("t2", 1 / 3, 0.2, predictions="e0"),
+            events.started("t3", seed=6),
+        ]
+    )
+    first, second, third = brief(config, record).trials
+    assert (first.balance, first.agreement, first.steadiness) == (2 / 8, 6 / 8, 7 / 8)
+    assert first.predictions == "c0"
+    assert (second.balance, second.agreement, second.steadiness) == (3 / 8, 3 / 8, None)
+    assert (third.balance, third.agreement, third.steadiness, third.predictions) == (None, None, None, None)
+
+
+def test_notes_and_refusals_of_earlier_rounds_are_told(events: SimpleNamespace, config: RunConfig) -> None:
+    note = Note(round=1, lane="2", text="soft labels help")
+    refused = BranchesRefused(round=1, reasons=("branches[0]: no", "branches[1]: no"))
+    findings = brief(config, Record.of([events.baselines(), NoteLeft(note=note), refused]))
+    assert findings.notes == (note,)
+    assert [(one.round, one.text) for one in findings.refused] == [
+        (1, "branches[0]: no"),
+        (1, "branches[1]: no"),
+    ]

@@ -66,6 +66,17 @@ def test_naive_is_the_plain_method_with_the_ceiling_s_optimiser(config: RunConfi
     assert config.naive == Method(optim=config.strong.optim)
 
 
+def test_a_trial_s_memory_is_part_of_what_methods_can_count_on(dev: Path) -> None:
+    assert load_config(dev).abilities.room is None  # no GPU, no limit
+    config = load_config(dev, ["trial.memory_gb=1.2", "trial.processes=2"])
+    room = config.abilities.room
+    assert room is not None
+    assert (room.gb, room.world_size, room.engine, room.length) == (1.2, 2, config.engine, 64)
+    assert config.naive.refused(config.abilities) is None
+    tight = load_config(dev, ["trial.memory_gb=0.5"])
+    assert str(tight.naive.refused(tight.abilities)).startswith("student.full needs about 1.")
+
+
 def test_the_digest_changes_with_a_setting_and_not_with_the_cache(dev: Path) -> None:
     digest = load_config(dev).sha256
     assert load_config(dev, ["cache=/elsewhere"]).sha256 == digest
@@ -125,7 +136,6 @@ def test_the_last_override_of_a_key_counts(dev: Path) -> None:
         ("confirm.seed", "seeds"),
         ("trial.gpu", "gpus"),
         ("engine.zero_stge", "zero_stage"),
-        ("agent.branch", "branches"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(dev: Path, place: str, nearest: str | None) -> None:
@@ -138,6 +148,7 @@ def test_an_unknown_key_names_the_nearest(dev: Path, place: str, nearest: str | 
     ("place", "in_error", "nearest"),
     [
         ("task.splits.serch", "task.toy.splits.serch", "search"),
+        ("agent.branch", "agent.playbook.branch", "branches"),
         ("task.sed", "task.toy.sed", "seed"),
         ("weak.model.sise", "weak.model.toy.sise", "size"),
         ("strong.model.pretrain_step", "strong.model.toy.pretrain_step", "pretrain_steps"),

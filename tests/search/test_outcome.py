@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from agents.answer import LaneReport
+from agents.budget import Usage
 from agents.proposal import Branch, Proposal
 from search.confirm import Confirmation, Confirmed, Finalist
 from search.grading import BaselineScores
-from search.ledger import Finished, Interrupted, Proposed, Resumed, TestOpened
+from search.ledger import Finished, Interrupted, LaneAnswered, Proposed, Resumed, TestOpened
 from search.outcome import outcome_table, result, write_result
 from search.pgr import Estimate
 from search.record import Record
@@ -89,6 +91,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "branches",
         "trials",
         "cost",
+        "agent",
         "grader_queries",
     }
     assert outcome["baselines"].keys() == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds"}
@@ -177,3 +180,34 @@ def test_it_says_whether_the_best_is_worth_having(
     out = StringIO()
     Console(file=out, width=160).print(outcome_table(result(record, confirmation, BASELINES), confirmation))
     assert said in out.getvalue()
+
+
+def test_it_says_what_the_agent_cost_by_round_and_lane(record: Record, confirmation: Confirmation) -> None:
+    usage = Usage(requests=1, input_tokens=10, cache_write_tokens=20, cache_read_tokens=70, output_tokens=5)
+    for number, lane, usd, spent in ((1, "1", 0.25, False), (1, "2", 0.5, False), (2, "playbook", 0.0, True)):
+        report = LaneReport(
+            lane=lane,
+            direction="west",
+            source="playbook" if spent else "claude",
+            branches=("one",),
+            refused=("no",),
+            usage=usage.model_copy(update={"usd": usd}) if usd else Usage(),
+            budget_spent=spent,
+        )
+        record.apply(LaneAnswered(at=126.0, round=number, lane=report))
+    outcome = result(record, confirmation, BASELINES)
+    cost = outcome["cost"]
+    assert (cost["usd"], cost["input_tokens"], cost["output_tokens"]) == (0.75, 200, 10)
+    agent = outcome["agent"]
+    assert agent["families"] == {"loss": 1.0}
+    assert (agent["entropy_bits"], agent["budget_spent"]) == (0.0, True)
+    assert [(row["round"], row["lane"], row["usd"]) for row in agent["lanes"]] == [
+        (1, "1", 0.25),
+        (1, "2", 0.5),
+        (2, "playbook", 0.0),
+    ]
+    assert (agent["lanes"][0]["cache_read_tokens"], agent["lanes"][0]["refused"]) == (70, 1)
+    output = StringIO()
+    Console(file=output, width=200).print(outcome_table(outcome, confirmation))
+    assert "agent: 0.7500 dollars, 200 tokens in, 10 out" in output.getvalue()
+    assert "the playbook stood in for 1 rounds (the budget was spent)" in output.getvalue()

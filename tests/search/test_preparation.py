@@ -46,6 +46,11 @@ def prepared(ray_is_up: None, cache: Path) -> Prepared:
     return prepare(small(cache), lambda done, total: None)
 
 
+def test_a_naive_baseline_that_cannot_fit_stops_the_run_before_it_starts(cache: Path) -> None:
+    with pytest.raises(ValueError, match=r"^strong: the naive baseline cannot run: student.full needs"):
+        prepare(small(cache, "trial.memory_gb=0.5"), lambda done, total: None)
+
+
 def arrays_in(value: Any) -> Iterator[np.ndarray]:
     """Every array that can be reached from a value."""
     if isinstance(value, np.ndarray):

@@ -43,6 +43,7 @@ RESULT_KEYS = {
     "branches",
     "trials",
     "cost",
+    "agent",
     "grader_queries",
 }
 METHOD_KEYS = {"method", "pgr", "se", "ci95", "seeds", "split"}
@@ -128,6 +129,7 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     assert result["rounds"] >= 2
     assert {one["split"] for one in [result["naive"], *result["finalists"]]} == {"test"}
     assert_whole(tmp_path / "run")
+    assert f"PGR {result['best']['pgr']:.3f}" in (tmp_path / "run/report.html").read_text()
     events = [event.event for event in read_ledger(tmp_path / "run/ledger.jsonl")]
     assert events.count("test_opened") == 1
     assert events.index("test_opened") > max(i for i, e in enumerate(events) if e == "trial_ended")

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,9 +9,10 @@ from rich.console import Console
 from agents.proposal import Branch, Proposal
 from search import view
 from search.config import RunConfig
-from search.ledger import Proposed
+from search.ledger import Finished, Interrupted, Ledger, Proposed
 from search.record import Record
-from search.view import View, status, status_line
+from search.run_dir import new_run
+from search.view import View, status, status_json, status_line, watch
 
 
 @pytest.fixture
@@ -109,3 +111,31 @@ def test_the_time_left_follows_from_the_pace_of_this_process(
     assert live.left_s() is None  # three trials had ended before
     record.apply(events.ended("t4"))
     assert live.left_s() == pytest.approx(10 * (17 - 4))
+
+
+def test_watching_follows_another_process_until_its_run_ends(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    ledger = Ledger(run.ledger)
+    steps = iter(
+        [events.run_started(), events.started("t1"), events.ended("t1", "failed", "nan"), Finished()]
+    )
+    monkeypatch.setattr(view.time, "sleep", lambda _: ledger.append(next(steps)))  # the other process
+    monkeypatch.setattr(view, "LINE_S", 0.0)
+    console = Console(file=StringIO(), width=200)
+    watch(run, console)
+    ledger.close()
+    lines = shown(console).splitlines()
+    assert lines[0].startswith("round 0: 0 of 17")
+    assert lines[3].startswith("round 0: 1 of 17 trials ended (0 pruned, 1 failed)")
+    assert "finished, round 0: 1 of 17" in lines[4]
+
+
+def test_the_state_for_a_script(record: Record, config: RunConfig) -> None:
+    assert status_json(config, record)["state"] == "in progress"
+    record.apply(Interrupted())
+    assert status_json(config, record)["state"] == "interrupted"
+    assert status_line(config, record, None).startswith("interrupted, round 1")
+    record.apply(Finished())
+    assert status_json(config, record)["state"] == "finished"

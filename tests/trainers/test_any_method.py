@@ -1,23 +1,20 @@
 """Any method that validates must train: random methods from the catalogue, each run for a few steps."""
 
 import logging
-import math
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from annotated_types import Ge, Le
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
-from trainers.component import Component
+from benchmarks.catalogue import draw_method
 from trainers.engine import EngineConfig, warm_up
 from trainers.examples import Examples, SplitName
 from trainers.hub import HubModel
-from trainers.method import SLOTS, Method
+from trainers.method import SLOTS
 from trainers.models import ModelPool
 from trainers.prompts import ask, render
 from trainers.student import Intermediate, Materials, Workbench
@@ -30,39 +27,6 @@ log = logging.getLogger(__name__)
 METHODS = int(os.environ.get("RANDOM_METHODS", "40"))
 TRANSFER, SEARCH = 32, 12
 RUNGS = (1 / 9, 1 / 3, 1.0)
-# Trainings are cut short; all else is drawn from the whole of the catalogue's bounds.
-SHORT: dict[str, tuple[float, float]] = {"epochs": (0.1, 1.5), "batch_size": (6, 64)}
-
-
-def draw(rng: np.random.Generator, name: str, field: FieldInfo) -> Any:
-    """A value of a parameter: uniform over its bounds, its members, or true and false."""
-    if get_origin(field.annotation) is Literal:
-        return get_args(field.annotation)[int(rng.integers(len(get_args(field.annotation))))]
-    if field.annotation is bool:
-        return bool(rng.integers(2))
-    low = next(float(bound.ge) for bound in field.metadata if isinstance(bound, Ge))  # type: ignore[arg-type]
-    high = next(float(bound.le) for bound in field.metadata if isinstance(bound, Le))  # type: ignore[arg-type]
-    low, high = SHORT.get(name, (low, high))
-    edge = rng.random()
-    value = low if edge < 0.1 else high if edge > 0.9 else rng.uniform(low, high)
-    if low > 0 and 0.1 <= edge <= 0.9 and high / low > 20:
-        value = math.exp(rng.uniform(math.log(low), math.log(high)))
-    return round(value) if field.annotation is int else value
-
-
-def draw_component(rng: np.random.Generator, component: type[Component]) -> Component:
-    fields = {name: field for name, field in component.model_fields.items() if name != "kind"}
-    return component(**{name: draw(rng, name, field) for name, field in fields.items()})
-
-
-def draw_method(rng: np.random.Generator) -> Method:
-    kinds = {slot: list(SLOTS[slot].values()) for slot in SLOTS}
-    return Method(
-        **{
-            slot: draw_component(rng, options[int(rng.integers(len(options)))])
-            for slot, options in kinds.items()
-        }
-    )  # type: ignore[arg-type]
 
 
 def toy_inputs() -> dict[SplitName, Examples]:

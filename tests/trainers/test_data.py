@@ -320,3 +320,13 @@ def test_real_preferences(shared: Path) -> None:
     path, test_path = (str(shared / f"data/hh_harmless.{s}.jsonl.gz") for s in ("train", "test"))
     task = load(path, sizes, test_path=test_path, fields=PairFields())
     assert {split: float(task.truth[split].mean()) for split in SPLITS} == dict.fromkeys(SPLITS, 0.5)
+
+
+def test_a_tasks_question_comes_with_its_examples(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps({"text": f"row {i}", "label": i % 2}) for i in range(40)))
+    sizes = SplitSizes(weak_train=8, transfer=8, search=8, test=8)
+    assert load(str(path), sizes, question="Is it odd?").inputs["transfer"].question == "Is it odd?"
+    assert load(str(path), sizes).inputs["transfer"].question is None
+    with pytest.raises(ValueError, match="question"):
+        load(str(path), sizes, question="  ")

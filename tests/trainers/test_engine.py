@@ -61,12 +61,49 @@ def test_offload_computes_the_same(pool: ModelPool, stage: int) -> None:
 def test_bf16_rounds_the_model_but_not_its_steps(pool: ModelPool, stage: int) -> None:
     model = pool.fresh(0)
     with training_engine(model.train(), list(model.parameters()), OPTIM, EngineConfig(precision="bf16")):
-        assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+        assert {parameter.dtype for parameter in model.body.parameters()} == {torch.bfloat16}
         # Rounded rotary frequencies would turn a position of 1,000 into another.
         assert {buffer.dtype for buffer in model.buffers()} == {torch.float32}
     losses, _ = stepped(pool.fresh(0), 30, zero_stage=stage, precision="bf16")
     # 30 steps of 1e-2 each; without master weights, most updates of 1e-2 would round away.
     np.testing.assert_allclose(losses, stepped(pool.fresh(0), 30)[0], atol=0.02)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_heads_compute_in_float32_from_their_own_weights(pool: ModelPool, stage: int, precision: str) -> None:
+    config = EngineConfig.model_validate({"zero_stage": stage, "precision": precision})
+    model = pool.fresh(0).train()
+    with training_engine(model, list(model.parameters()), OPTIM, config) as engine:
+        pooled = model.features(IDS, MASK).detach()
+        said = engine.forward(IDS, MASK)
+        assert said.dtype == torch.float32
+        if stage < 3:  # under ZeRO-3 the weights are in pieces, and in the body's type
+            before = pool.fresh(0).head.weight.detach()
+            assert torch.equal(model.head.weight, before)  # none of it was rounded
+            torch.testing.assert_close(said, pooled @ before.T, rtol=1e-6, atol=1e-7)
+            engine.backward(said[:, 1].sum(), last=True)
+            engine.step(1e-6)  # a step of 1e-6 is lost on a half-precision weight of 0.02
+            moved = (model.head.weight - before).abs()
+            assert moved[1].max().item() == pytest.approx(1e-6, rel=0.05)
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_label_tokens_compute_in_float32_from_the_bodys_weights(tmp_path: Path, stage: int) -> None:
+    readers = ModelPool(ToyModel(size="weak", readout="label_tokens"), cache=tmp_path)
+    model = readers.fresh(0, words=(4, 7)).train()
+    config = EngineConfig.model_validate({"zero_stage": stage, "precision": "bf16"})
+    with training_engine(model, list(model.parameters()), OPTIM, config) as engine:
+        pooled = model.features(IDS, MASK).detach()
+        said = engine.forward(IDS, MASK)
+        assert said.dtype == torch.float32
+        if stage < 3:
+            assert model.head.weight is model.body.get_input_embeddings().weight
+            by_hand = pooled @ model.head.weight[[4, 7]].float().T
+            torch.testing.assert_close(said, by_hand, rtol=1e-6, atol=1e-6)
+            assert not torch.equal(said, said.bfloat16().float())
+        losses = [one_step(engine) for _ in range(5)]
+    assert losses[-1] < losses[0]
 
 
 def test_fp32_trains_half_precision_weights_in_full(pool: ModelPool) -> None:

@@ -83,6 +83,36 @@ def test_other_pads_change_nothing(classifier: Classifier, batch: tuple[torch.Te
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("pool", ["last", "mean", "cls"])
+def test_a_decoder_needs_no_mask(shared: Path, tmp_path: Path, pool: Any) -> None:
+    config = stories(shared, pool=pool)
+    classifier = ModelPool(config, cache=tmp_path).fresh(0)
+    ids, mask = padded(config)
+    assert (mask == 0).any()
+    masked = classifier.body(input_ids=ids, attention_mask=mask).last_hidden_state
+    own = [state[: int(row.sum())] for state, row in zip(masked, mask, strict=True)]
+    read = {"last": lambda h: h[-1], "mean": lambda h: h.mean(dim=0), "cls": lambda h: h[0]}[pool]
+    expected = torch.stack([read(state) for state in own]) @ classifier.head.weight.T
+    seen: list[torch.Tensor | None] = []
+    classifier.body.register_forward_pre_hook(
+        lambda body, args, kwargs: seen.append(kwargs["attention_mask"]), with_kwargs=True
+    )
+    torch.testing.assert_close(classifier(ids, mask), expected, atol=1e-6, rtol=1e-5)
+    assert seen == [None]
+
+
+def test_an_encoder_keeps_its_mask(minilm: Path, tmp_path: Path) -> None:
+    classifier = ModelPool(HubModel(path=str(minilm), max_length=64, pool="last"), cache=tmp_path).fresh(0)
+    seen: list[torch.Tensor] = []
+    classifier.body.register_forward_pre_hook(
+        lambda body, args, kwargs: seen.append(kwargs["attention_mask"]), with_kwargs=True
+    )
+    ids, mask = padded(HubModel(path=str(minilm), max_length=64))
+    classifier(ids, mask)
+    assert seen[0] is mask
+
+
+@torch.no_grad()
 def test_every_layer_can_be_read(classifier: Classifier, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     ids, mask = batch
     states = classifier.body(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,30 @@ def test_a_model_is_asked_in_several_ways(stories: HubModel) -> None:
         assert second.index("a dog") < second.index("a cat")
     # The first way is that of the read-out.
     assert pair[0].shown.ids.tolist() == render(stories, PAIRS).ids.tolist()
+
+
+def test_a_tasks_own_question_is_put_to_the_model(stories: HubModel) -> None:
+    asked = ask(stories, replace(SINGLES, question="Is this a fairy tale?"))
+    ends = [texts(one.shown, stories)[0].partition("time")[2] for one in asked]
+    assert [end.strip() for end in ends] == [
+        "Is this a fairy tale? Answer False or True.\nAnswer:",
+        "Is this a fairy tale? Answer no or yes.\nAnswer:",
+    ]
+    assert [one.shown.words for one in asked] == [one.shown.words for one in ask(stories, SINGLES)]
+
+
+def test_a_question_about_pairs_changes_what_is_asked_but_not_the_read_out(stories: HubModel) -> None:
+    about = replace(PAIRS, question="Which is kinder?")
+    first, second = ask(stories, about)
+    assert texts(first.shown, stories)[0].endswith("Which is kinder? Answer A or B.\nAnswer:")
+    assert texts(second.shown, stories)[0].endswith("Which is kinder? Answer first or second.\nAnswer:")
+    assert np.array_equal(render(stories, about).ids, render(stories, PAIRS).ids)
+
+
+def test_a_toy_reviews_own_question_stays() -> None:
+    review = Examples(texts=("the food was good verdict :",))
+    model = ToyModel(size="weak")
+    assert texts(ask(model, replace(review, question="Why?"))[0].shown, model) == list(review.texts)
 
 
 def test_only_language_models_can_be_asked(stories: HubModel, minilm: Path, tmp_path: Path) -> None:

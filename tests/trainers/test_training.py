@@ -19,6 +19,7 @@ from trainers.selection import Phase, Plan
 from trainers.tokens import Tokens
 from trainers.toy import ToyModel
 from trainers.training import (
+    EVAL_TOKENS,
     Checkpoint,
     Diverged,
     FeatureInputs,
@@ -304,3 +305,30 @@ def test_a_short_training_leaves_no_state(tmp_path: Path) -> None:
     kept = Checkpoint(folder=tmp_path / "trial", after_s=60)
     trained(linear(), examples(), recipe(Adamw()), (0.5, 1.0), checkpoint=kept)
     assert not kept.folder.exists()
+
+
+def test_predicting_halves_its_batches_where_memory_runs_out_and_remembers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(EVAL_TOKENS, "cpu", 8)
+    sizes: list[int] = []
+
+    def cramped(features: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(features))
+        if len(features) > 3:
+            raise torch.OutOfMemoryError("too much")
+        return features
+
+    model = linear()
+    inputs = FeatureInputs(features=torch.arange(20.0).reshape(10, 2))
+    assert torch.equal(forward(cramped, inputs, model), inputs.features)
+    assert EVAL_TOKENS["cpu"] == 2
+    sizes.clear()
+    forward(cramped, inputs, model)
+    assert max(sizes) == 2
+
+    def hopeless(features: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("not even one")
+
+    with pytest.raises(torch.OutOfMemoryError, match="not even one"):
+        forward(hopeless, inputs, model)

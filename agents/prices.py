@@ -1,0 +1,47 @@
+"""What tokens cost. Dollars are not in the API's answers: this table is ours to keep, with its date."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from trainers.component import Frozen
+
+PRICES_OF = "2026-11"  # platform.claude.com, "Models & pricing": standard rates, no batch, no fast mode
+Dollars = Annotated[float, Field(ge=0, le=10_000)]
+
+
+class Price(Frozen):
+    """US dollars a million tokens; `cache_write` is that of the five-minute cache, the one used here."""
+
+    input: Dollars
+    output: Dollars
+    cache_write: Dollars
+    cache_read: Dollars
+
+    @property
+    def worst_input(self) -> float:
+        """The most that an input token can cost, per million: read plainly or written to the cache."""
+        return max(self.input, self.cache_write, self.cache_read)
+
+
+PRICES: Mapping[str, Price] = {
+    "claude-opus-5-5": Price(input=4, output=20, cache_write=5, cache_read=0.2),
+    "claude-sonnet-5-5": Price(input=2, output=10, cache_write=2.5, cache_read=0.2),
+    "claude-opus-5": Price(input=5, output=25, cache_write=6.25, cache_read=0.5),
+    "claude-sonnet-5": Price(input=2, output=10, cache_write=2.5, cache_read=0.2),
+}
+
+
+def price_of(model: str, own: Price | None) -> Price:
+    """The price of a model: `own` from the config where it is given, else the table's.
+
+    Raises ValueError for a model that neither knows: a budget cannot be kept without a price.
+    """
+    price = own or PRICES.get(model)
+    if price is None:
+        raise ValueError(
+            f"agent.model {model!r} has no price in the table of {PRICES_OF} ({', '.join(PRICES)}); add one, "
+            "in dollars a million tokens: agent.prices={input: 4, output: 20, cache_write: 5, cache_read: 1}"
+        )
+    return price

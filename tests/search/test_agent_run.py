@@ -1,0 +1,168 @@
+"""Claude as the proposer of a whole run, over the real SDK, from a server on loopback; and its replay."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.transcript import Concluded, read_transcript
+from benchmarks.loopback import Scripted, ScriptedClaude, text, use
+from search.__main__ import main
+from search.ledger import read_ledger
+from search.record import Record
+
+KEY = "sk-ant-of-this-test"
+SMALL = [
+    "task.splits={weak_train: 300, transfer: 300, search: 300, test: 400}",
+    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
+    "strong.model.pretrain_steps=250",
+    "strong.optim={lr: 0.002, epochs: 1, batch_size: 32}",
+    "baselines.seeds=2",
+    "search.trials=8",
+    "search.round_trials=4",
+    "search.pruning.rungs=[0.5, 1.0]",
+    "replication={methods: 1, seeds: 1}",
+    "confirm={finalists: 1, seeds: 2}",
+]
+OPTIM = {
+    "slot": "optim",
+    "options": [
+        {
+            "component": "adamw",
+            "params": [
+                {"kind": "range", "name": "lr", "low": 0.001, "high": 0.004, "log": True},
+                {"kind": "fixed", "name": "epochs", "value": 1},
+            ],
+        }
+    ],
+}
+
+
+def spoken(name: str, component: str, param: str, parent: str | None = None) -> dict[str, Any]:
+    """A branch as the model writes it: a loss with one of its parameters between 0.2 and 0.8."""
+    loss = {
+        "component": component,
+        "params": [{"kind": "range", "name": param, "low": 0.2, "high": 0.8, "log": False}],
+    }
+    slots = [{"slot": "loss", "options": [loss]}, OPTIM]
+    return {"name": name, "family": "loss", "hypothesis": "It may.", "parent": parent, "slots": slots}
+
+
+def scripted(body: dict[str, Any]) -> Scripted:
+    """Two losses first; then, from whichever did best, a child that also softens the labels."""
+    opening = "".join(block["text"] for block in body["messages"][0]["content"])
+    if "Propose the branches of round 1." in opening:
+        both = [spoken("confident", "logconf", "aux"), spoken("robust", "gce", "q")]
+        return text(json.dumps({"branches": both, "rationale": "Two ways to doubt a label."}))
+    if len(body["messages"]) == 1:
+        return use("note", {"text": "doubt helps"})
+    best = re.search(r"^Best methods.*\n  \S+ .* (confident|robust): ", opening, re.MULTILINE)
+    name = best.group(1) if best else "none"
+    kind, param = {"confident": ("logconf", "aux"), "robust": ("gce", "q")}[name]
+    child = spoken(f"{name}-soft", kind, param, parent=name)
+    child["slots"].append({"slot": "labels", "options": [{"component": "soft", "params": []}]})
+    return text(json.dumps({"branches": [child], "rationale": f"{name} did best."}))
+
+
+@pytest.fixture
+def claude(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedClaude]:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    script = ScriptedClaude(answer=scripted, key=KEY)
+    with script.serving():
+        yield script
+
+
+def settings(*more: str) -> list[str]:
+    return ["configs/dev.yaml", *(part for one in more for part in ("--set", one))]
+
+
+def run(out: Path, cache: Path, *more: str) -> str:
+    command = [sys.executable, "-m", "search", "run", "--out", str(out)]
+    command += settings(*SMALL, f"cache={cache}", *more)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def proposals(out: Path) -> list[Any]:
+    return [json.loads(path.read_text()) for path in sorted(out.glob("rounds/*/proposal.json"))]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_its_replay(
+    claude: ScriptedClaude, tmp_path: Path
+) -> None:
+    out, cache = tmp_path / "run", tmp_path / "cache"
+    said = run(out, cache, "agent.kind=claude", f"agent.base_url={claude.url}")
+    record = Record.of(read_ledger(out / "ledger.jsonl"))
+    first, second = proposals(out)
+    assert [branch["name"] for branch in first["branches"]] == ["confident", "robust"]
+    opening = claude.asked[1]["messages"][0]["content"][1]["text"]
+    best = re.search(r"^  (t\d+) ", opening[opening.index("Best methods") :], re.MULTILINE)
+    assert best is not None
+    assert second["branches"][0]["parent"] == record.trials[best.group(1)].branch
+    assert "agreement with its supervisor" in opening
+    assert {trial.branch for trial in record.of_purpose("search")} >= {second["branches"][0]["name"]}
+
+    result = json.loads((out / "result.json").read_text())
+    spent = [
+        entry.usage
+        for path in out.glob("rounds/*/transcript-1.jsonl")
+        for entry in read_transcript(path)
+        if entry.entry == "received"
+    ]
+    assert result["cost"]["usd"] == pytest.approx(sum(usage.usd for usage in spent))
+    assert result["cost"]["output_tokens"] == 100 * len(claude.asked) == 300
+    assert [(row["round"], row["source"]) for row in result["agent"]["lanes"]] == [
+        (1, "claude"),
+        (2, "claude"),
+    ]
+    assert [note.text for note in record.notes] == ["doubt helps"]
+    assert "agent: 0.0" in said
+    files = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    assert not any(KEY.encode() in content for content in files)
+
+    again = tmp_path / "again"
+    run(again, cache, "agent.kind=replay", f"agent.path={out}")
+    assert proposals(again) == proposals(out)
+    assert len(claude.asked) == 3
+    assert json.loads((again / "result.json").read_text())["cost"]["usd"] == 0
+    concluded = read_transcript(out / "rounds" / "002" / "transcript-1.jsonl")[-1]
+    assert isinstance(concluded, Concluded)
+
+
+def test_propose_prints_the_proposal_and_its_cost_and_trains_nothing(
+    claude: ScriptedClaude, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(
+        ["propose", *settings("agent.kind=claude", f"agent.base_url={claude.url}", f"cache={tmp_path}")]
+    )
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "confident" in said
+    assert "loss: gce(q 0.2 to 0.8)" in said
+    assert "dollars" in said
+    tokens = sum(claude.usage(claude.asked[0]).values())
+    assert f"{tokens:,}" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_invalid_key_ends_a_run_with_exit_code_2_before_anything_is_trained(
+    claude: ScriptedClaude, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claude.key = "another"
+    out = tmp_path / "run"
+    more = settings("agent.kind=claude", f"agent.base_url={claude.url}", f"cache={tmp_path / 'cache'}")
+    assert main(["run", "--out", str(out), *more]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: the API does not accept the key in ANTHROPIC_API_KEY (401)")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "cache").exists()
+    assert not (out / "ledger.jsonl").exists()
+    assert KEY not in error
