@@ -57,7 +57,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
             concurrent = _concurrent(config)
             prepared = prepare_with_progress(config, console, stop)
-            grader = RemoteGrader(prepared.search, prepared.test)
+            grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
             baselines = grader.baselines()
             with run.open_ledger(record, config, started_at) as ledger:
                 tracking.start(record.started)

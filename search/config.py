@@ -43,19 +43,23 @@ class BaselineConfig(Frozen):
 
 
 class SearchConfig(Frozen):
-    """How much is searched: trials in all, and trials a round before the next proposal is asked for."""
+    """How much is searched: trials in all, and trials a round before the next proposal is asked for.
+
+    coarsen: the grid that PGR on the search split is rounded to before anyone sees it, 0 for none.
+    """
 
     trials: Annotated[int, Field(ge=1, le=100_000)]
     round_trials: Annotated[int, Field(ge=1, le=100_000)]
+    coarsen: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     pruning: PruningConfig = PruningConfig()
     allocation: AllocationConfig = AllocationConfig()
 
 
 class ReplicationConfig(Frozen):
-    """How many of the best methods are trained again before finalists are chosen; seeds count the first."""
+    """How many of the best methods get a second seed; half of them a third, and so on up to `seeds`."""
 
-    methods: Annotated[int, Field(ge=1, le=1000)] = 6
-    seeds: Annotated[int, Field(ge=1, le=64)] = 3
+    methods: Annotated[int, Field(ge=1, le=1000)] = 12
+    seeds: Annotated[int, Field(ge=1, le=64)] = 4
 
 
 class ConfirmConfig(Frozen):

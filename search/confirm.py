@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 
 from search.config import RunConfig
 from search.grading import TestAnswers
-from search.ledger import Purpose
 from search.pgr import Estimate, difference, estimate
 from search.record import Record, TrialRecord
+from search.replication import eligible, unlike
 from trainers.method import Method
 
 
@@ -22,47 +21,21 @@ class Finalist:
     search_pgr: float
 
 
-def planned_replication(config: RunConfig, record: Record) -> list[tuple[TrialRecord, int]]:
-    """The best methods of the search, each with further seeds: (trial of the search, seed).
+def choose_finalists(config: RunConfig, record: Record) -> list[Finalist]:
+    """The methods that go to confirmation, highest lower bound on PGR over seeds first.
 
-    One seed flatters: the best of many noisy scores is mostly lucky. So the best search trials are trained
-    again, on other seeds and so on the labels of other weak supervisors, before finalists are chosen.
-    """
-    best = sorted(_scored(record, "search"), key=lambda pair: pair[0], reverse=True)
-    kept = best[: max(config.replication.methods, config.confirm.finalists)]
-    return [(trial, seed) for seed in config.replication_seeds() for _, trial in kept]
-
-
-def choose_finalists(record: Record, count: int) -> list[Finalist]:
-    """The methods that go to confirmation, best mean search PGR first; ties go to the earlier one.
-
-    Where methods were replicated, only those with the most completed seeds can be chosen. The order is fixed
+    No two of them are alike: the same components in all slots, whatever their numbers. The order is fixed
     before the test split is opened, so that the first can be called the best without having been chosen on
-    the split that it is reported on.
+    the split that it is reported on. The naive baseline is never one of them: it is what they are confirmed
+    beside, and `beats_naive_p` says whether the best is better.
     """
-    by_method: dict[str, list[float]] = {}
-    for pgr, trial in [*_scored(record, "search"), *_scored(record, "replicate")]:
-        by_method.setdefault(trial.method.digest, []).append(pgr)
-    most = max(map(len, by_method.values()), default=0)
-    finalists = [
-        Finalist(trial=trial, search_pgr=fmean(by_method[trial.method.digest]))
-        for _, trial in _scored(record, "search")
-        if len(by_method[trial.method.digest]) == most
-    ]
-    return sorted(finalists, key=lambda one: one.search_pgr, reverse=True)[:count]
-
-
-def _scored(record: Record, purpose: Purpose) -> list[tuple[float, TrialRecord]]:
-    return [
-        (trial.last.pgr, trial)
-        for trial in record.of_purpose(purpose)
-        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None
-    ]
+    chosen = unlike(eligible(config, record), config.confirm.finalists, 1)
+    return [Finalist(trial=one.trial, search_pgr=one.search_pgr) for one in chosen]
 
 
 def planned_confirmation(config: RunConfig, record: Record) -> list[tuple[Method, int]]:
     """Every (method, seed) of the confirmation: the naive baseline, then the finalists."""
-    finalists = choose_finalists(record, config.confirm.finalists)
+    finalists = choose_finalists(config, record)
     methods = [config.naive, *(one.trial.method for one in finalists)]
     return [(method, seed) for method in methods for seed in config.confirm_seeds()]
 
@@ -120,7 +93,7 @@ def confirm(config: RunConfig, record: Record, answers: TestAnswers) -> Confirma
             seeds=len(seeds),
         )
 
-    finalists = choose_finalists(record, config.confirm.finalists)
+    finalists = choose_finalists(config, record)
     return Confirmation(
         naive=confirmed(config.naive),
         finalists=[

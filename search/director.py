@@ -10,7 +10,7 @@ from pathlib import Path
 from agents.proposer import Proposer
 from search.allocation import BranchState, next_branch
 from search.config import RunConfig
-from search.confirm import planned_confirmation, planned_replication
+from search.confirm import planned_confirmation
 from search.grading import RemoteGrader
 from search.ledger import (
     EndState,
@@ -25,6 +25,7 @@ from search.ledger import (
 from search.pgr import Bools
 from search.pruning import Decision, decide
 from search.record import Record, TrialRecord, unpack
+from search.replication import planned_replication
 from search.rounds import Answered, Rounds, checked, told
 from search.sampler import BranchSampler, open_journal
 from trainers.cache import digest
@@ -99,7 +100,7 @@ class Director:
         self._used_up: set[str] = set()
         self._methods = {trial.method.digest for trial in record.of_purpose("search")} | {config.naive.digest}
         self._correct: dict[float, dict[str, Bools]] = defaultdict(dict)
-        self._replication: deque[tuple[str, Assignment]] | None = None
+        self._replication: deque[tuple[str, Assignment]] = deque()
         self._confirmation: deque[tuple[str, Assignment]] | None = None
         self._rounds = Rounds(config, record, proposer)
         self._restore()
@@ -128,14 +129,12 @@ class Director:
                     return assignment
                 if self._rounds.waiting or self._rounds.due(self._used_up):
                     return None
-            if self._replication is None:
+            if not self._replication:  # at first, and after each stage
                 if self._record.unfinished():
                     return None
                 self._replication = self._planned("r", "replicate", self._replicates())
             if self._replication:
                 return self._given(self._replication.popleft())
-            if self._record.unfinished():
-                return None
             self._confirmation = self._planned(
                 "c", "confirm", [("", *one) for one in planned_confirmation(self._config, self._record)]
             )
@@ -148,7 +147,7 @@ class Director:
     def _planned(
         self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]]
     ) -> deque[tuple[str, Assignment]]:
-        """What is still to start of a fixed plan, given as (branch, method, seed)."""
+        """What is still to start of a plan whose order lasts, given as (branch, method, seed)."""
         named = [
             (
                 branch,

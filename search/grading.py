@@ -1,7 +1,8 @@
 """Holds the labels of the search and test splits; predictions in, scores out."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,10 @@ class TestAnswers:
 class Grader:
     """Grades predictions on the search split at any time, and on the test split when it is opened.
 
+    coarsen: the grid that scores on the search split are rounded to, in PGR; 0 for none. Whoever asks again
+    and again learns about the labels from the last digits of the answers (Blum & Hardt 2015, "The ladder");
+    what is never told cannot be fitted to. The test split's answers are exact.
+
     Has no state that changes: one that is started again after a crash gives the same answers.
     """
 
@@ -74,7 +79,9 @@ class Grader:
         self,
         search: tuple[Labels, BaselinePredictions],
         test: tuple[Labels, BaselinePredictions],
+        coarsen: float = 0.0,
     ) -> None:
+        self._coarsen = coarsen
         self._search_truth, predictions = search
         self._search = predictions.graded(self._search_truth)
         self._test_truth, self._test_predictions = test
@@ -87,7 +94,15 @@ class Grader:
         """Score one trial's packed predictions on the search split."""
         correct = unpack(predictions, len(self._search_truth)) == self._search_truth
         answer = estimate(correct[None], np.zeros(1, dtype=np.int64), self._search)
-        return Score(accuracy=float(correct.mean()), pgr=answer.value, se=answer.se, correct=pack(correct))
+        score = Score(accuracy=float(correct.mean()), pgr=answer.value, se=answer.se, correct=pack(correct))
+        return self._coarse(score) if self._coarsen else score
+
+    def _coarse(self, score: Score) -> Score:
+        """PGR on the grid, the accuracy that goes with it, and the error rounded up: no less than it is."""
+        pgr = round(self._coarsen * round(score.pgr / self._coarsen), 9)
+        se = round(self._coarsen * math.ceil(score.se / self._coarsen), 9)
+        accuracy = round(self._search.weak_acc + pgr * self._search.gap, 9)
+        return replace(score, accuracy=accuracy, pgr=pgr, se=se)
 
     def open_test(self, predictions: Mapping[str, Sequence[str]]) -> TestAnswers:
         """Grade the finalists on the test split: method name -> one packed prediction a seed."""
@@ -116,10 +131,11 @@ class RemoteGrader:
         self,
         search: tuple[Labels, BaselinePredictions],
         test: tuple[Labels, BaselinePredictions],
+        coarsen: float = 0.0,
     ) -> None:
         here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Grader)
-        self._actor: Any = actor.remote(search, test)
+        self._actor: Any = actor.remote(search, test, coarsen)
 
     def baselines(self) -> BaselineScores:
         """See Grader.baselines."""

@@ -16,13 +16,15 @@ from search.grading import BaselineScores
 from search.record import Record, TrialRecord
 
 SCHEMA = 1
+SHOWN = 0.05  # the p value below which a finalist is said to beat naive
 
 
 def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
     """What result.json holds. All accuracies, PGRs and errors but `search_pgr` are of the test split.
 
-    `best` is the finalist that came first on the search split. `beats_naive_p` is the one-sided p value of
-    the paired test against the naive baseline. `train_s` counts baselines, search and confirmation.
+    `best` is the finalist that came first on the search split, whether or not it then beats naive.
+    `beats_naive_p` is the one-sided p value of the paired test against the naive baseline. `train_s` counts
+    baselines, search and confirmation.
     """
     assert record.started is not None
     assert record.baselines is not None
@@ -159,7 +161,14 @@ def outcome_table(outcome: dict[str, Any], gains: Confirmation) -> RenderableTyp
         f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
         f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
     ) + _asked(outcome)
-    return Group(table, Text(summary))
+    return Group(table, Text(_verdict(outcome["best"]["beats_naive_p"])), Text(summary))
+
+
+def _verdict(p: float) -> str:
+    """Whether the best is worth having. It is never naive itself: it is the best that the search found."""
+    if p < SHOWN:
+        return f"the best beats the naive baseline (p = {p:.2g})"
+    return f"the best is not shown to beat the naive baseline (p = {p:.2g}): keep to naive, or search on"
 
 
 def _asked(outcome: dict[str, Any]) -> str:

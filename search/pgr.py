@@ -1,6 +1,7 @@
 """Performance gap recovered: the only home of the formula and of its standard error."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,63 +77,108 @@ class Baselines:
 
 def accuracy(correct: Bools) -> Estimate:
     """Mean accuracy over seeds and examples, with the error of both. correct: bool [seeds, n]."""
-    return _combine(float(correct.mean()), correct.mean(axis=1), correct.mean(axis=0))
+    rows = correct.astype(np.float64)
+    return _combine(float(rows.mean()), [rows], rows.mean(axis=0))
 
 
 def estimate(correct: Bools, supervisors: NDArray[np.int64], baselines: Baselines) -> Estimate:
     """PGR of a method over seeds, with a standard error that knows seeds, examples and baselines.
 
     correct: bool [k, n], one row a seed. supervisors: int [k], the row of `baselines.weak` each seed learned
-    from. The error is the delta method's on the ratio: its influence on each example, and on each supervisor
-    seed together with the students it taught (a cluster), on each supervisor that taught none, and on each
-    ceiling seed, add up. With one supervisor only, the seed part is what the students of that supervisor
-    differ by, and what its own luck does to them is not seen.
+    from. The error is the delta method's on the ratio; `_ratio` says of what it is made.
     """
-    weak_acc, gap = baselines.weak_acc, baselines.gap
-    value = pgr(float(correct.mean()), weak_acc, baselines.ceiling_acc)
-    examples = (
-        correct.mean(axis=0)
-        + (value - 1) * baselines.weak.mean(axis=0)
-        - value * baselines.ceiling.mean(axis=0)
-    ) / gap
-    floor = (value - 1) / gap * baselines.weak.mean(axis=1)
-    seeds = _by_supervisor(correct.mean(axis=1) / gap, supervisors)
-    taught, idle = np.unique(supervisors), floor
-    if len(taught) > 1:
-        share = len(taught) / len(floor)
-        seeds = seeds + share * floor[taught]
-        idle = math.sqrt(1 - share) * floor  # so that its variance over all is that of the untaught alone
-    return _combine(value, seeds, idle, examples, value / gap * baselines.ceiling.mean(axis=1))
+    value = pgr(float(correct.mean()), baselines.weak_acc, baselines.ceiling_acc)
+    return _ratio(value, correct, supervisors, baselines, floor=value - 1, ceiling=value)
 
 
 def difference(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64], baselines: Baselines) -> Estimate:
     """PGR of one method minus that of another on the same seeds and examples, paired by both.
 
     ours, theirs: bool [k, n], rows with the same seed. supervisors: int [k], as for `estimate`; the students
-    of one supervisor count as one. The gap counts as known: it scales the difference and its error alike, so
-    the test of "no difference" does not depend on it.
+    of one supervisor count as one. The error of the gap counts in proportion to the difference, so that the
+    test of "no difference" does not depend on it.
     """
-    gains = (ours.astype(np.float64) - theirs.astype(np.float64)) / baselines.gap
-    return _combine(float(gains.mean()), _by_supervisor(gains.mean(axis=1), supervisors), gains.mean(axis=0))
+    gains = ours.astype(np.float64) - theirs
+    value = float(gains.mean()) / baselines.gap
+    return _ratio(value, gains, supervisors, baselines, floor=value, ceiling=value)
 
 
-def _by_supervisor(per_seed: Reals, supervisors: NDArray[np.int64]) -> Reals:
-    """One number a supervisor, with the spread of the mean over seeds; a lone supervisor's seeds as they are.
+def _ratio(
+    value: float,
+    students: Bools | Reals,
+    supervisors: NDArray[np.int64],
+    baselines: Baselines,
+    *,
+    floor: float,
+    ceiling: float,
+) -> Estimate:
+    """`value` with the error of mean(students + floor * weak - ceiling * ceilings) / gap, its linear form.
 
-    Where supervisors taught as many students each, that number is their students' mean.
+    students: [k, n]. floor, ceiling: by how much the ratio grows with the floor and falls with the ceiling,
+    in units of 1 / gap. What varies: examples, which all share; supervisors, each together with the students
+    it taught (a cluster); supervisors that taught none; ceiling seeds. With one supervisor only, the seed
+    part is what the students of that supervisor differ by, and what its own luck does to them is not seen.
+    """
+    gap = baselines.gap
+    weak: Reals = floor / gap * baselines.weak.astype(np.float64)
+    top: Reals = ceiling / gap * baselines.ceiling.astype(np.float64)
+    examples = students.mean(axis=0) / gap + weak.mean(axis=0) - top.mean(axis=0)
+    clusters = _by_supervisor(students / gap, supervisors)
+    taught, idle = np.unique(supervisors), weak
+    if len(taught) > 1:
+        share = len(taught) / len(weak)
+        clusters = clusters + share * weak[taught]
+        idle = math.sqrt(1 - share) * weak  # so that its variance over all is that of the untaught alone
+    return _combine(value, [clusters, idle, top], examples)
+
+
+def _by_supervisor(students: Reals, supervisors: NDArray[np.int64]) -> Reals:
+    """One row a supervisor, with the spread of the mean over seeds; a lone supervisor's seeds as they are.
+
+    Where supervisors taught as many students each, that row is their students' mean.
     """
     taught = np.unique(supervisors)
     if len(taught) == 1:
-        return per_seed
-    mean, scale = float(per_seed.mean()), len(taught) / len(per_seed)
-    return np.array([mean + scale * (per_seed[supervisors == one] - mean).sum() for one in taught])
+        return students
+    mean, scale = students.mean(axis=0), len(taught) / len(students)
+    return np.stack([mean + scale * (students[supervisors == one] - mean).sum(axis=0) for one in taught])
 
 
-def _combine(value: float, *samples: Reals) -> Estimate:
-    """A value whose error is the sum of the independent errors of sample means (Welch-Satterthwaite)."""
-    variances = [(float(np.var(one, ddof=1)) / len(one), len(one) - 1) for one in samples if len(one) > 1]
-    total = sum(variance for variance, _ in variances)
+def _combine(value: float, groups: Sequence[Reals], examples: Reals) -> Estimate:
+    """A value with the error of a sum of means over independent rows of groups [k, n] and examples [n].
+
+    Rows and examples are both drawn at random (a two-way random-effects model, Cornfield & Tukey 1956): the
+    variance of row means over k and that of column means over n each hold the interaction over k n, which is
+    therefore taken off once (Owen 2007, "The pigeonhole bootstrap"; Satterthwaite 1946 for the degrees of
+    freedom). An estimate below its largest part is noise: that part then stands alone.
+    """
+    groups = [one for one in groups if len(one) > 1]
+    rows, columns = [_variance(one.mean(axis=1)) for one in groups], _variance(examples)
+    both = [(-variance, free) for variance, free in map(_interaction, groups)]
+    parts = max([*rows, columns, *both], rows, [columns], key=_sum)
+    total = _sum(parts)
     if total == 0:
         return Estimate(value=value, se=0.0, df=math.inf)
-    df = total**2 / sum(variance**2 / free for variance, free in variances)
+    df = total**2 / sum(variance**2 / free for variance, free in parts if free)
     return Estimate(value=value, se=math.sqrt(total), df=df)
+
+
+def _sum(parts: Sequence[tuple[float, int]]) -> float:
+    return sum(variance for variance, _ in parts)
+
+
+def _variance(sample: Reals) -> tuple[float, int]:
+    """The squared error of a sample's mean, and its degrees of freedom."""
+    free = len(sample) - 1
+    return (float(np.var(sample, ddof=1)) / len(sample) if free else 0.0), free
+
+
+def _interaction(rows: Reals) -> tuple[float, int]:
+    """What the interaction of rows and columns adds to the squared error of the mean of all, [k, n]."""
+    free = (rows.shape[0] - 1) * (rows.shape[1] - 1)
+    if not free:
+        return 0.0, 0
+    squares = float(np.square(rows - rows.mean(axis=0)).sum()) - rows.shape[1] * float(
+        np.square(rows.mean(axis=1) - rows.mean()).sum()
+    )
+    return max(0.0, squares) / free / rows.size, free

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from search.config import RunConfig
 from search.record import BranchRecord, Record, TrialRecord
+from search.replication import places
 from search.run_dir import RunDirectory
 
 REDRAW_S = 0.5
@@ -100,8 +101,7 @@ def ended(record: Record) -> int:
 
 def planned(config: RunConfig) -> int:
     """How many trials the run will have at most."""
-    replicates = max(config.replication.methods, config.confirm.finalists) * (config.replication.seeds - 1)
-    return config.search.trials + replicates + (1 + config.confirm.finalists) * config.confirm.seeds
+    return config.search.trials + sum(places(config)) + (1 + config.confirm.finalists) * config.confirm.seeds
 
 
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:

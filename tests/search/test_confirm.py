@@ -4,25 +4,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.config import ReplicationConfig, RunConfig
-from search.confirm import (
-    choose_finalists,
-    confirm,
-    planned_confirmation,
-    planned_replication,
-    sealed_predictions,
-)
+from search.config import ConfirmConfig, ReplicationConfig, RunConfig
+from search.confirm import choose_finalists, confirm, planned_confirmation, sealed_predictions
 from search.grading import TestAnswers
 from search.pgr import Baselines
 from search.record import Record
+from trainers.labels import Soft
+from trainers.losses import Bootstrap, Gce
 from trainers.method import Method
 from trainers.optim import Adamw
 
-LRS = {"t1": 2e-3, "t2": 3e-3, "t3": 4e-3, "t4": 5e-3}
+METHODS = {
+    "t1": Method(labels=Soft()),
+    "t2": Method(loss=Gce()),
+    "t3": Method(loss=Bootstrap()),
+    "t4": Method(loss=Gce(), optim=Adamw(lr=5e-3)),  # a near-twin of t2
+}
 
 
 def method(trial: str) -> Method:
-    return Method(optim=Adamw(lr=LRS[trial]))
+    return METHODS[trial]
 
 
 def searched(events: SimpleNamespace, **pgrs: float) -> list[Any]:
@@ -30,7 +31,7 @@ def searched(events: SimpleNamespace, **pgrs: float) -> list[Any]:
         event
         for trial, pgr in pgrs.items()
         for event in (
-            events.started(trial, lr=LRS[trial]),
+            events.started(trial, method=METHODS[trial]),
             events.reached(trial, 1.0, pgr),
             events.ended(trial),
         )
@@ -53,18 +54,28 @@ def confirmed(
     return told
 
 
-def test_finalists_are_the_best_completed_trials_ties_to_the_earlier(events: SimpleNamespace) -> None:
+def test_finalists_are_the_best_completed_trials_ties_to_the_earlier(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
     record = Record.of(
         [
             *searched(events, t1=0.2, t2=0.7, t3=0.7),
-            events.started("t4", lr=LRS["t4"]),
+            events.started("t4", method=METHODS["t4"]),
             events.reached("t4", 1 / 3, 0.99),
             events.ended("t4", "pruned"),
             *confirmed(events, SimpleNamespace(confirm_seeds=lambda: [1]), "c", method("t1")),
         ]
     )
-    assert [one.trial.trial for one in choose_finalists(record, 2)] == ["t2", "t3"]
-    assert [one.trial.trial for one in choose_finalists(record, 9)] == ["t2", "t3", "t1"]
+    assert [one.trial.trial for one in choose_finalists(config, record)] == ["t2", "t3"]
+    three = config.model_copy(update={"confirm": ConfirmConfig(finalists=9, seeds=3)})
+    assert [one.trial.trial for one in choose_finalists(three, record)] == ["t2", "t3", "t1"]
+
+
+def test_no_two_finalists_are_near_twins(events: SimpleNamespace, config: RunConfig) -> None:
+    record = Record.of(searched(events, t1=0.2, t2=0.7, t4=0.8))
+    assert [one.trial.trial for one in choose_finalists(config, record)] == ["t4", "t1"]
+    twins = Record.of(searched(events, t2=0.7, t4=0.8))
+    assert [one.trial.trial for one in choose_finalists(config, twins)] == ["t4"]
 
 
 def replicated(events: SimpleNamespace, name: str, of: str, seed: int, pgr: float) -> list[Any]:
@@ -75,33 +86,36 @@ def replicated(events: SimpleNamespace, name: str, of: str, seed: int, pgr: floa
     ]
 
 
-def test_the_best_methods_are_planned_again_on_the_other_seeds(
+def test_a_lucky_single_seed_is_no_finalist(events: SimpleNamespace, config: RunConfig) -> None:
+    config = config.model_copy(update={"replication": ReplicationConfig(methods=4, seeds=2)})
+    lucky = [*searched(events, t1=0.9, t2=0.7, t3=0.6), *replicated(events, "r1", "t3", 10_001, 0.6)]
+    # t1 and t2 have a single seed; t2's replicate is still to come.
+    assert [one.trial.trial for one in choose_finalists(config, Record.of(lucky))] == ["t3"]
+    record = Record.of([*lucky, *replicated(events, "r2", "t2", 10_001, 0.0)])
+    # (.6 + .6) / 2 comes before (.7 + 0) / 2.
+    finalists = choose_finalists(config, record)
+    assert [(one.trial.trial, one.search_pgr) for one in finalists] == [("t3", 0.6), ("t2", 0.35)]
+
+
+def test_a_method_that_failed_on_a_seed_is_no_finalist_unless_there_is_no_other(
     events: SimpleNamespace, config: RunConfig
 ) -> None:
-    config = config.model_copy(update={"replication": ReplicationConfig(methods=1, seeds=3)})
-    record = Record.of(searched(events, t1=0.2, t2=0.7, t3=0.5))
-    # Two methods although one was asked for: as many as there are finalists. A run's seeds begin at 10,000.
-    assert [(trial.trial, seed) for trial, seed in planned_replication(config, record)] == [
-        ("t2", 10_001),
-        ("t3", 10_001),
-        ("t2", 10_002),
-        ("t3", 10_002),
-    ]
-
-
-def test_a_lucky_single_seed_is_no_finalist(events: SimpleNamespace) -> None:
-    record = Record.of(
-        [
-            *searched(events, t1=0.5, t2=0.9, t3=0.6, t4=0.8),
-            *replicated(events, "r1", "t2", 10_001, 0.0),
-            *replicated(events, "r2", "t3", 10_001, 0.6),
-            events.started("r3", purpose="replicate", method=method("t4"), seed=10_001, number=None),
-            events.ended("r3", "failed", "nan"),
+    def failed(name: str, of: str, seed: int) -> list[Any]:
+        return [
+            events.started(name, purpose="replicate", method=method(of), seed=seed, number=None),
+            events.ended(name, "failed", "nan"),
         ]
-    )
-    # t3: (.6 + .6) / 2; t2: (.9 + 0) / 2; t1 was not replicated, t4's replicate failed.
-    finalists = choose_finalists(record, 3)
-    assert [(one.trial.trial, one.search_pgr) for one in finalists] == [("t3", 0.6), ("t2", 0.45)]
+
+    config = config.model_copy(update={"replication": ReplicationConfig(methods=2, seeds=3)})
+    told = [
+        *searched(events, t1=0.5, t2=0.9),
+        *replicated(events, "r1", "t2", 10_001, 0.9),
+        *failed("r2", "t2", 10_002),
+    ]
+    first = Record.of([*told, *replicated(events, "r3", "t1", 10_001, 0.4)])
+    assert [one.trial.trial for one in choose_finalists(config, first)] == ["t1"]
+    none = Record.of([*told, *failed("r3", "t1", 10_001)])
+    assert [one.trial.trial for one in choose_finalists(config, none)] == ["t2"]
 
 
 def test_the_plan_is_naive_first_then_finalists_each_on_every_seed(
@@ -164,11 +178,12 @@ def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace,
     (first, best), (second, same) = outcome.finalists
     assert (first.trial.trial, second.trial.trial) == ("t2", "t1")
     assert best.pgr.value == pytest.approx(0.75)
-    # Every seed gains a quarter: PGR 0.5, and only the examples differ in what they gain: 0, 0, 0, 0, 1/3,
-    # 2/3, 2/3, 1/3 over a gap of 1/2, of variance 4 * 11/126 and over eight 11/252; t = 2.393 of 7 degrees.
+    # Every seed gains a quarter: PGR 0.5 of a gap of 1/2, and only the examples differ in what they gain less
+    # half the gap between their ceiling and floor: 0, 0, 0, 0, -1/3, 1/3, 1/3, -1/3 over a gap of 1/2, of
+    # variance 4/63 and over eight 1/126; t = 5.612 of 7 degrees. The interaction is above it, and left alone.
     assert best.gain.value == pytest.approx(0.5)
-    assert best.gain.se**2 == pytest.approx(11 / 252)
-    assert best.gain.p_positive == pytest.approx(0.0240, abs=1e-4)
+    assert best.gain.se**2 == pytest.approx(1 / 126)
+    assert best.gain.p_positive == pytest.approx(0.0004, abs=1e-4)
     assert (same.gain.value, same.gain.p_positive) == (0.0, 1.0)
 
 

@@ -20,6 +20,7 @@ from search.director import Assignment, Director, SearchFailedError, TrialReport
 from search.grading import BaselinePredictions, RemoteGrader
 from search.ledger import AnyEvent, BaselinesReady, Ledger, Proposed, Resumed, RunStarted, read_ledger
 from search.record import Record, pack
+from search.replication import planned_replication
 from search.sampler import open_journal
 from trainers.method import Method
 
@@ -446,7 +447,8 @@ def test_when_nothing_new_is_proposed_what_there_is_goes_to_confirmation(
 ) -> None:
     run = Run(tmp_path, config, grader, Script([proposal(branch("small", lrs=(1e-4, 2e-4, 3e-4)))]))
     given = run.work()
-    assert [one.purpose for one in given] == ["search"] * 3 + ["confirm"] * 9
+    # Naive and one finalist on three seeds: the other methods are its near-twins.
+    assert [one.purpose for one in given] == ["search"] * 3 + ["confirm"] * 6
     run.director.close()
 
 
@@ -466,7 +468,7 @@ def test_whoever_takes_a_confirmation_over_does_not_go_back_to_the_search(
         run.work(until="c00004")
     assert run.record.ended("completed") + run.record.ended("pruned") < 8
     run.restart()
-    assert [one.trial for one in run.work()] == [f"c{i:05d}" for i in range(4, 10)]
+    assert [one.trial for one in run.work()] == [f"c{i:05d}" for i in range(4, 7)]
     run.director.close()
 
 
@@ -596,7 +598,7 @@ def test_a_kill_at_every_event_loses_nothing_and_repeats_nothing(run: Run, momen
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_new_process_after_every_call_loses_nothing_and_repeats_nothing(run: Run, seeds: int) -> None:
     """Between calls, when the ledger and Optuna both know of the last one; without replicates and with."""
-    replication = ReplicationConfig(methods=2, seeds=seeds)
+    replication = ReplicationConfig(methods=4, seeds=seeds)
     run.config = run.config.model_copy(update={"replication": replication})
     run.restart()
     seen: set[tuple[object, ...]] = set()
@@ -625,10 +627,23 @@ def test_a_new_process_after_every_call_loses_nothing_and_repeats_nothing(run: R
     check_whole(run)
 
 
+def test_seeds_are_earned_in_stages_and_every_answer_is_counted(run: Run) -> None:
+    run.config = run.config.model_copy(update={"replication": ReplicationConfig(methods=4, seeds=3)})
+    run.restart()
+    run.work()
+    replicates = list(run.record.of_purpose("replicate"))
+    *first, second, third = replicates
+    assert [trial.trial for trial in replicates] == [f"r{i:05d}" for i in range(1, len(replicates) + 1)]
+    assert [trial.seed for trial in replicates] == [10_001] * len(first) + [10_002] * 2
+    assert {second.method, third.method} < {trial.method for trial in first}
+    graded = sum(len(t.rungs) for t in run.record.trials.values() if t.purpose != "confirm")
+    assert run.record.grader_queries == {"search": graded}
+
+
 def check_whole(run: Run) -> None:
     """All that was planned is done once, and Optuna agrees."""
     ended = Counter(event.trial for event in run.events("trial_ended"))
-    replicates = 2 * (run.config.replication.seeds - 1)
+    replicates = len(planned_replication(run.config, run.record))
     planned = [f"{c}{i + 1:05d}" for c, n in (("t", 8), ("r", replicates), ("c", 9)) for i in range(n)]
     assert ended == Counter(planned)
     assert len({trial.method for trial in run.record.of_purpose("search")}) == 8

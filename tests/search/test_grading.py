@@ -50,8 +50,8 @@ def test_baselines_are_means_over_seeds(grader: Grader | RemoteGrader) -> None:
     assert scores.ceiling.value == 1.0
     assert scores.gap == pytest.approx(0.4)
     # Seeds 0.5 and 0.7: variance 0.02, over two 0.01. Examples 0, 0, 0, 1/2, 1/2 and five times 1: a sum of
-    # squares of 0.5 + 5 - 10 * 0.36 = 1.9, over 9 and 10.
-    assert scores.weak.se == pytest.approx(math.sqrt(0.01 + 1.9 / 90))
+    # squares of 0.5 + 5 - 10 * 0.36 = 1.9, over 9 and 10. Interaction: 4.8 - 0.2 - 2 * 1.9, over 9 and 20.
+    assert scores.weak.se == pytest.approx(math.sqrt(0.01 + 1.9 / 90 - 0.8 / 180))
 
 
 def test_a_trial_is_scored_on_the_search_split(grader: Grader | RemoteGrader) -> None:
@@ -60,6 +60,19 @@ def test_a_trial_is_scored_on_the_search_split(grader: Grader | RemoteGrader) ->
     assert score.pgr == pytest.approx((0.8 - 0.6) / 0.4)
     assert score.se > 0
     assert unpack(score.correct, 10).tolist() == [i not in (3, 9) for i in range(10)]
+
+
+def test_scores_can_be_coarsened(local_ray: None) -> None:
+    # Accuracies of 0.7 and 0.8, PGR of 0.25 and 0.5: on a grid of 0.4 both are 0.4, of accuracy 0.6 + 0.16.
+    one, other = pack(answers(TRUTH, 3, 9, 5)), pack(answers(TRUTH, 3, 9))
+    exact = Grader(SEARCH, TEST).grade(one)
+    for grader in (Grader(SEARCH, TEST, 0.4), RemoteGrader(SEARCH, TEST, 0.4)):
+        score = grader.grade(one)
+        assert (score.pgr, score.accuracy) == (0.4, 0.76) == (grader.grade(other).pgr, score.accuracy)
+        assert score.se == pytest.approx(0.4 * math.ceil(exact.se / 0.4))
+        assert score.correct == exact.correct  # for the driver, which compares trials example by example
+        opened = grader.open_test({"one": [pack(answers(TEST_TRUTH, 1))]})
+        assert opened.correct["one"].mean() == 0.75
 
 
 def test_a_perfect_and_a_hopeless_trial(grader: Grader | RemoteGrader) -> None:

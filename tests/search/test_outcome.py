@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,6 +162,24 @@ def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirm
     assert {"0.500", "0.100", "0.222", "0.778", "+0.300", "0.02", "0.600", "5"} <= set(best)
     assert "3 trials (1 completed, 1 pruned, 1 failed) of 2 branches in 1 rounds" in shown
     assert "26 s, 56 s of training, 12 s saved by pruning" in shown
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (0.3, "the best beats the naive baseline (p = 0.02)"),
+        (-0.3, "the best is not shown to beat the naive baseline (p = 0.98): keep to naive, or search on"),
+    ],
+)
+def test_it_says_whether_the_best_is_worth_having(
+    record: Record, confirmation: Confirmation, gain: float, said: str
+) -> None:
+    [(finalist, confirmed)] = confirmation.finalists
+    changed = replace(confirmed, gain=Estimate(value=gain, se=0.1, df=4))
+    confirmation = replace(confirmation, finalists=[(finalist, changed)])
+    out = StringIO()
+    Console(file=out, width=160).print(outcome_table(result(record, confirmation, BASELINES), confirmation))
+    assert said in out.getvalue()
 
 
 def test_it_says_what_the_agent_cost_by_round_and_lane(record: Record, confirmation: Confirmation) -> None:

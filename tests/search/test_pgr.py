@@ -16,7 +16,9 @@ def table(*rows: str) -> np.ndarray:
 
 # Supervisors are right on a quarter, a half and three quarters of four examples; the ceiling on all.
 BASELINES = Baselines(weak=table("1000", "1100", "1110"), ceiling=table("1111", "1111"))
-STUDENTS = table("1100", "1110", "1111")  # 0.5, 0.75, 1: 0.75 on average
+STUDENTS = table("1010", "1111", "1110")  # 0.5, 1, 0.75: 0.75 on average
+# Floor 0 and ceiling 1 without error, for what is asked of the students alone.
+CERTAIN = Baselines(weak=table(*["0000"] * 4), ceiling=table("1111"))
 
 
 def test_pgr_is_the_share_of_the_gap() -> None:
@@ -45,27 +47,36 @@ def test_accuracy_has_the_error_of_seeds_and_examples() -> None:
     answer = accuracy(BASELINES.weak)
     # Rows 1/4, 1/2, 3/4: variance 1/16, over 3 seeds 1/48.
     # Columns 1, 2/3, 1/3, 0: variance 5/27, over 4 examples 5/108.
-    seeds, examples = 1 / 48, 5 / 108
+    # Both hold the interaction: squares 3 in all, less 1/2 of rows and 5/3 of columns, over 6 degrees of
+    # freedom 5/36, over 12 cells 5/432.
+    seeds, examples, both = 1 / 48, 5 / 108, 5 / 432
     assert answer.value == 0.5
-    assert answer.se == pytest.approx(math.sqrt(seeds + examples))
-    assert answer.df == pytest.approx((seeds + examples) ** 2 / (seeds**2 / 2 + examples**2 / 3))
+    assert answer.se == pytest.approx(math.sqrt(seeds + examples - both))
+    free = (seeds + examples - both) ** 2 / (seeds**2 / 2 + examples**2 / 3 + both**2 / 6)
+    assert answer.df == pytest.approx(free)
 
 
 def test_delta_method_on_three_seeds_and_four_examples() -> None:
     answer = estimate(STUDENTS, np.array([0, 1, 2]), BASELINES)
     # Floor 1/2, ceiling 1, students 3/4: PGR V = 1/2, gap 1/2, so that (student + (V-1) floor) / gap is
-    #   by supervisor  (1/2 - 1/8) / .5 = 3/4,  (3/4 - 1/4) / .5 = 1,  (1 - 3/8) / .5 = 5/4;
-    #                  variance 1/16, over 3 supervisors 1/48, 2 degrees of freedom
-    # and (student + (V-1) floor - V ceiling) / gap is
-    #   by example     with students 1, 1, 2/3, 1/3 and floor 1, 2/3, 1/3, 0:  0, 1/3, 0, -1/3;
-    #                  variance 2/27, over 4 examples 1/54, 3 degrees of freedom.
-    # The ceiling seeds are all alike. 1/48 + 1/54 = 17/432.
+    #   1 0 2 0,  1 1 2 2,  1 1 1 0 for the three supervisors, with means 3/4, 3/2, 3/4 and 1, 2/3, 5/3, 2/3:
+    #   by supervisor  variance 3/16, over 3 supervisors 1/16, 2 degrees of freedom;
+    #   by example     variance 2/9, over 4 examples 1/18, 3 degrees of freedom;
+    #   interaction    squares 6 - 3/2 - 2, over 6 degrees of freedom and 12 cells 5/144.
+    # The ceiling seeds are all alike. 1/16 + 1/18 - 5/144 = 1/12.
     assert answer.value == pytest.approx(0.5)
-    assert answer.se == pytest.approx(math.sqrt(17 / 432))
-    # Welch-Satterthwaite, in units of 1/432: 17^2 / (9^2 / 2 + 8^2 / 3) = 1734 / 371.
-    assert answer.df == pytest.approx(1734 / 371)
-    half = stats.t.ppf(0.975, 1734 / 371) * math.sqrt(17 / 432)
+    assert answer.se == pytest.approx(math.sqrt(1 / 12))
+    # Satterthwaite, in units of 1/144: 12^2 / (9^2 / 2 + 8^2 / 3 + 5^2 / 6) = 24 / 11.
+    assert answer.df == pytest.approx(24 / 11)
+    half = stats.t.ppf(0.975, 24 / 11) * math.sqrt(1 / 12)
     assert answer.ci95 == pytest.approx((0.5 - half, 0.5 + half))
+
+
+def test_an_error_is_not_below_its_largest_part() -> None:
+    # Rows differ in which example they get right only: the interaction, 1/4 over 6 cells, is all there is.
+    answer = accuracy(table("100", "010"))
+    # Rows are alike; columns 1/2, 1/2, 0: variance 1/12, over 3 1/36, below the interaction of 1/24.
+    assert answer.se**2 == pytest.approx(1 / 36)
 
 
 def test_order_of_the_seeds_does_not_matter() -> None:
@@ -75,28 +86,23 @@ def test_order_of_the_seeds_does_not_matter() -> None:
 
 
 def test_error_of_the_ceiling_seeds_counts() -> None:
-    ceiling = table("1111", "1110")  # accuracies 1 and 3/4: variance 1/32, over 2 seeds 1/64
-    without = estimate(STUDENTS, np.array([0, 1, 2]), Baselines(weak=BASELINES.weak, ceiling=ceiling[:1]))
-    answer = estimate(STUDENTS, np.array([0, 1, 2]), Baselines(weak=BASELINES.weak, ceiling=ceiling))
-    # Gap 3/8, V = 2/3, and V / gap = 16/9: the ceiling's part is (16/9)^2 / 64 = 4/81. By supervisor,
-    # (student - floor / 3) / gap is 10/9, 14/9, 2: variance 16/81, over 3: 16/243. By example,
-    # (student - floor / 3 - 2/3 ceiling) / gap with ceiling 1, 1, 1, 1/2 is 0, 8/27, -8/27, 0:
-    # variance 128/2187, over 4: 32/2187.
-    assert answer.value == pytest.approx(2 / 3)
-    assert answer.se**2 == pytest.approx(4 / 81 + 16 / 243 + 32 / 2187)
-    assert without.value == pytest.approx(0.5)
+    # Rows that are right on all or on nothing: seeds vary, examples do not. Floor 1/3, ceiling 2/3, students
+    # 2/3: V = 1, so that the floor has no part. Students and ceiling seeds are 3, 3, 0 in units of the gap:
+    # variance 3, over 3 seeds 1 each.
+    all_or_none = table("1111", "1111", "0000")
+    answer = estimate(all_or_none, np.arange(3), Baselines(weak=~all_or_none, ceiling=all_or_none))
+    assert (answer.value, answer.se**2) == pytest.approx((1, 2))
 
 
 def test_supervisors_that_taught_no_student_count_for_the_floor_only() -> None:
-    weak = table("1000", "1100", "1110", "1100")
-    answer = estimate(table("1100", "1111"), np.array([0, 2]), Baselines(weak=weak, ceiling=table("1111")))
-    # Students 1/2 and 1, gap 1/2: V = 1/2. With s = student / gap (1 and 2), w = floor (1/4, 1/2, 3/4, 1/2)
-    # and a = (V - 1) / gap = -1, the variance of mean(s) + a mean(w) over 2 of 4 supervisors is
-    #   var(s) / 2 + a^2 var(w) / 4 + 2 a cov(s, w) / 4 with cov(s, w) = 1/4 among the two that taught;
-    # var(w) is 1/8 among those two and 1/24 among all four: (1/2)/2 + (1/8 + 1/24)/8 - 1/8 = 7/48.
-    # By example (student - floor / 2 - 1/2) / gap is 0, 1/4, -1/4, 0: variance 1/24, over 4: 1/96.
-    assert answer.value == pytest.approx(0.5)
-    assert answer.se**2 == pytest.approx(7 / 48 + 1 / 96)
+    weak = table("0000", "0000", "1111", "1111")
+    answer = estimate(table("0000", "1111"), np.array([0, 2]), Baselines(weak=weak, ceiling=table("1111")))
+    # Students 0 and 1, floor and gap 1/2: V = 0. With s = student / gap (0 and 2), w = floor (0, 0, 1, 1) and
+    # a = (V - 1) / gap = -2, the variance of mean(s) + a mean(w) over 2 of 4 supervisors is
+    #   var(s) / 2 + a^2 var(w) / 4 + 2 a cov(s, w) / 4 with cov(s, w) = 1 among the two that taught;
+    # var(w) is 1/2 among those two and 1/3 among all four: 1 + (1/2 + 1/3) / 2 - 1 = 5/12.
+    assert answer.value == pytest.approx(0)
+    assert answer.se**2 == pytest.approx(5 / 12)
 
 
 def test_students_of_one_supervisor_are_one_cluster() -> None:
@@ -109,41 +115,51 @@ def test_students_of_one_supervisor_are_one_cluster() -> None:
 
 def test_one_trial_has_the_error_of_its_examples() -> None:
     answer = estimate(STUDENTS[:1], NO_SUPERVISORS, BASELINES)
-    # V = 0. By example (student - floor) / gap with floor 1, 2/3, 1/3, 0 is 0, 2/3, -2/3, 0: variance 8/27,
-    # over 4 examples 2/27.
-    # The floor's seeds: variance 1/16 over 3 and the squared gap.
+    # V = 0. By example (student - floor) / gap with floor 1, 2/3, 1/3, 0 is 0, -4/3, 4/3, 0: variance 32/27,
+    # over 4 examples 8/27.
+    # The floor's seeds: variance 1/16 over 3 and the squared gap; its interaction: 5/432 over the same.
     assert answer.value == 0.0
-    assert answer.se**2 == pytest.approx(2 / 27 + 1 / 12)
+    assert answer.se**2 == pytest.approx(8 / 27 + 1 / 12 - 5 / 108)
 
 
 def test_difference_is_the_paired_t_test_where_only_seeds_differ() -> None:
     # In a row all examples gain alike, so that examples do not add to the error.
     ours, theirs = table("1111", "1111", "1111", "0000"), table("0000", "1111", "0000", "0000")
-    answer = difference(ours, theirs, np.arange(4), BASELINES)
+    answer = difference(ours, theirs, np.arange(4), CERTAIN)
     paired = stats.ttest_rel(ours.mean(axis=1), theirs.mean(axis=1), alternative="greater")
-    assert answer.value == pytest.approx(0.5 / 0.5)
+    assert answer.value == pytest.approx(0.5)
     assert answer.df == pytest.approx(3)
     assert answer.p_positive == pytest.approx(paired.pvalue)
     both = stats.ttest_rel(ours.mean(axis=1), theirs.mean(axis=1)).confidence_interval(0.95)
-    assert answer.ci95 == pytest.approx((both.low / 0.5, both.high / 0.5))
+    assert answer.ci95 == pytest.approx((both.low, both.high))
 
 
 def test_difference_is_paired_by_example() -> None:
     ours, theirs = table("1101", "1101"), table("1100", "1100")
-    # One example of four is gained by every seed: gains 0, 0, 0, 1 over a gap of 1/2; variance 1, over 4 1/4.
-    answer = difference(ours, theirs, np.arange(2), BASELINES)
-    assert (answer.value, answer.se, answer.df) == pytest.approx((0.5, 0.5, 3))
+    # One example of four is gained by every seed: gains 0, 0, 0, 1; variance 1/4, over 4 1/16.
+    answer = difference(ours, theirs, np.arange(2), CERTAIN)
+    assert (answer.value, answer.se, answer.df) == pytest.approx((0.25, 0.25, 3))
 
 
 def test_difference_counts_the_students_of_a_supervisor_as_one() -> None:
     ours, theirs = table("1111", "0000", "1111", "0000"), table("0000", "0000", "0000", "0000")
-    clustered = difference(ours, theirs, np.array([0, 1, 0, 1]), BASELINES)
-    # Gains of 2 and 0 PGR by supervisor: variance 2, over 2 supervisors 1, with a single degree of freedom.
-    assert (clustered.value, clustered.se, clustered.df) == pytest.approx((1.0, 1.0, 1))
-    # The first supervisor taught three of four. They are 3 x 1/2 above the mean gain of 3/2, the other's
-    # one 3/2 below it: times 2/4, deviations of 3/4 and -3/4; variance 9/8, over 2 supervisors 9/16.
-    uneven = difference(ours[[0, 0, 0, 1]], theirs, np.array([0, 0, 0, 1]), BASELINES)
-    assert (uneven.value, uneven.se**2) == pytest.approx((1.5, 9 / 16))
+    clustered = difference(ours, theirs, np.array([0, 1, 0, 1]), CERTAIN)
+    # Gains of 1 and 0 PGR by supervisor: variance 1/2, over 2 supervisors 1/4, with one degree of freedom.
+    assert (clustered.value, clustered.se, clustered.df) == pytest.approx((0.5, 0.5, 1))
+    # The first supervisor taught three of four. They are 3 x 1/4 above the mean gain of 3/4, the other's
+    # one 3/4 below it: times 2/4, deviations of 3/8 and -3/8; variance 9/32, over 2 supervisors 9/64.
+    uneven = difference(ours[[0, 0, 0, 1]], theirs, np.array([0, 0, 0, 1]), CERTAIN)
+    assert (uneven.value, uneven.se**2) == pytest.approx((0.75, 9 / 64))
+
+
+def test_the_error_of_the_gap_counts_in_proportion_to_the_difference() -> None:
+    # Every seed gains all there is: 1 over a gap of 1/2. The floor of 0 and 1 has an error of 1/2, and the
+    # difference grows by 2 / (1/2) with it.
+    baselines = Baselines(weak=table("0000", "1111"), ceiling=table("1111"))
+    whole, nothing = table("1111", "1111"), table("0000", "0000")
+    answer = difference(whole, nothing, np.arange(2), baselines)
+    assert (answer.value, answer.se) == pytest.approx((2, 2))
+    assert difference(whole, whole, np.arange(2), baselines).se == 0
 
 
 def test_p_values_are_one_sided() -> None:

@@ -1,0 +1,78 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.calibration import (
+    PLANS,
+    believed,
+    campaigns,
+    chosen,
+    fragile,
+    null,
+    rejected,
+    steady,
+    verdict,
+)
+from benchmarks.calibration_world import GAP, WEAK, Truth, World
+
+
+def test_the_worlds_truth_is_true() -> None:
+    """Accuracies over many worlds come out as they were set, and PGR spreads over seeds as it should."""
+    weak, students = [], []
+    for seed in range(60):
+        world = World(seed, supervisors=8, sizes={"test": 1000})
+        split = world.splits["test"]
+        weak.append((world.baselines("test", 2).weak == split.truth).mean())
+        students += [
+            (world.predictions("test", "ab", Truth(kind=0, pgr=0.5), seed) == split.truth).mean()
+            for seed in range(8)
+        ]
+    assert np.mean(weak) == pytest.approx(WEAK, abs=0.006)
+    assert np.mean(students) == pytest.approx(WEAK + 0.5 * GAP, abs=0.006)
+    spread = np.mean([np.std(students[8 * i : 8 * i + 8], ddof=1) for i in range(60)]) / GAP
+    assert spread == pytest.approx(0.08, abs=0.02)  # chance on examples adds a little to what seeds do
+
+
+def test_a_collapsed_student_is_right_half_the_time() -> None:
+    truth = Truth(kind=0, pgr=0.5, collapses=1.0)
+    world = World(0, supervisors=2, sizes={"test": 10_000})
+    right = world.predictions("test", "ab", truth, 0) == world.splits["test"].truth
+    assert right.mean() == pytest.approx(0.5, abs=0.02)
+    assert truth.mean_pgr == pytest.approx((0.5 - 0.72) / 0.23)
+
+
+def test_what_is_confirmed_can_be_believed_and_what_was_searched_cannot() -> None:
+    table = believed(campaigns(steady, PLANS["6 methods on 3 seeds"], 40, seed=1))
+    for name in ("best", "naive", "over_naive"):
+        assert abs(table[name]["mean_error"]) < 3 * table[name]["its_se"]
+        assert table[name]["coverage95"] >= 0.85
+    assert table["highest_search_score"]["mean_error"] > 4 * table["highest_search_score"]["its_se"]
+    assert table["search_pgr_of_best"]["mean_error"] < table["highest_search_score"]["mean_error"]
+
+
+def test_nothing_beats_naive_where_nothing_is_better() -> None:
+    assert rejected(campaigns(null, PLANS["1 seed"], 40, seed=1))["below_5_percent"] <= 0.15
+
+
+def test_further_seeds_find_the_fragile_out() -> None:
+    one, default = (chosen(campaigns(fragile, PLANS[plan], 12, seed=1)) for plan in ("1 seed", "default"))
+    assert default["fragile_named_best"] < one["fragile_named_best"] - 0.3
+    assert default["regret"] < one["regret"]
+
+
+def test_the_verdict_names_what_is_wrong() -> None:
+    def report(**best: float) -> dict[str, Any]:
+        return {
+            "campaigns": 400,
+            "steady": {
+                "best": {"mean_error": 0.001, "its_se": 0.001, "coverage95": 0.95} | best,
+                "highest_search_score": {"mean_error": 0.1, "its_se": 0.01},
+            },
+            "null": {"below_5_percent": 0.05},
+        }
+
+    assert verdict(report())[0]
+    sound, line = verdict(report(mean_error=0.01, coverage95=0.9))
+    assert not sound
+    assert line.startswith("NOT calibrated (biased, coverage): over 400 campaigns")

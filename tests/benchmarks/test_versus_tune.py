@@ -1,0 +1,100 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from benchmarks.tune_trainer import Space
+from benchmarks.versus_tune import CONFIG, seconds_to_reach, summary, times
+from search.config import load_config
+from search.ledger import BaselinesReady, Ledger, Purpose, RungReached, TrialEnded, TrialStarted
+from trainers.method import Method
+
+
+def reached(trial: str, share: float, pgr: float | None, at: float) -> RungReached:
+    return RungReached(
+        at=at,
+        trial=trial,
+        share=share,
+        predictions="00",
+        accuracy=None,
+        pgr=pgr,
+        se=None,
+        setup_s=9,
+        train_s=3,
+        eval_s=1,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Two trials of the search, a replicate, a confirmation; four seconds of training a rung."""
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+
+    def started(trial: str, purpose: Purpose) -> TrialStarted:
+        return TrialStarted(trial=trial, purpose=purpose, branch="", number=0, method=Method(), seed=0)
+
+    def ended(trial: str, at: float) -> TrialEnded:
+        return TrialEnded(at=at, trial=trial, state="completed", cause=None)
+
+    for event in (
+        BaselinesReady(at=100, weak_acc=0, weak_se=0, ceiling_acc=1, ceiling_se=0, seeds=2, train_s=50),
+        started("t1", "search"),
+        reached("t1", 1 / 3, 0.3, at=105),
+        started("t2", "search"),
+        reached("t2", 1.0, 0.5, at=110),
+        ended("t2", 110),
+        reached("t1", 1.0, 0.4, at=112),
+        ended("t1", 112),
+        started("r1", "replicate"),
+        reached("r1", 1.0, 0.6, at=120),
+        ended("r1", 120),
+        started("c1", "confirm"),
+        reached("c1", 1.0, None, at=130),
+        ended("c1", 130),
+    ):
+        ledger.append(event)
+    ledger.close()
+    return tmp_path
+
+
+def test_a_search_is_timed_from_the_baselines_on_and_without_its_confirmation(run: Path) -> None:
+    assert times(run) == {
+        "search_trials": 2,
+        "first_end_s": 10,
+        "search_wall_s": 12,
+        "wall_s": 20,
+        "train_s": 16,
+        "best_search_pgr": 0.6,
+    }
+
+
+@pytest.mark.parametrize(("target", "seconds"), [(0.3, 4), (0.45, 8), (0.55, 16), (0.7, None)])
+def test_training_seconds_until_a_score_was_reached(run: Path, target: float, seconds: float | None) -> None:
+    assert seconds_to_reach(run, target) == seconds
+
+
+def test_a_seed_that_never_got_there_counts_as_infinitely_long() -> None:
+    def row(share: float | None, gain: float) -> dict[str, Any]:
+        return {"trials_an_hour_ratio": 2.0, "train_s_share": share, "confirmed_gain_at_equal_time": gain}
+
+    told = summary([row(0.1, 0.3), row(None, -0.1), row(None, 0.1)])
+    assert told["train_s_share"] == math.inf
+    assert told["seeds_that_reached_theirs"] == 1
+    # Gains of mean 0.1 and standard deviation 0.2, over three seeds.
+    assert (told["confirmed_gain_at_equal_time"], told["its_se"]) == pytest.approx((0.1, 0.2 / 3**0.5))
+    assert told["seeds_with_a_gain"] == 2
+
+
+def test_the_flat_space_is_that_of_the_first_proposal() -> None:
+    space = Space(load_config(CONFIG))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    methods = [Method.model_validate_json(space(study.ask())["method"]) for _ in range(40)]
+    seen = {(one.select.kind, one.loss.kind, one.student.kind) for one in methods}
+    assert seen == {
+        ("all", "xent", "full"),
+        ("confidence", "xent", "full"),
+        ("all", "logconf", "full"),
+        ("all", "xent", "probe"),
+    }
