@@ -146,12 +146,12 @@ class Director:
 
     @property
     def _started(self) -> int:
-        return sum(1 for _ in self._record.of_purpose("search"))
+        return self._record.tally("search").started
 
     @property
     def _searching(self) -> bool:
         """Whether the search may start trials: not once its best methods have been fixed."""
-        fixed = any(trial.purpose != "search" for trial in self._record.trials.values())
+        fixed = len(self._record.trials) > self._started
         return self._started < self._config.search.trials and not fixed
 
     def _drawn(self) -> Assignment | None:
@@ -192,16 +192,14 @@ class Director:
         return assignment
 
     def _branch_states(self) -> list[BranchState]:
-        started: dict[str, int] = defaultdict(int)
-        best: dict[str, float] = {}
-        for trial in self._record.of_purpose("search"):
-            started[trial.branch] += 1
-            if trial.state == "completed" and trial.last and trial.last.pgr is not None:
-                best[trial.branch] = max(trial.last.pgr, best.get(trial.branch, trial.last.pgr))
-        return [
-            BranchState(name=name, started=started[name], best=best.get(name))
+        tallies = {
+            name: self._record.tally("search", name)
             for name in self._record.branches
             if name not in self._used_up
+        }
+        return [
+            BranchState(name=name, started=tally.started, best=_pgr(tally.best))
+            for name, tally in tallies.items()
         ]
 
     # Proposals
@@ -221,7 +219,7 @@ class Director:
 
     def _sampler(self, branch: str) -> BranchSampler:
         if branch not in self._samplers:
-            drawn = sum(trial.branch == branch for trial in self._record.trials.values())
+            drawn = self._record.tally("search", branch).started
             seed = int(digest(self._config.seed, branch, drawn)[:8], 16)
             self._samplers[branch] = BranchSampler(
                 self._record.branches[branch].branch,
@@ -264,8 +262,8 @@ class Director:
         trial = self._record.trials[name]
         if trial.state is None:
             self._end(trial, "failed", cause)
-        ended = [one.state for one in self._record.of_purpose("search") if one.state is not None]
-        if len(ended) >= HOPELESS and set(ended) == {"failed"}:
+        ended = self._record.tally("search").ended
+        if ended["failed"] >= HOPELESS and ended["failed"] == ended.total():
             raise SearchFailedError(f"the first {HOPELESS} trials all failed, the last because: {cause}")
 
     def _end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
@@ -304,6 +302,10 @@ class Director:
             recorded = {trial.number for trial in self._record.of_purpose("search") if trial.branch == name}
             for number in open_numbers - recorded:
                 sampler.tell(number, "failed", None)
+
+
+def _pgr(trial: TrialRecord | None) -> float | None:
+    return trial.last.pgr if trial and trial.last else None
 
 
 def _rung(name: str, report: TrialReport, **score: float) -> RungReached:

@@ -91,6 +91,15 @@ class TrialEnded(Event):
     cause: str | None
 
 
+class WorkerLost(Event):
+    """The process of a trial died or was ended for taking too long. node: where, None if that is not known."""
+
+    event: Literal["worker_lost"] = "worker_lost"
+    trial: str
+    node: str | None
+    cause: str
+
+
 class TestOpened(Event):
     """The test labels were read, to grade `queries` sets of predictions."""
 
@@ -125,6 +134,7 @@ AnyEvent = Annotated[
     | TrialStarted
     | RungReached
     | TrialEnded
+    | WorkerLost
     | TestOpened
     | Interrupted
     | Resumed

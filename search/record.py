@@ -1,6 +1,6 @@
 """What is known of a run: the sum of its ledger's events, kept up to date as they are written."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from search.ledger import (
     TestOpened,
     TrialEnded,
     TrialStarted,
+    WorkerLost,
 )
 from search.pgr import Bools
 from trainers.method import Method
@@ -27,9 +28,13 @@ from trainers.method import Method
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """One trial as the ledger tells it; a trial that started again keeps only its latest rungs."""
+    """One trial as the ledger tells it; a trial that started again keeps only its latest rungs.
+
+    place: its place among all trials, by when each started first.
+    """
 
     trial: str
+    place: int
     purpose: Purpose
     branch: str
     number: int | None
@@ -52,6 +57,27 @@ class TrialRecord:
         return sum(rung.train_s + rung.eval_s for rung in self.rungs.values())
 
 
+@dataclass(kw_only=True)
+class Tally:
+    """Sums over some trials: how many started, how many of them ended how, and the best completed one."""
+
+    started: int = 0
+    ended: Counter[EndState] = field(default_factory=Counter)
+    best: TrialRecord | None = None
+
+    @property
+    def running(self) -> int:
+        """How many have not ended."""
+        return self.started - self.ended.total()
+
+    def end(self, trial: TrialRecord) -> None:
+        """Count the end of a trial."""
+        assert trial.state is not None
+        self.ended[trial.state] += 1
+        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None:
+            self.best = trial if self.best is None else max(self.best, trial, key=_rank)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BranchRecord:
     """A branch and the round whose proposal brought it."""
@@ -64,7 +90,10 @@ class BranchRecord:
 class Record:
     """Everything a run has done so far. `apply` takes events in the ledger's order.
 
-    active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
+    What is asked for at every step of a run costs no more when there are more trials: sums are kept up to
+    date as events come in.
+
+    workers_lost: those that the process now at work on the run has lost. active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
     """
 
     started: RunStarted | None = None
@@ -77,6 +106,10 @@ class Record:
     test_openings: int = 0
     finished: bool = False
     active_s: float = 0.0
+    workers_lost: list[WorkerLost] = field(default_factory=list)
+    _tallies: dict[tuple[Purpose, str | None], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    _by_purpose: dict[Purpose, dict[str, TrialRecord]] = field(default_factory=lambda: defaultdict(dict))
+    _unfinished: dict[str, TrialRecord] = field(default_factory=dict)
     _last_at: float | None = None
 
     @classmethod
@@ -102,21 +135,16 @@ class Record:
                 for branch in event.proposal.branches:
                     self.branches[branch.name] = BranchRecord(branch=branch, round=event.round)
             case TrialStarted():
-                self.trials[event.trial] = TrialRecord(
-                    trial=event.trial,
-                    purpose=event.purpose,
-                    branch=event.branch,
-                    number=event.number,
-                    method=event.method,
-                    seed=event.seed,
-                    started_at=event.at,
-                )
+                self._start(event)
             case RungReached():
                 self.trials[event.trial].rungs[event.share] = event
                 self.grader_queries["search"] += event.pgr is not None
             case TrialEnded():
-                trial = self.trials[event.trial]
-                trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
+                self._end(event)
+            case WorkerLost():
+                self.workers_lost.append(event)
+            case Resumed():
+                self.workers_lost.clear()
             case TestOpened():
                 self.test_openings += 1
                 self.grader_queries["test"] += event.queries
@@ -125,32 +153,59 @@ class Record:
             case _:
                 pass
 
+    def _start(self, event: TrialStarted) -> None:
+        earlier = self.trials.get(event.trial)
+        trial = TrialRecord(
+            trial=event.trial,
+            place=earlier.place if earlier else len(self.trials),
+            purpose=event.purpose,
+            branch=event.branch,
+            number=event.number,
+            method=event.method,
+            seed=event.seed,
+            started_at=event.at,
+        )
+        for known in (self.trials, self._by_purpose[event.purpose], self._unfinished):
+            known[event.trial] = trial
+        for branch in (None, event.branch):
+            tally = self._tallies[event.purpose, branch]
+            tally.started += earlier is None
+            if earlier is not None and earlier.state is not None:  # a pruned one that goes on after all
+                tally.ended[earlier.state] -= 1
+
+    def _end(self, event: TrialEnded) -> None:
+        trial = self.trials[event.trial]
+        if self._unfinished.pop(event.trial, None) is None:
+            raise ValueError(f"the ledger ends the trial {event.trial} twice; restore it from a copy")
+        trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
+        for branch in (None, trial.branch):
+            self._tallies[trial.purpose, branch].end(trial)
+
+    def tally(self, purpose: Purpose, branch: str | None = None) -> Tally:
+        """Sums over the trials with a purpose, of one branch or all; for reading only."""
+        return self._tallies.get((purpose, branch)) or Tally()
+
     def of_purpose(self, purpose: Purpose) -> Iterator[TrialRecord]:
         """The trials of the search, or of the confirmation, in the order they started."""
-        return (trial for trial in self.trials.values() if trial.purpose == purpose)
+        return iter(self._by_purpose[purpose].values())
 
     def unfinished(self) -> list[TrialRecord]:
         """Trials that started and have not ended: a resumed run starts these again."""
-        return [trial for trial in self.trials.values() if trial.state is None]
+        return sorted(self._unfinished.values(), key=lambda trial: trial.place)
 
     def ended(self, state: EndState) -> int:
         """How many trials of the search, its replicates among them, ended so."""
-        return sum(trial.state == state for trial in self.trials.values() if trial.purpose != "confirm")
+        return self.tally("search").ended[state] + self.tally("replicate").ended[state]
 
     def best(self, branch: str | None = None) -> TrialRecord | None:
         """The completed search trial, of one branch or all, with the highest PGR; ties go to the earlier."""
-        done = [
-            trial
-            for trial in self.of_purpose("search")
-            if trial.state == "completed" and branch in (None, trial.branch)
-        ]
-        return max(done, key=_final_pgr, default=None)
+        return self.tally("search", branch).best
 
 
-def _final_pgr(trial: TrialRecord) -> float:
+def _rank(trial: TrialRecord) -> tuple[float, int]:
     assert trial.last is not None
     assert trial.last.pgr is not None
-    return trial.last.pgr
+    return trial.last.pgr, -trial.place
 
 
 def pack(predictions: Bools) -> str:
