@@ -1,9 +1,11 @@
 """The command line: python -m search run configs/dev.yaml"""
 
 import argparse
+import errno
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 FAILED, INPUT_MISTAKE, INTERRUPTED = 1, 2, 130
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 PIPE_WIDTH = 140  # columns where the output is no terminal
 
 
@@ -108,12 +111,19 @@ def _resume(options: argparse.Namespace, console: Console) -> None:
 def _campaign(run: Any, console: Console) -> None:
     from search.campaign import run_campaign
 
+    resume = f"python -m search resume {run.path}"
     try:
         run_campaign(run, console)
     except KeyboardInterrupt:
-        resume = f"python -m search resume {run.path}"
         console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False)
         raise
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise RuntimeError(
+            f"{run.path} cannot be written ({os.strerror(error.errno)}); what is there is whole. "
+            f"Make room, then go on with: {resume}"
+        ) from error
 
 
 def _baselines(options: argparse.Namespace, console: Console) -> None:
@@ -154,4 +164,5 @@ def _status(options: argparse.Namespace, console: Console) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # before anything is under way, as Ctrl-C
     sys.exit(main())

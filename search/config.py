@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, Tag, ValidationError
 
 from search.allocation import AllocationConfig
+from search.faults import FaultConfig
 from search.pruning import PruningConfig
 from trainers.adapters import Full, StudentConfig
 from trainers.component import Frozen
@@ -96,6 +97,7 @@ class RunConfig(Frozen):
     replication: ReplicationConfig = ReplicationConfig()
     confirm: ConfirmConfig = ConfirmConfig()
     trial: TrialResources = TrialResources()
+    faults: FaultConfig = FaultConfig()
     cache: str = "~/.cache/weak-to-strong-search"
 
     @property
@@ -115,8 +117,8 @@ class RunConfig(Frozen):
 
     @property
     def sha256(self) -> str:
-        """Digest of every setting that the outcome depends on; where things are cached is not one."""
-        return hashlib.sha256(self.model_dump_json(exclude={"cache"}).encode()).hexdigest()
+        """Digest of every setting that the outcome depends on: not of the cache's place, or what is borne."""
+        return hashlib.sha256(self.model_dump_json(exclude={"cache", "faults"}).encode()).hexdigest()
 
     @property
     def first_seed(self) -> int:

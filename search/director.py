@@ -11,8 +11,18 @@ from agents.proposer import Proposer
 from search.allocation import BranchState, next_branch
 from search.config import RunConfig
 from search.confirm import planned_confirmation, planned_replication
+from search.faults import too_many_lost
 from search.grading import RemoteGrader
-from search.ledger import EndState, Ledger, Proposed, Purpose, RungReached, TrialEnded, TrialStarted
+from search.ledger import (
+    EndState,
+    Ledger,
+    Proposed,
+    Purpose,
+    RungReached,
+    TrialEnded,
+    TrialStarted,
+    WorkerLost,
+)
 from search.pgr import Bools
 from search.pruning import Decision, decide
 from search.record import Record, TrialRecord, unpack
@@ -265,6 +275,24 @@ class Director:
         ended = self._record.tally("search").ended
         if ended["failed"] >= HOPELESS and ended["failed"] == ended.total():
             raise SearchFailedError(f"the first {HOPELESS} trials all failed, the last because: {cause}")
+
+    def lost(self, name: str, cause: str, node: str | None) -> None:
+        """Take in that a trial's worker is lost: the trial is given out again, or has failed.
+
+        Raises SearchFailedError when the run has lost too many workers.
+        """
+        trial = self._record.trials[name]
+        if trial.state is not None:
+            return
+        log.warning("trial %s on node %s: %s", name, node or "unknown", cause)
+        self._ledger.append(WorkerLost(trial=name, node=node, cause=cause))
+        lost = self._record.workers_lost
+        if reason := too_many_lost(self._config.faults, lost, len(self._record.trials)):
+            raise SearchFailedError(reason)
+        if sum(one.trial == name for one in lost) > self._config.faults.retries:
+            self.failed(name, cause)
+        else:
+            self._again.append(trial)
 
     def _end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
         """The ledger first, then Optuna: a crash between the two is mended at the next start."""

@@ -1,5 +1,6 @@
 """The append-only record of a run: one event a line, and nothing else is needed to resume."""
 
+import errno
 import logging
 import os
 import time
@@ -92,7 +93,7 @@ class TrialEnded(Event):
 
 
 class WorkerLost(Event):
-    """The process of a trial died or was ended for taking too long. node: where, None if that is not known."""
+    """The process of a trial died, or was ended as it took too long. node: where, None if not known."""
 
     event: Literal["worker_lost"] = "worker_lost"
     trial: str
@@ -183,7 +184,9 @@ class Ledger:
         if os.write(self._file, line) != len(line):
             os.ftruncate(self._file, start)
             os.lseek(self._file, start, os.SEEK_SET)
-            raise OSError(f"the ledger could not be written: is the disk full? {len(line)} bytes were due")
+            raise OSError(
+                errno.ENOSPC, f"the ledger could not be written: is the disk full? {len(line)} bytes were due"
+            )
         for listener in self._listeners:
             listener(event)
 

@@ -93,7 +93,8 @@ class Record:
     What is asked for at every step of a run costs no more when there are more trials: sums are kept up to
     date as events come in.
 
-    workers_lost: those that the process now at work on the run has lost. active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
+    active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
+    workers_lost: those that the process now at work on the run has lost.
     """
 
     started: RunStarted | None = None

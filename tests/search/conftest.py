@@ -27,6 +27,12 @@ def local_ray() -> Iterator[None]:
         ray.shutdown()
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all runs, so that the strong toy model is pretrained once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def config() -> RunConfig:
     """Eight trials in rounds of four, no replicates, two finalists on three seeds; judged at 1/3 and 1."""
