@@ -217,20 +217,24 @@ class _EveryStep(_Unsaved, tune.Callback):
         self._callback()
 
 
-def run_trials(director: Director, work: Work, concurrent: int, every_step: Callable[[], None]) -> None:
+def run_trials(
+    director: Director,
+    work: Work,
+    concurrent: int,
+    every_step: Callable[[], None],
+    trainable: type[tune.Trainable] | None = None,
+) -> None:
     """Run until the director is done.
 
-    concurrent: trials at once. every_step: called between events, about ten times a second; what it raises
+    concurrent: trials at once. trainable: what runs a trial, TrialRunner at `work` if it is None. every_step: called between events, about ten times a second; what it raises
     ends the run. What the director raises is raised as it is; RuntimeError if Tune itself fails.
     """
     errors = _Errors()
     scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
     resources = work.config.trial
-    trainable = tune.with_resources(
-        tune.with_parameters(TrialRunner, work=work), {"cpu": resources.cpus, "gpu": resources.gpus}
-    )
+    runner = trainable or tune.with_parameters(TrialRunner, work=work)
     tuner = tune.Tuner(
-        trainable,
+        tune.with_resources(runner, {"cpu": resources.cpus, "gpu": resources.gpus}),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(director, errors, every_step),
             scheduler=_Decisions(director, errors, work.config.faults.step_limit_s),
