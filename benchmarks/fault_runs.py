@@ -16,10 +16,10 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from search.journal import open_journal
 from search.ledger import TrialEnded, read_ledger
 from search.record import Record, TrialRecord
 from search.run_dir import RunDirectory
-from search.sampler import open_journal
 
 REPO = Path(__file__).parents[1]
 SMALL = [

@@ -43,7 +43,8 @@ from search.director import Assignment, Director, TrialReport
 from search.grading import BaselinePredictions, Grader, RemoteGrader, Score
 from search.ledger import BaselinesReady, Ledger, RunStarted, read_ledger
 from search.record import Record
-from search.study import Work, run_trials
+from search.study import run_trials
+from search.worker import Work
 from trainers.examples import SplitSizes
 from trainers.optim import Adamw
 from trainers.toy import ToyModel, ToyTask
@@ -196,7 +197,7 @@ def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dic
                 trainable = tune.with_parameters(NoTraining, rungs=config.search.pruning.rungs)
                 run_trials(
                     director,
-                    Work(config=config, materials=None),  # type: ignore[arg-type]  # no trial looks at it
+                    Work(config=config, materials=None, shared=None, checkpoints=out),  # type: ignore[arg-type]
                     workers,
                     lambda: None,
                     trainable,

@@ -115,7 +115,7 @@ def _campaign(run: Any, console: Console) -> None:
     try:
         run_campaign(run, console)
     except KeyboardInterrupt:
-        console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False)
+        console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False, soft_wrap=True)
         raise
     except OSError as error:
         if error.errno not in DISK_FULL:

@@ -1,6 +1,7 @@
 """Decides what runs next and what stops: the whole search apart from Ray, between ledger and workers."""
 
 import logging
+import shutil
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from search.config import RunConfig
 from search.confirm import planned_confirmation, planned_replication
 from search.faults import too_many_lost
 from search.grading import RemoteGrader
+from search.journal import open_journal
 from search.ledger import (
     EndState,
     Ledger,
+    MicroBatchHalved,
     Proposed,
     Purpose,
     RungReached,
@@ -27,7 +30,7 @@ from search.pgr import Bools
 from search.pruning import Decision, decide
 from search.record import Record, TrialRecord, unpack
 from search.rounds import Rounds, checked
-from search.sampler import BranchSampler, open_journal
+from search.sampler import BranchSampler
 from trainers.cache import digest
 from trainers.component import Frozen
 from trainers.method import Method
@@ -43,23 +46,30 @@ class SearchFailedError(RuntimeError):
 
 
 class Assignment(Frozen):
-    """What a worker is given: a method and a seed, and whether it answers the search or the test split."""
+    """What a worker is given: a method and a seed, and whether it answers the search or the test split.
+
+    rungs: rising shares of the training to report at; where the last is below 1, the trial pauses there.
+    micro_batch: the largest that fits, if that is known to be less than the engine's.
+    """
 
     trial: str
     purpose: Purpose
     method: Method
     seed: int
+    rungs: tuple[float, ...]
+    micro_batch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialReport:
-    """What a worker sends at a rung: packed predictions and the seconds they took."""
+    """What a worker sends at a rung: packed predictions, the seconds they took, smaller micro-batches."""
 
     share: float
     predictions: str
     setup_s: float
     train_s: float
     eval_s: float
+    micro_batches: tuple[int, ...] = ()
 
 
 class Director:
@@ -93,11 +103,11 @@ class Director:
         self._used_up: set[str] = set()
         self._methods = {trial.method.digest for trial in record.of_purpose("search")} | {config.naive.digest}
         self._correct: dict[float, dict[str, Bools]] = defaultdict(dict)
-        self._again = deque(record.unfinished())
         self._replication: deque[tuple[str, Assignment]] | None = None
         self._confirmation: deque[tuple[str, Assignment]] | None = None
         self._rounds = Rounds(config, record, proposer)
         self._restore()
+        self._again = deque(record.unfinished())
 
     def close(self) -> None:
         """Stop waiting for a proposal."""
@@ -144,7 +154,10 @@ class Director:
     ) -> deque[tuple[str, Assignment]]:
         """What is still to start of a fixed plan, given as (branch, method, seed)."""
         named = [
-            (branch, Assignment(trial=f"{letter}{i:05d}", purpose=purpose, method=method, seed=seed))
+            (
+                branch,
+                Assignment(trial=f"{letter}{i:05d}", purpose=purpose, method=method, seed=seed, rungs=(1.0,)),
+            )
             for i, (branch, method, seed) in enumerate(planned, start=1)
         ]
         return deque(one for one in named if one[1].trial not in self._record.trials)
@@ -177,6 +190,7 @@ class Director:
                 purpose="search",
                 method=draw.method,
                 seed=self._config.search_seed(),
+                rungs=self._config.search.pruning.rungs,
             )
             self._start(assignment, branch=branch, number=draw.number)
             return assignment
@@ -195,8 +209,14 @@ class Director:
         )
 
     def _restarted(self, trial: TrialRecord) -> Assignment:
+        rungs = self._config.search.pruning.rungs if trial.purpose == "search" else (1.0,)
         assignment = Assignment(
-            trial=trial.trial, purpose=trial.purpose, method=trial.method, seed=trial.seed
+            trial=trial.trial,
+            purpose=trial.purpose,
+            method=trial.method,
+            seed=trial.seed,
+            rungs=tuple(rung for rung in rungs if rung not in trial.rungs),
+            micro_batch=trial.micro_batch,
         )
         self._start(assignment, branch=trial.branch, number=trial.number)
         return assignment
@@ -247,6 +267,10 @@ class Director:
         trial = self._record.trials[name]
         if trial.state is not None:
             return "stop"
+        for micro_batch in report.micro_batches:
+            self._ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
+        if report.share in trial.rungs:
+            return "continue"  # told before its worker died
         if trial.purpose == "confirm":
             self._ledger.append(_rung(name, report))
             if report.share < 1:
@@ -266,6 +290,11 @@ class Director:
         if decision == "stop":
             self._end(trial, "pruned", f"PGR {score.pgr:.3f} at {report.share:.2f} of its training")
         return decision
+
+    def out_of_memory(self, name: str, micro_batch: int) -> None:
+        """Take in that a trial has to start again, with a smaller micro-batch."""
+        self._ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
+        self._again.append(self._record.trials[name])
 
     def failed(self, name: str, cause: str) -> None:
         """Take in that a trial will send no more."""
@@ -297,6 +326,7 @@ class Director:
     def _end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
         """The ledger first, then Optuna: a crash between the two is mended at the next start."""
         self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause))
+        shutil.rmtree(self._run_dir / "checkpoints" / trial.trial, ignore_errors=True)
         self._tell_end(trial)
 
     def _tell_rung(self, trial: TrialRecord, share: float, pgr: float) -> None:
@@ -314,6 +344,12 @@ class Director:
 
     def _restore(self) -> None:
         """Bring Optuna level with the ledger, and have the grader look at the recorded predictions again."""
+        for trial in self._record.unfinished():
+            for share, rung in trial.rungs.items():
+                if rung.pgr is not None:
+                    self._tell_rung(trial, share, rung.pgr)
+            if 1.0 in trial.rungs:
+                self._end(trial, "completed", None)
         ended = [trial for trial in self._record.of_purpose("search") if trial.state is not None]
         rungs = [
             (trial, rung) for trial in self._record.of_purpose("search") for rung in trial.rungs.values()

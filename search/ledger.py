@@ -83,6 +83,14 @@ class RungReached(Event):
     eval_s: float
 
 
+class MicroBatchHalved(Event):
+    """A trial ran out of memory and goes on with so many examples in a forward pass, of the same batch."""
+
+    event: Literal["micro_batch_halved"] = "micro_batch_halved"
+    trial: str
+    micro_batch: int
+
+
 class TrialEnded(Event):
     """A trial's end: completed at full resource, pruned by the stopping rule, or failed with its cause."""
 
@@ -134,6 +142,7 @@ AnyEvent = Annotated[
     | Proposed
     | TrialStarted
     | RungReached
+    | MicroBatchHalved
     | TrialEnded
     | WorkerLost
     | TestOpened

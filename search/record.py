@@ -12,6 +12,7 @@ from search.ledger import (
     BaselinesReady,
     EndState,
     Finished,
+    MicroBatchHalved,
     Proposed,
     Purpose,
     Resumed,
@@ -28,9 +29,10 @@ from trainers.method import Method
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """One trial as the ledger tells it; a trial that started again keeps only its latest rungs.
+    """One trial as the ledger tells it; one that started again keeps the rungs it has reached.
 
     place: its place among all trials, by when each started first.
+    micro_batch: what it was reduced to when memory ran out.
     """
 
     trial: str
@@ -41,6 +43,7 @@ class TrialRecord:
     method: Method
     seed: int
     started_at: float
+    micro_batch: int | None = None
     rungs: dict[float, RungReached] = field(default_factory=dict)
     state: EndState | None = None
     cause: str | None = None
@@ -140,6 +143,8 @@ class Record:
             case RungReached():
                 self.trials[event.trial].rungs[event.share] = event
                 self.grader_queries["search"] += event.pgr is not None
+            case MicroBatchHalved():
+                self.trials[event.trial].micro_batch = event.micro_batch
             case TrialEnded():
                 self._end(event)
             case WorkerLost():
@@ -155,10 +160,11 @@ class Record:
                 pass
 
     def _start(self, event: TrialStarted) -> None:
-        earlier = self.trials.get(event.trial)
+        if event.trial in self.trials:
+            return
         trial = TrialRecord(
             trial=event.trial,
-            place=earlier.place if earlier else len(self.trials),
+            place=len(self.trials),
             purpose=event.purpose,
             branch=event.branch,
             number=event.number,
@@ -169,10 +175,7 @@ class Record:
         for known in (self.trials, self._by_purpose[event.purpose], self._unfinished):
             known[event.trial] = trial
         for branch in (None, event.branch):
-            tally = self._tallies[event.purpose, branch]
-            tally.started += earlier is None
-            if earlier is not None and earlier.state is not None:  # a pruned one that goes on after all
-                tally.ended[earlier.state] -= 1
+            self._tallies[event.purpose, branch].started += 1
 
     def _end(self, event: TrialEnded) -> None:
         trial = self.trials[event.trial]
@@ -192,7 +195,7 @@ class Record:
 
     def unfinished(self) -> list[TrialRecord]:
         """Trials that started and have not ended: a resumed run starts these again."""
-        return sorted(self._unfinished.values(), key=lambda trial: trial.place)
+        return list(self._unfinished.values())
 
     def ended(self, state: EndState) -> int:
         """How many trials of the search, its replicates among them, ended so."""

@@ -1,15 +1,12 @@
 """One Optuna study a branch: asked for methods, told what became of them."""
 
-import os
 import warnings
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, with_components
@@ -23,19 +20,6 @@ _STATES: Mapping[EndState, TrialState] = {
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-
-
-def open_journal(path: Path) -> BaseStorage:
-    """Optuna's storage in a file that only this process writes.
-
-    A lock that a killed process left behind is removed: the run directory's own lock keeps others out. So is
-    a last line that was cut short: Optuna would read past it, but write its next line on to it.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    Path(f"{path}.lock").unlink(missing_ok=True)
-    if path.is_file():
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
-    return JournalStorage(JournalFileBackend(str(path)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,86 +7,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
-import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from search.config import RunConfig
-from search.director import Assignment, Director, TrialReport
+from search.director import Director, TrialReport
 from search.faults import Silences
-from search.record import pack
-from trainers.engine import reusable, warm_up
-from trainers.models import ModelPool
-from trainers.student import Materials, Report, Workbench
+from search.worker import TrialRunner, Work
+from trainers.engine import reusable
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What every worker gets once: the materials and the settings of a trial. No ground truth is in it."""
-
-    config: RunConfig
-    materials: Materials
-
-
-class TrialRunner(tune.Trainable):
-    """A trial in a worker process; a step trains to the next rung and answers with predictions."""
-
-    def setup(self, config: dict[str, Any], work: Work) -> None:  # type: ignore[override]  # with_parameters adds it
-        """Load what all trials of this worker share, and begin the first."""
-        torch.set_num_threads(max(1, int(work.config.trial.cpus)))
-        warm_up(work.config.engine)
-        self._work = work
-        pool = ModelPool(work.config.strong.model, cache=work.config.cache_dir)
-        self._bench = Workbench(work.materials, pool, work.config.engine)
-        self._reports: Iterator[Report] = iter(())
-        self._begin(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another trial in this warm worker."""
-        self.cleanup()
-        self._begin(new_config)
-        return True
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        assignment = Assignment.model_validate_json(config["assignment"])
-        searching, sealed = assignment.purpose == "search", assignment.purpose == "confirm"
-        self._reports = self._bench.train(
-            assignment.method,
-            seed=assignment.seed,
-            split="test" if sealed else "search",
-            rungs=self._work.config.search.pruning.rungs if searching else (1.0,),
-        )
-
-    def step(self) -> dict[str, Any]:
-        """The next rung's predictions, or the cause of failure: here a failed trial becomes data."""
-        try:
-            report = next(self._reports)
-        except Exception as error:
-            log.exception("the trial failed")
-            return {"failure": f"{type(error).__name__}: {error}"}
-        return {
-            "share": report.share,
-            "predictions": pack(report.predictions > np.float32(0.5)),
-            "setup_s": report.setup_s,
-            "train_s": report.train_s,
-            "eval_s": report.eval_s,
-        }
-
-    def cleanup(self) -> None:
-        """End the present training and free its engine."""
-        close = getattr(self._reports, "close", None)
-        if close:
-            close()
 
 
 class _Unsaved:
@@ -170,7 +105,10 @@ class _Decisions(_Unsaved, FIFOScheduler):
         name = trial.config["trial"]
         if "failure" in result:
             with self._errors.kept():
-                self._director.failed(name, result["failure"])
+                if result["micro_batch"] is None:
+                    self._director.failed(name, result["failure"])
+                else:
+                    self._director.out_of_memory(name, result["micro_batch"])
             return TrialScheduler.STOP
         report = TrialReport(
             share=result["share"],
@@ -178,6 +116,7 @@ class _Decisions(_Unsaved, FIFOScheduler):
             setup_s=result["setup_s"],
             train_s=result["train_s"],
             eval_s=result["eval_s"],
+            micro_batches=tuple(result["micro_batches"]),
         )
         with self._errors.kept():
             stop = self._director.report(name, report) == "stop"
@@ -226,15 +165,17 @@ def run_trials(
 ) -> None:
     """Run until the director is done.
 
-    concurrent: trials at once. trainable: what runs a trial, TrialRunner at `work` if it is None. every_step: called between events, about ten times a second; what it raises
-    ends the run. What the director raises is raised as it is; RuntimeError if Tune itself fails.
+    concurrent: trials at once. trainable: what runs a trial; TrialRunner at `work` if it is None.
+    every_step: called between events, about ten times a second; what it raises ends the run. What the
+    director raises is raised as it is; RuntimeError if Tune itself fails.
     """
     errors = _Errors()
     scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
-    resources = work.config.trial
+    needs = work.config.trial
+    process = {"CPU": needs.cpus, "GPU": needs.gpus}
     runner = trainable or tune.with_parameters(TrialRunner, work=work)
     tuner = tune.Tuner(
-        tune.with_resources(runner, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        tune.with_resources(runner, tune.PlacementGroupFactory([process] * needs.processes)),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(director, errors, every_step),
             scheduler=_Decisions(director, errors, work.config.faults.step_limit_s),

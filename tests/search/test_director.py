@@ -1,3 +1,4 @@
+import contextlib
 import json
 import threading
 import time
@@ -17,9 +18,9 @@ from search.config import ReplicationConfig, RunConfig
 from search.confirm import sealed_predictions
 from search.director import Assignment, Director, SearchFailedError, TrialReport
 from search.grading import BaselinePredictions, RemoteGrader
+from search.journal import open_journal
 from search.ledger import AnyEvent, BaselinesReady, Ledger, Proposed, Resumed, RunStarted, read_ledger
 from search.record import Record, pack
-from search.sampler import open_journal
 from trainers.method import Method
 
 N_SEARCH, N_TEST = 200, 300
@@ -142,7 +143,7 @@ class Run:
         )
 
     def rungs(self, assignment: Assignment) -> tuple[float, ...]:
-        return self.config.search.pruning.rungs if assignment.purpose == "search" else (1.0,)
+        return assignment.rungs
 
     def patient_next(self) -> Assignment | None:
         """The next assignment, once a proposer that is about to answer has done so."""
@@ -352,14 +353,14 @@ def test_a_failed_confirmation_trial_ends_the_run_all_the_same(run: Run) -> None
     assert len(sealed_predictions(run.config, run.record)) == 2
 
 
-def test_a_worker_that_starts_again_reports_its_rungs_again(run: Run) -> None:
+def test_what_a_worker_that_starts_again_tells_again_is_not_graded_again(run: Run) -> None:
     assignment = run.director.next()
     run.report(assignment, 1 / 3, pgr=0.1)
     run.report(assignment, 1 / 3, pgr=0.2)
     run.report(assignment, 1.0, pgr=0.3)
     trial = run.record.trials[assignment.trial]
-    assert [rung.pgr for rung in trial.rungs.values()] == pytest.approx([0.2, 0.3])
-    assert run.record.grader_queries["search"] == 3
+    assert [rung.pgr for rung in trial.rungs.values()] == pytest.approx([0.1, 0.3])
+    assert run.record.grader_queries["search"] == 2
     run.work()
     run.check_optuna()
 
@@ -513,6 +514,38 @@ def test_only_the_branches_that_pass_the_checks_start(
     run.director.close()
 
 
+# Memory
+
+
+def test_a_trial_that_ran_out_of_memory_starts_again_with_a_smaller_micro_batch(run: Run) -> None:
+    first = run.director.next()
+    assert first.micro_batch is None
+    run.report(first, 1 / 3, pgr=0.4)
+    run.director.out_of_memory(first.trial, 16)
+    again = run.patient_next()
+    assert again == first.model_copy(update={"rungs": (1.0,), "micro_batch": 16})
+    run.restart()
+    assert run.patient_next() == again
+    run.report(again, 1.0, pgr=0.5)
+    assert run.record.trials[first.trial].state == "completed"
+    assert [event.micro_batch for event in run.events("micro_batch_halved")] == [16]
+
+
+def test_a_micro_batch_that_was_halved_on_the_way_is_in_the_ledger(run: Run) -> None:
+    given = run.director.next()
+    report = TrialReport(
+        share=1 / 3,
+        predictions=pack(answers(SEARCH_TRUTH, 0.5)),
+        setup_s=0,
+        train_s=1,
+        eval_s=1,
+        micro_batches=(8, 4),
+    )
+    run.director.report(given.trial, report)
+    assert [event.micro_batch for event in run.events("micro_batch_halved")] == [8, 4]
+    assert run.record.trials[given.trial].micro_batch == 4
+
+
 # Restarts
 
 
@@ -547,7 +580,11 @@ def test_a_kill_at_every_event_loses_nothing_and_repeats_nothing(run: Run, momen
             assert assignment.trial not in finished
             run.finish(assignment)
         except CrashError:
-            run.restart()
+            up = False
+            while not up:
+                with contextlib.suppress(CrashError):  # a restart writes what the kill left unwritten
+                    run.restart()
+                    up = True
         finished = {event.trial for event in run.events("trial_ended")}
     armed = False
     check_whole(run)
@@ -578,8 +615,10 @@ def test_a_new_process_after_every_call_loses_nothing_and_repeats_nothing(run: R
         for share in run.rungs(assignment):
             decision = run.report(assignment, share)
             if anew("report", assignment.trial, share) and decision == "continue":
-                assert run.patient_next() == assignment
-                run.finish(assignment)
+                rest = run.patient_next()  # the same trial again, with the rungs that it has left
+                assert rest == assignment.model_copy(update={"rungs": rest.rungs})
+                assert rest.rungs == tuple(rung for rung in assignment.rungs if rung > share)
+                run.finish(rest)
                 break
             if decision == "stop":
                 break

@@ -42,7 +42,7 @@ def test_a_trial_without_a_rung_has_no_last_one(events: SimpleNamespace) -> None
     assert (trial.train_s, trial.cause) == (0.0, "out of memory")
 
 
-def test_a_restarted_trial_keeps_its_latest_rungs_only(events: SimpleNamespace) -> None:
+def test_a_restarted_trial_keeps_its_rungs(events: SimpleNamespace) -> None:
     record = Record.of(
         [
             events.started("t1", number=3),
@@ -53,7 +53,7 @@ def test_a_restarted_trial_keeps_its_latest_rungs_only(events: SimpleNamespace) 
         ]
     )
     assert list(record.trials) == ["t1"]
-    assert list(record.trials["t1"].rungs) == [1 / 3]
+    assert list(record.trials["t1"].rungs) == [1 / 9, 1 / 3]
     assert [trial.trial for trial in record.unfinished()] == ["t1"]
 
 
@@ -154,20 +154,6 @@ def test_sums_are_those_of_the_trials_whatever_their_order(events: SimpleNamespa
             assert tally.ended["pruned"] == sum(trial.state == "pruned" for trial in trials)
             assert tally.best is max(done, key=lambda trial: trial.last.pgr)
     assert record.unfinished() == [trial for trial in record.trials.values() if trial.state is None]
-
-
-def test_a_pruned_trial_may_go_on_and_is_counted_once(events: SimpleNamespace) -> None:
-    record = Record.of(
-        [
-            events.started("t1"),
-            events.ended("t1", "pruned"),
-            events.started("t1"),
-            events.reached("t1", 1.0, 0.4),
-            events.ended("t1"),
-        ]
-    )
-    assert (record.tally("search").started, record.ended("pruned"), record.ended("completed")) == (1, 0, 1)
-    assert record.best("one") is record.trials["t1"]
 
 
 def test_a_trial_that_ends_twice_is_a_damaged_ledger(events: SimpleNamespace) -> None:

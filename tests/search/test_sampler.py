@@ -9,7 +9,8 @@ import pytest
 from optuna.trial import TrialState
 
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, Slot
-from search.sampler import BranchSampler, open_journal
+from search.journal import open_journal
+from search.sampler import BranchSampler
 from trainers.losses import LogConf
 from trainers.method import Abilities, Method
 from trainers.optim import Adamw
