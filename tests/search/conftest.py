@@ -7,6 +7,7 @@ import pytest
 import ray
 
 from agents.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
+from benchmarks.fault_runs import Site
 from search.config import ConfirmConfig, LearnerConfig, ReplicationConfig, RunConfig, SearchConfig
 from search.ledger import BaselinesReady, RungReached, RunStarted, TrialEnded, TrialStarted
 from search.pruning import PruningConfig
@@ -31,6 +32,14 @@ def local_ray() -> Iterator[None]:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for all runs, so that the strong toy model is pretrained once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def warm(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache with the models and baselines of these runs in it."""
+    code, _, errors = Site(tmp_path_factory.mktemp("warm") / "run", cache).baselines().wait()
+    assert code == 0, errors
+    return cache
 
 
 @pytest.fixture

@@ -45,14 +45,6 @@ def test_a_silent_trial_is_overdue_once_and_every_report_gives_it_time() -> None
     assert silences.overdue(["a", "b", "c"]) == ["c"]
 
 
-@pytest.fixture(scope="session")
-def warm(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache with the models and baselines of these runs in it."""
-    code, _, errors = Site(tmp_path_factory.mktemp("warm") / "run", cache).baselines().wait()
-    assert code == 0, errors
-    return cache
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path | None]:
     """A disk of 2 MB, or None where this process may not mount one."""
