@@ -112,7 +112,7 @@ def _campaign(run: Any, console: Console) -> None:
         run_campaign(run, console)
     except KeyboardInterrupt:
         resume = f"python -m search resume {run.path}"
-        console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False)
+        console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False, soft_wrap=True)
         raise
 
 

@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from search.grading import BaselinePredictions
 from trainers.baselines import BaselineData, BaselineJob, Role, cache_path, model_digest, train_baseline
 from trainers.cache import Arrays, load_arrays, save_arrays
 from trainers.data import load_task
+from trainers.engine import EngineConfig, warm_up
 from trainers.examples import Labels, SplitName, Task
 from trainers.models import check_model
 from trainers.prompts import ask, render
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 
 Graded = tuple[Labels, BaselinePredictions]
 Advance = Callable[[int, int], None]
+STUDENTS_SEE: tuple[SplitName, ...] = ("transfer", "search", "test")
 POLL_S = 0.5  # between two looks at whether the run was told to stop
 
 
@@ -46,7 +50,7 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
     for model in (config.weak.model, config.strong.model, *config.intermediates):
         check_model(model, cache=config.cache_dir)
     weak = _tokens(config.weak, task, ("weak_train", "transfer", "search", "test"))
-    strong = _tokens(config.strong, task, ("transfer", "search", "test"))
+    strong = _tokens(config.strong, task, STUDENTS_SEE)
     data: dict[Role, BaselineData] = {
         "weak": _data("weak_train", task, weak),
         "ceiling": _data("transfer", task, strong),
@@ -65,7 +69,9 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
         tokens=strong,
         questions=ask(config.strong.model, task.inputs["transfer"]),
         intermediates=tuple(
-            Intermediate(model=model, tokens={"transfer": render(model, task.inputs["transfer"])})
+            Intermediate(
+                model=model, tokens={split: render(model, task.inputs[split]) for split in STUDENTS_SEE}
+            )
             for model in config.intermediates
         ),
     )
@@ -135,6 +141,13 @@ def _remote(config: RunConfig) -> Any:
     return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_timed_training)
 
 
-def _timed_training(job: BaselineJob, data: BaselineData, cache: Any) -> tuple[Arrays, float]:
+@cache
+def _warmed_up(config: EngineConfig) -> None:
+    """Once a worker process, before its first training."""
+    warm_up(config)
+
+
+def _timed_training(job: BaselineJob, data: BaselineData, kept_in: Path) -> tuple[Arrays, float]:
+    _warmed_up(job.engine)
     started = time.perf_counter()
-    return train_baseline(job, data, cache), time.perf_counter() - started
+    return train_baseline(job, data, kept_in), time.perf_counter() - started

@@ -22,9 +22,9 @@ LATEST = "latest.json"
 class Checkpoint:
     """Where a training's state is kept, and how much work is worth it.
 
-    folder: one training's own; a gang's members share it. after_s: seconds of training since it began, or
-    since the last state, below which a rung leaves no state: repeating them costs less. The caller removes
-    the folder when the trial has ended.
+    folder: one trial's or one training's own; a gang's members share it. after_s: seconds of training since
+    it began, or since the last state, below which a rung that training goes on from leaves no state:
+    repeating them costs less. The caller removes the folder when the trial has ended.
     """
 
     folder: Path
@@ -56,10 +56,13 @@ class Keeper:
         log.info("going on after step %d", latest["steps"])
         return int(latest["steps"])
 
+    def save_if_worth_it(self, steps: int) -> None:
+        """Save the state after so many steps, if enough time went into it."""
+        if _agreed(time.monotonic() - self._since >= self._checkpoint.after_s):
+            self.save(steps)
+
     def save(self, steps: int) -> None:
-        """Save the state after so many steps, if enough time went into it; the one before is removed."""
-        if not _agreed(time.monotonic() - self._since >= self._checkpoint.after_s):
-            return
+        """Save the state after so many steps; the one before is removed."""
         folder, state = self._checkpoint.folder, f"steps-{steps}"
         folder.mkdir(parents=True, exist_ok=True)
         self._session.save(folder / state)

@@ -42,6 +42,12 @@ class EngineConfig(Frozen):
             raise ValueError("offload needs zero_stage 1, 2 or 3, got 0")
         return self
 
+    def at_most(self, micro_batch: int | None) -> "EngineConfig":
+        """With a micro-batch no larger than this one; None sets no limit."""
+        if micro_batch is None or (self.micro_batch or micro_batch + 1) <= micro_batch:
+            return self
+        return self.model_copy(update={"micro_batch": micro_batch})
+
 
 def device() -> torch.device:
     """The first GPU this process sees, or the CPU."""

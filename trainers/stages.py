@@ -62,6 +62,7 @@ class Ensemble(Component):
 
 
 Stages = Once | SelfTrain | Chain | Ensemble
+Halts = dict[float, list[float]]  # shares of a stage, and the rungs of the whole that are due there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +163,7 @@ def answer(config: Stages, odds: Sequence[Floats]) -> Floats:
     return np.asarray(expit(chosen.mean(axis=0)), dtype=np.float32)
 
 
-def halts(steps: Sequence[int], rungs: Sequence[float]) -> list[dict[float, list[float]]]:
+def halts(steps: Sequence[int], rungs: Sequence[float]) -> list[Halts]:
     """Of each stage, where it halts, as rising shares of the stage, and the rungs that are due there.
 
     steps: optimizer steps of each stage. rungs: rising shares of all of them; each falls on the first step at
@@ -170,7 +171,7 @@ def halts(steps: Sequence[int], rungs: Sequence[float]) -> list[dict[float, list
     due at once where there are fewer steps than rungs.
     """
     ends = np.cumsum(steps)
-    found: list[dict[float, list[float]]] = [{} for _ in steps]
+    found: list[Halts] = [{} for _ in steps]
     for rung in rungs:
         step = min(int(ends[-1]), max(1, math.ceil(rung * int(ends[-1]) - 1e-9)))
         stage = int(np.searchsorted(ends, step))

