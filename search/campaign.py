@@ -14,7 +14,7 @@ from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
 from search.config import RunConfig
 from search.confirm import confirm, sealed_predictions
-from search.director import Director, SearchFailedError
+from search.director import CHECKPOINTS, Director, SearchFailedError
 from search.grading import RemoteGrader
 from search.interrupt import Interruption, interruptible
 from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
@@ -70,7 +70,12 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                         gap=baselines.gap,
                         search_size=len(prepared.search[0]),
                     )
-                    _run_trials(config, record, prepared, director, concurrent, console, stop)
+                    work = Work(
+                        config=config,
+                        materials=prepared.materials,
+                        checkpoints=run.path.resolve() / CHECKPOINTS,
+                    )
+                    _run_trials(work, record, director, concurrent, console, stop)
                     return _conclude(run, config, record, ledger, grader, console)
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
@@ -108,22 +113,21 @@ def prepare_with_progress(config: RunConfig, console: Console, stop: Interruptio
 
 
 def _run_trials(
-    config: RunConfig,
+    work: Work,
     record: Record,
-    prepared: Prepared,
     director: Director,
     concurrent: int,
     console: Console,
     stop: Interruption,
 ) -> None:
-    with View(console, config, record) as view:
+    with View(console, work.config, record) as view:
 
         def every_step() -> None:
             stop.check()
             view.refresh()
 
         try:
-            run_trials(director, Work(config=config, materials=prepared.materials), concurrent, every_step)
+            run_trials(director, work, concurrent, every_step)
         finally:
             director.close()
 

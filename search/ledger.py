@@ -56,7 +56,10 @@ class Proposed(Event):
 
 
 class TrialStarted(Event):
-    """A method was given to a worker. `number` is Optuna's, None outside a study."""
+    """A method was given to a worker, for the first time or to go on.
+
+    number: Optuna's, None outside a study. share: the rung that it trains to.
+    """
 
     event: Literal["trial_started"] = "trial_started"
     trial: str
@@ -65,6 +68,7 @@ class TrialStarted(Event):
     number: int | None
     method: Method
     seed: int
+    share: float = 1.0
 
 
 class RungReached(Event):
@@ -80,6 +84,13 @@ class RungReached(Event):
     setup_s: float
     train_s: float
     eval_s: float
+
+
+class TrialPaused(Event):
+    """A trial waits at its last rung; its worker is free. It goes on, if it does, as a trial that starts."""
+
+    event: Literal["trial_paused"] = "trial_paused"
+    trial: str
 
 
 class TrialEnded(Event):
@@ -124,6 +135,7 @@ AnyEvent = Annotated[
     | Proposed
     | TrialStarted
     | RungReached
+    | TrialPaused
     | TrialEnded
     | TestOpened
     | Interrupted

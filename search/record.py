@@ -19,6 +19,7 @@ from search.ledger import (
     RunStarted,
     TestOpened,
     TrialEnded,
+    TrialPaused,
     TrialStarted,
 )
 from search.pgr import Bools
@@ -27,7 +28,10 @@ from trainers.method import Method
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """One trial as the ledger tells it; a trial that started again keeps only its latest rungs."""
+    """One trial as the ledger tells it; one that starts again, after a pause or a crash, keeps its rungs.
+
+    due: the rung that it trains to, or has trained to. paused: whether it waits there for a worker.
+    """
 
     trial: str
     purpose: Purpose
@@ -35,8 +39,10 @@ class TrialRecord:
     number: int | None
     method: Method
     seed: int
+    due: float
     started_at: float
     rungs: dict[float, RungReached] = field(default_factory=dict)
+    paused: bool = False
     state: EndState | None = None
     cause: str | None = None
     ended_at: float | None = None
@@ -101,6 +107,9 @@ class Record:
                 self.rounds = event.round
                 for branch in event.proposal.branches:
                     self.branches[branch.name] = BranchRecord(branch=branch, round=event.round)
+            case TrialStarted() if event.trial in self.trials:
+                trial = self.trials[event.trial]
+                trial.due, trial.paused = event.share, False
             case TrialStarted():
                 self.trials[event.trial] = TrialRecord(
                     trial=event.trial,
@@ -109,13 +118,17 @@ class Record:
                     number=event.number,
                     method=event.method,
                     seed=event.seed,
+                    due=event.share,
                     started_at=event.at,
                 )
             case RungReached():
                 self.trials[event.trial].rungs[event.share] = event
                 self.grader_queries["search"] += event.pgr is not None
+            case TrialPaused():
+                self.trials[event.trial].paused = True
             case TrialEnded():
                 trial = self.trials[event.trial]
+                trial.paused = False
                 trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
             case TestOpened():
                 self.test_openings += 1

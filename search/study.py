@@ -19,6 +19,7 @@ from ray.tune.search import Searcher
 from search.config import RunConfig
 from search.director import Assignment, Director, TrialReport
 from search.record import pack
+from trainers.checkpoint import Checkpoint
 from trainers.engine import reusable, warm_up
 from trainers.models import ModelPool
 from trainers.student import Materials, Report, Workbench
@@ -30,10 +31,14 @@ WORKER_DEATHS = 2  # times a trial is started again after its worker died
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What every worker gets once: the materials and the settings of a trial. No ground truth is in it."""
+    """What every worker gets once: the materials and the settings of a trial. No ground truth is in it.
+
+    checkpoints: a folder that all workers share, for the states of trials that pause.
+    """
 
     config: RunConfig
     materials: Materials
+    checkpoints: Path
 
 
 class TrialRunner(tune.Trainable):
@@ -57,12 +62,14 @@ class TrialRunner(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         assignment = Assignment.model_validate_json(config["assignment"])
-        searching, sealed = assignment.purpose == "search", assignment.purpose == "confirm"
+        sealed = assignment.purpose == "confirm"
+        folder = self._work.checkpoints / assignment.trial
         self._reports = self._bench.train(
             assignment.method,
             seed=assignment.seed,
             split="test" if sealed else "search",
-            rungs=self._work.config.search.pruning.rungs if searching else (1.0,),
+            rungs=assignment.rungs,
+            checkpoint=Checkpoint(folder=folder) if assignment.keep else None,
         )
 
     def step(self) -> dict[str, Any]:
