@@ -1,20 +1,20 @@
 """Decides what runs next and what stops: the whole search apart from Ray, between ledger and workers."""
 
 import logging
-import math
 import shutil
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from agents.proposal import Proposal
 from agents.proposer import Proposer
+from search.assignment import Assignment, TrialReport
 from search.config import RunConfig
 from search.confirm import planned_confirmation, planned_replication
 from search.exploration import Exploration, NewTrial, Promoted
 from search.grading import RemoteGrader, Score
+from search.judging import Finding, Judge
 from search.ledger import (
     EndState,
     Ledger,
@@ -25,12 +25,10 @@ from search.ledger import (
     TrialPaused,
     TrialStarted,
 )
-from search.pruning import Rivals, decide
 from search.record import Record, TrialRecord, unpack
 from search.rounds import Rounds, checked
-from search.sampler import BranchSampler, open_journal
-from trainers.cache import digest
-from trainers.component import Frozen
+from search.sampler import open_journal
+from search.studies import Studies
 from trainers.method import Method
 
 log = logging.getLogger(__name__)
@@ -42,32 +40,6 @@ CHECKPOINTS = "checkpoints"  # in the run directory: a folder for each trial tha
 
 class SearchFailedError(RuntimeError):
     """A run that cannot reach an outcome."""
-
-
-class Assignment(Frozen):
-    """What a worker is given: a method and a seed, and whether it answers the search or the test split.
-
-    rungs: the shares at which to report; after the last of them the worker is free. keep: whether the trial
-    may go on from there one day, or goes on from where it was left, so that its state is to be kept.
-    """
-
-    trial: str
-    purpose: Purpose
-    method: Method
-    seed: int
-    rungs: tuple[float, ...] = (1.0,)
-    keep: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialReport:
-    """What a worker sends at a rung: packed predictions and the seconds they took."""
-
-    share: float
-    predictions: str
-    setup_s: float
-    train_s: float
-    eval_s: float
 
 
 class Director:
@@ -94,13 +66,11 @@ class Director:
         self._ledger = ledger
         self._record = record
         self._grader = grader
-        self._gap = gap
         self._search_size = search_size
         self._rungs = config.search.pruning.rungs
-        self._rivals = [Rivals() for _ in self._rungs]
-        self._storage = open_journal(run_dir / "optuna.log")
-        self._samplers: dict[str, BranchSampler] = {}
-        self._exploration = Exploration(config, self._sampler)
+        self._judge = Judge(config.search.pruning, gap)
+        self._studies = Studies(config, record, open_journal(run_dir / "optuna.log"))
+        self._exploration = Exploration(config, self._studies.of)
         self._running: set[str] = set()
         self._again: deque[TrialRecord] = deque()
         self._replication: deque[tuple[str, Assignment]] | None = None
@@ -135,7 +105,7 @@ class Director:
             if self._running:
                 return None
             for name in self._exploration.all_waiting():
-                self._give_up(name, "the search ended before its turn came")
+                self._give_up(self._record.trials[name], "the search ended before its turn came")
             self._replication = self._planned("r", "replicate", self._replicates())
         if self._replication:
             return self._given(self._replication.popleft())
@@ -165,7 +135,7 @@ class Director:
                         f"t{self._exploration.started + 1:05d}", draw.method, self._config.search_seed(), 0
                     ),
                     branch=branch,
-                    number=self._sampler(branch).start(draw),
+                    number=self._studies.of(branch).start(draw),
                 )
             case Promoted(trial=name, rung=rung):
                 trial = self._record.trials[name]
@@ -256,19 +226,6 @@ class Director:
         for branch in proposal.branches:
             self._exploration.opened(branch.name)
 
-    def _sampler(self, branch: str) -> BranchSampler:
-        if branch not in self._samplers:
-            drawn = sum(trial.branch == branch for trial in self._record.trials.values())
-            seed = int(digest(self._config.seed, branch, drawn)[:8], 16)
-            self._samplers[branch] = BranchSampler(
-                self._record.branches[branch].branch,
-                self._config.naive,
-                self._config.abilities,
-                self._storage,
-                seed,
-            )
-        return self._samplers[branch]
-
     # What comes back
 
     def report(self, name: str, report: TrialReport) -> Literal["continue", "stop"]:
@@ -283,10 +240,10 @@ class Director:
         if trial.last and report.share <= trial.last.share:
             return "continue"
         if trial.purpose == "confirm":
-            self._ledger.append(_rung(name, report, None))
+            self._ledger.append(report.event(name, None))
         else:
             score = self._grader.grade(report.predictions)
-            self._ledger.append(_rung(name, report, score))
+            self._ledger.append(report.event(name, score))
             if trial.purpose == "search":
                 return self._judged(trial, score)
         if report.share < 1:
@@ -296,50 +253,41 @@ class Director:
 
     def _judged(self, trial: TrialRecord, score: Score) -> Literal["continue", "stop"]:
         """What becomes of a search trial at the rung that it has just reached."""
-        assert trial.last is not None
-        rung, pgr = self._rungs.index(trial.last.share), score.pgr
-        self._sampler(trial.branch).report(_number(trial), rung, pgr)
-        right, rivals = unpack(score.correct, self._search_size), self._rivals[rung]
-        verdict = decide(self._config.search.pruning, right, rivals, self._gap)
-        self._enter(trial, rung, score)
-        if trial.last.share >= 1:
+        self._studies.reached(trial)
+        finding = self._counted(trial, _last(trial), score)
+        if _last(trial).share >= 1:
             self._end(trial, "completed", None)
-        elif verdict == "stop":
-            self._give_up(trial.trial, f"unlikely to be among the best of {len(rivals)} there")
-        elif trial.last.share < trial.due:
+        elif finding.decision == "stop":
+            self._give_up(trial, f"unlikely to be among the best of {finding.rivals + 1} there")
+        elif _last(trial).share < trial.due:
             return "continue"
         else:
             self._pause(trial)
+            self._seat(trial)
         return "stop"
 
-    def _enter(self, trial: TrialRecord, rung: int, score: Score) -> None:
+    def _counted(self, trial: TrialRecord, reached: RungReached, score: Score) -> Finding:
         """Let a score count in later decisions."""
-        right, rivals = unpack(score.correct, self._search_size), self._rivals[rung]
-        error = math.hypot(rivals.error(right) / self._gap, self._config.search.pruning.seed_sd)
-        rivals.add(right)
-        self._exploration.scored(trial, rung, score.pgr, error)
+        rung = self._rungs.index(reached.share)
+        finding = self._judge.look(rung, unpack(score.correct, self._search_size))
+        self._exploration.scored(trial, rung, score.pgr, finding.error)
+        return finding
 
     def _pause(self, trial: TrialRecord) -> None:
         self._ledger.append(TrialPaused(trial=trial.trial))
         self._running.discard(trial.trial)
-        self._seat(trial)
 
     def _seat(self, trial: TrialRecord) -> None:
         """Have a paused trial wait; whoever has to leave for it ends."""
-        assert trial.last is not None
-        assert trial.last.pgr is not None
-        if crowded_out := self._exploration.paused(
-            trial, self._rungs.index(trial.last.share), trial.last.pgr
-        ):
+        last = _last(trial)
+        assert last.pgr is not None
+        if crowded_out := self._exploration.paused(trial, self._rungs.index(last.share), last.pgr):
             places = self._config.search.promotion.waiting
-            self._give_up(crowded_out, f"the {places} that wait there are better")
+            self._give_up(self._record.trials[crowded_out], f"the {places} that wait there are better")
 
-    def _give_up(self, name: str, why: str) -> None:
-        trial = self._record.trials[name]
-        assert trial.last is not None
-        self._end(
-            trial, "pruned", f"PGR {trial.last.pgr:.3f} at {trial.last.share:.2f} of its training: {why}"
-        )
+    def _give_up(self, trial: TrialRecord, why: str) -> None:
+        last = _last(trial)
+        self._end(trial, "pruned", f"PGR {last.pgr:.3f} at {last.share:.2f} of its training: {why}")
 
     def failed(self, name: str, cause: str) -> None:
         """Take in that a trial will send no more."""
@@ -354,21 +302,14 @@ class Director:
     def _fail(self, trial: TrialRecord) -> None:
         """Let a failure count in later decisions."""
         self._exploration.failed(trial, self._rungs.index(trial.due))
-        if not any(map(len, self._rivals)):
-            self._failures += 1
+        self._failures += not self._judge.has_seen_any
 
     def _end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
         """The ledger first, then Optuna: a crash between the two is mended at the next start."""
         self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause))
         self._running.discard(trial.trial)
-        self._tell_end(trial)
+        self._studies.ended(trial)
         shutil.rmtree(self._run_dir / CHECKPOINTS / trial.trial, ignore_errors=True)
-
-    def _tell_end(self, trial: TrialRecord) -> None:
-        if trial.number is not None:
-            assert trial.state is not None
-            pgr = trial.last.pgr if trial.last else None
-            self._sampler(trial.branch).tell(trial.number, trial.state, pgr)
 
     # After a crash
 
@@ -378,15 +319,17 @@ class Director:
             self._exploration.opened(name)
         self._recount()
         for trial in self._record.unfinished():
-            if trial.last and trial.last.share >= trial.due and not trial.paused:
+            if trial.paused:
+                continue
+            if trial.last and trial.last.share >= trial.due:
                 self._conclude(trial)
-            elif not trial.paused:
+            else:
                 self._running.add(trial.trial)
                 self._again.append(trial)
-        for trial in [one for one in self._record.unfinished() if one.paused]:
-            self._seat(trial)
-        for name in self._record.branches:
-            self._level(name)
+        for trial in self._record.unfinished():
+            if trial.paused:
+                self._seat(trial)
+        self._studies.level()
 
     def _recount(self) -> None:
         searched = list(self._record.of_purpose("search"))
@@ -396,7 +339,7 @@ class Director:
             for rung in range(self._rungs.index(trial.due) + 1):
                 self._exploration.went(trial, rung)
         for (trial, reached), score in zip(rungs, scores, strict=True):
-            self._enter(trial, self._rungs.index(reached.share), score)
+            self._counted(trial, reached, score)
         for trial in searched:
             if trial.state == "failed":
                 self._fail(trial)
@@ -406,36 +349,9 @@ class Director:
         if trial.due >= 1:
             self._end(trial, "completed", None)
         else:
-            self._ledger.append(TrialPaused(trial=trial.trial))
-
-    def _level(self, branch: str) -> None:
-        """Tell the branch's study of the ends that it has not heard of."""
-        sampler, open_numbers = self._sampler(branch), set(self._sampler(branch).open_numbers())
-        recorded = {
-            trial.number: trial for trial in self._record.of_purpose("search") if trial.branch == branch
-        }
-        for number in open_numbers:
-            trial = recorded.get(number)
-            if trial is None:
-                sampler.tell(number, "failed", None)
-            elif trial.state is not None:
-                self._tell_end(trial)
+            self._pause(trial)
 
 
-def _number(trial: TrialRecord) -> int:
-    assert trial.number is not None
-    return trial.number
-
-
-def _rung(name: str, report: TrialReport, score: Score | None) -> RungReached:
-    return RungReached(
-        trial=name,
-        share=report.share,
-        predictions=report.predictions,
-        accuracy=score.accuracy if score else None,
-        pgr=score.pgr if score else None,
-        se=score.se if score else None,
-        setup_s=report.setup_s,
-        train_s=report.train_s,
-        eval_s=report.eval_s,
-    )
+def _last(trial: TrialRecord) -> RungReached:
+    assert trial.last is not None
+    return trial.last

@@ -1,7 +1,7 @@
 """What the search trains next: a draw of a branch, or a trial that waits. Knows no ledger and no Ray."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from search.allocation import BranchState, offering
 from search.budget import Budget
 from search.config import RunConfig
 from search.encoding import encode
-from search.promotion import Candidates, Promotion
+from search.promotion import Promotion, candidates
 from search.record import TrialRecord
 from search.sampler import BranchSampler, Draw
 from search.scoreboard import Scoreboard
@@ -117,7 +117,8 @@ class Exploration:
             waiting = [waiter for waiter, one in zip(self._waiting, may, strict=True) if one]
         if not draws and not waiting:
             return None
-        place = self._promotion.choose(self._scores, self._candidates(waiting, draws), self._dice())
+        offered = candidates(waiting, [one.draw.point for one in draws], self._rungs)
+        place = self._promotion.choose(self._scores, offered, self._dice())
         if place >= len(waiting):
             return draws[place - len(waiting)]
         chosen = waiting[place]
@@ -141,12 +142,6 @@ class Exploration:
             log.info("branch %s is used up: it has shown no new method", branch)
             self.used_up.add(branch)
         return [NewTrial(branch=branch, draw=draw) for draw in draws]
-
-    def _candidates(self, waiting: Sequence[Waiter], draws: Sequence[NewTrial]) -> Candidates:
-        points = [one.point for one in waiting] + [one.draw.point for one in draws]
-        rungs = np.array([one.rung + 1 for one in waiting] + [0] * len(draws), dtype=np.int64)
-        costs = np.diff(self._rungs, prepend=0.0)
-        return Candidates(points=np.stack(points), rungs=rungs, costs=costs[rungs])
 
     def _dice(self) -> np.random.Generator:
         return np.random.default_rng([self._config.seed, self.started, len(self._scores)])

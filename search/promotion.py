@@ -4,6 +4,7 @@ Every trial pauses at every rung. Whether it goes on is decided each time that a
 others that wait and against new draws.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from scipy.stats import norm
 from search.pgr import Reals
 from search.scoreboard import Evidence, Ints, Scoreboard
 from search.surrogate import Hyperparameters, Surrogate, fitted
+from search.waiting import Waiter
 from trainers.component import Frozen
 
 REFIT = 1.3  # growth of the evidence after which the hyperparameters are fitted again
@@ -48,6 +50,15 @@ class Candidates:
     points: Reals
     rungs: Ints
     costs: Reals
+
+
+def candidates(waiting: Sequence[Waiter], new: Sequence[Reals], rungs: Sequence[float]) -> Candidates:
+    """First the trials that wait, then the points of new ones. rungs: where they lie, in any unit."""
+    ahead = np.array([one.rung + 1 for one in waiting] + [0] * len(new), dtype=np.int64)
+    costs = np.diff(rungs, prepend=0.0)
+    return Candidates(
+        points=np.stack([*(one.point for one in waiting), *new]), rungs=ahead, costs=costs[ahead]
+    )
 
 
 class Promotion:

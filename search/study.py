@@ -16,8 +16,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.assignment import Assignment, TrialReport
 from search.config import RunConfig
-from search.director import Assignment, Director, TrialReport
+from search.director import Director
 from search.record import pack
 from trainers.checkpoint import Checkpoint
 from trainers.engine import reusable, warm_up

@@ -29,7 +29,7 @@ class WaitingRoom:
             yield from self._rungs[rung].values()
 
     def enter(self, waiter: Waiter) -> Waiter | None:
-        """Seat a trial; returns who has to leave: the lowest score of too many, of equals the last to come."""
+        """Seat a trial; returns who has to leave: of too many the lowest, of equals the last to come."""
         here = self._rungs.setdefault(waiter.rung, {})
         here[waiter.trial] = waiter
         if len(here) <= self._seats:
