@@ -11,27 +11,28 @@ from trainers.method import Method
 class Assignment(Frozen):
     """What a worker is given: a method and a seed, and whether it answers the search or the test split.
 
-    rungs: the shares at which to report; after the last of them the worker is free. keep: whether the trial
-    may go on from there one day, or goes on from where it was left, so that its state is to be kept.
+    rungs: rising shares of the training to report at; where the last is below 1, the trial pauses there.
+    micro_batch: the largest that fits, if that is known to be less than the engine's.
     """
 
     trial: str
     purpose: Purpose
     method: Method
     seed: int
-    rungs: tuple[float, ...] = (1.0,)
-    keep: bool = False
+    rungs: tuple[float, ...]
+    micro_batch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialReport:
-    """What a worker sends at a rung: packed predictions and the seconds they took."""
+    """What a worker sends at a rung: packed predictions, the seconds they took, smaller micro-batches."""
 
     share: float
     predictions: str
     setup_s: float
     train_s: float
     eval_s: float
+    micro_batches: tuple[int, ...] = ()
 
     def event(self, trial: str, score: Score | None) -> RungReached:
         """The ledger's line for it, with what the grader says if it has been asked."""

@@ -12,9 +12,9 @@ from agents.playbook import Playbook
 from agents.proposer import Proposer
 from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
-from search.config import RunConfig
+from search.config import RunConfig, TrialResources
 from search.confirm import confirm, sealed_predictions
-from search.director import CHECKPOINTS, Director, SearchFailedError
+from search.director import Director, SearchFailedError
 from search.grading import RemoteGrader
 from search.interrupt import Interruption, interruptible
 from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
@@ -22,8 +22,10 @@ from search.outcome import outcome_table, result, write_result
 from search.preparation import Prepared, prepare
 from search.record import Record
 from search.run_dir import RunDirectory
-from search.study import Work, run_trials
+from search.sharing import SharedArrays
+from search.study import run_trials
 from search.view import View
+from search.worker import Work
 
 
 def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
@@ -42,8 +44,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             return finished
         started_at = time.time()
         with interruptible() as stop, ray_runtime():
-            needs = config.trial
-            concurrent = trials_at_once(needs.cpus, needs.gpus, needs.concurrent)
+            concurrent = _concurrent(config.trial)
             prepared = prepare_with_progress(config, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test)
             baselines = grader.baselines()
@@ -70,16 +71,23 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                         gap=baselines.gap,
                         search_size=len(prepared.search[0]),
                     )
-                    work = Work(
-                        config=config,
-                        materials=prepared.materials,
-                        checkpoints=run.path.resolve() / CHECKPOINTS,
-                    )
-                    _run_trials(work, record, director, concurrent, console, stop)
+                    _run_trials(run, config, record, prepared, director, concurrent, console, stop)
                     return _conclude(run, config, record, ledger, grader, console)
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
+
+
+def _concurrent(needs: TrialResources) -> int:
+    """Trials at once; a gang's processes may lie on several nodes."""
+    at_most = None if needs.concurrent is None else needs.concurrent * needs.processes
+    processes = trials_at_once(needs.cpus, needs.gpus, at_most)
+    if processes < needs.processes:
+        raise ValueError(
+            f"trial.processes {needs.processes} fit not together on this cluster, only {processes} of them; "
+            "lower trial.processes or its needs, or add a node"
+        )
+    return processes // needs.processes
 
 
 def new_proposer(config: RunConfig) -> Proposer:
@@ -113,14 +121,22 @@ def prepare_with_progress(config: RunConfig, console: Console, stop: Interruptio
 
 
 def _run_trials(
-    work: Work,
+    run: RunDirectory,
+    config: RunConfig,
     record: Record,
+    prepared: Prepared,
     director: Director,
     concurrent: int,
     console: Console,
     stop: Interruption,
 ) -> None:
-    with View(console, work.config, record) as view:
+    work = Work(
+        config=config,
+        materials=prepared.materials,
+        shared=SharedArrays(),
+        checkpoints=run.checkpoints.absolute(),
+    )
+    with View(console, config, record) as view:
 
         def every_step() -> None:
             stop.check()

@@ -76,10 +76,14 @@ class ConfirmConfig(Frozen):
 
 
 class TrialResources(Frozen):
-    """What one trial needs, and how many run at once (None: as many as the cluster holds)."""
+    """What one trial needs, and how many run at once (None: as many as the cluster holds).
+
+    cpus, gpus: of each of its processes. processes: more than one train a trial together, as a gang.
+    """
 
     cpus: Annotated[float, Field(ge=0.1, le=256)] = 1
     gpus: Annotated[float, Field(ge=0, le=64)] = 0
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
     def model_post_init(self, _context: object) -> None:

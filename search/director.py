@@ -18,6 +18,7 @@ from search.judging import Finding, Judge
 from search.ledger import (
     EndState,
     Ledger,
+    MicroBatchHalved,
     Proposed,
     Purpose,
     RungReached,
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 
 
 HOPELESS = 8  # failed trials, with none that reached a rung, after which a search is given up
-CHECKPOINTS = "checkpoints"  # in the run directory: a folder for each trial that may go on
 
 
 class SearchFailedError(RuntimeError):
@@ -140,15 +140,22 @@ class Director:
             case Promoted(trial=name, rung=rung):
                 trial = self._record.trials[name]
                 return self._start(
-                    self._assignment(name, trial.method, trial.seed, rung),
+                    self._assignment(name, trial.method, trial.seed, rung, trial.micro_batch),
                     branch=trial.branch,
                     number=trial.number,
                 )
         return None
 
-    def _assignment(self, trial: str, method: Method, seed: int, rung: int) -> Assignment:
+    def _assignment(
+        self, trial: str, method: Method, seed: int, rung: int, micro_batch: int | None = None
+    ) -> Assignment:
         return Assignment(
-            trial=trial, purpose="search", method=method, seed=seed, rungs=(self._rungs[rung],), keep=True
+            trial=trial,
+            purpose="search",
+            method=method,
+            seed=seed,
+            rungs=(self._rungs[rung],),
+            micro_batch=micro_batch,
         )
 
     def _replicates(self) -> list[tuple[str, Method, int]]:
@@ -160,7 +167,10 @@ class Director:
     ) -> deque[tuple[str, Assignment]]:
         """What is still to start of a fixed plan, given as (branch, method, seed)."""
         named = [
-            (branch, Assignment(trial=f"{letter}{i:05d}", purpose=purpose, method=method, seed=seed))
+            (
+                branch,
+                Assignment(trial=f"{letter}{i:05d}", purpose=purpose, method=method, seed=seed, rungs=(1.0,)),
+            )
             for i, (branch, method, seed) in enumerate(planned, start=1)
         ]
         return deque(one for one in named if one[1].trial not in self._record.trials)
@@ -206,7 +216,7 @@ class Director:
             method=trial.method,
             seed=trial.seed,
             rungs=(trial.due,),
-            keep=trial.purpose == "search",
+            micro_batch=trial.micro_batch,
         )
 
     # Proposals
@@ -237,6 +247,8 @@ class Director:
         trial = self._record.trials[name]
         if name not in self._running:
             return "stop"
+        for micro_batch in report.micro_batches:
+            self._ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
         if trial.last and report.share <= trial.last.share:
             return "continue"
         if trial.purpose == "confirm":
@@ -289,6 +301,11 @@ class Director:
         last = _last(trial)
         self._end(trial, "pruned", f"PGR {last.pgr:.3f} at {last.share:.2f} of its training: {why}")
 
+    def out_of_memory(self, name: str, micro_batch: int) -> None:
+        """Take in that a trial has to start again, with a smaller micro-batch."""
+        self._ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
+        self._again.append(self._record.trials[name])
+
     def failed(self, name: str, cause: str) -> None:
         """Take in that a trial will send no more."""
         trial = self._record.trials[name]
@@ -309,7 +326,7 @@ class Director:
         self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause))
         self._running.discard(trial.trial)
         self._studies.ended(trial)
-        shutil.rmtree(self._run_dir / CHECKPOINTS / trial.trial, ignore_errors=True)
+        shutil.rmtree(self._run_dir / "checkpoints" / trial.trial, ignore_errors=True)
 
     # After a crash
 

@@ -86,6 +86,14 @@ class RungReached(Event):
     eval_s: float
 
 
+class MicroBatchHalved(Event):
+    """A trial ran out of memory and goes on with so many examples in a forward pass, of the same batch."""
+
+    event: Literal["micro_batch_halved"] = "micro_batch_halved"
+    trial: str
+    micro_batch: int
+
+
 class TrialPaused(Event):
     """A trial waits at its last rung; its worker is free. It goes on, if it does, as a trial that starts."""
 
@@ -135,6 +143,7 @@ AnyEvent = Annotated[
     | Proposed
     | TrialStarted
     | RungReached
+    | MicroBatchHalved
     | TrialPaused
     | TrialEnded
     | TestOpened

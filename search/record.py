@@ -12,6 +12,7 @@ from search.ledger import (
     BaselinesReady,
     EndState,
     Finished,
+    MicroBatchHalved,
     Proposed,
     Purpose,
     Resumed,
@@ -31,6 +32,7 @@ class TrialRecord:
     """One trial as the ledger tells it; one that starts again, after a pause or a crash, keeps its rungs.
 
     due: the rung that it trains to, or has trained to. paused: whether it waits there for a worker.
+    micro_batch: what it was reduced to when memory ran out.
     """
 
     trial: str
@@ -41,6 +43,7 @@ class TrialRecord:
     seed: int
     due: float
     started_at: float
+    micro_batch: int | None = None
     rungs: dict[float, RungReached] = field(default_factory=dict)
     paused: bool = False
     state: EndState | None = None
@@ -124,6 +127,8 @@ class Record:
             case RungReached():
                 self.trials[event.trial].rungs[event.share] = event
                 self.grader_queries["search"] += event.pgr is not None
+            case MicroBatchHalved():
+                self.trials[event.trial].micro_batch = event.micro_batch
             case TrialPaused():
                 self.trials[event.trial].paused = True
             case TrialEnded():

@@ -19,6 +19,7 @@ class RunDirectory:
         self.config = path / "config.yaml"
         self.ledger = path / "ledger.jsonl"
         self.result = path / "result.json"
+        self.checkpoints = path / "checkpoints"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

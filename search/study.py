@@ -5,94 +5,22 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from search.assignment import Assignment, TrialReport
-from search.config import RunConfig
+from search.assignment import TrialReport
 from search.director import Director
-from search.record import pack
-from trainers.checkpoint import Checkpoint
-from trainers.engine import reusable, warm_up
-from trainers.models import ModelPool
-from trainers.student import Materials, Report, Workbench
+from search.worker import TrialRunner, Work
+from trainers.engine import reusable
 
 log = logging.getLogger(__name__)
 
 WORKER_DEATHS = 2  # times a trial is started again after its worker died
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What every worker gets once: the materials and the settings of a trial. No ground truth is in it.
-
-    checkpoints: a folder that all workers share, for the states of trials that pause.
-    """
-
-    config: RunConfig
-    materials: Materials
-    checkpoints: Path
-
-
-class TrialRunner(tune.Trainable):
-    """A trial in a worker process; a step trains to the next rung and answers with predictions."""
-
-    def setup(self, config: dict[str, Any], work: Work) -> None:  # type: ignore[override]  # with_parameters adds it
-        """Load what all trials of this worker share, and begin the first."""
-        torch.set_num_threads(max(1, int(work.config.trial.cpus)))
-        warm_up(work.config.engine)
-        self._work = work
-        pool = ModelPool(work.config.strong.model, cache=work.config.cache_dir)
-        self._bench = Workbench(work.materials, pool, work.config.engine)
-        self._reports: Iterator[Report] = iter(())
-        self._begin(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another trial in this warm worker."""
-        self.cleanup()
-        self._begin(new_config)
-        return True
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        assignment = Assignment.model_validate_json(config["assignment"])
-        sealed = assignment.purpose == "confirm"
-        folder = self._work.checkpoints / assignment.trial
-        self._reports = self._bench.train(
-            assignment.method,
-            seed=assignment.seed,
-            split="test" if sealed else "search",
-            rungs=assignment.rungs,
-            checkpoint=Checkpoint(folder=folder) if assignment.keep else None,
-        )
-
-    def step(self) -> dict[str, Any]:
-        """The next rung's predictions, or the cause of failure: here a failed trial becomes data."""
-        try:
-            report = next(self._reports)
-        except Exception as error:
-            log.exception("the trial failed")
-            return {"failure": f"{type(error).__name__}: {error}"}
-        return {
-            "share": report.share,
-            "predictions": pack(report.predictions > np.float32(0.5)),
-            "setup_s": report.setup_s,
-            "train_s": report.train_s,
-            "eval_s": report.eval_s,
-        }
-
-    def cleanup(self) -> None:
-        """End the present training and free its engine."""
-        close = getattr(self._reports, "close", None)
-        if close:
-            close()
 
 
 class _Unsaved:
@@ -161,7 +89,10 @@ class _Decisions(_Unsaved, FIFOScheduler):
         name = trial.config["trial"]
         if "failure" in result:
             with self._errors.kept():
-                self._director.failed(name, result["failure"])
+                if result["micro_batch"] is None:
+                    self._director.failed(name, result["failure"])
+                else:
+                    self._director.out_of_memory(name, result["micro_batch"])
             return TrialScheduler.STOP
         report = TrialReport(
             share=result["share"],
@@ -169,6 +100,7 @@ class _Decisions(_Unsaved, FIFOScheduler):
             setup_s=result["setup_s"],
             train_s=result["train_s"],
             eval_s=result["eval_s"],
+            micro_batches=tuple(result["micro_batches"]),
         )
         with self._errors.kept():
             stop = self._director.report(name, report) == "stop"
@@ -199,9 +131,10 @@ def run_trials(director: Director, work: Work, concurrent: int, every_step: Call
     """
     errors = _Errors()
     scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
-    resources = work.config.trial
+    needs = work.config.trial
+    process = {"CPU": needs.cpus, "GPU": needs.gpus}
     trainable = tune.with_resources(
-        tune.with_parameters(TrialRunner, work=work), {"cpu": resources.cpus, "gpu": resources.gpus}
+        tune.with_parameters(TrialRunner, work=work), tune.PlacementGroupFactory([process] * needs.processes)
     )
     tuner = tune.Tuner(
         trainable,

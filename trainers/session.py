@@ -35,7 +35,17 @@ class Diverged(Exception):
 
 
 class OutOfMemory(Exception):
-    """A training that does not fit the device's memory, with what was tried."""
+    """A training that does not fit the device's memory, with what was tried.
+
+    micro_batch: what it may fit with when it is started again, in new processes; None: nothing.
+    """
+
+    def __init__(self, message: str, micro_batch: int | None) -> None:
+        super().__init__(message, micro_batch)
+        self.micro_batch = micro_batch
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +158,11 @@ class Session:
         if tried == 1:
             raise OutOfMemory(
                 f"{place}, {longest} tokens long ({reason}): use a shorter max_length, "
-                "gradient_checkpointing, a higher zero_stage or offload"
+                "gradient_checkpointing, a higher zero_stage or offload",
+                None,
             )
         if world_size() > 1 or self._config.zero_stage == 3:
-            raise OutOfMemory(f"{place} ({reason}): start again with micro_batch {tried // 2}")
+            raise OutOfMemory(f"{place} ({reason}): start again with micro_batch {tried // 2}", tried // 2)
         with tempfile.TemporaryDirectory(prefix="out-of-memory-") as folder:
             self.save(Path(folder))
             self.close()

@@ -14,9 +14,9 @@ from optuna.trial import TrialState
 
 from agents.findings import Findings
 from agents.proposal import Branch, Proposal
+from search.assignment import Assignment, TrialReport
 from search.config import ReplicationConfig, RunConfig
 from search.confirm import sealed_predictions
-from search.assignment import Assignment, TrialReport
 from search.director import Director, SearchFailedError
 from search.grading import BaselinePredictions, RemoteGrader
 from search.ledger import AnyEvent, BaselinesReady, Ledger, Proposed, Resumed, RunStarted, read_ledger
@@ -220,7 +220,6 @@ def test_the_whole_life_of_a_search(run: Run) -> None:
     assert [one.trial for one in begun] == [f"t{i:05d}" for i in range(1, 9)]
     promoted = [one for one in search if one.rungs == (1.0,)]
     assert len({one.trial for one in promoted}) == len(promoted) == 4
-    assert all(one.keep for one in search)
     assert given == search + confirmation
     assert {one.seed for one in search} == {run.config.search_seed()}
     assert len({one.method for one in begun} | {run.config.naive}) == 9
@@ -370,7 +369,7 @@ def test_what_still_waits_at_the_end_of_the_search_is_pruned(run: Run) -> None:
 
 def test_the_state_of_a_trial_that_has_ended_is_removed(run: Run) -> None:
     while assignment := run.patient_next():
-        if assignment.keep:
+        if assignment.purpose == "search":
             (run.path / "checkpoints" / assignment.trial).mkdir(parents=True, exist_ok=True)
         run.finish(assignment)
         left = {folder.name for folder in (run.path / "checkpoints").iterdir()}
@@ -413,7 +412,7 @@ def test_the_death_of_a_worker_that_has_left_its_trial_waiting_is_no_failure(run
 def test_when_the_first_eight_trials_fail_the_search_is_given_up(run: Run) -> None:
     for _ in range(7):
         run.director.failed(run.patient_next().trial, "out of memory")
-    with pytest.raises(SearchFailedError, match="the first 8 trials all failed, .* because: out of memory"):
+    with pytest.raises(SearchFailedError, match=r"the first 8 trials all failed, .* because: out of memory"):
         run.director.failed(run.patient_next().trial, "out of memory")
 
 
@@ -592,6 +591,38 @@ def test_only_the_branches_that_pass_the_checks_start(
     assert list(run.record.branches) == ["good"]
     assert "round 1: branches[0]" in caplog.text
     run.director.close()
+
+
+# Memory
+
+
+def test_a_trial_that_ran_out_of_memory_starts_again_with_a_smaller_micro_batch(run: Run) -> None:
+    while (first := run.patient_next()).rungs == (1 / 3,):
+        run.finish(first)
+    assert first.micro_batch is None
+    run.director.out_of_memory(first.trial, 16)
+    again = run.patient_next()
+    assert again == first.model_copy(update={"micro_batch": 16})
+    run.restart()
+    assert run.patient_next() == again
+    run.report(again, 1.0, pgr=0.5)
+    assert run.record.trials[first.trial].state == "completed"
+    assert [event.micro_batch for event in run.events("micro_batch_halved")] == [16]
+
+
+def test_a_micro_batch_that_was_halved_on_the_way_is_in_the_ledger(run: Run) -> None:
+    given = run.director.next()
+    report = TrialReport(
+        share=1 / 3,
+        predictions=pack(answers(SEARCH_TRUTH, 0.5)),
+        setup_s=0,
+        train_s=1,
+        eval_s=1,
+        micro_batches=(8, 4),
+    )
+    run.director.report(given.trial, report)
+    assert [event.micro_batch for event in run.events("micro_batch_halved")] == [8, 4]
+    assert run.record.trials[given.trial].micro_batch == 4
 
 
 # Restarts

@@ -12,7 +12,8 @@ import torch
 from cluster.runtime import ray_runtime
 from search.config import RunConfig, load_config
 from search.preparation import Prepared, prepare
-from search.study import Work
+from search.sharing import SharedArrays
+from search.worker import Work
 from trainers.data import load_task
 
 REPO = Path(__file__).parents[2]
@@ -66,7 +67,9 @@ def arrays_in(value: Any) -> Iterator[np.ndarray]:
 def test_a_trial_is_given_no_ground_truth(prepared: Prepared, cache: Path) -> None:
     config = small(cache)
     truth = load_task(config.task).truth
-    work = Work(config=config, materials=prepared.materials)
+    work = Work(
+        config=config, materials=prepared.materials, shared=SharedArrays(), checkpoints=cache / "checkpoints"
+    )
     found = list(arrays_in(work))
     assert any(array.shape == (2, 90) for array in found), "the weak labels should have been found"
     for array in found:

@@ -41,7 +41,7 @@ def test_a_trial_without_a_rung_has_no_last_one(events: SimpleNamespace) -> None
     assert (trial.train_s, trial.cause) == (0.0, "out of memory")
 
 
-def test_a_restarted_trial_keeps_its_latest_rungs_only(events: SimpleNamespace) -> None:
+def test_a_restarted_trial_keeps_its_rungs(events: SimpleNamespace) -> None:
     record = Record.of(
         [
             events.started("t1", number=3),
@@ -52,7 +52,7 @@ def test_a_restarted_trial_keeps_its_latest_rungs_only(events: SimpleNamespace) 
         ]
     )
     assert list(record.trials) == ["t1"]
-    assert list(record.trials["t1"].rungs) == [1 / 3]
+    assert list(record.trials["t1"].rungs) == [1 / 9, 1 / 3]
     assert [trial.trial for trial in record.unfinished()] == ["t1"]
 
 

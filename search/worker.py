@@ -1,0 +1,172 @@
+"""A trial in its worker processes: usually one, or a gang of them inside the trial's own placement group."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from ray import tune
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from search.assignment import Assignment
+from search.config import RunConfig
+from search.record import pack
+from search.sharing import SharedArrays
+from trainers.checkpoint import Checkpoint
+from trainers.engine import warm_up
+from trainers.gang import GangMember, follow, lead, meeting_point
+from trainers.models import ModelPool
+from trainers.student import Materials, Report, Workbench
+from trainers.training import OutOfMemory
+
+log = logging.getLogger(__name__)
+
+Train = Callable[[Assignment], Iterator[Report]]
+
+PEER_PATIENCE_S = 30.0  # for a peer to say how its part of a trial ended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What every worker gets once: the materials and the settings of a trial. No ground truth is in it.
+
+    checkpoints: the folder for states at rungs, one folder a trial; best on a file system that all share.
+    """
+
+    config: RunConfig
+    materials: Materials
+    shared: SharedArrays
+    checkpoints: Path
+
+
+class _Member:
+    """One process's means to train: what all its trials share."""
+
+    def __init__(self, work: Work) -> None:
+        torch.set_num_threads(max(1, int(work.config.trial.cpus)))
+        warm_up(work.config.engine)
+        pool = ModelPool(work.config.strong.model, cache=work.config.cache_dir)
+        self._bench = Workbench(work.materials, pool, work.config.engine, work.shared)
+        self._checkpoints = work.checkpoints
+
+    def train(self, assignment: Assignment) -> Iterator[Report]:
+        """The reports of a trial."""
+        return self._bench.train(
+            assignment.method,
+            seed=assignment.seed,
+            split="test" if assignment.purpose == "confirm" else "search",
+            rungs=assignment.rungs,
+            checkpoint=Checkpoint(folder=self._checkpoints / assignment.trial),
+            micro_batch=assignment.micro_batch,
+        )
+
+
+class _Peer:
+    """The process of a gang's other member, an actor in a bundle of the trial's placement group."""
+
+    def __init__(self, work: Work) -> None:
+        self._member = _Member(work)
+
+    def follow(self, assignment: Assignment, member: GangMember) -> None:
+        """Train along until rank 0 ends it."""
+        follow(member, lambda: self._member.train(assignment))
+
+
+class _Gang:
+    """The peers of a trial's first process. They are its actors, and die with it."""
+
+    def __init__(self, work: Work) -> None:
+        self._size = work.config.trial.processes
+        self._work = ray.put(work)
+        self._actor = ray.remote(num_cpus=work.config.trial.cpus, num_gpus=work.config.trial.gpus)(_Peer)
+        self._peers: list[Any] = []
+        self._parts: list[Any] = []
+
+    def lead(self, assignment: Assignment, train: Train) -> Iterator[Report]:
+        """The reports of a trial that all members train together."""
+        self._peers = self._peers or [self._peer(bundle) for bundle in range(1, self._size)]
+        meet = meeting_point(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+        members = [GangMember(rank=r, world_size=self._size, init_method=meet) for r in range(self._size)]
+        self._parts = [
+            peer.follow.remote(assignment, member)
+            for peer, member in zip(self._peers, members[1:], strict=True)
+        ]
+        return lead(members[0], lambda: train(assignment))
+
+    def _peer(self, bundle: int) -> Any:
+        group = ray.util.get_current_placement_group()
+        assert group is not None, "Tune places every trial in a group"
+        place = PlacementGroupSchedulingStrategy(placement_group=group, placement_group_bundle_index=bundle)
+        return self._actor.options(scheduling_strategy=place).remote(self._work)
+
+    def failure(self) -> Exception | None:
+        """What a peer failed of, if one did. Raises ray.exceptions.RayActorError where its process died."""
+        done, _ = ray.wait(self._parts, num_returns=len(self._parts), timeout=PEER_PATIENCE_S)
+        for part in done:
+            try:
+                ray.get(part)
+            except ray.exceptions.RayTaskError as error:
+                cause = error.cause
+                return cause if isinstance(cause, Exception) else error
+        return None
+
+    def end(self) -> None:
+        """See that every peer is ready for another trial; they are replaced where one is not."""
+        _, busy = ray.wait(self._parts, num_returns=len(self._parts), timeout=PEER_PATIENCE_S)
+        self._parts = []
+        if busy:
+            for peer in self._peers:
+                ray.kill(peer)
+            self._peers = []
+
+
+class TrialRunner(tune.Trainable):
+    """A trial in a worker process; a step trains to the next rung and answers with predictions."""
+
+    def setup(self, config: dict[str, Any], work: Work) -> None:  # type: ignore[override]  # with_parameters adds it
+        """Load what all trials of this worker share, and begin the first."""
+        self._member = _Member(work)
+        self._gang = _Gang(work) if work.config.trial.processes > 1 else None
+        self._reports: Iterator[Report] = iter(())
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another trial in this warm worker."""
+        self.cleanup()
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        assignment = Assignment.model_validate_json(config["assignment"])
+        train = self._member.train
+        self._reports = self._gang.lead(assignment, train) if self._gang else train(assignment)
+
+    def step(self) -> dict[str, Any]:
+        """The next rung's predictions, or the cause of failure: here a failed trial becomes data."""
+        try:
+            report = next(self._reports)
+        except Exception as error:
+            cause = (self._gang.failure() if self._gang else None) or error
+            log.exception("the trial failed")
+            smaller = cause.micro_batch if isinstance(cause, OutOfMemory) else None
+            return {"failure": f"{type(cause).__name__}: {cause}", "micro_batch": smaller}
+        return {
+            "share": report.share,
+            "predictions": pack(report.predictions > np.float32(0.5)),
+            "setup_s": report.setup_s,
+            "train_s": report.train_s,
+            "eval_s": report.eval_s,
+            "micro_batches": [event.micro_batch for event in report.events],
+        }
+
+    def cleanup(self) -> None:
+        """End the present training and free its engine."""
+        close = getattr(self._reports, "close", None)
+        if close:
+            close()
+        if self._gang:
+            self._gang.end()
