@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ray import tune
 
 from agents.playbook import Playbook
 from benchmarks.scale_worker import EXAMPLES, GAP, TRUTH, WEAK, NoTraining, answer
 from cluster.runtime import ray_runtime
+from search.assignment import Assignment, TrialReport
 from search.config import (
     ConfirmConfig,
     LearnerConfig,
@@ -39,7 +39,7 @@ from search.config import (
     SearchConfig,
     TrialResources,
 )
-from search.director import Assignment, Director, TrialReport
+from search.director import Director
 from search.grading import BaselinePredictions, Grader, RemoteGrader, Score
 from search.ledger import BaselinesReady, Ledger, RunStarted, read_ledger
 from search.record import Record
@@ -119,13 +119,13 @@ class Meter:
         return float(np.percentile(self.asks_ms[max(0, up_to - WINDOW) : up_to], 95))
 
 
-def work_off(director: Director, workers: int, rungs: Sequence[float]) -> None:
+def work_off(director: Director, workers: int) -> None:
     """Simulated workers in this process take turns until the director is done."""
     running: deque[tuple[Assignment, str, list[float]]] = deque()
     while not director.done:
         while len(running) < workers and (given := director.next()):
-            shares = list(rungs) if given.purpose == "search" else [1.0]
-            running.append((given, json.dumps(json.loads(given.model_dump_json())["method"]), shares))
+            method = json.dumps(json.loads(given.model_dump_json())["method"])
+            running.append((given, method, list(given.rungs)))
         if not running:
             time.sleep(0.001)  # the proposer is thinking
             continue
@@ -194,16 +194,15 @@ def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dic
         started = time.perf_counter()
         with profiler:
             if tuned:
-                trainable = tune.with_parameters(NoTraining, rungs=config.search.pruning.rungs)
                 run_trials(
                     director,
                     Work(config=config, materials=None, shared=None, checkpoints=out),  # type: ignore[arg-type]
                     workers,
                     lambda: None,
-                    trainable,
+                    NoTraining,
                 )
             else:
-                work_off(director, workers, config.search.pruning.rungs)
+                work_off(director, workers)
         wall_s = time.perf_counter() - started
         director.close()
         ledger.close()

@@ -31,22 +31,21 @@ def predictions(method: str, seed: int, share: float) -> str:
 def answer(method: str, seed: int, share: float) -> dict[str, Any]:
     """What a worker sends at a rung."""
     times = {"setup_s": 0.01, "train_s": 0.1, "eval_s": 0.01}
-    return {"share": share, "predictions": predictions(method, seed, share), **times}
+    return {"share": share, "predictions": predictions(method, seed, share), "micro_batches": (), **times}
 
 
 class NoTraining(tune.Trainable):
-    """Stands in for search.study.TrialRunner; `rungs` are those of the search."""
+    """Stands in for search.worker.TrialRunner."""
 
-    def setup(self, config: dict[str, Any], rungs: tuple[float, ...]) -> None:  # type: ignore[override]
+    def setup(self, config: dict[str, Any]) -> None:
         """Begin the first trial of this worker."""
-        self._rungs = rungs
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another."""
         assignment = json.loads(new_config["assignment"])
         self._method, self._seed = json.dumps(assignment["method"]), assignment["seed"]
-        self._left = list(self._rungs if assignment["purpose"] == "search" else (1.0,))
+        self._left = list(assignment["rungs"])
         return True
 
     def step(self) -> dict[str, Any]:

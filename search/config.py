@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, Tag, ValidationError
 
 from search.allocation import AllocationConfig
 from search.faults import FaultConfig
+from search.promotion import PromotionConfig
 from search.pruning import PruningConfig
 from trainers.adapters import Full, StudentConfig
 from trainers.component import Frozen
@@ -46,11 +47,18 @@ class PlaybookConfig(Frozen):
 
 
 class SearchConfig(Frozen):
-    """How much is searched: trials in all, and trials a round before the next proposal is asked for."""
+    """How much is searched.
+
+    trials: methods that are tried. round_trials: trials before the next proposal is asked for.
+    effort: full trainings for each trial: trials * effort of them is what the search trains, shared out by
+        promotion; more only as far as it takes to complete as many trials as are to be replicated.
+    """
 
     trials: Annotated[int, Field(ge=1, le=100_000)]
     round_trials: Annotated[int, Field(ge=1, le=100_000)]
+    effort: Annotated[float, Field(gt=0, le=1)] = 0.4
     pruning: PruningConfig = PruningConfig()
+    promotion: PromotionConfig = PromotionConfig()
     allocation: AllocationConfig = AllocationConfig()
 
 

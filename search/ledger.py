@@ -57,7 +57,10 @@ class Proposed(Event):
 
 
 class TrialStarted(Event):
-    """A method was given to a worker. `number` is Optuna's, None outside a study."""
+    """A method was given to a worker, for the first time or to go on.
+
+    number: Optuna's, None outside a study. share: the rung that it trains to.
+    """
 
     event: Literal["trial_started"] = "trial_started"
     trial: str
@@ -66,6 +69,7 @@ class TrialStarted(Event):
     number: int | None
     method: Method
     seed: int
+    share: float = 1.0
 
 
 class RungReached(Event):
@@ -89,6 +93,13 @@ class MicroBatchHalved(Event):
     event: Literal["micro_batch_halved"] = "micro_batch_halved"
     trial: str
     micro_batch: int
+
+
+class TrialPaused(Event):
+    """A trial waits at its last rung; its worker is free. It goes on, if it does, as a trial that starts."""
+
+    event: Literal["trial_paused"] = "trial_paused"
+    trial: str
 
 
 class TrialEnded(Event):
@@ -143,6 +154,7 @@ AnyEvent = Annotated[
     | TrialStarted
     | RungReached
     | MicroBatchHalved
+    | TrialPaused
     | TrialEnded
     | WorkerLost
     | TestOpened

@@ -20,6 +20,7 @@ from search.ledger import (
     RunStarted,
     TestOpened,
     TrialEnded,
+    TrialPaused,
     TrialStarted,
     WorkerLost,
 )
@@ -29,9 +30,10 @@ from trainers.method import Method
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """One trial as the ledger tells it; one that started again keeps the rungs it has reached.
+    """One trial as the ledger tells it; one that starts again, after a pause or a crash, keeps its rungs.
 
     place: its place among all trials, by when each started first.
+    due: the rung that it trains to, or has trained to. paused: whether it waits there for a worker.
     micro_batch: what it was reduced to when memory ran out.
     """
 
@@ -42,9 +44,11 @@ class TrialRecord:
     number: int | None
     method: Method
     seed: int
+    due: float
     started_at: float
     micro_batch: int | None = None
     rungs: dict[float, RungReached] = field(default_factory=dict)
+    paused: bool = False
     state: EndState | None = None
     cause: str | None = None
     ended_at: float | None = None
@@ -145,6 +149,8 @@ class Record:
                 self.grader_queries["search"] += event.pgr is not None
             case MicroBatchHalved():
                 self.trials[event.trial].micro_batch = event.micro_batch
+            case TrialPaused():
+                self.trials[event.trial].paused = True
             case TrialEnded():
                 self._end(event)
             case WorkerLost():
@@ -161,6 +167,8 @@ class Record:
 
     def _start(self, event: TrialStarted) -> None:
         if event.trial in self.trials:
+            trial = self.trials[event.trial]
+            trial.due, trial.paused = event.share, False
             return
         trial = TrialRecord(
             trial=event.trial,
@@ -170,6 +178,7 @@ class Record:
             number=event.number,
             method=event.method,
             seed=event.seed,
+            due=event.share,
             started_at=event.at,
         )
         for known in (self.trials, self._by_purpose[event.purpose], self._unfinished):
@@ -181,6 +190,7 @@ class Record:
         trial = self.trials[event.trial]
         if self._unfinished.pop(event.trial, None) is None:
             raise ValueError(f"the ledger ends the trial {event.trial} twice; restore it from a copy")
+        trial.paused = False
         trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
         for branch in (None, trial.branch):
             self._tallies[trial.purpose, branch].end(trial)

@@ -16,7 +16,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from search.director import Director, TrialReport
+from search.assignment import TrialReport
+from search.director import Director
 from search.faults import Silences
 from search.worker import TrialRunner, Work
 from trainers.engine import reusable

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from scipy.optimize import approx_fprime
-
 from benchmarks.surrogate import Hyperparameters, Surrogate, _objective, fitted, halves, normal_scores
+from scipy.optimize import approx_fprime
 
 THIRD = 0.967422  # the normal quantile of 5/6
 

@@ -2,7 +2,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-
 from benchmarks.promotion import Candidates, Promotion, PromotionConfig, Scores
 
 NEXT_ONLY = PromotionConfig(first=2, foresight=0)
