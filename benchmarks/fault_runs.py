@@ -34,7 +34,7 @@ SMALL = [
     "confirm={finalists: 2, seeds: 2}",
 ]
 STATES = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-PATIENCE_S = 280.0
+PATIENCE_S = 400.0
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ grader, ledger, findings, and Ray Tune with its workers, which answer at once (b
 --without-tune runs the director alone, one simulated worker after the other, to tell its cost from Tune's.
 
 Prints JSON. driver_s: the driver process's own CPU time a trial, all its threads, in a window around the
-1,000th trial and one at the end; CPU time, since an idle worker is not what is measured. ask_ms: wall time of
-one `Director.next` that gave out a trial of the search. resume_s: from an empty process's point of view, the
+1,000th trial and one at the end; CPU time, since an idle worker is not what is measured. ask_p95_ms: wall
+time of a `Director.next` that gave out a trial of the search; ask_cpu_p95_ms: its thread's CPU time, which is
+the same on an idle machine. resume_s: from an empty process's point of view, the
 time to read the ledger and be ready to give out the next trial.
 """
 
@@ -94,6 +95,7 @@ class Meter:
 
     director: Director
     asks_ms: list[float] = field(default_factory=list)
+    asks_cpu_ms: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -102,10 +104,11 @@ class Meter:
 
     def next(self) -> Assignment | None:
         """One ask, timed."""
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.thread_time()
         assignment = self._next()
         if assignment is not None and assignment.purpose == "search":
             self.asks_ms.append((time.perf_counter() - started) * 1000)
+            self.asks_cpu_ms.append((time.thread_time() - busy) * 1000)
             self.cpu_s.append(time.process_time())
         return assignment
 
@@ -114,9 +117,10 @@ class Meter:
         window = self.cpu_s[max(0, up_to - WINDOW) : up_to]
         return (window[-1] - window[0]) / (len(window) - 1)
 
-    def ask_p95_ms(self, up_to: int) -> float:
-        """The 95th percentile of the time of an ask in the window that ends at this trial."""
-        return float(np.percentile(self.asks_ms[max(0, up_to - WINDOW) : up_to], 95))
+    @staticmethod
+    def p95(times: Sequence[float], up_to: int) -> float:
+        """The 95th percentile in the window that ends at this trial."""
+        return float(np.percentile(times[max(0, up_to - WINDOW) : up_to], 95))
 
 
 def work_off(director: Director, workers: int) -> None:
@@ -219,7 +223,8 @@ def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dic
             "wall_s": wall_s,
             "driver_s": {str(early): meter.driver_s(early), str(late): meter.driver_s(late)},
             "growth": meter.driver_s(late) / meter.driver_s(early),
-            "ask_p95_ms": {str(early): meter.ask_p95_ms(early), str(late): meter.ask_p95_ms(late)},
+            "ask_p95_ms": {str(at): meter.p95(meter.asks_ms, at) for at in (early, late)},
+            "ask_cpu_p95_ms": {str(at): meter.p95(meter.asks_cpu_ms, at) for at in (early, late)},
             "driver_mb": rss_mb() - before_mb,
             "ledger_mb": (out / "ledger.jsonl").stat().st_size / 2**20,
             "resume_s": resume_s(config, out, grader),
