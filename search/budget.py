@@ -49,6 +49,6 @@ class Budget:
         aside = self.new_left * self._costs[0] if more_to_come else 0.0
         left = self._total - self.spent - aside + SLACK
         within = [self._costs[rung] <= left for rung in rungs]
-        if any(within) or more_to_come or self._short_of <= 0:
+        if not rungs or any(within) or more_to_come or self._short_of <= 0:
             return within
         return [rung == max(rungs) for rung in rungs]

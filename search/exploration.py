@@ -113,7 +113,7 @@ class Exploration:
         floor = self._config.search.allocation.floor
         if not draws or self._branches[draws[0].branch].started >= floor:
             steps = [waiter.rung + 1 for waiter in self._waiting]
-            may = self._budget.affordable(steps, more_to_come=bool(draws) or more_to_come) if steps else []
+            may = self._budget.affordable(steps, more_to_come=bool(draws) or more_to_come)
             waiting = [waiter for waiter, one in zip(self._waiting, may, strict=True) if one]
         if not draws and not waiting:
             return None
