@@ -6,11 +6,11 @@ Everything but the training is what runs in production: proposer, director, Optu
 grader, ledger, findings, and Ray Tune with its workers, which answer at once (benchmarks/scale_worker.py).
 --without-tune runs the director alone, one simulated worker after the other, to tell its cost from Tune's.
 
-Prints JSON. driver_s: the driver process's own CPU time a trial, all its threads, in a window around the
-1,000th trial and one at the end; CPU time, since an idle worker is not what is measured. ask_p95_ms: wall
-time of a `Director.next` that gave out a trial of the search; ask_cpu_p95_ms: its thread's CPU time, which is
-the same on an idle machine. resume_s: from an empty process's point of view, the
-time to read the ledger and be ready to give out the next trial.
+Prints JSON. driver_s: the driver process's own CPU time, all its threads, for each time that a worker gets
+something to do (a new trial, or one that goes on to its next rung), up to the 1,000th time and at the end.
+ask_p95_ms: wall time of a `Director.next` that gave out a trial of the search; ask_cpu_p95_ms: its thread's
+CPU time, which is the same on an idle machine. resume_s: the time to read the ledger and be ready to give out
+the next trial, imports not counted.
 """
 
 import argparse
@@ -213,9 +213,11 @@ def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dic
         if isinstance(profiler, cProfile.Profile) and profile:
             profiler.dump_stats(profile)
         gc.collect()
-        early, late = min(1000, trials // 2), len(meter.cpu_s)
+        late = len(meter.cpu_s)
+        early = min(1000, late // 2)
         return {
-            "trials": late,
+            "trials": record.tally("search").started,
+            "asks": late,
             "workers": workers,
             "tune": tuned,
             "branches": len(record.branches),

@@ -147,14 +147,21 @@ def _found(pattern: str, text: str) -> str | None:
     return match.group(1) if match else None
 
 
+class _AllDone(Exception):
+    """Ends Tune's loop. By itself it would first write, and then read, the state of every trial there was."""
+
+
 class _EveryStep(_Unsaved, tune.Callback):
     """Calls back at the beginning of each turn of Tune's loop: a safe place to redraw, and to stop."""
 
-    def __init__(self, callback: Callable[[], None]) -> None:
+    def __init__(self, director: Director, callback: Callable[[], None]) -> None:
+        self._director = director
         self._callback = callback
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._callback()
+        if self._director.done:
+            raise _AllDone
 
 
 def run_trials(
@@ -189,7 +196,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name="trials",
             storage_path=str(scratch),
-            callbacks=[_EveryStep(every_step)],
+            callbacks=[_EveryStep(director, every_step)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
@@ -197,6 +204,8 @@ def run_trials(
     )
     try:
         tuner.fit()
+    except _AllDone:
+        pass
     except tune.TuneError as error:
         lines = str(error).strip().splitlines() or ["for a reason it does not give"]
         raise errors.first or RuntimeError(f"Ray Tune failed: {lines[-1]}") from error
