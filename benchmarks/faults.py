@@ -144,10 +144,10 @@ def two_resumes(site: Site, rng: random.Random, kills: int) -> Tried:
 
 
 def full_disk(site: Site, rng: random.Random, kills: int) -> Tried:
-    """No room under the run directory, on a disk of its own of 2 MB; not tried where none can be mounted."""
+    """No room under the run directory, on a disk of its own of 64 MB; not tried where none can be mounted."""
     disk = site.out.parent / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         return Tried(faults=0, wrong=[])
     try:

@@ -1,7 +1,6 @@
 """The command line: python -m search run configs/dev.yaml"""
 
 import argparse
-import errno
 import json
 import logging
 import os
@@ -15,7 +14,6 @@ from typing import Any
 from rich.console import Console
 
 FAILED, INPUT_MISTAKE, INTERRUPTED = 1, 2, 130
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 PIPE_WIDTH = 140  # columns where the output is no terminal
 
 
@@ -118,6 +116,8 @@ def _campaign(run: Any, console: Console) -> None:
         console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False, soft_wrap=True)
         raise
     except OSError as error:
+        from search.faults import DISK_FULL
+
         if error.errno not in DISK_FULL:
             raise
         raise RuntimeError(

@@ -1,5 +1,6 @@
 """How much trouble with workers a run bears. Pure: what happened in, a verdict out."""
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -8,6 +9,8 @@ from pydantic import Field
 
 from search.ledger import WorkerLost
 from trainers.component import Frozen
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class FaultConfig(Frozen):

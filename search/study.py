@@ -18,7 +18,7 @@ from ray.tune.search import Searcher
 
 from search.assignment import TrialReport
 from search.director import Director
-from search.faults import Silences
+from search.faults import DISK_FULL, Silences
 from search.worker import TrialRunner, Work
 from trainers.engine import reusable
 
@@ -106,6 +106,8 @@ class _Decisions(_Unsaved, FIFOScheduler):
         name = trial.config["trial"]
         if "failure" in result:
             with self._errors.kept():
+                if full := re.match(r"OSError: \[Errno (\d+)\] (.*)", result["failure"]):
+                    _stop_if_full(OSError(int(full.group(1)), full.group(2)))
                 if result["micro_batch"] is None:
                     self._director.failed(name, result["failure"])
                 else:
@@ -133,6 +135,12 @@ class _Decisions(_Unsaved, FIFOScheduler):
                 cause if trial.trial_id in self._ended else _reason(said),
                 trial.node_ip or _found(r"\bip: (\S+)", said),
             )
+
+
+def _stop_if_full(error: OSError) -> None:
+    """Raise the error of a worker that found the disk full: its trial is to start again, not to fail."""
+    if error.errno in DISK_FULL:
+        raise error
 
 
 def _reason(said: str) -> str:

@@ -1,6 +1,6 @@
 """Plants faults in the trials of a run, from outside: Python imports a module of this name at its start.
 
-With this folder on PYTHONPATH and PLANTED_FAULTS naming a folder of files, the third step of a training takes
+With this folder on PYTHONPATH and PLANTED_FAULTS naming a folder of files, the first step of a training takes
 one file away and does what it is named for: hang, oom, nan, raise or kill (anything after a dash in a name
 tells files apart). A file called kill-always stays where it is.
 """
@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 FOLDER = os.environ.get("PLANTED_FAULTS")
-STEP = 2  # counted from 0: mid-training, and before the first rung
+STEP = 0  # a training that goes on from a checkpoint has it behind it
 
 
 def claimed(folder: Path) -> str | None:
