@@ -4,6 +4,7 @@ import inspect
 import re
 import types
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -53,6 +54,7 @@ class ParamSpec(Frozen):
         return above and below
 
 
+@cache
 def param_specs(component: type[Component]) -> dict[str, ParamSpec]:
     """The parameters of a component, by name, read from the metadata of its fields."""
     return {name: _spec(name, field) for name, field in component.model_fields.items() if name != "kind"}

@@ -107,12 +107,17 @@ class Findings(Frozen):
 
         Ties keep the order of the trials. Pruned trials are left out: their PGR is of a smaller share.
         """
-        scored = [
-            trial
-            for trial in self.trials
-            if trial.state == "completed" and trial.pgr is not None and branch in (None, trial.branch)
-        ]
-        return tuple(sorted(scored, key=self.lower_bound, reverse=True)[:n])
+        return tuple(self._ranked.get(branch, ())[:n])
+
+    @cached_property
+    def _ranked(self) -> dict[str | None, list[TrialFinding]]:
+        """Completed trials by branch, and all of them under None, best first."""
+        ranked: dict[str | None, list[TrialFinding]] = {None: []}
+        done = (trial for trial in self.trials if trial.state == "completed" and trial.pgr is not None)
+        for trial in sorted(done, key=self.lower_bound, reverse=True):
+            ranked[None].append(trial)
+            ranked.setdefault(trial.branch, []).append(trial)
+        return ranked
 
     def branch_score(self, branch: str) -> float:
         """Mean lower bound of the branch's three best completed trials; -inf if it has none.

@@ -3,11 +3,14 @@
 import itertools
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 from agents.catalogue import ParamSpec, param_specs
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, Slot, Value, with_components
 from trainers.component import Component
 from trainers.method import SLOTS, Method
+
+KEPT = 8192  # branches whose answers are remembered: all known ones are asked about again in every round
 
 
 def coerced(spec: ParamSpec, value: Value) -> Value:
@@ -79,6 +82,7 @@ def _middle(slot: Slot, option: Option) -> Component:
     return next(corners(slot.slot, option))
 
 
+@lru_cache(KEPT)
 def single_method(branch: Branch, naive: Method) -> Method | None:
     """The branch's only method, or None if it has room for more than one."""
     if combinations(branch) != 1:
@@ -89,6 +93,7 @@ def single_method(branch: Branch, naive: Method) -> Method | None:
     return with_components(naive, {slot.slot: _middle(slot, slot.options[0]) for slot in branch.slots})
 
 
+@lru_cache(KEPT)
 def space_key(branch: Branch, naive: Method) -> frozenset[tuple[str, object]]:
     """A value that two branches share exactly when their spaces are equal, whatever their names."""
     kept = {slot: frozenset({_component_key(getattr(naive, slot))}) for slot in SLOTS}

@@ -6,12 +6,13 @@ Nothing here knows a component by name: what exists, and its bounds, are read fr
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from pydantic import ValidationError
 
 from agents.catalogue import ParamSpec, param_specs
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Proposal, Range, Slot, Value
-from agents.space import coerced, combinations, sample_methods, single_method, space_key
+from agents.space import KEPT, coerced, combinations, sample_methods, single_method, space_key
 from trainers.component import Frozen
 from trainers.method import SLOTS, Abilities, Method
 
@@ -50,7 +51,7 @@ def problems(
     Never raises, whatever the proposal holds.
     """
     found = [Problem(branch=None, place=place, text=text) for place, text in _overall(proposal)]
-    run = {naive, *known_methods}
+    run = known_methods if isinstance(known_methods, set) else set(known_methods)
     taken = set(known_branches)
     spaces: dict[object, str] = {}
     for index, branch in enumerate(proposal.branches[:MAX_BRANCHES]):
@@ -243,20 +244,26 @@ def _space(
             f"at most {MAX_COMBINATIONS} combinations of components, got {count}; split the branch",
         )
         return
-    try:
-        refusals = [method.refused(abilities) for method in sample_methods(branch, naive)]
-    except ValueError as error:
-        yield ".slots", f"holds a method that cannot run, {_reason(error)}; fix or drop one of its components"
-        return
-    if refusal := next(filter(None, refusals), None):
-        yield ".slots", f"holds a method that cannot run here, {refusal}"
+    if refusal := _refusal(branch, naive, abilities):
+        yield ".slots", refusal
         return
     only = single_method(branch, naive)
-    if only in run:
+    if only is not None and (only == naive or only in run):
         yield ".slots", "its only method has been run already; give the branch room or change it"
     twin = spaces.setdefault(space_key(branch, naive), branch.name)
     if twin != branch.name:
         yield ".slots", f"holds the same methods as the branch {twin}; change or drop one of the two"
+
+
+@lru_cache(KEPT)
+def _refusal(branch: Branch, naive: Method, abilities: Abilities) -> str | None:
+    """Why one of the branch's methods cannot run; asked of every known branch in every round."""
+    try:
+        refusals = [method.refused(abilities) for method in sample_methods(branch, naive)]
+    except ValueError as error:
+        return f"holds a method that cannot run, {_reason(error)}; fix or drop one of its components"
+    refusal = next(filter(None, refusals), None)
+    return f"holds a method that cannot run here, {refusal}" if refusal else None
 
 
 def _reason(error: ValueError) -> str:

@@ -1,6 +1,6 @@
-"""Regret on recorded learning curves: promotion, a candidate for the search, beside what others would use.
+"""Regret on recorded learning curves: our search, by its own objects, beside what others would use.
 
-python -m benchmarks.curves --curves FILE.npz --methods promotion,random,tpe,sha,asha,hyperband,median \
+python -m benchmarks.curves --curves FILE.npz --methods ours,random,tpe,sha,asha,hyperband,median \
     --seeds 10 --workers 4 --budget 60 --out curves.json
 
 Asynchronous workers in virtual time; a budget is so many full trainings over all workers. A figure is the

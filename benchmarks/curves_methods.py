@@ -14,7 +14,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.curves_data import Curves, Pool, Reals, units
-from benchmarks.curves_promotion import ByPromotion
+from benchmarks.curves_promotion import Ours
 from benchmarks.curves_simulation import Strategy
 
 FIRST_RUNG = 2  # evaluation 1 is the untrained model
@@ -114,7 +114,7 @@ def _tpe(seed: int) -> BaseSampler:
 Maker = Callable[[Curves, int], Strategy]
 
 METHODS: dict[str, Maker] = {
-    "promotion": ByPromotion,
+    "ours": Ours,
     "random": _optuna(_random, lambda _: NopPruner()),
     "tpe": _optuna(_tpe, lambda _: NopPruner()),
     "sha": _optuna(_tpe, lambda _: SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=ETA)),

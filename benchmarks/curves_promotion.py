@@ -1,83 +1,66 @@
-"""Promotion on recorded curves: benchmarks.promotion decides which trial a free worker trains."""
-
-from dataclasses import dataclass
+"""Ours on recorded curves: the objects of the search, with the settings that a run has by default."""
 
 import numpy as np
 
 from benchmarks.curves_data import Curves, Pool, units
-from benchmarks.promotion import Candidates, Promotion, PromotionConfig, Scores
+from search.promotion import Promotion, PromotionConfig, candidates
+from search.pruning import PruningConfig, Rivals, decide
+from search.scoreboard import Scoreboard
+from search.waiting import Waiter, WaitingRoom
 
-FIRST_RUNG, ETA = 4, 3  # a few good readings teach the surrogate more than many poor ones
-DRAWN = 64  # new rows that the rule is offered each time, as branches would be asked for draws
-OFFERED = 16  # of the trials that wait at one rung, so many of the best are offered
-
-
-def rungs_of(evaluations: int, first: int = FIRST_RUNG, eta: int = ETA) -> list[int]:
-    """First, first * eta, ... and the last evaluation: 4, 12, 36, 51 of 51."""
-    rungs = [first]
-    while rungs[-1] * eta < evaluations:
-        rungs.append(rungs[-1] * eta)
-    return [*rungs, evaluations] if rungs[-1] < evaluations else [evaluations]
+EXACT = PruningConfig(seed_sd=0.0)  # a recorded loss has no error, so that the first few behind are stopped
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Waiting:
-    rung: int
-    loss: float
+def evaluations_at(shares: tuple[float, ...], evaluations: int) -> list[int]:
+    """The evaluations nearest to these shares of a training, each once: 6, 17, 51 of 51 at 1/9, 1/3, 1."""
+    return sorted({max(1, round(share * evaluations)) for share in shares})
 
 
-class ByPromotion:
-    """Pauses every trial at each rung; exact scores, so errors of zero."""
+class Ours:
+    """Pauses every trial at each rung, and goes on with what promotion chooses; exact scores."""
 
     def __init__(self, curves: Curves, seed: int) -> None:
+        self._config = PromotionConfig()
         self._pool = Pool(units(curves.hp))
-        self._rungs = rungs_of(curves.evaluations)
-        self._costs = np.diff([0, *self._rungs])
-        self._rule = Promotion(PromotionConfig(), rungs=len(self._rungs))
+        self._rungs = evaluations_at(EXACT.rungs, curves.evaluations)
+        self._rule = Promotion(self._config, rungs=len(self._rungs))
         self._draws = np.random.default_rng(seed)
-        self._waiting: dict[int, _Waiting] = {}
-        self._seen: list[tuple[int, int, float]] = []
+        self._scores = Scoreboard()
+        self._waiting = WaitingRoom(self._config.waiting)
+        self._rivals = [Rivals() for _ in self._rungs]
 
     def assign(self) -> int | None:
         """A row that waits at a rung, or a new one."""
-        rows = [*self._best_waiting(), *self._new()]
-        if not rows:
+        waiting, new = list(self._waiting), self._new()
+        if not waiting and not new:
             return None
-        rungs = np.array([self._waiting[row].rung + 1 if row in self._waiting else 0 for row in rows])
-        candidates = Candidates(points=self._pool.points[rows], rungs=rungs, costs=self._costs[rungs])
-        row = rows[self._rule.choose(self._scores(), candidates, seed=int(self._draws.integers(2**31)))]
-        if self._waiting.pop(row, None) is None:
-            self._pool.take(row)
+        offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
+        place = self._rule.choose(self._scores, offered, self._draws)
+        if place < len(waiting):
+            self._waiting.leave(waiting[place])
+            return int(waiting[place].trial)
+        row = new[place - len(waiting)]
+        self._pool.take(row)
         return row
 
     def report(self, row: int, evaluation: int, loss: float) -> bool:
-        """Go on to the next rung, and wait there; a diverged trial never goes on."""
+        """Go on to the next rung, and stop or wait there; a diverged trial never goes on."""
         diverged = bool(np.isnan(loss))
         if not diverged and evaluation not in self._rungs:
             return True
-        rung = int(np.searchsorted(self._rungs, evaluation))
-        self._seen.append((row, rung, -loss))
-        if not diverged and rung < len(self._rungs) - 1:
-            self._waiting[row] = _Waiting(rung=rung, loss=loss)
+        rung, point = int(np.searchsorted(self._rungs, evaluation)), self._pool.points[row]
+        self._scores.add(point, rung, -loss, 0.0)
+        if not diverged and rung < len(self._rungs) - 1 and self._has_a_future(rung, -loss):
+            self._waiting.enter(Waiter(trial=str(row), point=point, rung=rung, value=-loss))
         return False
 
-    def _best_waiting(self) -> list[int]:
-        rows: list[int] = []
-        for rung in range(len(self._rungs)):
-            here = [row for row, trial in self._waiting.items() if trial.rung == rung]
-            rows += sorted(here, key=lambda row: self._waiting[row].loss)[:OFFERED]
-        return rows
+    def _has_a_future(self, rung: int, score: float) -> bool:
+        right, rivals = np.array([score]), self._rivals[rung]
+        decision = decide(EXACT, right, rivals, gap=1.0)
+        rivals.add(right)
+        return decision == "pause"
 
     def _new(self) -> list[int]:
         left = np.flatnonzero(self._pool.left)
-        drawn = self._draws.choice(left, min(DRAWN, len(left)), replace=False)
+        drawn = self._draws.choice(left, min(self._config.draws, len(left)), replace=False)
         return [int(row) for row in drawn]
-
-    def _scores(self) -> Scores:
-        seen = np.array(self._seen, dtype=np.float64).reshape(-1, 3)
-        return Scores(
-            points=self._pool.points[seen[:, 0].astype(np.int64)],
-            rungs=seen[:, 1].astype(np.int64),
-            values=seen[:, 2],
-            errors=np.zeros(len(seen)),
-        )

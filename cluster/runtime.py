@@ -18,6 +18,7 @@ SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the log
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours saves the run
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # resuming reads the ledger, never Tune's own state
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the director says in a line what became of a trial
     "TUNE_WARN_THRESHOLD_S": "5",
 }
 WORKER_SETTINGS = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}

@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -240,12 +241,21 @@ def _resume(options: argparse.Namespace, console: Console) -> None:
 def _campaign(run: Any, console: Console, out: str, as_json: bool) -> None:
     from search.campaign import run_campaign
 
+    resume = f"python -m search resume {out}"
     try:
         outcome = run_campaign(run, console)
     except KeyboardInterrupt:
-        resume = f"python -m search resume {out}"
         console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False, soft_wrap=True)
         raise
+    except OSError as error:
+        from search.faults import DISK_FULL
+
+        if error.errno not in DISK_FULL:
+            raise
+        raise RuntimeError(
+            f"{run.path} cannot be written ({os.strerror(error.errno)}); what is there is whole. "
+            f"Make room, then go on with: {resume}"
+        ) from error
     if as_json:
         _print_json(outcome)
 
@@ -325,4 +335,5 @@ def _print_json(values: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # before anything is under way, as Ctrl-C
     sys.exit(main())

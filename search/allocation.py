@@ -1,7 +1,8 @@
-"""Which branch gets the next trial. Pure: what the branches have reached in, a name out."""
+"""Which branches may offer new trials. Pure: what the branches have reached in, names out."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -13,37 +14,37 @@ class AllocationConfig(Frozen):
     """An upper confidence bound on the best that a branch has shown (a max-bandit).
 
     floor: trials that every branch gets before branches are compared.
+    offering: branches, the most hopeful ones, that offer new trials at a time; the others starve.
     spread: how many PGR a barely tried branch is given in hope; it shrinks with the root of its trials.
     """
 
     floor: Annotated[int, Field(ge=1, le=100)] = 3
+    offering: Annotated[int, Field(ge=1, le=100)] = 8
     spread: Annotated[float, Field(ge=0, le=10)] = 0.5
 
 
-class BranchState(Frozen):
-    """A live branch: trials started, and the best PGR that one of them reached at its last rung, if any."""
+@dataclass(kw_only=True)
+class BranchState:
+    """A live branch: trials started, and the best PGR that one of them has shown at any rung, if any."""
 
     name: str
-    started: int
-    best: float | None
+    started: int = 0
+    best: float | None = None
 
 
-def next_branch(config: AllocationConfig, branches: Sequence[BranchState]) -> str | None:
-    """The branch whose turn it is, or None where there is none.
+def offering(config: AllocationConfig, branches: Sequence[BranchState]) -> list[str]:
+    """The branches that may offer the next new trial, the most hopeful first.
 
-    Branches under the floor come first, the least tried of them first; then the highest of best + spread /
-    sqrt(trials). Ties go to the earlier branch. A branch without a result yet counts as the worst with one.
+    Under the floor, a branch has the offer to itself: the least tried one. Otherwise those with the highest
+    best + spread / sqrt(trials). Ties go to the earlier branch. A branch without a result yet counts as the
+    worst with one.
     """
-    if not branches:
-        return None
-    under = [branch for branch in branches if branch.started < config.floor]
-    if under:
-        return min(under, key=lambda branch: branch.started).name
-    known = [branch.best for branch in branches if branch.best is not None]
-    worst = min(known, default=0.0)
+    if under := [branch for branch in branches if branch.started < config.floor]:
+        return [min(under, key=lambda branch: branch.started).name]
+    worst = min((branch.best for branch in branches if branch.best is not None), default=0.0)
 
     def hope(branch: BranchState) -> float:
         best = worst if branch.best is None else branch.best
         return best + config.spread / math.sqrt(branch.started)
 
-    return max(branches, key=hope).name
+    return [branch.name for branch in sorted(branches, key=hope, reverse=True)[: config.offering]]

@@ -15,6 +15,8 @@ from pydantic import BaseModel, Field, Tag, ValidationError
 from agents.settings import AgentConfig, PlaybookConfig
 from cluster.resources import Needs
 from search.allocation import AllocationConfig
+from search.faults import FaultConfig
+from search.promotion import PromotionConfig
 from search.pruning import PruningConfig
 from trainers.adapters import Full, StudentConfig
 from trainers.component import Frozen
@@ -43,15 +45,20 @@ class BaselineConfig(Frozen):
 
 
 class SearchConfig(Frozen):
-    """How much is searched: trials in all, and trials a round before the next proposal is asked for.
+    """How much is searched.
 
+    trials: methods that are tried. round_trials: trials before the next proposal is asked for.
+    effort: full trainings for each trial: trials * effort of them is what the search trains, shared out by
+        promotion; more only as far as it takes to complete as many trials as are to be replicated.
     coarsen: the grid that PGR on the search split is rounded to before anyone sees it, 0 for none.
     """
 
     trials: Annotated[int, Field(ge=1, le=100_000)]
     round_trials: Annotated[int, Field(ge=1, le=100_000)]
     coarsen: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    effort: Annotated[float, Field(gt=0, le=1)] = 0.4
     pruning: PruningConfig = PruningConfig()
+    promotion: PromotionConfig = PromotionConfig()
     allocation: AllocationConfig = AllocationConfig()
 
 
@@ -163,6 +170,7 @@ class RunConfig(Frozen):
     trial: TrialResources = TrialResources()
     tracking: TrackingConfig = TrackingConfig()
     optuna: OptunaConfig = OptunaConfig()
+    faults: FaultConfig = FaultConfig()
     cache: str = "~/.cache/weak-to-strong-search"
 
     @property
@@ -187,8 +195,10 @@ class RunConfig(Frozen):
 
     @property
     def sha256(self) -> str:
-        """Digest of every setting that a run must keep; where things are cached and who is told are not."""
-        return hashlib.sha256(self.model_dump_json(exclude={"cache", "tracking"}).encode()).hexdigest()
+        """Digest of every setting that the outcome depends on: not of the cache, who is told, what is borne."""
+        return hashlib.sha256(
+            self.model_dump_json(exclude={"cache", "tracking", "faults"}).encode()
+        ).hexdigest()
 
     @property
     def first_seed(self) -> int:

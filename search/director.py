@@ -2,16 +2,20 @@
 
 import logging
 import shutil
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from agents.proposer import Proposer
-from search.allocation import BranchState, next_branch
+from search.assignment import Assignment, TrialReport
 from search.config import RunConfig
 from search.confirm import planned_confirmation
-from search.grading import RemoteGrader
+from search.exploration import Exploration, NewTrial, Promoted
+from search.faults import too_many_lost
+from search.grading import RemoteGrader, Score
+from search.journal import open_journal
+from search.judging import Finding, Judge
 from search.ledger import (
     EndState,
     Ledger,
@@ -20,53 +24,24 @@ from search.ledger import (
     Purpose,
     RungReached,
     TrialEnded,
+    TrialPaused,
     TrialStarted,
+    WorkerLost,
 )
-from search.pgr import Bools
-from search.pruning import Decision, decide
 from search.record import Record, TrialRecord, unpack
 from search.replication import planned_replication
 from search.rounds import Answered, Rounds, checked, told
-from search.sampler import BranchSampler, open_journal
-from trainers.cache import digest
-from trainers.component import Frozen
+from search.studies import Studies
 from trainers.method import Method
 
 log = logging.getLogger(__name__)
 
 
-HOPELESS = 8  # failed trials, with none that did not fail, after which a search is given up
+HOPELESS = 8  # failed trials, with none that reached a rung, after which a search is given up
 
 
 class SearchFailedError(RuntimeError):
     """A run that cannot reach an outcome."""
-
-
-class Assignment(Frozen):
-    """What a worker is given: a method and a seed, and whether it answers the search or the test split.
-
-    rungs: rising shares of the training to report at; where the last is below 1, the trial pauses there.
-    micro_batch: the largest that fits, if that is known to be less than the engine's.
-    """
-
-    trial: str
-    purpose: Purpose
-    method: Method
-    seed: int
-    rungs: tuple[float, ...]
-    micro_batch: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialReport:
-    """What a worker sends at a rung: packed predictions, the seconds they took, smaller micro-batches."""
-
-    share: float
-    predictions: str
-    setup_s: float
-    train_s: float
-    eval_s: float
-    micro_batches: tuple[int, ...] = ()
 
 
 class Director:
@@ -93,18 +68,20 @@ class Director:
         self._ledger = ledger
         self._record = record
         self._grader = grader
-        self._gap = gap
         self._search_size = search_size
-        self._storage = open_journal(run_dir / "optuna.log", config.optuna.storage, record.started)
-        self._samplers: dict[str, BranchSampler] = {}
-        self._used_up: set[str] = set()
-        self._methods = {trial.method.digest for trial in record.of_purpose("search")} | {config.naive.digest}
-        self._correct: dict[float, dict[str, Bools]] = defaultdict(dict)
+        self._rungs = config.search.pruning.rungs
+        self._judge = Judge(config.search.pruning, gap)
+        storage = open_journal(run_dir / "optuna.log", config.optuna.storage, record.started)
+        self._studies = Studies(config, record, storage)
+        self._exploration = Exploration(config, self._studies.of)
+        self._running: set[str] = set()
+        self._again: deque[TrialRecord] = deque()
         self._replication: deque[tuple[str, Assignment]] = deque()
         self._confirmation: deque[tuple[str, Assignment]] | None = None
+        self._searching = not any(trial.purpose != "search" for trial in record.trials.values())
+        self._failures = 0
         self._rounds = Rounds(config, record, proposer)
         self._restore()
-        self._again = deque(record.unfinished())
 
     def close(self) -> None:
         """Stop waiting for a proposal."""
@@ -115,23 +92,24 @@ class Director:
     @property
     def done(self) -> bool:
         """Whether every trial of the search and of the confirmation has ended."""
-        return self._confirmation is not None and not self._confirmation and not self._record.unfinished()
+        return self._confirmation is not None and not self._confirmation and not self._running
 
     def next(self) -> Assignment | None:
         """The next assignment, or None while there is none to give: ask again after a report, or soon."""
         if self._again:
             return self._restarted(self._again.popleft())
+        if self._searching:
+            if assignment := self._searched():
+                return assignment
+            if self._running or self._more_to_come:
+                return None
+            self._searching = False
         if self._confirmation is None:
-            if self._searching:
-                if answer := self._rounds.take(self._used_up):
-                    self._accept(answer)
-                if assignment := self._drawn():
-                    return assignment
-                if self._rounds.waiting or self._rounds.due(self._used_up):
-                    return None
             if not self._replication:  # at first, and after each stage
-                if self._record.unfinished():
+                if self._running:
                     return None
+                for name in self._exploration.all_waiting():
+                    self._give_up(self._record.trials[name], "the search ended before its turn came")
                 self._replication = self._planned("r", "replicate", self._replicates())
             if self._replication:
                 return self._given(self._replication.popleft())
@@ -139,6 +117,47 @@ class Director:
                 "c", "confirm", [("", *one) for one in planned_confirmation(self._config, self._record)]
             )
         return self._given(self._confirmation.popleft()) if self._confirmation else None
+
+    @property
+    def _more_to_come(self) -> bool:
+        """Whether a proposal may still bring methods that there is room for."""
+        open_to_new = self._exploration.started < self._config.search.trials
+        return open_to_new and (self._rounds.waiting or self._rounds.due(self._exploration.used_up))
+
+    def _searched(self) -> Assignment | None:
+        if self._exploration.started < self._config.search.trials and (
+            answer := self._rounds.take(self._exploration.used_up)
+        ):
+            self._accept(answer)
+        match self._exploration.next(more_to_come=self._more_to_come):
+            case NewTrial(branch=branch, draw=draw):
+                return self._start(
+                    self._assignment(
+                        f"t{self._exploration.started + 1:05d}", draw.method, self._config.search_seed(), 0
+                    ),
+                    branch=branch,
+                    number=self._studies.of(branch).start(draw),
+                )
+            case Promoted(trial=name, rung=rung):
+                trial = self._record.trials[name]
+                return self._start(
+                    self._assignment(name, trial.method, trial.seed, rung, trial.micro_batch),
+                    branch=trial.branch,
+                    number=trial.number,
+                )
+        return None
+
+    def _assignment(
+        self, trial: str, method: Method, seed: int, rung: int, micro_batch: int | None = None
+    ) -> Assignment:
+        return Assignment(
+            trial=trial,
+            purpose="search",
+            method=method,
+            seed=seed,
+            rungs=(self._rungs[rung],),
+            micro_batch=micro_batch,
+        )
 
     def _replicates(self) -> list[tuple[str, Method, int]]:
         planned = planned_replication(self._config, self._record)
@@ -159,39 +178,9 @@ class Director:
 
     def _given(self, planned: tuple[str, Assignment]) -> Assignment:
         branch, assignment = planned
-        self._start(assignment, branch=branch, number=None)
-        return assignment
+        return self._start(assignment, branch=branch, number=None)
 
-    @property
-    def _started(self) -> int:
-        return sum(1 for _ in self._record.of_purpose("search"))
-
-    @property
-    def _searching(self) -> bool:
-        """Whether the search may start trials: not once its best methods have been fixed."""
-        fixed = any(trial.purpose != "search" for trial in self._record.trials.values())
-        return self._started < self._config.search.trials and not fixed
-
-    def _drawn(self) -> Assignment | None:
-        while branch := next_branch(self._config.search.allocation, self._branch_states()):
-            draw = self._sampler(branch).ask(self._methods)
-            if draw is None:
-                log.info("branch %s is used up: it has shown no new method", branch)
-                self._used_up.add(branch)
-                continue
-            self._methods.add(draw.method.digest)
-            assignment = Assignment(
-                trial=f"t{self._started + 1:05d}",
-                purpose="search",
-                method=draw.method,
-                seed=self._config.search_seed(),
-                rungs=self._config.search.pruning.rungs,
-            )
-            self._start(assignment, branch=branch, number=draw.number)
-            return assignment
-        return None
-
-    def _start(self, assignment: Assignment, *, branch: str, number: int | None) -> None:
+    def _start(self, assignment: Assignment, *, branch: str, number: int | None) -> Assignment:
         self._ledger.append(
             TrialStarted(
                 trial=assignment.trial,
@@ -200,34 +189,36 @@ class Director:
                 number=number,
                 method=assignment.method,
                 seed=assignment.seed,
+                share=assignment.rungs[-1],
             )
         )
+        self._running.add(assignment.trial)
+        if assignment.purpose == "search":
+            trial = self._record.trials[assignment.trial]
+            self._exploration.went(trial, self._rungs.index(trial.due))
+        return assignment
 
     def _restarted(self, trial: TrialRecord) -> Assignment:
-        rungs = self._config.search.pruning.rungs if trial.purpose == "search" else (1.0,)
-        assignment = Assignment(
+        """A trial that was running when the process ended: it and what it spent are known already."""
+        self._ledger.append(
+            TrialStarted(
+                trial=trial.trial,
+                purpose=trial.purpose,
+                branch=trial.branch,
+                number=trial.number,
+                method=trial.method,
+                seed=trial.seed,
+                share=trial.due,
+            )
+        )
+        return Assignment(
             trial=trial.trial,
             purpose=trial.purpose,
             method=trial.method,
             seed=trial.seed,
-            rungs=tuple(rung for rung in rungs if rung not in trial.rungs),
+            rungs=(trial.due,),
             micro_batch=trial.micro_batch,
         )
-        self._start(assignment, branch=trial.branch, number=trial.number)
-        return assignment
-
-    def _branch_states(self) -> list[BranchState]:
-        started: dict[str, int] = defaultdict(int)
-        best: dict[str, float] = {}
-        for trial in self._record.of_purpose("search"):
-            started[trial.branch] += 1
-            if trial.state == "completed" and trial.last and trial.last.pgr is not None:
-                best[trial.branch] = max(trial.last.pgr, best.get(trial.branch, trial.last.pgr))
-        return [
-            BranchState(name=name, started=started[name], best=best.get(name))
-            for name in self._record.branches
-            if name not in self._used_up
-        ]
 
     # Proposals
 
@@ -245,50 +236,73 @@ class Director:
         for event in told(number, answered.answer, wrong):
             self._ledger.append(event)
         self._ledger.append(Proposed(round=number, proposal=proposal, seconds=answered.seconds))
-
-    def _sampler(self, branch: str) -> BranchSampler:
-        if branch not in self._samplers:
-            drawn = sum(trial.branch == branch for trial in self._record.trials.values())
-            seed = int(digest(self._config.seed, branch, drawn)[:8], 16)
-            self._samplers[branch] = BranchSampler(
-                self._record.branches[branch].branch,
-                self._config.naive,
-                self._config.abilities,
-                self._storage,
-                seed,
-            )
-        return self._samplers[branch]
+        for branch in proposal.branches:
+            self._exploration.opened(branch.name)
 
     # What comes back
 
-    def report(self, name: str, report: TrialReport) -> Decision:
-        """Take in what a trial sends at a rung; say whether it goes on."""
+    def report(self, name: str, report: TrialReport) -> Literal["continue", "stop"]:
+        """Take in what a trial sends at a rung; say whether it goes on at once.
+
+        A report of a trial that is not running says nothing any more, and one of a rung that the trial has
+        passed (its state was lost, and it began again) says nothing new: neither is graded.
+        """
         trial = self._record.trials[name]
-        if trial.state is not None:
+        if name not in self._running:
             return "stop"
         for micro_batch in report.micro_batches:
             self._ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
-        if report.share in trial.rungs:
-            return "continue"  # told before its worker died
+        if trial.last and report.share <= trial.last.share:
+            return "continue"
         if trial.purpose == "confirm":
-            self._ledger.append(_rung(name, report))
-            if report.share < 1:
-                return "continue"
+            self._ledger.append(report.event(name, None))
+        else:
+            score = self._grader.grade(report.predictions)
+            self._ledger.append(report.event(name, score))
+            if trial.purpose == "search":
+                return self._judged(trial, score)
+        if report.share < 1:
+            return "continue"
+        self._end(trial, "completed", None)
+        return "stop"
+
+    def _judged(self, trial: TrialRecord, score: Score) -> Literal["continue", "stop"]:
+        """What becomes of a search trial at the rung that it has just reached."""
+        self._studies.reached(trial)
+        finding = self._counted(trial, _last(trial), score)
+        if _last(trial).share >= 1:
             self._end(trial, "completed", None)
-            return "stop"
-        score = self._grader.grade(report.predictions)
-        self._ledger.append(_rung(name, report, accuracy=score.accuracy, pgr=score.pgr, se=score.se))
-        self._tell_rung(trial, report.share, score.pgr)
-        board = self._correct[report.share]
-        board[name] = correct = unpack(score.correct, self._search_size)
-        if report.share >= 1:
-            self._end(trial, "completed", None)
-            return "stop"
-        rivals = [other for rival, other in board.items() if rival != name]
-        decision = decide(self._config.search.pruning, correct, rivals, self._gap)
-        if decision == "stop":
-            self._end(trial, "pruned", f"PGR {score.pgr:.3f} at {report.share:.2f} of its training")
-        return decision
+        elif finding.decision == "stop":
+            self._give_up(trial, f"unlikely to be among the best of {finding.rivals + 1} there")
+        elif _last(trial).share < trial.due:
+            return "continue"
+        else:
+            self._pause(trial)
+            self._seat(trial)
+        return "stop"
+
+    def _counted(self, trial: TrialRecord, reached: RungReached, score: Score) -> Finding:
+        """Let a score count in later decisions."""
+        rung = self._rungs.index(reached.share)
+        finding = self._judge.look(rung, unpack(score.correct, self._search_size))
+        self._exploration.scored(trial, rung, score.pgr, finding.error)
+        return finding
+
+    def _pause(self, trial: TrialRecord) -> None:
+        self._ledger.append(TrialPaused(trial=trial.trial))
+        self._running.discard(trial.trial)
+
+    def _seat(self, trial: TrialRecord) -> None:
+        """Have a paused trial wait; whoever has to leave for it ends."""
+        last = _last(trial)
+        assert last.pgr is not None
+        if crowded_out := self._exploration.paused(trial, self._rungs.index(last.share), last.pgr):
+            places = self._config.search.promotion.waiting
+            self._give_up(self._record.trials[crowded_out], f"the {places} that wait there are better")
+
+    def _give_up(self, trial: TrialRecord, why: str) -> None:
+        last = _last(trial)
+        self._end(trial, "pruned", f"PGR {last.pgr:.3f} at {last.share:.2f} of its training: {why}")
 
     def out_of_memory(self, name: str, micro_batch: int) -> None:
         """Take in that a trial has to start again, with a smaller micro-batch."""
@@ -298,66 +312,83 @@ class Director:
     def failed(self, name: str, cause: str) -> None:
         """Take in that a trial will send no more."""
         trial = self._record.trials[name]
-        if trial.state is None:
+        if name in self._running:
             self._end(trial, "failed", cause)
-        ended = [one.state for one in self._record.of_purpose("search") if one.state is not None]
-        if len(ended) >= HOPELESS and set(ended) == {"failed"}:
+            if trial.purpose == "search":
+                self._fail(trial)
+        if self._failures >= HOPELESS:
             raise SearchFailedError(f"the first {HOPELESS} trials all failed, the last because: {cause}")
+
+    def lost(self, name: str, cause: str, node: str | None) -> None:
+        """Take in that a trial's worker is lost: the trial is given out again, or has failed.
+
+        Raises SearchFailedError when the run has lost too many workers.
+        """
+        if name not in self._running:
+            return
+        log.warning("trial %s on node %s: %s", name, node or "unknown", cause)
+        self._ledger.append(WorkerLost(trial=name, node=node, cause=cause))
+        lost = self._record.workers_lost
+        if reason := too_many_lost(self._config.faults, lost, len(self._record.trials)):
+            raise SearchFailedError(reason)
+        if sum(one.trial == name for one in lost) > self._config.faults.retries:
+            self.failed(name, cause)
+        else:
+            self._again.append(self._record.trials[name])
+
+    def _fail(self, trial: TrialRecord) -> None:
+        """Let a failure count in later decisions."""
+        self._exploration.failed(trial, self._rungs.index(trial.due))
+        self._failures += not self._judge.has_seen_any
 
     def _end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
         """The ledger first, then Optuna: a crash between the two is mended at the next start."""
         self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause))
+        self._running.discard(trial.trial)
+        self._studies.ended(trial)
         shutil.rmtree(self._run_dir / "checkpoints" / trial.trial, ignore_errors=True)
-        self._tell_end(trial)
-
-    def _tell_rung(self, trial: TrialRecord, share: float, pgr: float) -> None:
-        if trial.number is not None:
-            step = self._config.search.pruning.rungs.index(share)
-            self._sampler(trial.branch).report(trial.number, step, pgr)
-
-    def _tell_end(self, trial: TrialRecord) -> None:
-        if trial.number is not None:
-            assert trial.state is not None
-            pgr = trial.last.pgr if trial.last else None
-            self._sampler(trial.branch).tell(trial.number, trial.state, pgr)
 
     # After a crash
 
     def _restore(self) -> None:
-        """Bring Optuna level with the ledger, and have the grader look at the recorded predictions again."""
-        for trial in self._record.unfinished():
-            for share, rung in trial.rungs.items():
-                if rung.pgr is not None:
-                    self._tell_rung(trial, share, rung.pgr)
-            if 1.0 in trial.rungs:
-                self._end(trial, "completed", None)
-        ended = [trial for trial in self._record.of_purpose("search") if trial.state is not None]
-        rungs = [
-            (trial, rung) for trial in self._record.of_purpose("search") for rung in trial.rungs.values()
-        ]
-        scores = self._grader.grade_many([rung.predictions for _, rung in rungs])
-        for (trial, rung), score in zip(rungs, scores, strict=True):
-            self._correct[rung.share][trial.trial] = unpack(score.correct, self._search_size)
+        """Count what the ledger tells, mend what the crash cut short, and bring Optuna level with it."""
         for name in self._record.branches:
-            sampler = self._sampler(name)
-            open_numbers = set(sampler.open_numbers())
-            for trial in ended:
-                if trial.branch == name and trial.number in open_numbers:
-                    self._tell_end(trial)
-            recorded = {trial.number for trial in self._record.of_purpose("search") if trial.branch == name}
-            for number in open_numbers - recorded:
-                sampler.tell(number, "failed", None)
+            self._exploration.opened(name)
+        self._recount()
+        for trial in self._record.unfinished():
+            if trial.paused:
+                continue
+            if trial.last and trial.last.share >= trial.due:
+                self._conclude(trial)
+            else:
+                self._running.add(trial.trial)
+                self._again.append(trial)
+        for trial in self._record.unfinished():
+            if trial.paused:
+                self._seat(trial)
+        self._studies.level()
+
+    def _recount(self) -> None:
+        searched = list(self._record.of_purpose("search"))
+        rungs = [(trial, rung) for trial in searched for rung in trial.rungs.values()]
+        scores = self._grader.grade_many([rung.predictions for _, rung in rungs])
+        for trial in searched:
+            for rung in range(self._rungs.index(trial.due) + 1):
+                self._exploration.went(trial, rung)
+        for (trial, reached), score in zip(rungs, scores, strict=True):
+            self._counted(trial, reached, score)
+        for trial in searched:
+            if trial.state == "failed":
+                self._fail(trial)
+
+    def _conclude(self, trial: TrialRecord) -> None:
+        """A trial that reached its rung, though not what was to become of it there."""
+        if trial.due >= 1:
+            self._end(trial, "completed", None)
+        else:
+            self._pause(trial)
 
 
-def _rung(name: str, report: TrialReport, **score: float) -> RungReached:
-    return RungReached(
-        trial=name,
-        share=report.share,
-        predictions=report.predictions,
-        accuracy=score.get("accuracy"),
-        pgr=score.get("pgr"),
-        se=score.get("se"),
-        setup_s=report.setup_s,
-        train_s=report.train_s,
-        eval_s=report.eval_s,
-    )
+def _last(trial: TrialRecord) -> RungReached:
+    assert trial.last is not None
+    return trial.last

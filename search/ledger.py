@@ -1,5 +1,6 @@
 """The append-only record of a run: one event a line, and nothing else is needed to resume."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -69,7 +70,10 @@ class Proposed(Event):
 
 
 class TrialStarted(Event):
-    """A method was given to a worker. `number` is Optuna's, None outside a study."""
+    """A method was given to a worker, for the first time or to go on.
+
+    number: Optuna's, None outside a study. share: the rung that it trains to.
+    """
 
     event: Literal["trial_started"] = "trial_started"
     trial: str
@@ -78,6 +82,7 @@ class TrialStarted(Event):
     number: int | None
     method: Method
     seed: int
+    share: float = 1.0
 
 
 class RungReached(Event):
@@ -103,6 +108,13 @@ class MicroBatchHalved(Event):
     micro_batch: int
 
 
+class TrialPaused(Event):
+    """A trial waits at its last rung; its worker is free. It goes on, if it does, as a trial that starts."""
+
+    event: Literal["trial_paused"] = "trial_paused"
+    trial: str
+
+
 class TrialEnded(Event):
     """A trial's end: completed at full resource, pruned by the stopping rule, or failed with its cause."""
 
@@ -110,6 +122,15 @@ class TrialEnded(Event):
     trial: str
     state: EndState
     cause: str | None
+
+
+class WorkerLost(Event):
+    """The process of a trial died, or was ended as it took too long. node: where, None if not known."""
+
+    event: Literal["worker_lost"] = "worker_lost"
+    trial: str
+    node: str | None
+    cause: str
 
 
 class TestOpened(Event):
@@ -169,7 +190,9 @@ AnyEvent = Annotated[
     | TrialStarted
     | RungReached
     | MicroBatchHalved
+    | TrialPaused
     | TrialEnded
+    | WorkerLost
     | TestOpened
     | Interrupted
     | Resumed
@@ -221,7 +244,9 @@ class Ledger:
         if os.write(self._file, line) != len(line):
             os.ftruncate(self._file, start)
             os.lseek(self._file, start, os.SEEK_SET)
-            raise OSError(f"the ledger could not be written: is the disk full? {len(line)} bytes were due")
+            raise OSError(
+                errno.ENOSPC, f"the ledger could not be written: is the disk full? {len(line)} bytes were due"
+            )
         for listener in self._listeners:
             listener(event)
 

@@ -134,7 +134,11 @@ def _result(reference: Any) -> tuple[Arrays, float]:
     try:
         answer: tuple[Arrays, float] = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from None
+        if isinstance(error.cause, ValueError | RuntimeError | OSError):
+            raise error.cause from None
+        raise RuntimeError(f"a baseline failed: {type(error.cause).__name__}: {error.cause}") from None
+    except ray.exceptions.RayError as error:  # Ray has tried it again already
+        raise RuntimeError(f"the worker of a baseline died: {str(error).splitlines()[0]}") from None
     return answer
 
 

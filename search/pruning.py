@@ -1,17 +1,21 @@
-"""The stopping rule: which trials may go on past a rung. Pure: numbers in, a decision out."""
+"""The stopping rule: which trials at a rung have no future. Pure: numbers in, a decision out.
+
+Those that have one pause; which of them goes on, and when, is for `search.promotion`.
+"""
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 from scipy import stats
 
-from search.pgr import Bools
+from search.pgr import Bools, Reals
 from trainers.component import Frozen
 
-Decision = Literal["continue", "stop"]
+Decision = Literal["pause", "stop"]
+Answers = Bools | Reals
 
 
 class PruningConfig(Frozen):
@@ -19,8 +23,9 @@ class PruningConfig(Frozen):
 
     rungs: shares of a trial's training at which it is judged, the last one 1.
     keep: of the trials at a rung, one in so many is among the best.
-    doubt: a trial outside the best goes on while the chance that it is truly as good as the worst of the best
+    doubt: a trial outside the best is kept while the chance that it is truly as good as the worst of the best
         is above this.
+    min_rivals: trials that must have reached a rung before one is stopped there.
     seed_sd: standard deviation of PGR between seeds of one method; 0.06 to 0.10 in published runs.
     """
 
@@ -37,26 +42,61 @@ class PruningConfig(Frozen):
             raise ValueError(f"rungs must be rising shares above 0, the last one 1, got {list(self.rungs)}")
 
 
-def decide(config: PruningConfig, correct: Bools, rivals: Sequence[Bools], gap: float) -> Decision:
-    """Whether a trial at a rung goes on, given all trials that reached the same rung before it.
+class Rivals:
+    """The trials that reached a rung, kept so that judging costs the same for any number of them.
 
-    correct: bool [n], which search examples the trial got right. rivals: the same of each other trial.
-    gap: ceiling minus weak floor, the unit of PGR.
+    What a trial got right is one number an example, [n]: 1 or 0, or a score where n is 1.
+    """
 
-    Fewer rivals than `min_rivals`: continue. Among the best one in `keep`, ties included: continue.
-    Otherwise stop when the chance of being as good as the last of the best falls to `doubt`; the error of the
-    difference is the paired one over examples together with the seed spread of both trials.
+    def __init__(self) -> None:
+        self._means: list[float] = []  # rising
+        self._right: list[Answers] = []  # in the same order
+        self._sum: Reals = np.zeros(1)
+
+    def __len__(self) -> int:
+        return len(self._means)
+
+    def add(self, right: Answers) -> None:
+        """Count one more trial."""
+        mean = float(right.mean())
+        place = bisect_right(self._means, mean)
+        self._means.insert(place, mean)
+        self._right.insert(place, right)
+        self._sum = self._sum + right
+
+    def last_of_best(self, places: int) -> Answers:
+        """What the trial at this place from the top got right; 1 is the best."""
+        return self._right[-places]
+
+    def error(self, right: Answers) -> float:
+        """The standard error of a trial's mean beside the others'.
+
+        All trials answer the same examples: what is easy or hard for all alike moves none of them ahead.
+        """
+        if len(right) < 2 or not self._means:
+            return 0.0
+        own = right - self._sum / len(self)
+        return math.sqrt(float(own.var(ddof=1)) / len(own))
+
+
+def decide(config: PruningConfig, right: Answers, rivals: Rivals, gap: float) -> Decision:
+    """Whether a trial at a rung may go on one day, given all trials that reached the same rung before it.
+
+    right: [n], what the trial got right of the search split. gap: ceiling minus weak floor, the unit of PGR.
+
+    Fewer rivals than `min_rivals`: pause. Among the best one in `keep`, ties included: pause. Otherwise stop
+    when the chance of being as good as the last of the best falls to `doubt`; the error of the difference is
+    the paired one over examples together with the seed spread of both trials.
     """
     if len(rivals) < config.min_rivals:
-        return "continue"
-    by_accuracy = sorted(rivals, key=lambda rival: float(rival.mean()), reverse=True)
-    places = max(1, int((len(rivals) + 1) / config.keep))
-    last_of_best = by_accuracy[places - 1]
-    paired = (last_of_best.astype(np.float64) - correct) / gap
+        return "pause"
+    paired = (
+        rivals.last_of_best(max(1, int((len(rivals) + 1) / config.keep))).astype(np.float64) - right
+    ) / gap
     behind = float(paired.mean())
     if behind <= 0:
-        return "continue"
+        return "pause"
     spread = float(paired.var(ddof=1)) / len(paired) if len(paired) > 1 else 0.0
     variance = spread + 2 * config.seed_sd**2
     chance = float(stats.norm.sf(behind / math.sqrt(variance))) if variance > 0 else 0.0
-    return "continue" if chance > config.doubt else "stop"
+    return "pause" if chance > config.doubt else "stop"

@@ -65,7 +65,7 @@ class Rounds:
         After a proposal that brought no branch the used-up ones stay used up.
         """
         rounds, size = self._record.rounds, self._config.search.round_trials
-        started = sum(1 for _ in self._record.of_purpose("search"))
+        started = self._record.tally("search").started
         if started >= (rounds - 1 + ASK_AHEAD) * size and rounds * size < self._config.search.trials:
             return True
         branches = self._record.branches

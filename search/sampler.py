@@ -1,26 +1,31 @@
-"""One Optuna study a branch: asked for methods, told what became of them."""
+"""What a branch has to offer, and its Optuna study: told what was started and what became of it."""
 
-import os
-import re
-import warnings
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
-from optuna.trial import BaseTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
 
 from agents.proposal import Branch, Choice, Fixed, Option, Param, Range, with_components
-from search.ledger import EndState, RunStarted
+from search.encoding import encode
+from search.ledger import EndState
+from search.pgr import Reals
 from trainers.component import Component
 from trainers.method import SLOTS, Abilities, Method
 
 ATTEMPTS = 20  # draws before a branch counts as used up
+RENEWED = 8  # draws each time that a branch is asked; those from before are kept
+STAY, STEP = 0.8, 0.1
 _STATES: Mapping[EndState, TrialState] = {
     "completed": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -28,66 +33,21 @@ _STATES: Mapping[EndState, TrialState] = {
 }
 
 
-def open_journal(path: Path, url: str | None = None, started: RunStarted | None = None) -> BaseStorage:
-    """Optuna's storage: in a file that only this process writes, or in the database at `url`.
-
-    In a database the names of studies begin with the run that `started` tells of: others may use it, too. A
-    ${NAME} in the URL stands for a variable of the environment. ValueError if it is not set, or the database
-    cannot be opened.
-
-    A lock that a killed process left behind is removed: the run directory's own lock keeps others out. So is
-    a last line that was cut short: Optuna would read past it, but write its next line on to it.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if url is not None:
-        return _open_database(url, "" if started is None else f"{started.run}-{started.id}/")
-    Path(f"{path}.lock").unlink(missing_ok=True)
-    if path.is_file():
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
-    return JournalStorage(JournalFileBackend(str(path)))
-
-
-class _RunStudies(RDBStorage):
-    """One run's studies in a database: their names begin with the run, also for who asks without it."""
-
-    def __init__(self, url: str, prefix: str) -> None:
-        self._prefix = prefix
-        # A campaign can leave a connection unused for hours; the server may have closed it by then.
-        super().__init__(url, engine_kwargs={"pool_pre_ping": True})
-
-    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
-        return super().create_new_study(directions, self._full(study_name or ""))
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        return super().get_study_id_from_name(self._full(study_name))
-
-    def _full(self, name: str) -> str:
-        return name if name.startswith(self._prefix) else self._prefix + name
-
-
-def _open_database(url: str, prefix: str) -> BaseStorage:
-    filled = os.path.expandvars(url)
-    if unset := re.search(r"\$\{(\w+)\}", filled):
-        raise ValueError(f"optuna.storage: the environment has no {unset[1]}; set it, then start again")
-    try:
-        return _RunStudies(filled, prefix)
-    except (SQLAlchemyError, ImportError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"optuna.storage: {url} cannot be opened: {reason}") from None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """A method drawn from a branch, and the number of its trial in the branch's study."""
+    """A method drawn from a branch, as a point for the surrogate and as parameters for the branch's study."""
 
-    number: int
     method: Method
+    point: Reals
+    params: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
 
 
 class BranchSampler:
-    """Draws a branch's methods by TPE over its conditional space (Bergstra et al. 2011, Falkner et al. 2018).
+    """Draws a branch's methods over its conditional space, and keeps its study.
 
-    Parameters are named by slot and component, such as `loss.kind` and `loss.logconf.aux`.
+    Half of the draws are made at random, half near a good method: which of them is worth a trial is for the
+    surrogate to say. Parameters are named by slot and component, such as `loss.kind` and `loss.logconf.aux`.
     """
 
     def __init__(
@@ -97,34 +57,51 @@ class BranchSampler:
         self._naive = naive
         self._abilities = abilities
         self._storage = storage
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is what we need
-            sampler = optuna.samplers.TPESampler(multivariate=True, group=True, n_startup_trials=4, seed=seed)
+        self._draws = np.random.default_rng(seed)
+        self._offered: dict[str, Draw] = {}
         self._study = optuna.create_study(
             study_name=branch.name,
             storage=storage,
-            sampler=sampler,
+            sampler=optuna.samplers.RandomSampler(),  # never asked: the draws come from here
             direction="maximize",
             load_if_exists=True,
         )
         self._study_id = storage.get_study_id_from_name(branch.name)
 
-    def ask(self, known: Container[str]) -> Draw | None:
-        """A method whose digest is not in `known`, or None when the branch has shown no new one in 20 draws.
+    def offer(self, count: int, known: Container[str], near: Method | None) -> Sequence[Draw]:
+        """At most so many draws whose digests are not in `known`, each time with some new ones among them.
 
-        A combination that cannot work together, or not here, is told to the study as failed and drawn again.
+        near: a method to draw near to, of this branch or not. None are left when the branch has shown no new
+        method in 20 draws. A combination that cannot work together, or not here, is left out.
         """
-        for _ in range(ATTEMPTS):
-            trial = self._study.ask()
-            try:
-                method = suggest(trial, self._branch, self._naive)
-            except ValueError:
-                self._study.tell(trial, state=TrialState.FAIL)
-                continue
-            if method.digest not in known and method.refused(self._abilities) is None:
-                return Draw(number=trial.number, method=method)
-            self._study.tell(trial, state=TrialState.FAIL)
-        return None
+        self._offered = {name: draw for name, draw in self._offered.items() if name not in known}
+        for attempt in range(ATTEMPTS):
+            if attempt >= RENEWED and self._offered:
+                break
+            draw = self._draw(near if attempt % 2 else None)
+            if draw is not None and draw.method.digest not in known:
+                self._offered.pop(draw.method.digest, None)
+                self._offered[draw.method.digest] = draw
+        self._offered = dict(list(self._offered.items())[-count:])
+        return list(self._offered.values())
+
+    def _draw(self, near: Method | None) -> Draw | None:
+        dice = _Dice(self._draws, near)
+        try:
+            method = suggest(dice, self._branch, self._naive)
+        except ValueError:
+            return None
+        if method.refused(self._abilities) is not None:
+            return None
+        return Draw(method=method, point=encode(method), params=dice.params, distributions=dice.distributions)
+
+    def start(self, draw: Draw) -> int:
+        """Open a trial in the study; returns its number there."""
+        trial = optuna.trial.create_trial(
+            state=TrialState.RUNNING, params=dict(draw.params), distributions=dict(draw.distributions)
+        )
+        trial_id = self._storage.create_new_trial(self._study_id, template_trial=trial)
+        return self._storage.get_trial_number_from_id(trial_id)
 
     def report(self, number: int, step: int, pgr: float) -> None:
         """Store the PGR of a trial at the rung with index `step`."""
@@ -137,40 +114,111 @@ class BranchSampler:
         self._study.tell(number, value, state=_STATES[state], skip_if_finished=True)
 
     def open_numbers(self) -> Sequence[int]:
-        """Trials that were drawn and not told about."""
+        """Trials that were started and not told about."""
         return [
             trial.number for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         ]
 
 
-def suggest(trial: BaseTrial, branch: Branch, naive: Method) -> Method:
-    """A method of the branch with the trial's values; ValueError for a combination that cannot work."""
+class _Dice:
+    """Suggests as an Optuna trial does, at random or near a method, and remembers what.
+
+    Near a method a number takes a normal step of a tenth of its range, and a choice stays four times in five.
+    """
+
+    def __init__(self, draws: np.random.Generator, near: Method | None) -> None:
+        self._draws = draws
+        self._near = near
+        self.params: dict[str, Any] = {}
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        there = self._there(name)
+        stays = there in choices and self._draws.random() < STAY
+        value = there if stays else choices[int(self._draws.integers(len(choices)))]
+        return self._noted(name, value, CategoricalDistribution(choices))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int:
+        """A whole number in [low, high]."""
+        value = round(self._number(name, low - 0.5, high + 0.5, log=log))
+        kept = min(max(value, low), high)
+        self._noted(name, kept, IntDistribution(low, high, log=log))
+        return kept
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
+        """A number in [low, high]."""
+        value = min(max(self._number(name, low, high, log=log), low), high)
+        self._noted(name, value, FloatDistribution(low, high, log=log))
+        return value
+
+    def _number(self, name: str, low: float, high: float, *, log: bool) -> float:
+        there = self._there(name)
+        if log:
+            low, high = math.log(low), math.log(high)
+        place = self._draws.uniform(low, high)
+        if isinstance(there, int | float) and (there > 0 or not log):
+            place = (math.log(there) if log else there) + STEP * (high - low) * self._draws.normal()
+        return math.exp(place) if log else place
+
+    def _there(self, name: str) -> Any:
+        """What the method that we draw near to has in this place, None where it has no such place."""
+        slot, *rest = name.split(".")
+        component = getattr(self._near, slot, None)
+        if component is None or rest == ["kind"]:
+            return getattr(component, "kind", None)
+        kind, param = rest
+        return getattr(component, param) if component.kind == kind else None
+
+    def _noted(self, name: str, value: Any, distribution: BaseDistribution) -> Any:
+        self.params[name], self.distributions[name] = value, distribution
+        return value
+
+
+class Dice(Protocol):
+    """What draws the values of a method's parameters, by the names that its branch's study gives them."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any], /) -> Any:
+        """One of the choices."""
+        ...
+
+    def suggest_int(self, name: str, low: int, high: int, /, *, log: bool) -> int:
+        """A whole number in [low, high]."""
+        ...
+
+    def suggest_float(self, name: str, low: float, high: float, /, *, log: bool) -> float:
+        """A number in [low, high]."""
+        ...
+
+
+def suggest(dice: Dice, branch: Branch, naive: Method) -> Method:
+    """A method of the branch with the drawn values; ValueError for a combination that cannot work."""
     components: dict[str, Component] = {}
     for slot in branch.slots:
         options = {option.component: option for option in slot.options}
         kind = next(iter(options))
         if len(options) > 1:
-            kind = trial.suggest_categorical(f"{slot.slot}.kind", list(options))
-        components[slot.slot] = _component(trial, slot.slot, options[kind])
+            kind = dice.suggest_categorical(f"{slot.slot}.kind", list(options))
+        components[slot.slot] = _component(dice, slot.slot, options[kind])
     return with_components(naive, components)
 
 
-def _component(trial: BaseTrial, slot: str, option: Option) -> Component:
+def _component(dice: Dice, slot: str, option: Option) -> Component:
     component = SLOTS[slot][option.component]
     values = {
-        param.name: _value(trial, f"{slot}.{option.component}.{param.name}", param, component)
+        param.name: _value(dice, f"{slot}.{option.component}.{param.name}", param, component)
         for param in option.params
     }
     return component(**values)
 
 
-def _value(trial: BaseTrial, name: str, param: Param, component: type[Component]) -> Any:
+def _value(dice: Dice, name: str, param: Param, component: type[Component]) -> Any:
     match param:
         case Fixed():
             return param.value
         case Choice():
-            return trial.suggest_categorical(name, param.values)
+            return dice.suggest_categorical(name, param.values)
         case Range():
             if component.model_fields[param.name].annotation is int:
-                return trial.suggest_int(name, round(param.low), round(param.high), log=param.log)
-            return trial.suggest_float(name, param.low, param.high, log=param.log)
+                return dice.suggest_int(name, round(param.low), round(param.high), log=param.log)
+            return dice.suggest_float(name, param.low, param.high, log=param.log)

@@ -1,25 +1,28 @@
 """The search on Ray Tune: one Tuner, warm workers, and adapters that only translate for the director."""
 
 import logging
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from search.director import Director, TrialReport
+from search.assignment import TrialReport
+from search.director import Director
+from search.faults import DISK_FULL, Silences
 from search.worker import TrialRunner, Work
 from trainers.engine import reusable
 
 log = logging.getLogger(__name__)
-
-WORKER_DEATHS = 2  # times a trial is started again after its worker died
 
 
 class _Unsaved:
@@ -49,7 +52,7 @@ class _Suggestions(_Unsaved, Searcher):
     """Hands the director's assignments to Tune."""
 
     def __init__(self, director: Director, errors: _Errors, every_step: Callable[[], None]) -> None:
-        super().__init__(metric="share", mode="max")
+        super().__init__()  # no metric: Tune would refuse the report of a failed trial, which has none
         self._director = director
         self._errors = errors
         self._every_step = every_step
@@ -76,18 +79,35 @@ class _Suggestions(_Unsaved, Searcher):
 
 
 class _Decisions(_Unsaved, FIFOScheduler):
-    """Hands results to the director and its decisions to Tune."""
+    """Hands results to the director and its decisions to Tune; ends workers that are silent for too long."""
 
-    def __init__(self, director: Director, errors: _Errors) -> None:
+    def __init__(self, director: Director, errors: _Errors, step_limit_s: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._director = director
         self._errors = errors
+        self._step_limit_s = step_limit_s
+        self._silences = Silences(step_limit_s, time.monotonic)
+        self._ended: set[str] = set()
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """None: Tune starts trials in their order. It asks between any two events, so here we look around."""
+        working = {
+            trial.trial_id: trial
+            for trial in tune_controller.get_live_trials()
+            if not trial.is_finished() and trial.temporary_state.ray_actor is not None
+        }
+        for late in self._silences.overdue(list(working)):
+            self._ended.add(late)
+            ray.kill(working[late].temporary_state.ray_actor)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop or continue, as the director says."""
+        self._silences.heard(trial.trial_id)
         name = trial.config["trial"]
         if "failure" in result:
             with self._errors.kept():
+                if full := re.match(r"OSError: \[Errno (\d+)\] (.*)", result["failure"]):
+                    _stop_if_full(OSError(int(full.group(1)), full.group(2)))
                 if result["micro_batch"] is None:
                     self._director.failed(name, result["failure"])
                 else:
@@ -106,40 +126,74 @@ class _Decisions(_Unsaved, FIFOScheduler):
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """A trial whose worker died once too often."""
-        lines = str(trial.get_pickled_error() or "").strip().splitlines()
+        """A worker is lost; whether its trial starts again is the director's to say, not Tune's."""
+        said = Path(trial.error_file).read_text() if trial.error_file else ""
+        cause = f"nothing was heard of it for faults.step_limit_s ({self._step_limit_s:g} s)"
         with self._errors.kept():
-            self._director.failed(trial.config["trial"], lines[-1][:300] if lines else "the worker died")
+            self._director.lost(
+                trial.config["trial"],
+                cause if trial.trial_id in self._ended else _reason(said),
+                trial.node_ip or _found(r"\bip: (\S+)", said),
+            )
+
+
+def _stop_if_full(error: OSError) -> None:
+    """Raise the error of a worker that found the disk full: its trial is to start again, not to fail."""
+    if error.errno in DISK_FULL:
+        raise error
+
+
+def _reason(said: str) -> str:
+    """What Ray says of a worker's end, in a line: how the process ended, or what it raised."""
+    lines = said.strip().splitlines() or ["nothing is known of it"]
+    detail = _found(r"Worker exit detail: (.*?\.(?: .*?\.)?) ", said) or lines[-1]
+    return f"its worker was lost: {detail[:300]}"
+
+
+def _found(pattern: str, text: str) -> str | None:
+    match = re.search(pattern, text)
+    return match.group(1) if match else None
+
+
+class _AllDone(Exception):
+    """Ends Tune's loop. By itself it would first write, and then read, the state of every trial there was."""
 
 
 class _EveryStep(_Unsaved, tune.Callback):
     """Calls back at the beginning of each turn of Tune's loop: a safe place to redraw, and to stop."""
 
-    def __init__(self, callback: Callable[[], None]) -> None:
+    def __init__(self, director: Director, callback: Callable[[], None]) -> None:
+        self._director = director
         self._callback = callback
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._callback()
+        if self._director.done:
+            raise _AllDone
 
 
-def run_trials(director: Director, work: Work, concurrent: int, every_step: Callable[[], None]) -> None:
+def run_trials(
+    director: Director,
+    work: Work,
+    concurrent: int,
+    every_step: Callable[[], None],
+    trainable: type[tune.Trainable] | None = None,
+) -> None:
     """Run until the director is done.
 
-    concurrent: trials at once. every_step: called between events, about ten times a second; what it raises
-    ends the run. What the director raises is raised as it is; ray.tune.TuneError if Tune itself fails.
+    concurrent: trials at once. trainable: what runs a trial; TrialRunner at `work` if it is None.
+    every_step: called between events, about ten times a second; what it raises ends the run. What the
+    director raises is raised as it is; RuntimeError if Tune itself fails.
     """
     errors = _Errors()
     scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
     needs = work.config.trial
-    trainable = tune.with_resources(
-        tune.with_parameters(TrialRunner, work=work),
-        tune.PlacementGroupFactory([needs.needs.resources] * needs.processes),
-    )
+    runner = trainable or tune.with_parameters(TrialRunner, work=work)
     tuner = tune.Tuner(
-        trainable,
+        tune.with_resources(runner, tune.PlacementGroupFactory([needs.needs.resources] * needs.processes)),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(director, errors, every_step),
-            scheduler=_Decisions(director, errors),
+            scheduler=_Decisions(director, errors, work.config.faults.step_limit_s),
             max_concurrent_trials=concurrent,
             num_samples=-1,
             reuse_actors=reusable(work.config.engine),
@@ -149,18 +203,19 @@ def run_trials(director: Director, work: Work, concurrent: int, every_step: Call
         run_config=tune.RunConfig(
             name="trials",
             storage_path=str(scratch),
-            callbacks=[_EveryStep(every_step)],
-            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+            callbacks=[_EveryStep(director, every_step)],
+            failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),
     )
     try:
         tuner.fit()
-    except tune.TuneError:
-        if errors.first is None:
-            raise
-        raise errors.first from None
+    except _AllDone:
+        pass
+    except tune.TuneError as error:
+        lines = str(error).strip().splitlines() or ["for a reason it does not give"]
+        raise errors.first or RuntimeError(f"Ray Tune failed: {lines[-1]}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

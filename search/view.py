@@ -96,7 +96,7 @@ def state(record: Record) -> str:
 
 def ended(record: Record) -> int:
     """How many trials have ended, those of the confirmation among them."""
-    return sum(trial.state is not None for trial in record.trials.values())
+    return len(record.trials) - len(record.unfinished())
 
 
 def planned(config: RunConfig) -> int:
@@ -148,14 +148,13 @@ def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
 
 def _branch_cells(branch: BranchRecord, record: Record) -> tuple[str | Text, ...]:
     name = branch.branch.name
-    trials = [trial for trial in record.of_purpose("search") if trial.branch == name]
-    counts = [sum(trial.state == state for trial in trials) for state in (None, "pruned", "failed")]
+    tally = record.tally("search", name)
     return (
         Text(name),
         str(branch.round),
-        str(len(trials)),
-        *map(str, counts),
-        _pgr(record.best(name)),
+        str(tally.started),
+        *map(str, (tally.running, tally.ended["pruned"], tally.ended["failed"])),
+        _pgr(tally.best),
     )
 
 

@@ -12,8 +12,8 @@ import torch
 from ray import tune
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from search.assignment import Assignment
 from search.config import RunConfig
-from search.director import Assignment
 from search.record import pack
 from search.sharing import SharedArrays
 from trainers.checkpoint import Checkpoint

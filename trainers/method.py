@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -57,7 +58,7 @@ class Method(Frozen):
             )
         return self
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Sixteen hex digits that two methods share exactly when they are equal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

@@ -7,8 +7,10 @@ import pytest
 import ray
 
 from agents.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
+from benchmarks.fault_runs import Site
 from search.config import ConfirmConfig, LearnerConfig, ReplicationConfig, RunConfig, SearchConfig
 from search.ledger import BaselinesReady, RungReached, RunStarted, TrialEnded, TrialStarted
+from search.promotion import PromotionConfig
 from search.pruning import PruningConfig
 from trainers.examples import SplitSizes
 from trainers.method import Method
@@ -27,9 +29,26 @@ def local_ray() -> Iterator[None]:
         ray.shutdown()
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all runs, so that the strong toy model is pretrained once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def warm(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache with the models and baselines of these runs in it."""
+    code, _, errors = Site(tmp_path_factory.mktemp("warm") / "run", cache).baselines().wait()
+    assert code == 0, errors
+    return cache
+
+
 @pytest.fixture
 def config() -> RunConfig:
-    """Eight trials in rounds of four, no replicates, two finalists on three seeds; judged at 1/3 and 1."""
+    """Eight trials in rounds of four, no replicates, two finalists on three seeds; judged at 1/3 and 1.
+
+    The search may train for 5.6 full trainings: 8/3 for the first rungs, and the rest of four trials.
+    """
     return RunConfig(
         name="unit",
         seed=1,
@@ -39,7 +58,9 @@ def config() -> RunConfig:
         search=SearchConfig(
             trials=8,
             round_trials=4,
+            effort=0.7,
             pruning=PruningConfig(rungs=(1 / 3, 1.0), min_rivals=3, seed_sd=0.02),
+            promotion=PromotionConfig(first=4, draws=16),
         ),
         replication=ReplicationConfig(methods=2, seeds=1),
         confirm=ConfirmConfig(finalists=2, seeds=3),

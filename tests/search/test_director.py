@@ -1,9 +1,9 @@
-import contextlib
 import json
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +14,15 @@ from optuna.trial import TrialState
 
 from agents.findings import Findings
 from agents.proposal import Branch, Proposal
+from search.assignment import Assignment, TrialReport
 from search.config import ReplicationConfig, RunConfig
 from search.confirm import sealed_predictions
-from search.director import Assignment, Director, SearchFailedError, TrialReport
+from search.director import Director, SearchFailedError
 from search.grading import BaselinePredictions, RemoteGrader
+from search.journal import open_journal
 from search.ledger import AnyEvent, BaselinesReady, Ledger, Proposed, Resumed, RunStarted, read_ledger
 from search.record import Record, pack
 from search.replication import planned_replication
-from search.sampler import open_journal
 from trainers.method import Method
 
 N_SEARCH, N_TEST = 200, 300
@@ -143,9 +144,6 @@ class Run:
             TrialReport(share=share, predictions=pack(predictions), setup_s=0.1, train_s=1, eval_s=0.5),
         )
 
-    def rungs(self, assignment: Assignment) -> tuple[float, ...]:
-        return assignment.rungs
-
     def patient_next(self) -> Assignment | None:
         """The next assignment, once a proposer that is about to answer has done so."""
         for _ in range(2000):
@@ -159,10 +157,8 @@ class Run:
         raise AssertionError("there is nothing to do and no end")
 
     def finish(self, assignment: Assignment) -> None:
-        for share in self.rungs(assignment):
-            if self.report(assignment, share) == "stop":
-                return
-        raise AssertionError("a trial goes on past its last rung")
+        [share] = assignment.rungs
+        assert self.report(assignment, share) == "stop"
 
     def work(self, until: str | None = None) -> list[Assignment]:
         """One trial after the other, to the end of the run or until one was given out; all that were.
@@ -221,10 +217,13 @@ def test_the_whole_life_of_a_search(run: Run) -> None:
     given = run.work()
     search = [one for one in given if one.purpose == "search"]
     confirmation = [one for one in given if one.purpose == "confirm"]
-    assert [one.trial for one in search] == [f"t{i:05d}" for i in range(1, 9)]
+    begun = [one for one in search if one.rungs == (1 / 3,)]
+    assert [one.trial for one in begun] == [f"t{i:05d}" for i in range(1, 9)]
+    promoted = [one for one in search if one.rungs == (1.0,)]
+    assert len({one.trial for one in promoted}) == len(promoted) == 4
     assert given == search + confirmation
     assert {one.seed for one in search} == {run.config.search_seed()}
-    assert len({one.method for one in search} | {run.config.naive}) == 9
+    assert len({one.method for one in begun} | {run.config.naive}) == 9
     assert run.director.done
     assert run.director.next() is None
     assert run.record.rounds == 2
@@ -267,10 +266,11 @@ def test_test_predictions_are_not_graded_before_the_end(run: Run) -> None:
 
 
 def test_the_confirmation_waits_for_the_last_search_trial(run: Run) -> None:
-    given = run.work(until="t00008")
-    assert run.director.next() is None
+    while (running := run.patient_next()).rungs != (1.0,) or run.record.ended("completed") < 3:
+        run.finish(running)
+    assert run.director.next() is None  # the fourth trial that the budget lets on to the end
     assert not run.director.done
-    run.finish(given[-1])
+    run.finish(running)
     assert run.director.next().purpose == "confirm"
 
 
@@ -305,45 +305,116 @@ def test_branches_take_turns_up_to_the_floor(run: Run) -> None:
     assert turns[3:] == ["two", "three", "three", "one", "two"]
 
 
-def test_a_hopeless_trial_is_pruned_and_told_so(run: Run) -> None:
-    for pgr in (0.9, 0.8, 0.7):
+def started(run: Run, *pgrs: float) -> list[Assignment]:
+    """New trials that reach these PGRs at their first rung; any that is promoted in between waits."""
+    new: list[Assignment] = []
+    while len(new) < len(pgrs):
         assignment = run.patient_next()
-        assert run.report(assignment, 1 / 3, pgr=pgr) == "continue"
-        assert run.report(assignment, 1.0, pgr=pgr) == "stop"
-    hopeless = run.patient_next()
-    assert run.report(hopeless, 1 / 3, pgr=-0.5) == "stop"
+        assert assignment is not None
+        if assignment.rungs == (1 / 3,):
+            run.report(assignment, 1 / 3, pgr=pgrs[len(new)])
+            new.append(assignment)
+    return new
+
+
+def test_a_trial_pauses_at_its_rung(run: Run) -> None:
+    [assignment] = started(run, 0.5)
+    trial = run.record.trials[assignment.trial]
+    assert (trial.paused, trial.state, trial.due) == (True, None, 1 / 3)
+    assert [event.trial for event in run.events("trial_paused")] == [assignment.trial]
+
+
+def test_a_paused_trial_goes_on_as_itself(run: Run) -> None:
+    begun: dict[str, Assignment] = {}
+    while (assignment := run.patient_next()).rungs == (1 / 3,):
+        begun[assignment.trial] = assignment
+        run.finish(assignment)
+    assert assignment == begun[assignment.trial].model_copy(update={"rungs": (1.0,)})
+    assert not run.record.trials[assignment.trial].paused
+    run.finish(assignment)
+    trial = run.record.trials[assignment.trial]
+    assert (trial.state, list(trial.rungs)) == ("completed", [1 / 3, 1.0])
+
+
+def test_a_hopeless_trial_is_pruned_and_told_so(run: Run) -> None:
+    *_, hopeless = started(run, 0.9, 0.8, 0.7, -0.5)
     trial = run.record.trials[hopeless.trial]
-    assert (trial.state, trial.cause) == ("pruned", "PGR -0.500 at 0.33 of its training")
+    why = "unlikely to be among the best of 4 there"
+    assert (trial.state, trial.cause) == ("pruned", f"PGR -0.500 at 0.33 of its training: {why}")
     study = optuna.load_study(study_name=trial.branch, storage=open_journal(run.path / "optuna.log"))
     told = study.get_trials()[trial.number]
     assert (told.state, told.intermediate_values) == (TrialState.PRUNED, {0: -0.5})
     assert run.record.ended("pruned") == 1
-    assert run.record.best().last.pgr == pytest.approx(0.9)
 
 
-def test_nobody_is_pruned_at_the_last_rung_or_in_the_confirmation(run: Run) -> None:
-    for pgr in (0.9, 0.9, 0.9, 0.9):
+def test_who_waits_behind_too_many_better_ones_is_pruned(run: Run) -> None:
+    promotion = run.config.search.promotion.model_copy(update={"waiting": 2, "first": 50})
+    search = run.config.search.model_copy(update={"promotion": promotion})
+    run.config = run.config.model_copy(update={"search": search})
+    run.restart()
+    first, second, third = started(run, 0.8, 0.7, 0.9)
+    states = [run.record.trials[one.trial].state for one in (first, second, third)]
+    assert states == [None, "pruned", None]
+    cause = run.record.trials[second.trial].cause
+    assert cause == "PGR 0.700 at 0.33 of its training: the 2 that wait there are better"
+
+
+def test_what_still_waits_at_the_end_of_the_search_is_pruned(run: Run) -> None:
+    while (assignment := run.patient_next()).purpose == "search":
+        run.report(assignment, assignment.rungs[0], pgr=0.5)
+    pruned = [trial for trial in run.record.of_purpose("search") if trial.state == "pruned"]
+    why = "PGR 0.500 at 0.33 of its training: the search ended before its turn came"
+    assert [trial.cause for trial in pruned] == [why] * 4
+    assert run.record.ended("completed") == 4
+
+
+def test_the_state_of_a_trial_that_has_ended_is_removed(run: Run) -> None:
+    while assignment := run.patient_next():
+        if assignment.purpose == "search":
+            (run.path / "checkpoints" / assignment.trial).mkdir(parents=True, exist_ok=True)
+        run.finish(assignment)
+        left = {folder.name for folder in (run.path / "checkpoints").iterdir()}
+        assert left == {trial.trial for trial in run.record.unfinished()}
+
+
+def test_nobody_is_pruned_at_the_last_rung(run: Run) -> None:
+    promoted: list[Assignment] = []
+    while len(promoted) < 3:
         assignment = run.patient_next()
-        run.report(assignment, 1 / 3, pgr=pgr)
-        run.report(assignment, 1.0, pgr=pgr)
-    last = run.patient_next()
-    run.report(last, 1 / 3, pgr=0.9)
-    assert run.report(last, 1.0, pgr=-1.0) == "stop"
-    assert run.record.trials[last.trial].state == "completed"
+        if assignment.rungs == (1.0,):
+            promoted.append(assignment)
+            run.report(assignment, 1.0, pgr=-1.0)
+        else:
+            run.report(assignment, 1 / 3, pgr=0.9)
+    assert {run.record.trials[one.trial].state for one in promoted} == {"completed"}
 
 
 def test_a_failed_trial_is_recorded_with_its_cause_and_stays_failed(run: Run) -> None:
     assignment = run.director.next()
-    run.report(assignment, 1 / 3)
     run.director.failed(assignment.trial, "Diverged: the loss is nan")
-    assert run.report(assignment, 1.0) == "stop"  # a report that was on its way
+    assert run.report(assignment, 1 / 3) == "stop"  # a report that was on its way
     run.director.failed(assignment.trial, "and once more")
     trial = run.record.trials[assignment.trial]
-    assert (trial.state, trial.cause, list(trial.rungs)) == ("failed", "Diverged: the loss is nan", [1 / 3])
+    assert (trial.state, trial.cause, list(trial.rungs)) == ("failed", "Diverged: the loss is nan", [])
     assert len(run.events("trial_ended")) == 1
     run.work()
     assert run.record.ended("failed") == 1
     run.check_optuna()
+
+
+def test_the_death_of_a_worker_that_has_left_its_trial_waiting_is_no_failure(run: Run) -> None:
+    [assignment] = started(run, 0.5)
+    run.director.failed(assignment.trial, "the worker died")
+    assert run.report(assignment, 1 / 3, pgr=0.9) == "stop"
+    trial = run.record.trials[assignment.trial]
+    assert (trial.state, trial.paused, trial.last.pgr) == (None, True, 0.5)
+
+
+def test_when_the_first_eight_trials_fail_the_search_is_given_up(run: Run) -> None:
+    for _ in range(7):
+        run.director.failed(run.patient_next().trial, "out of memory")
+    with pytest.raises(SearchFailedError, match=r"the first 8 trials all failed, .* because: out of memory"):
+        run.director.failed(run.patient_next().trial, "out of memory")
 
 
 def test_a_failed_confirmation_trial_ends_the_run_all_the_same(run: Run) -> None:
@@ -354,29 +425,37 @@ def test_a_failed_confirmation_trial_ends_the_run_all_the_same(run: Run) -> None
     assert len(sealed_predictions(run.config, run.record)) == 2
 
 
-def test_what_a_worker_that_starts_again_tells_again_is_not_graded_again(run: Run) -> None:
-    assignment = run.director.next()
-    run.report(assignment, 1 / 3, pgr=0.1)
-    run.report(assignment, 1 / 3, pgr=0.2)
-    run.report(assignment, 1.0, pgr=0.3)
-    trial = run.record.trials[assignment.trial]
-    assert [rung.pgr for rung in trial.rungs.values()] == pytest.approx([0.1, 0.3])
-    assert run.record.grader_queries["search"] == 2
+def test_a_rung_that_was_passed_says_nothing_new(run: Run) -> None:
+    """A trial whose state was lost trains from its beginning again: its first score stands."""
+    while (assignment := run.patient_next()).rungs == (1 / 3,):
+        run.finish(assignment)
+    queries = run.record.grader_queries["search"]
+    before = run.record.trials[assignment.trial].last.pgr
+    assert run.report(assignment, 1 / 3, pgr=0.01) == "continue"
+    assert run.record.trials[assignment.trial].last.pgr == before
+    assert run.record.grader_queries["search"] == queries
+    assert run.report(assignment, 1.0) == "stop"
     run.work()
     run.check_optuna()
 
 
+def test_a_rung_that_was_left_out_is_judged_at_its_own(run: Run) -> None:
+    assignment = run.director.next()
+    assert run.report(assignment, 1.0, pgr=0.4) == "stop"
+    trial = run.record.trials[assignment.trial]
+    assert (trial.state, list(trial.rungs), trial.last.pgr) == ("completed", [1.0], pytest.approx(0.4))
+
+
 def test_two_trials_at_once(run: Run) -> None:
-    running: deque[tuple[Assignment, list[float]]] = deque()
+    running: deque[Assignment] = deque()
     while not run.director.done:
         while len(running) < 2 and (assignment := run.director.next()):
-            running.append((assignment, list(run.rungs(assignment))))
+            assert assignment.trial not in [one.trial for one in running]
+            running.append(assignment)
         if not running:
             time.sleep(0.002)
             continue
-        assignment, rungs = running.popleft()
-        if run.report(assignment, rungs.pop(0)) == "continue":
-            running.append((assignment, rungs))
+        run.finish(running.popleft())
     assert sum(1 for _ in run.record.of_purpose("search")) == 8
     run.check_optuna()
 
@@ -415,7 +494,7 @@ def test_the_confirmation_does_not_wait_for_a_proposal_without_trials_to_give(
     slow = Slow([proposal(branch("one")), proposal(branch("two"))])
     run = Run(tmp_path, config, grader, slow)
     given = run.work()
-    assert [one.purpose for one in given] == ["search"] * 8 + ["confirm"] * 9
+    assert [one.purpose for one in given] == ["search"] * 12 + ["confirm"] * 9
     assert run.record.rounds == 1
     slow.answer.set()
     run.director.close()
@@ -449,6 +528,7 @@ def test_when_nothing_new_is_proposed_what_there_is_goes_to_confirmation(
     given = run.work()
     # Naive and one finalist on three seeds: the other methods are its near-twins.
     assert [one.purpose for one in given] == ["search"] * 3 + ["confirm"] * 6
+    assert [one.purpose for one in given] == ["search"] * 6 + ["confirm"] * 9
     run.director.close()
 
 
@@ -520,12 +600,12 @@ def test_only_the_branches_that_pass_the_checks_start(
 
 
 def test_a_trial_that_ran_out_of_memory_starts_again_with_a_smaller_micro_batch(run: Run) -> None:
-    first = run.director.next()
+    while (first := run.patient_next()).rungs == (1 / 3,):
+        run.finish(first)
     assert first.micro_batch is None
-    run.report(first, 1 / 3, pgr=0.4)
     run.director.out_of_memory(first.trial, 16)
     again = run.patient_next()
-    assert again == first.model_copy(update={"rungs": (1.0,), "micro_batch": 16})
+    assert again == first.model_copy(update={"micro_batch": 16})
     run.restart()
     assert run.patient_next() == again
     run.report(again, 1.0, pgr=0.5)
@@ -571,8 +651,14 @@ def test_a_kill_at_every_event_loses_nothing_and_repeats_nothing(run: Run, momen
             killed.add(key_of(event))
             raise CrashError
 
+    def revive() -> None:
+        while True:
+            with suppress(CrashError):
+                run.restart()
+                return
+
     setattr(run, moment, crash)
-    run.restart()
+    revive()
     finished: set[str] = set()
     while not run.director.done:
         try:
@@ -582,11 +668,7 @@ def test_a_kill_at_every_event_loses_nothing_and_repeats_nothing(run: Run, momen
             assert assignment.trial not in finished
             run.finish(assignment)
         except CrashError:
-            up = False
-            while not up:
-                with contextlib.suppress(CrashError):  # a restart writes what the kill left unwritten
-                    run.restart()
-                    up = True
+            revive()
         finished = {event.trial for event in run.events("trial_ended")}
     armed = False
     check_whole(run)
@@ -601,29 +683,11 @@ def test_a_new_process_after_every_call_loses_nothing_and_repeats_nothing(run: R
     replication = ReplicationConfig(methods=4, seeds=seeds)
     run.config = run.config.model_copy(update={"replication": replication})
     run.restart()
-    seen: set[tuple[object, ...]] = set()
-
-    def anew(*key: object) -> bool:
-        if key in seen:
-            return False
-        seen.add(key)
-        run.restart()
-        return True
-
     while assignment := run.patient_next():
-        if anew("next", assignment.trial):
-            again = run.patient_next()
-            assert again == assignment  # it had not ended: it is given out again, and as it was
-        for share in run.rungs(assignment):
-            decision = run.report(assignment, share)
-            if anew("report", assignment.trial, share) and decision == "continue":
-                rest = run.patient_next()  # the same trial again, with the rungs that it has left
-                assert rest == assignment.model_copy(update={"rungs": rest.rungs})
-                assert rest.rungs == tuple(rung for rung in assignment.rungs if rung > share)
-                run.finish(rest)
-                break
-            if decision == "stop":
-                break
+        run.restart()
+        assert run.patient_next() == assignment  # it had not ended: it is given out again, and as it was
+        run.finish(assignment)
+        run.restart()
     check_whole(run)
 
 
@@ -654,15 +718,27 @@ def check_whole(run: Run) -> None:
 
 
 def test_after_a_restart_trials_are_judged_against_those_from_before(run: Run) -> None:
-    for pgr in (0.9, 0.8, 0.7):
-        assignment = run.patient_next()
-        run.report(assignment, 1 / 3, pgr=pgr)
-        run.report(assignment, 1.0, pgr=pgr)
+    started(run, 0.9, 0.8, 0.7)
     run.restart()
-    hopeless = run.patient_next()
+    [hopeless] = started(run, -0.5)
     assert hopeless.trial == "t00004"
-    assert run.report(hopeless, 1 / 3, pgr=-0.5) == "stop"
     assert run.record.trials[hopeless.trial].state == "pruned"
+
+
+def test_after_a_restart_paused_trials_wait_as_before(run: Run) -> None:
+    first, second = started(run, 0.9, 0.8)
+    run.restart()
+    assert [trial.trial for trial in run.record.unfinished()] == [first.trial, second.trial]
+    assert {run.patient_next().trial for _ in range(2)} == {"t00003", "t00004"}
+
+
+def test_the_budget_is_not_spent_twice_over_restarts(run: Run) -> None:
+    given = 0.0
+    while (assignment := run.patient_next()) and assignment.purpose == "search":
+        given += 1 / 3 if assignment.rungs == (1 / 3,) else 2 / 3
+        run.finish(assignment)
+        run.restart()
+    assert given == pytest.approx(8 / 3 + 4 * 2 / 3)
 
 
 def test_restarted_trials_come_first_in_their_order(run: Run) -> None:

@@ -1,14 +1,27 @@
 import itertools
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from search.pruning import PruningConfig, decide
+from search.pruning import Answers, Decision, PruningConfig, Rivals
+from search.pruning import decide as decide_beside
 
 N, GAP = 1000, 0.2
 SURE = PruningConfig(seed_sd=0.0, min_rivals=1)
+
+
+def among(rivals: Sequence[Answers]) -> Rivals:
+    there = Rivals()
+    for rival in rivals:
+        there.add(rival)
+    return there
+
+
+def decide(config: PruningConfig, right: Answers, rivals: Sequence[Answers], gap: float) -> Decision:
+    return decide_beside(config, right, among(rivals), gap)
 
 
 def right_on(count: int, n: int = N) -> np.ndarray:
@@ -19,15 +32,15 @@ def right_on(count: int, n: int = N) -> np.ndarray:
 def test_too_few_rivals_stop_nobody() -> None:
     config = PruningConfig(min_rivals=4)
     best = [right_on(N)] * 4
-    assert decide(config, right_on(0), best[:3], GAP) == "continue"
+    assert decide(config, right_on(0), best[:3], GAP) == "pause"
     assert decide(config, right_on(0), best, GAP) == "stop"
 
 
 def test_the_first_trial_at_a_rung_goes_on() -> None:
-    assert decide(SURE, right_on(0), [], GAP) == "continue"
+    assert decide(SURE, right_on(0), [], GAP) == "pause"
 
 
-@pytest.mark.parametrize(("count", "decision"), [(901, "continue"), (900, "continue"), (700, "stop")])
+@pytest.mark.parametrize(("count", "decision"), [(901, "pause"), (900, "pause"), (700, "stop")])
 def test_the_best_third_goes_on_ties_included(count: int, decision: str) -> None:
     # Nine trials, one in three is kept: the third best of the rivals has 900 right.
     rivals = [right_on(right) for right in (940, 920, 900, 600, 500, 400, 300, 200)]
@@ -35,10 +48,10 @@ def test_the_best_third_goes_on_ties_included(count: int, decision: str) -> None
 
 
 def test_all_alike_all_go_on() -> None:
-    assert decide(SURE, right_on(500), [right_on(500)] * 20, GAP) == "continue"
+    assert decide(SURE, right_on(500), [right_on(500)] * 20, GAP) == "pause"
 
 
-@pytest.mark.parametrize(("doubt", "decision"), [(0.19, "continue"), (0.20, "stop")])
+@pytest.mark.parametrize(("doubt", "decision"), [(0.19, "pause"), (0.20, "stop")])
 def test_the_chance_worked_out_by_hand(doubt: float, decision: str) -> None:
     # Twenty of 1,000 examples behind: 0.1 PGR. Paired variance of examples 25 * 0.02 * 0.98 / 999 = 0.00049,
     # of the two seeds 2 * 0.08^2 = 0.0128: z = 0.1 / 0.115284 = 0.86742, and the chance is 0.1929.
@@ -52,13 +65,13 @@ def test_pairing_sees_what_two_accuracies_would_not() -> None:
     config = PruningConfig(seed_sd=0.0, min_rivals=1, doubt=0.1)
     assert decide(config, right_on(500), [right_on(520)], GAP) == "stop"
     apart = np.roll(right_on(520), 500)
-    assert decide(config, right_on(500), [apart], GAP) == "continue"
+    assert decide(config, right_on(500), [apart], GAP) == "pause"
 
 
 def test_a_wider_gap_makes_the_same_difference_smaller() -> None:
     config = PruningConfig(seed_sd=0.08, min_rivals=1)
     assert decide(config, right_on(700), [right_on(725)], 0.2) == "stop"
-    assert decide(config, right_on(700), [right_on(725)], 0.5) == "continue"
+    assert decide(config, right_on(700), [right_on(725)], 0.5) == "pause"
 
 
 def test_the_order_of_the_rivals_does_not_matter() -> None:
@@ -75,7 +88,7 @@ def test_in_order_of_arrival_the_best_always_goes_on() -> None:
         for count in order:
             trial = right_on(count)
             if count == order.max():
-                assert decide(SURE, trial, arrived, GAP) == "continue"
+                assert decide(SURE, trial, arrived, GAP) == "pause"
             arrived.append(trial)
 
 
@@ -111,10 +124,10 @@ def test_without_any_spread_the_difference_decides() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert decide(SURE, right_on(0), [right_on(N)], GAP) == "stop"
-        assert decide(SURE, right_on(N), [right_on(N)], GAP) == "continue"
+        assert decide(SURE, right_on(N), [right_on(N)], GAP) == "pause"
 
 
-@pytest.mark.parametrize(("right", "decision"), [(0, "stop"), (1, "continue")])
+@pytest.mark.parametrize(("right", "decision"), [(0, "stop"), (1, "pause")])
 def test_a_single_example_has_no_spread(right: int, decision: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -150,3 +163,19 @@ def test_rungs_error_names_the_value() -> None:
 def test_bounds(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         PruningConfig(**wrong)
+
+
+def test_the_error_beside_others_is_of_what_their_examples_do_not_share() -> None:
+    # Of ten examples all get the first five right and the next three wrong; on the last two they differ.
+    rivals = among([np.array([1] * 5 + [0] * 3 + last) for last in ([1, 0], [0, 1])])
+    mine = np.array([1] * 5 + [0] * 3 + [1, 1])
+    # Mine less their mean: eight times 0, twice 0.5. Variance 10 / 9 * (0.25 * 0.2 - 0.1^2).
+    assert rivals.error(mine) == pytest.approx((0.4 / 9 / 10) ** 0.5)
+    assert Rivals().error(mine) == 0
+    assert among([np.array([0.3])]).error(np.array([0.7])) == 0  # a single number has no spread
+
+
+def test_numbers_judge_like_answers() -> None:
+    rivals = [np.array([loss]) for loss in (-0.1, -0.2, -0.3, -0.4, -0.5)]
+    assert decide(SURE, np.array([-0.15]), rivals, 1.0) == "pause"
+    assert decide(SURE, np.array([-0.25]), rivals, 1.0) == "stop"  # two of six are kept

@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.proposal import Branch, Proposal
-from search.ledger import Finished, Interrupted, Proposed, Resumed, TestOpened
+from search.ledger import Finished, Interrupted, Proposed, Resumed, TestOpened, WorkerLost
 from search.record import Record, pack, unpack
 
 
@@ -125,6 +126,45 @@ def test_the_best_trial_is_completed_and_the_earlier_of_two_equals(events: Simpl
     assert record.best("two").trial == "t1"
     assert record.best("three") is None
     assert Record().best() is None
+
+
+def test_sums_are_those_of_the_trials_whatever_their_order(events: SimpleNamespace) -> None:
+    """Random lives of trials, some of them started again: the sums against a count over all trials."""
+    rng = random.Random(0)
+    record = Record()
+    for i in range(300):
+        name = f"t{i}"
+        purpose, branch = rng.choice(["search", "replicate", "confirm"]), rng.choice(["one", "two"])
+        for _ in range(rng.choice([1, 1, 2])):
+            record.apply(events.started(name, purpose=purpose, branch=branch))
+            record.apply(events.reached(name, 1.0, round(rng.random(), 1)))
+        if rng.random() < 0.8:
+            record.apply(events.ended(name, rng.choice(["completed", "pruned", "failed"])))
+    for purpose in ("search", "replicate", "confirm"):
+        for branch in ("one", "two", None):
+            trials = [
+                trial
+                for trial in record.trials.values()
+                if trial.purpose == purpose and branch in (None, trial.branch)
+            ]
+            done = [trial for trial in trials if trial.state == "completed"]
+            tally = record.tally(purpose, branch)
+            assert tally.started == len(trials)
+            assert tally.running == sum(trial.state is None for trial in trials)
+            assert tally.ended["pruned"] == sum(trial.state == "pruned" for trial in trials)
+            assert tally.best is max(done, key=lambda trial: trial.last.pgr)
+    assert record.unfinished() == [trial for trial in record.trials.values() if trial.state is None]
+
+
+def test_a_trial_that_ends_twice_is_a_damaged_ledger(events: SimpleNamespace) -> None:
+    with pytest.raises(ValueError, match="ends the trial t1 twice"):
+        Record.of([events.started("t1"), events.ended("t1"), events.ended("t1")])
+
+
+def test_lost_workers_are_those_of_the_process_at_work(events: SimpleNamespace) -> None:
+    lost = [WorkerLost(trial="t1", node="10.0.0.3", cause="killed") for _ in range(3)]
+    record = Record.of([events.started("t1"), lost[0], Resumed(), lost[1], lost[2]])
+    assert record.workers_lost == lost[1:]
 
 
 def test_a_proposal_starts_a_round_and_brings_branches(branch: Callable[..., Branch]) -> None:

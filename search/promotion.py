@@ -1,21 +1,22 @@
 """Which trial a free worker trains: a new one, or one that waits at a rung. Pure.
 
-A candidate for the search, measured by benchmarks.curves; the search itself stops by search/pruning.py.
+Every trial pauses at every rung. Whether it goes on is decided each time that a worker is free, against all
+others that wait and against new draws.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.stats import norm
 
-from benchmarks.surrogate import Hyperparameters, Surrogate, fitted, halves, normal_scores
 from search.pgr import Reals
+from search.scoreboard import Evidence, Ints, Scoreboard
+from search.surrogate import Hyperparameters, Surrogate, fitted
+from search.waiting import Waiter
 from trainers.component import Frozen
-
-Ints = NDArray[np.int64]
 
 REFIT = 1.3  # growth of the evidence after which the hyperparameters are fitted again
 
@@ -23,29 +24,20 @@ REFIT = 1.3  # growth of the evidence after which the hyperparameters are fitted
 class PromotionConfig(Frozen):
     """Freeze-thaw: trials pause at rungs, and each is worth what its next rung may gain for its cost.
 
-    first: scores seen before the surrogate is asked. foresight: share of decisions that look further than the
-    next rung, at one drawn at random. thrift: the expected gain is divided by the cost to this power.
+    first: scores seen before the surrogate is asked; until then the trials are new ones.
+    foresight: share of decisions that look further than the next rung, at one drawn at random.
+    thrift: the expected gain is divided by the cost to this power.
     evidence: scores that the surrogate is built on at most.
+    draws: new methods that are offered at a time, over all branches.
+    waiting: trials that wait at each rung at most; beyond it the worst of them ends.
     """
 
     first: Annotated[int, Field(ge=2, le=1000)] = 8
     foresight: Annotated[float, Field(ge=0, le=1)] = 0.5
     thrift: Annotated[float, Field(ge=0, le=2)] = 0.5
     evidence: Annotated[int, Field(ge=16, le=2000)] = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """All scores of a search, one a trial and rung: points [n, d] in the unit cube, rungs int [n] from 0.
-
-    values: [n], higher is better, NaN = diverged. errors: [n], standard deviation of each value as a measure
-    of its method: that of the search split together with that between seeds; 0 where a value is exact.
-    """
-
-    points: Reals
-    rungs: Ints
-    values: Reals
-    errors: Reals
+    draws: Annotated[int, Field(ge=8, le=4096)] = 256
+    waiting: Annotated[int, Field(ge=1, le=1000)] = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +50,15 @@ class Candidates:
     points: Reals
     rungs: Ints
     costs: Reals
+
+
+def candidates(waiting: Sequence[Waiter], new: Sequence[Reals], rungs: Sequence[float]) -> Candidates:
+    """First the trials that wait, then the points of new ones. rungs: where they lie, in any unit."""
+    ahead = np.array([one.rung + 1 for one in waiting] + [0] * len(new), dtype=np.int64)
+    costs = np.diff(rungs, prepend=0.0)
+    return Candidates(
+        points=np.stack([*(one.point for one in waiting), *new]), rungs=ahead, costs=costs[ahead]
+    )
 
 
 class Promotion:
@@ -75,31 +76,27 @@ class Promotion:
         self._parameters: Hyperparameters | None = None
         self._fitted_on = 0
 
-    def choose(self, scores: Scores, candidates: Candidates, seed: int) -> int:
+    def choose(self, scores: Scoreboard, candidates: Candidates, draws: np.random.Generator) -> int:
         """The index of the candidate to train to its next rung. Ties go to the earlier one.
 
-        With fewer than `first` scores: the earliest at the lowest rung. `seed` draws the horizon and what
-        evidence is left out. Raises ValueError without candidates.
+        With fewer than `first` scores: the earliest at the lowest rung. draws: for the horizon, and for the
+        evidence where there is too much. Raises ValueError without candidates.
         """
         if len(candidates.rungs) == 0:
             raise ValueError("there is no candidate to choose from: draw a new trial or end the search")
-        if len(scores.values) < self._config.first:
+        if len(scores) < self._config.first:
             return int(np.argmin(candidates.rungs))
-        draws = np.random.default_rng(seed)
         looks_far = draws.random() < self._config.foresight
         horizon = int(draws.integers(self._rungs)) if looks_far else 0
-        return int(np.argmax(self._gains(scores, candidates, horizon, draws)))
+        evidence = scores.evidence(self._config.evidence, draws)
+        return int(np.argmax(self._gains(evidence, len(scores), candidates, horizon)))
 
-    def _gains(
-        self, scores: Scores, candidates: Candidates, horizon: int, draws: np.random.Generator
-    ) -> Reals:
+    def _gains(self, evidence: Evidence, seen: int, candidates: Candidates, horizon: int) -> Reals:
         """[m] the logarithm of the expected improvement, in normal scores, per cost."""
-        values, errors = normal_scores(scores.values, scores.errors)
-        kept = halves(values, self._config.evidence, draws)
-        rungs, values, errors = scores.rungs[kept], values[kept], errors[kept]
-        points = self._with_rungs(scores.points[kept], rungs)
-        surrogate = Surrogate(points, values, errors, self._fit(points, values, errors, len(scores.values)))
-        best = _best_so_far(points, rungs, surrogate, self._rungs)
+        points = self._with_rungs(evidence.points, evidence.rungs)
+        parameters = self._fit(points, evidence, seen)
+        surrogate = Surrogate(points, evidence.values, evidence.errors, parameters)
+        best = _best_so_far(points, evidence.rungs, surrogate, self._rungs)
         ahead = np.maximum(candidates.rungs, horizon)
         mean, deviation = surrogate.predict(self._with_rungs(candidates.points, ahead))
         gain = _log_expected_gain(mean - best[ahead], deviation)
@@ -108,10 +105,11 @@ class Promotion:
     def _with_rungs(self, points: Reals, rungs: Ints) -> Reals:
         return np.column_stack([points, rungs / max(1, self._rungs - 1)])
 
-    def _fit(self, points: Reals, values: Reals, errors: Reals, seen: int) -> Hyperparameters:
+    def _fit(self, points: Reals, evidence: Evidence, seen: int) -> Hyperparameters:
         if self._parameters is None or seen >= REFIT * self._fitted_on:
             start = self._parameters or Hyperparameters.prior(points.shape[1])
-            self._parameters, self._fitted_on = fitted(points, values, errors, start), seen
+            self._parameters = fitted(points, evidence.values, evidence.errors, start)
+            self._fitted_on = seen
         return self._parameters
 
 

@@ -3,36 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
-from scipy.stats import norm, rankdata
 
 from search.pgr import Reals
 
 PRIOR_LENGTH, PRIOR_NOISE = 0.7, 0.3  # medians of the log-normal priors, with a log standard deviation of 1
 FIT_POINTS, FIT_STEPS = 200, 50  # the hyperparameters settle long before the predictions do
 JITTER = 1e-6
-
-
-def normal_scores(scores: Reals, errors: Reals) -> tuple[Reals, Reals]:
-    """Scores [n] as normal quantiles of their ranks, and the errors [n] on that scale. Higher stays higher.
-
-    NaN, a diverged trial, ranks below all others; ties share their mean rank. Ranks leave the long tails of
-    losses and the scale of PGR alike (van der Waerden). An error becomes the larger of the two steps it makes
-    up or down from its score.
-    """
-    known = np.where(np.isnan(scores), -np.inf, scores)
-    quantiles = norm.ppf((rankdata(known) - 0.5) / len(known))
-    finite = np.isfinite(known)
-    if not finite.any():
-        return quantiles, np.zeros_like(quantiles)
-    order = np.argsort(known[finite], kind="stable")
-    ladder, steps = known[finite][order], quantiles[finite][order]
-    middle, error = np.where(finite, known, ladder[0]), np.where(finite, errors, 0.0)
-    up = np.interp(middle + error, ladder, steps) - np.interp(middle, ladder, steps)
-    down = np.interp(middle, ladder, steps) - np.interp(middle - error, ladder, steps)
-    return quantiles, np.maximum(up, down)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,21 +53,24 @@ class Surrogate:
 def fitted(points: Reals, values: Reals, errors: Reals, start: Hyperparameters) -> Hyperparameters:
     """The hyperparameters of highest posterior density, by L-BFGS from `start`; shapes as for Surrogate.
 
-    More than 200 points are thinned evenly: their order must not depend on their values.
+    More than 200 points are thinned evenly: their order must not depend on their values. The length of a
+    coordinate that is the same in all points stays as it is.
     """
     thin = np.unique(np.linspace(0, len(points) - 1, min(len(points), FIT_POINTS)).astype(int))
-    centred = values[thin] - values[thin].mean()
+    points, centred = points[thin], values[thin] - values[thin].mean()
+    varied = np.flatnonzero(np.ptp(points, axis=0))
     found = minimize(
         _objective,
-        np.log(np.append(start.lengths, start.noise)),
-        args=(points[thin], centred, errors[thin]),
+        np.log(np.append(start.lengths[varied], start.noise)),
+        args=(points[:, varied], centred, errors[thin]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(-4.0, 4.0)] * (points.shape[1] + 1),
+        bounds=[(-4.0, 4.0)] * (len(varied) + 1),
         options={"maxiter": FIT_STEPS},
     )
-    best = np.exp(found.x)
-    return Hyperparameters(lengths=best[:-1], noise=float(best[-1]))
+    best, lengths = np.exp(found.x), start.lengths.copy()
+    lengths[varied] = best[:-1]
+    return Hyperparameters(lengths=lengths, noise=float(best[-1]))
 
 
 def _matern(left: Reals, right: Reals, lengths: Reals) -> Reals:
@@ -124,12 +105,3 @@ def _objective(logs: Reals, points: Reals, values: Reals, errors: Reals) -> tupl
     off = np.append(logs[:-1] - np.log(PRIOR_LENGTH), logs[-1] - np.log(PRIOR_NOISE))
     density = 0.5 * values @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * off @ off
     return float(density), np.array(gradient) + off
-
-
-def halves(values: Reals, most: int, draws: np.random.Generator) -> NDArray[np.int64]:
-    """At most so many indices of values [n], in order: of the best half of them, and drawn from the rest."""
-    if len(values) <= most:
-        return np.arange(len(values))
-    order = np.argsort(-values, kind="stable")
-    best, rest = order[: most // 2], order[most // 2 :]
-    return np.sort(np.concatenate([best, draws.choice(rest, most - len(best), replace=False)]))

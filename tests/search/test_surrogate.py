@@ -2,37 +2,11 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from benchmarks.surrogate import Hyperparameters, Surrogate, _objective, fitted, halves, normal_scores
-
-THIRD = 0.967422  # the normal quantile of 5/6
+from search.surrogate import Hyperparameters, Surrogate, _objective, fitted
 
 
 def exact(n: int) -> np.ndarray:
     return np.zeros(n)
-
-
-def test_normal_scores_are_quantiles_of_ranks() -> None:
-    values, errors = normal_scores(np.array([30.0, -5.0, 2.0]), exact(3))
-    assert values == pytest.approx([THIRD, -THIRD, 0], abs=1e-6)
-    assert errors == pytest.approx([0, 0, 0])
-
-
-def test_a_diverged_trial_ranks_below_all_and_ties_share_their_rank() -> None:
-    values, _ = normal_scores(np.array([np.nan, 1.0, 1.0]), exact(3))
-    # Ranks 1, 2.5, 2.5 of 3: the quantiles of 1/6 and of 2/3.
-    assert values == pytest.approx([-THIRD, 0.430727, 0.430727], abs=1e-6)
-
-
-def test_all_diverged_are_all_alike() -> None:
-    values, errors = normal_scores(np.full(4, np.nan), exact(4))
-    assert values == pytest.approx([0, 0, 0, 0])
-    assert errors == pytest.approx([0, 0, 0, 0])
-
-
-def test_an_error_becomes_the_step_it_makes_among_the_scores() -> None:
-    _, errors = normal_scores(np.array([0.0, 1.0, 2.0, np.nan]), np.array([0.0, 0.5, 1.0, 1.0]))
-    # Of four: quantiles of 1/8, 3/8, 5/8, 7/8. The middle score's half step up is (1.15035 - 0.318639) / 2.
-    assert errors == pytest.approx([0, 0.415855, 1.15035 - 0.318639, 0], abs=1e-5)
 
 
 def test_a_prediction_worked_out_by_hand() -> None:
@@ -73,14 +47,9 @@ def test_the_fit_finds_which_dimension_matters_and_how_noisy_it_is() -> None:
     assert found.noise == pytest.approx(0.2, rel=0.4)
 
 
-def test_halves_keep_the_best_and_draw_of_the_rest() -> None:
-    values = np.random.default_rng(2).permutation(100).astype(float)
-    kept = halves(values, 20, np.random.default_rng(3))
-    assert list(kept) == sorted(set(kept))
-    assert len(kept) == 20
-    assert set(range(90, 100)) <= set(values[kept])
-    assert min(values[kept]) < 60
-
-
-def test_halves_of_few_are_all() -> None:
-    assert list(halves(np.array([3.0, 1.0]), 2, np.random.default_rng(0))) == [0, 1]
+def test_a_coordinate_that_never_changes_keeps_its_length() -> None:
+    rng = np.random.default_rng(3)
+    points = np.column_stack([np.full(40, 0.5), rng.random(40)])
+    found = fitted(points, np.sin(9 * points[:, 1]), exact(40), Hyperparameters.prior(2))
+    assert found.lengths[0] == Hyperparameters.prior(2).lengths[0]
+    assert found.lengths[1] != Hyperparameters.prior(2).lengths[1]

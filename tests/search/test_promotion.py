@@ -3,7 +3,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from benchmarks.promotion import Candidates, Promotion, PromotionConfig, Scores
+from search.promotion import Candidates, Promotion, PromotionConfig, candidates
+from search.scoreboard import Scoreboard
+from search.waiting import Waiter
 
 NEXT_ONLY = PromotionConfig(first=2, foresight=0)
 
@@ -13,19 +15,15 @@ def scores(
     rungs: Sequence[int],
     values: Sequence[float],
     errors: float | Sequence[float] = 0,
-) -> Scores:
-    n = len(points)
-    return Scores(
-        points=np.array(points, dtype=float).reshape(n, 1),
-        rungs=np.array(rungs, dtype=np.int64),
-        values=np.array(values, dtype=float),
-        errors=np.broadcast_to(np.array(errors, dtype=float), n).copy(),
-    )
+) -> Scoreboard:
+    board = Scoreboard()
+    each = np.broadcast_to(np.array(errors, dtype=float), len(points))
+    for point, rung, value, error in zip(points, rungs, values, each, strict=True):
+        board.add(np.array([point]), rung, value, float(error))
+    return board
 
 
-def candidates(
-    points: Sequence[float], rungs: Sequence[int], costs: Sequence[float] | None = None
-) -> Candidates:
+def offer(points: Sequence[float], rungs: Sequence[int], costs: Sequence[float] | None = None) -> Candidates:
     return Candidates(
         points=np.array(points, dtype=float).reshape(len(points), 1),
         rungs=np.array(rungs, dtype=np.int64),
@@ -38,44 +36,43 @@ RISING = scores(LINE.tolist(), [0] * 11, LINE.tolist())
 
 
 def chosen(
-    config: PromotionConfig, seen: Scores, offered: Candidates, *, seed: int = 0, rungs: int = 2
+    config: PromotionConfig, seen: Scoreboard, offered: Candidates, *, seed: int = 0, rungs: int = 2
 ) -> int:
-    return Promotion(config, rungs=rungs).choose(seen, offered, seed)
+    return Promotion(config, rungs=rungs).choose(seen, offered, np.random.default_rng(seed))
 
 
 def test_without_candidates_it_says_what_to_do() -> None:
     with pytest.raises(ValueError, match="draw a new trial or end the search"):
-        chosen(NEXT_ONLY, RISING, candidates([], []))
+        chosen(NEXT_ONLY, RISING, offer([], []))
 
 
 def test_before_enough_scores_the_earliest_new_trial() -> None:
     config = PromotionConfig(first=12)
-    assert chosen(config, RISING, candidates([0.9, 0.1, 0.5], [1, 0, 0])) == 1
+    assert chosen(config, RISING, offer([0.9, 0.1, 0.5], [1, 0, 0])) == 1
     empty = scores([], [], [])
-    assert chosen(config, empty, candidates([0.9, 0.1], [0, 0])) == 0
+    assert chosen(config, empty, offer([0.9, 0.1], [0, 0])) == 0
 
 
 def test_of_trials_that_wait_the_one_that_promises_most() -> None:
-    assert chosen(NEXT_ONLY, RISING, candidates([0.1, 0.9, 0.5], [1, 1, 1])) == 1
+    assert chosen(NEXT_ONLY, RISING, offer([0.1, 0.9, 0.5], [1, 1, 1])) == 1
 
 
 def test_of_equal_trials_the_cheaper_and_else_the_earlier() -> None:
-    twins = candidates([0.9, 0.9], [1, 1], costs=[4, 1])
+    twins = offer([0.9, 0.9], [1, 1], costs=[4, 1])
     assert chosen(NEXT_ONLY, RISING, twins) == 1
     assert chosen(NEXT_ONLY.model_copy(update={"thrift": 0.0}), RISING, twins) == 0
 
 
 def test_the_unit_of_cost_does_not_matter() -> None:
     offered = [
-        candidates([0.2, 0.8, 0.6], [1, 0, 0], costs=[scale * cost for cost in (4, 2, 1)])
-        for scale in (1, 60)
+        offer([0.2, 0.8, 0.6], [1, 0, 0], costs=[scale * cost for cost in (4, 2, 1)]) for scale in (1, 60)
     ]
     assert chosen(NEXT_ONLY, RISING, offered[0]) == chosen(NEXT_ONLY, RISING, offered[1])
 
 
 def test_any_rising_measure_gives_the_same_decision() -> None:
     stretched = scores(LINE.tolist(), [0] * 11, np.exp(20 * LINE).tolist())
-    offered = candidates([0.1, 0.95, 0.5, 0.7], [1, 0, 1, 1])
+    offered = offer([0.1, 0.95, 0.5, 0.7], [1, 0, 1, 1])
     for seed in range(5):
         assert chosen(NEXT_ONLY, RISING, offered, seed=seed) == chosen(
             NEXT_ONLY, stretched, offered, seed=seed
@@ -85,12 +82,12 @@ def test_any_rising_measure_gives_the_same_decision() -> None:
 def test_where_trials_diverge_nothing_more_is_tried() -> None:
     values = np.where(LINE > 0.5, np.nan, LINE)
     seen = scores(LINE.tolist(), [0] * 11, values.tolist())
-    assert chosen(NEXT_ONLY, seen, candidates([0.95, 0.75, 0.45], [0, 0, 0])) == 2
+    assert chosen(NEXT_ONLY, seen, offer([0.95, 0.75, 0.45], [0, 0, 0])) == 2
 
 
 def test_when_all_diverged_it_still_chooses() -> None:
     seen = scores(LINE.tolist(), [0] * 11, [np.nan] * 11)
-    assert chosen(NEXT_ONLY, seen, candidates([0.33, 0.44], [0, 0])) in (0, 1)
+    assert chosen(NEXT_ONLY, seen, offer([0.33, 0.44], [0, 0])) in (0, 1)
 
 
 def test_a_lucky_score_with_a_large_error_is_not_followed() -> None:
@@ -98,7 +95,7 @@ def test_a_lucky_score_with_a_large_error_is_not_followed() -> None:
     low, high = np.linspace(0, 0.2, 9), np.linspace(0.8, 1, 9)
     points = [*low, *high, 0.1]
     values = [*np.linspace(0, 0.1, 9), *np.linspace(0.7, 0.8, 9), 0.85]
-    offered = candidates([0.1, 0.95], [1, 1])
+    offered = offer([0.1, 0.95], [1, 1])
     assert chosen(NEXT_ONLY, scores(points, [0] * 19, values, [0.0] * 18 + [0.5]), offered) == 1
 
 
@@ -108,7 +105,7 @@ def test_foresight_sees_past_a_first_rung_that_misleads() -> None:
     rungs = [0] * 11 + [1] * 4
     values = [*(-LINE), 1.0, 1.3, 1.6, 1.9]
     seen = scores(points, rungs, values)
-    offered = candidates([0.05, 0.97], [0, 0])
+    offered = offer([0.05, 0.97], [0, 0])
     picks = {
         share: [
             chosen(PromotionConfig(first=2, foresight=share), seen, offered, seed=seed) for seed in range(10)
@@ -122,10 +119,10 @@ def test_foresight_sees_past_a_first_rung_that_misleads() -> None:
 def test_the_same_call_gives_the_same_decision() -> None:
     rng = np.random.default_rng(0)
     seen = scores(rng.random(300).tolist(), [0] * 300, rng.random(300).tolist())
-    offered = candidates(rng.random(30).tolist(), [0] * 20 + [1] * 10)
+    offered = offer(rng.random(30).tolist(), [0] * 20 + [1] * 10)
     rule = Promotion(PromotionConfig(), rungs=2)
-    assert [rule.choose(seen, offered, seed) for seed in range(3)] == [
-        rule.choose(seen, offered, seed) for seed in range(3)
+    assert [rule.choose(seen, offered, np.random.default_rng(seed)) for seed in range(3)] == [
+        rule.choose(seen, offered, np.random.default_rng(seed)) for seed in range(3)
     ]
 
 
@@ -137,5 +134,18 @@ def test_it_finds_a_peak_with_few_trials() -> None:
     for seed in range(20):
         offered = rng.random(200)
         seen = scores(tried, [0] * len(tried), [-abs(x - 0.37) for x in tried])
-        tried.append(float(offered[rule.choose(seen, candidates(offered.tolist(), [0] * 200), seed)]))
+        tried.append(
+            float(offered[rule.choose(seen, offer(offered.tolist(), [0] * 200), np.random.default_rng(seed))])
+        )
     assert min(abs(x - 0.37) for x in tried) < 0.01
+
+
+def test_candidates_are_who_waits_and_then_what_is_new_each_with_the_cost_of_its_step() -> None:
+    waits = [Waiter(trial=name, point=np.array([x]), rung=rung, value=0.5) for name, x, rung in WAITING]
+    offered = candidates(waits, [np.array([0.3]), np.array([0.4])], (1 / 9, 1 / 3, 1.0))
+    assert list(offered.points[:, 0]) == [0.1, 0.2, 0.3, 0.4]
+    assert list(offered.rungs) == [1, 2, 0, 0]
+    assert offered.costs == pytest.approx([2 / 9, 2 / 3, 1 / 9, 1 / 9])
+
+
+WAITING = (("a", 0.1, 0), ("b", 0.2, 1))

@@ -1,0 +1,147 @@
+"""What the search trains next: a draw of a branch, or a trial that waits. Knows no ledger and no Ray."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.allocation import BranchState, offering
+from search.budget import Budget
+from search.config import RunConfig
+from search.encoding import encode
+from search.promotion import Promotion, candidates
+from search.record import TrialRecord
+from search.sampler import BranchSampler, Draw
+from search.scoreboard import Scoreboard
+from search.waiting import Waiter, WaitingRoom
+from trainers.method import Method
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTrial:
+    """A draw is worth a trial."""
+
+    branch: str
+    draw: Draw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """A trial that waits goes on to the rung with this index."""
+
+    trial: str
+    rung: int
+
+
+class Exploration:
+    """Keeps what promotion, allocation and the budget need to know, a step at each event.
+
+    A call costs the same however many trials there have been. used_up: branches without new methods.
+    """
+
+    def __init__(self, config: RunConfig, sampler: Callable[[str], BranchSampler]) -> None:
+        search = config.search
+        self.used_up: set[str] = set()
+        self._config = config
+        self._sampler = sampler
+        self._rungs = search.pruning.rungs
+        self._promotion = Promotion(search.promotion, rungs=len(self._rungs))
+        self._scores = Scoreboard()
+        self._waiting = WaitingRoom(search.promotion.waiting)
+        self._budget = Budget(
+            trials=search.trials,
+            effort=search.effort,
+            rungs=self._rungs,
+            completions=max(config.replication.methods, config.confirm.finalists),
+        )
+        self._branches: dict[str, BranchState] = {}
+        self._good: dict[str, tuple[float, Method]] = {}  # of each branch the method with the best PGR
+        self._tried = {config.naive.digest}
+
+    @property
+    def started(self) -> int:
+        """Trials started so far."""
+        return self._budget.started
+
+    # What has happened
+
+    def opened(self, branch: str) -> None:
+        """A branch joins."""
+        self._branches[branch] = BranchState(name=branch)
+
+    def went(self, trial: TrialRecord, rung: int) -> None:
+        """A trial was given to a worker, to train to the rung with this index."""
+        self._budget.spend(rung)
+        if rung == 0:
+            self._branches[trial.branch].started += 1
+            self._tried.add(trial.method.digest)
+
+    def scored(self, trial: TrialRecord, rung: int, pgr: float, error: float) -> None:
+        """A trial reached a rung. error: standard deviation of its PGR beside that of others."""
+        self._scores.add(encode(trial.method), rung, pgr, error)
+        branch = self._branches[trial.branch]
+        if branch.best is None or pgr > branch.best:
+            branch.best = pgr
+            self._good[trial.branch] = (pgr, trial.method)
+
+    def failed(self, trial: TrialRecord, rung: int) -> None:
+        """A trial failed on its way to a rung: nothing near it looks good any more."""
+        self._scores.add(encode(trial.method), rung, np.nan, 0.0)
+        self._budget.failed(rung)
+
+    def paused(self, trial: TrialRecord, rung: int, pgr: float) -> str | None:
+        """A trial waits at a rung; returns one that has to give up its place there."""
+        waiter = Waiter(trial=trial.trial, point=encode(trial.method), rung=rung, value=pgr)
+        evicted = self._waiting.enter(waiter)
+        return evicted.trial if evicted else None
+
+    def all_waiting(self) -> list[str]:
+        """The trials that wait."""
+        return [waiter.trial for waiter in self._waiting]
+
+    # What comes next
+
+    def next(self, *, more_to_come: bool) -> NewTrial | Promoted | None:
+        """What a free worker trains; None while there is no new method and nothing that the budget allows.
+
+        more_to_come: whether another proposal may still bring new methods.
+        """
+        draws, waiting = self._draws(), list[Waiter]()
+        floor = self._config.search.allocation.floor
+        if not draws or self._branches[draws[0].branch].started >= floor:
+            steps = [waiter.rung + 1 for waiter in self._waiting]
+            may = self._budget.affordable(steps, more_to_come=bool(draws) or more_to_come)
+            waiting = [waiter for waiter, one in zip(self._waiting, may, strict=True) if one]
+        if not draws and not waiting:
+            return None
+        offered = candidates(waiting, [one.draw.point for one in draws], self._rungs)
+        place = self._promotion.choose(self._scores, offered, self._dice())
+        if place >= len(waiting):
+            return draws[place - len(waiting)]
+        chosen = waiting[place]
+        self._waiting.leave(chosen)
+        return Promoted(trial=chosen.trial, rung=chosen.rung + 1)
+
+    def _draws(self) -> list[NewTrial]:
+        while self._budget.new_left:
+            live = [state for name, state in self._branches.items() if name not in self.used_up]
+            names = offering(self._config.search.allocation, live) if live else []
+            draws = [one for name in names for one in self._offer(name, len(names))]
+            if draws or not names:
+                return draws
+        return []
+
+    def _offer(self, branch: str, beside: int) -> list[NewTrial]:
+        count = max(1, self._config.search.promotion.draws // beside)
+        _, near = self._good.get(branch, (None, None))
+        draws = self._sampler(branch).offer(count, self._tried, near)
+        if not draws:
+            log.info("branch %s is used up: it has shown no new method", branch)
+            self.used_up.add(branch)
+        return [NewTrial(branch=branch, draw=draw) for draw in draws]
+
+    def _dice(self) -> np.random.Generator:
+        return np.random.default_rng([self._config.seed, self.started, len(self._scores)])

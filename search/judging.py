@@ -1,0 +1,45 @@
+"""Trials beside those that reached the same rung: how sure their scores are, and which have no future."""
+
+import math
+from dataclasses import dataclass
+
+from search.pgr import Bools
+from search.pruning import Decision, PruningConfig, Rivals, decide
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a trial looks like at a rung, beside those that were there before.
+
+    error: standard deviation of its PGR as a measure of its method. rivals: how many were there before.
+    """
+
+    decision: Decision
+    error: float
+    rivals: int
+
+
+class Judge:
+    """Looks at each trial at each rung once, in the order they come in."""
+
+    def __init__(self, config: PruningConfig, gap: float) -> None:
+        """gap: ceiling minus weak floor, the unit of PGR."""
+        self._config = config
+        self._gap = gap
+        self._rungs = [Rivals() for _ in config.rungs]
+
+    @property
+    def has_seen_any(self) -> bool:
+        """Whether any trial reached a rung."""
+        return any(map(len, self._rungs))
+
+    def look(self, rung: int, right: Bools) -> Finding:
+        """Compare a trial with those before it, and remember it. right: bool [n], of the search split."""
+        rivals = self._rungs[rung]
+        finding = Finding(
+            decision=decide(self._config, right, rivals, self._gap),
+            error=math.hypot(rivals.error(right) / self._gap, self._config.seed_sd),
+            rivals=len(rivals),
+        )
+        rivals.add(right)
+        return finding

@@ -1,0 +1,42 @@
+"""Trials that wait at a rung, so many at most. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from search.pgr import Reals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiter:
+    """A trial that has stopped at the rung with this index, with the score that it reached there."""
+
+    trial: str
+    point: Reals
+    rung: int
+    value: float
+
+
+class WaitingRoom:
+    """Seats for so many trials at each rung: who waits costs disk, and who is far behind is never called."""
+
+    def __init__(self, seats: int) -> None:
+        self._seats = seats
+        self._rungs: dict[int, dict[str, Waiter]] = {}
+
+    def __iter__(self) -> Iterator[Waiter]:
+        """From the lowest rung to the highest, at each in the order they came."""
+        for rung in sorted(self._rungs):
+            yield from self._rungs[rung].values()
+
+    def enter(self, waiter: Waiter) -> Waiter | None:
+        """Seat a trial; returns who has to leave: of too many the lowest, of equals the last to come."""
+        here = self._rungs.setdefault(waiter.rung, {})
+        here[waiter.trial] = waiter
+        if len(here) <= self._seats:
+            return None
+        last = min(reversed(here.values()), key=lambda one: one.value)
+        return here.pop(last.trial)
+
+    def leave(self, waiter: Waiter) -> None:
+        """A trial goes on, or ends."""
+        del self._rungs[waiter.rung][waiter.trial]

@@ -1,0 +1,143 @@
+"""Faults done to real runs. One run meets many of them: starting a driver and its workers is what costs."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fault_runs import Site, problems
+from search.faults import FaultConfig, Silences, too_many_lost
+from search.ledger import WorkerLost, read_ledger
+from search.record import Record
+
+
+def lost(*nodes: str | None) -> list[WorkerLost]:
+    return [WorkerLost(trial="t1", node=node, cause=f"cause {i}") for i, node in enumerate(nodes)]
+
+
+def test_a_few_lost_workers_are_borne_and_a_share_of_many() -> None:
+    config = FaultConfig(workers=2, share=0.1)
+    assert too_many_lost(config, lost("a", "a"), started=3) is None
+    assert too_many_lost(config, lost("a", "b", "b"), started=3) == (
+        "3 workers were lost in 3 trials, more than faults.workers and faults.share allow (2); "
+        "2 of them on node b, the last because: cause 2. Mend what is at fault, then resume"
+    )
+    assert too_many_lost(config, lost("a", "b", "b"), started=30) is None
+    assert "allow (3)" in (too_many_lost(config, lost(*"abbb"), started=30) or "")
+    assert "(2); the last because" in (too_many_lost(config, lost(None, None, None), started=1) or "")
+
+
+def test_a_silent_trial_is_overdue_once_and_every_report_gives_it_time() -> None:
+    now = 0.0
+    silences = Silences(10, lambda: now)
+    assert silences.overdue(["a", "b"]) == []
+    now = 8
+    silences.heard("b")
+    now = 11
+    assert silences.overdue(["a", "b", "c"]) == ["a"]
+    now = 19
+    assert silences.overdue(["a", "b", "c"]) == ["b"]
+    assert silences.overdue(["c"]) == []
+    now = 40  # a and b have ended and begin anew; c has been silent since 11
+    assert silences.overdue(["a", "b", "c"]) == ["c"]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path | None]:
+    """A disk of 64 MB, or None where this process may not mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    yield None if mounted.returncode else place
+    if not mounted.returncode:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def only_line(errors: str, start: str) -> str:
+    """The one line that tells the user what happened."""
+    assert "Traceback" not in errors
+    [line] = [line for line in errors.splitlines() if line.startswith(start)]
+    return line
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
+    warm: Path, tmp_path: Path, disk: Path | None
+) -> None:
+    site = Site((disk or tmp_path) / "run", warm, ["faults.step_limit_s=6"])
+    site.plant("hang", "nan", "oom", "raise")
+    driver = site.run()
+    driver.wait_for(lambda: site.count("rung_reached") >= 1)
+    driver.kill_one("ResourceTrainable.train")
+    driver.wait_for(lambda: site.count("rung_reached") >= 3)
+    driver.kill_one("ray::Grader")
+    if disk:
+        driver.wait_for(lambda: site.count("trial_ended") >= 6)
+        filler = disk / "filler"
+        with pytest.raises(OSError, match="No space left"), filler.open("wb") as file:
+            file.write(b"0" * 100_000_000)
+        code, _, errors = driver.wait()
+        assert code == 1
+        assert "cannot be written (No space left on device)" in (line := only_line(errors, "failed: "))
+        assert f"resume {site.out}" in line
+        filler.unlink()
+        driver = site.resume()
+    code, _, errors = driver.wait()
+    assert code == 0, errors
+    assert problems(site.out) == []
+    events = read_ledger(site.ledger)
+    causes = [event.cause for event in events if event.event == "trial_ended" and event.state == "failed"]
+    assert sorted(cause.split(":")[0] for cause in causes) == ["Diverged", "OutOfMemory", "RuntimeError"]
+    gone = [event.cause for event in events if event.event == "worker_lost"]
+    assert sum("nothing was heard of it" in cause for cause in gone) == 1
+    assert sum("its worker was lost" in cause for cause in gone) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_whatever_ends_the_driver_the_next_one_goes_on(warm: Path, tmp_path: Path) -> None:
+    site = Site(tmp_path / "run", warm, ["faults.workers=1"])
+    site.plant("kill-always")
+    code, _, errors = site.run().wait()
+    assert code == 1
+    assert "2 workers were lost" in (line := only_line(errors, "failed: "))
+    assert "on node" in line
+    (site.faults / "kill-always").unlink()
+
+    driver, before = site.resume(), site.lines()
+    driver.wait_for(lambda: site.lines() > before + 4)
+    driver.process.send_signal(signal.SIGTERM)
+    code, output, errors = driver.wait()
+    assert code == 130, errors
+    assert f"python -m search resume {site.out}" in output
+    assert read_ledger(site.ledger)[-1].event == "interrupted"
+
+    for file in (site.ledger, site.out / "optuna.log"):
+        with file.open("a") as broken:
+            broken.write('{"at":17')
+    driver, before = site.resume(), site.lines()
+    driver.wait_for(lambda: site.lines() > before)
+    code, _, errors = site.resume().wait()
+    assert code == 2
+    assert "another process is at work on this run" in only_line(errors, "error: ")
+    driver.wait_for(lambda: site.lines() >= before + 5)
+    driver.process.kill()
+    driver.wait()
+    left = [*driver.others("Trainable"), *driver.others("ray::Grader")]
+    deadline = time.monotonic() + 60
+    while left and time.monotonic() < deadline:  # Ray's own agents stay for another minute
+        time.sleep(0.1)
+        left = [*driver.others("Trainable"), *driver.others("ray::Grader")]
+    assert left == []
+
+    code, _, errors = site.resume().wait()
+    assert code == 0, errors
+    assert problems(site.out) == []
+    record = Record.of(read_ledger(site.ledger))
+    assert sum(1 for _ in record.of_purpose("search")) == 8
