@@ -44,7 +44,7 @@ class Space:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        proposal = new_proposer(config).propose(brief(config, Record()))
+        proposal = new_proposer(config, None).propose(brief(config, Record()))
         self._branches = {one.name: one for one in proposal.branches}
         self._naive = config.naive
 

@@ -174,7 +174,7 @@ def seconds_to_reach(out: Path, target: float) -> float | None:
 
 def _as_searched(run: RunDirectory, config: RunConfig, theirs: dict[str, Any]) -> None:
     """Write the ledger of a search that tried one method: theirs."""
-    proposal = new_proposer(config).propose(brief(config, Record()))
+    proposal = new_proposer(config, None).propose(brief(config, Record()))
     method = Method.model_validate(theirs["method"])
     ledger = Ledger(run.ledger)
     for event in (
