@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from search.pgr import Bools
-from search.pruning import Decision, PruningConfig, Rivals, decide
+from search.pruning import Answers, Decision, PruningConfig, Rivals, decide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +32,8 @@ class Judge:
         """Whether any trial reached a rung."""
         return any(map(len, self._rungs))
 
-    def look(self, rung: int, right: Bools) -> Finding:
-        """Compare a trial with those before it, and remember it. right: bool [n], of the search split."""
+    def look(self, rung: int, right: Answers) -> Finding:
+        """Compare a trial with those before it, and remember it. right: [n], of the search split."""
         rivals = self._rungs[rung]
         finding = Finding(
             decision=decide(self._config, right, rivals, self._gap),
