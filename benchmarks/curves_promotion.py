@@ -54,10 +54,10 @@ class Ours:
             return True
         rung, point = int(np.searchsorted(self._rungs, evaluation)), self._pool.points[row]
         if diverged:
-            self._scores.add(point, rung, loss, 0.0)
+            self._scores.add(point, rung, loss)
             return False
         value, finding = self._seen(row, evaluation, loss)
-        self._scores.add(point, rung, value, finding.error)
+        self._scores.add(point, rung, value)
         if rung < len(self._rungs) - 1 and finding.decision == "pause":
             self._waiting.enter(Waiter(trial=str(row), point=point, rung=rung, value=value))
         return False

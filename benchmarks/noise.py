@@ -1,6 +1,6 @@
 """Recorded learning curves with the noise of PGR: is what wins a search truly among the best?
 
-python -m benchmarks.noise --curves FILE.npz --seeds 4 --out noise.json        (--quick: one seed, a smaller search)
+python -m benchmarks.noise --curves FILE.npz --seeds 4 --out noise.json    (--quick: less of it)
 
 The lowest final loss of a task counts as PGR 1, the median one as 0. A score is what a trial of one seed gets
 right on 1,000 search examples that all trials share; seeds differ by 0.08 PGR. Ours searches as a run does,
@@ -65,7 +65,7 @@ class NoisyTask:
 
 
 class NoisyOurs(Ours):
-    """Ours, with the default budget and the errors of the scores."""
+    """Ours, with the default budget and the doubt of the stopping rule."""
 
     def __init__(self, curves: Curves, noisy: NoisyTask, trials: int, seed: int) -> None:
         super().__init__(curves, seed)

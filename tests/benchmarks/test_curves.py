@@ -8,7 +8,7 @@ import pytest
 from benchmarks.curves import main, table
 from benchmarks.curves_data import Curves, Pool, load, units
 from benchmarks.curves_methods import METHODS, quiet
-from benchmarks.curves_promotion import Ours, evaluations_at
+from benchmarks.curves_promotion import SHARES, Ours, evaluations_at
 from benchmarks.curves_simulation import Strategy, regrets, simulate
 
 ROWS, EVALUATIONS = 60, 9
@@ -130,10 +130,10 @@ def test_nan_is_no_incumbent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("evaluations", "rungs"), [(51, [4, 12, 36, 51]), (9, [4, 9]), (54, [4, 12, 36, 54]), (2, [2]), (1, [1])]
+    ("evaluations", "rungs"), [(51, [6, 17, 51]), (9, [1, 3, 9]), (54, [6, 18, 54]), (2, [1, 2]), (1, [1])]
 )
 def test_rungs(evaluations: int, rungs: list[int]) -> None:
-    assert evaluations_at(evaluations) == rungs
+    assert evaluations_at(SHARES, evaluations) == rungs
 
 
 def test_units_are_quantiles() -> None:
@@ -189,8 +189,7 @@ def test_ours_stops_what_diverged() -> None:
     strategy = Ours(synthetic(), 0)
     row = strategy.assign()
     assert row is not None
-    assert strategy.report(row, 1, 0.5)
-    assert not strategy.report(row, 3, float("nan"))
+    assert not strategy.report(row, 2, float("nan"))
     assert row not in [strategy.assign() for _ in range(ROWS)]
 
 

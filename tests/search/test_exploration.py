@@ -63,7 +63,7 @@ class Field:
         if np.isnan(pgr):
             self.exploration.failed(trial, rung)
             return
-        self.exploration.scored(trial, rung, pgr, 0.0)
+        self.exploration.scored(trial, rung, pgr)
         if rung < len(RUNGS) - 1:
             self.exploration.paused(trial, rung, pgr)
 
@@ -151,7 +151,7 @@ def test_where_trials_fail_no_more_are_tried(explore: Callable[..., Field]) -> N
 
     field = explore(fails_above, lr_branch("one"), trials=30).run()
     failed = [trial.method.optim.lr > 1e-3 for trial in field.record.trials.values()]
-    assert sum(failed[20:]) <= 2  # four in ten by chance
+    assert sum(failed[15:]) <= 4  # six of fifteen by chance
 
 
 def test_a_weak_branch_starves_above_its_floor(
