@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Scores to learn from: points [n, d] in the unit cube, rungs int [n] from 0, values [n], normal scores."""
+    """Scores to learn from: points [n, d], about the unit cube; rungs int [n] from 0; values [n], normal."""
 
     points: Reals
     rungs: Ints

@@ -29,8 +29,8 @@ class Hyperparameters:
 class Surrogate:
     """A Gaussian process, Matérn 5/2 with one lengthscale a dimension (Rasmussen and Williams, 2006).
 
-    points: [n, d], about the unit cube. values: [n], of about unit variance. How noisy they are is fitted: the
-    luck of a seed and of the search split is about the same for all trials.
+    points: [n, d], about the unit cube. values: [n], of about unit variance. Their noise is fitted: the luck
+    of a seed and of the search split is about the same for all trials.
     """
 
     def __init__(self, points: Reals, values: Reals, parameters: Hyperparameters) -> None:
