@@ -1,37 +1,41 @@
 """Ours on recorded curves: the objects of the search, with the settings that a run has by default."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmarks.curves_data import Curves, Pool, units
+from search.judging import Finding, Judge
 from search.promotion import Promotion, PromotionConfig, candidates
-from search.pruning import PruningConfig, Rivals, decide
+from search.pruning import PruningConfig
 from search.scoreboard import Scoreboard
 from search.waiting import Waiter, WaitingRoom
 
-EXACT = PruningConfig(seed_sd=0.0)  # a recorded loss has no error, so that the first few behind are stopped
+SHARES = PruningConfig().rungs
+EXACT = PruningConfig(seed_sd=0.0)  # a recorded loss has no error
 
 
-def evaluations_at(shares: tuple[float, ...], evaluations: int) -> list[int]:
+def evaluations_at(shares: Sequence[float], evaluations: int) -> list[int]:
     """The evaluations nearest to these shares of a training, each once: 6, 17, 51 of 51 at 1/9, 1/3, 1."""
     return sorted({max(1, round(share * evaluations)) for share in shares})
 
 
 class Ours:
-    """Pauses every trial at each rung, and goes on with what promotion chooses; exact scores."""
+    """Pauses every trial at each rung, and goes on with what promotion chooses."""
 
     def __init__(self, curves: Curves, seed: int) -> None:
         self._config = PromotionConfig()
         self._pool = Pool(units(curves.hp))
-        self._rungs = evaluations_at(EXACT.rungs, curves.evaluations)
+        self._rungs = evaluations_at(SHARES, curves.evaluations)
+        self._judge = Judge(EXACT, gap=1.0)
         self._rule = Promotion(self._config, rungs=len(self._rungs))
         self._draws = np.random.default_rng(seed)
         self._scores = Scoreboard()
         self._waiting = WaitingRoom(self._config.waiting)
-        self._rivals = [Rivals() for _ in self._rungs]
 
     def assign(self) -> int | None:
         """A row that waits at a rung, or a new one."""
-        waiting, new = list(self._waiting), self._new()
+        waiting, new = self._offered(), self._new()
         if not waiting and not new:
             return None
         offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
@@ -49,16 +53,21 @@ class Ours:
         if not diverged and evaluation not in self._rungs:
             return True
         rung, point = int(np.searchsorted(self._rungs, evaluation)), self._pool.points[row]
-        self._scores.add(point, rung, -loss, 0.0)
-        if not diverged and rung < len(self._rungs) - 1 and self._has_a_future(rung, -loss):
-            self._waiting.enter(Waiter(trial=str(row), point=point, rung=rung, value=-loss))
+        if diverged:
+            self._scores.add(point, rung, loss)
+            return False
+        value, finding = self._seen(row, evaluation, loss)
+        self._scores.add(point, rung, value)
+        if rung < len(self._rungs) - 1 and finding.decision == "pause":
+            self._waiting.enter(Waiter(trial=str(row), point=point, rung=rung, value=value))
         return False
 
-    def _has_a_future(self, rung: int, score: float) -> bool:
-        right, rivals = np.array([score]), self._rivals[rung]
-        decision = decide(EXACT, right, rivals, gap=1.0)
-        rivals.add(right)
-        return decision == "pause"
+    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
+        """The score at a rung, higher is better, and how it looks beside the others."""
+        return -loss, self._judge.look(self._rungs.index(evaluation), np.array([-loss]))
+
+    def _offered(self) -> list[Waiter]:
+        return list(self._waiting)
 
     def _new(self) -> list[int]:
         left = np.flatnonzero(self._pool.left)

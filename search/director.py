@@ -285,7 +285,7 @@ class Director:
         """Let a score count in later decisions."""
         rung = self._rungs.index(reached.share)
         finding = self._judge.look(rung, unpack(score.correct, self._search_size))
-        self._exploration.scored(trial, rung, score.pgr, finding.error)
+        self._exploration.scored(trial, rung, score.pgr)
         return finding
 
     def _pause(self, trial: TrialRecord) -> None:

@@ -79,9 +79,9 @@ class Exploration:
             self._branches[trial.branch].started += 1
             self._tried.add(trial.method.digest)
 
-    def scored(self, trial: TrialRecord, rung: int, pgr: float, error: float) -> None:
-        """A trial reached a rung. error: standard deviation of its PGR beside that of others."""
-        self._scores.add(encode(trial.method), rung, pgr, error)
+    def scored(self, trial: TrialRecord, rung: int, pgr: float) -> None:
+        """A trial reached a rung."""
+        self._scores.add(encode(trial.method), rung, pgr)
         branch = self._branches[trial.branch]
         if branch.best is None or pgr > branch.best:
             branch.best = pgr
@@ -89,7 +89,7 @@ class Exploration:
 
     def failed(self, trial: TrialRecord, rung: int) -> None:
         """A trial failed on its way to a rung: nothing near it looks good any more."""
-        self._scores.add(encode(trial.method), rung, np.nan, 0.0)
+        self._scores.add(encode(trial.method), rung, np.nan)
         self._budget.failed(rung)
 
     def paused(self, trial: TrialRecord, rung: int, pgr: float) -> str | None:

@@ -1,21 +1,15 @@
-"""Trials beside those that reached the same rung: how sure their scores are, and which have no future."""
+"""Trials beside those that reached the same rung: which have no future."""
 
-import math
 from dataclasses import dataclass
 
-from search.pgr import Bools
-from search.pruning import Decision, PruningConfig, Rivals, decide
+from search.pruning import Answers, Decision, PruningConfig, Rivals, decide
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a trial looks like at a rung, beside those that were there before.
-
-    error: standard deviation of its PGR as a measure of its method. rivals: how many were there before.
-    """
+    """What becomes of a trial at a rung, beside so many rivals that were there before."""
 
     decision: Decision
-    error: float
     rivals: int
 
 
@@ -33,12 +27,11 @@ class Judge:
         """Whether any trial reached a rung."""
         return any(map(len, self._rungs))
 
-    def look(self, rung: int, right: Bools) -> Finding:
-        """Compare a trial with those before it, and remember it. right: bool [n], of the search split."""
+    def look(self, rung: int, right: Answers) -> Finding:
+        """Compare a trial with those before it, and remember it. right: [n], of the search split."""
         rivals = self._rungs[rung]
         finding = Finding(
             decision=decide(self._config, right, rivals, self._gap),
-            error=math.hypot(rivals.error(right) / self._gap, self._config.seed_sd),
             rivals=len(rivals),
         )
         rivals.add(right)

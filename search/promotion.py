@@ -95,7 +95,7 @@ class Promotion:
         """[m] the logarithm of the expected improvement, in normal scores, per cost."""
         points = self._with_rungs(evidence.points, evidence.rungs)
         parameters = self._fit(points, evidence, seen)
-        surrogate = Surrogate(points, evidence.values, evidence.errors, parameters)
+        surrogate = Surrogate(points, evidence.values, parameters)
         best = _best_so_far(points, evidence.rungs, surrogate, self._rungs)
         ahead = np.maximum(candidates.rungs, horizon)
         mean, deviation = surrogate.predict(self._with_rungs(candidates.points, ahead))
@@ -108,7 +108,7 @@ class Promotion:
     def _fit(self, points: Reals, evidence: Evidence, seen: int) -> Hyperparameters:
         if self._parameters is None or seen >= REFIT * self._fitted_on:
             start = self._parameters or Hyperparameters.prior(points.shape[1])
-            self._parameters = fitted(points, evidence.values, evidence.errors, start)
+            self._parameters = fitted(points, evidence.values, start)
             self._fitted_on = seen
         return self._parameters
 

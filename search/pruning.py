@@ -51,7 +51,6 @@ class Rivals:
     def __init__(self) -> None:
         self._means: list[float] = []  # rising
         self._right: list[Answers] = []  # in the same order
-        self._sum: Reals = np.zeros(1)
 
     def __len__(self) -> int:
         return len(self._means)
@@ -62,21 +61,10 @@ class Rivals:
         place = bisect_right(self._means, mean)
         self._means.insert(place, mean)
         self._right.insert(place, right)
-        self._sum = self._sum + right
 
     def last_of_best(self, places: int) -> Answers:
         """What the trial at this place from the top got right; 1 is the best."""
         return self._right[-places]
-
-    def error(self, right: Answers) -> float:
-        """The standard error of a trial's mean beside the others'.
-
-        All trials answer the same examples: what is easy or hard for all alike moves none of them ahead.
-        """
-        if len(right) < 2 or not self._means:
-            return 0.0
-        own = right - self._sum / len(self)
-        return math.sqrt(float(own.var(ddof=1)) / len(own))
 
 
 def decide(config: PruningConfig, right: Answers, rivals: Rivals, gap: float) -> Decision:

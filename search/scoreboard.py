@@ -13,15 +13,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Scores to learn from: points [n, d] in the unit cube, rungs int [n] from 0, values and errors [n].
-
-    Values are normal scores, errors their standard deviations on that scale.
-    """
+    """Scores to learn from: points [n, d], about the unit cube; rungs int [n] from 0; values [n], normal."""
 
     points: Reals
     rungs: Ints
     values: Reals
-    errors: Reals
 
 
 class Scoreboard:
@@ -30,41 +26,33 @@ class Scoreboard:
     def __init__(self) -> None:
         self._points: list[Reals] = []
         self._rungs: list[int] = []
-        self._errors: list[float] = []
         self._ladder: Reals = np.empty(0)  # the values, rising
         self._order: Ints = np.empty(0, dtype=np.int64)  # whose value stands at each step of the ladder
 
     def __len__(self) -> int:
         return len(self._rungs)
 
-    def add(self, point: Reals, rung: int, value: float, error: float) -> None:
-        """Take in a score: higher is better; NaN, a failed trial, ranks below all others.
-
-        error: standard deviation of the value as a measure of its method, 0 where it is exact.
-        """
+    def add(self, point: Reals, rung: int, value: float) -> None:
+        """Take in a score: higher is better; NaN, a failed trial, ranks below all others."""
         known = -np.inf if np.isnan(value) else value
         step = int(np.searchsorted(self._ladder, known))
         self._ladder = np.insert(self._ladder, step, known)
         self._order = np.insert(self._order, step, len(self))
         self._points.append(point)
         self._rungs.append(rung)
-        self._errors.append(0.0 if np.isnan(value) else error)
 
     def evidence(self, most: int, draws: np.random.Generator) -> Evidence:
         """At most so many scores, in the order they came in: the best, and as many drawn from the others.
 
         A value becomes the normal quantile of its rank among all scores (van der Waerden), ties share theirs:
-        ranks leave the long tails of losses and the scale of PGR alike. An error becomes the larger of the
-        two steps that it makes up or down from its score.
+        ranks leave the long tails of losses and the scale of PGR alike.
         """
         steps = self._steps(most, draws)
-        which, values = self._order[steps], self._ladder[steps]
-        errors = np.array([self._errors[i] for i in which])
+        which = self._order[steps]
         return Evidence(
             points=np.stack([self._points[i] for i in which]),
             rungs=np.array([self._rungs[i] for i in which], dtype=np.int64),
-            values=self._normal_scores(values),
-            errors=self._reach(values, errors),
+            values=self._normal_scores(self._ladder[steps]),
         )
 
     def _steps(self, most: int, draws: np.random.Generator) -> Ints:
@@ -79,21 +67,5 @@ class Scoreboard:
 
     def _normal_scores(self, values: Reals) -> Reals:
         low, high = (np.searchsorted(self._ladder, values, side=side) for side in ("left", "right"))
-        return self._quantiles((low + high - 1) / 2)
-
-    def _quantiles(self, steps: Reals) -> Reals:
-        quantiles: Reals = norm.ppf((steps + 0.5) / len(self))
+        quantiles: Reals = norm.ppf((low + high) / 2 / len(self))
         return quantiles
-
-    def _reach(self, values: Reals, errors: Reals) -> Reals:
-        first = int(np.searchsorted(self._ladder, -np.inf, side="right"))
-        finite = self._ladder[first:]
-        if len(finite) == 0:
-            return np.zeros_like(values)
-        at = np.maximum(values, finite[0])
-
-        def quantiles(shifted: Reals) -> Reals:
-            return self._quantiles(first + np.interp(shifted, finite, np.arange(len(finite))))
-
-        middle = quantiles(at)
-        return np.maximum(quantiles(at + errors) - middle, middle - quantiles(at - errors))

@@ -29,16 +29,16 @@ class Hyperparameters:
 class Surrogate:
     """A Gaussian process, Matérn 5/2 with one lengthscale a dimension (Rasmussen and Williams, 2006).
 
-    points: [n, d], about the unit cube. values: [n], of about unit variance. errors: [n], the standard
-    deviation of each value, on top of the noise that is fitted.
+    points: [n, d], about the unit cube. values: [n], of about unit variance. Their noise is fitted: the luck
+    of a seed and of the search split is about the same for all trials.
     """
 
-    def __init__(self, points: Reals, values: Reals, errors: Reals, parameters: Hyperparameters) -> None:
+    def __init__(self, points: Reals, values: Reals, parameters: Hyperparameters) -> None:
         self._points = points
         self._parameters = parameters
         self._mean = float(values.mean())
         covariance = _matern(points, points, parameters.lengths)
-        covariance[np.diag_indices(len(points))] += parameters.noise**2 + errors**2 + JITTER
+        covariance[np.diag_indices(len(points))] += parameters.noise**2 + JITTER
         self._factor = cho_factor(covariance, lower=True)
         self._weights = cho_solve(self._factor, values - self._mean)
 
@@ -50,7 +50,7 @@ class Surrogate:
         return self._mean + covariance @ self._weights, np.sqrt(variance)
 
 
-def fitted(points: Reals, values: Reals, errors: Reals, start: Hyperparameters) -> Hyperparameters:
+def fitted(points: Reals, values: Reals, start: Hyperparameters) -> Hyperparameters:
     """The hyperparameters of highest posterior density, by L-BFGS from `start`; shapes as for Surrogate.
 
     More than 200 points are thinned evenly: their order must not depend on their values. The length of a
@@ -62,7 +62,7 @@ def fitted(points: Reals, values: Reals, errors: Reals, start: Hyperparameters) 
     found = minimize(
         _objective,
         np.log(np.append(start.lengths[varied], start.noise)),
-        args=(points[:, varied], centred, errors[thin]),
+        args=(points[:, varied], centred),
         jac=True,
         method="L-BFGS-B",
         bounds=[(-4.0, 4.0)] * (len(varied) + 1),
@@ -85,14 +85,14 @@ def _root5_distance(left: Reals, right: Reals) -> Reals:
     return distance
 
 
-def _objective(logs: Reals, points: Reals, values: Reals, errors: Reals) -> tuple[float, Reals]:
+def _objective(logs: Reals, points: Reals, values: Reals) -> tuple[float, Reals]:
     """Negative log posterior of the log hyperparameters, without constants, and its gradient."""
     lengths, noise = np.exp(logs[:-1]), np.exp(2 * logs[-1])
     scaled = points / lengths
     distance = _root5_distance(scaled, scaled)
     decay = np.exp(-distance)
     covariance = (1 + distance + distance**2 / 3) * decay
-    covariance[np.diag_indices(len(points))] += noise + errors**2 + JITTER
+    covariance[np.diag_indices(len(points))] += noise + JITTER
     factor = cho_factor(covariance, lower=True)
     weights = cho_solve(factor, values)
     slack = cho_solve(factor, np.eye(len(points))) - np.outer(weights, weights)

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.curves import main, table
 from benchmarks.curves_data import Curves, Pool, load, units
 from benchmarks.curves_methods import METHODS, quiet
-from benchmarks.curves_promotion import ByPromotion, rungs_of
+from benchmarks.curves_promotion import SHARES, Ours, evaluations_at
 from benchmarks.curves_simulation import Strategy, regrets, simulate
 
 ROWS, EVALUATIONS = 60, 9
@@ -130,10 +130,10 @@ def test_nan_is_no_incumbent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("evaluations", "rungs"), [(51, [4, 12, 36, 51]), (9, [4, 9]), (54, [4, 12, 36, 54]), (2, [2]), (1, [1])]
+    ("evaluations", "rungs"), [(51, [6, 17, 51]), (9, [1, 3, 9]), (54, [6, 18, 54]), (2, [1, 2]), (1, [1])]
 )
 def test_rungs(evaluations: int, rungs: list[int]) -> None:
-    assert rungs_of(evaluations) == rungs
+    assert evaluations_at(SHARES, evaluations) == rungs
 
 
 def test_units_are_quantiles() -> None:
@@ -153,9 +153,9 @@ def test_no_row_runs_twice_at_once_or_is_started_again(method: str) -> None:
     curves = synthetic(tasks=1)
     strategy = Watched(METHODS[method](curves, 1))
     simulate(curves, 0, strategy, workers=3, budgets=[15])
-    rungs = len(rungs_of(EVALUATIONS))
+    rungs = len(evaluations_at(SHARES, EVALUATIONS))
     most = max(strategy.assigned.count(row) for row in strategy.assigned)
-    assert most == rungs if method == "promotion" else most == 1
+    assert most == rungs if method == "ours" else most == 1
     assert strategy.diverged
     assert bool(strategy.went_on) == (method == "asha")  # as it ships, it never stops a diverged trial
 
@@ -168,7 +168,7 @@ def test_all_rows_used_up_ends_a_simulation() -> None:
         assert final == [0.0], method
 
 
-def test_promotion_beats_random_search() -> None:
+def test_ours_beats_random_search() -> None:
     quiet()
     curves = synthetic(rows=300)
     means = {
@@ -180,17 +180,16 @@ def test_promotion_beats_random_search() -> None:
             budgets=[8],
             done=lambda: None,
         ).mean()
-        for method in ("promotion", "random")
+        for method in ("ours", "random")
     }
-    assert means["promotion"] < 0.5 * means["random"]
+    assert means["ours"] < 0.5 * means["random"]
 
 
-def test_promotion_stops_what_diverged() -> None:
-    strategy = ByPromotion(synthetic(), 0)
+def test_ours_stops_what_diverged() -> None:
+    strategy = Ours(synthetic(), 0)
     row = strategy.assign()
     assert row is not None
-    assert strategy.report(row, 1, 0.5)
-    assert not strategy.report(row, 3, float("nan"))
+    assert not strategy.report(row, 2, float("nan"))
     assert row not in [strategy.assign() for _ in range(ROWS)]
 
 
@@ -221,19 +220,19 @@ def test_a_wrong_shape_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_method_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["--curves", str(tmp_path / "none.npz"), "--methods", "promotion,grid"])
+        main(["--curves", str(tmp_path / "none.npz"), "--methods", "ours,grid"])
     assert stopped.value.code == 2
-    assert "unknown grid; choose from promotion, random" in capsys.readouterr().err
+    assert "unknown grid; choose from ours, random" in capsys.readouterr().err
 
 
 def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     curves = save(tmp_path / "curves.npz", synthetic())
     out = tmp_path / "out.json"
-    arguments = ["--curves", str(curves), "--methods", "promotion,random", "--seeds", "2", "--workers", "2"]
+    arguments = ["--curves", str(curves), "--methods", "ours,random", "--seeds", "2", "--workers", "2"]
     assert main([*arguments, "--budget", "10", "--out", str(out)]) == 0
     result = json.loads(out.read_text())
     assert (result["seeds"], result["workers"], result["budgets"]) == (2, 2, [5, 10])
-    row = result["methods"]["promotion"]
+    row = result["methods"]["ours"]
     assert list(row["tasks"]) == ["task0", "task1"]
     assert row["regret"] == pytest.approx(np.mean(list(row["tasks"].values()), axis=0), abs=1e-4)
     assert table(result["budgets"], result["methods"]) in capsys.readouterr().err

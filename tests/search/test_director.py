@@ -1,3 +1,4 @@
+import heapq
 import json
 import threading
 import time
@@ -481,6 +482,40 @@ def test_a_slow_proposer_holds_nobody_up(
     assert run.record.trials[run.director.next().trial].branch == "two"
     assert run.record.rounds == 2
     assert len(slow.shown[1].trials) == 3  # what was known when it was asked
+    run.director.close()
+
+
+def test_workers_stay_busy_while_a_slow_proposer_thinks(
+    tmp_path: Path,
+    config: RunConfig,
+    grader: RemoteGrader,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+) -> None:
+    """Four workers in virtual time: 30 s a full training, 60 s for an answer, longer than a round takes."""
+    search = config.search.model_copy(update={"trials": 60, "round_trials": 15})
+    slow = Slow([proposal(branch(f"{i}-a"), branch(f"{i}-b")) for i in range(4)])
+    run = Run(tmp_path, config.model_copy(update={"search": search}), grader, slow)
+    running: list[tuple[float, str, Assignment]] = []
+    now, busy, asked_at = 0.0, 0.0, None
+    while True:
+        while len(running) < 4 and (assignment := run.director.next()) and assignment.purpose == "search":
+            seconds = 30 * (assignment.rungs[0] - (1 / 3 if assignment.rungs == (1.0,) else 0))
+            heapq.heappush(running, (now + seconds, assignment.trial, assignment))
+            busy += seconds
+        if not running:
+            break
+        now, _, ended = heapq.heappop(running)
+        run.finish(ended)
+        asked = run.director._rounds._asked
+        asked_at = None if asked is None else now if asked_at is None else asked_at
+        if asked_at is not None and now >= asked_at + 60:
+            slow.answer.set()
+            asked.result(30)
+            slow.answer.clear()
+    assert run.record.rounds > 1
+    assert busy / (4 * now) > 0.95
+    slow.answer.set()
     run.director.close()
 
 

@@ -14,12 +14,10 @@ def scores(
     points: Sequence[float],
     rungs: Sequence[int],
     values: Sequence[float],
-    errors: float | Sequence[float] = 0,
 ) -> Scoreboard:
     board = Scoreboard()
-    each = np.broadcast_to(np.array(errors, dtype=float), len(points))
-    for point, rung, value, error in zip(points, rungs, values, each, strict=True):
-        board.add(np.array([point]), rung, value, float(error))
+    for point, rung, value in zip(points, rungs, values, strict=True):
+        board.add(np.array([point]), rung, value)
     return board
 
 
@@ -90,13 +88,12 @@ def test_when_all_diverged_it_still_chooses() -> None:
     assert chosen(NEXT_ONLY, seen, offer([0.33, 0.44], [0, 0])) in (0, 1)
 
 
-def test_a_lucky_score_with_a_large_error_is_not_followed() -> None:
+def test_a_lucky_score_among_bad_ones_is_not_followed() -> None:
     # Bad around 0.1 but for one score there that tops all; good around 0.9.
     low, high = np.linspace(0, 0.2, 9), np.linspace(0.8, 1, 9)
     points = [*low, *high, 0.1]
     values = [*np.linspace(0, 0.1, 9), *np.linspace(0.7, 0.8, 9), 0.85]
-    offered = offer([0.1, 0.95], [1, 1])
-    assert chosen(NEXT_ONLY, scores(points, [0] * 19, values, [0.0] * 18 + [0.5]), offered) == 1
+    assert chosen(NEXT_ONLY, scores(points, [0] * 19, values), offer([0.1, 0.95], [1, 1])) == 1
 
 
 def test_foresight_sees_past_a_first_rung_that_misleads() -> None:

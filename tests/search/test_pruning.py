@@ -165,16 +165,6 @@ def test_bounds(wrong: dict[str, float]) -> None:
         PruningConfig(**wrong)
 
 
-def test_the_error_beside_others_is_of_what_their_examples_do_not_share() -> None:
-    # Of ten examples all get the first five right and the next three wrong; on the last two they differ.
-    rivals = among([np.array([1] * 5 + [0] * 3 + last) for last in ([1, 0], [0, 1])])
-    mine = np.array([1] * 5 + [0] * 3 + [1, 1])
-    # Mine less their mean: eight times 0, twice 0.5. Variance 10 / 9 * (0.25 * 0.2 - 0.1^2).
-    assert rivals.error(mine) == pytest.approx((0.4 / 9 / 10) ** 0.5)
-    assert Rivals().error(mine) == 0
-    assert among([np.array([0.3])]).error(np.array([0.7])) == 0  # a single number has no spread
-
-
 def test_numbers_judge_like_answers() -> None:
     rivals = [np.array([loss]) for loss in (-0.1, -0.2, -0.3, -0.4, -0.5)]
     assert decide(SURE, np.array([-0.15]), rivals, 1.0) == "pause"

@@ -1,4 +1,3 @@
-import itertools
 import math
 import time
 from collections.abc import Callable
@@ -257,22 +256,10 @@ def test_the_lock_of_a_killed_process_holds_nobody_up(journal: Path, branch: Cal
 def test_a_journal_line_cut_short_is_as_if_never_written(
     journal: Path, branch: Callable[..., Branch]
 ) -> None:
-    BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0).ask(set())
+    first = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=0)
+    first.start(first.offer(1, set(), None)[0])
     with journal.open("ab") as file:
         file.write(b'{"op_code":4,"worker_id":"a","stu')
     sampler = BranchSampler(branch("one"), NAIVE, ABLE, open_journal(journal), seed=1)
-    draw = sampler.ask(set())
-    assert draw is not None
-    assert draw.number == 1
+    assert sampler.start(sampler.offer(1, set(), None)[0]) == 1
     assert len(study(journal).get_trials()) == 2
-
-
-def test_draws_move_to_where_the_pgr_is_high(journal: Path) -> None:
-    """The PGR falls with the distance from lr 0.01, which is (4^2 + 1^2) / 10 = 1.7 by chance."""
-    branch = optim_branch(Range(name="lr", low=1e-6, high=1e-1, log=True))
-    sampler = BranchSampler(branch, NAIVE, ABLE, open_journal(journal), seed=3)
-    distances = []
-    for draw in itertools.islice(iter(lambda: sampler.ask(set()), None), 30):
-        distances.append(abs(math.log10(draw.method.optim.lr) + 2))
-        sampler.tell(draw.number, "completed", 1 - distances[-1])
-    assert sum(distances[15:]) / 15 < 0.5 * 1.7

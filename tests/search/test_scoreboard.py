@@ -6,21 +6,20 @@ from search.scoreboard import Evidence, Scoreboard
 THIRD = 0.967422  # the normal quantile of 5/6
 
 
-def board(values: list[float], errors: list[float] | None = None) -> Scoreboard:
+def board(values: list[float]) -> Scoreboard:
     scores = Scoreboard()
-    for i, (value, error) in enumerate(zip(values, errors or [0.0] * len(values), strict=True)):
-        scores.add(np.array([float(i)]), i % 3, value, error)
+    for i, value in enumerate(values):
+        scores.add(np.array([float(i)]), i % 3, value)
     return scores
 
 
-def evidence(values: list[float], errors: list[float] | None = None, most: int = 100) -> Evidence:
-    return board(values, errors).evidence(most, np.random.default_rng(0))
+def evidence(values: list[float], most: int = 100) -> Evidence:
+    return board(values).evidence(most, np.random.default_rng(0))
 
 
 def test_values_are_quantiles_of_ranks_in_the_order_they_came_in() -> None:
     found = evidence([30.0, -5.0, 2.0])
     assert found.values == pytest.approx([THIRD, -THIRD, 0], abs=1e-6)
-    assert found.errors == pytest.approx([0, 0, 0])
     assert list(found.points[:, 0]) == [0, 1, 2]
     assert list(found.rungs) == [0, 1, 2]
 
@@ -33,14 +32,6 @@ def test_a_failed_trial_ranks_below_all_and_ties_share_their_rank() -> None:
 def test_all_failed_are_all_alike() -> None:
     found = evidence([np.nan] * 4)
     assert found.values == pytest.approx([0, 0, 0, 0])
-    assert found.errors == pytest.approx([0, 0, 0, 0])
-
-
-def test_an_error_becomes_the_step_it_makes_among_the_scores() -> None:
-    found = evidence([0.0, 1.0, 2.0, np.nan], [0.0, 0.5, 1.0, 1.0])
-    # Of four, quantiles 1/8, 3/8, 5/8 and 7/8 (0.318639 and 1.150349 are those of the last two). Half a step
-    # up from the middle score is the quantile of 6/8, half a step down that of 4/8, 0.
-    assert found.errors == pytest.approx([0, 0.674490 - 0.318639, 1.150349 - 0.318639, 0], abs=1e-5)
 
 
 def test_of_many_the_best_half_is_kept_and_the_others_are_drawn() -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from optuna.trial import TrialState
 
 from agents.proposal import Branch
 from search.config import OptunaConfig, RunConfig, load_config
+from search.journal import open_journal
 from search.ledger import RunStarted
-from search.sampler import BranchSampler, Draw, open_journal
+from search.sampler import BranchSampler
 from trainers.method import Abilities, Method
 
 ABLE = Abilities(prior=True, intermediates=0)
@@ -35,10 +37,17 @@ def sampler(storage: Any, branch: Branch, seed: int = 0) -> BranchSampler:
     return BranchSampler(branch, Method(), ABLE, storage, seed)
 
 
-def draw(one: BranchSampler) -> Draw:
-    drawn = one.ask(set())
-    assert drawn is not None
-    return drawn
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """A method that was drawn and started, and its trial's number in the study."""
+
+    number: int
+    method: Method
+
+
+def draw(one: BranchSampler) -> Started:
+    drawn = one.offer(1, set(), None)[0]
+    return Started(number=one.start(drawn), method=drawn.method)
 
 
 def free_port() -> int:

@@ -1,0 +1,191 @@
+"""The search's decisions on synthetic scores: no ledger, no Ray, no training."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.proposal import Branch, Option, Range, Slot
+from search.allocation import AllocationConfig
+from search.config import RunConfig, SearchConfig
+from search.exploration import Exploration, NewTrial, Promoted
+from search.promotion import PromotionConfig
+from search.record import BranchRecord, Record, TrialRecord
+from search.sampler import open_journal
+from search.studies import Studies
+from trainers.method import Method
+
+RUNGS = (1 / 9, 1 / 3, 1.0)
+Scorer = Callable[[str, Method, int], float]
+
+
+@dataclass
+class Field:
+    """One worker, one step after the other; `score` says what a method of a branch reaches at a rung."""
+
+    exploration: Exploration
+    record: Record
+    score: Scorer
+    rungs: dict[str, int] = field(default_factory=dict)
+    trained: float = 0.0
+
+    def step(self) -> bool:
+        """Train what comes next to its rung; False where nothing does."""
+        match self.exploration.next(more_to_come=False):
+            case NewTrial(branch=branch, draw=draw):
+                name = f"t{len(self.record.trials):05d}"
+                trial = self.record.trials[name] = TrialRecord(
+                    trial=name,
+                    purpose="search",
+                    branch=branch,
+                    number=None,
+                    method=draw.method,
+                    seed=0,
+                    due=1.0,
+                    started_at=0.0,
+                )
+                self._train(trial, 0)
+            case Promoted(trial=name, rung=rung):
+                assert rung == self.rungs[name] + 1
+                self._train(self.record.trials[name], rung)
+            case None:
+                return False
+        return True
+
+    def _train(self, trial: TrialRecord, rung: int) -> None:
+        self.exploration.went(trial, rung)
+        self.trained += RUNGS[rung] - (RUNGS[rung - 1] if rung else 0)
+        self.rungs[trial.trial] = rung
+        pgr = self.score(trial.branch, trial.method, rung)
+        if np.isnan(pgr):
+            self.exploration.failed(trial, rung)
+            return
+        self.exploration.scored(trial, rung, pgr)
+        if rung < len(RUNGS) - 1:
+            self.exploration.paused(trial, rung, pgr)
+
+    def run(self) -> "Field":
+        while self.step():
+            pass
+        return self
+
+    @property
+    def completed(self) -> list[TrialRecord]:
+        return [trial for name, trial in self.record.trials.items() if self.rungs[name] == len(RUNGS) - 1]
+
+
+@pytest.fixture
+def explore(tmp_path: Path, config: RunConfig) -> Callable[..., Field]:
+    """explore(score, branch, ..., trials=, effort=, seed=): a field with these branches open."""
+
+    def make(score: Scorer, *branches: Branch, trials: int, effort: float = 0.4, seed: int = 0) -> Field:
+        search = SearchConfig(
+            trials=trials,
+            round_trials=trials,
+            effort=effort,
+            promotion=PromotionConfig(draws=64),
+            allocation=AllocationConfig(),
+        )
+        here = config.model_copy(update={"search": search, "seed": seed})
+        record = Record(branches={one.name: BranchRecord(branch=one, round=1) for one in branches})
+        studies = Studies(here, record, open_journal(tmp_path / f"{seed}-{trials}.log"))
+        exploration = Exploration(here, studies.of)
+        for one in branches:
+            exploration.opened(one.name)
+        return Field(exploration, record, score)
+
+    return make
+
+
+def lr_branch(name: str) -> Branch:
+    option = Option(component="adamw", params=(Range(name="lr", low=1e-6, high=1e-1, log=True),))
+    return Branch(
+        name=name,
+        family="other",
+        hypothesis="numbers matter",
+        parent=None,
+        slots=(Slot(slot="optim", options=(option,)),),
+    )
+
+
+def off_best(method: Method) -> float:
+    """Decades between the learning rate and 0.01: 1.7 by chance, over the five of the branch."""
+    return abs(np.log10(method.optim.lr) + 2)
+
+
+def by_lr(branch: str, method: Method, rung: int) -> float:
+    return 0.2 * rung - off_best(method)
+
+
+def test_all_trials_start_and_the_budget_holds(explore: Callable[..., Field]) -> None:
+    field = explore(by_lr, lr_branch("one"), trials=27).run()
+    assert len(field.record.trials) == 27
+    assert 0.4 * 27 - 2 / 3 < field.trained <= 0.4 * 27 + 1e-9
+
+
+def test_a_small_budget_completes_as_many_as_finalists_are_chosen_from(explore: Callable[..., Field]) -> None:
+    field = explore(by_lr, lr_branch("one"), trials=9, effort=0.12).run()
+    assert len(field.record.trials) == 9
+    assert len(field.completed) == 2
+
+
+def test_no_method_is_started_twice(explore: Callable[..., Field]) -> None:
+    field = explore(by_lr, lr_branch("one"), lr_branch("two"), trials=30).run()
+    methods = Counter(trial.method.digest for trial in field.record.trials.values())
+    assert set(methods.values()) == {1}
+
+
+def test_draws_move_to_where_the_pgr_is_high(explore: Callable[..., Field]) -> None:
+    field = explore(by_lr, lr_branch("one"), trials=30).run()
+    distances = [off_best(trial.method) for trial in field.record.trials.values()]
+    assert np.median(distances[15:]) < 0.5 < np.median(distances[:8])
+    assert min(off_best(trial.method) for trial in field.completed) < 0.1
+
+
+def test_where_trials_fail_no_more_are_tried(explore: Callable[..., Field]) -> None:
+    def fails_above(branch: str, method: Method, rung: int) -> float:
+        return np.nan if method.optim.lr > 1e-3 else -abs(np.log10(method.optim.lr) + 5)
+
+    field = explore(fails_above, lr_branch("one"), trials=30).run()
+    failed = [trial.method.optim.lr > 1e-3 for trial in field.record.trials.values()]
+    assert sum(failed[15:]) <= 4  # six of fifteen by chance
+
+
+def test_a_weak_branch_starves_above_its_floor(
+    explore: Callable[..., Field],
+) -> None:
+    """Their spaces differ by the loss: the surrogate learns that the one with logconf is bad."""
+
+    def one_is_weak(name: str, method: Method, rung: int) -> float:
+        return by_lr(name, method, rung) - 3 * (method.loss.kind == "logconf")
+
+    slot = Slot(slot="loss", options=(Option(component="logconf", params=()),))
+    good, weak = lr_branch("good"), lr_branch("weak")
+    weak = weak.model_copy(update={"slots": (*weak.slots, slot)})
+    field = explore(one_is_weak, good, weak, trials=40).run()
+    started = Counter(trial.branch for trial in field.record.trials.values())
+    assert started["weak"] >= AllocationConfig().floor
+    assert started["good"] > 2 * started["weak"]
+
+
+def test_a_later_branch_gets_its_floor_at_once(explore: Callable[..., Field]) -> None:
+    field = explore(by_lr, lr_branch("one"), trials=40)
+    for _ in range(20):
+        field.step()
+    field.record.branches["late"] = BranchRecord(branch=lr_branch("late"), round=2)
+    field.exploration.opened("late")
+    for _ in range(3):
+        field.step()
+    assert [trial.branch for trial in list(field.record.trials.values())[-3:]] == ["late"] * 3
+    assert list(field.rungs.values())[-3:] == [0] * 3
+
+
+def test_a_branch_without_new_methods_is_used_up_and_what_waits_goes_on(
+    explore: Callable[..., Field], branch: Callable[..., Branch]
+) -> None:
+    field = explore(lambda name, method, rung: 0.5, branch("few", lrs=(1e-4, 2e-4, 3e-4)), trials=9).run()
+    assert field.exploration.used_up == {"few"}
+    assert len(field.completed) == 3
