@@ -60,8 +60,14 @@ class Driver:
 
     def kill_one(self, title: str) -> None:
         """SIGKILL for one process with this text in its title, as soon as there is one."""
-        self.wait_for(lambda: bool(self.others(title)))
-        os.kill(self.others(title)[0], signal.SIGKILL)
+
+        def killed() -> bool:
+            found = self.others(title)
+            if found:
+                os.kill(found[0], signal.SIGKILL)
+            return bool(found)
+
+        self.wait_for(killed)
 
     def wait_for(self, reached: Callable[[], bool]) -> None:
         """Until the condition holds; RuntimeError if the driver ends before."""

@@ -123,7 +123,7 @@ def _unpacked(data: bytes, size: int) -> NDArray[np.int8]:
 def _held_in_store() -> Iterator[Any]:
     """What this process has references to in Ray's object store, as far as it is there by now."""
     for name in ray._private.worker.global_worker.core_worker.get_all_reference_counts():
-        reference = ray.ObjectRef(bytes.fromhex(name))
+        reference = ray.ObjectRef(bytes.fromhex(name.decode()))
         try:
             yield ray.get(reference, timeout=0.5)
         except Exception:  # still being computed, or an actor's handle and no value
