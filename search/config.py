@@ -195,7 +195,7 @@ class RunConfig(Frozen):
 
     @property
     def sha256(self) -> str:
-        """Digest of every setting that the outcome depends on: not of the cache, who is told, what is borne."""
+        """Digest of the settings that decide the outcome: not of the cache, who is told, what is borne."""
         return hashlib.sha256(
             self.model_dump_json(exclude={"cache", "tracking", "faults"}).encode()
         ).hexdigest()

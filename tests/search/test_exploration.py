@@ -12,9 +12,9 @@ from agents.proposal import Branch, Option, Range, Slot
 from search.allocation import AllocationConfig
 from search.config import RunConfig, SearchConfig
 from search.exploration import Exploration, NewTrial, Promoted
+from search.journal import open_journal
 from search.promotion import PromotionConfig
 from search.record import BranchRecord, Record, TrialRecord
-from search.sampler import open_journal
 from search.studies import Studies
 from trainers.method import Method
 

@@ -19,6 +19,7 @@ from trainers.stages import Chain, Ensemble, Once, SelfTrain
 from trainers.student import Intermediate, Materials, Report, Workbench
 from trainers.toy import ToyModel, ToyTask, load_toy
 
+pytestmark = pytest.mark.usefixtures("warm")
 RUNGS = (1 / 9, 1 / 3, 1.0)
 OPTIM = Adamw(lr=3e-3, epochs=2, batch_size=16)
 
