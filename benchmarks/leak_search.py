@@ -64,7 +64,7 @@ class Search:
         for thing in gc.get_objects():
             self.look(thing)
             for inner in gc.get_referents(thing):
-                self.look(inner)
+                self._untracked(inner)
         for frame in sys._current_frames().values():
             here = frame
             while here is not None:
@@ -76,6 +76,13 @@ class Search:
         for text in [*os.environ.values(), *sys.argv]:
             self.look(text)
         return self.found
+
+    def _untracked(self, thing: Any) -> None:
+        """Containers of plain values alone are no garbage collector's business, and not among its objects."""
+        self.look(thing)
+        if type(thing) in (dict, tuple) and not gc.is_tracked(thing):
+            for inner in gc.get_referents(thing):
+                self._untracked(inner)
 
     def _deep(self, value: Any, depth: int) -> None:
         self.look(value)

@@ -75,8 +75,6 @@ def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
     driver = site.run()
     driver.wait_for(lambda: site.count("rung_reached") >= 1)
     driver.kill_one("ray::Grader")
-    driver.wait_for(lambda: site.count("worker_lost") >= 1)  # the one that hung
-    driver.kill_one("ResourceTrainable.train")
     if disk:
         filler = disk / "filler"
         with pytest.raises(OSError, match="No space left"), filler.open("wb") as file:
@@ -86,7 +84,10 @@ def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
         assert "cannot be written (No space left on device)" in (line := only_line(errors, "failed: "))
         assert f"resume {site.out}" in line
         filler.unlink()
+        site.plant("hang-again")  # the driver did not live to see the first one
         driver = site.resume()
+    driver.wait_for(lambda: site.count("worker_lost") >= 1)  # the one that hung
+    driver.kill_one("ResourceTrainable.train")
     code, _, errors = driver.wait()
     assert code == 0, errors
     assert problems(site.out) == []
