@@ -20,8 +20,9 @@ lint: .venv/.installed-test
 types: .venv/.installed-test
 	$(BIN)/mypy
 
+# Two at a time: a test that runs a whole search has use for two cores, most have for one.
 unit: .venv/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 chromium:  ## a browser for the tests of the report, where it is missing and root may install it
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \

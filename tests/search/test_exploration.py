@@ -44,6 +44,7 @@ class Field:
                     number=None,
                     method=draw.method,
                     seed=0,
+                    place=len(self.record.trials),
                     due=1.0,
                     started_at=0.0,
                 )
