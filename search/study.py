@@ -1,6 +1,8 @@
 """The search on Ray Tune: one Tuner, warm workers, and adapters that only translate for the director."""
 
+import errno
 import logging
+import os
 import re
 import shutil
 import tempfile
@@ -23,6 +25,8 @@ from search.worker import TrialRunner, Work
 from trainers.engine import reusable
 
 log = logging.getLogger(__name__)
+
+ROOM = 2**20  # bytes; with less than this a disk counts as full
 
 
 class _Unsaved:
@@ -81,10 +85,11 @@ class _Suggestions(_Unsaved, Searcher):
 class _Decisions(_Unsaved, FIFOScheduler):
     """Hands results to the director and its decisions to Tune; ends workers that are silent for too long."""
 
-    def __init__(self, director: Director, errors: _Errors, step_limit_s: float) -> None:
+    def __init__(self, director: Director, errors: _Errors, step_limit_s: float, run_dir: Path) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._director = director
         self._errors = errors
+        self._run_dir = run_dir
         self._step_limit_s = step_limit_s
         self._silences = Silences(step_limit_s, time.monotonic)
         self._ended: set[str] = set()
@@ -106,8 +111,7 @@ class _Decisions(_Unsaved, FIFOScheduler):
         name = trial.config["trial"]
         if "failure" in result:
             with self._errors.kept():
-                if full := re.match(r"OSError: \[Errno (\d+)\] (.*)", result["failure"]):
-                    _stop_if_full(OSError(int(full.group(1)), full.group(2)))
+                _stop_if_full(result["failure"], self._run_dir)
                 if result["micro_batch"] is None:
                     self._director.failed(name, result["failure"])
                 else:
@@ -137,10 +141,14 @@ class _Decisions(_Unsaved, FIFOScheduler):
             )
 
 
-def _stop_if_full(error: OSError) -> None:
-    """Raise the error of a worker that found the disk full: its trial is to start again, not to fail."""
-    if error.errno in DISK_FULL:
-        raise error
+def _stop_if_full(failure: str, folder: Path) -> None:
+    """Raise OSError where a trial failed as the disk of the run is full: it is to start again, not to fail.
+
+    PyTorch tells a full disk in an error of its own, so what counts is the room there is.
+    """
+    named = re.match(r"OSError: \[Errno (\d+)\]", failure)
+    if (named and int(named.group(1)) in DISK_FULL) or shutil.disk_usage(folder).free < ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _reason(said: str) -> str:
@@ -193,7 +201,7 @@ def run_trials(
         tune.with_resources(runner, tune.PlacementGroupFactory([needs.needs.resources] * needs.processes)),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(director, errors, every_step),
-            scheduler=_Decisions(director, errors, work.config.faults.step_limit_s),
+            scheduler=_Decisions(director, errors, work.config.faults.step_limit_s, work.checkpoints.parent),
             max_concurrent_trials=concurrent,
             num_samples=-1,
             reuse_actors=reusable(work.config.engine),
