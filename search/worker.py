@@ -71,6 +71,9 @@ class _Peer:
     def __init__(self, work: Work) -> None:
         self._member = _Member(work)
 
+    def ready(self) -> None:
+        """Answers once the process is up."""
+
     def follow(self, assignment: Assignment, member: GangMember) -> None:
         """Train along until rank 0 ends it."""
         follow(member, lambda: self._member.train(assignment))
@@ -83,19 +86,31 @@ class _Gang:
         self._size = work.config.trial.processes
         self._work = ray.put(work)
         self._actor = ray.remote(num_cpus=work.config.trial.cpus, num_gpus=work.config.trial.gpus)(_Peer)
-        self._peers: list[Any] = []
+        self._peers: dict[int, Any] = {}
         self._parts: list[Any] = []
 
     def lead(self, assignment: Assignment, train: Train) -> Iterator[Report]:
         """The reports of a trial that all members train together."""
-        self._peers = self._peers or [self._peer(bundle) for bundle in range(1, self._size)]
+        self._summon()
         meet = meeting_point(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
         members = [GangMember(rank=r, world_size=self._size, init_method=meet) for r in range(self._size)]
         self._parts = [
             peer.follow.remote(assignment, member)
-            for peer, member in zip(self._peers, members[1:], strict=True)
+            for peer, member in zip(self._peers.values(), members[1:], strict=True)
         ]
         return lead(members[0], lambda: train(assignment))
+
+    def _summon(self) -> None:
+        """See that every peer is up: whoever waited for a dead one to join would wait for long."""
+        for bundle in range(1, self._size):
+            if bundle not in self._peers:
+                self._peers[bundle] = self._peer(bundle)
+        for bundle, peer in self._peers.items():
+            try:
+                ray.get(peer.ready.remote())
+            except ray.exceptions.RayActorError:
+                self._peers[bundle] = self._peer(bundle)
+                ray.get(self._peers[bundle].ready.remote())
 
     def _peer(self, bundle: int) -> Any:
         group = ray.util.get_current_placement_group()
@@ -119,9 +134,9 @@ class _Gang:
         _, busy = ray.wait(self._parts, num_returns=len(self._parts), timeout=PEER_PATIENCE_S)
         self._parts = []
         if busy:
-            for peer in self._peers:
+            for peer in self._peers.values():
                 ray.kill(peer)
-            self._peers = []
+            self._peers = {}
 
 
 class TrialRunner(tune.Trainable):
