@@ -1,6 +1,7 @@
 """Decides what runs next and what stops: the whole search apart from Ray, between ledger and workers."""
 
 import logging
+import math
 import shutil
 from collections import deque
 from collections.abc import Sequence
@@ -79,6 +80,7 @@ class Director:
         self._replication: deque[tuple[str, Assignment]] = deque()
         self._confirmation: deque[tuple[str, Assignment]] | None = None
         self._searching = not any(trial.purpose != "search" for trial in record.trials.values())
+        self._round_is_over = False
         self._failures = 0
         self._rounds = Rounds(config, record, proposer)
         self._restore()
@@ -103,13 +105,11 @@ class Director:
                 return assignment
             if self._running or self._more_to_come:
                 return None
-            self._searching = False
+            self._end_search()
         if self._confirmation is None:
             if not self._replication:  # at first, and after each stage
                 if self._running:
                     return None
-                for name in self._exploration.all_waiting():
-                    self._give_up(self._record.trials[name], "the search ended before its turn came")
                 self._replication = self._planned("r", "replicate", self._replicates())
             if self._replication:
                 return self._given(self._replication.popleft())
@@ -118,18 +118,43 @@ class Director:
             )
         return self._given(self._confirmation.popleft()) if self._confirmation else None
 
+    def _end_search(self) -> None:
+        self._searching = False
+        for name in self._exploration.all_waiting():
+            self._give_up(self._record.trials[name], "the search ended before its turn came")
+
     @property
     def _more_to_come(self) -> bool:
         """Whether a proposal may still bring methods that there is room for."""
         open_to_new = self._exploration.started < self._config.search.trials
-        return open_to_new and (self._rounds.waiting or self._rounds.due(self._exploration.used_up))
+        return open_to_new and (
+            self._rounds.waiting or self._rounds.due(self._exploration.used_up, self._trained)
+        )
+
+    @property
+    def _trained(self) -> float:
+        """Full trainings so far; without bound once the round has nothing left to train."""
+        return math.inf if self._round_is_over else self._exploration.trained
+
+    def _step(self) -> NewTrial | Promoted | None:
+        """What to train next. A round keeps to its own trials, but nobody waits for a slow proposer."""
+        trials = self._config.search.trials
+        of_rounds = min(trials, self._record.rounds * self._config.search.round_trials)
+        step = self._exploration.next(
+            more_to_come=of_rounds < trials or self._more_to_come, new_at_most=of_rounds
+        )
+        if step is None and of_rounds < trials:
+            self._round_is_over = True
+            if self._rounds.waiting or not self._more_to_come:
+                step = self._exploration.next(more_to_come=self._more_to_come, new_at_most=trials)
+        return step
 
     def _searched(self) -> Assignment | None:
         if self._exploration.started < self._config.search.trials and (
-            answer := self._rounds.take(self._exploration.used_up)
+            answer := self._rounds.take(self._exploration.used_up, self._trained)
         ):
             self._accept(answer)
-        match self._exploration.next(more_to_come=self._more_to_come):
+        match self._step():
             case NewTrial(branch=branch, draw=draw):
                 return self._start(
                     self._assignment(
@@ -238,6 +263,7 @@ class Director:
         self._ledger.append(Proposed(round=number, proposal=proposal, seconds=answered.seconds))
         for branch in proposal.branches:
             self._exploration.opened(branch.name)
+        self._round_is_over = False
 
     # What comes back
 

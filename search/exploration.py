@@ -66,6 +66,11 @@ class Exploration:
         """Trials started so far."""
         return self._budget.started
 
+    @property
+    def trained(self) -> float:
+        """Full trainings given out so far."""
+        return self._budget.spent
+
     # What has happened
 
     def opened(self, branch: str) -> None:
@@ -104,12 +109,13 @@ class Exploration:
 
     # What comes next
 
-    def next(self, *, more_to_come: bool) -> NewTrial | Promoted | None:
+    def next(self, *, more_to_come: bool, new_at_most: int) -> NewTrial | Promoted | None:
         """What a free worker trains; None while there is no new method and nothing that the budget allows.
 
-        more_to_come: whether another proposal may still bring new methods.
+        more_to_come: whether another proposal may still bring new methods. new_at_most: trials that may have
+        been started by now.
         """
-        draws, waiting = self._draws(), list[Waiter]()
+        draws, waiting = self._draws(new_at_most), list[Waiter]()
         floor = self._config.search.allocation.floor
         if not draws or self._branches[draws[0].branch].started >= floor:
             steps = [waiter.rung + 1 for waiter in self._waiting]
@@ -125,8 +131,8 @@ class Exploration:
         self._waiting.leave(chosen)
         return Promoted(trial=chosen.trial, rung=chosen.rung + 1)
 
-    def _draws(self) -> list[NewTrial]:
-        while self._budget.new_left:
+    def _draws(self, new_at_most: int) -> list[NewTrial]:
+        while self._budget.new_left and self.started < new_at_most:
             live = [state for name, state in self._branches.items() if name not in self.used_up]
             names = offering(self._config.search.allocation, live) if live else []
             draws = [one for name in names for one in self._offer(name, len(names))]

@@ -23,6 +23,7 @@ from search.ledger import AnyEvent, BranchesRefused, LaneAnswered, NoteLeft
 from search.record import Record
 
 ASK_AHEAD = 0.75  # share of a round's trials after which the next proposal is asked for
+ENOUGH = 0.5  # and share of its training, so that there are results to read
 FIRST_S = 1.0  # at a time that the first proposal is waited for: a run that is told to stop must not hang
 
 
@@ -58,27 +59,31 @@ class Rounds:
         """Whether a proposal was asked for and has not been taken."""
         return self._asked is not None
 
-    def due(self, used_up: Container[str]) -> bool:
+    def due(self, used_up: Container[str], trained: float) -> bool:
         """Whether to ask for a proposal: the round is mostly used up, or no branch has a new method.
 
-        used_up: branches without new methods. The last round is the one that the search's trials end in.
+        used_up: branches without new methods. trained: full trainings so far; a proposal made before half of
+        the round's were done would know little of what came of it. The last round is the one that the
+        search's trials end in.
         After a proposal that brought no branch the used-up ones stay used up.
         """
         rounds, size = self._record.rounds, self._config.search.round_trials
         started = self._record.tally("search").started
-        if started >= (rounds - 1 + ASK_AHEAD) * size and rounds * size < self._config.search.trials:
+        effort = size * self._config.search.effort
+        used = started >= (rounds - 1 + ASK_AHEAD) * size and trained >= (rounds - 1 + ENOUGH) * effort
+        if used and rounds * size < self._config.search.trials:
             return True
         branches = self._record.branches
         brought = any(branch.round == rounds for branch in branches.values())
         return brought and all(name in used_up for name in branches)
 
-    def take(self, used_up: Container[str]) -> Answered | None:
-        """Ask if it is time to; the answer, once it is there.
+    def take(self, used_up: Container[str], trained: float) -> Answered | None:
+        """Ask if it is time to, see `due`; the answer, once it is there.
 
         Waits, for a second at most, only where there is nothing else to do: for the first proposal.
         """
         if self._asked is None:
-            if not self.due(used_up):
+            if not self.due(used_up, trained):
                 return None
             self._asked = self._ask(brief(self._config, self._record, used_up))
         if not self._record.branches:

@@ -34,7 +34,7 @@ class Field:
 
     def step(self) -> bool:
         """Train what comes next to its rung; False where nothing does."""
-        match self.exploration.next(more_to_come=False):
+        match self.exploration.next(more_to_come=False, new_at_most=10**6):
             case NewTrial(branch=branch, draw=draw):
                 name = f"t{len(self.record.trials):05d}"
                 trial = self.record.trials[name] = TrialRecord(

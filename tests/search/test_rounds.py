@@ -34,7 +34,7 @@ class Thinking:
 
 def waited(rounds: Rounds) -> Answered:
     for _ in range(30):
-        if answered := rounds.take(()):
+        if answered := rounds.take((), 0.0):
             return answered
     raise AssertionError("no answer came")
 
@@ -45,7 +45,7 @@ def test_the_first_proposal_is_not_waited_for_without_end(
     thinking = Thinking(proposal(branch("a")))
     rounds = Rounds(config, Record(), thinking)
     started = time.monotonic()
-    assert rounds.take(()) is None
+    assert rounds.take((), 0.0) is None
     assert time.monotonic() - started < FIRST_S + 1
     assert rounds.waiting
     thinking.may.set()
