@@ -105,15 +105,18 @@ class Findings(Frozen):
     def best_trials(self, branch: str | None = None, n: int = 5) -> tuple[TrialFinding, ...]:
         """The n completed trials, of one branch or of all, with the highest lower bounds, best first.
 
-        Ties keep the order of the trials. Pruned trials are left out: their PGR is of a smaller share.
+        Ties keep the order of the trials. Pruned trials are left out: their PGR is of a smaller share. Until
+        a trial has completed, those that are on their way stand in with what they have reached.
         """
         return tuple(self._ranked.get(branch, ())[:n])
 
     @cached_property
     def _ranked(self) -> dict[str | None, list[TrialFinding]]:
-        """Completed trials by branch, and all of them under None, best first."""
+        """Completed trials, or else those on their way, by branch and all of them under None, best first."""
         ranked: dict[str | None, list[TrialFinding]] = {None: []}
-        done = (trial for trial in self.trials if trial.state == "completed" and trial.pgr is not None)
+        scored = [trial for trial in self.trials if trial.pgr is not None]
+        done = [trial for trial in scored if trial.state == "completed"]
+        done = done or [trial for trial in scored if trial.state == "running"]
         for trial in sorted(done, key=self.lower_bound, reverse=True):
             ranked[None].append(trial)
             ranked.setdefault(trial.branch, []).append(trial)

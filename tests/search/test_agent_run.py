@@ -36,7 +36,7 @@ OPTIM = {
             "component": "adamw",
             "params": [
                 {"kind": "range", "name": "lr", "low": 0.001, "high": 0.004, "log": True},
-                {"kind": "fixed", "name": "epochs", "value": 1},
+                {"kind": "fixed", "name": "epochs", "value": 8},
             ],
         }
     ],
