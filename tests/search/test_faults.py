@@ -70,7 +70,7 @@ def only_line(errors: str, start: str) -> str:
 def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
     warm: Path, tmp_path: Path, disk: Path | None
 ) -> None:
-    site = Site((disk or tmp_path) / "run", warm, ["faults.step_limit_s=6"])
+    site = Site((disk or tmp_path) / "run", warm, ["faults.step_limit_s=20"])
     site.plant("hang", "nan", "oom", "raise")
     driver = site.run()
     driver.wait_for(lambda: site.count("rung_reached") >= 1)
