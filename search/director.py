@@ -206,6 +206,14 @@ class Director:
         return self._start(assignment, branch=branch, number=None)
 
     def _start(self, assignment: Assignment, *, branch: str, number: int | None) -> Assignment:
+        self._announce(assignment, branch=branch, number=number)
+        self._running.add(assignment.trial)
+        if assignment.purpose == "search":
+            trial = self._record.trials[assignment.trial]
+            self._exploration.went(trial, self._rungs.index(trial.due))
+        return assignment
+
+    def _announce(self, assignment: Assignment, *, branch: str, number: int | None) -> None:
         self._ledger.append(
             TrialStarted(
                 trial=assignment.trial,
@@ -217,26 +225,10 @@ class Director:
                 share=assignment.rungs[-1],
             )
         )
-        self._running.add(assignment.trial)
-        if assignment.purpose == "search":
-            trial = self._record.trials[assignment.trial]
-            self._exploration.went(trial, self._rungs.index(trial.due))
-        return assignment
 
     def _restarted(self, trial: TrialRecord) -> Assignment:
         """A trial that was running when the process ended: it and what it spent are known already."""
-        self._ledger.append(
-            TrialStarted(
-                trial=trial.trial,
-                purpose=trial.purpose,
-                branch=trial.branch,
-                number=trial.number,
-                method=trial.method,
-                seed=trial.seed,
-                share=trial.due,
-            )
-        )
-        return Assignment(
+        assignment = Assignment(
             trial=trial.trial,
             purpose=trial.purpose,
             method=trial.method,
@@ -244,6 +236,8 @@ class Director:
             rungs=(trial.due,),
             micro_batch=trial.micro_batch,
         )
+        self._announce(assignment, branch=trial.branch, number=trial.number)
+        return assignment
 
     # Proposals
 
