@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
+from benchmarks.fault_runs import SMALL_TASK
 from search.ledger import read_ledger
 from search.record import Record
 from tests.cluster.conftest import add_node
@@ -23,11 +24,7 @@ from tests.cluster.proxy import Proxy
 REPO = Path(__file__).parents[2]
 TRIALS = 8
 SMALL = [
-    "task.splits={weak_train: 300, transfer: 300, search: 300, test: 400}",
-    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
-    "strong.model.pretrain_steps=250",
-    "strong.optim={lr: 0.002, epochs: 2, batch_size: 32}",
-    "baselines.seeds=2",
+    *SMALL_TASK,
     f"search.trials={TRIALS}",
     "search.round_trials=4",
     "agent.branches=2",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agents.transcript import Concluded, read_transcript
+from benchmarks.fault_runs import SMALL_TASK
 from benchmarks.loopback import Scripted, ScriptedClaude, text, use
 from search.__main__ import main
 from search.ledger import read_ledger
@@ -18,11 +19,8 @@ from search.record import Record
 
 KEY = "sk-ant-of-this-test"
 SMALL = [
-    "task.splits={weak_train: 300, transfer: 300, search: 300, test: 400}",
-    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
-    "strong.model.pretrain_steps=250",
+    *SMALL_TASK,
     "strong.optim={lr: 0.002, epochs: 1, batch_size: 32}",
-    "baselines.seeds=2",
     "search.trials=8",
     "search.round_trials=4",
     "search.pruning.rungs=[0.5, 1.0]",

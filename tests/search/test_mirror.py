@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.fault_runs import SMALL_TASK
 from search import mirror
 from search.mirror import Mirror, local_copy, run_path, snapshot, whole_sizes
 from tests.search.s3_server import Store, s3_server
@@ -180,11 +181,7 @@ def test_a_url_of_no_known_kind_is_one_line() -> None:
 
 
 SMALL = [
-    "task.splits={weak_train: 300, transfer: 300, search: 300, test: 400}",
-    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
-    "strong.model.pretrain_steps=250",
-    "strong.optim={lr: 0.002, epochs: 2, batch_size: 32}",
-    "baselines.seeds=2",
+    *SMALL_TASK,
     "search.trials=4",
     "search.round_trials=4",
     "replication={methods: 1, seeds: 1}",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import ray
 
+from benchmarks.fault_runs import SMALL_TASK
 from cluster.runtime import ray_runtime
 from search.ledger import read_ledger
 from search.record import Record
@@ -18,11 +19,8 @@ from search.sharing import SharedArrays
 
 REPO = Path(__file__).parents[2]
 SETTINGS = (
+    *SMALL_TASK,
     "task.splits={weak_train: 300, transfer: 300, search: 200, test: 200}",
-    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
-    "strong.model.pretrain_steps=250",
-    "strong.optim={lr: 0.002, epochs: 2, batch_size: 32}",
-    "baselines.seeds=2",
     "search={trials: 4, round_trials: 4}",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
