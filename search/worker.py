@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
+import torch.distributed as dist
 from ray import tune
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -119,8 +120,13 @@ class _Gang:
         return self._actor.options(scheduling_strategy=place).remote(self._work)
 
     def failure(self) -> Exception | None:
-        """What a peer failed of, if one did. Raises ray.exceptions.RayActorError where its process died."""
-        done, _ = ray.wait(self._parts, num_returns=len(self._parts), timeout=PEER_PATIENCE_S)
+        """What a peer failed of, if one did.
+
+        Raises ray.exceptions.RayActorError where its process died, TimeoutError where it does not answer.
+        """
+        done, silent = ray.wait(self._parts, num_returns=len(self._parts), timeout=PEER_PATIENCE_S)
+        if silent:
+            raise TimeoutError(f"{len(silent)} of {self._size} processes of the trial do not answer")
         for part in done:
             try:
                 ray.get(part)
@@ -161,11 +167,16 @@ class TrialRunner(tune.Trainable):
         self._reports = self._gang.lead(assignment, train) if self._gang else train(assignment)
 
     def step(self) -> dict[str, Any]:
-        """The next rung's predictions, or the cause of failure: here a failed trial becomes data."""
+        """The next rung's predictions, or the cause of failure: here a failed trial becomes data.
+
+        What it raises is a lost worker, and the trial starts again from its last rung.
+        """
         try:
             report = next(self._reports)
         except Exception as error:
             cause = (self._gang.failure() if self._gang else None) or error
+            if isinstance(cause, dist.DistError):
+                raise cause from error  # a connection was lost, which says nothing of the method
             log.exception("the trial failed")
             smaller = cause.micro_batch if isinstance(cause, OutOfMemory) else None
             return {"failure": f"{type(cause).__name__}: {cause}", "micro_batch": smaller}

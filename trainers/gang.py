@@ -8,15 +8,20 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Annotated, TypeVar
 
 import torch
 import torch.distributed as dist
 from pydantic import Field
+from torch.distributed.rendezvous import rendezvous
 
 from trainers.component import Frozen
 
 T = TypeVar("T")
+
+MEETING_PATIENCE = timedelta(seconds=30)  # members are called when all are up, so whoever is late has died
+WORK_PATIENCE = timedelta(minutes=10)  # for the slowest member at any exchange
 
 
 class GangMember(Frozen):
@@ -46,7 +51,8 @@ def meeting_point(host: str = "127.0.0.1") -> str:
 def joined(member: GangMember) -> Iterator[None]:
     """Be a member of a gang: trainings within use every member's process.
 
-    All members enter before any goes on. On leaving, the process trains alone again.
+    All members enter before any goes on. On leaving, the process trains alone again. Raises
+    RuntimeError where a member does not come (MEETING_PATIENCE), is lost or is late (WORK_PATIENCE).
     """
     leave_group()
     _join(member)
@@ -118,9 +124,12 @@ def _join(member: GangMember | None) -> None:
         alone = dist.HashStore()  # type: ignore[attr-defined]  # torch exports it where distributed is built
         dist.init_process_group(backend, store=alone, rank=0, world_size=1)
     else:
-        dist.init_process_group(
-            backend, init_method=member.init_method, rank=member.rank, world_size=member.world_size
+        store, rank, size = next(
+            rendezvous(member.init_method, member.rank, member.world_size, timeout=MEETING_PATIENCE)
         )
+        store.set(f"{rank} is here", "")
+        store.wait([f"{each} is here" for each in range(size)], MEETING_PATIENCE)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=WORK_PATIENCE)
     if backend == "gloo":
         # This op is compiled at first use, for about 40 s; gloo does its work.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False

@@ -1,26 +1,32 @@
 """Trials of two processes through the whole search, and what the workers share."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import ray
 
-from benchmarks.fault_runs import SMALL_TASK
 from cluster.runtime import ray_runtime
-from search.ledger import read_ledger
+from search.ledger import RungReached, read_ledger
 from search.record import Record
 from search.sharing import SharedArrays
 
 REPO = Path(__file__).parents[2]
 SETTINGS = (
-    *SMALL_TASK,
     "task.splits={weak_train: 300, transfer: 300, search: 200, test: 200}",
+    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
+    "strong.model.pretrain_steps=250",
+    "strong.optim={lr: 0.002, epochs: 2, batch_size: 32}",
+    "baselines.seeds=2",
     "search={trials: 4, round_trials: 4}",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
@@ -28,13 +34,33 @@ SETTINGS = (
 )
 
 
+def kill_a_peer(run: Path, ended: threading.Event) -> list[int]:
+    """Kill the second process of the first trial that has reached a rung; returns its process id."""
+    while not ended.is_set():
+        ledger = run / "ledger.jsonl"
+        reached = ledger.exists() and any(isinstance(event, RungReached) for event in read_ledger(ledger))
+        for process in psutil.process_iter(["cmdline"]):
+            if reached and "ray::_Peer" in " ".join(process.info["cmdline"] or []):
+                os.kill(process.pid, signal.SIGKILL)
+                return [process.pid]
+        time.sleep(0.1)
+    return []
+
+
 @pytest.mark.slow
-def test_a_gang_trains_through_the_search(tmp_path: Path) -> None:
+def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(tmp_path: Path) -> None:
     run = tmp_path / "run"
+    killed: list[int] = []
+    ended = threading.Event()
+    killer = threading.Thread(target=lambda: killed.extend(kill_a_peer(run, ended)))
+    killer.start()
     settings = [part for one in (*SETTINGS, f"cache={tmp_path / 'cache'}") for part in ("--set", one)]
     command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", *settings, "--out", str(run)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=280)
+    ended.set()
+    killer.join()
     assert done.returncode == 0, done.stderr
+    assert killed, "no second process was seen"
     outcome = json.loads((run / "result.json").read_text())
     assert outcome["trials"]["failed"] == 0
     record = Record.of(read_ledger(run / "ledger.jsonl"))

@@ -1,6 +1,7 @@
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 
 from benchmarks.gang import cases, parity
 from trainers.engine import EngineConfig
-from trainers.gang import GangMember, follow, lead, meeting_point
+from trainers.gang import GangMember, follow, joined, lead, meeting_point
 from trainers.losses import Xent
 from trainers.optim import Adamw
 from trainers.selection import Phase, Plan
@@ -139,3 +140,16 @@ def test_a_meeting_point_is_a_free_port_of_the_host() -> None:
     scheme, host, port = meeting_point("127.0.0.1").split(":")
     assert (scheme, host) == ("tcp", "//127.0.0.1")
     assert 1024 < int(port) < 65536
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "file"])
+def test_whoever_does_not_come_to_the_meeting_is_not_waited_for_without_end(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainers.gang.MEETING_PATIENCE", timedelta(seconds=1))
+    meet = meeting_point() if scheme == "tcp" else f"file://{tmp_path / 'meeting'}"
+    with (
+        pytest.raises(RuntimeError, match=r"(?i)time.*out"),
+        joined(GangMember(rank=0, world_size=2, init_method=meet)),
+    ):
+        pass
