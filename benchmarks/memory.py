@@ -46,6 +46,7 @@ CASES: list[Case] = [
     case("wide", zero_stage=1),
     case("wide", zero_stage=2),
     case("wide", precision="bf16"),
+    case("wide", lora=True, precision="bf16"),
     case("deep"),
     case("deep", lora=True, batch=16),
     case("deep", gradient_checkpointing=True, batch=16),

@@ -69,7 +69,7 @@ def warm_up(config: EngineConfig) -> None:
     hundred times faster; so call it before any model is loaded, or that model's memory may never be freed.
     """
     layer = torch.nn.Linear(1, 1).to(device())
-    settings = config.model_copy(update={"zero_stage": min(config.zero_stage, 2), "precision": "fp32"})
+    settings = config.model_copy(update={"zero_stage": min(_stage(config), 2), "precision": "fp32"})
     with training_engine(layer, list(layer.parameters()), Adamw(), settings) as engine:
         engine.backward(engine.forward(torch.zeros(1, 1, device=device())).sum(), last=True)
         engine.step(lr=0.0)
