@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from trainers.component import Component
+from trainers.gang import load_deepspeed
 from trainers.head import Words, new_head
 from trainers.models import ModelPool
 
@@ -129,9 +130,8 @@ def trained_weights(student: Student) -> Weights:
     named = [(name, p) for name, p in student.module.named_parameters() if id(p) in wanted]
     if not any(hasattr(parameter, "ds_id") for _, parameter in named):
         return {name: parameter.detach().cpu().clone() for name, parameter in named}
-    import deepspeed  # under ZeRO-3 each process holds a part of every weight
-
-    with deepspeed.zero.GatheredParameters([parameter for _, parameter in named]):
+    # Under ZeRO-3 each process holds a part of every weight.
+    with load_deepspeed().zero.GatheredParameters([parameter for _, parameter in named]):
         return {name: parameter.detach().cpu().clone() for name, parameter in named}
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from transformers import PreTrainedModel
 
 from trainers.component import Frozen
-from trainers.gang import ensure_group, world_size
+from trainers.gang import ensure_group, load_deepspeed, world_size
 from trainers.head import Head
 from trainers.optim import Adamw
 from trainers.plain_engine import PlainEngine, adamw
@@ -131,8 +131,6 @@ def training_engine(
     if isinstance(model, Head) and world_size() == 1:
         yield PlainEngine(model, parameters, optim)
         return
-    import deepspeed  # takes a second or two, and only workers need it
-
     ensure_group()
     if config.precision == "fp32":
         for parameter in parameters:
@@ -147,7 +145,7 @@ def training_engine(
             parameter.data = value.to(parameter.device)
         return adamw(groups, optim)
 
-    built, *_ = deepspeed.initialize(
+    built, *_ = load_deepspeed().initialize(
         model=model,
         model_parameters=_groups(parameters, exact),
         optimizer=optimizer,

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import ModuleType
 from typing import Annotated, TypeVar
 
 import torch
@@ -78,6 +79,18 @@ def follow(member: GangMember, trial: Callable[[], Iterator[object]]) -> None:
             return
 
 
+def load_deepspeed() -> ModuleType:
+    """DeepSpeed, which takes a second or two to import; so only what trains does.
+
+    It is told which accelerator there is: what it finds by itself it writes to standard output.
+    """
+    os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
+    import deepspeed
+
+    loaded: ModuleType = deepspeed
+    return loaded
+
+
 def ensure_group() -> None:
     """Make sure of a process group: that of the gang this process is in, or one of its own."""
     if not dist.is_initialized():
@@ -87,9 +100,7 @@ def ensure_group() -> None:
 def leave_group() -> None:
     """End this process's membership of any group; the next training makes a new one."""
     if dist.is_initialized():
-        import deepspeed  # takes a second or two, and only workers need it
-
-        deepspeed.comm.destroy_process_group()  # torch's own would leave DeepSpeed's record behind
+        load_deepspeed().comm.destroy_process_group()  # torch's own would leave DeepSpeed's record behind
 
 
 def world_size() -> int:
@@ -116,8 +127,7 @@ def go_on(wanted: bool) -> None:
 
 
 def _join(member: GangMember | None) -> None:
-    import deepspeed  # see above
-
+    deepspeed = load_deepspeed()
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     os.environ["LOCAL_RANK"] = "0"  # every process sees one GPU: its own
     if member is None:
