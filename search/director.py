@@ -13,7 +13,7 @@ from search.assignment import Assignment, TrialReport
 from search.config import RunConfig
 from search.confirm import planned_confirmation
 from search.exploration import Exploration, NewTrial, Promoted
-from search.faults import too_many_lost
+from search.faults import out_of_retries, too_many_lost
 from search.grading import RemoteGrader, Score
 from search.journal import open_journal
 from search.judging import Finding, Judge
@@ -339,19 +339,19 @@ class Director:
         if self._failures >= HOPELESS:
             raise SearchFailedError(f"the first {HOPELESS} trials all failed, the last because: {cause}")
 
-    def lost(self, name: str, cause: str, node: str | None) -> None:
+    def lost(self, name: str, cause: str, node: str | None, *, begun: bool) -> None:
         """Take in that a trial's worker is lost: the trial is given out again, or has failed.
 
-        Raises SearchFailedError when the run has lost too many workers.
+        begun: whether the trial had begun in that worker. Raises SearchFailedError when the run has lost too many workers.
         """
         if name not in self._running:
             return
         log.warning("trial %s on node %s: %s", name, node or "unknown", cause)
-        self._ledger.append(WorkerLost(trial=name, node=node, cause=cause))
+        self._ledger.append(WorkerLost(trial=name, node=node, cause=cause, begun=begun))
         lost = self._record.workers_lost
         if reason := too_many_lost(self._config.faults, lost, len(self._record.trials)):
             raise SearchFailedError(reason)
-        if sum(one.trial == name for one in lost) > self._config.faults.retries:
+        if out_of_retries(self._config.faults, (one for one in lost if one.trial == name)):
             self.failed(name, cause)
         else:
             self._again.append(self._record.trials[name])

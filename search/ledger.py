@@ -125,12 +125,16 @@ class TrialEnded(Event):
 
 
 class WorkerLost(Event):
-    """The process of a trial died, or was ended as it took too long. node: where, None if not known."""
+    """The process of a trial died, or was ended as it took too long. node: where, None if not known.
+
+    begun: whether the trial had begun in it.
+    """
 
     event: Literal["worker_lost"] = "worker_lost"
     trial: str
     node: str | None
     cause: str
+    begun: bool = True
 
 
 class TestOpened(Event):

@@ -164,6 +164,8 @@ class TrialRunner(tune.Trainable):
         """The next rung's predictions, or the cause of failure: here a failed trial becomes data."""
         try:
             report = next(self._reports)
+        except ray.exceptions.RayError:  # a process or node that it needs is gone: no fault of the trial's
+            raise
         except Exception as error:
             cause = (self._gang.failure() if self._gang else None) or error
             log.exception("the trial failed")
