@@ -72,6 +72,8 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                             train_s=prepared.train_s,
                             examples=len(prepared.search[0]),
                             weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
+                            seed_variance=baselines.spread.variance,
+                            seed_free=baselines.spread.free,
                         )
                     )
                 try:

@@ -32,6 +32,7 @@ from search.ledger import (
 from search.record import Record, TrialRecord, unpack
 from search.replication import planned_replication
 from search.rounds import Answered, Rounds, checked, told
+from search.spread import seed_variance
 from search.studies import Studies
 from trainers.method import Method
 
@@ -304,7 +305,8 @@ class Director:
     def _counted(self, trial: TrialRecord, reached: RungReached, score: Score) -> Finding:
         """Let a score count in later decisions."""
         rung = self._rungs.index(reached.share)
-        finding = self._judge.look(rung, unpack(score.correct, self._search_size))
+        spread = seed_variance(self._config.search.pruning, self._record.baselines)
+        finding = self._judge.look(rung, unpack(score.correct, self._search_size), spread)
         self._exploration.scored(trial, rung, score.pgr)
         return finding
 
@@ -342,7 +344,8 @@ class Director:
     def lost(self, name: str, cause: str, node: str | None, *, begun: bool) -> None:
         """Take in that a trial's worker is lost: the trial is given out again, or has failed.
 
-        begun: whether the trial had begun in that worker. Raises SearchFailedError when the run has lost too many workers.
+        begun: whether the trial had begun in that worker. Raises SearchFailedError when the run has lost too
+        many workers.
         """
         if name not in self._running:
             return

@@ -353,6 +353,17 @@ def test_a_hopeless_trial_is_pruned_and_told_so(run: Run) -> None:
     assert run.record.ended("pruned") == 1
 
 
+def test_how_seeds_of_floor_and_ceiling_differ_decides_who_is_hopeless(run: Run) -> None:
+    assert run.ledger is not None
+    told = run.record.baselines.model_copy(update={"seed_variance": 4.0, "seed_free": 1000})
+    run.ledger.append(told)  # by luck alone two trials differ by 2 * sqrt(2) PGR, one standard deviation
+    *_, behind = started(run, 0.9, 0.8, 0.7, -0.5)
+    assert run.record.trials[behind.trial].state is None
+    run.restart()
+    [behind] = started(run, -0.4)
+    assert run.record.trials[behind.trial].state is None
+
+
 def test_who_waits_behind_too_many_better_ones_is_pruned(run: Run) -> None:
     promotion = run.config.search.promotion.model_copy(update={"waiting": 2, "first": 50})
     search = run.config.search.model_copy(update={"promotion": promotion})

@@ -32,7 +32,8 @@ def test_a_few_lost_workers_are_borne_and_a_share_of_many() -> None:
 
 def test_a_worker_that_was_gone_before_its_trial_began_costs_no_retry() -> None:
     under, before = (
-        WorkerLost(trial="t1", node=None, cause="ActorUnavailableError", begun=begun) for begun in (True, False)
+        WorkerLost(trial="t1", node=None, cause="ActorUnavailableError", begun=begun)
+        for begun in (True, False)
     )
     config = FaultConfig(retries=2)
     assert not out_of_retries(config, [])
