@@ -14,7 +14,7 @@ from agents.playbook import Playbook
 from agents.proposer import Proposer
 from agents.replay import Replay
 from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
-from cluster.resources import gpu_memories, gpus_may_come, trials_at_once
+from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
 from search.config import RunConfig
 from search.confirm import confirm, sealed_predictions
@@ -23,7 +23,7 @@ from search.grading import BaselineScores, RemoteGrader
 from search.interrupt import Interruption, interruptible
 from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
 from search.outcome import outcome_table, result, write_result
-from search.preparation import Prepared, prepare
+from search.preparation import Prepared, prepare, with_gpus
 from search.record import Record, pack
 from search.report import write_report
 from search.rounds import untold
@@ -33,7 +33,6 @@ from search.study import run_trials
 from search.tracking import Tracking
 from search.view import View
 from search.worker import Work
-from trainers.room import room_for
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
         # A key that is refused ends the run before it costs anything.
         proposer = new_proposer(config, run.path)
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
-            as_written, config = config, _with_gpus(config)
+            as_written, config = config, with_gpus(config)
             concurrent = _concurrent(config)
             prepared = prepare_with_progress(config, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
@@ -94,20 +93,6 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
-
-
-def _with_gpus(config: RunConfig) -> RunConfig:
-    """The config with `trial.gpus` decided by the cluster and the memory predicted for the naive method."""
-    if config.trial.gpus is not None:
-        return config
-    memories, naive, needed = gpu_memories(), config.naive, None
-    if memories and (
-        room := room_for(config.strong.model, config.engine, min(memories) / 1e9, config.trial.processes)
-    ):
-        needed = room.needed(naive.student, naive.optim.batch_size)
-    trial = config.trial.on(memories, needed, may_come=gpus_may_come())
-    log.info("trial.gpus is open: %g of a GPU for each process", trial.needs.gpus)
-    return config.model_copy(update={"trial": trial})
 
 
 def _concurrent(config: RunConfig) -> int:
@@ -148,7 +133,7 @@ def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split, trained first where the cache has none."""
     with interruptible() as stop, ray_runtime():
-        prepared = prepare_with_progress(_with_gpus(config), console, stop)
+        prepared = prepare_with_progress(with_gpus(config), console, stop)
         return RemoteGrader(prepared.search, prepared.test).baselines()
 
 

@@ -1,7 +1,6 @@
 import pytest
 from pydantic import ValidationError
 
-from search.campaign import _with_gpus
 from search.config import RunConfig
 from search.trial_resources import TrialResources
 from trainers.hub import HubModel
@@ -51,13 +50,6 @@ def test_memory_that_was_given_is_kept() -> None:
 def test_an_elastic_cluster_must_be_told_its_gpus() -> None:
     with pytest.raises(ValidationError, match="elastic needs gpus"):
         TrialResources(gpus=None, elastic=True, concurrent=4)
-
-
-@pytest.mark.usefixtures("local_ray")
-def test_on_a_machine_without_gpus_open_ones_are_none(config: RunConfig) -> None:
-    assert _with_gpus(config) is config
-    decided = _with_gpus(config.model_copy(update={"trial": OPEN})).trial
-    assert decided.needs.resources == {"CPU": 1}
 
 
 def test_what_the_naive_method_needs_is_its_prediction_with_all_margins(config: RunConfig) -> None:
