@@ -12,7 +12,7 @@ from search.scoreboard import Scoreboard
 from search.waiting import Waiter, WaitingRoom
 
 SHARES = PruningConfig().rungs
-EXACT = PruningConfig(seed_sd=0.0)  # a recorded loss has no error
+EXACT = 0.0  # the variance between seeds: a recorded loss has no error
 
 
 def evaluations_at(shares: Sequence[float], evaluations: int) -> list[int]:
@@ -27,7 +27,7 @@ class Ours:
         self._config = PromotionConfig()
         self._pool = Pool(units(curves.hp))
         self._rungs = evaluations_at(SHARES, curves.evaluations)
-        self._judge = Judge(EXACT, gap=1.0)
+        self._judge = Judge(PruningConfig(), gap=1.0)
         self._rule = Promotion(self._config, rungs=len(self._rungs))
         self._draws = np.random.default_rng(seed)
         self._scores = Scoreboard()
@@ -64,7 +64,7 @@ class Ours:
 
     def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
         """The score at a rung, higher is better, and how it looks beside the others."""
-        return -loss, self._judge.look(self._rungs.index(evaluation), np.array([-loss]))
+        return -loss, self._judge.look(self._rungs.index(evaluation), np.array([-loss]), EXACT)
 
     def _offered(self) -> list[Waiter]:
         return list(self._waiting)

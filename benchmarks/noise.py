@@ -70,7 +70,7 @@ class NoisyOurs(Ours):
     def __init__(self, curves: Curves, noisy: NoisyTask, trials: int, seed: int) -> None:
         super().__init__(curves, seed)
         self._noisy = noisy
-        self._judge = Judge(PruningConfig(seed_sd=SEED_SD), GAP)
+        self._judge = Judge(PruningConfig(), GAP)
         self._budget = Budget(
             trials=trials,
             effort=SearchConfig.model_fields["effort"].default,
@@ -101,7 +101,7 @@ class NoisyOurs(Ours):
         if evaluation == self._rungs[-1]:
             self.completed[row] = score
         right = self._noisy.right(row, evaluation, seed=0)
-        return score, self._judge.look(self._rungs.index(evaluation), right)
+        return score, self._judge.look(self._rungs.index(evaluation), right, SEED_SD**2)
 
     def winner(self, evaluations: int) -> tuple[int, float]:
         """The row with the highest mean over seeds, and the full trainings that search and seeds took."""

@@ -38,13 +38,13 @@ from search.config import (
     ReplicationConfig,
     RunConfig,
     SearchConfig,
-    TrialResources,
 )
 from search.director import Director
 from search.grading import BaselinePredictions, Grader, RemoteGrader, Score
 from search.ledger import BaselinesReady, Ledger, RunStarted, read_ledger
 from search.record import Record
 from search.study import run_trials
+from search.trial_resources import TrialResources
 from search.worker import Work
 from trainers.examples import SplitSizes
 from trainers.optim import Adamw

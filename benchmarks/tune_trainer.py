@@ -228,7 +228,7 @@ def search(config: RunConfig, trials: int) -> dict[str, Any]:
     trainable = tune.with_parameters(train, config=config, materials=prepared.materials, truth=truth)
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": config.trial.cpus, "gpu": config.trial.gpus}),
+            tune.with_resources(trainable, {"cpu": config.trial.cpus, "gpu": config.trial.needs.gpus}),
             tune_config=tune.TuneConfig(
                 metric="accuracy",
                 mode="max",

@@ -10,14 +10,14 @@ from typing import Any
 import ray
 import yaml
 from ray._private.state import state  # the only place where Ray keeps what its cluster can grow to
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 log = logging.getLogger(__name__)
 
 Resources = Mapping[str, float]
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")  # where `ray up` leaves its cluster config on the head node
-CONTEXT_BYTES = 10**9  # what the GPU's driver and libraries take for each process
-USABLE = 0.9  # of a GPU's memory; fragmentation takes the rest
+GLANCE = 0.01  # of a GPU, to read its memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,24 +108,29 @@ def _alike(node: Resources, other: Resources) -> bool:
 def trials_a_gpu(trial_bytes: int, gpu_bytes: int) -> int:
     """How many trials of a predicted size share one GPU; 0 where not even one fits.
 
-    trial_bytes: as `trainers.memory.predict_memory` tells it. Each process takes a context on top, and a
-    tenth of the GPU is left for fragmentation.
+    trial_bytes: with all margins, as `trainers.memory.on_device` tells it.
     """
-    return int(USABLE * gpu_bytes) // (trial_bytes + CONTEXT_BYTES)
+    return gpu_bytes // trial_bytes
 
 
 def gpu_share(trial_bytes: int, gpu_bytes: int) -> float:
     """The `trial.gpus` that lets as many trials share a GPU as its memory holds.
 
-    Raises ValueError where not even one fits.
+    A whole one where not even one fits: it then takes its batch in smaller pieces.
     """
-    together = trials_a_gpu(trial_bytes, gpu_bytes)
-    if together == 0:
-        raise ValueError(
-            f"a trial needs {trial_bytes / 1e9:.1f} GB and a GPU has {gpu_bytes / 1e9:.1f} GB: use a smaller "
-            "micro-batch, gradient checkpointing, or several GPUs a trial"
-        )
+    together = max(1, trials_a_gpu(trial_bytes, gpu_bytes))
     return math.floor(1e4 / together) / 1e4  # Ray counts shares in ten-thousandths
+
+
+def open_share(gpu_bytes: Sequence[int], trial_bytes: int | None, *, may_come: bool) -> float:
+    """The `trial.gpus` where the config leaves it open: none, a whole one, or what its memory allows.
+
+    gpu_bytes: of the GPUs there are, of which the smallest decides. trial_bytes: None where it is not known.
+    may_come: whether nodes with GPUs may be started; before one has, its memory is not known.
+    """
+    if not gpu_bytes:
+        return 1.0 if may_come else 0.0
+    return 1.0 if trial_bytes is None else gpu_share(trial_bytes, min(gpu_bytes))
 
 
 def decide(needs: Needs, can: Capacity, at_most: int | None, a_round: int) -> int:
@@ -164,6 +169,28 @@ def trials_at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: 
             f"{error}: the largest has {largest}; lower the needs, add a node, or, where nodes are "
             "started for waiting trials, set trial.elastic and trial.concurrent"
         ) from None
+
+
+def gpu_memories() -> list[int]:
+    """Bytes of a GPU of each node that has some, of the Ray cluster that this process is connected to."""
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]  # type: ignore[no-untyped-call]
+    return ray.get([_look_from(node["NodeID"]).remote() for node in nodes])
+
+
+def _look_from(node: str) -> Any:
+    here: Any = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(num_cpus=0, num_gpus=GLANCE, scheduling_strategy=here)(_gpu_bytes)
+
+
+def _gpu_bytes() -> int:
+    import torch  # takes seconds, and only a worker with a GPU needs it
+
+    return int(torch.cuda.get_device_properties(0).total_memory)
+
+
+def gpus_may_come() -> bool:
+    """Whether the connected cluster can start nodes with GPUs."""
+    return any(group.resources.get("GPU") and group.at_most != 0 for group in node_groups())
 
 
 def node_groups() -> list[NodeGroup]:

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths of a config are meant from where the run was started
+    # Else Tune starts a trial again by itself when its spot node was taken away, beside the director.
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     "RAY_AIR_NEW_OUTPUT": "0",  # together with verbose=0 the only way to have Tune print nothing
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the log
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours saves the run

@@ -23,7 +23,7 @@ from search.grading import BaselineScores, RemoteGrader
 from search.interrupt import Interruption, interruptible
 from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
 from search.outcome import outcome_table, result, write_result
-from search.preparation import Prepared, prepare
+from search.preparation import Prepared, prepare, with_gpus
 from search.record import Record, pack
 from search.report import write_report
 from search.rounds import untold
@@ -55,11 +55,12 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
         # A key that is refused ends the run before it costs anything.
         proposer = new_proposer(config, run.path)
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
+            as_written, config = config, with_gpus(config)
             concurrent = _concurrent(config)
             prepared = prepare_with_progress(config, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
             baselines = grader.baselines()
-            with run.open_ledger(record, config, started_at) as ledger:
+            with run.open_ledger(record, as_written, started_at) as ledger:
                 tracking.start(record.started)
                 if record.baselines is None:
                     ledger.append(
@@ -72,6 +73,8 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                             train_s=prepared.train_s,
                             examples=len(prepared.search[0]),
                             weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
+                            seed_variance=baselines.spread.variance,
+                            seed_free=baselines.spread.free,
                         )
                     )
                 try:
@@ -130,7 +133,7 @@ def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split, trained first where the cache has none."""
     with interruptible() as stop, ray_runtime():
-        prepared = prepare_with_progress(config, console, stop)
+        prepared = prepare_with_progress(with_gpus(config), console, stop)
         return RemoteGrader(prepared.search, prepared.test).baselines()
 
 

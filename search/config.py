@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 import yaml
 from pydantic import BaseModel, Field, Tag, ValidationError
 
 from agents.settings import AgentConfig, PlaybookConfig
-from cluster.resources import Needs
 from search.allocation import AllocationConfig
 from search.faults import FaultConfig
 from search.promotion import PromotionConfig
 from search.pruning import PruningConfig
+from search.trial_resources import TrialResources
 from trainers.adapters import Full, StudentConfig
 from trainers.component import Frozen
 from trainers.data import DatasetTask
@@ -74,43 +73,6 @@ class ConfirmConfig(Frozen):
 
     finalists: Annotated[int, Field(ge=1, le=20)] = 3
     seeds: Annotated[int, Field(ge=2, le=64)] = 5
-
-
-class TrialResources(Frozen):
-    """What one trial needs, and how many run at once (None: as many as the cluster holds, or grows to).
-
-    cpus, gpus, host_memory_gb: of each of its processes. processes: more than one train a trial together, as
-    a gang. memory_gb: what each process has for models and training; None: that of a GPU of this machine,
-    where trials use GPUs and there is one, and no limit otherwise.
-    elastic: the cluster starts nodes for waiting trials though Ray cannot tell which, as under KubeRay.
-    """
-
-    cpus: Annotated[float, Field(ge=0.1, le=256)] = 1
-    gpus: Annotated[float, Field(ge=0, le=64)] = 0
-    processes: Annotated[int, Field(ge=1, le=64)] = 1
-    host_memory_gb: Annotated[float, Field(ge=0, le=10_000)] = 0
-    memory_gb: Annotated[float, Field(ge=0.01, le=10_000)] | None = None
-    concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    elastic: bool = False
-
-    @property
-    def needs(self) -> Needs:
-        """Those of one process, in the cluster's terms."""
-        return Needs(cpus=self.cpus, gpus=self.gpus, memory=self.host_memory_gb * 1e9)
-
-    def model_post_init(self, _context: object) -> None:
-        """Refuse what Ray cannot place: above one, GPUs are whole."""
-        if self.gpus > 1 and self.gpus != int(self.gpus):
-            raise ValueError(f"gpus must be at most 1 or a whole number, got {self.gpus:g}")
-        if self.elastic and self.concurrent is None:
-            raise ValueError("elastic needs concurrent, the trials to run at once when the cluster has grown")
-
-    @property
-    def room_gb(self) -> float | None:
-        """Gigabytes for each process of a trial, None where that is not known."""
-        if self.memory_gb is not None or self.gpus == 0 or not torch.cuda.is_available():
-            return self.memory_gb
-        return torch.cuda.get_device_properties(0).total_memory / 1e9 * min(1.0, self.gpus)
 
 
 class TrackingConfig(Frozen):

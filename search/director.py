@@ -2,37 +2,27 @@
 
 import logging
 import math
-import shutil
-from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from agents.proposer import Proposer
 from search.assignment import Assignment, TrialReport
 from search.config import RunConfig
-from search.confirm import planned_confirmation
 from search.exploration import Exploration, NewTrial, Promoted
-from search.faults import too_many_lost
+from search.faults import out_of_retries, too_many_lost
 from search.grading import RemoteGrader, Score
 from search.journal import open_journal
-from search.judging import Finding, Judge
 from search.ledger import (
-    EndState,
     Ledger,
     MicroBatchHalved,
     Proposed,
-    Purpose,
-    RungReached,
-    TrialEnded,
-    TrialPaused,
-    TrialStarted,
     WorkerLost,
 )
-from search.record import Record, TrialRecord, unpack
-from search.replication import planned_replication
+from search.record import Record, TrialRecord
+from search.repeats import Repeats
 from search.rounds import Answered, Rounds, checked, told
 from search.studies import Studies
+from search.trials import Trials, last
 from trainers.method import Method
 
 log = logging.getLogger(__name__)
@@ -69,21 +59,25 @@ class Director:
         self._ledger = ledger
         self._record = record
         self._grader = grader
-        self._search_size = search_size
         self._rungs = config.search.pruning.rungs
-        self._judge = Judge(config.search.pruning, gap)
         storage = open_journal(run_dir / "optuna.log", config.optuna.storage, record.started)
         self._studies = Studies(config, record, storage)
         self._exploration = Exploration(config, self._studies.of)
-        self._running: set[str] = set()
-        self._again: deque[TrialRecord] = deque()
-        self._replication: deque[tuple[str, Assignment]] = deque()
-        self._confirmation: deque[tuple[str, Assignment]] | None = None
+        self._trials = Trials(
+            config=config,
+            run_dir=run_dir,
+            ledger=ledger,
+            record=record,
+            studies=self._studies,
+            exploration=self._exploration,
+            gap=gap,
+            search_size=search_size,
+        )
+        self._repeats = Repeats(config, record)
         self._searching = not any(trial.purpose != "search" for trial in record.trials.values())
         self._round_is_over = False
-        self._failures = 0
         self._rounds = Rounds(config, record, proposer)
-        self._restore()
+        self._trials.restore(grader)
 
     def close(self) -> None:
         """Stop waiting for a proposal."""
@@ -94,34 +88,27 @@ class Director:
     @property
     def done(self) -> bool:
         """Whether every trial of the search and of the confirmation has ended."""
-        return self._confirmation is not None and not self._confirmation and not self._running
+        return self._repeats.all_given and not self._trials.running
 
     def next(self) -> Assignment | None:
         """The next assignment, or None while there is none to give: ask again after a report, or soon."""
-        if self._again:
-            return self._restarted(self._again.popleft())
+        if self._trials.again:
+            return self._trials.restarted()
         if self._searching:
             if assignment := self._searched():
                 return assignment
-            if self._running or self._more_to_come:
+            if self._trials.running or self._more_to_come:
                 return None
             self._end_search()
-        if self._confirmation is None:
-            if not self._replication:  # at first, and after each stage
-                if self._running:
-                    return None
-                self._replication = self._planned("r", "replicate", self._replicates())
-            if self._replication:
-                return self._given(self._replication.popleft())
-            self._confirmation = self._planned(
-                "c", "confirm", [("", *one) for one in planned_confirmation(self._config, self._record)]
-            )
-        return self._given(self._confirmation.popleft()) if self._confirmation else None
+        if planned := self._repeats.next(idle=not self._trials.running):
+            branch, assignment = planned
+            return self._trials.start(assignment, branch=branch, number=None)
+        return None
 
     def _end_search(self) -> None:
         self._searching = False
         for name in self._exploration.all_waiting():
-            self._give_up(self._record.trials[name], "the search ended before its turn came")
+            self._trials.give_up(self._record.trials[name], "the search ended before its turn came")
 
     @property
     def _more_to_come(self) -> bool:
@@ -156,7 +143,7 @@ class Director:
             self._accept(answer)
         match self._step():
             case NewTrial(branch=branch, draw=draw):
-                return self._start(
+                return self._trials.start(
                     self._assignment(
                         f"t{self._exploration.started + 1:05d}", draw.method, self._config.search_seed(), 0
                     ),
@@ -165,7 +152,7 @@ class Director:
                 )
             case Promoted(trial=name, rung=rung):
                 trial = self._record.trials[name]
-                return self._start(
+                return self._trials.start(
                     self._assignment(name, trial.method, trial.seed, rung, trial.micro_batch),
                     branch=trial.branch,
                     number=trial.number,
@@ -183,61 +170,6 @@ class Director:
             rungs=(self._rungs[rung],),
             micro_batch=micro_batch,
         )
-
-    def _replicates(self) -> list[tuple[str, Method, int]]:
-        planned = planned_replication(self._config, self._record)
-        return [(trial.branch, trial.method, seed) for trial, seed in planned]
-
-    def _planned(
-        self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]]
-    ) -> deque[tuple[str, Assignment]]:
-        """What is still to start of a plan whose order lasts, given as (branch, method, seed)."""
-        named = [
-            (
-                branch,
-                Assignment(trial=f"{letter}{i:05d}", purpose=purpose, method=method, seed=seed, rungs=(1.0,)),
-            )
-            for i, (branch, method, seed) in enumerate(planned, start=1)
-        ]
-        return deque(one for one in named if one[1].trial not in self._record.trials)
-
-    def _given(self, planned: tuple[str, Assignment]) -> Assignment:
-        branch, assignment = planned
-        return self._start(assignment, branch=branch, number=None)
-
-    def _start(self, assignment: Assignment, *, branch: str, number: int | None) -> Assignment:
-        self._announce(assignment, branch=branch, number=number)
-        self._running.add(assignment.trial)
-        if assignment.purpose == "search":
-            trial = self._record.trials[assignment.trial]
-            self._exploration.went(trial, self._rungs.index(trial.due))
-        return assignment
-
-    def _announce(self, assignment: Assignment, *, branch: str, number: int | None) -> None:
-        self._ledger.append(
-            TrialStarted(
-                trial=assignment.trial,
-                purpose=assignment.purpose,
-                branch=branch,
-                number=number,
-                method=assignment.method,
-                seed=assignment.seed,
-                share=assignment.rungs[-1],
-            )
-        )
-
-    def _restarted(self, trial: TrialRecord) -> Assignment:
-        """A trial that was running when the process ended: it and what it spent are known already."""
-        assignment = Assignment(
-            trial=trial.trial,
-            purpose=trial.purpose,
-            method=trial.method,
-            seed=trial.seed,
-            rungs=(trial.due,),
-            micro_batch=trial.micro_batch,
-        )
-        self._announce(assignment, branch=trial.branch, number=trial.number)
-        return assignment
 
     # Proposals
 
@@ -268,7 +200,7 @@ class Director:
         passed (its state was lost, and it began again) says nothing new: neither is graded.
         """
         trial = self._record.trials[name]
-        if name not in self._running:
+        if name not in self._trials.running:
             return "stop"
         for micro_batch in report.micro_batches:
             self._ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
@@ -283,132 +215,53 @@ class Director:
                 return self._judged(trial, score)
         if report.share < 1:
             return "continue"
-        self._end(trial, "completed", None)
+        self._trials.end(trial, "completed", None)
         return "stop"
 
     def _judged(self, trial: TrialRecord, score: Score) -> Literal["continue", "stop"]:
         """What becomes of a search trial at the rung that it has just reached."""
         self._studies.reached(trial)
-        finding = self._counted(trial, _last(trial), score)
-        if _last(trial).share >= 1:
-            self._end(trial, "completed", None)
+        finding = self._trials.counted(trial, last(trial), score)
+        if last(trial).share >= 1:
+            self._trials.end(trial, "completed", None)
         elif finding.decision == "stop":
-            self._give_up(trial, f"unlikely to be among the best of {finding.rivals + 1} there")
-        elif _last(trial).share < trial.due:
+            self._trials.give_up(trial, f"unlikely to be among the best of {finding.rivals + 1} there")
+        elif last(trial).share < trial.due:
             return "continue"
         else:
-            self._pause(trial)
-            self._seat(trial)
+            self._trials.pause(trial)
+            self._trials.seat(trial)
         return "stop"
-
-    def _counted(self, trial: TrialRecord, reached: RungReached, score: Score) -> Finding:
-        """Let a score count in later decisions."""
-        rung = self._rungs.index(reached.share)
-        finding = self._judge.look(rung, unpack(score.correct, self._search_size))
-        self._exploration.scored(trial, rung, score.pgr)
-        return finding
-
-    def _pause(self, trial: TrialRecord) -> None:
-        self._ledger.append(TrialPaused(trial=trial.trial))
-        self._running.discard(trial.trial)
-
-    def _seat(self, trial: TrialRecord) -> None:
-        """Have a paused trial wait; whoever has to leave for it ends."""
-        last = _last(trial)
-        assert last.pgr is not None
-        if crowded_out := self._exploration.paused(trial, self._rungs.index(last.share), last.pgr):
-            places = self._config.search.promotion.waiting
-            self._give_up(self._record.trials[crowded_out], f"the {places} that wait there are better")
-
-    def _give_up(self, trial: TrialRecord, why: str) -> None:
-        last = _last(trial)
-        self._end(trial, "pruned", f"PGR {last.pgr:.3f} at {last.share:.2f} of its training: {why}")
 
     def out_of_memory(self, name: str, micro_batch: int) -> None:
         """Take in that a trial has to start again, with a smaller micro-batch."""
         self._ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
-        self._again.append(self._record.trials[name])
+        self._trials.again.append(self._record.trials[name])
 
     def failed(self, name: str, cause: str) -> None:
         """Take in that a trial will send no more."""
         trial = self._record.trials[name]
-        if name in self._running:
-            self._end(trial, "failed", cause)
+        if name in self._trials.running:
+            self._trials.end(trial, "failed", cause)
             if trial.purpose == "search":
-                self._fail(trial)
-        if self._failures >= HOPELESS:
+                self._trials.fail(trial)
+        if self._trials.early_failures >= HOPELESS:
             raise SearchFailedError(f"the first {HOPELESS} trials all failed, the last because: {cause}")
 
-    def lost(self, name: str, cause: str, node: str | None) -> None:
+    def lost(self, name: str, cause: str, node: str | None, *, begun: bool) -> None:
         """Take in that a trial's worker is lost: the trial is given out again, or has failed.
 
-        Raises SearchFailedError when the run has lost too many workers.
+        begun: whether the trial had begun in that worker. Raises SearchFailedError when the run has lost too
+        many workers.
         """
-        if name not in self._running:
+        if name not in self._trials.running:
             return
         log.warning("trial %s on node %s: %s", name, node or "unknown", cause)
-        self._ledger.append(WorkerLost(trial=name, node=node, cause=cause))
+        self._ledger.append(WorkerLost(trial=name, node=node, cause=cause, begun=begun))
         lost = self._record.workers_lost
         if reason := too_many_lost(self._config.faults, lost, len(self._record.trials)):
             raise SearchFailedError(reason)
-        if sum(one.trial == name for one in lost) > self._config.faults.retries:
+        if out_of_retries(self._config.faults, (one for one in lost if one.trial == name)):
             self.failed(name, cause)
         else:
-            self._again.append(self._record.trials[name])
-
-    def _fail(self, trial: TrialRecord) -> None:
-        """Let a failure count in later decisions."""
-        self._exploration.failed(trial, self._rungs.index(trial.due))
-        self._failures += not self._judge.has_seen_any
-
-    def _end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
-        """The ledger first, then Optuna: a crash between the two is mended at the next start."""
-        self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause))
-        self._running.discard(trial.trial)
-        self._studies.ended(trial)
-        shutil.rmtree(self._run_dir / "checkpoints" / trial.trial, ignore_errors=True)
-
-    # After a crash
-
-    def _restore(self) -> None:
-        """Count what the ledger tells, mend what the crash cut short, and bring Optuna level with it."""
-        for name in self._record.branches:
-            self._exploration.opened(name)
-        self._recount()
-        for trial in self._record.unfinished():
-            if trial.paused:
-                continue
-            if trial.last and trial.last.share >= trial.due:
-                self._conclude(trial)
-            else:
-                self._running.add(trial.trial)
-                self._again.append(trial)
-        for trial in self._record.unfinished():
-            if trial.paused:
-                self._seat(trial)
-        self._studies.level()
-
-    def _recount(self) -> None:
-        searched = list(self._record.of_purpose("search"))
-        rungs = [(trial, rung) for trial in searched for rung in trial.rungs.values()]
-        scores = self._grader.grade_many([rung.predictions for _, rung in rungs])
-        for trial in searched:
-            for rung in range(self._rungs.index(trial.due) + 1):
-                self._exploration.went(trial, rung)
-        for (trial, reached), score in zip(rungs, scores, strict=True):
-            self._counted(trial, reached, score)
-        for trial in searched:
-            if trial.state == "failed":
-                self._fail(trial)
-
-    def _conclude(self, trial: TrialRecord) -> None:
-        """A trial that reached its rung, though not what was to become of it there."""
-        if trial.due >= 1:
-            self._end(trial, "completed", None)
-        else:
-            self._pause(trial)
-
-
-def _last(trial: TrialRecord) -> RungReached:
-    assert trial.last is not None
-    return trial.last
+            self._trials.again.append(self._record.trials[name])

@@ -2,7 +2,7 @@
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -17,7 +17,8 @@ class FaultConfig(Frozen):
     """Lost workers: those that died, and those that were ended because they were silent for too long.
 
     step_limit_s: the longest that a worker may take from one rung to the next, in seconds.
-    retries: how often a trial starts again after its worker was lost; then it has failed.
+    retries: how often a trial starts again after its worker was lost under it; then it has failed. Workers
+        that were gone before it began there, as those of a node that has died, are not held against it.
     workers, share: the run ends when it has lost more workers than both this number and this share of its
         trials, so that a bad node cannot eat the campaign. A resumed run counts from zero.
     """
@@ -39,6 +40,11 @@ def too_many_lost(config: FaultConfig, lost: Sequence[WorkerLost], started: int)
         f"{len(lost)} workers were lost in {started} trials, more than faults.workers and faults.share allow "
         f"({allowed}); {where}the last because: {lost[-1].cause}. Mend what is at fault, then resume"
     )
+
+
+def out_of_retries(config: FaultConfig, lost: Iterable[WorkerLost]) -> bool:
+    """Whether a trial has lost so many of the workers in which it had begun that it may not start again."""
+    return sum(one.begun for one in lost) > config.retries
 
 
 class Silences:

@@ -9,7 +9,7 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.pgr import Baselines, Bools, Estimate, accuracy, estimate
+from search.pgr import Baselines, Bools, Estimate, SeedSpread, accuracy, estimate, seed_spread
 from search.record import pack, unpack
 from trainers.examples import Labels
 
@@ -43,11 +43,12 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineScores:
-    """Weak floor and ceiling on a split, as means over seeds with their standard errors."""
+    """Weak floor and ceiling on a split, as means over seeds with their errors, and how seeds differ."""
 
     weak: Estimate
     ceiling: Estimate
     gap: float
+    spread: SeedSpread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,10 @@ class Grader:
 
 def _scores(baselines: Baselines) -> BaselineScores:
     return BaselineScores(
-        weak=accuracy(baselines.weak), ceiling=accuracy(baselines.ceiling), gap=baselines.gap
+        weak=accuracy(baselines.weak),
+        ceiling=accuracy(baselines.ceiling),
+        gap=baselines.gap,
+        spread=seed_spread(baselines),
     )
 
 

@@ -27,11 +27,14 @@ class Judge:
         """Whether any trial reached a rung."""
         return any(map(len, self._rungs))
 
-    def look(self, rung: int, right: Answers) -> Finding:
-        """Compare a trial with those before it, and remember it. right: [n], of the search split."""
+    def look(self, rung: int, right: Answers, seed_variance: float) -> Finding:
+        """Compare a trial with those before it, and remember it. right: [n], of the search split.
+
+        seed_variance: of PGR, between seeds of one method.
+        """
         rivals = self._rungs[rung]
         finding = Finding(
-            decision=decide(self._config, right, rivals, self._gap),
+            decision=decide(self._config, right, rivals, self._gap, seed_variance),
             rivals=len(rivals),
         )
         rivals.add(right)

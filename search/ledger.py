@@ -46,7 +46,8 @@ class BaselinesReady(Event):
     """Weak floor and ceiling on the search split.
 
     examples: how many it holds. weak_predictions: each supervisor's classes on it, as hexadecimal bits, in
-    the order of seeds: what students are compared with to see whom they imitate.
+    the order of seeds: what students are compared with to see whom they imitate. seed_variance: of PGR,
+    between the seeds of either, on seed_free degrees of freedom.
     """
 
     event: Literal["baselines_ready"] = "baselines_ready"
@@ -58,6 +59,8 @@ class BaselinesReady(Event):
     train_s: float
     examples: int = 0
     weak_predictions: tuple[str, ...] = ()
+    seed_variance: Annotated[float, Field(ge=0)] = 0.0
+    seed_free: Annotated[int, Field(ge=0)] = 0
 
 
 class Proposed(Event):
@@ -125,12 +128,16 @@ class TrialEnded(Event):
 
 
 class WorkerLost(Event):
-    """The process of a trial died, or was ended as it took too long. node: where, None if not known."""
+    """The process of a trial died, or was ended as it took too long. node: where, None if not known.
+
+    begun: whether the trial had begun in it.
+    """
 
     event: Literal["worker_lost"] = "worker_lost"
     trial: str
     node: str | None
     cause: str
+    begun: bool = True
 
 
 class TestOpened(Event):

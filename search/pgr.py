@@ -75,6 +75,33 @@ class Baselines:
         return self.ceiling_acc - self.weak_acc
 
 
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """Variance of PGR between the seeds of one method, on `free` degrees of freedom; 0 of them: unknown."""
+
+    variance: float
+    free: int
+
+
+def seed_spread(baselines: Baselines) -> SeedSpread:
+    """What floor and ceiling show of it, in PGR: students lie between the two, and have their seeds' luck.
+
+    Half the mean square of the difference of two seeds on the same examples, less the error that the paired
+    difference has from the examples: the row component of a two-way random-effects model (Cornfield & Tukey
+    1956), pooled over floor and ceiling. One below zero counts as zero; a single seed shows nothing.
+    """
+    groups = [one.astype(np.float64) for one in (baselines.weak, baselines.ceiling) if len(one) > 1]
+    free = sum(len(rows) - 1 for rows in groups)
+    squares = sum((len(rows) - 1) * _between(rows) for rows in groups)
+    variance = max(0.0, squares / free) / baselines.gap**2 if free else 0.0
+    return SeedSpread(variance=variance, free=free)
+
+
+def _between(rows: Reals) -> float:
+    """The variance between the true means of rows, [k, n] with k > 1; may fall below zero."""
+    return len(rows) * (_variance(rows.mean(axis=1))[0] - _interaction(rows)[0])
+
+
 def accuracy(correct: Bools) -> Estimate:
     """Mean accuracy over seeds and examples, with the error of both. correct: bool [seeds, n]."""
     rows = correct.astype(np.float64)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import ray
 
+from cluster.resources import gpu_memories, gpus_may_come
 from search.config import LearnerConfig, RunConfig
 from search.grading import BaselinePredictions
 from trainers.baselines import BaselineData, BaselineJob, Role, cache_path, model_digest, train_baseline
@@ -20,6 +21,7 @@ from trainers.engine import EngineConfig, warm_up
 from trainers.examples import Labels, SplitName, Task
 from trainers.models import check_model
 from trainers.prompts import ask, render
+from trainers.room import room_for
 from trainers.student import Intermediate, Materials
 from trainers.tokens import Tokens
 
@@ -39,6 +41,20 @@ class Prepared:
     search: Graded
     test: Graded
     train_s: float
+
+
+def with_gpus(config: RunConfig) -> RunConfig:
+    """The config with `trial.gpus` decided by the cluster and the memory predicted for the naive method."""
+    if config.trial.gpus is not None:
+        return config
+    memories, naive, needed = gpu_memories(), config.naive, None
+    if memories and (
+        room := room_for(config.strong.model, config.engine, min(memories) / 1e9, config.trial.processes)
+    ):
+        needed = room.needed(naive.student, naive.optim.batch_size)
+    trial = config.trial.on(memories, needed, may_come=gpus_may_come())
+    log.info("trial.gpus is open: %g of a GPU for each process", trial.needs.gpus)
+    return config.model_copy(update={"trial": trial})
 
 
 def prepare(config: RunConfig, advance: Advance) -> Prepared:

@@ -26,7 +26,8 @@ class PruningConfig(Frozen):
     doubt: a trial outside the best is kept while the chance that it is truly as good as the worst of the best
         is above this.
     min_rivals: trials that must have reached a rung before one is stopped there.
-    seed_sd: standard deviation of PGR between seeds of one method; 0.06 to 0.10 in published runs.
+    seed_sd: standard deviation of PGR between seeds of one method, as far as the campaign itself has not
+        shown it (see search.spread); 0.06 to 0.10 in published runs.
     """
 
     rungs: Annotated[tuple[float, ...], Field(min_length=1)] = (1 / 9, 1 / 3, 1.0)
@@ -67,10 +68,13 @@ class Rivals:
         return self._right[-places]
 
 
-def decide(config: PruningConfig, right: Answers, rivals: Rivals, gap: float) -> Decision:
+def decide(
+    config: PruningConfig, right: Answers, rivals: Rivals, gap: float, seed_variance: float
+) -> Decision:
     """Whether a trial at a rung may go on one day, given all trials that reached the same rung before it.
 
     right: [n], what the trial got right of the search split. gap: ceiling minus weak floor, the unit of PGR.
+    seed_variance: of PGR, between seeds of one method.
 
     Fewer rivals than `min_rivals`: pause. Among the best one in `keep`, ties included: pause. Otherwise stop
     when the chance of being as good as the last of the best falls to `doubt`; the error of the difference is
@@ -85,6 +89,6 @@ def decide(config: PruningConfig, right: Answers, rivals: Rivals, gap: float) ->
     if behind <= 0:
         return "pause"
     spread = float(paired.var(ddof=1)) / len(paired) if len(paired) > 1 else 0.0
-    variance = spread + 2 * config.seed_sd**2
+    variance = spread + 2 * seed_variance
     chance = float(stats.norm.sf(behind / math.sqrt(variance))) if variance > 0 else 0.0
     return "pause" if chance > config.doubt else "stop"

@@ -17,12 +17,12 @@ from statistics import fmean, median_high, median_low
 from scipy import stats
 
 from search.config import RunConfig
-from search.ledger import Purpose
+from search.ledger import BaselinesReady, Purpose
 from search.record import Record, TrialRecord
+from search.spread import seed_variance
 from trainers.method import SLOTS, Method
 
 CONFIDENCE = 0.9  # one-sided, of the lower bounds
-POOLED_PRIOR = 8  # degrees of freedom that the configured seed spread counts for
 OWN_PRIOR = 4  # those that the spread of all methods counts for beside a method's own
 
 
@@ -66,7 +66,7 @@ def planned_replication(config: RunConfig, record: Record) -> list[tuple[TrialRe
     everyone = standings(config, record)
     for stage, (count, seed) in enumerate(zip(places(config), config.replication_seeds(), strict=True), 1):
         known = [replace(one, pgrs=one.pgrs[:stage]) for one in everyone]
-        ranked = [one for one in Bounds(config, known).ranked() if len(one.pgrs) == stage]
+        ranked = [one for one in Bounds(config, known, record.baselines).ranked() if len(one.pgrs) == stage]
         chosen = unlike(ranked, count, max(1, round(count / config.confirm.finalists)))
         plan += [(one.trial, seed) for one in chosen]
         if not all((one.trial.method.digest, seed) in ended for one in chosen):
@@ -106,7 +106,7 @@ def eligible(config: RunConfig, record: Record) -> list[Standing]:
     a seed, unless there is no other. Of near-twins those with the most seeds stand for all: what one of them
     met on a seed, the others would have.
     """
-    ranked = Bounds(config, standings(config, record)).ranked()
+    ranked = Bounds(config, standings(config, record), record.baselines).ranked()
     failed = {t.method.digest for t in record.of_purpose("replicate") if t.state == "failed"}
     sound = [one for one in ranked if one.trial.method.digest not in failed] or ranked
     most: dict[tuple[str, ...], int] = defaultdict(int)
@@ -132,14 +132,15 @@ class Bounds:
 
     Methods that did not meet the same seeds are compared after what most kinds of method lost or gained on a
     seed is taken off: that is the seed's doing, and its supervisor's. What is left of a method's PGRs varies
-    around their mean with a variance estimated from all methods, shrunk to the configured `seed_sd`, and for
+    around their mean with a variance estimated from all methods (search.spread says with what else), for
     each method moved towards what it shows itself (the moderated variance of Smyth 2004). So a collapse on
     one seed costs a method twice: its mean falls and its bound widens.
     """
 
-    def __init__(self, config: RunConfig, methods: Sequence[Standing]) -> None:
+    def __init__(self, config: RunConfig, methods: Sequence[Standing], floors: BaselinesReady | None) -> None:
         self._methods = methods
-        self._default = config.search.pruning.seed_sd**2
+        self._config = config.search.pruning
+        self._floors = floors
 
     def ranked(self) -> list[Standing]:
         """The methods, highest bound first; ties go to the earlier trial."""
@@ -161,7 +162,7 @@ class Bounds:
         """The variance of PGR between seeds of a method, over all methods."""
         squares = sum(_squares(pgrs) for pgrs in self._levelled)
         free = sum(len(pgrs) - 1 for pgrs in self._levelled)
-        return (POOLED_PRIOR * self._default + squares) / (POOLED_PRIOR + free)
+        return seed_variance(self._config, self._floors, squares=squares, free=free)
 
     @cached_property
     def _levelled(self) -> list[list[float]]:

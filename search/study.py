@@ -85,10 +85,13 @@ class _Suggestions(_Unsaved, Searcher):
 class _Decisions(_Unsaved, FIFOScheduler):
     """Hands results to the director and its decisions to Tune; ends workers that are silent for too long."""
 
-    def __init__(self, director: Director, errors: _Errors, step_limit_s: float, run_dir: Path) -> None:
+    def __init__(
+        self, director: Director, errors: _Errors, begun: set[str], step_limit_s: float, run_dir: Path
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._director = director
         self._errors = errors
+        self._begun = begun
         self._run_dir = run_dir
         self._step_limit_s = step_limit_s
         self._silences = Silences(step_limit_s, time.monotonic)
@@ -138,6 +141,7 @@ class _Decisions(_Unsaved, FIFOScheduler):
                 trial.config["trial"],
                 cause if trial.trial_id in self._ended else _reason(said),
                 trial.node_ip or _found(r"\bip: (\S+)", said),
+                begun=trial.trial_id in self._begun,
             )
 
 
@@ -168,11 +172,18 @@ class _AllDone(Exception):
 
 
 class _EveryStep(_Unsaved, tune.Callback):
-    """Calls back at the beginning of each turn of Tune's loop: a safe place to redraw, and to stop."""
+    """Calls back at the beginning of each turn of Tune's loop: a safe place to redraw, and to stop.
 
-    def __init__(self, director: Director, callback: Callable[[], None]) -> None:
+    begun: Tune's trials whose worker was up and ready for them, kept up to date here.
+    """
+
+    def __init__(self, director: Director, begun: set[str], callback: Callable[[], None]) -> None:
         self._director = director
+        self._begun = begun
         self._callback = callback
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._begun.add(trial.trial_id)
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._callback()
@@ -194,6 +205,7 @@ def run_trials(
     director raises is raised as it is; RuntimeError if Tune itself fails.
     """
     errors = _Errors()
+    begun: set[str] = set()
     scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
     needs = work.config.trial
     runner = trainable or tune.with_parameters(TrialRunner, work=work)
@@ -201,7 +213,9 @@ def run_trials(
         tune.with_resources(runner, tune.PlacementGroupFactory([needs.needs.resources] * needs.processes)),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(director, errors, every_step),
-            scheduler=_Decisions(director, errors, work.config.faults.step_limit_s, work.checkpoints.parent),
+            scheduler=_Decisions(
+                director, errors, begun, work.config.faults.step_limit_s, work.checkpoints.parent
+            ),
             max_concurrent_trials=concurrent,
             num_samples=-1,
             reuse_actors=reusable(work.config.engine),
@@ -211,7 +225,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name="trials",
             storage_path=str(scratch),
-            callbacks=[_EveryStep(director, every_step)],
+            callbacks=[_EveryStep(director, begun, every_step)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,

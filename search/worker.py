@@ -86,7 +86,8 @@ class _Gang:
     def __init__(self, work: Work) -> None:
         self._size = work.config.trial.processes
         self._work = ray.put(work)
-        self._actor = ray.remote(num_cpus=work.config.trial.cpus, num_gpus=work.config.trial.gpus)(_Peer)
+        needs = work.config.trial.needs
+        self._actor = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Peer)
         self._peers: dict[int, Any] = {}
         self._parts: list[Any] = []
 
@@ -173,6 +174,8 @@ class TrialRunner(tune.Trainable):
         """
         try:
             report = next(self._reports)
+        except ray.exceptions.RayError:  # a process or node that it needs is gone: no fault of the trial's
+            raise
         except Exception as error:
             cause = (self._gang.failure() if self._gang else None) or error
             if isinstance(cause, dist.DistError):

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from search.__main__ import _parser
+from search.arguments import parser
 from search.config import RunConfig, load_config
 from trainers import losses
 
@@ -41,12 +41,12 @@ def without_notes(line: str) -> str:
 @pytest.mark.parametrize(("page", "line"), COMMANDS, ids=lambda one: getattr(one, "name", one))
 def test_commands_parse(page: Path, line: str) -> None:
     assert len(COMMANDS) >= 5
-    _parser().parse_args(shlex.split(without_notes(line))[3:])
+    parser().parse_args(shlex.split(without_notes(line))[3:])
 
 
 def test_a_command_that_does_not_exist_would_be_noticed() -> None:
     with pytest.raises(SystemExit):
-        _parser().parse_args(shlex.split(without_notes("python -m search stauts DIR"))[3:])
+        parser().parse_args(shlex.split(without_notes("python -m search stauts DIR"))[3:])
 
 
 @pytest.mark.parametrize(("page", "text"), SAMPLES, ids=lambda one: getattr(one, "name", "sample"))

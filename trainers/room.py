@@ -54,7 +54,8 @@ class Room(Frozen):
 
     def refused(self, student: Full | Lora | Probe, batch_size: int) -> str | None:
         """Why the student does not fit, even one example at a time, on one line; None where it may."""
-        needed = on_device(self._peak(student, batch_size)) / GB
+        one_by_one = self.engine.model_copy(update={"micro_batch": 1})
+        needed = on_device(self._peak(student, batch_size, one_by_one)) / GB
         if needed <= self.gb:
             return None
         return (
@@ -62,14 +63,18 @@ class Room(Frozen):
             f"{self.length} tokens, but trial.memory_gb is {self.gb:.3g}: {REMEDIES[student.kind]}"
         )
 
-    def _peak(self, student: Full | Lora | Probe, batch_size: int) -> int:
+    def needed(self, student: Full | Lora | Probe, batch_size: int) -> int:
+        """The bytes of a device, margins included, that training needs with the engine's own micro-batch."""
+        return on_device(self._peak(student, batch_size, self.engine))
+
+    def _peak(self, student: Full | Lora | Probe, batch_size: int, engine: EngineConfig) -> int:
         trainable, frozen = trained_and_frozen(student, self.weights)
         if isinstance(student, Probe):  # its features are computed one by one at worst; the rest is nothing
             width = 2 if self.half else 4
             return width * (frozen + 2 * self.length * (self.shape.hidden + self.shape.intermediate))
         return predict_memory(
             self.shape,
-            self.engine.model_copy(update={"micro_batch": 1}),
+            engine,
             trainable=trainable,
             frozen=frozen,
             batch_size=max(batch_size, self.world_size),

@@ -18,7 +18,7 @@ from ray.runtime_env import RuntimeEnv
 
 from cluster.jobs import STOP_SETTINGS
 from cluster.resources import NodeGroup, groups_of_ray_up
-from search.__main__ import _parser
+from search.arguments import parser
 from search.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def test_the_job_runs_on_the_cluster_of_the_other_manifest() -> None:
 
 def test_as_many_trials_at_once_as_pods_may_come() -> None:
     job = read("rayjob.yaml")["spec"]
-    options = _parser().parse_args(shlex.split(job["entrypoint"])[3:])
+    options = parser().parse_args(shlex.split(job["entrypoint"])[3:])
     config = load_config(ROOT / options.config, options.set)
     assert config.trial.elastic
     assert config.trial.concurrent == job["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplicas"]

@@ -12,9 +12,12 @@ from cluster.resources import (
     NodeGroup,
     capacity,
     decide,
+    gpu_memories,
     gpu_share,
+    gpus_may_come,
     groups_of_ray_up,
     node_groups,
+    open_share,
     placement,
     trials_a_gpu,
     trials_at_once,
@@ -95,26 +98,23 @@ def test_how_many_at_once(now: int, grown: int | None, at_most: int | None, tria
     assert decide(Needs(cpus=1, gpus=0), can, at_most, a_round=20) == trials
 
 
-@pytest.mark.parametrize(
-    ("trial", "gpu", "together"),
-    [
-        (20, 80, 3),  # 0.9 × 80 = 72 GB; 21 GB a trial with its context
-        (35, 80, 2),  # 36 × 2 = 72
-        (36, 80, 1),
-        (72, 80, 0),
-        (1, 80, 36),
-    ],
-)
+@pytest.mark.parametrize(("trial", "gpu", "together"), [(20, 80, 4), (27, 80, 2), (41, 80, 1), (81, 80, 0)])
 def test_trials_a_gpu(trial: int, gpu: int, together: int) -> None:
     assert trials_a_gpu(trial * 10**9, gpu * 10**9) == together
 
 
 def test_a_share_holds_as_many_trials_as_memory_does() -> None:
-    assert gpu_share(20 * 10**9, 80 * 10**9) == 0.3333
+    assert gpu_share(26 * 10**9, 80 * 10**9) == 0.3333
     assert trials_that_fit({"GPU": 0.3333}, [{"GPU": 2}]) == 6
-    assert gpu_share(36 * 10**9, 80 * 10**9) == 1
-    with pytest.raises(ValueError, match=r"needs 72\.0 GB and a GPU has 80\.0 GB: use a smaller micro-batch"):
-        gpu_share(72 * 10**9, 80 * 10**9)
+    assert gpu_share(41 * 10**9, 80 * 10**9) == 1
+    assert gpu_share(81 * 10**9, 80 * 10**9) == 1  # its batch comes in smaller pieces
+
+
+def test_an_open_share_is_decided_by_the_smallest_gpu_there_is() -> None:
+    assert open_share([80, 40, 80], 20, may_come=False) == 0.5
+    assert open_share([80, 40], None, may_come=False) == 1
+    assert open_share([], 20, may_come=True) == 1
+    assert open_share([], 20, may_come=False) == 0
 
 
 RAY_UP = {
@@ -185,8 +185,11 @@ def test_a_cluster_of_ray_up_is_asked_for_what_it_can_grow_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert node_groups() == []
+    assert not gpus_may_come()
+    assert gpu_memories() == []
     (tmp_path / "bootstrap.yaml").write_text(yaml.safe_dump(RAY_UP))
     monkeypatch.setattr(resources, "BOOTSTRAP", tmp_path / "bootstrap.yaml")
+    assert gpus_may_come()
     assert at_once(4, 1, None) == 4  # the four GPU nodes, none of which is there yet
     assert at_once(1, 0, None) == 20
     with pytest.raises(ValueError, match="fit on no node, and no node that would hold them can be started"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fault_runs import Site, problems
-from search.faults import FaultConfig, Silences, too_many_lost
+from search.faults import FaultConfig, Silences, out_of_retries, too_many_lost
 from search.ledger import WorkerLost, read_ledger
 from search.record import Record
 
@@ -28,6 +28,19 @@ def test_a_few_lost_workers_are_borne_and_a_share_of_many() -> None:
     assert too_many_lost(config, lost("a", "b", "b"), started=30) is None
     assert "allow (3)" in (too_many_lost(config, lost(*"abbb"), started=30) or "")
     assert "(2); the last because" in (too_many_lost(config, lost(None, None, None), started=1) or "")
+
+
+def test_a_worker_that_was_gone_before_its_trial_began_costs_no_retry() -> None:
+    under, before = (
+        WorkerLost(trial="t1", node=None, cause="ActorUnavailableError", begun=begun)
+        for begun in (True, False)
+    )
+    config = FaultConfig(retries=2)
+    assert not out_of_retries(config, [])
+    assert not out_of_retries(config, [under, *[before] * 9, under])
+    assert out_of_retries(config, [under] * 3)
+    assert out_of_retries(FaultConfig(retries=0), [under])
+    assert not out_of_retries(FaultConfig(retries=0), [before])
 
 
 def test_a_silent_trial_is_overdue_once_and_every_report_gives_it_time() -> None:

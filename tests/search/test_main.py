@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from agents.proposal import Branch, Proposal
-from search.__main__ import _parser, main
+from search.__main__ import main
+from search.arguments import parser
 from search.config import RunConfig
 from search.ledger import Interrupted, Ledger, Proposed
 from search.run_dir import RunDirectory, new_run
@@ -94,7 +95,7 @@ def test_the_examples_are_commands(capsys: pytest.CaptureFixture[str]) -> None:
         examples = capsys.readouterr().out.partition("examples:")[2].splitlines()
         for line in (one for one in examples if one.startswith("  python -m search ")):
             words = line.partition("|")[0].partition(">")[0].split()[3:]
-            _parser().parse_args(words)
+            parser().parse_args(words)
 
 
 def test_a_shell_completes_commands_and_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,13 +16,16 @@ from search.confirm import Confirmation, Confirmed, Finalist
 from search.grading import BaselineScores
 from search.ledger import Finished, Interrupted, LaneAnswered, Proposed, Resumed, TestOpened
 from search.outcome import outcome_table, result, write_result
-from search.pgr import Estimate
+from search.pgr import Estimate, SeedSpread
 from search.record import Record
 from trainers.method import Method
 from trainers.optim import Adamw
 
 BASELINES = BaselineScores(
-    weak=Estimate(value=0.61, se=0.02, df=4), ceiling=Estimate(value=0.91, se=0.01, df=4), gap=0.3
+    weak=Estimate(value=0.61, se=0.02, df=4),
+    ceiling=Estimate(value=0.91, se=0.01, df=4),
+    gap=0.3,
+    spread=SeedSpread(variance=0.01, free=8),
 )
 
 

@@ -11,7 +11,7 @@ import torch
 
 from cluster.runtime import ray_runtime
 from search.config import RunConfig, load_config
-from search.preparation import Prepared, prepare
+from search.preparation import Prepared, prepare, with_gpus
 from search.sharing import SharedArrays
 from search.worker import Work
 from trainers.data import load_task
@@ -49,6 +49,13 @@ def prepared(ray_is_up: None, cache: Path) -> Prepared:
 def test_a_naive_baseline_that_cannot_fit_stops_the_run_before_it_starts(cache: Path) -> None:
     with pytest.raises(ValueError, match=r"^strong: the naive baseline cannot run: student.full needs"):
         prepare(small(cache, "trial.memory_gb=0.5"), lambda done, total: None)
+
+
+def test_on_a_machine_without_gpus_open_ones_are_none(ray_is_up: None, cache: Path) -> None:
+    given, left_open = small(cache, "trial.gpus=0.5"), small(cache, "trial.gpus=null")
+    assert with_gpus(given) is given
+    assert left_open.trial.gpus is None
+    assert with_gpus(left_open).trial.needs.resources == {"CPU": 1}
 
 
 def arrays_in(value: Any) -> Iterator[np.ndarray]:

@@ -21,7 +21,7 @@ def among(rivals: Sequence[Answers]) -> Rivals:
 
 
 def decide(config: PruningConfig, right: Answers, rivals: Sequence[Answers], gap: float) -> Decision:
-    return decide_beside(config, right, among(rivals), gap)
+    return decide_beside(config, right, among(rivals), gap, config.seed_sd**2)
 
 
 def right_on(count: int, n: int = N) -> np.ndarray:

@@ -117,15 +117,22 @@ def standing(name: str, *pgrs: float) -> Standing:
 
 
 def test_one_seed_has_the_default_spread(plan: Plan) -> None:
-    bounds = Bounds(plan(4, 3), [standing("gce-1", 0.5), standing("xent-1", 0.3)])
+    bounds = Bounds(plan(4, 3), [standing("gce-1", 0.5), standing("xent-1", 0.3)], None)
     assert bounds.variance == pytest.approx(0.08**2)
     # The 90% point of Student's t with 4 degrees of freedom is 1.5332.
     assert bounds.lower == pytest.approx([0.5 - 1.5332 * 0.08, 0.3 - 1.5332 * 0.08], abs=1e-5)
 
 
+def test_floor_and_ceiling_tell_of_the_spread_too(plan: Plan, events: SimpleNamespace) -> None:
+    floors = events.baselines(seed_variance=0.01, seed_free=8)
+    bounds = Bounds(plan(4, 3), [standing("gce-1", 0.4, 0.6), standing("xent-1", 0.4, 0.2)], floors)
+    # As below, with eight degrees of freedom of floor and ceiling beside.
+    assert bounds.variance == pytest.approx((8 * 0.08**2 + 8 * 0.01 + 0.04) / 18)
+
+
 def test_the_spread_is_pooled_and_shrunk_to_the_default(plan: Plan) -> None:
     # Nothing is common to both kinds: one gains 0.2, the other loses as much.
-    bounds = Bounds(plan(4, 3), [standing("gce-1", 0.4, 0.6), standing("xent-1", 0.4, 0.2)])
+    bounds = Bounds(plan(4, 3), [standing("gce-1", 0.4, 0.6), standing("xent-1", 0.4, 0.2)], None)
     # Squares of 2 * 0.1^2 each, with one degree of freedom each, beside eight of 0.08^2.
     assert bounds.variance == pytest.approx((8 * 0.08**2 + 0.04) / 10)
     # A method's own: four degrees of the pooled variance and one of its own. t(5) at 90% is 1.4759.
@@ -136,25 +143,25 @@ def test_the_spread_is_pooled_and_shrunk_to_the_default(plan: Plan) -> None:
 def test_what_kinds_lose_in_common_is_the_seed_s_doing(plan: Plan) -> None:
     """A hard supervisor must not sink those that met it below those that did not."""
     tested = [standing("gce-1", 0.7, 0.3), standing("xent-1", 0.6, 0.2), standing("kl-1", 0.65, 0.25)]
-    bounds = Bounds(plan(4, 3), [standing("sce-1", 0.6), *tested])
+    bounds = Bounds(plan(4, 3), [standing("sce-1", 0.6), *tested], None)
     assert [one.trial.trial for one in bounds.ranked()] == ["gce-1", "kl-1", "xent-1", "sce-1"]
     assert bounds.variance == pytest.approx(8 * 0.08**2 / 11)
     # But twins do not outvote the others: one kind of three lost anything.
     twins = [standing(f"gce-{i}", 0.7, 0.3) for i in range(1, 6)]
-    bounds = Bounds(plan(4, 3), [*twins, standing("xent-1", 0.6, 0.6), standing("kl-1", 0.5, 0.5)])
+    bounds = Bounds(plan(4, 3), [*twins, standing("xent-1", 0.6, 0.6), standing("kl-1", 0.5, 0.5)], None)
     assert [one.trial.trial for one in bounds.ranked()[:2]] == ["xent-1", "kl-1"]
 
 
 def test_a_collapse_on_one_seed_sinks_a_method(plan: Plan) -> None:
     steady, fragile = standing("xent-1", 0.45, 0.46, 0.44), standing("gce-1", 0.8, 0.8, -0.2)
-    bounds = Bounds(plan(4, 3), [fragile, steady])
+    bounds = Bounds(plan(4, 3), [fragile, steady], None)
     assert bounds.ranked() == [steady, fragile]  # though its mean of 0.467 is the higher one
     assert fragile.search_pgr > steady.search_pgr
 
 
 def test_ties_go_to_the_earlier_trial(plan: Plan) -> None:
     same = [standing("gce-1", 0.5, 0.5), standing("xent-1", 0.5, 0.5)]
-    assert Bounds(plan(4, 3), same).ranked() == same
+    assert Bounds(plan(4, 3), same, None).ranked() == same
 
 
 def test_standings_end_at_the_first_seed_that_is_missing(plan: Plan, events: SimpleNamespace) -> None:

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -19,11 +20,13 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from agents.proposal import Branch
+from agents.proposal import Branch, Proposal
 from search.config import OptunaConfig, RunConfig, load_config
 from search.journal import open_journal
-from search.ledger import RunStarted
+from search.ledger import Proposed, RunStarted
+from search.record import Record
 from search.sampler import BranchSampler
+from search.studies import Studies
 from trainers.method import Abilities, Method
 
 ABLE = Abilities(prior=True, intermediates=0)
@@ -257,6 +260,54 @@ def test_a_password_in_the_config_is_refused_and_not_repeated(
 )
 def test_urls_without_a_password_in_clear(url: str) -> None:
     assert OptunaConfig(storage=url).storage == url
+
+
+def test_what_a_crash_kept_from_optuna_is_told_when_the_next_process_starts(
+    tmp_path: Path,
+    config: RunConfig,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+    events: SimpleNamespace,
+) -> None:
+    record = Record.of([Proposed(round=1, proposal=proposal(branch("one")), seconds=0)])
+    storage = open_journal(tmp_path / "optuna.log")
+    studies = Studies(config, record, storage)
+    ended, running, _unheard_of = (draw(studies.of("one")) for _ in range(3))
+    for event in (
+        events.started("t1", number=ended.number, method=ended.method),
+        events.reached("t1", 1 / 3, 0.25),
+        events.reached("t1", 1.0, 0.5),
+        events.ended("t1"),
+        events.started("t2", number=running.number, method=running.method),
+        events.reached("t2", 1 / 3, 0.75),
+    ):
+        record.apply(event)
+    Studies(config, record, storage).level()
+    first, second, third = optuna.load_study(study_name="one", storage=storage).get_trials()
+    assert (first.state, first.value, first.intermediate_values) == (TrialState.COMPLETE, 0.5, {1: 0.5})
+    assert (second.state, second.intermediate_values) == (TrialState.RUNNING, {0: 0.75})
+    assert third.state == TrialState.FAIL
+    studies.level()  # once is enough
+    assert [trial.state for trial in optuna.load_study(study_name="one", storage=storage).get_trials()] == [
+        TrialState.COMPLETE,
+        TrialState.RUNNING,
+        TrialState.FAIL,
+    ]
+
+
+def test_who_takes_over_draws_other_methods(
+    tmp_path: Path,
+    config: RunConfig,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+    events: SimpleNamespace,
+) -> None:
+    record = Record.of([Proposed(round=1, proposal=proposal(branch("one")), seconds=0)])
+    storage = open_journal(tmp_path / "optuna.log")
+    one, same = (draw(Studies(config, record, storage).of("one")) for _ in range(2))
+    assert one.method == same.method
+    record.apply(events.started("t1", number=one.number, method=one.method))
+    assert draw(Studies(config, record, storage).of("one")).method != one.method
 
 
 def test_where_a_run_began_its_studies_it_keeps_them_but_who_is_told_may_change(config: RunConfig) -> None:

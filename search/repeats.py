@@ -1,0 +1,58 @@
+"""What follows a search: its best methods on further seeds, stage after stage, and then the confirmation."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from search.assignment import Assignment
+from search.config import RunConfig
+from search.confirm import planned_confirmation
+from search.ledger import Purpose
+from search.record import Record
+from search.replication import planned_replication
+from trainers.method import Method
+
+
+class Repeats:
+    """Gives out the trials after the search, each with its branch; those that have started are left out."""
+
+    def __init__(self, config: RunConfig, record: Record) -> None:
+        self._config = config
+        self._record = record
+        self._replication: deque[tuple[str, Assignment]] = deque()
+        self._confirmation: deque[tuple[str, Assignment]] | None = None
+
+    @property
+    def all_given(self) -> bool:
+        """Whether there is nothing more to give out, now or later."""
+        return self._confirmation is not None and not self._confirmation
+
+    def next(self, *, idle: bool) -> tuple[str, Assignment] | None:
+        """The next one; None where there is none, or none before others have ended. idle: none is running."""
+        if self._confirmation is None:
+            if not self._replication:  # at first, and after each stage
+                if not idle:
+                    return None
+                self._replication = self._planned("r", "replicate", self._replicates())
+            if self._replication:
+                return self._replication.popleft()
+            self._confirmation = self._planned(
+                "c", "confirm", [("", *one) for one in planned_confirmation(self._config, self._record)]
+            )
+        return self._confirmation.popleft() if self._confirmation else None
+
+    def _replicates(self) -> list[tuple[str, Method, int]]:
+        planned = planned_replication(self._config, self._record)
+        return [(trial.branch, trial.method, seed) for trial, seed in planned]
+
+    def _planned(
+        self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]]
+    ) -> deque[tuple[str, Assignment]]:
+        """What is still to start of a plan whose order lasts, given as (branch, method, seed)."""
+        named = [
+            (
+                branch,
+                Assignment(trial=f"{letter}{i:05d}", purpose=purpose, method=method, seed=seed, rungs=(1.0,)),
+            )
+            for i, (branch, method, seed) in enumerate(planned, start=1)
+        ]
+        return deque(one for one in named if one[1].trial not in self._record.trials)
