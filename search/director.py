@@ -10,6 +10,7 @@ from typing import Literal
 
 from agents.proposer import Proposer
 from search.assignment import Assignment, TrialReport
+from search.bits import unpack
 from search.config import RunConfig
 from search.confirm import planned_confirmation
 from search.exploration import Exploration, NewTrial, Promoted
@@ -29,7 +30,7 @@ from search.ledger import (
     TrialStarted,
     WorkerLost,
 )
-from search.record import Record, TrialRecord, unpack
+from search.record import Record, TrialRecord
 from search.replication import planned_replication
 from search.rounds import Answered, Rounds, checked, told
 from search.studies import Studies
