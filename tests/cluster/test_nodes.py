@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,9 +80,11 @@ def asked_to_stop(address: str, out: Path, cache: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_campaign_outlives_a_stop_a_cut_connection_and_a_lost_node(
-    cluster: Cluster, address: str, tmp_path: Path
+    cluster: Cluster, address: str, cache: Path, tmp_path: Path
 ) -> None:
-    out, cache = tmp_path / "run", tmp_path / "cache"
+    # The strong model is pretrained, the baselines are trained on the nodes.
+    cache = shutil.copytree(cache, tmp_path / "cache", ignore=shutil.ignore_patterns("baselines"))
+    out = tmp_path / "run"
     ledger = out / "ledger.jsonl"
 
     shown = asked_to_stop(address, out, cache)

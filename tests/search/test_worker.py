@@ -29,9 +29,9 @@ SETTINGS = (
 
 
 @pytest.mark.slow
-def test_a_gang_trains_through_the_search(tmp_path: Path) -> None:
+def test_a_gang_trains_through_the_search(cache: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    settings = [part for one in (*SETTINGS, f"cache={tmp_path / 'cache'}") for part in ("--set", one)]
+    settings = [part for one in (*SETTINGS, f"cache={cache}") for part in ("--set", one)]
     command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", *settings, "--out", str(run)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
