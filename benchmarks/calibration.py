@@ -29,6 +29,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.calibration_world import Truth, World
+from search.bits import pack
 from search.config import (
     BaselineConfig,
     ConfirmConfig,
@@ -40,7 +41,7 @@ from search.config import (
 from search.confirm import Confirmation, confirm, planned_confirmation, sealed_predictions
 from search.grading import Grader
 from search.ledger import Purpose, RungReached, TrialEnded, TrialStarted
-from search.record import Record, pack
+from search.record import Record
 from search.replication import planned_replication
 from trainers.losses import Bootstrap, Entropy, Gce, Kl, LogConf, Sce
 from trainers.method import Method

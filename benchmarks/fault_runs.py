@@ -22,11 +22,12 @@ from search.record import Record, TrialRecord
 from search.run_dir import RunDirectory
 
 REPO = Path(__file__).parents[1]
+PRETRAIN_STEPS = 250
 # The offline task in a size at which a whole search takes seconds and there still is a gap to recover.
 SMALL_TASK = [
     "task.splits={weak_train: 300, transfer: 300, search: 300, test: 400}",
     "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
-    "strong.model.pretrain_steps=250",
+    f"strong.model.pretrain_steps={PRETRAIN_STEPS}",
     "strong.optim={lr: 0.002, epochs: 2, batch_size: 32}",
     "baselines.seeds=2",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from agents.proposal import Branch, Option, Proposal, Range, Slot
+from search.bits import pack
 from search.config import RunConfig, load_config
 from search.confirm import choose_finalists, confirm
 from search.grading import TestAnswers
@@ -25,7 +26,7 @@ from search.ledger import (
 )
 from search.outcome import result, write_result
 from search.pgr import Baselines, pgr
-from search.record import Record, pack
+from search.record import Record
 from search.run_dir import RunDirectory, new_run
 from trainers.labels import Soft
 from trainers.losses import LogConf, Xent

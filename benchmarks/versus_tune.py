@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from search.bits import pack
 from search.briefing import brief
 from search.campaign import new_proposer
 from search.config import RunConfig, load_config
@@ -40,7 +41,7 @@ from search.ledger import (
     TrialStarted,
     read_ledger,
 )
-from search.record import Record, pack
+from search.record import Record
 from search.replication import places
 from search.run_dir import RunDirectory, new_run
 from trainers.method import Method

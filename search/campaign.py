@@ -16,6 +16,7 @@ from agents.replay import Replay
 from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
 from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
+from search.bits import pack
 from search.config import RunConfig
 from search.confirm import confirm, sealed_predictions
 from search.director import Director, SearchFailedError
@@ -24,7 +25,7 @@ from search.interrupt import Interruption, interruptible
 from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
 from search.outcome import outcome_table, result, write_result
 from search.preparation import Prepared, prepare, with_gpus
-from search.record import Record, pack
+from search.record import Record
 from search.report import write_report
 from search.rounds import untold
 from search.run_dir import RunDirectory

@@ -9,8 +9,8 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from search.bits import pack, unpack
 from search.pgr import Baselines, Bools, Estimate, SeedSpread, accuracy, estimate, seed_spread
-from search.record import pack, unpack
 from trainers.examples import Labels
 
 Predicted = Sequence[Bools]

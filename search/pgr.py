@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 Bools = NDArray[np.bool_]
 Reals = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Estimate:
     @property
     def ci95(self) -> tuple[float, float]:
         """The central 95% interval."""
-        half = float(stats.t.ppf(0.975, self.df)) * self.se
+        half = float(stdtrit(self.df, 0.975)) * self.se
         return self.value - half, self.value + half
 
     @property
@@ -48,7 +48,7 @@ class Estimate:
         """One-sided p value of the hypothesis that the true value is not above zero."""
         if self.se == 0:
             return 0.0 if self.value > 0 else 1.0
-        return float(stats.t.sf(self.value / self.se, self.df))
+        return float(stdtr(self.df, -self.value / self.se))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,14 @@ Every trial pauses at every rung. Whether it goes on is decided each time that a
 others that wait and against new draws.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from search.pgr import Reals
 from search.scoreboard import Evidence, Ints, Scoreboard
@@ -127,6 +128,7 @@ def _best_so_far(points: Reals, rungs: Ints, surrogate: Surrogate, count: int) -
 def _log_expected_gain(ahead: Reals, deviation: Reals) -> Reals:
     """The log of E[max(0, g)], g ~ Normal(ahead, deviation), floored at underflow (Jones et al., 1998)."""
     z = ahead / deviation
-    gain: Reals = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    gain: Reals = deviation * (z * ndtr(z) + density)
     logs: Reals = np.log(np.maximum(gain, np.finfo(np.float64).tiny))
     return logs

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
+from scipy.special import ndtr
 
 from search.pgr import Bools, Reals
 from trainers.component import Frozen
@@ -90,5 +90,5 @@ def decide(
         return "pause"
     spread = float(paired.var(ddof=1)) / len(paired) if len(paired) > 1 else 0.0
     variance = spread + 2 * seed_variance
-    chance = float(stats.norm.sf(behind / math.sqrt(variance))) if variance > 0 else 0.0
+    chance = float(ndtr(-behind / math.sqrt(variance))) if variance > 0 else 0.0
     return "pause" if chance > config.doubt else "stop"

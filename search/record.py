@@ -4,8 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from agents.answer import LaneReport, Note
 from agents.proposal import Branch
 from search.ledger import (
@@ -29,7 +27,6 @@ from search.ledger import (
     TrialStarted,
     WorkerLost,
 )
-from search.pgr import Bools
 from trainers.method import Method
 
 
@@ -237,13 +234,3 @@ def _rank(trial: TrialRecord) -> tuple[float, int]:
     assert trial.last is not None
     assert trial.last.pgr is not None
     return trial.last.pgr, -trial.place
-
-
-def pack(predictions: Bools) -> str:
-    """Predicted classes, bool [n], as hexadecimal bits: 250 characters for 1,000 examples."""
-    return np.packbits(predictions).tobytes().hex()
-
-
-def unpack(predictions: str, n: int) -> Bools:
-    """The inverse of `pack` for n examples."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(predictions), dtype=np.uint8), count=n).astype(np.bool_)

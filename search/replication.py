@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from statistics import fmean, median_high, median_low
 
-from scipy import stats
+from scipy.special import stdtrit
 
 from search.config import RunConfig
 from search.ledger import BaselinesReady, Purpose
@@ -181,7 +181,7 @@ class Bounds:
 
 @cache
 def _quantile(free: int) -> float:
-    return float(stats.t.ppf(CONFIDENCE, free))
+    return float(stdtrit(free, CONFIDENCE))
 
 
 def _common(changes: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from search.pgr import Reals
 
@@ -67,5 +67,5 @@ class Scoreboard:
 
     def _normal_scores(self, values: Reals) -> Reals:
         low, high = (np.searchsorted(self._ladder, values, side=side) for side in ("left", "right"))
-        quantiles: Reals = norm.ppf((low + high) / 2 / len(self))
+        quantiles: Reals = ndtri((low + high) / 2 / len(self))
         return quantiles

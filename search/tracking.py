@@ -5,12 +5,14 @@ search.tracker) that reads the ledger, and in the end to give that process a bou
 """
 
 import argparse
+import contextlib
 import logging
 import netrc
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +51,8 @@ class Tracking:
         self._run = run
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
+        # Wandb's own way to clear its temporary folders away is skipped when a session fails or is killed.
+        self._temporary = contextlib.ExitStack()
         self.complete = True
         if config.tracking.kind == "online" and not has_key():
             raise ValueError(
@@ -69,23 +73,27 @@ class Tracking:
             folder.mkdir(exist_ok=True)
             job = folder / "job.json"
             job.write_text(new_job(self._run.path, self._config, started, kind).model_dump_json(indent=1))
-            self._process = _started(job, folder)
+            temporary = tempfile.TemporaryDirectory(prefix="wandb-", ignore_cleanup_errors=True)
+            self._process = _started(job, folder, self._temporary.enter_context(temporary))
         except OSError as error:
             log.warning("tracking could not be started, the search goes on without: %s", error)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is None:
-            return
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        with self._temporary:
+            if self._process is not None:
+                self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        process.stdin.close()
         try:
-            self.complete = self._process.wait(self._config.tracking.patience_s + MARGIN_S) == 0
+            self.complete = process.wait(self._config.tracking.patience_s + MARGIN_S) == 0
         except subprocess.TimeoutExpired:
             self.complete = False
         finally:
-            _kill(self._process)
+            _kill(process)
         if not self.complete:
             log.warning(
                 "W&B has not been told everything (see %s); tell it with: python -m search.tracking %s",
@@ -94,13 +102,13 @@ class Tracking:
             )
 
 
-def _started(job: Path, folder: Path) -> subprocess.Popen[bytes]:
+def _started(job: Path, folder: Path, temporary: str) -> subprocess.Popen[bytes]:
     """The tracking process, in a session of its own so that Ctrl-C is not meant for it."""
     with (folder / "tracker.log").open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "search.tracker", str(job.resolve())],
             cwd=Path(__file__).parents[1],
-            env=_environment(folder.resolve()),
+            env=_environment(folder.resolve()) | {"TMPDIR": temporary},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -5,12 +5,13 @@ from collections import deque
 from pathlib import Path
 
 from search.assignment import Assignment
+from search.bits import unpack
 from search.config import RunConfig
 from search.exploration import Exploration
 from search.grading import RemoteGrader, Score
 from search.judging import Finding, Judge
 from search.ledger import EndState, Ledger, RungReached, TrialEnded, TrialPaused, TrialStarted
-from search.record import Record, TrialRecord, unpack
+from search.record import Record, TrialRecord
 from search.spread import seed_variance
 from search.studies import Studies
 

@@ -14,8 +14,8 @@ from ray import tune
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from search.assignment import Assignment
+from search.bits import pack
 from search.config import RunConfig
-from search.record import pack
 from search.sharing import SharedArrays
 from trainers.checkpoint import Checkpoint
 from trainers.engine import warm_up

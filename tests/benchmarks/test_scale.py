@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.scale import main
 from benchmarks.scale_worker import EXAMPLES, GAP, TRUTH, WEAK, predictions
-from search.record import unpack
+from search.bits import unpack
 
 
 def test_predictions_look_recorded() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,18 +80,20 @@ def asked_to_stop(address: str, out: Path, cache: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_campaign_outlives_a_stop_a_cut_connection_and_a_lost_node(
-    cluster: Cluster, address: str, tmp_path: Path
+    cluster: Cluster, address: str, cache: Path, tmp_path: Path
 ) -> None:
-    out, cache = tmp_path / "run", tmp_path / "cache"
+    out, nodes_cache = tmp_path / "run", tmp_path / "cache"
+    for pretrained in cache.glob("toy-*"):  # the baselines are trained on the nodes
+        shutil.copytree(pretrained, nodes_cache / pretrained.name)
     ledger = out / "ledger.jsonl"
 
-    shown = asked_to_stop(address, out, cache)
+    shown = asked_to_stop(address, out, nodes_cache)
     assert "Stop the job, or leave it running?" in shown
     assert "everything is saved" in shown
     assert read_ledger(ledger)[-1].event == "interrupted"
 
     # The same command goes on with the run. Without a terminal, Ctrl-C leaves the job alone.
-    leaver = submit(address, *run_of(out, cache))
+    leaver = submit(address, *run_of(out, nodes_cache))
     wait_for(ledger, lambda text: '"resumed"' in text, leaver)
     leaver.send_signal(signal.SIGINT)
     said, _ = leaver.communicate(timeout=60)

@@ -12,6 +12,7 @@ from search.config import ConfirmConfig, LearnerConfig, ReplicationConfig, RunCo
 from search.ledger import BaselinesReady, RungReached, RunStarted, TrialEnded, TrialStarted
 from search.promotion import PromotionConfig
 from search.pruning import PruningConfig
+from tests.conftest import one_at_a_time
 from trainers.examples import SplitSizes
 from trainers.method import Method
 from trainers.optim import Adamw
@@ -30,16 +31,14 @@ def local_ray() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all runs, so that the strong toy model is pretrained once."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="session")
 def warm(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache with the models and baselines of these runs in it."""
-    code, _, errors = Site(tmp_path_factory.mktemp("warm") / "run", cache).baselines().wait()
-    assert code == 0, errors
+    done = cache / "warm"
+    with one_at_a_time(cache):
+        if not done.exists():
+            code, _, errors = Site(tmp_path_factory.mktemp("warm") / "run", cache).baselines().wait()
+            assert code == 0, errors
+            done.touch()
     return cache
 
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,8 @@ from search.record import Record
 KEY = "sk-ant-of-this-test"
 SMALL = [
     *SMALL_TASK,
-    "strong.optim={lr: 0.002, epochs: 1, batch_size: 32}",
-    "search.trials=8",
-    "search.round_trials=4",
+    "search.trials=4",
+    "search.round_trials=2",
     "search.pruning.rungs=[0.5, 1.0]",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
@@ -34,7 +31,7 @@ OPTIM = {
             "component": "adamw",
             "params": [
                 {"kind": "range", "name": "lr", "low": 0.001, "high": 0.004, "log": True},
-                {"kind": "fixed", "name": "epochs", "value": 8},
+                {"kind": "fixed", "name": "epochs", "value": 4},
             ],
         }
     ],
@@ -79,12 +76,8 @@ def settings(*more: str) -> list[str]:
     return ["configs/dev.yaml", *(part for one in more for part in ("--set", one))]
 
 
-def run(out: Path, cache: Path, *more: str) -> str:
-    command = [sys.executable, "-m", "search", "run", "--out", str(out)]
-    command += settings(*SMALL, f"cache={cache}", *more)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run(out: Path, cache: Path, *more: str) -> None:
+    assert main(["run", "--out", str(out), *settings(*SMALL, f"cache={cache}", *more)]) == 0
 
 
 def proposals(out: Path) -> list[Any]:
@@ -94,10 +87,11 @@ def proposals(out: Path) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_its_replay(
-    claude: ScriptedClaude, tmp_path: Path
+    claude: ScriptedClaude, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, cache = tmp_path / "run", tmp_path / "cache"
-    said = run(out, cache, "agent.kind=claude", f"agent.base_url={claude.url}")
+    out = tmp_path / "run"
+    run(out, cache, "agent.kind=claude", f"agent.base_url={claude.url}")
+    said = capsys.readouterr().out
     record = Record.of(read_ledger(out / "ledger.jsonl"))
     first, second = proposals(out)
     assert [branch["name"] for branch in first["branches"]] == ["confident", "robust"]

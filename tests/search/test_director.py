@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from agents.findings import Findings
 from agents.proposal import Branch, Proposal
 from search.assignment import Assignment, TrialReport
+from search.bits import pack
 from search.briefing import brief
 from search.config import ReplicationConfig, RunConfig
 from search.confirm import confirm, sealed_predictions
@@ -24,7 +25,7 @@ from search.grading import BaselinePredictions, RemoteGrader
 from search.journal import open_journal
 from search.ledger import AnyEvent, BaselinesReady, Ledger, Proposed, Resumed, RunStarted, read_ledger
 from search.outcome import result
-from search.record import Record, pack
+from search.record import Record
 from search.replication import kind_of, planned_replication
 from trainers.method import Method
 

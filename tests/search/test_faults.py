@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fault_runs import Site, problems
+from search.__main__ import main
 from search.faults import FaultConfig, Silences, out_of_retries, too_many_lost
 from search.ledger import WorkerLost, read_ledger
 from search.record import Record
@@ -114,7 +115,9 @@ def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_whatever_ends_the_driver_the_next_one_goes_on(warm: Path, tmp_path: Path) -> None:
+def test_whatever_ends_the_driver_the_next_one_goes_on(
+    warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     site = Site(tmp_path / "run", warm, ["faults.workers=1"])
     site.plant("kill-always")
     code, _, errors = site.run().wait()
@@ -136,9 +139,8 @@ def test_whatever_ends_the_driver_the_next_one_goes_on(warm: Path, tmp_path: Pat
             broken.write('{"at":17')
     driver, before = site.resume(), site.lines()
     driver.wait_for(lambda: site.lines() > before)
-    code, _, errors = site.resume().wait()
-    assert code == 2
-    assert "another process is at work on this run" in only_line(errors, "error: ")
+    assert main(["resume", str(site.out)]) == 2
+    assert "another process is at work on this run" in only_line(capsys.readouterr().err, "error: ")
     driver.wait_for(lambda: site.lines() >= before + 5)
     driver.process.kill()
     driver.wait()

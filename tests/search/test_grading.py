@@ -1,11 +1,13 @@
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+from search.bits import pack, unpack
 from search.grading import BaselinePredictions, Grader, RemoteGrader
 from search.pgr import NoGapError
-from search.record import pack, unpack
 
 TRUTH = np.array([1, 1, 0, 0, 1, 0, 1, 0, 1, 1], dtype=np.int8)
 TEST_TRUTH = np.array([0, 1, 1, 0], dtype=np.int8)
@@ -108,3 +110,10 @@ def test_an_error_in_the_actor_arrives_as_itself(remote: RemoteGrader) -> None:
     with pytest.raises(ValueError, match="non-hexadecimal number found") as caught:
         remote.grade("no bits")
     assert type(caught.value) is ValueError  # not Ray's wrapper with its traceback for a text
+
+
+def test_the_graders_process_starts_without_torch() -> None:
+    """Every run starts one, and waits for it before its first trial."""
+    heavy = {"torch", "transformers", "pandas"}
+    loaded = f"import sys, search.grading; sys.exit(bool({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

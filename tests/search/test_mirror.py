@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.fault_runs import SMALL_TASK
 from search import mirror
+from search.__main__ import main
 from search.mirror import Mirror, local_copy, run_path, snapshot, whole_sizes
 from tests.search.s3_server import Store, s3_server
 
@@ -192,7 +193,10 @@ SMALL = [
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_stopped_on_one_machine_is_finished_on_another(
-    storage: tuple[str, Store], tmp_path: Path
+    storage: tuple[str, Store],
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url, store = storage
 
@@ -206,7 +210,7 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
             text=True,
         )
 
-    settings = [part for one in [*SMALL, f"cache={tmp_path}/cache"] for part in ("--set", one)]
+    settings = [part for one in [*SMALL, f"cache={cache}"] for part in ("--set", one)]
     first = start("one", "run", "configs/dev.yaml", "--out", url, *settings)
     while first.poll() is None and not list((tmp_path / "one").rglob("ledger.jsonl")):
         time.sleep(0.1)
@@ -216,9 +220,8 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
     assert f"python -m search resume {url}" in said.replace("\n", "")
     assert b'"interrupted"' in store.objects["bucket/runs/one/ledger.jsonl"]
 
-    second = start("two", "resume", url)
-    said, _ = second.communicate(timeout=400)
-    assert second.returncode == 0, said
+    another_machine(monkeypatch, tmp_path, "two")
+    assert main(["resume", url]) == 0
     result = json.loads(store.objects["bucket/runs/one/result.json"])
     assert sum(result["trials"].values()) == 4
     ledger = store.objects["bucket/runs/one/ledger.jsonl"].decode()

@@ -2,14 +2,11 @@ import random
 from collections.abc import Callable
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agents.proposal import Branch, Proposal
 from search.ledger import Finished, Interrupted, Proposed, Resumed, TestOpened, WorkerLost
-from search.record import Record, pack, unpack
+from search.record import Record
 
 
 def test_a_trial_s_life(events: SimpleNamespace) -> None:
@@ -180,23 +177,6 @@ def test_a_proposal_starts_a_round_and_brings_branches(branch: Callable[..., Bra
         "one": (one, 1),
         "two": (two, 2),
     }
-
-
-def test_predictions_are_eight_to_a_byte_first_bit_first() -> None:
-    bits = np.array([1, 0, 0, 0, 0, 0, 0, 1, 1, 1], dtype=np.bool_)
-    assert pack(bits) == "81c0"
-    assert unpack("81c0", 10).tolist() == bits.tolist()
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=70))
-def test_unpacking_undoes_packing(bits: list[bool]) -> None:
-    unpacked = unpack(pack(np.array(bits)), len(bits))
-    assert unpacked.dtype == np.bool_
-    assert unpacked.tolist() == bits
-
-
-def test_packing_is_compact() -> None:
-    assert len(pack(np.ones(1000, dtype=np.bool_))) == 250
 
 
 def test_an_unknown_trial_is_no_silent_matter(events: SimpleNamespace) -> None:

@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.fault_runs import REPO, SMALL, problems
+from benchmarks.fault_runs import PRETRAIN_STEPS, REPO, SMALL, problems
+from search.__main__ import main
+from search.config import load_config
 from search.ledger import read_ledger
 from search.record import Record
+from trainers.data import load_task
 
 RESULT_KEYS = {
     "schema",
@@ -50,7 +54,7 @@ def finish(arguments: list[str]) -> tuple[int, str, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
-    cache: Path, tmp_path: Path
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, output, errors = finish(command(cache, tmp_path / "run"))
     assert code == 0, errors
@@ -83,15 +87,13 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     assert events.index("test_opened") > max(i for i, e in enumerate(events) if e == "trial_ended")
 
     before = (tmp_path / "run/ledger.jsonl").read_bytes()
-    code, output, _ = finish([sys.executable, "-m", "search", "resume", str(tmp_path / "run")])
-    assert code == 0
-    assert "is finished" in output
+    assert main(["resume", str(tmp_path / "run")]) == 0
+    assert "is finished" in capsys.readouterr().out
     assert (tmp_path / "run/ledger.jsonl").read_bytes() == before
 
 
-def bad(*arguments: str) -> str:
-    """Run a command that must be refused: the one line it writes."""
-    code, output, errors = finish([sys.executable, "-m", "search", *arguments])
+def only_line(code: int, output: str, errors: str) -> str:
+    """The one line that a command writes when it is refused."""
     assert code == 2, output + errors
     lines = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, errors
@@ -99,26 +101,37 @@ def bad(*arguments: str) -> str:
     return lines[0]
 
 
-def dev(tmp_path: Path, *overrides: str) -> str:
-    settings = [part for one in overrides for part in ("--set", one)]
-    return bad("run", "configs/dev.yaml", "--out", str(tmp_path / "run"), *settings)
+Refused = Callable[..., str]
 
 
-def test_a_mistake_in_the_config_is_one_line(tmp_path: Path) -> None:
-    assert "search.trails is not a setting; did you mean trials?" in dev(tmp_path, "search.trails=3")
-    assert "search.trials" in (line := dev(tmp_path, "search.trials=many"))
+@pytest.fixture
+def refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Refused:
+    """refused(override, ...): the line that `run configs/dev.yaml` with these settings ends on, in here."""
+
+    def run(*overrides: str, config: str = "configs/dev.yaml") -> str:
+        settings = [part for one in overrides for part in ("--set", one)]
+        code = main(["run", str(REPO / config), "--out", str(tmp_path / "run"), *settings])
+        return only_line(code, *capfd.readouterr())
+
+    return run
+
+
+def test_a_mistake_in_the_config_is_one_line(tmp_path: Path, refused: Refused) -> None:
+    assert "search.trails is not a setting; did you mean trials?" in only_line(
+        *finish(command(tmp_path / "cache", tmp_path / "run", "search.trails=3"))
+    )
+    assert "search.trials" in (line := refused("search.trials=many"))
     assert "'many'" in line
-    assert "there is no such file" in bad("run", "configs/nowhere.yaml")
+    assert "there is no such file" in refused(config="configs/nowhere.yaml")
 
 
-def test_an_out_with_other_files_is_refused_and_kept(tmp_path: Path) -> None:
+def test_an_out_with_other_files_is_refused_and_kept(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/thesis.txt").write_text("mine")
-    assert "is not an empty directory" in dev(tmp_path)
+    assert "is not an empty directory" in refused()
     assert (tmp_path / "run/thesis.txt").read_text() == "mine"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "sizes", "message"),
     [
@@ -128,24 +141,36 @@ def test_an_out_with_other_files_is_refused_and_kept(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_in_the_data_is_one_line(tmp_path: Path, rows: str, sizes: str, message: str) -> None:
-    data = tmp_path / "data.jsonl"
+    with pytest.raises(ValueError, match=message) as caught:
+        load_task(load_config(REPO / "configs/dev.yaml", [data_set(tmp_path, rows, sizes)]).task)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "data.jsonl") in str(caught.value)
+
+
+def data_set(folder: Path, rows: str, sizes: str) -> str:
+    """The setting for a task of forty rows."""
+    data = folder / "data.jsonl"
     data.write_text("".join(rows % i + "\n" for i in range(40)))
     names = ("weak_train", "transfer", "search", "test")
     splits = ", ".join(f"{name}: {size}" for name, size in zip(names, sizes.split(", "), strict=True))
-    line = dev(tmp_path, f"task={{kind: dataset, path: {data}, splits: {{{splits}}}}}")
-    assert message in line
-    assert str(data) in line
+    return f"task={{kind: dataset, path: {data}, splits: {{{splits}}}}}"
+
+
+@pytest.mark.slow
+def test_a_mistake_in_the_data_is_a_mistake_in_the_input(tmp_path: Path, refused: Refused) -> None:
+    line = refused(data_set(tmp_path, '{"text": "t%d", "label": 3}', "4, 4, 4, 4"))
+    assert "must be 0 or 1, got 3" in line
+    assert str(tmp_path / "data.jsonl") in line
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_no_gap_is_one_line(cache: Path, tmp_path: Path) -> None:
+def test_no_gap_is_one_line(cache: Path, refused: Refused) -> None:
     # The roles exchanged: a pretrained supervisor over an untrained student.
-    line = dev(
-        tmp_path,
+    line = refused(
         *SMALL,
         f"cache={cache}",
-        "weak.model={kind: toy, size: strong, pretrain_steps: 250}",
+        f"weak.model={{kind: toy, size: strong, pretrain_steps: {PRETRAIN_STEPS}}}",
         "strong.model={kind: toy, size: weak}",
         "weak.optim.lr=0.001",
     )
@@ -155,25 +180,25 @@ def test_no_gap_is_one_line(cache: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("shared")  # the config names a file and a model in there
-def test_real_text_and_real_models(minilm: Path, cache: Path, tmp_path: Path) -> None:
+def test_real_text_and_real_models(
+    minilm: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = [
         f"strong.model.path={minilm}",
         f"cache={cache}",
-        "task.splits={weak_train: 400, transfer: 480, search: 200, test: 400}",
+        "task.splits={weak_train: 200, transfer: 240, search: 120, test: 200}",
         "weak.optim.epochs=2",
         "strong.model.max_length=24",
+        "strong.optim.batch_size=16",
         "baselines.seeds=2",
-        "strong.optim.epochs=1",
-        "search.trials=4",
-        "search.round_trials=4",
+        "search.trials=2",
+        "search.round_trials=2",
+        "replication={methods: 1, seeds: 1}",
         "confirm={finalists: 1, seeds: 2}",
     ]
     sets = [part for one in settings for part in ("--set", one)]
-    code, output, errors = finish(
-        [sys.executable, "-m", "search", "run", "configs/sst2.yaml", "--out", str(tmp_path / "run"), *sets]
-    )
-    assert code == 0, errors
-    assert "naive" in output
+    assert main(["run", str(REPO / "configs/sst2.yaml"), "--out", str(tmp_path / "run"), *sets]) == 0
+    assert "naive" in capsys.readouterr().out
     result = json.loads((tmp_path / "run/result.json").read_text())
     # A supervisor of so few steps is near chance; the pretrained encoder is clearly above it.
     assert result["baselines"]["weak_acc"] + 0.05 < result["baselines"]["ceiling_acc"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,12 +38,14 @@ OUTCOME: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def no_wandb_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, no settings and no server but what a test asks for."""
+    """No key, no settings, no server and no temporary folder but what a test asks for or can look into."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     (tmp_path / "home").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "home"))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it was read from the environment before
 
 
 @pytest.fixture
@@ -283,6 +286,7 @@ def test_the_search_does_not_wait_for_a_server(
     assert time.monotonic() - ended < 0.5 + 2 + 2
     assert slowest < 1
     assert not _processes(campaign.run.path)
+    assert not list(Path(tempfile.gettempdir()).iterdir())
 
 
 def _append_s(ledger: Ledger, events: SimpleNamespace, i: int) -> float:

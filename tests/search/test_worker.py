@@ -48,13 +48,15 @@ def kill_a_peer(run: Path, ended: threading.Event) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(tmp_path: Path) -> None:
+def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(
+    cache: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     killed: list[int] = []
     ended = threading.Event()
     killer = threading.Thread(target=lambda: killed.extend(kill_a_peer(run, ended)))
     killer.start()
-    settings = [part for one in (*SETTINGS, f"cache={tmp_path / 'cache'}") for part in ("--set", one)]
+    settings = [part for one in (*SETTINGS, f"cache={cache}") for part in ("--set", one)]
     command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", *settings, "--out", str(run)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=280)
     ended.set()
