@@ -208,7 +208,7 @@ def _conclude(
     outcome = result(record, confirmation, answers.baseline_scores)
     write_result(run.result, outcome)
     ledger.append(Finished())
-    console.print(outcome_table(outcome, confirmation))
+    console.print(outcome_table(outcome))
     _report(run, console)
     return outcome
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from search import report_facts as facts
 from search.config import RunConfig, dump_config
-from search.outcome import saved_by_pruning_s, trained_s
+from search.outcome import lane_rows, saved_by_pruning_s, trained_s
 from search.record import Record
 from search.report_charts import charts, scored_trials
 from search.report_methods import MIN_TRIALS, words
@@ -58,7 +58,8 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
         roots=facts.family_tree(record),
         scored=len(scored),
         needed=MIN_TRIALS,
-        costs=facts.costs(record, outcome),
+        costs=facts.costs(record),
+        lanes=lane_rows(record),
         spent_percent=round(100 * spent / (spent + saved)) if spent + saved > 0 else 100,
         failures=facts.failures(record),
         commands=f"git checkout {commit.removesuffix('+')}\npython -m search run config.yaml --out again",
