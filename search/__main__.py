@@ -126,7 +126,9 @@ def _parser(prog: str = "python -m search") -> argparse.ArgumentParser:
         ("propose configs/dev.yaml --out runs/long", "the next round of a run"),
     )
     _takes_config(propose)
-    propose.add_argument("--out", type=Path, metavar="DIR", help="propose the next round of this run")
+    propose.add_argument(
+        "--out", metavar="DIR", help="propose the next round of this run, or of that at a URL"
+    )
 
     status = command(
         "status",
@@ -147,6 +149,7 @@ def _parser(prog: str = "python -m search") -> argparse.ArgumentParser:
         _report,
         "write report.html of a run and print its path",
         ("report runs/long", "runs/long/report.html, of a run in progress as well"),
+        ("report s3://bucket/runs/long", "a copy on this machine; the run at the URL is left as it is"),
         more="One self-contained file: figures, branches, failures and how to reproduce. No network needed.",
     )
     _takes_directory(report)
@@ -285,6 +288,7 @@ def _propose(options: argparse.Namespace, console: Console) -> None:
     from search.briefing import brief
     from search.campaign import new_proposer
     from search.config import load_config
+    from search.mirror import snapshot
     from search.record import Record
     from search.rendering import cost_table, proposal_table
     from search.rounds import ask, checked
@@ -292,7 +296,8 @@ def _propose(options: argparse.Namespace, console: Console) -> None:
 
     config, record = load_config(options.config, options.set), Record()
     if options.out:
-        config, record = RunDirectory(options.out).load()
+        with snapshot(options.out) as path:
+            config, record = RunDirectory(path).load()
     answer = ask(config, new_proposer(config, None), brief(config, record))
     proposal, problems = checked(config, record, answer.proposal)
     for reason in [*(reason for lane in answer.lanes for reason in lane.refused), *map(str, problems)]:
@@ -320,10 +325,13 @@ def _status(options: argparse.Namespace, console: Console) -> None:
 
 
 def _report(options: argparse.Namespace, console: Console) -> None:
+    from search.mirror import is_url, local_copy, snapshot
     from search.report import write_report
     from search.run_dir import RunDirectory
 
-    sys.stdout.write(f"{write_report(RunDirectory(Path(options.directory)))}\n")
+    with snapshot(options.directory) as path:  # which is gone afterwards; the copy of a URL's run is not
+        kept = local_copy(options.directory) if is_url(options.directory) else path
+        sys.stdout.write(f"{write_report(RunDirectory(path), kept / 'report.html')}\n")
 
 
 def _completion(options: argparse.Namespace, console: Console) -> None:

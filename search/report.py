@@ -23,18 +23,20 @@ from trainers.method import Method
 PAGE = Path(__file__).parent / "page"
 
 
-def write_report(run: RunDirectory) -> Path:
+def write_report(run: RunDirectory, path: Path | None = None) -> Path:
     """Write report.html of a run, in whatever state it is, whole or not at all; returns its path.
 
-    Raises ValueError where the directory holds no run.
+    path: where to, by default the run's own directory. Raises ValueError where the directory holds no run.
     """
     config, record = run.load()
     outcome = json.loads(run.result.read_text()) if run.result.is_file() else None
     page = render(config, record, outcome)
-    temporary = run.report.with_suffix(".tmp")
+    path = path or run.report
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
     temporary.write_bytes(page.encode(errors="replace"))  # a lone surrogate is no reason to have no report
-    os.replace(temporary, run.report)
-    return run.report
+    os.replace(temporary, path)
+    return path
 
 
 def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> str:
