@@ -1,6 +1,7 @@
 """The proposer that asks Claude: lanes of conversations under one budget, with the playbook behind them."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from agents.playbook import Playbook
 from agents.prices import price_of
 from agents.prompting import filled, system_prompt, unmarked
 from agents.proposal import Proposal
+from agents.samples import samples_section
 from agents.settings import ClaudeConfig
 from agents.tools import Desk
 from agents.transcript import (
@@ -45,16 +47,20 @@ class ClaudeProposer:
     """Asks Claude for each round; where no lane brings a branch that can run, the playbook proposes.
 
     run_dir: where transcripts are kept, None for nowhere. What earlier transcripts there cost counts against
-    the budget. Making one checks key and model with a free request; it raises ValueError, on one line, where
-    they are not accepted, no price is known or no key is given.
+    the budget. samples: inputs of the task that it is shown, made by `samples_of`. Making one checks key and
+    model with a free request; it raises ValueError, on one line, where they are not accepted, no price is
+    known or no key is given.
     """
 
-    def __init__(self, config: ClaudeConfig, *, seed: int, run_dir: Path | None) -> None:
+    def __init__(
+        self, config: ClaudeConfig, *, seed: int, run_dir: Path | None, samples: Sequence[str] = ()
+    ) -> None:
         price = price_of(config.model, config.prices)
         self._key = read_key(config)
         self._config = config
         self._seed = seed
         self._run_dir = run_dir
+        self._samples = samples_section(samples)
         self._claude = Claude(config, price, self._key)
         self._playbook = Playbook(branches=config.branches, seed=seed)
         self._budget = Budget(config.max_usd, price, spent_usd(run_dir) if run_dir else 0.0)
@@ -91,7 +97,7 @@ class ClaudeProposer:
     def _lane(self, lane: Lane, findings: Findings, notebook: Notebook) -> _Said:
         """One lane's exchange, written down. A lane that fails is a report; it never stops the others."""
         transcript = Transcript(self._path(findings.round, lane), self._key)
-        system = system_prompt(findings.naive, findings.abilities, self._config.branches)
+        system = system_prompt(findings.naive, findings.abilities, self._config.branches) + self._samples
         transcript.write(
             Opened(
                 model=self._config.model, effort=self._config.effort, direction=lane.direction, system=system

@@ -27,6 +27,7 @@ class ClaudeConfig(Frozen):
 
     branches: at most so many a lane. lanes: so many proposers a round, at the same time, each with a
     direction of its own: `directions` in turn, or drawn from agents/prompts/directions.md.
+    samples: so many inputs of the transfer split are shown to it, without labels and cut where they are long.
     tool_turns: how often a lane may look things up in a round. max_usd: hard cap over the whole campaign.
     prices: for a model that the table does not know. key_file: read where ANTHROPIC_API_KEY is not set; the
     key itself is never written anywhere. base_url: another address of the API. retries: the SDK's own, a
@@ -39,6 +40,7 @@ class ClaudeConfig(Frozen):
     branches: Branches = 4
     lanes: Annotated[int, Field(ge=1, le=8)] = 1
     directions: Annotated[tuple[Direction, ...], Field(max_length=32)] = ()
+    samples: Annotated[int, Field(ge=0, le=32)] = 0
     tool_turns: Annotated[int, Field(ge=0, le=32)] = 8
     max_tokens: Annotated[int, Field(ge=1024, le=128_000)] = 32_000
     max_usd: Annotated[float, Field(ge=0, le=100_000)] = 5.0

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from agents.answer import LaneReport
+from agents.budget import Usage
 from agents.proposal import Branch, Option, Proposal, Range, Slot
 from search.bits import pack
 from search.config import RunConfig, load_config
@@ -15,6 +17,7 @@ from search.ledger import (
     AnyEvent,
     BaselinesReady,
     Finished,
+    LaneAnswered,
     Ledger,
     Proposed,
     Purpose,
@@ -76,7 +79,25 @@ def _searched(config: RunConfig, trials: int, rng: np.random.Generator) -> Itera
             names += [branch.name for branch in branches]
             proposal = Proposal(branches=tuple(branches), rationale="made up")
             yield Proposed(at=AT + 5.0 * i, round=i // ROUND + 1, proposal=proposal, seconds=0.1)
+            yield from _asked(AT + 5.0 * i, i // ROUND + 1, branches)
         yield from _trial(config, i, names[-1 - int(rng.integers(min(len(names), 2 * BRANCHES)))], rng)
+
+
+def _asked(at: float, number: int, branches: list[Branch]) -> Iterator[AnyEvent]:
+    """Two lanes, the second of which the playbook stood in for."""
+    names = tuple(branch.name for branch in branches)
+    usage = Usage(
+        requests=3, input_tokens=400 + number, cache_read_tokens=9000, output_tokens=2000, usd=0.0625
+    )
+    why = "the answer was cut short"
+    yield LaneAnswered(
+        at=at,
+        round=number,
+        lane=LaneReport(lane="1", direction="", source="claude", branches=names, usage=usage),
+    )
+    yield LaneAnswered(
+        at=at, round=number, lane=LaneReport(lane="2", direction="", source="playbook", branches=(), why=why)
+    )
 
 
 def _branch(number: int, earlier: list[str], rng: np.random.Generator) -> Branch:

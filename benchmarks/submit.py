@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from ray.cluster_utils import Cluster
 
 from cluster import jobs
 from search import mirror
-from search.ledger import read_ledger
+from search.ledger import AnyEvent, read_ledger
 from search.record import Record
 from search.run_dir import commit
 from tests.search.s3_server import s3_server
@@ -86,10 +86,23 @@ def campaign(scratch: Path, kills: int) -> dict[str, float]:
         "of_which_after_the_baselines_s": round(first - ready, 1),
         "nodes_killed": kills,
         "trials": len(trials),
-        "trials_started_again": sum(event.event == "trial_started" for event in events) - len(trials),
+        "trials_started_again": started_again(events),
         "trials_lost": sum(trial.state is None for trial in trials),
         "trials_failed": sum(trial.state == "failed" for trial in trials),
     }
+
+
+def started_again(events: Iterable[AnyEvent]) -> int:
+    """How often a trial was started that had neither paused nor ended: its worker was lost."""
+    at_work: set[str] = set()
+    count = 0
+    for event in events:
+        if event.event == "trial_started":
+            count += event.trial in at_work
+            at_work.add(event.trial)
+        elif event.event in ("trial_paused", "trial_ended"):
+            at_work.discard(event.trial)
+    return count
 
 
 def kill(cluster: Cluster, ledger: Path, kills: int) -> None:

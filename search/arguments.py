@@ -93,7 +93,9 @@ def parser(prog: str = "python -m search") -> argparse.ArgumentParser:
         ("propose configs/dev.yaml --out runs/long", "the next round of a run"),
     )
     _takes_config(propose)
-    propose.add_argument("--out", type=Path, metavar="DIR", help="propose the next round of this run")
+    propose.add_argument(
+        "--out", metavar="DIR", help="propose the next round of this run, or of that at a URL"
+    )
 
     status = command(
         "status",
@@ -114,6 +116,7 @@ def parser(prog: str = "python -m search") -> argparse.ArgumentParser:
         commands.report,
         "write report.html of a run and print its path",
         ("report runs/long", "runs/long/report.html, of a run in progress as well"),
+        ("report s3://bucket/runs/long", "a copy on this machine; the run at the URL is left as it is"),
         more="One self-contained file: figures, branches, failures and how to reproduce. No network needed.",
     )
     _takes_directory(report)

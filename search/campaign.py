@@ -13,6 +13,7 @@ from rich.table import Table
 from agents.playbook import Playbook
 from agents.proposer import Proposer
 from agents.replay import Replay
+from agents.samples import samples_of
 from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
 from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
@@ -34,6 +35,8 @@ from search.study import run_trials
 from search.tracking import Tracking
 from search.view import View
 from search.worker import Work
+from trainers.data import DatasetTask, load_task
+from trainers.toy import ToyTask
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +131,17 @@ def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
         case ClaudeConfig():
             from agents.claude import ClaudeProposer  # the SDK takes seconds to import
 
-            return ClaudeProposer(config.agent, seed=config.seed, run_dir=run_dir)
+            return ClaudeProposer(
+                config.agent,
+                seed=config.seed,
+                run_dir=run_dir,
+                samples=_samples(config.task, config.agent.samples),
+            )
+
+
+def _samples(task: DatasetTask | ToyTask, count: int) -> tuple[str, ...]:
+    """What the proposer may see of the data: inputs of the transfer split alone, as students do."""
+    return samples_of(load_task(task).inputs["transfer"], count) if count else ()
 
 
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
@@ -212,7 +225,7 @@ def _conclude(
     outcome = result(record, confirmation, answers.baseline_scores)
     write_result(run.result, outcome)
     ledger.append(Finished())
-    console.print(outcome_table(outcome, confirmation))
+    console.print(outcome_table(outcome))
     _report(run, console)
     return outcome
 

@@ -9,7 +9,6 @@ import os
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -87,6 +86,7 @@ def propose(options: argparse.Namespace, console: Console) -> None:
     from search.briefing import brief
     from search.campaign import new_proposer
     from search.config import load_config
+    from search.mirror import snapshot
     from search.record import Record
     from search.rendering import cost_table, proposal_table
     from search.rounds import ask, checked
@@ -94,7 +94,8 @@ def propose(options: argparse.Namespace, console: Console) -> None:
 
     config, record = load_config(options.config, options.set), Record()
     if options.out:
-        config, record = RunDirectory(options.out).load()
+        with snapshot(options.out) as path:
+            config, record = RunDirectory(path).load()
     answer = ask(config, new_proposer(config, None), brief(config, record))
     proposal, problems = checked(config, record, answer.proposal)
     for reason in [*(reason for lane in answer.lanes for reason in lane.refused), *map(str, problems)]:
@@ -124,10 +125,13 @@ def status(options: argparse.Namespace, console: Console) -> None:
 
 def report(options: argparse.Namespace, console: Console) -> None:
     """Write report.html."""
+    from search.mirror import is_url, local_copy, snapshot
     from search.report import write_report
     from search.run_dir import RunDirectory
 
-    sys.stdout.write(f"{write_report(RunDirectory(Path(options.directory)))}\n")
+    with snapshot(options.directory) as path:  # which is gone afterwards; the copy of a URL's run is not
+        kept = local_copy(options.directory) if is_url(options.directory) else path
+        sys.stdout.write(f"{write_report(RunDirectory(path), kept / 'report.html')}\n")
 
 
 def _print_json(values: dict[str, Any]) -> None:

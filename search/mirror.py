@@ -77,13 +77,18 @@ def run_path(out: str) -> Iterator[Path]:
 
 @contextmanager
 def snapshot(out: str) -> Iterator[Path]:
-    """A directory to look at: `out` itself, or what a URL holds at the moment. Takes nothing over."""
+    """A directory to look at: `out` itself, or what a URL holds at the moment. Takes nothing over.
+
+    Raises ValueError where the URL holds no run.
+    """
     if not is_url(out):
         yield Path(out).expanduser()
         return
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / local_copy(out).name
         Mirror(out, path).pull()
+        if not path.is_dir():
+            raise ValueError(f"{out}: holds no run; start one with `python -m search run CONFIG --out {out}`")
         yield path
 
 

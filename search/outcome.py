@@ -23,13 +23,14 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
     """What result.json holds. All accuracies, PGRs and errors but `search_pgr` are of the test split.
 
     `best` is the finalist that came first on the search split, whether or not it then beats naive.
-    `beats_naive_p` is the one-sided p value of the paired test against the naive baseline. `train_s` counts
+    `over_naive` is a finalist's PGR less that of the naive baseline, paired by seed and example, and
+    `beats_naive_p` the one-sided p value of the hypothesis that it is not above zero. `train_s` counts
     baselines, search and confirmation.
     """
     assert record.started is not None
     assert record.baselines is not None
     finalists = [_finalist(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
-    usage = sum((lane.usage for lane in record.lanes.values()), Usage())
+    usage = asked_usage(record)
     return {
         "schema": SCHEMA,
         "run": record.started.run,
@@ -62,33 +63,38 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
 
 
 def _agent(record: Record) -> dict[str, Any]:
-    """Who proposed what, and what it cost: a row for each lane of each round that left a report.
+    """Who proposed what, and what it cost.
 
     families: each one's share of all branches; entropy_bits: of these shares. budget_spent: whether a
     question went unasked for want of money, so that the playbook carried on.
     """
     shares = family_shares([one.branch for one in record.branches.values()])
     return {
-        "lanes": [
-            {
-                "round": number,
-                "lane": lane.lane,
-                "source": lane.source,
-                "branches": len(lane.branches),
-                "refused": len(lane.refused),
-                "why": lane.why,
-                "usd": lane.usage.usd,
-                "input_tokens": lane.usage.all_input_tokens,
-                "cache_read_tokens": lane.usage.cache_read_tokens,
-                "cache_write_tokens": lane.usage.cache_write_tokens,
-                "output_tokens": lane.usage.output_tokens,
-            }
-            for (number, _), lane in record.lanes.items()
-        ],
+        "lanes": lane_rows(record),
         "families": shares,
         "entropy_bits": entropy_bits(list(shares.values())),
         "budget_spent": any(lane.budget_spent for lane in record.lanes.values()),
     }
+
+
+def lane_rows(record: Record) -> list[dict[str, Any]]:
+    """A row for each lane of each round that left a report: what it brought, its tokens and its dollars."""
+    return [
+        {
+            "round": number,
+            "lane": lane.lane,
+            "source": lane.source,
+            "branches": len(lane.branches),
+            "refused": len(lane.refused),
+            "why": lane.why,
+            "usd": lane.usage.usd,
+            "input_tokens": lane.usage.all_input_tokens,
+            "cache_read_tokens": lane.usage.cache_read_tokens,
+            "cache_write_tokens": lane.usage.cache_write_tokens,
+            "output_tokens": lane.usage.output_tokens,
+        }
+        for (number, _), lane in record.lanes.items()
+    ]
 
 
 def _confirmed(one: Confirmed) -> dict[str, Any]:
@@ -107,8 +113,18 @@ def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
         **_confirmed(confirmed),
         "branch": finalist.trial.branch,
         "search_pgr": finalist.search_pgr,
+        "over_naive": {
+            "pgr": confirmed.gain.value,
+            "se": confirmed.gain.se,
+            "ci95": list(confirmed.gain.ci95),
+        },
         "beats_naive_p": confirmed.gain.p_positive,
     }
+
+
+def asked_usage(record: Record) -> Usage:
+    """Tokens and dollars of all rounds and lanes so far."""
+    return sum((lane.usage for lane in record.lanes.values()), Usage())
 
 
 def trained_s(record: Record) -> float:
@@ -136,18 +152,18 @@ def write_result(path: Path, outcome: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def outcome_table(outcome: dict[str, Any], gains: Confirmation) -> RenderableType:
+def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     """The terminal's view of the outcome: PGR on the test split, finalists against naive."""
     table = Table(title="Performance gap recovered on the test split", title_justify="left")
     for column in ("method", "PGR", "± SE", "95% interval", "over naive", "p", "search PGR", "seeds"):
         table.add_column(column, justify="left" if column == "method" else "right")
     naive = outcome["naive"]
     table.add_row("naive", *_cells(naive), "", "", "", str(naive["seeds"]))
-    for row, (_, confirmed) in zip(outcome["finalists"], gains.finalists, strict=True):
+    for row in outcome["finalists"]:
         table.add_row(
             Text(row["branch"]),
             *_cells(row),
-            f"{confirmed.gain.value:+.3f}",
+            f"{row['over_naive']['pgr']:+.3f}",
             f"{row['beats_naive_p']:.2g}",
             f"{row['search_pgr']:.3f}",
             str(row["seeds"]),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from search import report_facts as facts
 from search.config import RunConfig, dump_config
-from search.outcome import saved_by_pruning_s, trained_s
+from search.outcome import lane_rows, saved_by_pruning_s, trained_s
 from search.record import Record
 from search.report_charts import charts, scored_trials
 from search.report_methods import MIN_TRIALS, words
@@ -23,18 +23,20 @@ from trainers.method import Method
 PAGE = Path(__file__).parent / "page"
 
 
-def write_report(run: RunDirectory) -> Path:
+def write_report(run: RunDirectory, path: Path | None = None) -> Path:
     """Write report.html of a run, in whatever state it is, whole or not at all; returns its path.
 
-    Raises ValueError where the directory holds no run.
+    path: where to, by default the run's own directory. Raises ValueError where the directory holds no run.
     """
     config, record = run.load()
     outcome = json.loads(run.result.read_text()) if run.result.is_file() else None
     page = render(config, record, outcome)
-    temporary = run.report.with_suffix(".tmp")
+    path = path or run.report
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
     temporary.write_bytes(page.encode(errors="replace"))  # a lone surrogate is no reason to have no report
-    os.replace(temporary, run.report)
-    return run.report
+    os.replace(temporary, path)
+    return path
 
 
 def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> str:
@@ -58,7 +60,8 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
         roots=facts.family_tree(record),
         scored=len(scored),
         needed=MIN_TRIALS,
-        costs=facts.costs(record, outcome),
+        costs=facts.costs(record),
+        lanes=lane_rows(record),
         spent_percent=round(100 * spent / (spent + saved)) if spent + saved > 0 else 100,
         failures=facts.failures(record),
         commands=f"git checkout {commit.removesuffix('+')}\npython -m search run config.yaml --out again",

@@ -9,9 +9,10 @@ from search.report_facts import Outcome
 from search.report_facts import pgr as shown_pgr
 from search.report_figures import (
     Figure,
-    finalists_figure,
     importance_figure,
+    intervals_figure,
     parallel_figure,
+    pgr_scale,
     rungs_figure,
     trials_figure,
 )
@@ -40,7 +41,8 @@ def charts(
         "rungs": _by_rung(config, record),
         "parallel": _parallel(record, scored),
         "importance": _importance(scored),
-        "finalists": _against_naive(outcome) if outcome else None,
+        "finalists": _finalists(outcome) if outcome else None,
+        "gains": _gains(outcome) if outcome else None,
     }
 
 
@@ -132,14 +134,30 @@ def _importance(scored: Scored) -> Figure | None:
     return importance_figure(f"importance of parameters: {first}", bars)
 
 
-def _against_naive(outcome: Outcome) -> Figure:
-    named = [("naive", "naive", outcome["naive"])]
-    named += [
-        (f"{i}. {one['branch']}", "finalist", one) for i, one in enumerate(outcome["finalists"], start=1)
+def _finalists(outcome: Outcome) -> Figure:
+    named = [(name, "finalist", one) for name, one in _named(outcome)]
+    rows = [_interval(*one, "PGR", ".3f") for one in [("naive", "naive", outcome["naive"]), *named]]
+    scale = pgr_scale([value for row in rows for value in (row["low"], row["high"])])
+    return intervals_figure("PGR on the test split, 95% interval", rows, _lines(outcome)[:2], scale)
+
+
+def _gains(outcome: Outcome) -> Figure:
+    rows = [
+        _interval(name, "finalist", one["over_naive"], "over naive", "+.3f") for name, one in _named(outcome)
     ]
-    rows = []
-    for name, kind, one in named:
-        low, high = one["ci95"]
-        tip = f"{name}: PGR {one['pgr']:.3f}, 95% interval {low:.3f} to {high:.3f}"
-        rows.append({"name": name, "kind": kind, "pgr": one["pgr"], "low": low, "high": high, "tip": tip})
-    return finalists_figure("; ".join(row["tip"] for row in rows), rows, _lines(outcome)[:2])
+    ends = [value for row in rows for value in (row["low"], row["high"])]
+    low, high = max(-2.0, min(0.0, *ends)), min(2.0, max(0.0, *ends))
+    room = 0.05 * (high - low) or 0.05
+    scale = {"domain": [low - room, high + room], "clamp": True, "nice": False}
+    zero = [{"pgr": 0, "text": "naive"}]
+    return intervals_figure("PGR above naive, paired, 95% interval", rows, zero, scale)
+
+
+def _named(outcome: Outcome) -> list[tuple[str, Any]]:
+    return [(f"{i}. {one['branch']}", one) for i, one in enumerate(outcome["finalists"], start=1)]
+
+
+def _interval(name: str, kind: str, one: Any, what: str, form: str) -> dict[str, Any]:
+    low, high = one["ci95"]
+    tip = f"{name}: {what} {one['pgr']:{form}}, 95% interval {low:{form}} to {high:{form}}"
+    return {"name": name, "kind": kind, "pgr": one["pgr"], "low": low, "high": high, "tip": tip}

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.proposal import Branch
 from search.config import RunConfig
-from search.outcome import saved_by_pruning_s, trained_s
+from search.outcome import asked_usage, saved_by_pruning_s, trained_s
 from search.record import Record, TrialRecord
 from search.report_methods import words
 from search.view import duration, ended, planned, state
@@ -37,12 +37,16 @@ def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
 def _confirmed(outcome: Outcome) -> str:
     best, naive = outcome["best"], outcome["naive"]
     low, high = best["ci95"]
-    gain, p = best["pgr"] - naive["pgr"], best["beats_naive_p"]
-    verdict = "better than" if p < CLEAR else "not clearly better than" if gain > 0 else "not better than"
+    over, p = best["over_naive"], best["beats_naive_p"]
+    least, most = over["ci95"]
+    verdict = (
+        "better than" if p < CLEAR else "not clearly better than" if over["pgr"] > 0 else "not better than"
+    )
     return (
         f"{best['branch']} recovers {best['pgr']:.1%} of the performance gap (PGR {best['pgr']:.3f} ± "
         f"{best['se']:.3f}, 95% interval {low:.3f} to {high:.3f}, {best['seeds']} fresh seeds, test split), "
-        f"{gain:+.3f} against naive at {naive['pgr']:.3f}: {verdict} naive (one-sided p = {p:.2g})."
+        f"{over['pgr']:+.3f} (95% interval {least:+.3f} to {most:+.3f}) against naive at {naive['pgr']:.3f}: "
+        f"{verdict} naive (one-sided p = {p:.2g})."
     )
 
 
@@ -169,8 +173,8 @@ def trial_rows(config: RunConfig, record: Record) -> Iterator[Row]:
         )
 
 
-def costs(record: Record, outcome: Outcome | None) -> list[tuple[str, str]]:
-    """What the run cost; dollars and tokens are known once there is an outcome."""
+def costs(record: Record) -> list[tuple[str, str]]:
+    """What the run has cost so far."""
     spent, saved = trained_s(record), saved_by_pruning_s(record)
     share = saved / (spent + saved) if spent + saved > 0 else 0.0
     rows = [
@@ -180,11 +184,9 @@ def costs(record: Record, outcome: Outcome | None) -> list[tuple[str, str]]:
     ]
     queries = record.grader_queries
     rows.append(("grader queries", f"{queries['search']} search, {queries['test']} test"))
-    if outcome is not None:
-        cost = outcome["cost"]
-        tokens = f"{cost['input_tokens']} in, {cost['output_tokens']} out"
-        rows += [("proposer", f"{cost['usd']:.2f} USD; tokens: {tokens}")]
-    return rows
+    usage = asked_usage(record)
+    tokens = f"{usage.all_input_tokens:,} in, {usage.output_tokens:,} out"
+    return [*rows, ("proposer", f"{usage.usd:.4f} USD; tokens: {tokens}")]
 
 
 def seeds(config: RunConfig) -> list[tuple[str, str]]:

@@ -209,8 +209,11 @@ def importance_figure(alt: str, bars: Sequence[Row]) -> Figure:
     )
 
 
-def finalists_figure(alt: str, rows: Sequence[Row], lines: Sequence[Row]) -> Figure:
-    """PGR on the test split with 95% intervals. rows: name, pgr, low, high, kind, tip. lines: pgr, text."""
+def intervals_figure(title: str, rows: Sequence[Row], lines: Sequence[Row], scale: Spec) -> Figure:
+    """A point and an interval a row, one below the other, on the axis of that title and scale.
+
+    rows: name, pgr, low, high, kind, tip. lines: pgr, text.
+    """
     y: Spec = {
         "field": "name",
         "type": "nominal",
@@ -218,16 +221,15 @@ def finalists_figure(alt: str, rows: Sequence[Row], lines: Sequence[Row]) -> Fig
         "title": None,
         "axis": {"ticks": False, "grid": False},
     }
-    x: Spec = {"field": "pgr", "type": "quantitative", "title": "PGR on the test split, 95% interval"}
+    x: Spec = {"field": "pgr", "type": "quantitative", "title": title, "scale": scale}
     x["axis"] = {"tickMinStep": 0.1}
-    x |= {"scale": pgr_scale([value for row in rows for value in (row["low"], row["high"])])}
     color: Spec = {"field": "kind", "type": "nominal", "legend": None}
     color |= {"scale": _scale({"naive": "var(--mute)", "finalist": HUES[0]})}
     common = {"data": {"values": list(rows)}}
     shared = {"y": y, "color": color, "description": {"field": "tip"}}
     rule, text = _reference_lines(lines, "x", x)
     return draw(
-        alt,
+        "; ".join(row["tip"] for row in rows),
         44 * len(rows) + 20,
         [
             rule,

@@ -110,7 +110,7 @@ def search_score(trial: TrackedTrial) -> tuple[float, float] | None:
 def outcome_summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """What the campaign's run shows of result.json: the methods themselves are in its artifact."""
     shown = {key: outcome[key] for key in ("baselines", "cost", "trials", "grader_queries")}
-    scores = ("branch", "pgr", "se", "ci95", "seeds", "search_pgr", "beats_naive_p")
+    scores = ("branch", "pgr", "se", "ci95", "seeds", "search_pgr", "over_naive", "beats_naive_p")
     for key in ("naive", "best"):
         shown[key] = {name: outcome[key][name] for name in scores if name in outcome[key]}
     return shown

@@ -39,14 +39,14 @@ def session(job: Job, deadline: float) -> bool:
     tracker, ended = Tracker(job), False
     try:
         while not (ended and tracker.level):
-            tracker.catch_up()
+            tracker.catch_up(ended=ended)
             if time.monotonic() > deadline:
                 return False
             if ended:
                 time.sleep(LAST_POLL_S)
             elif _ends_within(POLL_S):
                 ended, deadline = True, min(deadline, time.monotonic() + job.patience_s)
-                tracker.catch_up()
+                tracker.catch_up(ended=True)
         tracker.close()
         wandb.teardown()
     except Exception as error:  # wandb raises much; whatever it is, a new session may fare better

@@ -96,14 +96,18 @@ class Tracker:
     def _done(self) -> tuple[str, ...]:
         return self._told.online if self._job.kind == "online" else self._told.offline
 
-    def catch_up(self) -> None:
-        """Tell W&B what it does not know yet; whatever wandb raises when it cannot."""
+    def catch_up(self, *, ended: bool) -> None:
+        """Tell W&B what it does not know yet; whatever wandb raises when it cannot.
+
+        ended: whether the search's process is done. Only then is the outcome told: report.html, which goes
+        with it, is written after the ledger's last event.
+        """
         for line in self._tail.lines():
             self._tracked.apply(line)
         self._confirm_finished()
         if not self._tracked.trials:
             return
-        self._campaign()
+        self._campaign(concluding=ended and self._tracked.finished)
         for name, trial in list(self._tracked.trials.items()):
             if name not in self._done and name not in self._finishing:
                 self._trial(name, trial)
@@ -142,7 +146,7 @@ class Tracker:
             run.define_metric(metric, step_metric="share")
         return OpenRun(run=run, attempt=trial.attempt)
 
-    def _campaign(self) -> None:
+    def _campaign(self, *, concluding: bool) -> None:
         """The campaign's own run: how it went trial by trial, the findings, and in the end the outcome."""
         if CAMPAIGN in self._done or CAMPAIGN in self._finishing:
             return
@@ -153,12 +157,12 @@ class Tracker:
         for count in range(campaign.rows + 1, len(self._tracked.ended) + 1):
             campaign.run.log(campaign_row(self._tracked, count))
             campaign.rows = count
-        if self._rounds_shown < self._tracked.rounds or self._tracked.finished:
+        if self._rounds_shown < self._tracked.rounds or concluding:
             campaign.run.log(
                 {"findings": wandb.Table(columns=list(FINDINGS), data=list(findings(self._tracked)))}
             )
             self._rounds_shown = self._tracked.rounds
-        if self._tracked.finished:
+        if concluding:
             self._conclude(campaign.run)
             self._finish(CAMPAIGN, 0)
 

@@ -12,8 +12,10 @@ from agents.transcript import Concluded, read_transcript
 from benchmarks.fault_runs import SMALL_TASK
 from benchmarks.loopback import Scripted, ScriptedClaude, text, use
 from search.__main__ import main
+from search.config import load_config
 from search.ledger import read_ledger
 from search.record import Record
+from trainers.data import load_task
 
 KEY = "sk-ant-of-this-test"
 SMALL = [
@@ -143,6 +145,20 @@ def test_propose_prints_the_proposal_and_its_cost_and_trains_nothing(
     tokens = sum(claude.usage(claude.asked[0]).values())
     assert f"{tokens:,}" in said
     assert list(tmp_path.iterdir()) == []
+    assert "<samples>" not in json.dumps(claude.asked)
+
+
+def test_samples_are_of_the_transfer_split_and_in_the_cached_prefix(claude: ScriptedClaude) -> None:
+    more = ("agent.kind=claude", f"agent.base_url={claude.url}", "agent.samples=3")
+    assert main(["propose", *settings(*more)]) == 0
+    [block] = claude.asked[0]["system"]
+    assert "cache_control" in block
+    shown = block["text"].partition("\n<samples>\n")[2].partition("\n</samples>")[0].splitlines()
+    inputs = load_task(load_config(Path("configs/dev.yaml")).task).inputs
+    texts = [json.loads(line) for line in shown]
+    assert texts == list(inputs["transfer"].texts[:3])
+    sealed = {text for split in ("search", "test") for text in inputs[split].texts}
+    assert not any(text in json.dumps(claude.asked) for text in sealed)
 
 
 def test_an_invalid_key_ends_a_run_with_exit_code_2_before_anything_is_trained(

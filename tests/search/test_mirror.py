@@ -4,15 +4,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from agents.proposal import Branch, Proposal
 from benchmarks.fault_runs import SMALL_TASK
 from search import mirror
 from search.__main__ import main
+from search.config import RunConfig
+from search.ledger import Ledger, Proposed
 from search.mirror import Mirror, local_copy, run_path, snapshot, whole_sizes
+from search.run_dir import new_run
 from tests.search.s3_server import Store, s3_server
 
 FIRST = b'{"event": 1}\n'
@@ -179,6 +184,44 @@ def test_a_url_of_no_known_kind_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"nowhere://x/y: is no URL to keep a run at") as caught:
         Mirror("nowhere://x/y", Path("x"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_url_is_reported_and_proposed_for_and_left_as_it_is(
+    storage: tuple[str, Store],
+    config: RunConfig,
+    events: SimpleNamespace,
+    branch: Callable[..., Branch],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url, store = storage
+    with run_path(url) as path:
+        ledger = Ledger(new_run(path, config).ledger)
+        proposal = Proposal(branches=(branch("first-light"),), rationale="")
+        trial = [
+            events.started("t1", branch="first-light"),
+            events.reached("t1", 1.0, 0.5),
+            events.ended("t1"),
+        ]
+        proposed = Proposed(round=1, proposal=proposal, seconds=0.0)
+        for event in (events.run_started(), events.baselines(), proposed, *trial):
+            ledger.append(event)
+        ledger.close()
+    there = dict(store.objects)
+    assert main(["report", url]) == 0
+    report = Path(capsys.readouterr().out.strip())
+    assert report == local_copy(url) / "report.html"
+    assert "<bdi>first-light</bdi>" in report.read_text()
+    assert main(["propose", "configs/dev.yaml", "--out", url]) == 0
+    assert "The best branches so far are first-light" in capsys.readouterr().out
+    assert store.objects == there
+
+
+@pytest.mark.parametrize("command", [["report"], ["status"], ["propose", "configs/dev.yaml", "--out"]])
+def test_a_url_without_a_run_is_named(
+    storage: tuple[str, Store], command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, storage[0]]) == 2
+    assert f"error: {storage[0]}: holds no run; start one with" in capsys.readouterr().err
 
 
 SMALL = [

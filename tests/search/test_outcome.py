@@ -99,7 +99,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
     }
     assert outcome["baselines"].keys() == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds"}
     assert outcome["naive"].keys() == one
-    assert outcome["best"].keys() == one | {"branch", "search_pgr", "beats_naive_p"}
+    assert outcome["best"].keys() == one | {"branch", "search_pgr", "over_naive", "beats_naive_p"}
     assert outcome["cost"].keys() == {
         "wall_s",
         "train_s",
@@ -132,6 +132,8 @@ def test_best_is_the_first_finalist(outcome: dict[str, Any]) -> None:
     assert (best["branch"], best["search_pgr"]) == ("two-red", 0.6)
     # Student's t with 4 degrees of freedom: 97.5% at 2.776; above 3, 0.01997.
     assert best["ci95"] == pytest.approx([0.5 - 0.2776, 0.5 + 0.2776], abs=1e-4)
+    assert (best["over_naive"]["pgr"], best["over_naive"]["se"]) == (0.3, 0.1)
+    assert best["over_naive"]["ci95"] == pytest.approx([0.3 - 0.2776, 0.3 + 0.2776], abs=1e-4)
     assert best["beats_naive_p"] == pytest.approx(0.01997, abs=1e-4)
     assert Method.model_validate(best["method"]) == Method(optim=Adamw(lr=2e-3))
 
@@ -157,7 +159,7 @@ def test_it_is_plain_json_that_every_reader_takes(outcome: dict[str, Any], tmp_p
 
 def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirmation: Confirmation) -> None:
     out = StringIO()
-    Console(file=out, width=160).print(outcome_table(outcome, confirmation))
+    Console(file=out, width=160).print(outcome_table(outcome))
     shown = out.getvalue()
     [naive] = [line.split() for line in shown.splitlines() if "naive" in line.split()[:2]]
     [best] = [line.split() for line in shown.splitlines() if "two-red" in line]
@@ -181,7 +183,7 @@ def test_it_says_whether_the_best_is_worth_having(
     changed = replace(confirmed, gain=Estimate(value=gain, se=0.1, df=4))
     confirmation = replace(confirmation, finalists=[(finalist, changed)])
     out = StringIO()
-    Console(file=out, width=160).print(outcome_table(result(record, confirmation, BASELINES), confirmation))
+    Console(file=out, width=160).print(outcome_table(result(record, confirmation, BASELINES)))
     assert said in out.getvalue()
 
 
@@ -211,6 +213,6 @@ def test_it_says_what_the_agent_cost_by_round_and_lane(record: Record, confirmat
     ]
     assert (agent["lanes"][0]["cache_read_tokens"], agent["lanes"][0]["refused"]) == (70, 1)
     output = StringIO()
-    Console(file=output, width=200).print(outcome_table(outcome, confirmation))
+    Console(file=output, width=200).print(outcome_table(outcome))
     assert "agent: 0.7500 dollars, 200 tokens in, 10 out" in output.getvalue()
     assert "the playbook stood in for 1 rounds (the budget was spent)" in output.getvalue()

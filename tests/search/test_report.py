@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from agents.answer import LaneReport
 from agents.proposal import Branch, Proposal
 from benchmarks.report import CHROMIUM_ARGUMENTS
 from benchmarks.report_run import synthetic_run
 from search.config import RunConfig
-from search.ledger import Interrupted, Ledger, Proposed
+from search.ledger import Interrupted, LaneAnswered, Ledger, Proposed
 from search.report import write_report
 from search.run_dir import RunDirectory, new_run
 
@@ -103,12 +104,12 @@ def test_the_numbers_on_the_page_are_those_of_the_result(
         "rows => rows.map(row => [...row.querySelectorAll('data')]"
         ".map(one => [Number(one.value), one.innerText]))"
     )
-    keys = ["pgr", "se", "ci95", "beats_naive_p", "search_pgr"]
     for one, cells in zip([result["naive"], *result["finalists"]], rows, strict=True):
-        numbers = [x for key in keys if key in one for x in (one[key] if key == "ci95" else [one[key]])]
-        assert [value for value, _ in cells] == numbers
-        formats = ["%.3f", "%.3f", "%.3f", "%.3f", "%.2g", "%.3f"]
-        assert [text for _, text in cells] == [f % n for f, n in zip(formats, numbers, strict=False)]
+        numbers = [(one["pgr"], ".3f"), (one["se"], ".3f"), *((end, ".3f") for end in one["ci95"])]
+        if over := one.get("over_naive"):
+            numbers += [(value, "+.3f") for value in (over["pgr"], *over["ci95"])]
+            numbers += [(one["beats_naive_p"], ".2g"), (one["search_pgr"], ".3f")]
+        assert cells == [[value, format(value, form)] for value, form in numbers]
     floor = opened.page.locator("#floor data").evaluate_all("all => all.map(one => Number(one.value))")
     assert floor == [result["baselines"][key] for key in ("weak_acc", "weak_se", "ceiling_acc", "ceiling_se")]
     assert f"PGR {result['best']['pgr']:.3f} ± {result['best']['se']:.3f}" in shown(opened, "#headline")[0]
@@ -118,6 +119,31 @@ def test_the_numbers_on_the_page_are_those_of_the_result(
     [reproduce] = shown(opened, "#reproduce ~ pre")
     assert f"git checkout {result['commit']}" in reproduce
     assert result["config_sha256"] in opened.page.content()
+
+
+def test_what_each_round_and_lane_cost_is_that_of_the_result(
+    forty: RunDirectory, open_report: Callable[..., Opened]
+) -> None:
+    opened = open_report(forty.report)
+    lanes = json.loads(forty.result.read_text())["agent"]["lanes"]
+    rows = opened.page.locator("#lanes tbody tr:not(.method)").evaluate_all(
+        "rows => rows.map(row => [...row.querySelectorAll('data')].map(one => Number(one.value)))"
+    )
+    keys = ("input_tokens", "cache_read_tokens", "output_tokens", "usd")
+    assert rows == [[lane[key] for key in keys] for lane in lanes]
+    assert len(lanes) == 2 * 2
+    assert shown(opened, "#lanes tr")[1].split() == [
+        "1",
+        "1",
+        "claude",
+        "4",
+        "0",
+        "9401",
+        "9000",
+        "2000",
+        "0.0625",
+    ]
+    assert shown(opened, "#lanes tr.method") == ["the answer was cut short"] * 2
 
 
 def test_every_figure_draws_what_there_is(forty: RunDirectory, open_report: Callable[..., Opened]) -> None:
@@ -130,7 +156,13 @@ def test_every_figure_draws_what_there_is(forty: RunDirectory, open_report: Call
         {one.trial for one in graded}
     )  # an end and a line each
     assert len(long) < len(graded)
-    assert marks(opened, "finalists") >= 4
+    assert marks(opened, "finalists") == 4  # naive among them
+    gains = opened.page.locator("#finalists + figure + figure .wide path[role=graphics-symbol][aria-label]")
+    assert gains.count() == 3
+    best = json.loads(forty.result.read_text())["best"]["over_naive"]
+    low, high = best["ci95"]
+    said = f"over naive {best['pgr']:+.3f}, 95% interval {low:+.3f} to {high:+.3f}"
+    assert said in str(gains.first.get_attribute("aria-label"))
     for section in ("parallel", "importance"):
         assert opened.page.locator(f"#{section} + figure .wide svg path").count() > 0
     names = set(shown(opened, ".tree b:first-child"))
@@ -206,11 +238,10 @@ def test_hostile_strings_are_shown_and_do_nothing(
     method = config.naive.model_dump()
     one = {"method": method, "pgr": 0.5, "se": 0.1, "ci95": [0.3, 0.7], "seeds": 3}
     best = one | {"branch": HOSTILE + "\ud800", "search_pgr": 0.6, "beats_naive_p": 0.01}
+    best["over_naive"] = {"pgr": 0.1, "se": 0.05, "ci95": [0.0, 0.2]}
     floors = {"weak_acc": 0.6, "weak_se": 0.01, "ceiling_acc": 0.9, "ceiling_se": 0.01, "seeds": 5}
-    cost = {"usd": 0.0, "input_tokens": 0, "output_tokens": 0}
-    run.result.write_text(
-        json.dumps({"naive": one, "best": best, "finalists": [best], "baselines": floors, "cost": cost})
-    )
+    lane = LaneReport(lane=HOSTILE, direction=HOSTILE, source="claude", branches=(HOSTILE,), why=HOSTILE)
+    run.result.write_text(json.dumps({"naive": one, "best": best, "finalists": [best], "baselines": floors}))
     path = write(
         run,
         events.run_started(run=HOSTILE, commit=HOSTILE),
@@ -219,6 +250,7 @@ def test_hostile_strings_are_shown_and_do_nothing(
         *trials,
         *failed,
         *pruned,
+        LaneAnswered(round=1, lane=lane),
     )
     opened = open_report(path)
     opened.page.locator("#trials + figure .wide path[aria-label^='t1']").first.hover(force=True)
@@ -227,7 +259,15 @@ def test_hostile_strings_are_shown_and_do_nothing(
     assert opened.page.evaluate("window.hurt") is None
     assert opened.page.evaluate("document.querySelectorAll('script').length") == 1
     assert opened.page.locator("img, iframe, object, [onerror], [onload], [onmouseover]").count() == 0
-    for selector in ("h1", ".tree p", ".finalist b", "#failures + table", "#tip", "#headline"):
+    for selector in (
+        "h1",
+        ".tree p",
+        ".finalist b",
+        "#lanes tbody",
+        "#failures + table",
+        "#tip",
+        "#headline",
+    ):
         assert any(HOSTILE[:40] in text for text in shown(opened, selector)), selector
     assert "{{ 7*7 }}" in shown(opened, "h1")[0]
 

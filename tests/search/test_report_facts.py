@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from agents.answer import LaneReport
+from agents.budget import Usage
 from agents.proposal import Branch, Proposal
 from search.config import RunConfig
-from search.ledger import AnyEvent, Finished, Interrupted, Proposed
+from search.ledger import AnyEvent, Finished, Interrupted, LaneAnswered, Proposed
 from search.record import Record
 from search.report_facts import LONGEST, costs, failures, family_tree, headline, last_at, short, tiles, when
 
@@ -14,8 +16,8 @@ from search.report_facts import LONGEST, costs, failures, family_tree, headline,
 def outcome(pgr: float, p: float) -> dict[str, Any]:
     best = {"branch": "one", "pgr": pgr, "se": 0.05, "ci95": [pgr - 0.1, pgr + 0.1], "seeds": 5}
     naive = {"pgr": 0.2, "se": 0.03, "ci95": [0.1, 0.3], "seeds": 5}
-    cost = {"usd": 1.25, "input_tokens": 10, "output_tokens": 20}
-    return {"best": best | {"beats_naive_p": p}, "naive": naive, "cost": cost}
+    over = {"pgr": pgr - 0.2, "se": 0.04, "ci95": [pgr - 0.29, pgr - 0.11]}
+    return {"best": best | {"over_naive": over, "beats_naive_p": p}, "naive": naive}
 
 
 @pytest.fixture
@@ -43,7 +45,8 @@ def test_the_sentence_of_a_clear_win(config: RunConfig) -> None:
     text = headline(config, Record(), outcome(0.5, 0.004))
     assert text == (
         "one recovers 50.0% of the performance gap (PGR 0.500 ± 0.050, 95% interval 0.400 to 0.600, 5 fresh "
-        "seeds, test split), +0.300 against naive at 0.200: better than naive (one-sided p = 0.004)."
+        "seeds, test split), +0.300 (95% interval +0.210 to +0.390) against naive at 0.200: better than "
+        "naive (one-sided p = 0.004)."
     )
 
 
@@ -96,12 +99,14 @@ def test_a_long_cause_is_cut() -> None:
 
 def test_the_cost_adds_up(grown: list[AnyEvent]) -> None:
     # 40 s of baselines and 2 rungs of 4 s; the pruned trial's other two thirds would have taken 8 s.
-    rows = dict(costs(Record.of(grown), outcome(0.5, 0.01)))
+    usage = Usage(requests=1, input_tokens=1_000, cache_read_tokens=10, output_tokens=20, usd=1.25)
+    lane = LaneReport(lane="1", direction="", source="claude", branches=(), usage=usage)
+    asked = [LaneAnswered(at=7.0, round=number, lane=lane) for number in (1, 2)]
+    rows = dict(costs(Record.of([*grown, *asked])))
     assert rows["training and evaluation, baselines included"] == "48 s"
     assert rows["saved by pruning"] == "8 s, 14% of what it would have been"
     assert rows["wall time, while a process was at work"] == "7 s"
-    assert rows["proposer"] == "1.25 USD; tokens: 10 in, 20 out"
-    assert "proposer" not in dict(costs(Record.of(grown), None))
+    assert rows["proposer"] == "2.5000 USD; tokens: 2,020 in, 40 out"
 
 
 def test_the_state_is_that_of_the_last_event(config: RunConfig, grown: list[AnyEvent]) -> None:

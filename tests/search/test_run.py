@@ -62,7 +62,7 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert set(result) == RESULT_KEYS
     assert set(result["naive"]) == METHOD_KEYS
-    assert set(result["best"]) == METHOD_KEYS | {"branch", "search_pgr", "beats_naive_p"}
+    assert set(result["best"]) == METHOD_KEYS | {"branch", "search_pgr", "over_naive", "beats_naive_p"}
     assert set(result["baselines"]) == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds"}
     assert set(result["cost"]) == {
         "wall_s",

@@ -40,7 +40,7 @@ class OfflineRun:
     summary: dict[str, Any] = field(default_factory=dict)
     maxima: set[str] = field(default_factory=set)
     steps: dict[str, str] = field(default_factory=dict)
-    artifacts: list[str] = field(default_factory=list)
+    artifacts: dict[str, set[str]] = field(default_factory=dict)  # the files in each
     exit_code: int | None = None
 
 
@@ -71,7 +71,8 @@ def offline_run(path: Path) -> OfflineRun:
                 if record.metric.summary.max:
                     told.maxima.add(name)
             case "artifact":
-                told.artifacts.append(record.artifact.name)
+                files = {entry.path for entry in record.artifact.manifest.contents}
+                told.artifacts[record.artifact.name] = files
             case "exit":
                 told.exit_code = record.exit.exit_code
     return told
