@@ -20,7 +20,7 @@ import json
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +40,7 @@ from search.config import (
     SearchConfig,
 )
 from search.director import Director
-from search.grading import BaselinePredictions, Grader, RemoteGrader, Score
+from search.grading import BaselinePredictions, Grader, RemoteGrader
 from search.ledger import BaselinesReady, Ledger, RunStarted, read_ledger
 from search.record import Record
 from search.study import run_trials
@@ -75,18 +75,6 @@ def labels() -> tuple[Any, BaselinePredictions]:
         for accuracy in (WEAK, WEAK + GAP)
     )
     return TRUTH, BaselinePredictions(weak=weak, ceiling=ceiling)
-
-
-class NearGrader:
-    """The grader in this very process: what Ray adds to a question is left out."""
-
-    def __init__(self) -> None:
-        self._grader = Grader(labels(), labels())
-        self.grade: Callable[[str], Score] = self._grader.grade
-
-    def grade_many(self, predictions: Sequence[str]) -> list[Score]:
-        """As RemoteGrader's."""
-        return [self._grader.grade(one) for one in predictions]
 
 
 @dataclass
@@ -189,7 +177,7 @@ def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dic
         out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scale-")))
         if tuned:
             stack.enter_context(ray_runtime())
-        grader = RemoteGrader(labels(), labels()) if tuned else NearGrader()
+        grader = (RemoteGrader if tuned else Grader)(labels(), labels())
         before_mb = rss_mb()
         record, ledger = begun(out)
         director = new_director(config, out, record, ledger, grader)

@@ -98,6 +98,10 @@ class Grader:
         score = Score(accuracy=float(correct.mean()), pgr=answer.value, se=answer.se, correct=pack(correct))
         return self._coarse(score) if self._coarsen else score
 
+    def grade_many(self, predictions: Sequence[str]) -> list[Score]:
+        """The scores of several trials' predictions, in their order."""
+        return [self.grade(one) for one in predictions]
+
     def _coarse(self, score: Score) -> Score:
         """PGR on the grid, the accuracy that goes with it, and the error rounded up: no less than it is."""
         pgr = round(self._coarsen * round(score.pgr / self._coarsen), 9)
@@ -152,8 +156,8 @@ class RemoteGrader:
         return score
 
     def grade_many(self, predictions: Sequence[str]) -> list[Score]:
-        """Grade several at once."""
-        scores: list[Score] = self._get([self._actor.grade.remote(one) for one in predictions])
+        """See Grader.grade_many."""
+        scores: list[Score] = self._get(self._actor.grade_many.remote(predictions))
         return scores
 
     def open_test(self, predictions: Mapping[str, Sequence[str]]) -> TestAnswers:
