@@ -153,7 +153,7 @@ def full_disk(site: Site, rng: random.Random, kills: int) -> Tried:
     try:
         site = Site(disk / "run", site.cache)
         driver = site.run()
-        driver.wait_for(lambda: site.count("trial_ended") >= 3)
+        driver.wait_for(lambda: site.count("rung_reached") >= 1)
         fill(disk / "filler")
         wrong = ended(site, driver, 1, "cannot be written (No space left on device)")
         (disk / "filler").unlink()
