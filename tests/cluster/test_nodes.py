@@ -23,11 +23,11 @@ from tests.cluster.conftest import add_node
 from tests.cluster.proxy import Proxy
 
 REPO = Path(__file__).parents[2]
-TRIALS = 8
+TRIALS = 12
 SMALL = [
     *SMALL_TASK,
     f"search.trials={TRIALS}",
-    "search.round_trials=4",
+    "search.round_trials=6",
     "agent.branches=2",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
@@ -50,7 +50,7 @@ def run_of(out: Path, cache: Path) -> list[str]:
     return ["configs/dev.yaml", "--out", str(out), *settings]
 
 
-def wait_for(ledger: Path, reached: Callable[[str], bool], job: subprocess.Popen[str]) -> None:
+def wait_for(ledger: Path, reached: Callable[[str], object], job: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not (ledger.is_file() and reached(ledger.read_text())):
         if job.poll() is not None or time.monotonic() > deadline:
@@ -60,11 +60,11 @@ def wait_for(ledger: Path, reached: Callable[[str], bool], job: subprocess.Popen
 
 
 def asked_to_stop(address: str, out: Path, cache: Path) -> str:
-    """Submit from a terminal, press Ctrl-C after the first trial, answer s; what the terminal showed."""
+    """Submit from a terminal, press Ctrl-C during the first trial, answer s; what the terminal showed."""
     here, there = pty.openpty()
     job = submit(address, *run_of(out, cache), stdin=there, stdout=there, stderr=there)
     os.close(there)
-    wait_for(out / "ledger.jsonl", lambda text: text.count("trial_ended") >= 1, job)
+    wait_for(out / "ledger.jsonl", lambda text: "trial_started" in text, job)
     job.send_signal(signal.SIGINT)
     os.write(here, b"s\n")
     shown = b""
@@ -102,8 +102,8 @@ def test_a_campaign_outlives_a_stop_a_cut_connection_and_a_lost_node(
 
     proxy = Proxy(address)
     follower = submit(proxy.url, "--follow", identity)
-    before = ledger.read_text().count("trial_ended")
-    wait_for(ledger, lambda text: text.count("trial_ended") > before, follower)
+    before = ledger.read_text().count("rung_reached")
+    wait_for(ledger, lambda text: proxy.connections and text.count("rung_reached") > before, follower)
     proxy.cut()
     cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
     add_node(cluster, "late")
