@@ -151,9 +151,9 @@ def theirs(given: Setting, seed: int) -> dict[str, float]:
 
 def compare(given: Setting, repeats: int) -> dict[str, Any]:
     """Turns of each, and their medians."""
-    turns: dict[str, list[dict[str, float]]] = {"promotion": [], "transformers": []}
+    turns: dict[str, list[dict[str, float]]] = {"ours": [], "transformers": []}
     for seed in range(repeats):
-        turns["promotion"].append(ours(given, seed))
+        turns["ours"].append(ours(given, seed))
         turns["transformers"].append(theirs(given, seed))
     tokens = int(given.inputs.lengths.sum())
     table: dict[str, Any] = {}
@@ -166,8 +166,8 @@ def compare(given: Setting, repeats: int) -> dict[str, Any]:
             "cpu_seconds": [row["cpu_seconds"] for row in rows],
             "losses": [row["loss"] for row in rows],
         }
-    ratio = table["promotion"]["tokens_per_s"] / table["transformers"]["tokens_per_s"]
-    cpu = [float(np.median(table[name]["cpu_seconds"])) for name in ("transformers", "promotion")]
+    ratio = table["ours"]["tokens_per_s"] / table["transformers"]["tokens_per_s"]
+    cpu = [float(np.median(table[name]["cpu_seconds"])) for name in ("transformers", "ours")]
     steps = -(-len(given.targets) // OPTIM.batch_size)
     return {
         "ratio": ratio,
