@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 
+from cluster.runtime import ray_runtime
 from search.config import RunConfig, TrackingConfig, load_config
 from search.ledger import BaselinesReady, Ledger, RungReached, TrialEnded, TrialStarted
 from search.record import Record
@@ -166,10 +166,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="20 trials, once")
     arguments = parser.parse_args()
     trials, repeats = (20, 1) if arguments.quick else (arguments.trials, arguments.repeats)
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-    rows = measure(trials, repeats)
-    ray.shutdown()
+    with ray_runtime():
+        rows = measure(trials, repeats)
     print(json.dumps({"trials": trials, "repeats": repeats, "kinds": rows}, indent=1))
 
 
