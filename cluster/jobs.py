@@ -192,7 +192,8 @@ async def _tail(client: JobClient, job: str, cursor: LogCursor, write: Callable[
     async with aclosing(client.tail_job_logs(job)) as chunks:
         while True:
             try:
-                chunk = await asyncio.wait_for(anext(chunks), QUIET_S)
+                async with asyncio.timeout(QUIET_S):  # wait_for loses a Ctrl-C that comes with a line
+                    chunk = await anext(chunks)
             except (StopAsyncIteration, TimeoutError):
                 return
             if fresh := cursor.new(chunk):

@@ -1,6 +1,11 @@
+import asyncio
 import shlex
+import signal
 import zipfile
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ray._private.ray_constants import get_runtime_env_default_excludes
@@ -15,6 +20,7 @@ from cluster.jobs import (
     connect,
     entry_point,
     exit_code,
+    follow,
     runtime_env,
 )
 from tests.cluster.conftest import free_port
@@ -80,6 +86,35 @@ def test_a_connection_lost_while_old_lines_are_told_forgets_nothing() -> None:
     assert cursor.new("one\n") == ""
     cursor.restart()
     assert cursor.new(LOG) == "three\n"
+
+
+class Talkative:
+    """A cluster whose job's next line arrives at the very moment of Ctrl-C."""
+
+    lines = 0
+
+    def submit_job(self, *, entrypoint: str, submission_id: str, runtime_env: dict[str, Any]) -> str:
+        raise NotImplementedError
+
+    def stop_job(self, job_id: str) -> bool:
+        raise NotImplementedError
+
+    def get_job_info(self, job_id: str) -> Any:
+        return SimpleNamespace(status=JobStatus.SUCCEEDED, driver_exit_code=0)
+
+    async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
+        await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGINT)
+        for self.lines in range(1, 4):
+            yield "a line\n"
+            await asyncio.sleep(0.01)
+
+
+def test_ctrl_c_is_heard_while_a_line_arrives() -> None:
+    client = Talkative()
+    with pytest.raises(KeyboardInterrupt):
+        follow(client, "job", lambda text: None)
+    assert client.lines <= 1
 
 
 def test_the_environment_says_how_to_stop_and_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

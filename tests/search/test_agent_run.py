@@ -20,8 +20,8 @@ from trainers.data import load_task
 KEY = "sk-ant-of-this-test"
 SMALL = [
     *SMALL_TASK,
-    "search.trials=4",
-    "search.round_trials=2",
+    "search.trials=12",  # workers do not wait for a slow answer: there must be work left when it comes
+    "search.round_trials=6",
     "search.pruning.rungs=[0.5, 1.0]",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
