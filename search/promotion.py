@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 from scipy.special import ndtr
+from threadpoolctl import ThreadpoolController
 
 from search.pgr import Reals
 from search.scoreboard import Evidence, Ints, Scoreboard
@@ -20,6 +21,7 @@ from search.waiting import Waiter
 from trainers.component import Frozen
 
 REFIT = 1.3  # growth of the evidence after which the hyperparameters are fitted again
+BLAS = ThreadpoolController()
 
 
 class PromotionConfig(Frozen):
@@ -90,7 +92,8 @@ class Promotion:
         looks_far = draws.random() < self._config.foresight
         horizon = int(draws.integers(self._rungs)) if looks_far else 0
         evidence = scores.evidence(self._config.evidence, draws)
-        return int(np.argmax(self._gains(evidence, len(scores), candidates, horizon)))
+        with BLAS.limit(limits=1, user_api="blas"):  # two, beside busy workers, take ten times as long
+            return int(np.argmax(self._gains(evidence, len(scores), candidates, horizon)))
 
     def _gains(self, evidence: Evidence, seen: int, candidates: Candidates, horizon: int) -> Reals:
         """[m] the logarithm of the expected improvement, in normal scores, per cost."""

@@ -2,7 +2,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from search import promotion
+from search.pgr import Reals
 from search.promotion import Candidates, Promotion, PromotionConfig, candidates
 from search.scoreboard import Scoreboard
 from search.waiting import Waiter
@@ -111,6 +114,26 @@ def test_foresight_sees_past_a_first_rung_that_misleads() -> None:
     }
     assert picks[0.0] == [0] * 10
     assert 0 < sum(picks[1.0]) < 10
+
+
+def test_it_computes_on_one_thread_and_leaves_the_others_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    seen = []
+
+    class Watched(promotion.Surrogate):
+        def predict(self, points: Reals) -> tuple[Reals, Reals]:
+            seen.append(threads())
+            return super().predict(points)
+
+    monkeypatch.setattr(promotion, "Surrogate", Watched)
+    with threadpool_limits(2, user_api="blas"):
+        chosen(NEXT_ONLY, RISING, offer([0.1, 0.9], [1, 1]))
+        assert threads() == {2}
+    assert seen == [{1}, {1}]
 
 
 def test_the_same_call_gives_the_same_decision() -> None:
