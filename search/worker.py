@@ -1,7 +1,10 @@
 """A trial in its worker processes: usually one, or a gang of them inside the trial's own placement group."""
 
 import logging
-from collections.abc import Callable, Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +84,10 @@ class _Peer:
 
 
 class _Gang:
-    """The peers of a trial's first process. They are its actors, and die with it."""
+    """The peers of a trial's first process. They are its actors, and die with it.
+
+    parts: references to what each of them returns when the trial has ended.
+    """
 
     def __init__(self, work: Work) -> None:
         self._size = work.config.trial.processes
@@ -89,14 +95,14 @@ class _Gang:
         needs = work.config.trial.needs
         self._actor = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Peer)
         self._peers: dict[int, Any] = {}
-        self._parts: list[Any] = []
+        self.parts: list[Any] = []
 
     def lead(self, assignment: Assignment, train: Train) -> Iterator[Report]:
         """The reports of a trial that all members train together."""
         self._summon()
         meet = meeting_point(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
         members = [GangMember(rank=r, world_size=self._size, init_method=meet) for r in range(self._size)]
-        self._parts = [
+        self.parts = [
             peer.follow.remote(assignment, member)
             for peer, member in zip(self._peers.values(), members[1:], strict=True)
         ]
@@ -125,7 +131,7 @@ class _Gang:
 
         Raises ray.exceptions.RayActorError where its process died, TimeoutError where it does not answer.
         """
-        done, silent = ray.wait(self._parts, num_returns=len(self._parts), timeout=PEER_PATIENCE_S)
+        done, silent = ray.wait(self.parts, num_returns=len(self.parts), timeout=PEER_PATIENCE_S)
         if silent:
             raise TimeoutError(f"{len(silent)} of {self._size} processes of the trial do not answer")
         for part in done:
@@ -138,12 +144,35 @@ class _Gang:
 
     def end(self) -> None:
         """See that every peer is ready for another trial; they are replaced where one is not."""
-        _, busy = ray.wait(self._parts, num_returns=len(self._parts), timeout=PEER_PATIENCE_S)
-        self._parts = []
+        _, busy = ray.wait(self.parts, num_returns=len(self.parts), timeout=PEER_PATIENCE_S)
+        self.parts = []
         if busy:
             for peer in self._peers.values():
                 ray.kill(peer)
             self._peers = {}
+
+
+@contextmanager
+def watched(parts: Sequence[Any], patience_s: float = PEER_PATIENCE_S) -> Iterator[None]:
+    """Do a step that needs these parts to go on: a process that waits in vain for one of them ends itself.
+
+    A peer that dies while a process group is made leaves the others waiting for many minutes, in code that
+    nothing interrupts. parts: what the peers' calls return, as Ray's references.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            ended, _ = ray.wait(list(parts), num_returns=1, timeout=1.0)
+            if ended and not over.wait(patience_s):
+                log.error("a process of the trial has ended, and this one still waits for it: it ends too")
+                os._exit(1)
+
+    threading.Thread(target=watch, name="peers", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 class TrialRunner(tune.Trainable):
@@ -173,7 +202,8 @@ class TrialRunner(tune.Trainable):
         What it raises is a lost worker, and the trial starts again from its last rung.
         """
         try:
-            report = next(self._reports)
+            with watched(self._gang.parts) if self._gang else nullcontext():
+                report = next(self._reports)
         except ray.exceptions.RayError:  # a process or node that it needs is gone: no fault of the trial's
             raise
         except Exception as error:

@@ -19,6 +19,7 @@ from cluster.runtime import ray_runtime
 from search.ledger import RungReached, read_ledger
 from search.record import Record
 from search.sharing import SharedArrays
+from search.worker import watched
 
 REPO = Path(__file__).parents[2]
 SETTINGS = (
@@ -74,6 +75,30 @@ def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(
 def on_ray() -> Iterator[None]:
     with ray_runtime():
         yield
+
+
+@ray.remote(num_cpus=0)
+class Member:
+    """A process that waits for another, in code that does not notice its end."""
+
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def live(self) -> None:
+        time.sleep(60)
+
+    def wait_for(self, parts: list[ray.ObjectRef]) -> str:
+        with watched(parts, patience_s=0.5):
+            time.sleep(3)
+        return "went on"
+
+
+@pytest.mark.slow
+def test_a_process_that_waits_for_a_dead_member_ends_and_for_a_living_one_does_not(on_ray: None) -> None:
+    first, other, living = Member.remote(), Member.remote(), Member.remote()
+    assert ray.get(first.wait_for.remote([living.live.remote()]), timeout=60) == "went on"
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(first.wait_for.remote([other.die.remote()]), timeout=60)
 
 
 @pytest.mark.slow
