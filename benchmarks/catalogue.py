@@ -86,8 +86,8 @@ def draw(rng: np.random.Generator, name: str, field: FieldInfo) -> Any:
         return get_args(field.annotation)[int(rng.integers(len(get_args(field.annotation))))]
     if field.annotation is bool:
         return bool(rng.integers(2))
-    low = next(float(bound.ge) for bound in field.metadata if isinstance(bound, Ge))  # type: ignore[arg-type]
-    high = next(float(bound.le) for bound in field.metadata if isinstance(bound, Le))  # type: ignore[arg-type]
+    low = next(float(bound.ge) for bound in field.metadata if isinstance(bound, Ge))  # type: ignore[arg-type]  # a number here
+    high = next(float(bound.le) for bound in field.metadata if isinstance(bound, Le))  # type: ignore[arg-type]  # a number here
     low, high = SHORT.get(name, (low, high))
     edge = rng.random()
     value = low if edge < 0.1 else high if edge > 0.9 else rng.uniform(low, high)

@@ -56,7 +56,7 @@ def table(budgets: Sequence[float], rows: dict[str, dict[str, object]]) -> str:
     for method, row in rows.items():
         cells = [
             f"{value:.3f}" + ("" if se is None else f" ± {se:.3f}")
-            for value, se in zip(row["regret"], row["se"], strict=True)  # type: ignore[call-overload]
+            for value, se in zip(row["regret"], row["se"], strict=True)  # type: ignore[call-overload]  # rows are of JSON
         ]
         lines.append(method.ljust(12) + "".join(f"{cell:>14}" for cell in cells))
     return "\n".join(lines)

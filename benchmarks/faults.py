@@ -77,7 +77,7 @@ def killed_workers(site: Site, rng: random.Random, kills: int) -> Tried:
     """SIGKILL for workers in the middle of a step; three are fewer than a run bears."""
     driver = site.run()
     for reached in (1, 4, 8):
-        driver.wait_for(lambda reached=reached: site.count("rung_reached") >= reached)  # type: ignore[misc]
+        driver.wait_for(lambda reached=reached: site.count("rung_reached") >= reached)  # type: ignore[misc]  # a default in a lambda
         driver.kill_one("ResourceTrainable.train")
     return Tried(faults=3, wrong=whole(site, driver))
 
@@ -86,7 +86,7 @@ def killed_grader(site: Site, rng: random.Random, kills: int) -> Tried:
     """SIGKILL for the grader, twice."""
     driver = site.run()
     for reached in (1, 6):
-        driver.wait_for(lambda reached=reached: site.count("rung_reached") >= reached)  # type: ignore[misc]
+        driver.wait_for(lambda reached=reached: site.count("rung_reached") >= reached)  # type: ignore[misc]  # a default in a lambda
         driver.kill_one("ray::Grader")
     return Tried(faults=2, wrong=whole(site, driver))
 

@@ -70,7 +70,7 @@ class Search:
             while here is not None:
                 for value in here.f_locals.values():
                     self.look(value)
-                here = here.f_back  # type: ignore[assignment]
+                here = here.f_back  # type: ignore[assignment]  # None ends it
         for value in _held_in_store():
             self._deep(value, depth=4)
         for text in [*os.environ.values(), *sys.argv]:
@@ -164,7 +164,7 @@ def _planted(size: int) -> list[Any]:
 class SearchedRunner(TrialRunner):
     """A trial that looks around in its own process."""
 
-    def setup(self, config: dict[str, Any], work: Work) -> None:  # type: ignore[override]
+    def setup(self, config: dict[str, Any], work: Work) -> None:  # type: ignore[override]  # Ray passes more
         """As a trial's."""
         super().setup(config, work)
         self._looked = False

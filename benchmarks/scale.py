@@ -88,7 +88,7 @@ class Meter:
 
     def __post_init__(self) -> None:
         self._next = self.director.next
-        self.director.next = self.next  # type: ignore[method-assign]
+        self.director.next = self.next  # type: ignore[method-assign]  # to be timed
 
     def next(self) -> Assignment | None:
         """One ask, timed."""
@@ -188,7 +188,7 @@ def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dic
             if tuned:
                 run_trials(
                     director,
-                    Work(config=config, materials=None, shared=None, checkpoints=out),  # type: ignore[arg-type]
+                    Work(config=config, materials=None, shared=None, checkpoints=out),  # type: ignore[arg-type]  # a no-op needs none
                     workers,
                     lambda: None,
                     NoTraining,

@@ -103,10 +103,10 @@ class LogCursor:
 class JobClient(Protocol):
     """What of Ray's client is used."""
 
-    def submit_job(self, *, entrypoint: str, submission_id: str, runtime_env: dict[str, Any]) -> str: ...  # noqa: D102
-    def stop_job(self, job_id: str) -> bool: ...  # noqa: D102
-    def get_job_info(self, job_id: str) -> Any: ...  # noqa: D102
-    def tail_job_logs(self, job_id: str) -> Any: ...  # noqa: D102
+    def submit_job(self, *, entrypoint: str, submission_id: str, runtime_env: dict[str, Any]) -> str: ...  # noqa: D102  # Ray's own
+    def stop_job(self, job_id: str) -> bool: ...  # noqa: D102  # Ray's own
+    def get_job_info(self, job_id: str) -> Any: ...  # noqa: D102  # Ray's own
+    def tail_job_logs(self, job_id: str) -> Any: ...  # noqa: D102  # Ray's own
 
 
 def connect(address: str) -> JobClient:

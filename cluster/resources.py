@@ -155,7 +155,7 @@ def trials_at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: 
     """
     if elastic and at_most is not None:
         return at_most
-    nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
+    nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]  # Ray has no types
     can = capacity(needs.resources, list(nodes.values()), node_groups())
     log.info("trials a node: %s; grown: %s", placement(needs.resources, nodes), can.grown)
     try:
@@ -173,7 +173,7 @@ def trials_at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: 
 
 def gpu_memories() -> list[int]:
     """Bytes of a GPU of each node that has some, of the Ray cluster that this process is connected to."""
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]  # type: ignore[no-untyped-call]
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]  # type: ignore[no-untyped-call]  # Ray has no types
     return ray.get([_look_from(node["NodeID"]).remote() for node in nodes])
 
 

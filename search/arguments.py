@@ -181,7 +181,7 @@ def _takes_json(parser: argparse._ActionsContainer, what: str) -> None:
 
 def _complete(argument: argparse.Action) -> None:
     """Have the shell complete an argument with the names of files."""
-    argument.complete = shtab.FILE  # type: ignore[attr-defined]
+    argument.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's own attribute
 
 
 def _completion(options: argparse.Namespace, console: Console) -> None:

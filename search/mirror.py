@@ -169,7 +169,7 @@ class Mirror:
         thread.start()
         try:
             yield
-        except BaseException:
+        except BaseException:  # passed on, an interrupt as well: the last copy is for these above all
             self._finish(thread)
             raise
         if (error := self._finish(thread)) is not None:

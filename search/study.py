@@ -88,7 +88,7 @@ class _Decisions(_Unsaved, FIFOScheduler):
     def __init__(
         self, director: Director, errors: _Errors, begun: set[str], step_limit_s: float, run_dir: Path
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Ray has no types
         self._director = director
         self._errors = errors
         self._begun = begun

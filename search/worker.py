@@ -100,7 +100,7 @@ class _Gang:
     def lead(self, assignment: Assignment, train: Train) -> Iterator[Report]:
         """The reports of a trial that all members train together."""
         self._summon()
-        meet = meeting_point(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+        meet = meeting_point(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # Ray has no types
         members = [GangMember(rank=r, world_size=self._size, init_method=meet) for r in range(self._size)]
         self.parts = [
             peer.follow.remote(assignment, member)

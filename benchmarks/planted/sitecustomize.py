@@ -82,7 +82,7 @@ class _Planter(importlib.abc.MetaPathFinder):
             load(module)
             plant(module)
 
-        spec.loader.exec_module = load_and_plant  # type: ignore[method-assign]
+        spec.loader.exec_module = load_and_plant  # type: ignore[method-assign]  # the fault
         return spec
 
 
