@@ -12,6 +12,7 @@ from search.scoreboard import Scoreboard
 from search.waiting import Waiter, WaitingRoom
 
 SHARES = PruningConfig().rungs
+ALL = "all"  # the one branch
 EXACT = 0.0  # the variance between seeds: a recorded loss has no error
 
 
@@ -59,12 +60,12 @@ class Ours:
         value, finding = self._seen(row, evaluation, loss)
         self._scores.add(point, rung, value)
         if rung < len(self._rungs) - 1 and finding.decision == "pause":
-            self._waiting.enter(Waiter(trial=str(row), point=point, rung=rung, value=value))
+            self._waiting.enter(Waiter(trial=str(row), point=point, rung=rung, value=value, branch=ALL))
         return False
 
     def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
         """The score at a rung, higher is better, and how it looks beside the others."""
-        return -loss, self._judge.look(self._rungs.index(evaluation), np.array([-loss]), EXACT)
+        return -loss, self._judge.look(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
 
     def _offered(self) -> list[Waiter]:
         return list(self._waiting)

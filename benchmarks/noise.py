@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.curves_data import Curves, load
 from benchmarks.curves_methods import RayAsha, quiet
-from benchmarks.curves_promotion import SHARES, Ours
+from benchmarks.curves_promotion import ALL, SHARES, Ours
 from benchmarks.curves_simulation import simulate
 from search.budget import Budget
 from search.config import ReplicationConfig, SearchConfig
@@ -101,7 +101,7 @@ class NoisyOurs(Ours):
         if evaluation == self._rungs[-1]:
             self.completed[row] = score
         right = self._noisy.right(row, evaluation, seed=0)
-        return score, self._judge.look(self._rungs.index(evaluation), right, SEED_SD**2)
+        return score, self._judge.look(ALL, self._rungs.index(evaluation), right, SEED_SD**2)
 
     def winner(self, evaluations: int) -> tuple[int, float]:
         """The row with the highest mean over seeds, and the full trainings that search and seeds took."""

@@ -1,8 +1,9 @@
-"""Which branches may offer new trials. Pure: what the branches have reached in, names out."""
+"""Which branches may offer new trials, and which still have to show what they end at. Pure."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
@@ -25,11 +26,35 @@ class AllocationConfig(Frozen):
 
 @dataclass(kw_only=True)
 class BranchState:
-    """A live branch: trials started, and the best PGR that one of them has shown at any rung, if any."""
+    """A live branch.
+
+    started: trials. back: those that the first rung has told of, failures included. heading: how many have
+    reached each rung or are on their way there. highest: the highest rung that one has reached, and best the
+    best PGR there, if any.
+    """
 
     name: str
     started: int = 0
+    back: int = 0
+    heading: Counter[int] = field(default_factory=Counter)
+    highest: int = -1
     best: float | None = None
+
+    def shows(self, rung: int, pgr: float) -> bool:
+        """Take in a score; whether it is the best, at the highest rung so far."""
+        if self.best is not None and (rung, pgr) <= (self.highest, self.best):
+            return False
+        self.highest, self.best = rung, pgr
+        return True
+
+    def unproven(self, floor: int, rungs: int) -> int | None:
+        """The first rung above the lowest that no trial has reached or is on its way to, if any.
+
+        None as long as fewer than `floor` trials are back.
+        """
+        if self.back < floor:
+            return None
+        return next((rung for rung in range(1, rungs) if self.heading[rung] == 0), None)
 
 
 def offering(config: AllocationConfig, branches: Sequence[BranchState]) -> list[str]:

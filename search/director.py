@@ -225,7 +225,9 @@ class Director:
         if last(trial).share >= 1:
             self._trials.end(trial, "completed", None)
         elif finding.decision == "stop":
-            self._trials.give_up(trial, f"unlikely to be among the best of {finding.rivals + 1} there")
+            self._trials.give_up(
+                trial, f"unlikely to be among the best of {finding.rivals + 1} of its branch there"
+            )
         elif last(trial).share < trial.due:
             return "continue"
         else:

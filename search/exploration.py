@@ -39,6 +39,8 @@ class Promoted:
 class Exploration:
     """Keeps what promotion, allocation and the budget need to know, a step at each event.
 
+    Each branch proves itself early: the best of its first trials is trained to the end, as far as the budget
+    allows. Until then its scores say little: kinds of method rise, and fall, at their own pace.
     A call costs the same however many trials there have been. used_up: branches without new methods.
     """
 
@@ -58,7 +60,7 @@ class Exploration:
             completions=max(config.replication.methods, config.confirm.finalists),
         )
         self._branches: dict[str, BranchState] = {}
-        self._good: dict[str, tuple[float, Method]] = {}  # of each branch the method with the best PGR
+        self._good: dict[str, Method] = {}  # of each branch that with the best PGR at its highest rung
         self._tried = {config.naive.digest}
 
     @property
@@ -80,26 +82,33 @@ class Exploration:
     def went(self, trial: TrialRecord, rung: int) -> None:
         """A trial was given to a worker, to train to the rung with this index."""
         self._budget.spend(rung)
+        branch = self._branches[trial.branch]
+        branch.heading[rung] += 1
         if rung == 0:
-            self._branches[trial.branch].started += 1
+            branch.started += 1
             self._tried.add(trial.method.digest)
 
     def scored(self, trial: TrialRecord, rung: int, pgr: float) -> None:
         """A trial reached a rung."""
         self._scores.add(encode(trial.method), rung, pgr)
         branch = self._branches[trial.branch]
-        if branch.best is None or pgr > branch.best:
-            branch.best = pgr
-            self._good[trial.branch] = (pgr, trial.method)
+        branch.back += rung == 0
+        if branch.shows(rung, pgr):
+            self._good[trial.branch] = trial.method
 
     def failed(self, trial: TrialRecord, rung: int) -> None:
         """A trial failed on its way to a rung: nothing near it looks good any more."""
         self._scores.add(encode(trial.method), rung, np.nan)
+        branch = self._branches[trial.branch]
+        branch.back += rung == 0
+        branch.heading[rung] -= 1
         self._budget.failed(rung)
 
     def paused(self, trial: TrialRecord, rung: int, pgr: float) -> str | None:
         """A trial waits at a rung; returns one that has to give up its place there."""
-        waiter = Waiter(trial=trial.trial, point=encode(trial.method), rung=rung, value=pgr)
+        waiter = Waiter(
+            trial=trial.trial, branch=trial.branch, point=encode(trial.method), rung=rung, value=pgr
+        )
         evicted = self._waiting.enter(waiter)
         return evicted.trial if evicted else None
 
@@ -115,6 +124,8 @@ class Exploration:
         more_to_come: whether another proposal may still bring new methods. new_at_most: trials that may have
         been started by now.
         """
+        if step := self._proof(more_to_come=more_to_come or self._budget.new_left > 0):
+            return step
         draws, waiting = self._draws(new_at_most), list[Waiter]()
         floor = self._config.search.allocation.floor
         if not draws or self._branches[draws[0].branch].started >= floor:
@@ -127,9 +138,23 @@ class Exploration:
         place = self._promotion.choose(self._scores, offered, self._dice())
         if place >= len(waiting):
             return draws[place - len(waiting)]
-        chosen = waiting[place]
-        self._waiting.leave(chosen)
-        return Promoted(trial=chosen.trial, rung=chosen.rung + 1)
+        return self._promoted(waiting[place])
+
+    def _proof(self, *, more_to_come: bool) -> Promoted | None:
+        """The next step of a branch that none of its trials has shown the end of."""
+        floor = self._config.search.allocation.floor
+        for name, branch in self._branches.items():
+            rung = branch.unproven(floor, len(self._rungs))
+            if rung is None or not any(self._budget.affordable([rung], more_to_come=more_to_come)):
+                continue
+            there = [one for one in self._waiting if one.branch == name and one.rung == rung - 1]
+            if there:
+                return self._promoted(max(there, key=lambda one: one.value))
+        return None
+
+    def _promoted(self, waiter: Waiter) -> Promoted:
+        self._waiting.leave(waiter)
+        return Promoted(trial=waiter.trial, rung=waiter.rung + 1)
 
     def _draws(self, new_at_most: int) -> list[NewTrial]:
         while self._budget.new_left and self.started < new_at_most:
@@ -142,8 +167,7 @@ class Exploration:
 
     def _offer(self, branch: str, beside: int) -> list[NewTrial]:
         count = max(1, self._config.search.promotion.draws // beside)
-        _, near = self._good.get(branch, (None, None))
-        draws = self._sampler(branch).offer(count, self._tried, near)
+        draws = self._sampler(branch).offer(count, self._tried, self._good.get(branch))
         if not draws:
             log.info("branch %s is used up: it has shown no new method", branch)
             self.used_up.add(branch)

@@ -21,6 +21,7 @@ from search.waiting import Waiter
 from trainers.component import Frozen
 
 REFIT = 1.3  # growth of the evidence after which the hyperparameters are fitted again
+FEW = 4  # scores at a rung below which those at lower ones count there too
 BLAS = ThreadpoolController()
 
 
@@ -32,7 +33,7 @@ class PromotionConfig(Frozen):
     thrift: the expected gain is divided by the cost to this power.
     evidence: scores that the surrogate is built on at most.
     draws: new methods that are offered at a time, over all branches.
-    waiting: trials that wait at each rung at most; beyond it the worst of them ends.
+    waiting: trials that wait at each rung at most; beyond it the branch with the most loses its worst.
     """
 
     first: Annotated[int, Field(ge=2, le=1000)] = 8
@@ -65,7 +66,7 @@ def candidates(waiting: Sequence[Waiter], new: Sequence[Reals], rungs: Sequence[
 
 
 class Promotion:
-    """Chooses by expected improvement at a rung ahead over the best there or below, per cost.
+    """Chooses by expected improvement at a rung ahead over the best there, per cost.
 
     Freeze-thaw (Swersky et al., 2014, arXiv:1406.3896) as in DyHPO (Wistuba et al., 2022, arXiv:2202.09774),
     with a plain Gaussian process over methods and rungs, and now and then a random horizon (Rakotoarison et
@@ -118,14 +119,16 @@ class Promotion:
 
 
 def _best_so_far(points: Reals, rungs: Ints, surrogate: Surrogate, count: int) -> Reals:
-    """[count] at each rung the highest expected value of a trial seen there or below; -inf where none was.
+    """[count] at each rung the highest expected value of a trial seen there; -inf where none was.
 
-    The expected value, not the score: among many noisy scores the highest is a lucky one.
+    The expected value, not the score: among many noisy scores the highest is a lucky one. Where few were
+    seen, those below count too. Not for good: where curves fall, no trial would ever be worth completing.
     """
     expected, _ = surrogate.predict(points)
     best = np.full(count, -np.inf)
     np.maximum.at(best, rungs, expected)
-    return np.maximum.accumulate(best)
+    few = np.bincount(rungs, minlength=count) < FEW
+    return np.where(few, np.maximum.accumulate(best), best)
 
 
 def _log_expected_gain(ahead: Reals, deviation: Reals) -> Reals:

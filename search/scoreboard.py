@@ -25,12 +25,12 @@ class Scoreboard:
 
     def __init__(self) -> None:
         self._points: list[Reals] = []
-        self._rungs: list[int] = []
         self._ladder: Reals = np.empty(0)  # the values, rising
         self._order: Ints = np.empty(0, dtype=np.int64)  # whose value stands at each step of the ladder
+        self._reached: Ints = np.empty(0, dtype=np.int64)  # the rung it was reached at
 
     def __len__(self) -> int:
-        return len(self._rungs)
+        return len(self._points)
 
     def add(self, point: Reals, rung: int, value: float) -> None:
         """Take in a score: higher is better; NaN, a failed trial, ranks below all others."""
@@ -38,20 +38,19 @@ class Scoreboard:
         step = int(np.searchsorted(self._ladder, known))
         self._ladder = np.insert(self._ladder, step, known)
         self._order = np.insert(self._order, step, len(self))
+        self._reached = np.insert(self._reached, step, rung)
         self._points.append(point)
-        self._rungs.append(rung)
 
     def evidence(self, most: int, draws: np.random.Generator) -> Evidence:
-        """At most so many scores, in the order they came in: the best, and as many drawn from the others.
+        """At most so many scores, in the order they came in: half the best of each rung, the others drawn.
 
         A value becomes the normal quantile of its rank among all scores (van der Waerden), ties share theirs:
         ranks leave the long tails of losses and the scale of PGR alike.
         """
         steps = self._steps(most, draws)
-        which = self._order[steps]
         return Evidence(
-            points=np.stack([self._points[i] for i in which]),
-            rungs=np.array([self._rungs[i] for i in which], dtype=np.int64),
+            points=np.stack([self._points[i] for i in self._order[steps]]),
+            rungs=self._reached[steps],
             values=self._normal_scores(self._ladder[steps]),
         )
 
@@ -60,9 +59,11 @@ class Scoreboard:
         if n <= most:
             steps = np.arange(n)
         else:
-            others = n - most // 2
-            drawn = draws.choice(others, most - most // 2, replace=False)
-            steps = np.concatenate([drawn, np.arange(others, n)])
+            rungs = np.unique(self._reached)
+            share = max(1, most // (2 * len(rungs)))
+            best = np.concatenate([np.flatnonzero(self._reached == rung)[-share:] for rung in rungs])
+            others = np.delete(np.arange(n), best)
+            steps = np.concatenate([best, draws.choice(others, most - len(best), replace=False)])
         return steps[np.argsort(self._order[steps])]
 
     def _normal_scores(self, values: Reals) -> Reals:

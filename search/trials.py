@@ -92,7 +92,7 @@ class Trials:
         """Let a score count in later decisions."""
         rung = self._rungs.index(reached.share)
         spread = seed_variance(self._config.search.pruning, self._record.baselines)
-        finding = self._judge.look(rung, unpack(score.correct, self._search_size), spread)
+        finding = self._judge.look(trial.branch, rung, unpack(score.correct, self._search_size), spread)
         self._exploration.scored(trial, rung, score.pgr)
         return finding
 
@@ -107,7 +107,7 @@ class Trials:
         assert reached.pgr is not None
         if crowded_out := self._exploration.paused(trial, self._rungs.index(reached.share), reached.pgr):
             places = self._config.search.promotion.waiting
-            self.give_up(self._record.trials[crowded_out], f"the {places} that wait there are better")
+            self.give_up(self._record.trials[crowded_out], f"the {places} places there went to others")
 
     def give_up(self, trial: TrialRecord, why: str) -> None:
         """End a trial that has reached a rung and shall not go on."""

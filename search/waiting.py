@@ -1,5 +1,6 @@
 """Trials that wait at a rung, so many at most. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ class Waiter:
     """A trial that has stopped at the rung with this index, with the score that it reached there."""
 
     trial: str
+    branch: str
     point: Reals
     rung: int
     value: float
@@ -29,12 +31,16 @@ class WaitingRoom:
             yield from self._rungs[rung].values()
 
     def enter(self, waiter: Waiter) -> Waiter | None:
-        """Seat a trial; returns who has to leave: of too many the lowest, of equals the last to come."""
+        """Seat a trial; returns who has to leave where there are too many.
+
+        That is the lowest of the branch with the most seats at that rung; of equals the last to come.
+        """
         here = self._rungs.setdefault(waiter.rung, {})
         here[waiter.trial] = waiter
         if len(here) <= self._seats:
             return None
-        last = min(reversed(here.values()), key=lambda one: one.value)
+        seats = Counter(one.branch for one in here.values())
+        last = min(reversed(here.values()), key=lambda one: (-seats[one.branch], one.value))
         return here.pop(last.trial)
 
     def leave(self, waiter: Waiter) -> None:

@@ -69,3 +69,25 @@ def test_without_any_result_the_least_tried_is_next() -> None:
 def test_bounds(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         AllocationConfig(**wrong)
+
+
+def test_a_higher_rung_tells_more_than_a_higher_score() -> None:
+    branch = BranchState(name="falls")
+    told = [branch.shows(rung, pgr) for rung, pgr in ((0, 0.9), (0, 0.8), (1, 0.5), (0, 1.0), (1, 0.6))]
+    assert told == [True, False, True, False, True]
+    assert branch.best == 0.6
+
+
+def test_a_branch_is_unproven_up_to_the_last_rung() -> None:
+    branch = BranchState(name="one")
+    branch.heading[0] = 3
+    branch.back = 2
+    assert branch.unproven(floor=3, rungs=3) is None  # too few are back to say which is the best
+    branch.back = 3
+    assert branch.unproven(floor=3, rungs=3) == 1
+    branch.heading[1] = 1
+    assert branch.unproven(floor=3, rungs=3) == 2
+    branch.heading[1] = 0  # it failed on its way
+    assert branch.unproven(floor=3, rungs=3) == 1
+    branch.heading[1] = branch.heading[2] = 1
+    assert branch.unproven(floor=3, rungs=3) is None

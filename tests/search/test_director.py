@@ -203,18 +203,39 @@ class Run:
 
 
 @pytest.fixture
+def following(
+    tmp_path: Path, config: RunConfig, grader: RemoteGrader
+) -> Iterator[Callable[[list[Proposal]], Run]]:
+    """following(proposals): a run that gets these."""
+    runs = []
+
+    def make(proposals: list[Proposal]) -> Run:
+        runs.append(Run(tmp_path, config, grader, Script(proposals)))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.director.close()
+
+
+@pytest.fixture
 def run(
-    tmp_path: Path,
-    config: RunConfig,
-    grader: RemoteGrader,
+    following: Callable[[list[Proposal]], Run],
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
-) -> Iterator[Run]:
+) -> Run:
     """Two rounds of four trials; the first brings two branches, the second one that grew from the first."""
-    script = Script([proposal(branch("one"), branch("two")), proposal(branch("three", parent="one"))])
-    run = Run(tmp_path, config, grader, script)
-    yield run
-    run.director.close()
+    return following([proposal(branch("one"), branch("two")), proposal(branch("three", parent="one"))])
+
+
+@pytest.fixture
+def alone(
+    following: Callable[[list[Proposal]], Run],
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+) -> Run:
+    """One branch."""
+    return following([proposal(branch("one"))])
 
 
 def test_the_whole_life_of_a_search(run: Run) -> None:
@@ -343,15 +364,21 @@ def test_a_paused_trial_goes_on_as_itself(run: Run) -> None:
     assert (trial.state, list(trial.rungs)) == ("completed", [1 / 3, 1.0])
 
 
-def test_a_hopeless_trial_is_pruned_and_told_so(run: Run) -> None:
-    *_, hopeless = started(run, 0.9, 0.8, 0.7, -0.5)
-    trial = run.record.trials[hopeless.trial]
-    why = "unlikely to be among the best of 4 there"
+def test_a_hopeless_trial_is_pruned_and_told_so(alone: Run) -> None:
+    *_, hopeless = started(alone, 0.9, 0.8, 0.7, -0.5)
+    trial = alone.record.trials[hopeless.trial]
+    why = "unlikely to be among the best of 4 of its branch there"
     assert (trial.state, trial.cause) == ("pruned", f"PGR -0.500 at 0.33 of its training: {why}")
-    study = optuna.load_study(study_name=trial.branch, storage=open_journal(run.path / "optuna.log"))
+    study = optuna.load_study(study_name=trial.branch, storage=open_journal(alone.path / "optuna.log"))
     told = study.get_trials()[trial.number]
     assert (told.state, told.intermediate_values) == (TrialState.PRUNED, {0: -0.5})
-    assert run.record.ended("pruned") == 1
+    assert alone.record.ended("pruned") == 1
+
+
+def test_a_trial_far_behind_those_of_another_branch_waits(run: Run) -> None:
+    new = started(run, 0.9, -0.5, 0.8, -0.6)
+    assert [run.record.trials[one.trial].branch for one in new] == ["one", "two", "one", "two"]
+    assert [run.record.trials[one.trial].state for one in new] == [None] * 4
 
 
 def test_how_seeds_of_floor_and_ceiling_differ_decides_who_is_hopeless(run: Run) -> None:
@@ -365,16 +392,16 @@ def test_how_seeds_of_floor_and_ceiling_differ_decides_who_is_hopeless(run: Run)
     assert run.record.trials[behind.trial].state is None
 
 
-def test_who_waits_behind_too_many_better_ones_is_pruned(run: Run) -> None:
-    promotion = run.config.search.promotion.model_copy(update={"waiting": 2, "first": 50})
-    search = run.config.search.model_copy(update={"promotion": promotion})
-    run.config = run.config.model_copy(update={"search": search})
-    run.restart()
-    first, second, third = started(run, 0.8, 0.7, 0.9)
-    states = [run.record.trials[one.trial].state for one in (first, second, third)]
+def test_who_waits_behind_too_many_better_ones_is_pruned(alone: Run) -> None:
+    promotion = alone.config.search.promotion.model_copy(update={"waiting": 2, "first": 50})
+    search = alone.config.search.model_copy(update={"promotion": promotion})
+    alone.config = alone.config.model_copy(update={"search": search})
+    alone.restart()
+    first, second, third = started(alone, 0.8, 0.7, 0.9)
+    states = [alone.record.trials[one.trial].state for one in (first, second, third)]
     assert states == [None, "pruned", None]
-    cause = run.record.trials[second.trial].cause
-    assert cause == "PGR 0.700 at 0.33 of its training: the 2 that wait there are better"
+    cause = alone.record.trials[second.trial].cause
+    assert cause == "PGR 0.700 at 0.33 of its training: the 2 places there went to others"
 
 
 def test_what_still_waits_at_the_end_of_the_search_is_pruned(run: Run) -> None:
@@ -498,7 +525,7 @@ def test_a_slow_proposer_holds_nobody_up(
     time.sleep(0.05)
     assert run.record.trials[run.director.next().trial].branch == "two"
     assert run.record.rounds == 2
-    assert len(slow.shown[1].trials) == 4  # what was known when it was asked
+    assert len(slow.shown[1].trials) == 3  # what was known when it was asked
     run.director.close()
 
 
@@ -546,7 +573,7 @@ def test_the_confirmation_does_not_wait_for_a_proposal_without_trials_to_give(
     slow = Slow([proposal(branch("one")), proposal(branch("two"))])
     run = Run(tmp_path, config, grader, slow)
     given = run.work()
-    assert [one.purpose for one in given] == ["search"] * 12 + ["confirm"] * 9
+    assert [one.purpose for one in given] == ["search"] * 11 + ["confirm"] * 9
     assert run.record.rounds == 1
     slow.answer.set()
     run.director.close()
@@ -842,12 +869,12 @@ def check_whole(run: Run) -> None:
     run.check_optuna()
 
 
-def test_after_a_restart_trials_are_judged_against_those_from_before(run: Run) -> None:
-    started(run, 0.9, 0.8, 0.7)
-    run.restart()
-    [hopeless] = started(run, -0.5)
+def test_after_a_restart_trials_are_judged_against_those_from_before(alone: Run) -> None:
+    started(alone, 0.9, 0.8, 0.7)
+    alone.restart()
+    [hopeless] = started(alone, -0.5)
     assert hopeless.trial == "t00004"
-    assert run.record.trials[hopeless.trial].state == "pruned"
+    assert alone.record.trials[hopeless.trial].state == "pruned"
 
 
 def test_after_a_restart_paused_trials_wait_as_before(run: Run) -> None:

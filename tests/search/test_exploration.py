@@ -190,3 +190,58 @@ def test_a_branch_without_new_methods_is_used_up_and_what_waits_goes_on(
     field = explore(lambda name, method, rung: 0.5, branch("few", lrs=(1e-4, 2e-4, 3e-4)), trials=9).run()
     assert field.exploration.used_up == {"few"}
     assert len(field.completed) == 3
+
+
+def test_every_branch_shows_early_what_it_ends_at(explore: Callable[..., Field]) -> None:
+    """One looks bad at the first rung, and is best at the last."""
+
+    def crossing(name: str, method: Method, rung: int) -> float:
+        return (0.4 * rung if name == "slow" else 0.6 - 0.2 * rung) - off_best(method) / 10
+
+    slot = Slot(slot="loss", options=(Option(component="logconf", params=()),))
+    fast, slow = lr_branch("fast"), lr_branch("slow")
+    slow = slow.model_copy(update={"slots": (*slow.slots, slot)})
+    field = explore(crossing, fast, slow, trials=60)
+    while len({trial.branch for trial in field.completed}) < 2:
+        assert field.step()
+    assert len(field.record.trials) == 2 * AllocationConfig().floor
+    assert len(field.completed) == 2
+    for name in ("fast", "slow"):  # the best of those there were
+        [done] = [trial for trial in field.completed if trial.branch == name]
+        there = [trial for trial in field.record.trials.values() if trial.branch == name]
+        assert min(there, key=lambda trial: off_best(trial.method)) == done
+    field.run()
+    completed = Counter(trial.branch for trial in field.completed)
+    assert completed["slow"] > completed["fast"]
+
+
+def test_a_failure_on_the_way_up_is_made_good_by_the_next_best(explore: Callable[..., Field]) -> None:
+    failures = []
+
+    def fails_once(name: str, method: Method, rung: int) -> float:
+        if rung == 1 and not failures:
+            failures.append(method)
+            return np.nan
+        return by_lr(name, method, rung)
+
+    field = explore(fails_once, lr_branch("one"), trials=30)
+    for _ in range(6):
+        field.step()
+    assert len(failures) == len(field.completed) == 1
+    assert len(field.record.trials) == AllocationConfig().floor
+
+
+def test_no_proof_beyond_the_budget(explore: Callable[..., Field]) -> None:
+    three = [lr_branch(name) for name in ("one", "two", "three")]  # to prove all takes 4 trainings of 3.6
+    field = explore(by_lr, *three, trials=12, effort=0.3).run()
+    assert len(field.record.trials) == 12
+    assert field.trained <= 0.3 * 12 + 1e-9
+    assert len({trial.branch for trial in field.completed}) == 2
+
+
+def test_a_proof_leaves_new_trials_what_they_need(explore: Callable[..., Field]) -> None:
+    """18 trials and five proofs take 6.44 of 7.2 trainings; the six trials to come need 0.67 more."""
+    six = [lr_branch(f"branch-{i}") for i in range(6)]
+    field = explore(by_lr, *six, trials=24, effort=0.3).run()
+    assert len(field.record.trials) == 24
+    assert field.trained <= 0.3 * 24 + 1e-9

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from search.judging import Finding, Judge
 from search.pruning import PruningConfig
@@ -14,7 +15,7 @@ def right_on(count: int) -> np.ndarray:
 def test_a_trial_is_beside_those_that_reached_its_rung_before_it() -> None:
     judge = Judge(CONFIG, GAP)
     assert not judge.has_seen_any
-    looks = [judge.look(0, right_on(count), 0.0) for count in (900, 800, 700, 850)]
+    looks = [judge.look("one", 0, right_on(count), 0.0) for count in (900, 800, 700, 850)]
     assert judge.has_seen_any
     assert looks == [
         Finding(decision="pause", rivals=0),
@@ -24,12 +25,13 @@ def test_a_trial_is_beside_those_that_reached_its_rung_before_it() -> None:
     ]
 
 
-def test_each_rung_has_its_own_rivals() -> None:
+@pytest.mark.parametrize("elsewhere", [("one", 1), ("two", 0)])
+def test_each_rung_and_each_branch_has_its_own_rivals(elsewhere: tuple[str, int]) -> None:
     judge = Judge(CONFIG, GAP)
     for _ in range(3):
-        judge.look(0, right_on(900), 0.0)
-    assert judge.look(1, right_on(100), 0.0) == Finding(decision="pause", rivals=0)
-    assert judge.look(0, right_on(100), 0.0) == Finding(decision="stop", rivals=3)
+        judge.look("one", 0, right_on(900), 0.0)
+    assert judge.look(*elsewhere, right_on(100), 0.0) == Finding(decision="pause", rivals=0)
+    assert judge.look("one", 0, right_on(100), 0.0) == Finding(decision="stop", rivals=3)
 
 
 def test_the_same_distance_is_within_the_spread_of_seeds_or_beyond_it() -> None:
@@ -38,5 +40,5 @@ def test_the_same_distance_is_within_the_spread_of_seeds_or_beyond_it() -> None:
     for spread, decision in ((0.02, "stop"), (0.1, "pause")):
         judge = Judge(CONFIG, GAP)
         for count in (720, 720):
-            judge.look(0, right_on(count), spread**2)
-        assert judge.look(0, right_on(700), spread**2).decision == decision
+            judge.look("one", 0, right_on(count), spread**2)
+        assert judge.look("one", 0, right_on(700), spread**2).decision == decision

@@ -161,7 +161,10 @@ def test_it_finds_a_peak_with_few_trials() -> None:
 
 
 def test_candidates_are_who_waits_and_then_what_is_new_each_with_the_cost_of_its_step() -> None:
-    waits = [Waiter(trial=name, point=np.array([x]), rung=rung, value=0.5) for name, x, rung in WAITING]
+    waits = [
+        Waiter(trial=name, branch="one", point=np.array([x]), rung=rung, value=0.5)
+        for name, x, rung in WAITING
+    ]
     offered = candidates(waits, [np.array([0.3]), np.array([0.4])], (1 / 9, 1 / 3, 1.0))
     assert list(offered.points[:, 0]) == [0.1, 0.2, 0.3, 0.4]
     assert list(offered.rungs) == [1, 2, 0, 0]

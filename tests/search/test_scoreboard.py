@@ -34,16 +34,26 @@ def test_all_failed_are_all_alike() -> None:
     assert found.values == pytest.approx([0, 0, 0, 0])
 
 
-def test_of_many_the_best_half_is_kept_and_the_others_are_drawn() -> None:
+def test_of_many_half_are_the_best_of_each_rung_and_the_others_are_drawn() -> None:
     values = np.random.default_rng(2).permutation(100).astype(float)
     found = evidence(list(values), most=20)
     kept = found.points[:, 0].astype(int)
     assert list(kept) == sorted(set(kept))
     assert len(kept) == 20
-    assert set(range(90, 100)) <= set(values[kept])
+    for rung in range(3):
+        assert set(np.sort(values[rung::3])[-3:]) <= set(values[kept])
     assert min(values[kept]) < 60
     # They keep the rank they have among all: 99 of 100 is the quantile of 0.995.
     assert found.values.max() == pytest.approx(2.575829, abs=1e-6)
+
+
+def test_of_a_rung_with_few_scores_all_are_kept() -> None:
+    scores = Scoreboard()
+    for i in range(100):
+        scores.add(np.zeros(1), 0, float(i))
+    for value in (-3.0, -2.0):
+        scores.add(np.zeros(1), 2, value)
+    assert list(scores.evidence(20, np.random.default_rng(0)).rungs).count(2) == 2
 
 
 def test_of_few_all_are_kept() -> None:

@@ -3,8 +3,8 @@ import numpy as np
 from search.waiting import Waiter, WaitingRoom
 
 
-def waiter(trial: str, value: float, rung: int = 0) -> Waiter:
-    return Waiter(trial=trial, point=np.zeros(1), rung=rung, value=value)
+def waiter(trial: str, value: float, rung: int = 0, branch: str = "one") -> Waiter:
+    return Waiter(trial=trial, branch=branch, point=np.zeros(1), rung=rung, value=value)
 
 
 def test_the_lowest_of_too_many_leaves() -> None:
@@ -35,3 +35,12 @@ def test_who_leaves_makes_room() -> None:
     room.leave(first)
     assert room.enter(second) is None
     assert list(room) == [second]
+
+
+def test_the_branch_with_the_most_seats_gives_one_up() -> None:
+    room = WaitingRoom(3)
+    for name, value in (("a", 0.9), ("b", 0.7), ("c", 0.8)):
+        assert room.enter(waiter(name, value)) is None
+    assert room.enter(waiter("weak", 0.1, branch="two")).trial == "b"
+    assert room.enter(waiter("weaker", 0.0, branch="two")).trial == "weaker"  # two of each: the worst of all
+    assert [one.trial for one in room] == ["a", "c", "weak"]
