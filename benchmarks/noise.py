@@ -3,9 +3,10 @@
 python -m benchmarks.noise --curves FILE.npz --seeds 4 --out noise.json    (--quick: less of it)
 
 The lowest final loss of a task counts as PGR 1, the median one as 0. A score is what a trial of one seed gets
-right on 1,000 search examples that all trials share; seeds differ by 0.08 PGR. Ours searches as a run does,
-trains its best methods on further seeds and takes the highest mean; ASHA, as Ray ships it, gets as much
-training and takes the highest score. A win counts where the method's true PGR is in the best decile.
+right on 1,000 search examples that all trials share; seeds differ by 0.08 PGR. Ours searches, trains its best
+methods on further seeds and names the first finalist, by the objects and settings of a run of configs/dev.yaml;
+ASHA, as Ray ships it, gets as much training and takes the highest score. A win counts where the method's true
+PGR is in the best decile.
 """
 
 import argparse
@@ -23,11 +24,19 @@ from benchmarks.curves_methods import RayAsha, quiet
 from benchmarks.curves_promotion import ALL, SHARES, Ours
 from benchmarks.curves_simulation import simulate
 from search.budget import Budget
-from search.config import ReplicationConfig, SearchConfig
+from search.config import load_config
+from search.confirm import choose_finalists
 from search.judging import Finding, Judge
+from search.ledger import Purpose, RungReached, TrialEnded, TrialStarted
 from search.pgr import Bools, Reals
 from search.pruning import PruningConfig
+from search.record import Record
+from search.repeats import Repeats
 from search.waiting import Waiter
+from trainers.method import Method
+from trainers.optim import Adamw
+
+RUN = load_config(Path(__file__).parents[1] / "configs" / "dev.yaml")
 
 SEED_SD, EXAMPLES = 0.08, 1000
 FLOOR, GAP = 0.7, 0.25  # accuracy of the weak floor, and the ceiling's above it
@@ -73,9 +82,9 @@ class NoisyOurs(Ours):
         self._judge = Judge(PruningConfig(), GAP)
         self._budget = Budget(
             trials=trials,
-            effort=SearchConfig.model_fields["effort"].default,
+            effort=RUN.search.effort,
             rungs=SHARES,
-            completions=ReplicationConfig().methods,
+            completions=RUN.replication.methods,
         )
         self.completed: dict[int, float] = {}
 
@@ -103,16 +112,37 @@ class NoisyOurs(Ours):
         right = self._noisy.right(row, evaluation, seed=0)
         return score, self._judge.look(ALL, self._rungs.index(evaluation), right, SEED_SD**2)
 
-    def winner(self, evaluations: int) -> tuple[int, float]:
-        """The row with the highest mean over seeds, and the full trainings that search and seeds took."""
-        plan = ReplicationConfig()
-        best = sorted(self.completed, key=lambda row: self.completed[row], reverse=True)[: plan.methods]
-        means = {
-            row: np.mean([self._noisy.score(row, evaluations, seed) for seed in range(plan.seeds)])
-            for row in best
-        }
-        cost = self._budget.spent + len(best) * (plan.seeds - 1)
-        return max(means, key=lambda row: float(means[row])), cost
+    def winner(self) -> tuple[int, float]:
+        """The row named best once the best are replicated, and the full trainings of search and replicates."""
+        rows = {_method(row).digest: row for row in self.completed}
+        record = Record()
+        for row, score in self.completed.items():
+            _completed(record, f"t{row:05d}", "search", _method(row), RUN.search_seed(), score)
+        repeats = Repeats(RUN, record)
+        while (planned := repeats.next(idle=True)) and planned[1].purpose == "replicate":
+            one = planned[1]
+            score = self._noisy.score(rows[one.method.digest], self._rungs[-1], one.seed)
+            _completed(record, one.trial, "replicate", one.method, one.seed, score)
+        best = choose_finalists(RUN, record)[0]
+        replicates = record.tally("replicate").started
+        return rows[best.trial.method.digest], self._budget.spent + replicates
+
+
+def _method(row: int) -> Method:
+    """A method that stands for a row, unlike all others."""
+    return Method(optim=Adamw(lr=1e-6 * (1 + row)))
+
+
+def _completed(record: Record, trial: str, purpose: Purpose, method: Method, seed: int, pgr: float) -> None:
+    """Let a record know of a trial that was trained to its end."""
+    record.apply(
+        TrialStarted(trial=trial, purpose=purpose, branch="", number=None, method=method, seed=seed)
+    )
+    times = {"setup_s": 0.0, "train_s": 0.0, "eval_s": 0.0}
+    record.apply(
+        RungReached(trial=trial, share=1.0, predictions="", accuracy=None, pgr=pgr, se=None, **times)
+    )
+    record.apply(TrialEnded(trial=trial, state="completed", cause=None))
 
 
 class NoisyAsha(RayAsha):
@@ -148,7 +178,7 @@ def wins(
             noisy = NoisyTask(curves, task, seed)
             ours = NoisyOurs(curves, noisy, trials, seed)
             simulate(curves, task, ours, workers=workers, budgets=[np.inf])
-            ours_row, cost = ours.winner(curves.evaluations)
+            ours_row, cost = ours.winner()
             asha = NoisyAsha(curves, noisy, seed)
             simulate(curves, task, asha, workers=workers, budgets=[cost])
             for name, row in (("ours", ours_row), ("asha", asha.winner)):

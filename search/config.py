@@ -55,7 +55,7 @@ class SearchConfig(Frozen):
     trials: Annotated[int, Field(ge=1, le=100_000)]
     round_trials: Annotated[int, Field(ge=1, le=100_000)]
     coarsen: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    effort: Annotated[float, Field(gt=0, le=1)] = 0.4
+    effort: Annotated[float, Field(gt=0, le=1)] = 0.25
     pruning: PruningConfig = PruningConfig()
     promotion: PromotionConfig = PromotionConfig()
     allocation: AllocationConfig = AllocationConfig()

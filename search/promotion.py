@@ -30,15 +30,13 @@ class PromotionConfig(Frozen):
 
     first: scores seen before the surrogate is asked; until then the trials are new ones.
     foresight: share of decisions that look further than the next rung, at one drawn at random.
-    thrift: the expected gain is divided by the cost to this power.
     evidence: scores that the surrogate is built on at most.
     draws: new methods that are offered at a time, over all branches.
     waiting: trials that wait at each rung at most; beyond it the branch with the most loses its worst.
     """
 
-    first: Annotated[int, Field(ge=2, le=1000)] = 8
+    first: Annotated[int, Field(ge=2, le=1000)] = 16
     foresight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    thrift: Annotated[float, Field(ge=0, le=2)] = 0.5
     evidence: Annotated[int, Field(ge=16, le=2000)] = 256
     draws: Annotated[int, Field(ge=8, le=4096)] = 256
     waiting: Annotated[int, Field(ge=1, le=1000)] = 16
@@ -105,7 +103,7 @@ class Promotion:
         ahead = np.maximum(candidates.rungs, horizon)
         mean, deviation = surrogate.predict(self._with_rungs(candidates.points, ahead))
         gain = _log_expected_gain(mean - best[ahead], deviation)
-        return gain - self._config.thrift * np.log(candidates.costs)
+        return gain - np.log(candidates.costs)
 
     def _with_rungs(self, points: Reals, rungs: Ints) -> Reals:
         return np.column_stack([points, rungs / max(1, self._rungs - 1)])

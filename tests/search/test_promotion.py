@@ -59,9 +59,8 @@ def test_of_trials_that_wait_the_one_that_promises_most() -> None:
 
 
 def test_of_equal_trials_the_cheaper_and_else_the_earlier() -> None:
-    twins = offer([0.9, 0.9], [1, 1], costs=[4, 1])
-    assert chosen(NEXT_ONLY, RISING, twins) == 1
-    assert chosen(NEXT_ONLY.model_copy(update={"thrift": 0.0}), RISING, twins) == 0
+    assert chosen(NEXT_ONLY, RISING, offer([0.9, 0.9], [1, 1], costs=[4, 1])) == 1
+    assert chosen(NEXT_ONLY, RISING, offer([0.9, 0.9], [1, 1], costs=[2, 2])) == 0
 
 
 def test_the_unit_of_cost_does_not_matter() -> None:
