@@ -1,6 +1,7 @@
 """The record of a run, told to a proposer."""
 
-from collections.abc import Container
+from collections import defaultdict
+from collections.abc import Container, Sequence
 
 from agents.findings import BranchFinding, Findings, Refusal, TrialFinding
 from agents.predictions import agreement, balance
@@ -8,12 +9,16 @@ from search.config import RunConfig
 from search.importance import importance
 from search.ledger import BaselinesReady
 from search.record import BranchRecord, Record, TrialRecord
+from trainers.method import Method
+
+Results = Sequence[tuple[Method, float]]
 
 
 def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Findings:
     """Everything a proposer may know when the next round is due; used_up: branches without new methods."""
     floors = record.baselines
     trials = list(record.of_purpose("search"))
+    results = _results(trials)
     return Findings(
         round=record.rounds + 1,
         weak_acc=floors.weak_acc if floors else None,
@@ -23,7 +28,8 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
         naive=config.naive,
         abilities=config.abilities,
         branches=tuple(
-            _branch(config, record, one, live=name not in used_up) for name, one in record.branches.items()
+            _branch(config, one, results[name], live=name not in used_up)
+            for name, one in record.branches.items()
         ),
         trials=tuple(_trial(trial, floors) for trial in trials),
         trials_left=max(0, config.search.trials - len(trials)),
@@ -33,15 +39,16 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
     )
 
 
-def _branch(config: RunConfig, record: Record, one: BranchRecord, *, live: bool) -> BranchFinding:
-    results = [
-        (trial.method, trial.last.pgr)
-        for trial in record.of_purpose("search")
-        if trial.branch == one.branch.name
-        and trial.state == "completed"
-        and trial.last is not None
-        and trial.last.pgr is not None
-    ]
+def _results(trials: Sequence[TrialRecord]) -> defaultdict[str, list[tuple[Method, float]]]:
+    """Of each branch the methods that completed, with their PGR."""
+    results = defaultdict[str, list[tuple[Method, float]]](list)
+    for trial in trials:
+        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None:
+            results[trial.branch].append((trial.method, trial.last.pgr))
+    return results
+
+
+def _branch(config: RunConfig, one: BranchRecord, results: Results, *, live: bool) -> BranchFinding:
     shares = importance(one.branch, config.naive, results)
     return BranchFinding(branch=one.branch, round=one.round, live=live, importance=shares)
 

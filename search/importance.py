@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import optuna
@@ -24,7 +25,14 @@ def importance(
     results: (method, PGR) of its completed trials. Empty with fewer than eight of them, or where all have the
     same PGR. By PED-ANOVA (Watanabe et al., 2023): what it takes to be among the branch's better trials.
     """
-    inside = [(m, pgr) for m, pgr in results[-NEWEST:] if branch_contains(branch, m, naive)]
+    return _shares(branch, naive, tuple(results[-NEWEST:]))
+
+
+@lru_cache(maxsize=4096)  # every branch is asked about in every round, and few have new results by then
+def _shares(
+    branch: Branch, naive: Method, results: tuple[tuple[Method, float], ...]
+) -> tuple[tuple[str, float], ...]:
+    inside = [(m, pgr) for m, pgr in results if branch_contains(branch, m, naive)]
     if len(inside) < FEWEST or len({pgr for _, pgr in inside}) == 1:
         return ()
     study = optuna.create_study(
