@@ -1,4 +1,7 @@
-"""Ours on recorded curves: the objects of the search, with the settings that a run has by default."""
+"""Ours on recorded curves: judge, promotion and waiting room of a search of one branch, as a run sets them.
+
+New rows are drawn at random: a table has none near a good one to offer.
+"""
 
 from collections.abc import Sequence
 

@@ -4,9 +4,9 @@ python -m benchmarks.noise --curves FILE.npz --seeds 4 --out noise.json    (--qu
 
 The lowest final loss of a task counts as PGR 1, the median one as 0. A score is what a trial of one seed gets
 right on 1,000 search examples that all trials share; seeds differ by 0.08 PGR. Ours searches, trains its best
-methods on further seeds and names the first finalist, by the objects and settings of a run of configs/dev.yaml;
-ASHA, as Ray ships it, gets as much training and takes the highest score. A win counts where the method's true
-PGR is in the best decile.
+methods on further seeds and names the first finalist, by the objects and settings of configs/dev.yaml
+with one branch, whose methods are all near-twins: seven replicates are all there are. ASHA, as Ray ships it,
+gets as much training and takes the highest score. A win counts where the true PGR is in the best decile.
 """
 
 import argparse
@@ -113,7 +113,7 @@ class NoisyOurs(Ours):
         return score, self._judge.look(ALL, self._rungs.index(evaluation), right, SEED_SD**2)
 
     def winner(self) -> tuple[int, float]:
-        """The row named best once the best are replicated, and the full trainings of search and replicates."""
+        """The row named best after replication, and the full trainings of search and replicates."""
         rows = {_method(row).digest: row for row in self.completed}
         record = Record()
         for row, score in self.completed.items():
@@ -135,9 +135,7 @@ def _method(row: int) -> Method:
 
 def _completed(record: Record, trial: str, purpose: Purpose, method: Method, seed: int, pgr: float) -> None:
     """Let a record know of a trial that was trained to its end."""
-    record.apply(
-        TrialStarted(trial=trial, purpose=purpose, branch="", number=None, method=method, seed=seed)
-    )
+    record.apply(TrialStarted(trial=trial, purpose=purpose, branch="", number=None, method=method, seed=seed))
     times = {"setup_s": 0.0, "train_s": 0.0, "eval_s": 0.0}
     record.apply(
         RungReached(trial=trial, share=1.0, predictions="", accuracy=None, pgr=pgr, se=None, **times)

@@ -1,6 +1,6 @@
 """Does structure help? The playbook, random spaces and a scripted good agent on the offline task.
 
-    python -m benchmarks.proposers --seeds 5            # the experiment: configs/dev.yaml, 44 trials a run
+    python -m benchmarks.proposers --seeds 5            # the experiment: configs/dev.yaml, 72 trials a run
     python -m benchmarks.proposers --seeds 1 --tiny     # minutes less, to see that it works
 
 Each proposer gets the same trials, rounds, seeds and confirmation; what is compared is the confirmed PGR of

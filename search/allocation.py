@@ -12,7 +12,7 @@ from trainers.component import Frozen
 
 
 class AllocationConfig(Frozen):
-    """An upper confidence bound on the best that a branch has shown (a max-bandit).
+    """An upper confidence bound on the best that a branch has shown at its highest rung (a max-bandit).
 
     floor: trials that every branch gets before branches are compared.
     offering: branches, the most hopeful ones, that offer new trials at a time; the others starve.
@@ -28,14 +28,15 @@ class AllocationConfig(Frozen):
 class BranchState:
     """A live branch.
 
-    started: trials. back: those that the first rung has told of, failures included. heading: how many have
-    reached each rung or are on their way there. highest: the highest rung that one has reached, and best the
-    best PGR there, if any.
+    started: trials. back: those that the first rung has told of, failures included. failed: those that failed
+    on their way further. heading: how many have reached each rung or are on their way there. highest: the
+    highest rung that one has reached, and best the best PGR there, if any.
     """
 
     name: str
     started: int = 0
     back: int = 0
+    failed: int = 0
     heading: Counter[int] = field(default_factory=Counter)
     highest: int = -1
     best: float | None = None
@@ -50,9 +51,9 @@ class BranchState:
     def unproven(self, floor: int, rungs: int) -> int | None:
         """The first rung above the lowest that no trial has reached or is on its way to, if any.
 
-        None as long as fewer than `floor` trials are back.
+        None while fewer than `floor` trials are back, and once so many have failed above the lowest rung.
         """
-        if self.back < floor:
+        if self.back < floor or self.failed >= floor:
             return None
         return next((rung for rung in range(1, rungs) if self.heading[rung] == 0), None)
 

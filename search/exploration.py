@@ -101,6 +101,7 @@ class Exploration:
         self._scores.add(encode(trial.method), rung, np.nan)
         branch = self._branches[trial.branch]
         branch.back += rung == 0
+        branch.failed += rung > 0
         branch.heading[rung] -= 1
         self._budget.failed(rung)
 
@@ -124,7 +125,7 @@ class Exploration:
         more_to_come: whether another proposal may still bring new methods. new_at_most: trials that may have
         been started by now.
         """
-        if step := self._proof(more_to_come=more_to_come or self._budget.new_left > 0):
+        if step := self._proof():
             return step
         draws, waiting = self._draws(new_at_most), list[Waiter]()
         floor = self._config.search.allocation.floor
@@ -140,12 +141,12 @@ class Exploration:
             return draws[place - len(waiting)]
         return self._promoted(waiting[place])
 
-    def _proof(self, *, more_to_come: bool) -> Promoted | None:
-        """The next step of a branch that none of its trials has shown the end of."""
+    def _proof(self) -> Promoted | None:
+        """The next step of a branch that none of its trials has shown the end of, within the budget."""
         floor = self._config.search.allocation.floor
         for name, branch in self._branches.items():
             rung = branch.unproven(floor, len(self._rungs))
-            if rung is None or not any(self._budget.affordable([rung], more_to_come=more_to_come)):
+            if rung is None or not any(self._budget.affordable([rung], more_to_come=True)):
                 continue
             there = [one for one in self._waiting if one.branch == name and one.rung == rung - 1]
             if there:

@@ -30,7 +30,7 @@ class PromotionConfig(Frozen):
 
     first: scores seen before the surrogate is asked; until then the trials are new ones.
     foresight: share of decisions that look further than the next rung, at one drawn at random.
-    evidence: scores that the surrogate is built on at most.
+    evidence: scores that the surrogate is built on at most; at least one a rung.
     draws: new methods that are offered at a time, over all branches.
     waiting: trials that wait at each rung at most; beyond it the branch with the most loses its worst.
     """

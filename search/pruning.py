@@ -22,15 +22,15 @@ class PruningConfig(Frozen):
     """Asynchronous successive halving (Li et al., 2020) that asks how sure it is before it stops a trial.
 
     rungs: shares of a trial's training at which it is judged, the last one 1.
-    keep: of the trials at a rung, one in so many is among the best.
+    keep: of the trials of a branch at a rung, one in so many is among the best.
     doubt: a trial outside the best is kept while the chance that it is truly as good as the worst of the best
         is above this.
-    min_rivals: trials that must have reached a rung before one is stopped there.
+    min_rivals: trials of its branch that must have reached a rung before one is stopped there.
     seed_sd: standard deviation of PGR between seeds of one method, as far as the campaign itself has not
         shown it (see search.spread); 0.06 to 0.10 in published runs.
     """
 
-    rungs: Annotated[tuple[float, ...], Field(min_length=1)] = (1 / 9, 1 / 3, 1.0)
+    rungs: Annotated[tuple[float, ...], Field(min_length=1, max_length=16)] = (1 / 9, 1 / 3, 1.0)
     keep: Annotated[float, Field(ge=1.5, le=10)] = 3.0
     doubt: Annotated[float, Field(gt=0, le=0.5)] = 0.25
     seed_sd: Annotated[float, Field(ge=0, le=1)] = 0.08
@@ -71,7 +71,7 @@ class Rivals:
 def decide(
     config: PruningConfig, right: Answers, rivals: Rivals, gap: float, seed_variance: float
 ) -> Decision:
-    """Whether a trial at a rung may go on one day, given all trials that reached the same rung before it.
+    """Whether a trial at a rung may go on one day, given those of its branch that were there before it.
 
     right: [n], what the trial got right of the search split. gap: ceiling minus weak floor, the unit of PGR.
     seed_variance: of PGR, between seeds of one method.

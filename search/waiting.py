@@ -19,7 +19,7 @@ class Waiter:
 
 
 class WaitingRoom:
-    """Seats for so many trials at each rung: who waits costs disk, and who is far behind is never called."""
+    """Seats for so many trials at each rung: who waits costs disk, and of a crowd few are ever called."""
 
     def __init__(self, seats: int) -> None:
         self._seats = seats

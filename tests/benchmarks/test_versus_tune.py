@@ -77,7 +77,13 @@ def test_training_seconds_until_a_score_was_reached(run: Path, target: float, se
 
 def test_a_seed_that_never_got_there_counts_as_infinitely_long() -> None:
     def row(share: float | None, gain: float) -> dict[str, Any]:
-        return {"trials_an_hour_ratio": 2.0, "train_s_share": share, "confirmed_gain_at_equal_time": gain}
+        return {
+            "trials_an_hour_ratio": 2.0,
+            "train_s_share": share,
+            "confirmed_gain_at_equal_time": gain,
+            "ours_equal_time": {"wall_s": 80.0},
+            "theirs": {"wall_s": 100.0},
+        }
 
     told = summary([row(0.1, 0.3), row(None, -0.1), row(None, 0.1)])
     assert told["train_s_share"] == math.inf
@@ -85,6 +91,7 @@ def test_a_seed_that_never_got_there_counts_as_infinitely_long() -> None:
     # Gains of mean 0.1 and standard deviation 0.2, over three seeds.
     assert (told["confirmed_gain_at_equal_time"], told["its_se"]) == pytest.approx((0.1, 0.2 / 3**0.5))
     assert told["seeds_with_a_gain"] == 2
+    assert told["wall_share_at_equal_time"] == [0.8] * 3
 
 
 def test_the_flat_space_is_that_of_the_first_proposal() -> None:

@@ -89,5 +89,8 @@ def test_a_branch_is_unproven_up_to_the_last_rung() -> None:
     assert branch.unproven(floor=3, rungs=3) == 2
     branch.heading[1] = 0  # it failed on its way
     assert branch.unproven(floor=3, rungs=3) == 1
+    branch.failed = 3  # and others after it: where methods diverge there is no end to show
+    assert branch.unproven(floor=3, rungs=3) is None
+    branch.failed = 2
     branch.heading[1] = branch.heading[2] = 1
     assert branch.unproven(floor=3, rungs=3) is None

@@ -245,3 +245,11 @@ def test_a_proof_leaves_new_trials_what_they_need(explore: Callable[..., Field])
     field = explore(by_lr, *six, trials=24, effort=0.3).run()
     assert len(field.record.trials) == 24
     assert field.trained <= 0.3 * 24 + 1e-9
+
+
+def test_past_the_budget_only_what_must_be_completed_goes_on(explore: Callable[..., Field]) -> None:
+    """Beyond 24 first rungs there is room for two steps to a third, and two trials have to complete."""
+    eight = [lr_branch(f"branch-{i}") for i in range(8)]
+    field = explore(by_lr, *eight, trials=24, effort=0.13).run()
+    assert len(field.completed) == 2
+    assert field.trained == pytest.approx(24 / 9 + 2 * 8 / 9)

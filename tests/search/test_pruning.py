@@ -145,6 +145,7 @@ def test_a_single_example_has_no_spread(right: int, decision: str) -> None:
         (-0.5, 1.0),
         (1.0, 2.0),
         (float("nan"), 1.0),
+        tuple(i / 17 for i in range(1, 18)),  # more than the surrogate's evidence has places
     ],
 )
 def test_rungs_that_do_not_rise_to_one_are_refused(rungs: tuple[float, ...]) -> None:
