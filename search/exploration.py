@@ -143,15 +143,18 @@ class Exploration:
 
     def _proof(self) -> Promoted | None:
         """The next step of a branch that none of its trials has shown the end of, within the budget."""
-        floor = self._config.search.allocation.floor
-        for name, branch in self._branches.items():
-            rung = branch.unproven(floor, len(self._rungs))
-            if rung is None or not any(self._budget.affordable([rung], more_to_come=True)):
-                continue
-            there = [one for one in self._waiting if one.branch == name and one.rung == rung - 1]
-            if there:
-                return self._promoted(max(there, key=lambda one: one.value))
-        return None
+        floor, rungs = self._config.search.allocation.floor, len(self._rungs)
+        may = self._budget.affordable(range(rungs), more_to_come=True)
+        due = [
+            one
+            for one in self._waiting
+            if may[one.rung + 1] and self._branches[one.branch].unproven(floor, rungs) == one.rung + 1
+        ]
+        if not due:
+            return None
+        return self._promoted(
+            max((one for one in due if one.branch == due[0].branch), key=lambda one: one.value)
+        )
 
     def _promoted(self, waiter: Waiter) -> Promoted:
         self._waiting.leave(waiter)
