@@ -245,13 +245,3 @@ def test_a_proof_leaves_new_trials_what_they_need(explore: Callable[..., Field])
     field = explore(by_lr, *six, trials=24, effort=0.3).run()
     assert len(field.record.trials) == 24
     assert field.trained <= 0.3 * 24 + 1e-9
-
-
-def test_past_the_budget_only_what_must_be_completed_goes_on(explore: Callable[..., Field]) -> None:
-    """Two of the last branches have not proven themselves when two trials have to complete."""
-    eight = [lr_branch(f"branch-{i}") for i in range(8)]
-    field = explore(by_lr, *eight, trials=24, effort=0.12).run()
-    assert len(field.completed) == 2
-    reached = Counter(field.rungs.values())
-    assert reached[1] == 0
-    assert field.trained == pytest.approx(24 / 9 + 2 * 8 / 9)
