@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from benchmarks.tune_trainer import Space
-from benchmarks.versus_tune import CONFIG, seconds_to_reach, summary, times
+from benchmarks.versus_tune import CONFIG, seconds_to_reach, summary, times, trials_within
 from search.config import load_config
 from search.ledger import BaselinesReady, Ledger, Purpose, RungReached, TrialEnded, TrialStarted
 from trainers.method import Method
@@ -62,12 +62,19 @@ def run(tmp_path: Path) -> Path:
 def test_a_search_is_timed_from_the_baselines_on_and_without_its_confirmation(run: Path) -> None:
     assert times(run) == {
         "search_trials": 2,
-        "first_end_s": 10,
+        "start_s": 5,
         "search_wall_s": 12,
         "wall_s": 20,
         "train_s": 16,
         "best_search_pgr": 0.6,
     }
+
+
+def test_as_many_trials_fit_as_the_pace_lets() -> None:
+    ours = {"search_trials": 40, "wall_s": 15.0}
+    assert trials_within(105.0, ours, pace=0.25) == 400
+    assert trials_within(10.0, ours, pace=0.25) == 20
+    assert trials_within(3.0, ours, pace=0.25) == 1
 
 
 @pytest.mark.parametrize(("target", "seconds"), [(0.3, 4), (0.45, 8), (0.55, 16), (0.7, None)])
