@@ -84,7 +84,7 @@ class NoisyOurs(Ours):
             trials=trials,
             effort=RUN.search.effort,
             rungs=SHARES,
-            completions=RUN.replication.methods,
+            completions=RUN.replicated,
         )
         self.completed: dict[int, float] = {}
 

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,9 +63,12 @@ class SearchConfig(Frozen):
 
 
 class ReplicationConfig(Frozen):
-    """How many of the best methods get a second seed; half of them a third, and so on up to `seeds`."""
+    """How many of the best methods get a second seed; half of them a third, and so on up to `seeds`.
 
-    methods: Annotated[int, Field(ge=1, le=1000)] = 12
+    methods: null for the square root of twice `search.trials`: the best of more trials is a luckier one.
+    """
+
+    methods: Annotated[int, Field(ge=1, le=1000)] | None = None
     seeds: Annotated[int, Field(ge=1, le=64)] = 4
 
 
@@ -170,6 +174,11 @@ class RunConfig(Frozen):
     def search_seed(self) -> int:
         """The seed of every search trial, so that trials differ by method only."""
         return self.first_seed
+
+    @property
+    def replicated(self) -> int:
+        """How many methods get a second seed."""
+        return self.replication.methods or math.ceil(math.sqrt(2 * self.search.trials))
 
     def replication_seeds(self) -> list[int]:
         """The further seeds of the best methods; supervisors take turns."""

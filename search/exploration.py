@@ -57,7 +57,7 @@ class Exploration:
             trials=search.trials,
             effort=search.effort,
             rungs=self._rungs,
-            completions=max(config.replication.methods, config.confirm.finalists),
+            completions=max(config.replicated, config.confirm.finalists),
         )
         self._branches: dict[str, BranchState] = {}
         self._good: dict[str, Method] = {}  # of each branch that with the best PGR at its highest rung

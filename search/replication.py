@@ -2,9 +2,10 @@
 
 One seed flatters: the best of many noisy scores is mostly lucky. So the best search trials are trained again
 on other seeds, and so on the labels of other weak supervisors, by successive halving (Karnin et al. 2013):
-`methods` of them on a second seed, the better half of these on a third, and so on, never fewer than there are
-finalists. Of methods alike, the same components in all slots whatever their numbers, no stage takes more than
-its share, places / finalists: near-twins rise and fall together, and a lucky one would bring all the others.
+RunConfig.replicated of them on a second seed, the better half of these on a third, and so on, never fewer than
+there are finalists. Of methods alike, the same components in all slots whatever their numbers, no stage takes
+more than its share, places / finalists: near-twins rise and fall together, and a lucky one would bring all the
+others.
 """
 
 import math
@@ -52,7 +53,7 @@ def kind_of(method: Method) -> tuple[str, ...]:
 def places(config: RunConfig) -> list[int]:
     """How many methods each replication seed is for."""
     seeds = len(config.replication_seeds())
-    return [max(config.confirm.finalists, math.ceil(config.replication.methods / 2**i)) for i in range(seeds)]
+    return [max(config.confirm.finalists, math.ceil(config.replicated / 2**i)) for i in range(seeds)]
 
 
 def planned_replication(config: RunConfig, record: Record) -> list[tuple[TrialRecord, int]]:

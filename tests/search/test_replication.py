@@ -69,6 +69,18 @@ def test_places_halve_down_to_the_finalists(plan: Plan) -> None:
     assert places(plan(12, 1)) == []
 
 
+def test_more_trials_have_more_methods_replicated_unless_the_config_says_how_many(config: RunConfig) -> None:
+    def replicated(trials: int, **more: int) -> int:
+        update = {
+            "search": SearchConfig(trials=trials, round_trials=trials),
+            "replication": ReplicationConfig(**more),
+        }
+        return config.model_copy(update=update).replicated
+
+    assert [replicated(trials) for trials in (1, 8, 72, 73, 1800)] == [2, 4, 12, 13, 60]
+    assert replicated(1800, methods=7) == 7
+
+
 def test_each_stage_waits_for_the_one_before_and_keeps_its_place(plan: Plan, events: SimpleNamespace) -> None:
     config = plan(4, 3, finalists=2)
     search = trained(events, 0, xent_1=0.2, gce_1=0.5, sce_1=0.4, kl_1=0.3, window_1=0.1)
