@@ -65,8 +65,6 @@ class Bench:
         order = [self._ours_at_equal_trials, self._theirs]
         rows = {row["side"]: row for row in (turn() for turn in order[:: 1 if self._seed % 2 == 0 else -1])}
         ours, theirs = rows["ours"], rows["theirs"]
-        target = theirs["best_search_pgr"]
-        reached = seconds_to_reach(self._folder / "ours", target)
         longer = self._ours_within(theirs["wall_s"], ours)
         confirmed = self._confirmed(theirs)
         return {
@@ -76,11 +74,16 @@ class Bench:
             "theirs": theirs | confirmed,
             "ours_equal_time": longer,
             "trials_an_hour_ratio": theirs["wall_s"] / ours["search_wall_s"],
-            "train_s_to_reach_theirs": reached,
-            "train_s_share": reached / theirs["train_s"] if reached is not None else None,
+            "train_s_share": self._share(ours, theirs),
+            "train_s_share_at_equal_time": self._share(longer, theirs),
             "confirmed_gain_at_equal_time": longer["pgr"] - confirmed["pgr"],
             "confirmed_gain_at_equal_trials": ours["pgr"] - confirmed["pgr"],
         }
+
+    def _share(self, ours: dict[str, Any], theirs: dict[str, Any]) -> float | None:
+        """Ours' training seconds until its best score was theirs, as a share of all of theirs."""
+        reached = seconds_to_reach(self._folder / ours["name"], theirs["best_search_pgr"])
+        return None if reached is None else reached / theirs["train_s"]
 
     def _ours_at_equal_trials(self) -> dict[str, Any]:
         return {"side": "ours", **self._ours("ours", self._trials)}
@@ -92,7 +95,7 @@ class Bench:
         self._run(
             f"{name}, {trials} trials", "-m", "search", "run", str(CONFIG), "--out", str(out), *settings
         )
-        return times(out) | _best(out)
+        return {"name": name} | times(out) | _best(out)
 
     def _ours_within(self, wall_s: float, ours: dict[str, Any]) -> dict[str, Any]:
         """A run that takes about so long: as many trials as the pace of `ours`, then its own, lets."""
@@ -225,11 +228,10 @@ def _as_searched(run: RunDirectory, config: RunConfig, theirs: dict[str, Any]) -
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Medians over seeds, and the gain in confirmed PGR with its standard error."""
     gains = [row["confirmed_gain_at_equal_time"] for row in rows]
-    shares = [row["train_s_share"] for row in rows]
     return {
         "trials_an_hour_ratio": float(np.median([row["trials_an_hour_ratio"] for row in rows])),
-        "train_s_share": float(np.median([math.inf if share is None else share for share in shares])),
-        "seeds_that_reached_theirs": sum(share is not None for share in shares),
+        "train_s_share": _median([row["train_s_share"] for row in rows]),
+        "train_s_share_at_equal_time": _median([row["train_s_share_at_equal_time"] for row in rows]),
         "wall_share_at_equal_time": [
             row["ours_equal_time"]["wall_s"] / row["theirs"]["wall_s"] for row in rows
         ],
@@ -238,6 +240,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "seeds_with_a_gain": sum(gain > 0 for gain in gains),
         "seeds": len(rows),
     }
+
+
+def _median(shares: Sequence[float | None]) -> float:
+    """Of shares where None is never: longer than any."""
+    return float(np.median([math.inf if share is None else share for share in shares]))
 
 
 def main() -> None:

@@ -2,10 +2,9 @@
 
 One seed flatters: the best of many noisy scores is mostly lucky. So the best search trials are trained again
 on other seeds, and so on the labels of other weak supervisors, by successive halving (Karnin et al. 2013):
-RunConfig.replicated of them on a second seed, the better half of these on a third, and so on, never fewer than
-there are finalists. Of methods alike, the same components in all slots whatever their numbers, no stage takes
-more than its share, places / finalists: near-twins rise and fall together, and a lucky one would bring all the
-others.
+`replicated` of them on a second seed, the better half of these on a third, and so on, never fewer than there
+are finalists. Of methods alike, the same components in all slots whatever their numbers, no stage takes more
+than its share, places / finalists: near-twins rise and fall together, and a lucky one would bring all others.
 """
 
 import math

@@ -87,6 +87,7 @@ def test_a_seed_that_never_got_there_counts_as_infinitely_long() -> None:
         return {
             "trials_an_hour_ratio": 2.0,
             "train_s_share": share,
+            "train_s_share_at_equal_time": 0.5,
             "confirmed_gain_at_equal_time": gain,
             "ours_equal_time": {"wall_s": 80.0},
             "theirs": {"wall_s": 100.0},
@@ -94,7 +95,7 @@ def test_a_seed_that_never_got_there_counts_as_infinitely_long() -> None:
 
     told = summary([row(0.1, 0.3), row(None, -0.1), row(None, 0.1)])
     assert told["train_s_share"] == math.inf
-    assert told["seeds_that_reached_theirs"] == 1
+    assert told["train_s_share_at_equal_time"] == 0.5
     # Gains of mean 0.1 and standard deviation 0.2, over three seeds.
     assert (told["confirmed_gain_at_equal_time"], told["its_se"]) == pytest.approx((0.1, 0.2 / 3**0.5))
     assert told["seeds_with_a_gain"] == 2
