@@ -35,13 +35,16 @@ chromium:  ## a browser for the tests of the report, where it is missing and roo
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V); try make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv .venv
 
+# Most of what is installed is never imported: what is, Python compiles then.
+PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
+
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(PIP) --editable .
 	touch $@
 
-.venv/.installed-test: .venv/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
-	touch $@
+.venv/.installed-test: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[test]'
+	touch .venv/.installed $@
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -23,11 +23,11 @@ from tests.cluster.conftest import add_node
 from tests.cluster.proxy import Proxy
 
 REPO = Path(__file__).parents[2]
-TRIALS = 12
+TRIALS = 8
 SMALL = [
     *SMALL_TASK,
     f"search.trials={TRIALS}",
-    "search.round_trials=6",
+    "search.round_trials=4",
     "agent.branches=2",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",

@@ -15,20 +15,16 @@ import psutil
 import pytest
 import ray
 
+from benchmarks.fault_runs import REPO, SMALL_TASK
 from cluster.runtime import ray_runtime
 from search.ledger import RungReached, read_ledger
 from search.record import Record
 from search.sharing import SharedArrays
 from search.worker import watched
 
-REPO = Path(__file__).parents[2]
 SETTINGS = (
-    "task.splits={weak_train: 300, transfer: 300, search: 200, test: 200}",
-    "weak.optim={lr: 0.01, epochs: 3, batch_size: 32}",
-    "strong.model.pretrain_steps=250",
-    "strong.optim={lr: 0.002, epochs: 2, batch_size: 32}",
-    "baselines.seeds=2",
-    "search={trials: 4, round_trials: 4}",
+    *SMALL_TASK,
+    "search={trials: 2, round_trials: 2}",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
     "trial={cpus: 1, processes: 2}",
@@ -50,14 +46,14 @@ def kill_a_peer(run: Path, ended: threading.Event) -> list[int]:
 
 @pytest.mark.slow
 def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(
-    cache: Path, tmp_path: Path
+    warm: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     killed: list[int] = []
     ended = threading.Event()
     killer = threading.Thread(target=lambda: killed.extend(kill_a_peer(run, ended)))
     killer.start()
-    settings = [part for one in (*SETTINGS, f"cache={cache}") for part in ("--set", one)]
+    settings = [part for one in (*SETTINGS, f"cache={warm}") for part in ("--set", one)]
     command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", *settings, "--out", str(run)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=280)
     ended.set()
