@@ -35,8 +35,7 @@ chromium:  ## a browser for the tests of the report, where it is missing and roo
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V); try make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv .venv
 
-# Most of what is installed is never imported: what is, Python compiles then.
-PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable .
