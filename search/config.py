@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, Tag, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, Tag, ValidationError
 
 from agents.settings import AgentConfig, PlaybookConfig
 from search.allocation import AllocationConfig
@@ -87,7 +87,10 @@ class TrackingConfig(Frozen):
     patience_s: how long the end of a run waits, at most, for what W&B has not been told yet.
     """
 
-    kind: Literal["off", "offline", "online"] = "offline"
+    kind: Annotated[
+        Literal["off", "offline", "online"],
+        BeforeValidator(lambda given: "off" if given is False else given),  # as YAML reads a plain off
+    ] = "offline"
     project: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] = "weak-to-strong-search"
     entity: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] | None = None
     sweep: Annotated[str, Field(pattern=r"^[a-z0-9]{1,64}$")] | None = None

@@ -31,6 +31,7 @@ SMALL = [
     "agent.branches=2",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
+    "tracking.kind=off",
 ]
 PATIENCE_S = 300
 

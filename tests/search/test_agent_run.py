@@ -25,6 +25,7 @@ SMALL = [
     "search.pruning.rungs=[0.5, 1.0]",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
+    "tracking.kind=off",
 ]
 OPTIM = {
     "slot": "optim",

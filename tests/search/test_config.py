@@ -57,6 +57,14 @@ def test_a_dumped_config_loads_as_an_equal_one(dev: Path, tmp_path: Path) -> Non
     assert load_config(again).sha256 == config.sha256
 
 
+def test_off_is_off_although_yaml_reads_it_as_false(dev: Path, tmp_path: Path) -> None:
+    config = load_config(dev, ["tracking.kind=off"])
+    assert config.tracking.kind == "off"
+    (again := tmp_path / "again.yaml").write_text(dump_config(config))
+    assert load_config(again) == config
+    assert load_config(changed(dev, "tracking.kind", False)) == config
+
+
 def test_the_dump_keeps_every_bit_of_the_rungs(config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(dump_config(config))
     assert load_config(tmp_path / "c.yaml").search.pruning.rungs == (1 / 3, 1.0)

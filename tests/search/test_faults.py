@@ -118,7 +118,7 @@ def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
 def test_whatever_ends_the_driver_the_next_one_goes_on(
     warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site = Site(tmp_path / "run", warm, ["faults.workers=1"])
+    site = Site(tmp_path / "run", warm, ["faults.workers=1", "tracking.kind=off"])
     site.plant("kill-always")
     code, _, errors = site.run().wait()
     assert code == 1

@@ -195,6 +195,7 @@ def test_real_text_and_real_models(
         "search.round_trials=2",
         "replication={methods: 1, seeds: 1}",
         "confirm={finalists: 1, seeds: 2}",
+        "tracking.kind=off",
     ]
     sets = [part for one in settings for part in ("--set", one)]
     assert main(["run", str(REPO / "configs/sst2.yaml"), "--out", str(tmp_path / "run"), *sets]) == 0

@@ -28,6 +28,7 @@ SETTINGS = (
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
     "trial={cpus: 1, processes: 2}",
+    "tracking.kind=off",
 )
 
 
