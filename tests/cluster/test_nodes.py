@@ -16,13 +16,12 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from benchmarks.fault_runs import SMALL_TASK
+from benchmarks.fault_runs import REPO, SMALL_TASK
 from search.ledger import read_ledger
 from search.record import Record
 from tests.cluster.conftest import add_node
 from tests.cluster.proxy import Proxy
 
-REPO = Path(__file__).parents[2]
 TRIALS = 8
 SMALL = [
     *SMALL_TASK,
