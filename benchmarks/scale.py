@@ -43,6 +43,7 @@ from search.director import Director
 from search.grading import BaselinePredictions, Grader, RemoteGrader
 from search.ledger import BaselinesReady, Ledger, RunStarted, read_ledger
 from search.record import Record
+from search.sharing import SharedArrays
 from search.study import run_trials
 from search.trial_resources import TrialResources
 from search.worker import Work
@@ -188,7 +189,7 @@ def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dic
             if tuned:
                 run_trials(
                     director,
-                    Work(config=config, materials=None, shared=None, checkpoints=out),  # type: ignore[arg-type]  # a no-op needs none
+                    Work(config=config, materials=None, shared=SharedArrays(), checkpoints=out),  # type: ignore[arg-type]  # a no-op needs none
                     workers,
                     lambda: None,
                     NoTraining,

@@ -11,6 +11,7 @@ from search.ledger import WorkerLost
 from trainers.component import Frozen
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+RECENT = 1000  # trials
 
 
 class FaultConfig(Frozen):
@@ -20,7 +21,8 @@ class FaultConfig(Frozen):
     retries: how often a trial starts again after its worker was lost under it; then it has failed. Workers
         that were gone before it began there, as those of a node that has died, are not held against it.
     workers, share: the run ends when it has lost more workers than both this number and this share of its
-        trials, so that a bad node cannot eat the campaign. A resumed run counts from zero.
+        trials, so that a bad node cannot eat the campaign. The last thousand trials count: many good ones
+        buy no licence for later. A resumed run counts from zero.
     """
 
     step_limit_s: Annotated[float, Field(gt=0, le=1e7)] = 6 * 3600
@@ -29,16 +31,22 @@ class FaultConfig(Frozen):
     share: Annotated[float, Field(ge=0, le=100)] = 0.2
 
 
-def too_many_lost(config: FaultConfig, lost: Sequence[WorkerLost], started: int) -> str | None:
-    """Why the run must end, in one line, or None while it can go on. started: trials so far."""
-    allowed = max(config.workers, int(config.share * started))
-    if len(lost) <= allowed:
+def too_many_lost(config: FaultConfig, lost: Sequence[tuple[WorkerLost, int]], started: int) -> str | None:
+    """Why the run must end, in one line, or None while it can go on.
+
+    lost: the workers, each with how many trials had started by then; started: how many have by now.
+    """
+    trials, of = min(started, RECENT), "" if started <= RECENT else "the last "
+    recent = [worker for worker, by_then in lost if started - by_then < RECENT]
+    allowed = max(config.workers, int(config.share * trials))
+    if len(recent) <= allowed:
         return None
-    node, times = Counter(one.node for one in lost).most_common(1)[0]
+    node, times = Counter(one.node for one in recent).most_common(1)[0]
     where = f"{times} of them on node {node}, " if node else ""
     return (
-        f"{len(lost)} workers were lost in {started} trials, more than faults.workers and faults.share allow "
-        f"({allowed}); {where}the last because: {lost[-1].cause}. Mend what is at fault, then resume"
+        f"{len(recent)} workers were lost in {of}{trials} trials, more than faults.workers and "
+        f"faults.share allow ({allowed}); {where}the last because: {recent[-1].cause}. "
+        "Mend what is at fault, then resume"
     )
 
 

@@ -104,7 +104,8 @@ class Record:
 
     interrupted: whether the last thing that happened was that the run was told to stop.
     active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
-    workers_lost: those that the process now at work on the run has lost.
+    workers_lost: those that the process now at work on the run has lost, each with how many trials had
+        started by then.
     """
 
     started: RunStarted | None = None
@@ -121,7 +122,7 @@ class Record:
     lanes: dict[tuple[int, str], LaneReport] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
-    workers_lost: list[WorkerLost] = field(default_factory=list)
+    workers_lost: list[tuple[WorkerLost, int]] = field(default_factory=list)
     _tallies: dict[tuple[Purpose, str | None], Tally] = field(default_factory=lambda: defaultdict(Tally))
     _by_purpose: dict[Purpose, dict[str, TrialRecord]] = field(default_factory=lambda: defaultdict(dict))
     _unfinished: dict[str, TrialRecord] = field(default_factory=dict)
@@ -162,7 +163,7 @@ class Record:
             case TrialEnded():
                 self._end(event)
             case WorkerLost():
-                self.workers_lost.append(event)
+                self.workers_lost.append((event, len(self.trials)))
             case Resumed():
                 self.workers_lost.clear()
             case TestOpened():

@@ -39,6 +39,12 @@ class _Shelf:
         if waited_for := self._computing.pop(name, None):
             waited_for.set()
 
+    async def ask_again(self) -> None:
+        """Have all who wait ask again, the first of them to compute."""
+        while self._computing:
+            _, waited_for = self._computing.popitem()
+            waited_for.set()
+
 
 class SharedArrays:
     """See trainers.student.Shared; made in the driver, on whose node they stay, and used in the workers."""
@@ -59,3 +65,10 @@ class SharedArrays:
         finally:
             ray.get(self._shelf.put.remote(name, computed))
         return computed
+
+    def worker_lost(self) -> None:
+        """A worker has died, perhaps the one that others wait for: whatever is being computed is begun again.
+
+        If it lives after all, an array is computed twice.
+        """
+        self._shelf.ask_again.remote()

@@ -21,7 +21,7 @@ from ray.tune.search import Searcher
 from search.assignment import TrialReport
 from search.director import Director
 from search.faults import DISK_FULL, Silences
-from search.worker import TrialRunner, Work
+from search.worker import TrialRunner, UnfitWorkerError, Work
 from trainers.engine import reusable
 
 log = logging.getLogger(__name__)
@@ -85,16 +85,15 @@ class _Suggestions(_Unsaved, Searcher):
 class _Decisions(_Unsaved, FIFOScheduler):
     """Hands results to the director and its decisions to Tune; ends workers that are silent for too long."""
 
-    def __init__(
-        self, director: Director, errors: _Errors, begun: set[str], step_limit_s: float, run_dir: Path
-    ) -> None:
+    def __init__(self, director: Director, errors: _Errors, begun: set[str], work: Work) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray has no types
         self._director = director
         self._errors = errors
         self._begun = begun
-        self._run_dir = run_dir
-        self._step_limit_s = step_limit_s
-        self._silences = Silences(step_limit_s, time.monotonic)
+        self._run_dir = work.checkpoints.parent
+        self._shared = work.shared
+        self._step_limit_s = work.config.faults.step_limit_s
+        self._silences = Silences(self._step_limit_s, time.monotonic)
         self._ended: set[str] = set()
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
@@ -134,6 +133,7 @@ class _Decisions(_Unsaved, FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A worker is lost; whether its trial starts again is the director's to say, not Tune's."""
+        self._shared.worker_lost()
         said = Path(trial.error_file).read_text() if trial.error_file else ""
         cause = f"nothing was heard of it for faults.step_limit_s ({self._step_limit_s:g} s)"
         with self._errors.kept():
@@ -158,7 +158,8 @@ def _stop_if_full(failure: str, folder: Path) -> None:
 def _reason(said: str) -> str:
     """What Ray says of a worker's end, in a line: how the process ended, or what it raised."""
     lines = said.strip().splitlines() or ["nothing is known of it"]
-    detail = _found(r"Worker exit detail: (.*?\.(?: .*?\.)?) ", said) or lines[-1]
+    raised = lines[-1].rpartition(f"{UnfitWorkerError.__name__}: ")[2]
+    detail = _found(r"Worker exit detail: (.*?\.(?: .*?\.)?) ", said) or raised
     return f"its worker was lost: {detail[:300]}"
 
 
@@ -213,9 +214,7 @@ def run_trials(
         tune.with_resources(runner, tune.PlacementGroupFactory([needs.needs.resources] * needs.processes)),
         tune_config=tune.TuneConfig(
             search_alg=_Suggestions(director, errors, every_step),
-            scheduler=_Decisions(
-                director, errors, begun, work.config.faults.step_limit_s, work.checkpoints.parent
-            ),
+            scheduler=_Decisions(director, errors, begun, work),
             max_concurrent_trials=concurrent,
             num_samples=-1,
             reuse_actors=reusable(work.config.engine),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,6 +20,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from search.assignment import Assignment
 from search.bits import pack
 from search.config import RunConfig
+from search.faults import DISK_FULL
 from search.sharing import SharedArrays
 from trainers.checkpoint import Checkpoint
 from trainers.engine import warm_up
@@ -32,6 +34,11 @@ log = logging.getLogger(__name__)
 Train = Callable[[Assignment], Iterator[Report]]
 
 PEER_PATIENCE_S = 30.0  # for a peer to say how its part of a trial ended
+DEVICE = re.compile(r"(CUDA|cuDNN|NCCL|HIP)\b|No (CUDA|HIP) GPUs")  # how PyTorch tells of a broken one
+
+
+class UnfitWorkerError(RuntimeError):
+    """A process, its node or a connection is no good: a trial that failed there may do well elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +182,21 @@ def watched(parts: Sequence[Any], patience_s: float = PEER_PATIENCE_S) -> Iterat
         over.set()
 
 
+def blames_worker(error: Exception) -> bool:
+    """Whether an error says something of the process or its node, and nothing of the method that was trained.
+
+    After an error of a device every later trial of the process would fail as well. A full disk is neither's
+    fault, and too little memory the method's.
+    """
+    if isinstance(error, OSError):
+        return error.errno not in DISK_FULL
+    if isinstance(error, torch.OutOfMemoryError):
+        return False
+    if isinstance(error, dist.DistError | ImportError | torch.AcceleratorError):
+        return True
+    return isinstance(error, RuntimeError) and DEVICE.match(str(error)) is not None
+
+
 class TrialRunner(tune.Trainable):
     """A trial in a worker process; a step trains to the next rung and answers with predictions."""
 
@@ -199,7 +221,7 @@ class TrialRunner(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """The next rung's predictions, or the cause of failure: here a failed trial becomes data.
 
-        What it raises is a lost worker, and the trial starts again from its last rung.
+        What it raises is a lost worker, and the trial starts again from its last rung, in another process.
         """
         try:
             with watched(self._gang.parts) if self._gang else nullcontext():
@@ -208,8 +230,9 @@ class TrialRunner(tune.Trainable):
             raise
         except Exception as error:
             cause = (self._gang.failure() if self._gang else None) or error
-            if isinstance(cause, dist.DistError):
-                raise cause from error  # a connection was lost, which says nothing of the method
+            said = " ".join(f"{type(cause).__name__}: {cause}".split())
+            if blames_worker(cause):
+                raise UnfitWorkerError(said) from error
             log.exception("the trial failed")
             smaller = cause.micro_batch if isinstance(cause, OutOfMemory) else None
             return {"failure": f"{type(cause).__name__}: {cause}", "micro_batch": smaller}

@@ -161,7 +161,7 @@ def test_a_trial_that_ends_twice_is_a_damaged_ledger(events: SimpleNamespace) ->
 def test_lost_workers_are_those_of_the_process_at_work(events: SimpleNamespace) -> None:
     lost = [WorkerLost(trial="t1", node="10.0.0.3", cause="killed") for _ in range(3)]
     record = Record.of([events.started("t1"), lost[0], Resumed(), lost[1], lost[2]])
-    assert record.workers_lost == lost[1:]
+    assert record.workers_lost == [(lost[1], 1), (lost[2], 1)]
 
 
 def test_a_proposal_starts_a_round_and_brings_branches(branch: Callable[..., Branch]) -> None:

@@ -1,19 +1,23 @@
 """Workers that are lost, told by a real Tuner to a real director."""
 
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
+import torch
 
 from benchmarks.scale import begun, configured, labels, new_director
 from benchmarks.scale_worker import NoTraining
 from search.faults import FaultConfig
 from search.grading import RemoteGrader
 from search.ledger import read_ledger
+from search.sharing import SharedArrays
 from search.study import run_trials
-from search.worker import TrialRunner, Work
+from search.worker import TrialRunner, UnfitWorkerError, Work
 
 TRIALS = 4
 
@@ -45,7 +49,7 @@ def test_only_a_worker_in_which_a_trial_had_begun_counts_against_its_retries(tmp
     config = configured(TRIALS, workers=1).model_copy(update={"faults": FaultConfig(retries=0)})
     record, ledger = begun(tmp_path)
     director = new_director(config, tmp_path, record, ledger, RemoteGrader(labels(), labels()))
-    work = Work(config=config, materials=None, shared=None, checkpoints=tmp_path)  # type: ignore[arg-type]
+    work = Work(config=config, materials=None, shared=SharedArrays(), checkpoints=tmp_path)  # type: ignore[arg-type]
     run_trials(director, work, 1, lambda: None, lossy(tmp_path))
     director.close()
     ledger.close()
@@ -74,3 +78,44 @@ def test_what_a_trial_misses_of_ray_is_no_failure_of_its_own() -> None:
     runner._reports = broken()
     with pytest.raises(ray.exceptions.ActorUnavailableError, match="connection refused"):
         runner.step()
+
+
+def fails_of(error: Exception) -> Iterator[Any]:
+    raise error
+    yield
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+        RuntimeError("No CUDA GPUs are available"),
+        torch.distributed.DistNetworkError("connection reset by peer"),
+        ImportError("libcudart.so.13: cannot open shared object file"),
+        OSError(errno.EIO, "Input/output error"),
+    ],
+)
+def test_an_error_of_the_worker_or_its_node_is_no_failure_of_the_trial(error: Exception) -> None:
+    """After one of a device every later trial in the process would fail: it ends, the trial starts again."""
+    runner = TrialRunner.__new__(TrialRunner)
+    runner._gang, runner._reports = None, fails_of(error)
+    with pytest.raises(UnfitWorkerError, match=f"{type(error).__name__}: ") as caught:
+        runner.step()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        ValueError("CUDA is not what this is about"),
+        OSError(errno.ENOSPC, "No space left on device"),  # the run's: study looks at its disk
+    ],
+)
+def test_an_error_of_the_method_is_a_failure_of_the_trial(error: Exception) -> None:
+    runner = TrialRunner.__new__(TrialRunner)
+    runner._gang, runner._reports = None, fails_of(error)
+    assert runner.step() == {"failure": f"{type(error).__name__}: {error}", "micro_batch": None}

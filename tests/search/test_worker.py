@@ -126,3 +126,23 @@ def test_when_computing_fails_it_is_the_next_workers_turn(on_ray: None) -> None:
         shared("prior", fails)
     assert shared("prior", lambda: np.zeros(2)).tolist() == [0, 0]
     assert shared("prior", fails).tolist() == [0, 0]
+
+
+@pytest.mark.slow
+def test_nobody_waits_for_a_worker_that_was_lost_while_it_computed(on_ray: None) -> None:
+    shared = SharedArrays()
+
+    @ray.remote(num_cpus=0, max_retries=0)
+    def dies() -> None:
+        shared("features", lambda: os._exit(1))  # type: ignore[arg-type]
+
+    @ray.remote(num_cpus=0)
+    def waits() -> list[int]:
+        return shared("features", lambda: np.arange(2)).tolist()
+
+    with pytest.raises(ray.exceptions.WorkerCrashedError):
+        ray.get(dies.remote())
+    waiting = [waits.remote() for _ in range(2)]
+    assert ray.wait(waiting, timeout=3)[0] == []
+    shared.worker_lost()
+    assert ray.get(waiting, timeout=60) == [[0, 1]] * 2
