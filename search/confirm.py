@@ -61,7 +61,8 @@ class Confirmation:
 def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]]:
     """Packed test predictions of every method that completed on all fresh seeds: digest -> one a seed.
 
-    Raises RuntimeError if the naive baseline is not among them: there is nothing to compare with.
+    Raises RuntimeError if the naive baseline is not among them, as there is nothing to compare with, or if it
+    is alone.
     """
     completed: dict[str, dict[int, str]] = {}
     for trial in record.of_purpose("confirm"):
@@ -73,9 +74,16 @@ def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]
         for name, by_seed in completed.items()
         if by_seed.keys() >= set(seeds)
     }
-    if config.naive.digest not in whole:
-        raise RuntimeError("the naive baseline did not complete on every confirmation seed; see the ledger")
-    return whole
+    if config.naive.digest in whole and len(whole) > 1:
+        return whole
+    failed = [trial for trial in record.of_purpose("confirm") if trial.state == "failed"]
+    if not failed:
+        raise RuntimeError("no method of the search completed, so there is no finalist; see the ledger")
+    who = "no finalist completed" if config.naive.digest in whole else "the naive baseline did not complete"
+    raise RuntimeError(
+        f"{who} on every confirmation seed, the last that failed because: {failed[-1].cause}. "
+        "Mend what is at fault, then resume: what failed is tried again"
+    )
 
 
 def confirm(config: RunConfig, record: Record, answers: TestAnswers) -> Confirmation:

@@ -59,6 +59,7 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
         },
         "agent": _agent(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
+        "test_openings": record.test_openings,
     }
 
 

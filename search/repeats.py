@@ -48,11 +48,23 @@ class Repeats:
         self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]]
     ) -> deque[tuple[str, Assignment]]:
         """What is still to start of a plan whose order lasts, given as (branch, method, seed)."""
-        named = [
-            (
-                branch,
-                Assignment(trial=f"{letter}{i:05d}", purpose=purpose, method=method, seed=seed, rungs=(1.0,)),
-            )
+        return deque(
+            (branch, Assignment(trial=name, purpose=purpose, method=method, seed=seed, rungs=(1.0,)))
             for i, (branch, method, seed) in enumerate(planned, start=1)
-        ]
-        return deque(one for one in named if one[1].trial not in self._record.trials)
+            if (name := self._due(f"{letter}{i:05d}", purpose)) is not None
+        )
+
+    def _due(self, name: str, purpose: Purpose) -> str | None:
+        """The name to start a planned trial under, None if it is not to start.
+
+        A confirmation that failed in an earlier process is tried again under a name of its own, or one that
+        fails once would keep a run from its outcome for ever. Not once the test split was opened: who is
+        confirmed there must be settled before.
+        """
+        planned, attempts = name, 1
+        while (trial := self._record.trials.get(name)) is not None:
+            if purpose != "confirm" or trial.state != "failed" or self._record.test_openings:
+                return None
+            attempts += 1
+            name = f"{planned}-{attempts}"
+        return name

@@ -103,17 +103,22 @@ def eligible(config: RunConfig, record: Record) -> list[Standing]:
     """The methods that finalists are chosen from, highest lower bound first.
 
     Where methods are replicated, one that has completed fewer than two seeds is none, nor one that failed on
-    a seed, unless there is no other. Of near-twins those with the most seeds stand for all: what one of them
-    met on a seed, the others would have.
+    a seed. Where there is no other, it is one that failed on a seed after it had completed two, and at last a
+    method of a single seed, rather one that has not failed. Of near-twins those with the most seeds stand for
+    all: what one of them met on a seed, the others would have.
     """
     ranked = Bounds(config, standings(config, record), record.baselines).ranked()
     failed = {t.method.digest for t in record.of_purpose("replicate") if t.state == "failed"}
-    sound = [one for one in ranked if one.trial.method.digest not in failed] or ranked
+    sound = [one for one in ranked if one.trial.method.digest not in failed]
+    return _tested(sound) or _tested(ranked) or sound or ranked
+
+
+def _tested(methods: Sequence[Standing]) -> list[Standing]:
+    """Those of several seeds, and of each kind those with the most."""
     most: dict[tuple[str, ...], int] = defaultdict(int)
-    for one in sound:
+    for one in methods:
         most[one.kind] = max(most[one.kind], len(one.pgrs))
-    tested = [one for one in sound if 1 < len(one.pgrs) == most[one.kind]]
-    return tested or sound
+    return [one for one in methods if 1 < len(one.pgrs) == most[one.kind]]
 
 
 def unlike(ranked: Sequence[Standing], count: int, share: int) -> list[Standing]:

@@ -116,6 +116,11 @@ def test_a_method_that_failed_on_a_seed_is_no_finalist_unless_there_is_no_other(
     assert [one.trial.trial for one in choose_finalists(config, first)] == ["t1"]
     none = Record.of([*told, *failed("r3", "t1", 10_001)])
     assert [one.trial.trial for one in choose_finalists(config, none)] == ["t2"]
+    # t3 has failed on no seed as it was never replicated: one seed, however high, is not enough.
+    lucky = Record.of([*told, *failed("r3", "t1", 10_001), *searched(events, t3=0.99)])
+    assert [one.trial.trial for one in choose_finalists(config, lucky)] == ["t2"]
+    alone = Record.of([*searched(events, t1=0.5, t3=0.4), *failed("r1", "t1", 10_001)])
+    assert [one.trial.trial for one in choose_finalists(config, alone)] == ["t3"]
 
 
 def test_the_plan_is_naive_first_then_finalists_each_on_every_seed(
@@ -134,8 +139,12 @@ def test_the_plan_is_naive_first_then_finalists_each_on_every_seed(
 def test_sealed_predictions_are_in_the_order_of_the_seeds(events: SimpleNamespace, config: RunConfig) -> None:
     naive = confirmed(events, config, "a", config.naive)
     backwards = [event for i in (2, 1, 0) for event in naive[3 * i : 3 * i + 3]]
-    record = Record.of([*searched(events, t1=0.2), *backwards])
-    assert sealed_predictions(config, record) == {config.naive.digest: ["a0", "a1", "a2"]}
+    best = confirmed(events, config, "b", method("t1"))
+    record = Record.of([*searched(events, t1=0.2), *backwards, *best])
+    assert sealed_predictions(config, record) == {
+        config.naive.digest: ["a0", "a1", "a2"],
+        method("t1").digest: ["b0", "b1", "b2"],
+    }
 
 
 def test_a_finalist_that_failed_on_a_seed_is_left_out(events: SimpleNamespace, config: RunConfig) -> None:
@@ -150,10 +159,19 @@ def test_a_finalist_that_failed_on_a_seed_is_left_out(events: SimpleNamespace, c
     assert sealed_predictions(config, record).keys() == {config.naive.digest, method("t1").digest}
 
 
-def test_without_naive_there_is_nothing_to_compare_with(events: SimpleNamespace, config: RunConfig) -> None:
-    record = Record.of([*searched(events, t1=0.2), *confirmed(events, config, "a", config.naive, fails=2)])
-    with pytest.raises(RuntimeError, match="naive baseline did not complete on every confirmation seed"):
-        sealed_predictions(config, record)
+def test_without_naive_or_a_finalist_there_is_nothing_to_compare(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    told = searched(events, t1=0.2)
+    no_naive = [*told, *confirmed(events, config, "a", config.naive, fails=2)]
+    with pytest.raises(RuntimeError, match=r"naive baseline did not complete .* because: nan\. Mend"):
+        sealed_predictions(config, Record.of(no_naive))
+    naive = [*told, *confirmed(events, config, "a", config.naive)]
+    no_finalist = [*naive, *confirmed(events, config, "b", method("t1"), fails=0)]
+    with pytest.raises(RuntimeError, match=r"no finalist completed on every .* because: nan\. Mend"):
+        sealed_predictions(config, Record.of(no_finalist))
+    with pytest.raises(RuntimeError, match=r"no method of the search completed"):
+        sealed_predictions(config, Record.of(naive))
 
 
 def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace, config: RunConfig) -> None:

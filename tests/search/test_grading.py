@@ -1,6 +1,7 @@
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,27 @@ def test_the_test_split_is_answered_for_every_method_and_seed(grader: Grader | R
     assert opened.correct["other"].tolist() == [[True, True, True, True], [True, True, True, False]]
     assert opened.baseline_scores.weak.value == pytest.approx(0.5)
     assert opened.baseline_scores.ceiling.value == 1.0
+
+
+def test_nothing_but_an_opening_reads_the_test_labels() -> None:
+    class Sealed:
+        """Labels that nobody may look at."""
+
+        def __getattribute__(self, name: str) -> object:
+            raise AssertionError(f"the test labels were asked for {name}")
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("the test labels were compared")
+
+        def __len__(self) -> int:
+            raise AssertionError("the test labels were counted")
+
+    sealed: Any = Sealed()
+    grader = Grader(SEARCH, (sealed, TEST[1]), coarsen=0.1)
+    grader.baselines()
+    grader.grade_many([pack(answers(TRUTH, 3))])
+    with pytest.raises(AssertionError, match="the test labels were"):
+        grader.open_test({"a": [pack(answers(TEST_TRUTH))]})
 
 
 def test_many_are_graded_in_their_order(remote: RemoteGrader) -> None:

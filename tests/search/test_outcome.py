@@ -96,6 +96,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "cost",
         "agent",
         "grader_queries",
+        "test_openings",
     }
     assert outcome["baselines"].keys() == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds"}
     assert outcome["naive"].keys() == one

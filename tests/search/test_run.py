@@ -30,6 +30,7 @@ RESULT_KEYS = {
     "cost",
     "agent",
     "grader_queries",
+    "test_openings",
 }
 METHOD_KEYS = {"method", "pgr", "se", "ci95", "seeds", "split"}
 
@@ -72,6 +73,7 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
         "input_tokens",
         "output_tokens",
     }
+    assert result["test_openings"] == 1
     assert result["grader_queries"]["test"] == (1 + len(result["finalists"])) * 2
     assert result["rounds"] >= 2
     assert {one["split"] for one in [result["naive"], *result["finalists"]]} == {"test"}
