@@ -97,8 +97,21 @@ class BranchSampler:
 
     def start(self, draw: Draw) -> int:
         """Open a trial in the study; returns its number there."""
+        return self._open(draw.params, draw.distributions)
+
+    def start_again(self, method: Method | None) -> int:
+        """Open a trial that the study has lost, with the number after its last one, which is returned.
+
+        method: what was drawn then, of this branch; None where that is not known either.
+        """
+        dice = _Memory(self._draws, method)
+        if method is not None:
+            suggest(dice, self._branch, self._naive)
+        return self._open(dice.params, dice.distributions)
+
+    def _open(self, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> int:
         trial = optuna.trial.create_trial(
-            state=TrialState.RUNNING, params=dict(draw.params), distributions=dict(draw.distributions)
+            state=TrialState.RUNNING, params=dict(params), distributions=dict(distributions)
         )
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=trial)
         return self._storage.get_trial_number_from_id(trial_id)
@@ -112,6 +125,11 @@ class BranchSampler:
         """End a trial: completed with its PGR, pruned or failed. One that has ended stays as it is."""
         value = pgr if state == "completed" else None
         self._study.tell(number, value, state=_STATES[state], skip_if_finished=True)
+
+    @property
+    def started(self) -> int:
+        """How many trials the study knows of."""
+        return len(self._study.get_trials(deepcopy=False))
 
     def open_numbers(self) -> Sequence[int]:
         """Trials that were started and not told about."""
@@ -173,6 +191,17 @@ class _Dice:
     def _noted(self, name: str, value: Any, distribution: BaseDistribution) -> Any:
         self.params[name], self.distributions[name] = value, distribution
         return value
+
+
+class _Memory(_Dice):
+    """Suggests once more what a method was made of."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The choice that was taken."""
+        return self._noted(name, self._there(name), CategoricalDistribution(choices))
+
+    def _number(self, name: str, low: float, high: float, *, log: bool) -> float:
+        return float(self._there(name))
 
 
 class Dice(Protocol):

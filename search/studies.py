@@ -3,6 +3,7 @@
 from optuna.storages import BaseStorage
 
 from search.config import RunConfig
+from search.ledger import RungReached
 from search.record import Record, TrialRecord
 from search.sampler import BranchSampler
 from trainers.cache import digest
@@ -34,9 +35,12 @@ class Studies:
 
     def reached(self, trial: TrialRecord) -> None:
         """Tell of the highest rung of a trial."""
-        if trial.number is not None and trial.last is not None and trial.last.pgr is not None:
-            step = self._rungs.index(trial.last.share)
-            self.of(trial.branch).report(trial.number, step, trial.last.pgr)
+        if trial.last is not None:
+            self._report(trial, trial.last)
+
+    def _report(self, trial: TrialRecord, reached: RungReached) -> None:
+        if trial.number is not None and reached.pgr is not None:
+            self.of(trial.branch).report(trial.number, self._rungs.index(reached.share), reached.pgr)
 
     def ended(self, trial: TrialRecord) -> None:
         """Tell of a trial's end: with a value only where it was completed."""
@@ -46,14 +50,26 @@ class Studies:
             self.of(trial.branch).tell(trial.number, trial.state, pgr)
 
     def level(self) -> None:
-        """Tell of what the ledger has and Optuna has not; what only Optuna has heard of has failed."""
-        known = {(trial.branch, trial.number): trial for trial in self._record.of_purpose("search")}
-        for branch in self._record.branches:
-            for number in self.of(branch).open_numbers():
-                trial = known.get((branch, number))
-                if trial is None:
-                    self.of(branch).tell(number, "failed", None)
-                    continue
-                self.reached(trial)
-                if trial.state is not None:
-                    self.ended(trial)
+        """Tell of what the ledger has and Optuna has not; what only Optuna has heard of has failed.
+
+        Trials that a study has lost, with its file or the end of it, are opened there again first.
+        """
+        known: dict[str, dict[int, TrialRecord]] = {branch: {} for branch in self._record.branches}
+        for trial in self._record.of_purpose("search"):
+            if trial.number is not None:
+                known[trial.branch][trial.number] = trial
+        for branch, trials in known.items():
+            study = self.of(branch)
+            for number in range(study.started, max(trials, default=-1) + 1):
+                study.start_again(trials[number].method if number in trials else None)
+            for number in study.open_numbers():
+                if number in trials:
+                    self._tell(trials[number])
+                else:
+                    study.tell(number, "failed", None)
+
+    def _tell(self, trial: TrialRecord) -> None:
+        for reached in trial.rungs.values():
+            self._report(trial, reached)
+        if trial.state is not None:
+            self.ended(trial)

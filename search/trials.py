@@ -133,6 +133,7 @@ class Trials:
         for name in self._record.branches:
             self._exploration.opened(name)
         self._recount(grader)
+        self._studies.level()
         for trial in self._record.unfinished():
             if trial.paused:
                 continue
@@ -144,7 +145,6 @@ class Trials:
         for trial in self._record.unfinished():
             if trial.paused:
                 self.seat(trial)
-        self._studies.level()
 
     def _recount(self, grader: RemoteGrader) -> None:
         searched = list(self._record.of_purpose("search"))

@@ -284,7 +284,8 @@ def test_what_a_crash_kept_from_optuna_is_told_when_the_next_process_starts(
         record.apply(event)
     Studies(config, record, storage).level()
     first, second, third = optuna.load_study(study_name="one", storage=storage).get_trials()
-    assert (first.state, first.value, first.intermediate_values) == (TrialState.COMPLETE, 0.5, {1: 0.5})
+    assert (first.state, first.value) == (TrialState.COMPLETE, 0.5)
+    assert first.intermediate_values == {0: 0.25, 1: 0.5}
     assert (second.state, second.intermediate_values) == (TrialState.RUNNING, {0: 0.75})
     assert third.state == TrialState.FAIL
     studies.level()  # once is enough
@@ -293,6 +294,45 @@ def test_what_a_crash_kept_from_optuna_is_told_when_the_next_process_starts(
         TrialState.RUNNING,
         TrialState.FAIL,
     ]
+
+
+@pytest.mark.parametrize("lost", ["the file", "its end"])
+def test_a_study_that_was_lost_is_made_again_from_the_ledger(
+    tmp_path: Path,
+    config: RunConfig,
+    branch: Callable[..., Branch],
+    proposal: Callable[..., Proposal],
+    events: SimpleNamespace,
+    lost: str,
+) -> None:
+    record = Record.of([Proposed(round=1, proposal=proposal(branch("one")), seconds=0)])
+    path = tmp_path / "optuna.log"
+    studies = Studies(config, record, open_journal(path))
+    _unheard_of, ended, pruned, running = (draw(studies.of("one")) for _ in range(4))
+    for name, one in (("t1", ended), ("t2", pruned), ("t3", running)):
+        record.apply(events.started(name, number=one.number, method=one.method))
+        record.apply(events.reached(name, 1 / 3, 0.25))
+    record.apply(events.reached("t1", 1.0, 0.5))
+    record.apply(events.ended("t1"))
+    record.apply(events.ended("t2", "pruned"))
+    studies.level()
+
+    def told() -> list[Any]:
+        trials = optuna.load_study(study_name="one", storage=open_journal(path)).get_trials()
+        return [(one.number, one.state, one.value, one.params, one.intermediate_values) for one in trials]
+
+    before = told()
+    if lost == "the file":
+        path.unlink()
+    else:
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:4]))
+    again = Studies(config, record, open_journal(path))
+    again.level()
+    # What was drawn for a trial that the ledger has never heard of is known to the study alone.
+    assert told()[1:] == before[1:]
+    assert told()[0][:2] == (0, TrialState.FAIL)
+    assert draw(again.of("one")).number == 4
 
 
 def test_who_takes_over_draws_other_methods(
