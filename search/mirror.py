@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,6 +30,7 @@ LEASE_S = 3 * INTERVAL_S  # a mirror that has not moved for so long is taken to 
 LAST_TRIES = 3
 MANIFEST = ".mirror.json"
 APPENDED = ("optuna.log", "ledger.jsonl")  # in the order in which they are sent
+STATES = "checkpoints/"  # of trials that have not ended
 ARROW = ("s3", "gs")  # spoken by Arrow, which is here anyway
 
 
@@ -205,23 +206,36 @@ class Mirror:
     def sync(self, *, released: bool = False) -> None:
         """Send what has changed since the last time: files as they are, append-only ones up to an instant.
 
+        The state of a trial that has ended goes there as it went here, once the ledger there tells of it.
         released: nobody is at work any more.
         """
         sizes = whole_sizes(self._path)
-        for name, version in _versions(self._path).items():
+        there = _versions(self._path)
+        for name, version in there.items():
             if name not in APPENDED and self._sent.get(name) != version:
-                self._send(name, (self._path / name).read_bytes())
-                self._sent[name] = version
+                with suppress(FileNotFoundError):  # a trial that ended meanwhile took its state with it
+                    self._send(name, (self._path / name).read_bytes())
+                    self._sent[name] = version
         for name in APPENDED:
             if name in sizes and self._sent.get(name) != (sizes[name], 0):
                 self._send(name, _head(self._path / name, sizes[name]))
                 self._sent[name] = (sizes[name], 0)
         self._sign(sizes, released=released)
+        for name in self._sent.keys() - there.keys():
+            if name.startswith(STATES):
+                del self._sent[name]
+                self._remove(name)
 
     def _sign(self, sizes: Mapping[str, int], *, released: bool) -> None:
         self._beat += 1
         manifest = Manifest(owner=self._owner, beat=self._beat, sizes=dict(sizes), released=released)
         self._send(MANIFEST, manifest.model_dump_json().encode())
+
+    def _remove(self, name: str) -> None:
+        try:
+            self._files.rm_file(f"{self._root}/{name}")
+        except OSError as error:  # it costs room there, no more
+            log.warning("%s: %s cannot be removed (%s)", self._url, name, _line(error))
 
     def _send(self, name: str, content: bytes) -> None:
         self._files.pipe_file(f"{self._root}/{name}", content)
@@ -266,9 +280,10 @@ def _versions(path: Path) -> dict[str, tuple[int, int]]:
     """Size and time of change of every file that is worth keeping: no locks, nothing half written."""
     versions = {}
     for file in path.rglob("*"):
-        if file.is_file() and file.name != ".lock" and file.suffix not in {".lock", ".tmp"}:
-            stat = file.stat()
-            versions[file.relative_to(path).as_posix()] = (stat.st_size, stat.st_mtime_ns)
+        with suppress(FileNotFoundError):  # gone since it was found
+            if file.is_file() and file.name != ".lock" and file.suffix not in {".lock", ".tmp"}:
+                stat = file.stat()
+                versions[file.relative_to(path).as_posix()] = (stat.st_size, stat.st_mtime_ns)
     return versions
 
 

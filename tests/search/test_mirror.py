@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,39 @@ def test_the_thread_keeps_up_and_what_has_not_changed_is_not_sent_again(
     one.sync()
     assert store.puts.count("bucket/runs/one/ledger.jsonl") == 1
     assert store.puts.count("bucket/runs/one/config.yaml") == 0
+
+
+def test_the_state_of_a_trial_goes_when_the_trial_has_ended(
+    storage: tuple[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, store = storage
+    path = tmp_path / "run"
+    one = Mirror(url, path)
+    begin(path)
+    for trial in ("t1", "t2"):
+        (path / "checkpoints" / trial).mkdir(parents=True)
+        (path / "checkpoints" / trial / "state.pt").write_bytes(b"1")
+    one.sync()
+    shutil.rmtree(path / "checkpoints/t1")
+    (path / "config.yaml").unlink()  # nothing else goes: it may be a mistake here
+    one.sync()
+    kept = {name for name in store.objects if not name.endswith("/")}
+    assert "bucket/runs/one/checkpoints/t1/state.pt" not in kept
+    assert {"bucket/runs/one/checkpoints/t2/state.pt", "bucket/runs/one/config.yaml"} <= kept
+    with snapshot(url) as seen:
+        assert (seen / "checkpoints/t2/state.pt").read_bytes() == b"1"
+
+    def ends_meanwhile(name: str, content: bytes) -> None:
+        shutil.rmtree(path / "checkpoints/t2", ignore_errors=True)
+        send(name, content)
+
+    send = one._send
+    monkeypatch.setattr(one, "_send", ends_meanwhile)
+    (path / "a").write_text("sent before the states")
+    (path / "checkpoints/t2/state.pt").write_bytes(b"22")
+    append(path / "ledger.jsonl", SECOND)
+    one.sync()
+    assert store.objects["bucket/runs/one/ledger.jsonl"] == FIRST + SECOND
 
 
 def test_only_whole_lines_and_what_the_manifest_counts(
