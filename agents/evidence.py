@@ -176,13 +176,16 @@ def _branch_line(findings: Findings, found: BranchFinding, mine: Sequence[TrialF
 
 
 def _pruned(mine: Sequence[TrialFinding]) -> str:
-    """At which shares the trials were pruned, and the best that one of them had reached."""
+    """At which shares the trials were pruned and why, and the best that one of them had reached."""
     pruned = [trial for trial in mine if trial.state == "pruned" and trial.curve]
     if not pruned:
         return ""
     shares = Counter(f"{trial.curve[-1][0]:.2f}" for trial in pruned)
     where = ", ".join(f"{n} at {share}" for share, n in sorted(shares.items()))
-    return f"pruned for falling behind {where}, the best of them at {max(t.curve[-1][1] for t in pruned):.2f}"
+    whys = Counter((trial.cause or "").partition(": ")[2].partition(" (")[0] for trial in pruned)
+    why = ", ".join(f"{n} x {reason}" for reason, n in whys.most_common(CAUSES) if reason)
+    best = max(trial.curve[-1][1] for trial in pruned)
+    return f"pruned {where}, the best of them at {best:.2f}" + (f" ({why})" if why else "")
 
 
 def _failures(findings: Findings) -> Iterator[str]:

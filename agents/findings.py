@@ -42,8 +42,9 @@ class TrialFinding(Frozen):
 
 
 class BranchFinding(Frozen):
-    """One branch, the round that opened it, and whether it still gets trials.
+    """One branch and the round that opened it.
 
+    live: whether it has methods left that were not tried; a weak one may get no trial all the same.
     importance: how much each searched parameter decided PGR, largest first, adding up to 1; empty while there
     are too few trials to tell.
     """

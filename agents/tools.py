@@ -143,7 +143,7 @@ def show_branch(desk: Desk, asked: ShowBranch) -> str:
     """One branch with its parameters' importance."""
     found = _branch(desk, asked.branch)
     branch = found.branch
-    live = "still gets trials" if found.live else "used up"
+    live = "has methods left" if found.live else "used up"
     return (
         f"{branch.name}, {branch.family}, round {found.round}, {live}, from {branch.parent or 'nothing'}\n"
         f"{branch.hypothesis}\n{space(branch)}\nimportance: {importance_line(found)}"

@@ -226,7 +226,7 @@ class Director:
             self._trials.end(trial, "completed", None)
         elif finding.decision == "stop":
             self._trials.give_up(
-                trial, f"unlikely to be among the best of {finding.rivals + 1} of its branch there"
+                trial, f"unlikely to be among the best of its branch there (of {finding.rivals + 1})"
             )
         elif last(trial).share < trial.due:
             return "continue"
@@ -263,7 +263,7 @@ class Director:
         lost = self._record.workers_lost
         if reason := too_many_lost(self._config.faults, lost, len(self._record.trials)):
             raise SearchFailedError(reason)
-        if out_of_retries(self._config.faults, (one for one in lost if one.trial == name)):
+        if out_of_retries(self._config.faults, (one for one, _ in lost if one.trial == name)):
             self.failed(name, cause)
         else:
             self._trials.again.append(self._record.trials[name])

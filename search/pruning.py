@@ -57,8 +57,10 @@ class Rivals:
         return len(self._means)
 
     def add(self, right: Answers) -> None:
-        """Count one more trial."""
+        """Count one more trial, unless its score is NaN: nobody is measured by that."""
         mean = float(right.mean())
+        if math.isnan(mean):
+            return
         place = bisect_right(self._means, mean)
         self._means.insert(place, mean)
         self._right.insert(place, right)
@@ -76,10 +78,12 @@ def decide(
     right: [n], what the trial got right of the search split. gap: ceiling minus weak floor, the unit of PGR.
     seed_variance: of PGR, between seeds of one method.
 
-    Fewer rivals than `min_rivals`: pause. Among the best one in `keep`, ties included: pause. Otherwise stop
-    when the chance of being as good as the last of the best falls to `doubt`; the error of the difference is
-    the paired one over examples together with the seed spread of both trials.
+    NaN: stop, also the first. Fewer rivals than `min_rivals`: pause. Among the best one in `keep`, ties
+    included: pause. Otherwise stop when the chance of being as good as the last of the best falls to `doubt`;
+    the error of the difference is the paired one over examples together with the seed spread of both trials.
     """
+    if math.isnan(right.mean()):
+        return "stop"
     if len(rivals) < config.min_rivals:
         return "pause"
     paired = (

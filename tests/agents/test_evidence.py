@@ -101,7 +101,7 @@ def test_the_standing_in_full(
     ]
     trials = (
         tried("t1", 0.6, balance=0.51, agreement=0.7, steadiness=0.9),
-        tried("t2", 0.1, state="pruned", cause="PGR 0.1", curve=((1 / 3, 0.1),), branch="b", aux=0.75),
+        tried("t2", 0.1, state="pruned", cause="PGR 0: full", curve=((1 / 3, 0.1),), branch="b", aux=0.75),
         tried("t3", None, branch="b"),
     )
     assert standing(campaign(branches=branches, trials=trials)) == (
@@ -116,14 +116,14 @@ def test_the_standing_in_full(
         "Newest trials:\n"
         "  t1 0.60 ± 0.05 a: loss logconf (aux 0.5, warmup 0.1) [completed, still rising by +0.10 in its "
         "last step, balance 0.51, agreement with its supervisor 0.70, steadiness 0.90]\n"
-        "  t2 0.10 ± 0.05 b: loss logconf (aux 0.75, warmup 0.1) [pruned, one rung; PGR 0.1]\n"
+        "  t2 0.10 ± 0.05 b: loss logconf (aux 0.75, warmup 0.1) [pruned, one rung; PGR 0: full]\n"
         "  t3 no PGR b: loss logconf (aux 0.5, warmup 0.1) [failed, no rung; Diverged: loss is nan]\n"
         "\n"
         "Branches:\n"
         "  a; 1 completed; best 0.60 ± 0.05; mean agreement with the supervisor 0.70; what mattered: "
         "loss.logconf.aux 1.00\n"
-        "  b (used up); 1 pruned, 1 failed; none completed; pruned for falling behind 1 at 0.33, the best of "
-        "them at 0.10\n"
+        "  b (used up); 1 pruned, 1 failed; none completed; pruned 1 at 0.33, the best of them at 0.10 "
+        "(1 x full)\n"
         "\n"
         "Failures:\n"
         "  1 x Diverged: loss is nan (in b)\n"

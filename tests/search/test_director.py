@@ -23,7 +23,16 @@ from search.confirm import confirm, sealed_predictions
 from search.director import Director, SearchFailedError
 from search.grading import BaselinePredictions, RemoteGrader
 from search.journal import open_journal
-from search.ledger import AnyEvent, BaselinesReady, Ledger, Proposed, Resumed, RunStarted, read_ledger
+from search.ledger import (
+    AnyEvent,
+    BaselinesReady,
+    Ledger,
+    Proposed,
+    Resumed,
+    RunStarted,
+    TestOpened,
+    read_ledger,
+)
 from search.outcome import result
 from search.record import Record
 from search.replication import kind_of, planned_replication
@@ -367,7 +376,7 @@ def test_a_paused_trial_goes_on_as_itself(run: Run) -> None:
 def test_a_hopeless_trial_is_pruned_and_told_so(alone: Run) -> None:
     *_, hopeless = started(alone, 0.9, 0.8, 0.7, -0.5)
     trial = alone.record.trials[hopeless.trial]
-    why = "unlikely to be among the best of 4 of its branch there"
+    why = "unlikely to be among the best of its branch there (of 4)"
     assert (trial.state, trial.cause) == ("pruned", f"PGR -0.500 at 0.33 of its training: {why}")
     study = optuna.load_study(study_name=trial.branch, storage=open_journal(alone.path / "optuna.log"))
     told = study.get_trials()[trial.number]
@@ -468,6 +477,34 @@ def test_a_failed_confirmation_trial_ends_the_run_all_the_same(run: Run) -> None
     run.work()
     assert run.director.done
     assert len(sealed_predictions(run.config, run.record)) == 2
+
+
+def test_a_confirmation_that_failed_is_tried_again_when_the_run_is_resumed(run: Run) -> None:
+    """Or a run whose naive baseline failed once would never come to an outcome."""
+    given = run.work(until="c00001")
+    run.director.failed(given[-1].trial, "the node's clock was wrong")
+    run.work()
+    assert run.director.done
+    with pytest.raises(RuntimeError, match=r"naive baseline did not .* the node's clock was wrong\."):
+        sealed_predictions(run.config, run.record)
+    run.restart()
+    [again] = run.work(until="c00001-2")
+    assert (again.method, again.seed) == (given[-1].method, given[-1].seed)
+    run.director.failed(again.trial, "the node's clock was wrong")
+    run.restart()
+    assert [one.trial for one in run.work()] == ["c00001-3"]
+    assert len(sealed_predictions(run.config, run.record)) == 3
+    run.restart()
+    assert run.work() == []
+
+
+def test_once_the_test_split_was_opened_nobody_is_confirmed_any_more(run: Run) -> None:
+    given = run.work(until="c00005")
+    run.director.failed(given[-1].trial, "out of memory")
+    run.work()
+    run.ledger.append(TestOpened(queries=2))
+    run.restart()
+    assert run.work() == []
 
 
 def test_a_rung_that_was_passed_says_nothing_new(run: Run) -> None:

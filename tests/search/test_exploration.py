@@ -80,15 +80,17 @@ class Field:
 
 @pytest.fixture
 def explore(tmp_path: Path, config: RunConfig) -> Callable[..., Field]:
-    """explore(score, branch, ..., trials=, effort=, seed=): a field with these branches open."""
+    """explore(score, branch, ..., trials=, effort=, seed=, offering=): a field with these branches open."""
 
-    def make(score: Scorer, *branches: Branch, trials: int, effort: float = 0.4, seed: int = 0) -> Field:
+    def make(
+        score: Scorer, *branches: Branch, trials: int, effort: float = 0.4, seed: int = 0, offering: int = 8
+    ) -> Field:
         search = SearchConfig(
             trials=trials,
             round_trials=trials,
             effort=effort,
             promotion=PromotionConfig(draws=64),
-            allocation=AllocationConfig(),
+            allocation=AllocationConfig(offering=offering),
         )
         here = config.model_copy(update={"search": search, "seed": seed})
         record = Record(branches={one.name: BranchRecord(branch=one, round=1) for one in branches})
@@ -170,6 +172,22 @@ def test_a_weak_branch_starves_above_its_floor(
     started = Counter(trial.branch for trial in field.record.trials.values())
     assert started["weak"] >= AllocationConfig().floor
     assert started["good"] > 2 * started["weak"]
+
+
+def test_where_the_surrogate_sees_no_difference_the_weak_branch_starves_all_the_same(
+    explore: Callable[..., Field],
+) -> None:
+    def by_name(name: str, method: Method, rung: int) -> float:
+        return by_lr(name, method, rung) - 3 * (name == "weak")
+
+    def of_weak(offering: int) -> int:
+        field = explore(
+            by_name, lr_branch("good"), lr_branch("weak"), trials=40, offering=offering, seed=offering
+        ).run()
+        return Counter(trial.branch for trial in field.record.trials.values())["weak"]
+
+    assert of_weak(offering=1) == AllocationConfig().floor
+    assert of_weak(offering=2) > 2 * AllocationConfig().floor
 
 
 def test_a_later_branch_gets_its_floor_at_once(explore: Callable[..., Field]) -> None:

@@ -40,6 +40,15 @@ def test_the_first_trial_at_a_rung_goes_on() -> None:
     assert decide(SURE, right_on(0), [], GAP) == "pause"
 
 
+def test_nan_is_stopped_at_once_and_nobody_is_measured_by_it() -> None:
+    nan, low, high = (np.array([value]) for value in (np.nan, 0.1, 0.9))
+    assert decide(SURE, nan, [], GAP) == "stop"
+    assert decide(SURE, nan, [low, high], GAP) == "stop"
+    assert decide(SURE, low, [nan], GAP) == "pause"
+    assert decide(SURE, low, [nan, high, nan], GAP) == "stop"
+    assert decide(SURE, high, [nan, low, nan, low], GAP) == "pause"
+
+
 @pytest.mark.parametrize(("count", "decision"), [(901, "pause"), (900, "pause"), (700, "stop")])
 def test_the_best_third_goes_on_ties_included(count: int, decision: str) -> None:
     # Nine trials, one in three is kept: the third best of the rivals has 900 right.
