@@ -101,6 +101,36 @@ def planted(*names: str) -> Case:
     return case
 
 
+def broken_device(site: Site, rng: random.Random, kills: int) -> Tried:
+    """A process in which nothing can be trained any more: it is replaced, and no trial fails for it."""
+    site.plant("device")
+    wrong = whole(site, site.run())
+    if '"state":"failed"' in site.ledger.read_text():
+        wrong = [*wrong, "a trial failed"]
+    return Tried(faults=1, wrong=wrong)
+
+
+def confirmation_fails(site: Site, rng: random.Random, kills: int) -> Tried:
+    """Trainings fail from the beginning of the confirmation on; mended, the run comes to its outcome."""
+    driver = site.run()
+    driver.wait_for(lambda: site.ledger.is_file() and '"purpose":"confirm"' in site.ledger.read_text())
+    site.plant(*(f"raise-{i}" for i in range(20)))
+    wrong = ended(site, driver, 1, "then resume")
+    for fault in site.faults.iterdir():
+        fault.unlink()
+    return Tried(faults=1, wrong=[*wrong, *whole(site, site.resume())])
+
+
+def journal_lost(site: Site, rng: random.Random, kills: int) -> Tried:
+    """Optuna's file is gone."""
+    driver = site.run()
+    driver.wait_for(lambda: site.count("trial_ended") >= 4)
+    driver.process.kill()
+    driver.wait()
+    (site.out / "optuna.log").unlink()
+    return Tried(faults=1, wrong=whole(site, site.resume()))
+
+
 def bad_node(site: Site, rng: random.Random, kills: int) -> Tried:
     """Every worker dies: the run ends soon, and says where they died; mended, it goes on."""
     site.plant("kill-always")
@@ -180,11 +210,14 @@ CASES: dict[str, Case] = {
     "out-of-memory": planted("oom"),
     "nan": planted("nan"),
     "exception": planted("raise"),
+    "broken-device": broken_device,
+    "confirmation-fails": confirmation_fails,
     "bad-node": bad_node,
     "sigterm": told_to_stop(signal.SIGTERM),
     "sigint": told_to_stop(signal.SIGINT),
     "two-signals": told_to_stop(signal.SIGTERM, signal.SIGTERM),
     "torn-lines": torn_lines,
+    "journal-lost": journal_lost,
     "two-resumes": two_resumes,
     "full-disk": full_disk,
 }

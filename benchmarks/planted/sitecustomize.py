@@ -1,8 +1,9 @@
 """Plants faults in the trials of a run, from outside: Python imports a module of this name at its start.
 
 With this folder on PYTHONPATH and PLANTED_FAULTS naming a folder of files, the first step of a training takes
-one file away and does what it is named for: hang, oom, nan, raise or kill (anything after a dash in a name
-tells files apart). A file called kill-always stays where it is.
+one file away and does what it is named for: hang, oom, nan, raise, kill or device, after which every step of
+the process fails (anything after a dash in a name tells files apart). A file called kill-always stays where
+it is.
 """
 
 import importlib.abc
@@ -40,9 +41,14 @@ def plant(module: ModuleType) -> None:
     import torch
 
     step, accumulate = module.Session.step, module.Session._accumulate
+    device_is_broken = False
 
     def faulty_step(self: Any, batch: Any, lr: float) -> Any:
+        nonlocal device_is_broken
         fault = claimed(Path(str(FOLDER))) if batch.step == STEP else None
+        device_is_broken = device_is_broken or fault == "device"
+        if device_is_broken:
+            raise torch.AcceleratorError("CUDA error: planted")
         match fault:
             case "hang":
                 time.sleep(1e6)
