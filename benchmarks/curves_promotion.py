@@ -1,7 +1,6 @@
 """Ours on recorded curves: judge, promotion and waiting room of a search of one branch, as a run sets them.
 
-As there, the branch proves itself: the best of its first trials is trained to the end before anything else is
-weighed. New rows are drawn at random: a table has none near a good one to offer.
+New rows are drawn at random: a table has none near a good one to offer.
 """
 
 from collections.abc import Sequence
@@ -9,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.curves_data import Curves, Pool, units
-from search.allocation import AllocationConfig, BranchState
 from search.judging import Finding, Judge
 from search.promotion import Promotion, PromotionConfig, candidates
 from search.pruning import PruningConfig
@@ -17,7 +15,6 @@ from search.scoreboard import Scoreboard
 from search.waiting import Waiter, WaitingRoom
 
 SHARES = PruningConfig().rungs
-FLOOR = AllocationConfig().floor
 ALL = "all"  # the one branch
 EXACT = 0.0  # the variance between seeds: a recorded loss has no error
 
@@ -39,44 +36,20 @@ class Ours:
         self._draws = np.random.default_rng(seed)
         self._scores = Scoreboard()
         self._waiting = WaitingRoom(self._config.waiting)
-        self._branch = BranchState(name=ALL)
 
     def assign(self) -> int | None:
         """A row that waits at a rung, or a new one."""
-        if proof := self._proof():
-            return self._go_on(proof)
-        new, waiting = self._new(), list[Waiter]()
-        if not new or self._branch.started >= FLOOR:
-            may = self._affordable([one.rung + 1 for one in self._waiting], more_to_come=bool(new))
-            waiting = [waiter for waiter, one in zip(self._waiting, may, strict=True) if one]
+        waiting, new = self._offered(), self._new()
         if not waiting and not new:
             return None
         offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
         place = self._rule.choose(self._scores, offered, self._draws)
         if place < len(waiting):
-            return self._go_on(waiting[place])
+            self._waiting.leave(waiting[place])
+            return int(waiting[place].trial)
         row = new[place - len(waiting)]
         self._pool.take(row)
-        self._branch.started += 1
-        self._branch.heading[0] += 1
         return row
-
-    def _proof(self) -> Waiter | None:
-        """The best of those that wait for a step that no row of the table has shown yet."""
-        rung = self._branch.unproven(FLOOR, len(self._rungs))
-        if rung is None or not self._affordable([rung], more_to_come=True)[0]:
-            return None
-        due = [one for one in self._waiting if one.rung + 1 == rung]
-        return max(due, key=lambda one: one.value, default=None)
-
-    def _go_on(self, waiter: Waiter) -> int:
-        self._waiting.leave(waiter)
-        self._branch.heading[waiter.rung + 1] += 1
-        return int(waiter.trial)
-
-    def _affordable(self, rungs: Sequence[int], *, more_to_come: bool) -> Sequence[bool]:
-        """Whether each of the steps to these rungs is within the budget; here there is none."""
-        return [True] * len(rungs)
 
     def report(self, row: int, evaluation: int, loss: float) -> bool:
         """Go on to the next rung, and stop or wait there; a diverged trial never goes on."""
@@ -84,11 +57,8 @@ class Ours:
         if not diverged and evaluation not in self._rungs:
             return True
         rung, point = int(np.searchsorted(self._rungs, evaluation)), self._pool.points[row]
-        self._branch.back += rung == 0
         if diverged:
             self._scores.add(point, rung, loss)
-            self._branch.failed += rung > 0
-            self._branch.heading[rung] -= 1
             return False
         value, finding = self._seen(row, evaluation, loss)
         self._scores.add(point, rung, value)
@@ -99,6 +69,9 @@ class Ours:
     def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
         """The score at a rung, higher is better, and how it looks beside the others."""
         return -loss, self._judge.look(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
+
+    def _offered(self) -> list[Waiter]:
+        return list(self._waiting)
 
     def _new(self) -> list[int]:
         left = np.flatnonzero(self._pool.left)

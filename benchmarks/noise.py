@@ -32,6 +32,7 @@ from search.pgr import Bools, Reals
 from search.pruning import PruningConfig
 from search.record import Record
 from search.repeats import Repeats
+from search.waiting import Waiter
 from trainers.method import Method
 from trainers.optim import Adamw
 
@@ -95,8 +96,11 @@ class NoisyOurs(Ours):
             self._budget.spend(waiting.get(str(row), -1) + 1)
         return row
 
-    def _affordable(self, rungs: Sequence[int], *, more_to_come: bool) -> Sequence[bool]:
-        return self._budget.affordable(rungs, more_to_come=more_to_come)
+    def _offered(self) -> list[Waiter]:
+        waiting = super()._offered()
+        steps = [waiter.rung + 1 for waiter in waiting]
+        may = self._budget.affordable(steps, more_to_come=self._budget.new_left > 0)
+        return [waiter for waiter, one in zip(waiting, may, strict=True) if one]
 
     def _new(self) -> list[int]:
         return super()._new() if self._budget.new_left else []
