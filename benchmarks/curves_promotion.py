@@ -1,6 +1,7 @@
 """Ours on recorded curves: judge, promotion and waiting room of a search of one branch, as a run sets them.
 
-New rows are drawn at random: a table has none near a good one to offer.
+There one branch decides by these alone: what allocation does is between branches. New rows are drawn at
+random: a table has none near a good one to offer.
 """
 
 from collections.abc import Sequence

@@ -39,8 +39,9 @@ class Promoted:
 class Exploration:
     """Keeps what promotion, allocation and the budget need to know, a step at each event.
 
-    Each branch proves itself early: the best of its first trials is trained to the end, as far as the budget
-    allows. Until then its scores say little: kinds of method rise, and fall, at their own pace.
+    Of several branches each proves itself early: the best of its first trials is trained to the end, as far
+    as the budget allows. Until then its scores say little beside those of another: kinds of method rise, and
+    fall, at their own pace. A single branch has nobody to prove itself to.
     A call costs the same however many trials there have been. used_up: branches without new methods.
     """
 
@@ -143,6 +144,8 @@ class Exploration:
 
     def _proof(self) -> Promoted | None:
         """The next step of a branch that none of its trials has shown the end of, within the budget."""
+        if len(self._branches) == 1:
+            return None
         floor, rungs = self._config.search.allocation.floor, len(self._rungs)
         may = self._budget.affordable(range(rungs), more_to_come=True)
         due = [

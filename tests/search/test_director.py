@@ -562,7 +562,7 @@ def test_a_slow_proposer_holds_nobody_up(
     time.sleep(0.05)
     assert run.record.trials[run.director.next().trial].branch == "two"
     assert run.record.rounds == 2
-    assert len(slow.shown[1].trials) == 3  # what was known when it was asked
+    assert len(slow.shown[1].trials) == 4  # what was known when it was asked
     run.director.close()
 
 
@@ -610,7 +610,7 @@ def test_the_confirmation_does_not_wait_for_a_proposal_without_trials_to_give(
     slow = Slow([proposal(branch("one")), proposal(branch("two"))])
     run = Run(tmp_path, config, grader, slow)
     given = run.work()
-    assert [one.purpose for one in given] == ["search"] * 11 + ["confirm"] * 9
+    assert [one.purpose for one in given] == ["search"] * (8 + 4) + ["confirm"] * 9
     assert run.record.rounds == 1
     slow.answer.set()
     run.director.close()

@@ -196,7 +196,7 @@ def test_a_later_branch_gets_its_floor_at_once(explore: Callable[..., Field]) ->
         field.step()
     field.record.branches["late"] = BranchRecord(branch=lr_branch("late"), round=2)
     field.exploration.opened("late")
-    for _ in range(3):
+    for _ in range(1 + 3):  # the first one is to prove itself, now that it has another beside it
         field.step()
     assert [trial.branch for trial in list(field.record.trials.values())[-3:]] == ["late"] * 3
     assert list(field.rungs.values())[-3:] == [0] * 3
@@ -242,11 +242,23 @@ def test_a_failure_on_the_way_up_is_made_good_by_the_next_best(explore: Callable
             return np.nan
         return by_lr(name, method, rung)
 
-    field = explore(fails_once, lr_branch("one"), trials=30)
-    for _ in range(6):
+    field = explore(fails_once, lr_branch("one"), lr_branch("two"), trials=30)
+    for _ in range(6 + 1 + 2 + 2):  # new ones, the failure, and two steps for each proof
         field.step()
-    assert len(failures) == len(field.completed) == 1
-    assert len(field.record.trials) == AllocationConfig().floor
+    assert len(failures) == 1
+    assert {trial.branch for trial in field.completed} == {"one", "two"}
+    assert len(field.record.trials) == 2 * AllocationConfig().floor
+
+
+def test_a_single_branch_has_nobody_to_prove_itself_to(explore: Callable[..., Field]) -> None:
+    def by_trials(*names: str) -> bool:
+        field = explore(by_lr, *map(lr_branch, names), trials=40, seed=len(names))
+        for _ in range(5 * len(names)):
+            field.step()
+        return len(field.completed) == len(names)
+
+    assert by_trials("one", "two")
+    assert not by_trials("one")
 
 
 def test_no_proof_beyond_the_budget(explore: Callable[..., Field]) -> None:
