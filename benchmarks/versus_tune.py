@@ -172,7 +172,7 @@ def times(out: Path) -> dict[str, float]:
         "search_wall_s": max(searched) - ready,
         "wall_s": max([*searched, *replicated]) - ready,
         "train_s": sum(rung.train_s + rung.eval_s for rung in rungs),
-        "search_train_s": sum(rung.train_s + rung.eval_s for rung in of_search),
+        "search_train_s": sum(trial.train_s for trial in record.of_purpose("search")),
         "best_search_pgr": max(rung.pgr for rung in of_search if rung.pgr is not None),
     }
 

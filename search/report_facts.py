@@ -183,8 +183,8 @@ def costs(record: Record) -> list[tuple[str, str]]:
         ("saved by pruning", f"{duration(saved)}, {share:.0%} of what it would have been"),
     ]
     queries = record.grader_queries
-    openings = f"in {record.test_openings} openings" if record.test_openings > 1 else "in one opening"
-    rows.append(("grader queries", f"{queries['search']} search, {queries['test']} test {openings}"))
+    openings = f" in {record.test_openings} openings" if record.test_openings > 1 else ""
+    rows.append(("grader queries", f"{queries['search']} search, {queries['test']} test{openings}"))
     usage = asked_usage(record)
     tokens = f"{usage.all_input_tokens:,} in, {usage.output_tokens:,} out"
     return [*rows, ("proposer", f"{usage.usd:.4f} USD; tokens: {tokens}")]

@@ -230,12 +230,12 @@ class TrialRunner(tune.Trainable):
             raise
         except Exception as error:
             cause = (self._gang.failure() if self._gang else None) or error
-            said = " ".join(f"{type(cause).__name__}: {cause}".split())
+            said = f"{type(cause).__name__}: {cause}"
             if blames_worker(cause):
-                raise UnfitWorkerError(said) from error
+                raise UnfitWorkerError(" ".join(said.split())) from error
             log.exception("the trial failed")
             smaller = cause.micro_batch if isinstance(cause, OutOfMemory) else None
-            return {"failure": f"{type(cause).__name__}: {cause}", "micro_batch": smaller}
+            return {"failure": said, "micro_batch": smaller}
         return {
             "share": report.share,
             "predictions": pack(report.predictions > np.float32(0.5)),
