@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from agents.language.validation import MAX_BRANCHES
 from agents.prices import Price
-from agents.validation import MAX_BRANCHES
 from trainers.component import Frozen
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
@@ -26,7 +26,7 @@ class ClaudeConfig(Frozen):
     """Claude proposes; the playbook steps in where it cannot.
 
     branches: at most so many a lane. lanes: so many proposers a round, at the same time, each with a
-    direction of its own: `directions` in turn, or drawn from agents/prompts/directions.md.
+    direction of its own: `directions` in turn, or drawn from agents/claude/prompts/directions.md.
     samples: so many inputs of the transfer split are shown to it, without labels and cut where they are long.
     tool_turns: how often a lane may look things up in a round. max_usd: hard cap over the whole campaign.
     prices: for a model that the table does not know. key_file: read where ANTHROPIC_API_KEY is not set; the

@@ -108,7 +108,7 @@ def _alike(node: Resources, other: Resources) -> bool:
 def trials_a_gpu(trial_bytes: int, gpu_bytes: int) -> int:
     """How many trials of a predicted size share one GPU; 0 where not even one fits.
 
-    trial_bytes: with all margins, as `trainers.memory.on_device` tells it.
+    trial_bytes: with all margins, as `trainers.training.memory.on_device` tells it.
     """
     return gpu_bytes // trial_bytes
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from search.arguments import FAILED, INPUT_MISTAKE, INTERRUPTED, parser
+from search.cli.parser import FAILED, INPUT_MISTAKE, INTERRUPTED, parser
 
 PIPE_WIDTH = 140  # columns where the output is no terminal
 

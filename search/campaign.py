@@ -3,40 +3,34 @@
 import json
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from agents.playbook import Playbook
-from agents.proposer import Proposer
-from agents.replay import Replay
-from agents.samples import samples_of
-from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
+from agents.findings.predictions import pack
 from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
-from search.bits import pack
-from search.config import RunConfig
-from search.confirm import confirm, sealed_predictions
-from search.director import Director
-from search.grading import BaselineScores, RemoteGrader
+from search.config.schema import RunConfig
+from search.engine.confirmation import confirm, sealed_predictions
+from search.engine.director import Director
+from search.engine.proposers import new_proposer
+from search.engine.rounds import untold
 from search.interrupt import Interruption, interruptible
-from search.ledger import BaselinesReady, Finished, Interrupted, Ledger, TestOpened
-from search.outcome import outcome_table, result, write_result
-from search.preparation import Prepared, prepare, with_gpus
-from search.record import Record
-from search.report import write_report
-from search.rounds import untold
-from search.run_dir import RunDirectory
-from search.sharing import SharedArrays
-from search.study import run_trials
-from search.tracking import Tracking
-from search.view import View
-from search.worker import Work
-from trainers.data import DatasetTask, load_task
-from trainers.toy import ToyTask
+from search.ledger.events import BaselinesReady, Finished, Interrupted, TestOpened
+from search.ledger.log import Ledger
+from search.ledger.record import Record
+from search.output.progress import View
+from search.output.report.report import write_report
+from search.output.result import outcome_table, result, write_result
+from search.scoring.grader import BaselineScores
+from search.storage.run_directory import RunDirectory
+from search.tracking.launcher import Tracking
+from search.workers.member import Work
+from search.workers.preparation import Prepared, prepare, with_gpus
+from search.workers.remote_grader import RemoteGrader
+from search.workers.shared_arrays import SharedArrays
+from search.workers.tune import run_trials
 
 log = logging.getLogger(__name__)
 
@@ -116,49 +110,11 @@ def _concurrent(config: RunConfig) -> int:
     return processes // size
 
 
-def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
-    """Who proposes, by the config's `agent`; run_dir: where transcripts go, None for nowhere.
-
-    Raises ValueError for a key, a model or a transcript that will not do.
-    """
-    match config.agent:
-        case PlaybookConfig():
-            return Playbook(branches=config.agent.branches, seed=config.seed)
-        case ReplayConfig():
-            return Replay(
-                Path(config.agent.path).expanduser(), branches=config.agent.branches, seed=config.seed
-            )
-        case ClaudeConfig():
-            from agents.claude import ClaudeProposer  # the SDK takes seconds to import
-
-            return ClaudeProposer(
-                config.agent,
-                seed=config.seed,
-                run_dir=run_dir,
-                samples=_samples(config.task, config.agent.samples),
-            )
-
-
-def _samples(task: DatasetTask | ToyTask, count: int) -> tuple[str, ...]:
-    """What the proposer may see of the data: inputs of the transfer split alone, as students do."""
-    return samples_of(load_task(task).inputs["transfer"], count) if count else ()
-
-
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split, trained first where the cache has none."""
     with interruptible() as stop, ray_runtime():
         prepared = prepare_with_progress(with_gpus(config), console, stop)
         return RemoteGrader(prepared.search, prepared.test).baselines()
-
-
-def baseline_table(config: RunConfig, scores: BaselineScores) -> Table:
-    """Weak floor and ceiling, for a person."""
-    table = Table(title=f"Search split, {config.baselines.seeds} seeds", title_justify="left")
-    for column in ("baseline", "accuracy", "± SE"):
-        table.add_column(column, justify="left" if column == "baseline" else "right")
-    for name, score in (("weak floor", scores.weak), ("ceiling", scores.ceiling)):
-        table.add_row(name, f"{score.value:.4f}", f"{score.se:.4f}")
-    return table
 
 
 def prepare_with_progress(config: RunConfig, console: Console, stop: Interruption) -> Prepared:

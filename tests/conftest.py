@@ -32,8 +32,8 @@ def minilm() -> Path:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for the runs of all processes of this test run, with the small task's strong model in it."""
     # Imported here: most tests start without torch.
-    from benchmarks.fault_runs import PRETRAIN_STEPS
-    from trainers.toy import ToyModel, build_toy_model
+    from benchmarks.faults.runs import PRETRAIN_STEPS
+    from trainers.models.toy_model import ToyModel, build_toy_model
 
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"

@@ -88,7 +88,100 @@ def test_packages_are_those_of_this_repository(package: str) -> None:
     assert Path(module.__file__).resolve() == ROOT.resolve() / package / "__init__.py"
 
 
+# Inside a package a room imports only rooms that stand before it, each line from left to right.
+ROOMS = {
+    "trainers": "component cache data gang models components training method trial",
+    "agents": "language prices settings findings playbook claude",
+    "search": "interrupt ledger scoring policy config storage studies engine workers output tracking"
+    " campaign cli __main__",
+}
+BESIDE = {  # rooms that stand side by side: neither imports the other
+    ("search.workers", "search.output"),
+    ("search.tracking", "search.output"),
+    ("search.tracking", "search.studies"),
+    ("search.tracking", "search.engine"),
+    ("search.tracking", "search.workers"),
+}
+LARGEST = 15  # Python files in a folder
+
+
+def room(module: str) -> str:
+    """`search.policy.pruning` stands in the room `search.policy`."""
+    return ".".join(module.split(".")[:2])
+
+
+def upward(here: str, source: str) -> list[str]:
+    """The imports of a module that break the order of the rooms of its package."""
+    package, own = room(here).split(".")
+    order = ROOMS[package].split()
+    broken = []
+    for module in imported(source):
+        top, *rest = module.split(".")
+        if top != package or rest[:1] == [own]:
+            continue
+        there = rest[0] if rest else ""
+        beside = {(f"{top}.{own}", f"{top}.{there}"), (f"{top}.{there}", f"{top}.{own}")} & BESIDE
+        if there not in order or order.index(there) > order.index(own) or beside:
+            broken.append(f"{package}.{own} must not import {module}")
+    return broken
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if path.parent.name not in PACKAGES or path.stem != "__init__"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_rooms_import_one_way(path: Path) -> None:
+    package, *_ = parts = path.relative_to(ROOT).with_suffix("").parts
+    assert package not in ROOMS or upward(".".join(parts).removesuffix(".__init__"), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "source"),
+    [
+        ("search.policy.pruning", "from search.engine.director import Director"),
+        ("search.ledger.record", "import search.scoring.pgr"),
+        ("search.output.progress", "from search.workers.tune import run_trials"),
+        ("trainers.data.tokens", "from trainers.trial import workbench"),
+        ("agents.language.space", "from agents.claude.tools import Tools"),
+        ("agents.findings.answer", "from agents.unheard_of import x"),
+    ],
+)
+def test_an_import_upward_is_noticed(here: str, source: str) -> None:
+    assert len(upward(here, source)) == 1
+
+
+def test_every_room_is_in_the_order() -> None:
+    for package, order in ROOMS.items():
+        there = {path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or path.is_dir()}
+        assert there - {"__init__", "__pycache__"} == set(order.split())
+
+
+def test_no_folder_is_a_heap() -> None:
+    folders = {
+        path.parent for package in (*PACKAGES, "benchmarks") for path in (ROOT / package).rglob("*.py")
+    }
+    heaps = {str(folder): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {folder: count for folder, count in heaps.items() if count > LARGEST} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_room_says_what_it_is_for(package: str) -> None:
+    for path in (ROOT / package).rglob("__init__.py"):
+        tree = ast.parse(path.read_text())
+        assert len(ast.get_docstring(tree) or "") > 40, path
+        assert len(tree.body) == 1, f"{path}: an __init__ that imports makes every reader pay"
+
+
 def test_the_distribution_holds_exactly_these_packages() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    data = {"agents": ["prompts/*.md"], "search": ["page/*"]}
-    assert setuptools == {"packages": list(PACKAGES), "package-data": data}
+    found = [
+        path.parent.relative_to(ROOT)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("__init__.py")
+    ]
+    data = {"agents.claude": ["prompts/*.md"], "search.output.report": ["page/*"]}
+    assert setuptools == {
+        "packages": sorted(".".join(path.parts) for path in found),
+        "package-data": data,
+    }

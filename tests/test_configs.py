@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from search.config import dump_config, load_config
-from trainers.adapters import Lora
+from search.config.load import dump_config, load_config
+from trainers.components.students import Lora
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from trainers.adapters import STUDENTS, Full, Lora, Probe
 from trainers.component import Component, Frozen
-from trainers.labels import LABELS, Elicited, Hard, Label, NoisyChannel
-from trainers.losses import LOSSES, Bootstrap, Entropy, Kl, Loss, ReverseKl, Window, Xent
-from trainers.optim import Adamw
-from trainers.room import Room
-from trainers.selection import SELECTIONS, All, Selection
-from trainers.stages import STAGES, Chain, Once, SelfTrain, Stages
+from trainers.components.labels import LABELS, Elicited, Hard, Label, NoisyChannel
+from trainers.components.losses import LOSSES, Bootstrap, Entropy, Kl, Loss, ReverseKl, Window, Xent
+from trainers.components.optim import Adamw
+from trainers.components.selection import SELECTIONS, All, Selection
+from trainers.components.stages import STAGES, Chain, Once, SelfTrain, Stages
+from trainers.components.students import STUDENTS, Full, Lora, Probe
+from trainers.training.memory_fit import Room
 
 # Losses that are least where the student's probabilities equal the targets.
 ZERO_AT_OWN_ANSWERS = (Xent, Entropy, Window, Kl, ReverseKl, Bootstrap)
@@ -23,7 +23,8 @@ ZERO_AT_OWN_ANSWERS = (Xent, Entropy, Window, Kl, ReverseKl, Bootstrap)
 class Abilities(Frozen):
     """What a campaign offers to its methods.
 
-    prior: whether the strong model can be asked for a zero-shot answer (`trainers.prompts.can_elicit`).
+    prior: whether the strong model can be asked for a zero-shot answer
+    (`trainers.models.prompts.can_elicit`).
     intermediates: how many models there are between the weak and the strong one. room: the memory of a trial
     and what has to fit there, None where that is not known.
     """

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from agents.answer import Note
-from agents.findings import BranchFinding, Findings, Refusal, TrialFinding
-from agents.proposal import Branch, Option, Range, Slot
-from benchmarks.loopback import ScriptedClaude
-from trainers.losses import LogConf
+from agents.findings.answer import Note
+from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFinding
+from agents.language.proposal import Branch, Option, Range, Slot
+from tests.servers.messages_api import ScriptedClaude
+from trainers.components.losses import LogConf
 from trainers.method import Abilities, Method
 
 KEY = 'sk-ant-secret/+"key'

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.calibration import (
+from benchmarks.calibration.__main__ import (
     PLANS,
     believed,
     campaigns,
@@ -14,7 +14,7 @@ from benchmarks.calibration import (
     steady,
     verdict,
 )
-from benchmarks.calibration_world import GAP, WEAK, Truth, World
+from benchmarks.calibration.world import GAP, WEAK, Truth, World
 
 
 def test_the_worlds_truth_is_true() -> None:

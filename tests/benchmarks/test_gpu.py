@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from benchmarks.gpu import flops_a_token, main
-from trainers.memory import ModelShape
+from benchmarks.gpu.__main__ import flops_a_token, main
+from trainers.training.memory import ModelShape
 
 
 def test_work_by_hand() -> None:

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.scale import main
-from benchmarks.scale_worker import EXAMPLES, GAP, TRUTH, WEAK, predictions
-from search.bits import unpack
+from agents.findings.predictions import unpack
+from benchmarks.scale.__main__ import main
+from benchmarks.scale.worker import EXAMPLES, GAP, TRUTH, WEAK, predictions
 
 
 def test_predictions_look_recorded() -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import optuna
 import pytest
 
-from benchmarks.tune_trainer import Space
-from benchmarks.versus_tune import CONFIG, seconds_to_reach, summary, times, trials_within
-from search.config import load_config
-from search.ledger import BaselinesReady, Ledger, Purpose, RungReached, TrialEnded, TrialStarted
+from benchmarks.versus_tune.__main__ import CONFIG, seconds_to_reach, summary, times, trials_within
+from benchmarks.versus_tune.trainer import Space
+from search.config.load import load_config
+from search.ledger.events import BaselinesReady, Purpose, RungReached, TrialEnded, TrialStarted
+from search.ledger.log import Ledger
 from trainers.method import Method
 
 

@@ -18,8 +18,8 @@ from ray.runtime_env import RuntimeEnv
 
 from cluster.jobs import STOP_SETTINGS
 from cluster.resources import NodeGroup, groups_of_ray_up
-from search.arguments import parser
-from search.config import load_config
+from search.cli.parser import parser
+from search.config.load import load_config
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "cluster" / "manifests"

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from benchmarks.fault_runs import REPO, SMALL_TASK
-from search.ledger import read_ledger
-from search.record import Record
+from benchmarks.faults.runs import REPO, SMALL_TASK
+from search.ledger.log import read_ledger
+from search.ledger.record import Record
 from tests.cluster.conftest import add_node
-from tests.cluster.proxy import Proxy
+from tests.servers.proxy import Proxy
 
 TRIALS = 8
 SMALL = [

@@ -6,17 +6,18 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from agents.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
-from benchmarks.fault_runs import Site
-from search.config import ConfirmConfig, LearnerConfig, ReplicationConfig, RunConfig, SearchConfig
-from search.ledger import BaselinesReady, RungReached, RunStarted, TrialEnded, TrialStarted
-from search.promotion import PromotionConfig
-from search.pruning import PruningConfig
+from agents.language.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
+from benchmarks.faults.runs import Site
+from search.config.schema import ConfirmConfig, LearnerConfig, ReplicationConfig, RunConfig, SearchConfig
+from search.ledger.events import BaselinesReady, RungReached, RunStarted, TrialEnded, TrialStarted
+from search.policy.promotion import PromotionConfig
+from search.policy.pruning import PruningConfig
 from tests.conftest import one_at_a_time
-from trainers.examples import SplitSizes
+from trainers.components.optim import Adamw
+from trainers.data.examples import SplitSizes
+from trainers.data.toy_task import ToyTask
 from trainers.method import Method
-from trainers.optim import Adamw
-from trainers.toy import ToyModel, ToyTask
+from trainers.models.toy_model import ToyModel
 
 
 @pytest.fixture(scope="module")

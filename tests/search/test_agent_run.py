@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from agents.transcript import Concluded, read_transcript
-from benchmarks.fault_runs import SMALL_TASK
-from benchmarks.loopback import Scripted, ScriptedClaude, text, use
+from agents.claude.transcript import Concluded, read_transcript
+from benchmarks.faults.runs import SMALL_TASK
 from search.__main__ import main
-from search.config import load_config
-from search.ledger import read_ledger
-from search.record import Record
-from trainers.data import load_task
+from search.config.load import load_config
+from search.ledger.log import read_ledger
+from search.ledger.record import Record
+from tests.servers.messages_api import Scripted, ScriptedClaude, text, use
+from trainers.data.dataset import load_task
 
 KEY = "sk-ant-of-this-test"
 SMALL = [

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from search.campaign import _report
-from search.config import RunConfig
-from search.run_dir import new_run
+from search.config.schema import RunConfig
+from search.storage.run_directory import new_run
 
 
 def test_the_report_is_written_and_named(tmp_path: Path, config: RunConfig) -> None:

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.fault_runs import REPO, SMALL
-from benchmarks.leak_search import PLACES, Search, SearchedRunner, checksum, decoy
+from benchmarks.agent.leak_search import PLACES, Search, SearchedRunner, checksum, decoy
+from benchmarks.faults.runs import REPO, SMALL
 from search.campaign import run_campaign
-from search.config import RunConfig, load_config
-from search.ledger import read_ledger
-from search.run_dir import RunDirectory, new_run
-from trainers.data import load_task
-from trainers.examples import Labels
+from search.config.load import load_config
+from search.config.schema import RunConfig
+from search.ledger.log import read_ledger
+from search.storage.run_directory import RunDirectory, new_run
+from trainers.data.dataset import load_task
+from trainers.data.examples import Labels
 
 TINY = [
     "search.trials=2",
@@ -100,7 +101,7 @@ def test_no_trial_holds_ground_truth_and_the_test_labels_are_read_once(
     sizes = sorted({len(labels) for labels in truth.values()})
     told.write_text(json.dumps({"sizes": sizes, "truth": {checksum(truth[name]): name for name in truth}}))
     monkeypatch.setenv("LEAK_CHECKSUMS", str(told))
-    monkeypatch.setattr("search.study.TrialRunner", SearchedRunner)
+    monkeypatch.setattr("search.workers.tune.TrialRunner", SearchedRunner)
     run = new_run(tmp_path / "run", config)
     campaign(run)
 

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.proposal import Branch, Proposal
+from agents.language.proposal import Branch, Proposal
 from search.__main__ import main
-from search.arguments import parser
-from search.config import RunConfig
-from search.ledger import Interrupted, Ledger, Proposed
-from search.run_dir import RunDirectory, new_run
+from search.cli.parser import parser
+from search.config.schema import RunConfig
+from search.ledger.events import Interrupted, Proposed
+from search.ledger.log import Ledger
+from search.storage.run_directory import RunDirectory, new_run
 
 COMMANDS = ("run", "resume", "baselines", "propose", "status", "report", "completion")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fault_runs import PRETRAIN_STEPS, REPO, SMALL, problems
+from benchmarks.faults.runs import PRETRAIN_STEPS, REPO, SMALL, problems
 from search.__main__ import main
-from search.config import load_config
-from search.ledger import read_ledger
-from search.record import Record
-from trainers.data import load_task
+from search.config.load import load_config
+from search.ledger.log import read_ledger
+from search.ledger.record import Record
+from trainers.data.dataset import load_task
 
 RESULT_KEYS = {
     "schema",

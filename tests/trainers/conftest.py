@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from trainers.engine import EngineConfig, warm_up
+from trainers.training.deepspeed_engine import EngineConfig, warm_up
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.gang import cases, parity
-from trainers.engine import EngineConfig
+from benchmarks.training.gang import cases, parity
+from trainers.components.losses import Xent
+from trainers.components.optim import Adamw
+from trainers.components.selection import Phase, Plan
 from trainers.gang import GangMember, follow, joined, lead, meeting_point
-from trainers.losses import Xent
-from trainers.optim import Adamw
-from trainers.selection import Phase, Plan
-from trainers.training import Checkpoint, Diverged, FeatureInputs, Recipe, fit
+from trainers.training.deepspeed_engine import EngineConfig
+from trainers.training.loop import Checkpoint, Diverged, FeatureInputs, Recipe, fit
 
 # Every process imports torch and DeepSpeed first: seconds on a quiet machine, minutes on a busy one.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -2,11 +2,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from trainers.adapters import Lora
-from trainers.labels import Elicited, Hard, NoisyChannel
-from trainers.losses import LOSSES, Bootstrap, Kl, Loss, Xent, example_losses
+from trainers.components.labels import Elicited, Hard, NoisyChannel
+from trainers.components.losses import LOSSES, Bootstrap, Kl, Loss, Xent, example_losses
+from trainers.components.stages import Chain, Ensemble, SelfTrain
+from trainers.components.students import Lora
 from trainers.method import SLOTS, ZERO_AT_OWN_ANSWERS, Abilities, Method
-from trainers.stages import Chain, Ensemble, SelfTrain
 
 NOTHING = Abilities(prior=False, intermediates=0)
 ALL = Abilities(prior=True, intermediates=4)

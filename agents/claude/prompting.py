@@ -1,0 +1,67 @@
+"""The prompts: files in agents/prompts, filled from the code so that the two cannot drift apart."""
+
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import get_args
+
+from agents.language import validation
+from agents.language.catalogue import catalogue
+from agents.language.proposal import Family
+from agents.language.validation import Problem
+from trainers.method import Abilities, Method
+
+_FIELD = re.compile(r"\{\{(\w+)\}\}")
+_MARK = re.compile(r"<(?=\s*/?\s*record)", re.IGNORECASE)
+
+
+def unmarked(text: str) -> str:
+    """The text without anything that could be taken for the end of a record."""
+    return _MARK.sub("(", text)
+
+
+@cache
+def _file(name: str) -> str:
+    return resources.files("agents").joinpath("prompts", name).read_text(encoding="utf-8")
+
+
+def filled(name: str, **values: object) -> str:
+    """The prompt of that name with every {{field}} replaced; KeyError for one that is not given.
+
+    What is put in is not searched for fields again.
+    """
+    return _FIELD.sub(lambda field: str(values[field.group(1)]), _file(name))
+
+
+def system_prompt(naive: Method, abilities: Abilities, branches: int) -> str:
+    """What does not change in a campaign: the task, the rules, the naive baseline and the catalogue."""
+    return filled(
+        "system.md",
+        branches=branches,
+        families=", ".join(get_args(Family)),
+        options=validation.MAX_OPTIONS,
+        choices=validation.MAX_CHOICES,
+        combinations=validation.MAX_COMBINATIONS,
+        hypothesis=validation.MAX_HYPOTHESIS,
+        rationale=validation.MAX_RATIONALE,
+        prior="yes" if abilities.prior else "no",
+        intermediates=abilities.intermediates or "none",
+        naive=json.dumps(naive.model_dump(), indent=1),
+        catalogue=catalogue(),
+    )
+
+
+def directions() -> tuple[str, ...]:
+    """The vague directions that lanes are given where the config names none."""
+    lines = _file("directions.md").splitlines()
+    return tuple(line.removeprefix("* ") for line in lines if line.startswith("* "))
+
+
+def repair_prompt(problems: Sequence[Problem]) -> str:
+    """The problems of a proposal as a list, for whoever made it; the first forty of them."""
+    listed = [f"* {problem}" for problem in problems[:40]]
+    if len(problems) > len(listed):
+        listed.append(f"* and {len(problems) - len(listed)} more")
+    return filled("repair.md", problems="\n".join(listed))

@@ -1,0 +1,218 @@
+"""The findings as a text for an agent: what stays the same first, and bounded however long a campaign is.
+
+`history` only ever grows at its end, or loses its older half at once, so that a prompt cache can hold it.
+`standing` is what changes: results, failures, what is left.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+from typing import get_args
+
+from agents.findings.answer import entropy_bits, family_shares
+from agents.findings.curves import points, shape
+from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState, differences, shown_pgr
+from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range, printable
+
+HISTORY_CHARS = 24_000
+LINE_CHARS = 600
+BEST, NEWEST, BRANCHES, CAUSES = 10, 8, 24, 6
+
+
+def history(findings: Findings) -> str:
+    """Every round's branches, notes and refusals, oldest first; where that is too long, its newer part."""
+    rounds = [_round(findings, number) for number in range(1, findings.round)]
+    start = first_shown([len(text) for text in rounds])
+    head = [_left_out(findings, start)] if start else []
+    return "\n".join(["What was proposed so far:", *head, *(rounds[start:] or ["nothing yet"])]) + "\n"
+
+
+def first_shown(sizes: Sequence[int]) -> int:
+    """Index of the first round that is shown, given each round's characters.
+
+    When the text outgrows its bound it is cut to half of it: so the beginning changes seldom.
+    """
+    start = 0
+    for end in range(1, len(sizes) + 1):
+        if sum(sizes[start:end]) > HISTORY_CHARS:
+            while start < end - 1 and sum(sizes[start:end]) > HISTORY_CHARS / 2:
+                start += 1
+    return start
+
+
+def standing(findings: Findings) -> str:
+    """Where the campaign stands: counts, the best and the newest trials, branches, failures, families."""
+    parts = [
+        _counts(findings),
+        *_section("Best methods (one seed each)", _trials(findings, findings.best_trials(n=BEST))),
+        *_section("Newest trials", _trials(findings, _newest(findings))),
+        *_section("Branches", _branches(findings)),
+        *_section("Failures", _failures(findings)),
+        *_section("Families of all branches proposed", _families(findings)),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def space(branch: Branch, between: str = "; ") -> str:
+    """The branch's slots and what may fill them, a part for each slot; on one line unless asked otherwise."""
+    slots = (f"{slot.slot}: {' | '.join(map(_option, slot.options))}" for slot in branch.slots)
+    return printable(between.join(slots))
+
+
+def trial_line(findings: Findings, trial: TrialFinding) -> str:
+    """A trial with its result, its method and its process signals, on one line."""
+    signals = [
+        f"{name} {value:.2f}"
+        for name, value in (
+            ("balance", trial.balance),
+            ("agreement with its supervisor", trial.agreement),
+            ("steadiness", trial.steadiness),
+        )
+        if value is not None
+    ]
+    said = [trial.state, shape(trial.curve), *signals]
+    cause = f"; {_cut(trial.cause, 160)}" if trial.cause else ""
+    method = differences(trial, findings.naive)
+    return _cut(f"{trial.trial} {shown_pgr(trial)} {trial.branch}: {method} [{', '.join(said)}{cause}]")
+
+
+def curve_line(trial: TrialFinding) -> str:
+    """A trial's learning curve on one line."""
+    return _cut(f"{trial.trial} {trial.branch} ({trial.state}): {points(trial.curve)} ({shape(trial.curve)})")
+
+
+def importance_line(found: BranchFinding) -> str:
+    """How much each parameter of a branch decided its PGR, on one line."""
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in found.importance)
+    return _cut(f"{found.branch.name}: {shares or 'too few completed trials to tell'}")
+
+
+def _cut(text: str, most: int = LINE_CHARS) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def _section(title: str, lines: Iterator[str]) -> list[str]:
+    listed = [f"  {line}" for line in lines]
+    return ["", f"{title}:", *listed] if listed else []
+
+
+def _round(findings: Findings, number: int) -> str:
+    lines = [f"Round {number}"]
+    lines += [_proposed(found.branch) for found in findings.branches if found.round == number]
+    lines += [f"  note of lane {n.lane}: {_cut(n.text)}" for n in findings.notes if n.round == number]
+    refused = [refusal for refusal in findings.refused if refusal.round == number]
+    lines += [f"  refused: {_cut(refusal.text, 240)}" for refusal in refused[:16]]
+    return "\n".join(lines)
+
+
+def _proposed(branch: Branch) -> str:
+    grown = f", from {branch.parent}" if branch.parent else ""
+    return "  " + _cut(f"{branch.name} ({branch.family}{grown}): {branch.hypothesis} {space(branch)}", 700)
+
+
+def _left_out(findings: Findings, start: int) -> str:
+    old = [found.branch for found in findings.branches if found.round <= start]
+    counts = ", ".join(
+        f"{family} {n}" for family, n in Counter(branch.family for branch in old).most_common()
+    )
+    return f"Rounds 1 to {start}: {len(old)} branches ({counts}); the tools still know them."
+
+
+def _counts(findings: Findings) -> str:
+    states = Counter(trial.state for trial in findings.trials)
+    counted = ", ".join(f"{states[state]} {state}" for state in get_args(TrialState))
+    return (
+        f"Round {findings.round} is to be proposed. Trials: {counted}; {findings.trials_left} left.\n"
+        f"Weak floor {_accuracy(findings.weak_acc, findings.weak_se)}, "
+        f"ceiling {_accuracy(findings.ceiling_acc, findings.ceiling_se)}. PGR is given ± one standard error; "
+        "another seed alone moves it by 0.06 to 0.10."
+    )
+
+
+def _accuracy(value: float | None, se: float | None) -> str:
+    return "not trained yet" if value is None or se is None else f"{value:.4f} ± {se:.4f}"
+
+
+def _trials(findings: Findings, trials: Sequence[TrialFinding]) -> Iterator[str]:
+    return (trial_line(findings, trial) for trial in trials)
+
+
+def _newest(findings: Findings) -> list[TrialFinding]:
+    ended = [trial for trial in findings.trials if trial.state != "running"]
+    return ended[-NEWEST:]
+
+
+def _branches(findings: Findings) -> Iterator[str]:
+    """The best and the newest branches a line each, the others in one."""
+    best = [branch.name for branch in findings.ranked_branches()[: BRANCHES // 2]]
+    newest = [found.branch.name for found in findings.branches[-(BRANCHES - len(best)) :]]
+    shown = set(best) | set(newest)
+    by_branch: dict[str, list[TrialFinding]] = {}
+    for trial in findings.trials:
+        by_branch.setdefault(trial.branch, []).append(trial)
+    for found in findings.branches:
+        if found.branch.name in shown:
+            yield _branch_line(findings, found, by_branch.get(found.branch.name, []))
+    if others := [found for found in findings.branches if found.branch.name not in shown]:
+        spent = sum(len(by_branch.get(found.branch.name, [])) for found in others)
+        yield f"{len(others)} other branches with {spent} trials did worse than the best of these"
+
+
+def _branch_line(findings: Findings, found: BranchFinding, mine: Sequence[TrialFinding]) -> str:
+    best = findings.best_trials(found.branch.name, n=1)
+    states = Counter(trial.state for trial in mine)
+    counts = ", ".join(f"{states[state]} {state}" for state in get_args(TrialState) if states[state])
+    agreed = [trial.agreement for trial in mine if trial.agreement is not None]
+    parts = [
+        f"{found.branch.name}{'' if found.live else ' (used up)'}",
+        counts or "no trial yet",
+        f"best {shown_pgr(best[0])}" if best else "none completed",
+        _pruned(mine),
+        f"mean agreement with the supervisor {fmean(agreed):.2f}" if agreed else "",
+        ("what mattered: " + importance_line(found).split(": ", 1)[1]) if found.importance else "",
+    ]
+    return _cut("; ".join(part for part in parts if part))
+
+
+def _pruned(mine: Sequence[TrialFinding]) -> str:
+    """At which shares the trials were pruned and why, and the best that one of them had reached."""
+    pruned = [trial for trial in mine if trial.state == "pruned" and trial.curve]
+    if not pruned:
+        return ""
+    shares = Counter(f"{trial.curve[-1][0]:.2f}" for trial in pruned)
+    where = ", ".join(f"{n} at {share}" for share, n in sorted(shares.items()))
+    whys = Counter((trial.cause or "").partition(": ")[2].partition(" (")[0] for trial in pruned)
+    why = ", ".join(f"{n} x {reason}" for reason, n in whys.most_common(CAUSES) if reason)
+    best = max(trial.curve[-1][1] for trial in pruned)
+    return f"pruned {where}, the best of them at {best:.2f}" + (f" ({why})" if why else "")
+
+
+def _failures(findings: Findings) -> Iterator[str]:
+    failed = [trial for trial in findings.trials if trial.state == "failed"]
+    causes = Counter(_cut(trial.cause or "unknown", 200) for trial in failed)
+    for cause, times in causes.most_common(CAUSES):
+        where = sorted({t.branch for t in failed if _cut(t.cause or "unknown", 200) == cause})
+        yield _cut(f"{times} x {cause} (in {', '.join(where[:4])})")
+
+
+def _families(findings: Findings) -> Iterator[str]:
+    if findings.branches:
+        shares = family_shares([found.branch for found in findings.branches])
+        listed = ", ".join(f"{family} {share:.0%}" for family, share in shares.items())
+        yield f"{listed}; entropy {entropy_bits(list(shares.values())):.2f} bits"
+
+
+def _option(option: Option) -> str:
+    params = ", ".join(map(_room, option.params))
+    return f"{option.component}({params})" if params else option.component
+
+
+def _room(param: Param) -> str:
+    match param:
+        case Fixed():
+            return f"{param.name} = {param.value}"
+        case Choice():
+            return f"{param.name} in {{{', '.join(map(str, param.values))}}}"
+        case Range():
+            return f"{param.name} {param.low:g} to {param.high:g}" + (" (log)" if param.log else "")

@@ -1,0 +1,159 @@
+"""What is known so far, as a proposer reads it. Pure: made from the ledger, changes nothing."""
+
+from functools import cached_property
+from statistics import fmean
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agents.findings.answer import Note
+from agents.language.proposal import Branch
+from trainers.component import Frozen
+from trainers.method import SLOTS, Abilities, Method
+
+TrialState = Literal["running", "completed", "pruned", "failed"]
+
+
+class TrialFinding(Frozen):
+    """One trial: one method with one seed.
+
+    pgr, se: at the largest share reached, None before the first score. curve: (share of the budget, pgr)
+    at each rung. cause: why it was stopped or failed. train_s: seconds of training.
+    predictions: classes on the search split at the largest share reached, packed bits in hexadecimal.
+    balance: share of them that are class 1. agreement: share that equal the predictions of the weak
+    supervisor whose labels the trial learned from. steadiness: share that equal the trial's own at the rung
+    before. None where it is not known; none of them needs or tells the truth.
+    """
+
+    trial: str
+    branch: str
+    method: Method
+    seed: int
+    state: TrialState
+    pgr: float | None
+    se: Annotated[float, Field(ge=0)] | None
+    curve: tuple[tuple[float, float], ...]
+    cause: str | None
+    train_s: Annotated[float, Field(ge=0)]
+    predictions: str | None = None
+    balance: float | None = None
+    agreement: float | None = None
+    steadiness: float | None = None
+
+
+class BranchFinding(Frozen):
+    """One branch and the round that opened it.
+
+    live: whether it has methods left that were not tried; a weak one may get no trial all the same.
+    importance: how much each searched parameter decided PGR, largest first, adding up to 1; empty while there
+    are too few trials to tell.
+    """
+
+    branch: Branch
+    round: int
+    live: bool
+    importance: tuple[tuple[str, float], ...] = ()
+
+
+class Refusal(Frozen):
+    """A branch that was proposed in a round and not taken, in a sentence."""
+
+    round: int
+    text: str
+
+
+class Findings(Frozen):
+    """Everything a proposer may know; `round` is the number of the round to be proposed, from 1.
+
+    weak_acc, weak_se, ceiling_acc, ceiling_se: on the search split, None before the baselines are trained.
+    examples: how many the search split holds, 0 where that is not known. notes, refused: of earlier rounds.
+    """
+
+    round: Annotated[int, Field(ge=1)]
+    weak_acc: float | None
+    weak_se: float | None
+    ceiling_acc: float | None
+    ceiling_se: float | None
+    naive: Method
+    abilities: Abilities
+    branches: tuple[BranchFinding, ...]
+    trials: tuple[TrialFinding, ...]
+    trials_left: int
+    examples: int = 0
+    notes: tuple[Note, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+    @property
+    def gap(self) -> float | None:
+        """Ceiling less weak floor on the search split."""
+        if self.weak_acc is None or self.ceiling_acc is None:
+            return None
+        return self.ceiling_acc - self.weak_acc
+
+    def lower_bound(self, trial: TrialFinding) -> float:
+        """PGR less its standard error; a missing error counts as the largest one known, no PGR as -inf.
+
+        One error below the estimate: a trial that was only lucky must not outrank one that is well known.
+        """
+        if trial.pgr is None:
+            return float("-inf")
+        return trial.pgr - (self._largest_se if trial.se is None else trial.se)
+
+    @cached_property
+    def _largest_se(self) -> float:
+        return max((trial.se for trial in self.trials if trial.se is not None), default=0.0)
+
+    def best_trials(self, branch: str | None = None, n: int = 5) -> tuple[TrialFinding, ...]:
+        """The n completed trials, of one branch or of all, with the highest lower bounds, best first.
+
+        Ties keep the order of the trials. Pruned trials are left out: their PGR is of a smaller share. Until
+        a trial has completed, those that are on their way stand in with what they have reached.
+        """
+        return tuple(self._ranked.get(branch, ())[:n])
+
+    @cached_property
+    def _ranked(self) -> dict[str | None, list[TrialFinding]]:
+        """Completed trials, or else those on their way, by branch and all of them under None, best first."""
+        ranked: dict[str | None, list[TrialFinding]] = {None: []}
+        scored = [trial for trial in self.trials if trial.pgr is not None]
+        done = [trial for trial in scored if trial.state == "completed"]
+        done = done or [trial for trial in scored if trial.state == "running"]
+        for trial in sorted(done, key=self.lower_bound, reverse=True):
+            ranked[None].append(trial)
+            ranked.setdefault(trial.branch, []).append(trial)
+        return ranked
+
+    def branch_score(self, branch: str) -> float:
+        """Mean lower bound of the branch's three best completed trials; -inf if it has none.
+
+        Several trials rather than the best one: the maximum of many noisy scores is mostly noise.
+        """
+        best = self.best_trials(branch, n=3)
+        return fmean(map(self.lower_bound, best)) if best else float("-inf")
+
+    def ranked_branches(self) -> tuple[Branch, ...]:
+        """The branches with a completed trial, best score first; ties keep the order of proposal."""
+        scored = [found.branch for found in self.branches if self.best_trials(found.branch.name, n=1)]
+        return tuple(sorted(scored, key=lambda branch: self.branch_score(branch.name), reverse=True))
+
+
+def shown_pgr(trial: TrialFinding) -> str:
+    """The trial's PGR as "0.42 ± 0.03", without the error where it is not known."""
+    if trial.pgr is None:
+        return "no PGR"
+    return f"{trial.pgr:.2f}" if trial.se is None else f"{trial.pgr:.2f} ± {trial.se:.2f}"
+
+
+def differences(trial: TrialFinding, naive: Method) -> str:
+    """What the trial's method does otherwise than the naive baseline, on one line."""
+    parts = []
+    for slot in SLOTS:
+        mine, base = getattr(trial.method, slot), getattr(naive, slot)
+        if mine != base:
+            values = ", ".join(
+                f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in mine
+                if name != "kind" and (mine.kind != base.kind or value != getattr(base, name))
+            )
+            parts.append(f"{slot} {mine.kind}" + (f" ({values})" if values else ""))
+    return "; ".join(parts) or "the naive baseline"

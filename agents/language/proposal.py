@@ -1,0 +1,193 @@
+"""Proposal, Branch, Slot, Option, Param: what can be said about the methods to try next.
+
+Everything is a list of records, never a free-form map: strict JSON schemas need that. The records say
+what is well formed; `agents.language.validation` says what is allowed.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from trainers.component import Component, Frozen
+from trainers.method import SLOTS, Method
+
+NAME_LENGTH = 48
+
+Family = Literal[
+    "self-training",
+    "ensemble",
+    "distillation",
+    "filtering",
+    "weighting",
+    "loss",
+    "elicitation",
+    "curriculum",
+    "internals",
+    "regularization",
+    "other",
+]
+Value = StrictBool | StrictInt | StrictFloat | StrictStr
+
+
+def slug(text: str) -> str:
+    """The text as a name: a-z, 0-9 and single hyphens, at most 48 characters; "" if nothing is left."""
+    plain = unicodedata.normalize("NFKD", text[: 8 * NAME_LENGTH]).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:NAME_LENGTH].rstrip("-")
+
+
+def printable(text: str) -> str:
+    """The text with a question mark for each character that could move a cursor or hide what follows."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
+Name = Annotated[str, AfterValidator(slug)]
+Sentence = Annotated[str, AfterValidator(lambda text: printable(text).replace("\n", " "))]
+Prose = Annotated[str, AfterValidator(printable)]
+
+
+class Fixed(Frozen):
+    """A parameter held at one value."""
+
+    kind: Literal["fixed"] = "fixed"
+    name: str
+    value: Value
+
+
+class Range(Frozen):
+    """A parameter searched between low and high, both included, on a log scale if `log`."""
+
+    kind: Literal["range"] = "range"
+    name: str
+    low: StrictFloat
+    high: StrictFloat
+    log: StrictBool
+
+
+class Choice(Frozen):
+    """A parameter searched among listed values."""
+
+    kind: Literal["choice"] = "choice"
+    name: str
+    values: tuple[Value, ...]
+
+
+Param = Annotated[Fixed | Range | Choice, Field(discriminator="kind")]
+
+
+class Option(Frozen):
+    """A component that may fill the slot; a parameter not named keeps the component's default."""
+
+    component: str
+    params: tuple[Param, ...]
+
+
+class Slot(Frozen):
+    """The options for one slot; the search picks one of them for each trial."""
+
+    slot: str
+    options: tuple[Option, ...]
+
+
+class Branch(Frozen):
+    """A method with room left in it; a slot not named keeps the naive baseline's component.
+
+    hypothesis: one sentence, why the branch should recover more of the gap.
+    parent: the name of the earlier branch that it grew from, or None.
+    """
+
+    name: Name
+    family: Family
+    hypothesis: Sentence
+    parent: Name | None
+    slots: tuple[Slot, ...]
+
+
+class Proposal(Frozen):
+    """The branches that open a round, and the reasoning behind them."""
+
+    branches: tuple[Branch, ...]
+    rationale: Prose
+
+
+def with_components(naive: Method, components: Mapping[str, Component]) -> Method:
+    """The method with these components in their slots and the naive baseline's in all others.
+
+    Raises ValueError if a component does not belong in its slot or two of them cannot work together.
+    """
+    kept: dict[str, Any] = {slot: getattr(naive, slot) for slot in SLOTS}
+    return type(naive).model_validate(kept | dict(components))
+
+
+def branch_contains(branch: Branch, method: Method, naive: Method) -> bool:
+    """Whether the branch's space holds the method; a range allows for a rounding error of 1e-9."""
+    options = {slot.slot: slot.options for slot in branch.slots}
+    for slot in SLOTS:
+        component = getattr(method, slot)
+        if slot not in options:
+            if component != getattr(naive, slot):
+                return False
+        elif not any(_option_contains(option, component) for option in options[slot]):
+            return False
+    return True
+
+
+def _option_contains(option: Option, component: Component) -> bool:
+    if option.component != component.kind:
+        return False
+    params = {param.name: param for param in option.params}
+    if not params.keys() <= type(component).model_fields.keys():
+        return False
+    return all(
+        _param_contains(params[name], getattr(component, name))
+        if name in params
+        else getattr(component, name) == field.default
+        for name, field in type(component).model_fields.items()
+    )
+
+
+def _param_contains(param: Fixed | Range | Choice, value: object) -> bool:
+    match param:
+        case Fixed():
+            return param.value == value
+        case Choice():
+            return value in param.values
+        case Range():
+            slack = 1e-9 * max(abs(param.low), abs(param.high))
+            return isinstance(value, int | float) and param.low - slack <= value <= param.high + slack
+
+
+def json_schema() -> dict[str, Any]:
+    """The strict JSON schema of a Proposal, see `strict_schema`."""
+    return strict_schema(Proposal)
+
+
+def strict_schema(model: type[Frozen]) -> dict[str, Any]:
+    """A model's JSON schema as constrained decoding takes it: no defaults, every property required.
+
+    Bounds are not in it, for they would be refused: whoever reads the answer checks them.
+    """
+    schema = model.model_json_schema()
+    for node in _objects(schema):
+        for key in ("title", "default", "discriminator", *_BOUNDS):
+            node.pop(key, None)
+        if "oneOf" in node:
+            node["anyOf"] = node.pop("oneOf")
+        if "properties" in node:
+            node["required"] = list(node["properties"])
+    return schema
+
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength")
+
+
+def _objects(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        children = list(node.values())
+        yield node
+    else:
+        children = list(node) if isinstance(node, list) else []
+    for child in children:
+        yield from _objects(child)

@@ -1,0 +1,1 @@
+"""Measures proposers: tokens, proposers against each other, leaks, the catalogue."""

@@ -1,0 +1,181 @@
+"""Which tests check each component of the catalogue, and whether random methods made of them train.
+
+    python -m benchmarks.agent.catalogue [--random 100] [--seed 0]
+
+A component counts as checked by a test function that names its class, in the test file that mirrors its
+source (components/test_losses.py for components/losses.py); tests that only walk the whole registry name no
+class and don't count. --random N draws methods uniformly over the catalogue's bounds until N of those that
+validate have been trained for a few steps on the toy task, at random weights; a method that raises, or
+predicts what is no probability, has failed and is listed with its cause. Prints JSON, and a table on stderr.
+"""
+
+import argparse
+import ast
+import json
+import math
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+from annotated_types import Ge, Le
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from trainers.component import Component
+from trainers.data.toy_task import ToyTask, load_toy
+from trainers.method import SLOTS, Method
+from trainers.models.pool import ModelPool
+from trainers.models.prompts import ask, render
+from trainers.models.toy_model import ToyModel
+from trainers.training.deepspeed_engine import EngineConfig, warm_up
+from trainers.trial.workbench import Intermediate, Materials, Workbench
+
+TESTS = Path(__file__).parents[2] / "tests" / "trainers" / "components"
+RUNGS = (1 / 9, 1 / 3, 1.0)
+EXAMPLES = 32
+# Trainings are cut short; all else is drawn from the whole of the catalogue's bounds.
+SHORT: dict[str, tuple[float, float]] = {"epochs": (0.1, 1.5), "batch_size": (6, 64)}
+
+
+def coverage(tests: Path = TESTS) -> list[dict[str, Any]]:
+    """For every component its slot, kind, test file and the names of the tests in it that check it."""
+    rows = []
+    for slot, components in SLOTS.items():
+        for kind, component in components.items():
+            file = tests / f"test_{component.__module__.rpartition('.')[2]}.py"
+            found = naming_tests(file.read_text(), component.__name__) if file.is_file() else []
+            rows.append({"slot": slot, "component": kind, "file": file.name, "tests": found})
+    return rows
+
+
+def naming_tests(source: str, name: str) -> list[str]:
+    """The test functions of a source that name something, in their bodies or in their parameters."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return [
+        function.name
+        for function in functions
+        if function.name.startswith("test_")
+        and any(isinstance(node, ast.Name) and node.id == name for node in _own(function))
+    ]
+
+
+def _own(function: ast.FunctionDef) -> list[ast.AST]:
+    """A function's body and decorators, without annotations: an annotation checks nothing."""
+    return [node for part in (*function.body, *function.decorator_list) for node in ast.walk(part)]
+
+
+def draw_method(rng: np.random.Generator) -> Method:
+    """A method drawn uniformly over components and bounds; raises ValidationError where it is none."""
+    slots = {}
+    for slot, components in SLOTS.items():
+        options = list(components.values())
+        slots[slot] = _draw_component(rng, options[int(rng.integers(len(options)))])
+    return Method.model_validate(slots)
+
+
+def _draw_component(rng: np.random.Generator, component: type[Component]) -> Component:
+    fields = {name: field for name, field in component.model_fields.items() if name != "kind"}
+    return component(**{name: draw(rng, name, field) for name, field in fields.items()})
+
+
+def draw(rng: np.random.Generator, name: str, field: FieldInfo) -> Any:
+    """A value of a parameter: uniform over its bounds, its members, or true and false."""
+    if get_origin(field.annotation) is Literal:
+        return get_args(field.annotation)[int(rng.integers(len(get_args(field.annotation))))]
+    if field.annotation is bool:
+        return bool(rng.integers(2))
+    low = next(float(bound.ge) for bound in field.metadata if isinstance(bound, Ge))  # type: ignore[arg-type]  # a number here
+    high = next(float(bound.le) for bound in field.metadata if isinstance(bound, Le))  # type: ignore[arg-type]  # a number here
+    low, high = SHORT.get(name, (low, high))
+    edge = rng.random()
+    value = low if edge < 0.1 else high if edge > 0.9 else rng.uniform(low, high)
+    if low > 0 and 0.1 <= edge <= 0.9 and high / low > 20:
+        value = math.exp(rng.uniform(math.log(low), math.log(high)))
+    return round(value) if field.annotation is int else value
+
+
+def bench(cache: Path) -> Workbench:
+    """A worker's bench over the toy task with all that a method can ask for."""
+    strong = ToyModel(size="strong", pretrain_steps=1)
+    weak = ToyModel(size="weak")
+    splits = {"weak_train": 1, "transfer": EXAMPLES, "search": EXAMPLES, "test": 1}
+    inputs = load_toy(ToyTask.model_validate({"splits": splits})).inputs
+    warm_up(EngineConfig())
+    materials = Materials(
+        weak_probs=np.random.default_rng(0).uniform(size=(2, EXAMPLES)).astype(np.float32),
+        tokens={split: render(strong, inputs[split]) for split in ("transfer", "search")},
+        questions=ask(strong, inputs["transfer"]),
+        intermediates=tuple(
+            Intermediate(
+                model=weak, tokens={split: render(weak, inputs[split]) for split in ("transfer", "search")}
+            )
+            for _ in range(4)
+        ),
+    )
+    return Workbench(materials, ModelPool(strong, cache=cache), EngineConfig())
+
+
+def try_random(count: int, seed: int, where: Workbench) -> dict[str, Any]:
+    """Train `count` random methods; how many failed, and why."""
+    rng = np.random.default_rng(seed)
+    counts: Counter[str] = Counter()
+    failures = []
+    while counts["tried"] < count:
+        counts["drawn"] += 1
+        try:
+            method = draw_method(rng)
+        except ValidationError:
+            counts["refused"] += 1
+            continue
+        if method.refused(where.abilities):
+            counts["refused"] += 1
+            continue
+        counts["tried"] += 1
+        if cause := failure(method, int(rng.integers(1000)), where):
+            failures.append({"method": method.model_dump(mode="json"), "cause": cause})
+    return {**counts, "failed": len(failures), "failures": failures}
+
+
+def failure(method: Method, seed: int, where: Workbench) -> str | None:
+    """Why a method does not train to predictions at every rung, None if it does."""
+    try:
+        reports = list(where.train(method, seed=seed, split="search", rungs=RUNGS))
+    except Exception as error:  # whatever it is, it is what this benchmark looks for
+        return f"{type(error).__name__}: {error}"
+    if [report.share for report in reports] != list(RUNGS):
+        return f"reported at {[report.share for report in reports]}"
+    if any(not np.all((p.predictions >= 0) & (p.predictions <= 1)) for p in reports):
+        return "predictions are no probabilities"
+    return None
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """One line a component."""
+    lines = [f"{'slot':<8} {'component':<16} {'tests':>5}  file"]
+    for row in rows:
+        lines.append(f"{row['slot']:<8} {row['component']:<16} {len(row['tests']):>5}  {row['file']}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print both."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="random methods to train")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    rows = coverage()
+    found: dict[str, Any] = {"components": len(rows), "tested": sum(bool(row["tests"]) for row in rows)}
+    if arguments.random:
+        with tempfile.TemporaryDirectory() as cache:
+            found["random"] = try_random(arguments.random, arguments.seed, bench(Path(cache)))
+    print(json.dumps({**found, "coverage": rows}, indent=1))
+    print(table(rows), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

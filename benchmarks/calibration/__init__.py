@@ -1,0 +1,1 @@
+"""Campaigns of known truth: are the reported PGR and its interval right?"""

@@ -1,0 +1,133 @@
+"""Synthetic scores with known truth: who is right on what, as weak-to-strong campaigns have it.
+
+Whoever answers an example is right where a sum of normal effects is above zero: its own level, how easy the
+example is for all, what its kind of method makes of the example, the luck of its supervisor and of its seed,
+what the student inherited of its supervisor's answer to this very example, and chance. Such a sum is normal
+over everything that is drawn, so that the true accuracy, and with it the true PGR, is known in closed form.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from search.scoring.grader import BaselinePredictions
+from trainers.data.examples import Labels
+
+Reals = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+WEAK, CEILING = 0.72, 0.95  # true accuracies
+GAP = CEILING - WEAK
+EASE, KIND, OWN, INHERITED, CHANCE = (
+    1.0,
+    0.4,
+    0.2,
+    0.6,
+    1.0,
+)  # standard deviations of the effects on an answer
+LUCK = 0.12  # of a supervisor: 0.025 of its accuracy, of which its students inherit some
+PASSED_ON = 0.3
+TWINS = 0.8  # correlation of the seed effects of two methods of a kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What a method is truly worth: its kind, PGR where it does not collapse, and how often it does."""
+
+    kind: int
+    pgr: float
+    collapses: float = 0.0
+
+    @property
+    def mean_pgr(self) -> float:
+        """The expectation over seeds, supervisors and examples; who collapses is right half the time."""
+        return (1 - self.collapses) * self.pgr + self.collapses * (0.5 - WEAK) / GAP
+
+
+@dataclass(kw_only=True)
+class Split:
+    """The examples of a split: labels, ease float [n], and what students inherit of supervisors, [m, n]."""
+
+    truth: Labels
+    ease: Reals
+    inherited: Reals
+    kinds: dict[int, Reals] = field(default_factory=dict)
+    own: dict[str, Reals] = field(default_factory=dict)
+
+    def classes(self, right: Bools) -> Bools:
+        """Predicted classes of an answerer that is right here."""
+        answer: Bools = (self.truth == 1) == right
+        return answer
+
+
+class World:
+    """One campaign's supervisors, seeds and examples; answers are the same whenever they are asked for."""
+
+    def __init__(self, seed: int, *, supervisors: int, sizes: dict[str, int], seed_sd: float = 0.08) -> None:
+        """sizes: examples a split. seed_sd: standard deviation of PGR between the seeds of a method."""
+        self._seed = seed
+        self._rng = np.random.default_rng([seed, 0])
+        self._luck = self._rng.normal(size=supervisors)
+        self._rise = seed_sd * GAP / self._slope(WEAK + GAP / 2)
+        self.splits = {name: self._split(n, supervisors) for name, n in sizes.items()}
+
+    def _split(self, n: int, supervisors: int) -> Split:
+        return Split(
+            truth=self._rng.integers(0, 2, n).astype(np.int8),
+            ease=self._rng.normal(size=n),
+            inherited=self._rng.normal(size=(supervisors, n)),
+        )
+
+    @staticmethod
+    def _spread(*more: float) -> float:
+        """Standard deviation of an answerer's sum."""
+        return float(np.sqrt(np.square([EASE, CHANCE, INHERITED, KIND, OWN, *more]).sum()))
+
+    def _slope(self, accuracy: float) -> float:
+        """How fast the accuracy rises with the level."""
+        return float(stats.norm.pdf(stats.norm.ppf(accuracy))) / self._spread()
+
+    def baselines(self, split: str, ceilings: int) -> BaselinePredictions:
+        """The classes that supervisors and ceiling seeds predict."""
+        one = self.splits[split]
+        shape = one.inherited.shape
+        spread = self._spread(LUCK)
+        level = stats.norm.ppf(WEAK) * spread
+        rng = np.random.default_rng([self._seed, 1, len(one.truth)])
+        chance = np.sqrt(self._spread() ** 2 - EASE**2 - INHERITED**2) * rng.normal(size=shape)
+        weak = level + EASE * one.ease + INHERITED * one.inherited + LUCK * self._luck[:, None] + chance > 0
+        spread = self._spread(self._rise)
+        top = stats.norm.ppf(CEILING) * spread + EASE * one.ease
+        top = top + self._rise * rng.normal(size=(ceilings, 1))
+        top = top + np.sqrt(self._spread() ** 2 - EASE**2) * rng.normal(size=(ceilings, len(one.truth))) > 0
+        return BaselinePredictions(weak=one.classes(weak), ceiling=one.classes(top))
+
+    def predictions(self, split: str, method: str, truth: Truth, seed: int) -> Bools:
+        """The classes that a student predicts; method: its name, the same for all its seeds."""
+        one = self.splits[split]
+        n, supervisor = len(one.truth), seed % len(self._luck)
+        rng = np.random.default_rng([self._seed, 2, seed, int(method, 16), n])
+        shared = np.random.default_rng([self._seed, 3, seed, truth.kind])
+        if truth.kind not in one.kinds:
+            one.kinds[truth.kind] = np.random.default_rng([self._seed, 4, truth.kind, n]).normal(size=n)
+        if method not in one.own:
+            one.own[method] = np.random.default_rng([self._seed, 5, int(method, 16), n]).normal(size=n)
+        luck = TWINS**0.5 * shared.normal() + (1 - TWINS) ** 0.5 * rng.normal()
+        if shared.random() < truth.collapses:
+            return one.classes(rng.random(n) < 0.5)
+        passed = PASSED_ON * LUCK * self._luck[supervisor]
+        rest = np.sqrt(max(0.0, self._rise**2 - (PASSED_ON * LUCK) ** 2)) * luck
+        level = stats.norm.ppf(WEAK + GAP * truth.pgr) * self._spread(max(self._rise, PASSED_ON * LUCK))
+        right = (
+            level
+            + EASE * one.ease
+            + INHERITED * one.inherited[supervisor]
+            + KIND * one.kinds[truth.kind]
+            + OWN * one.own[method]
+            + passed
+            + rest
+            + CHANCE * rng.normal(size=n)
+        )
+        return one.classes(right > 0)

@@ -1,0 +1,1 @@
+"""Measures submission, tracking and object storage against loopback servers."""

@@ -1,0 +1,1 @@
+"""Searches on recorded learning curves, beside other methods by the same rules."""

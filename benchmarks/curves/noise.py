@@ -1,0 +1,240 @@
+"""Recorded learning curves with the noise of PGR: is what wins a search truly among the best?
+
+python -m benchmarks.curves.noise --curves FILE.npz --seeds 4 --out noise.json    (--quick: less of it)
+
+The lowest final loss of a task counts as PGR 1, the median one as 0. A score is what a trial of one seed gets
+right on 1,000 search examples that all trials share; seeds differ by 0.08 PGR. Ours searches, trains its best
+methods on further seeds and names the first finalist, by the objects and settings of configs/dev.yaml
+with one branch, whose methods are all near-twins: seven replicates are all there are. ASHA, as Ray ships it,
+gets as much training and takes the highest score. A win counts where the true PGR is in the best decile.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+from tqdm import tqdm
+
+from benchmarks.curves.data import Curves, load
+from benchmarks.curves.methods import RayAsha, quiet
+from benchmarks.curves.promotion import ALL, SHARES, Ours
+from benchmarks.curves.simulation import simulate
+from search.config.load import load_config
+from search.engine.confirmation import choose_finalists
+from search.engine.follow_up import Repeats
+from search.ledger.events import Purpose, RungReached, TrialEnded, TrialStarted
+from search.ledger.record import Record
+from search.policy.paused_trials import Waiter
+from search.policy.pruning import Finding, Judge, PruningConfig
+from search.policy.training_budget import Budget
+from search.scoring.pgr import Bools, Reals
+from trainers.components.optim import Adamw
+from trainers.method import Method
+
+RUN = load_config(Path(__file__).parents[2] / "configs" / "dev.yaml")
+
+SEED_SD, EXAMPLES = 0.08, 1000
+FLOOR, GAP = 0.7, 0.25  # accuracy of the weak floor, and the ceiling's above it
+SHARED = 0.7  # of the variance of an answer, what is due to the example
+LEAST = -2.0  # PGR of losses that are worse than this
+
+
+class NoisyTask:
+    """One task's rows as methods: their true PGR at every evaluation, and what a trial of a seed shows."""
+
+    def __init__(self, curves: Curves, task: int, seed: int) -> None:
+        losses = curves.validation[task]
+        final = losses[:, -1][np.isfinite(losses[:, -1])]
+        scale = float(np.median(final) - final.min())
+        self.pgr: Reals = np.maximum((np.median(final) - losses) / scale, LEAST)
+        self._seed = seed
+        self._hard = norm.ppf(np.random.default_rng([seed, task]).random(EXAMPLES))
+
+    def right(self, row: int, evaluation: int, seed: int) -> Bools:
+        """Bool [examples], what a trial gets right; the luck of its seed stays with it."""
+        luck = np.random.default_rng([self._seed, row, seed]).normal(0, SEED_SD)
+        own = np.random.default_rng([self._seed, row, seed, evaluation]).normal(size=EXAMPLES)
+        accuracy = np.clip(FLOOR + GAP * (self.pgr[row, evaluation - 1] + luck), 0.01, 0.99)
+        difficulty = np.sqrt(SHARED) * self._hard + np.sqrt(1 - SHARED) * own
+        return np.asarray(difficulty < norm.ppf(accuracy))
+
+    def score(self, row: int, evaluation: int, seed: int) -> float:
+        """The PGR that a trial shows."""
+        return float((self.right(row, evaluation, seed).mean() - FLOOR) / GAP)
+
+    def is_best_decile(self, row: int) -> bool:
+        """Whether the row is truly among the best tenth."""
+        final = self.pgr[:, -1]
+        return bool(final[row] >= np.nanquantile(np.where(np.isnan(final), LEAST, final), 0.9))
+
+
+class NoisyOurs(Ours):
+    """Ours, with the default budget and the doubt of the stopping rule."""
+
+    def __init__(self, curves: Curves, noisy: NoisyTask, trials: int, seed: int) -> None:
+        super().__init__(curves, seed)
+        self._noisy = noisy
+        self._judge = Judge(PruningConfig(), GAP)
+        self._budget = Budget(
+            trials=trials,
+            effort=RUN.search.effort,
+            rungs=SHARES,
+            completions=RUN.replicated,
+        )
+        self.completed: dict[int, float] = {}
+
+    def assign(self) -> int | None:
+        """As a run does: within the budget."""
+        waiting = {waiter.trial: waiter.rung for waiter in self._waiting}
+        row = super().assign()
+        if row is not None:
+            self._budget.spend(waiting.get(str(row), -1) + 1)
+        return row
+
+    def _offered(self) -> list[Waiter]:
+        waiting = super()._offered()
+        steps = [waiter.rung + 1 for waiter in waiting]
+        may = self._budget.affordable(steps, more_to_come=self._budget.new_left > 0)
+        return [waiter for waiter, one in zip(waiting, may, strict=True) if one]
+
+    def _new(self) -> list[int]:
+        return super()._new() if self._budget.new_left else []
+
+    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
+        score = self._noisy.score(row, evaluation, seed=0)
+        if evaluation == self._rungs[-1]:
+            self.completed[row] = score
+        right = self._noisy.right(row, evaluation, seed=0)
+        return score, self._judge.look(ALL, self._rungs.index(evaluation), right, SEED_SD**2)
+
+    def winner(self) -> tuple[int, float]:
+        """The row named best after replication, and the full trainings of search and replicates."""
+        rows = {_method(row).digest: row for row in self.completed}
+        record = Record()
+        for row, score in self.completed.items():
+            _completed(record, f"t{row:05d}", "search", _method(row), RUN.search_seed(), score)
+        repeats = Repeats(RUN, record)
+        while (planned := repeats.next(idle=True)) and planned[1].purpose == "replicate":
+            one = planned[1]
+            score = self._noisy.score(rows[one.method.digest], self._rungs[-1], one.seed)
+            _completed(record, one.trial, "replicate", one.method, one.seed, score)
+        best = choose_finalists(RUN, record)[0]
+        replicates = record.tally("replicate").started
+        return rows[best.trial.method.digest], self._budget.spent + replicates
+
+
+def _method(row: int) -> Method:
+    """A method that stands for a row, unlike all others."""
+    return Method(optim=Adamw(lr=1e-6 * (1 + row)))
+
+
+def _completed(record: Record, trial: str, purpose: Purpose, method: Method, seed: int, pgr: float) -> None:
+    """Let a record know of a trial that was trained to its end."""
+    record.apply(TrialStarted(trial=trial, purpose=purpose, branch="", number=None, method=method, seed=seed))
+    times = {"setup_s": 0.0, "train_s": 0.0, "eval_s": 0.0}
+    record.apply(
+        RungReached(trial=trial, share=1.0, predictions="", accuracy=None, pgr=pgr, se=None, **times)
+    )
+    record.apply(TrialEnded(trial=trial, state="completed", cause=None))
+
+
+class NoisyAsha(RayAsha):
+    """Ray's ASHA on one seed a method."""
+
+    def __init__(self, curves: Curves, noisy: NoisyTask, seed: int) -> None:
+        super().__init__(curves, seed)
+        self._noisy = noisy
+        self._scores: dict[int, tuple[int, float]] = {}
+
+    def report(self, row: int, evaluation: int, loss: float) -> bool:
+        """Show it the noisy score; a diverged trial ends, which as shipped it would not."""
+        if np.isnan(loss):
+            self._search.on_trial_complete(self._trials[row].trial_id, error=True)
+            return False
+        score = self._noisy.score(row, evaluation, seed=0)
+        self._scores[row] = (evaluation, score)
+        return super().report(row, evaluation, -score)
+
+    @property
+    def winner(self) -> int:
+        """The row with the highest score of those that came furthest."""
+        return max(self._scores, key=lambda row: self._scores[row])
+
+
+def wins(
+    curves: Curves, *, trials: int, seeds: int, workers: int, done: Callable[[], object]
+) -> dict[str, list[tuple[bool, float]]]:
+    """For each strategy and search: whether the winner is truly of the best decile, and its true PGR."""
+    found: dict[str, list[tuple[bool, float]]] = {"ours": [], "asha": []}
+    for task in range(len(curves.tasks)):
+        for seed in range(seeds):
+            noisy = NoisyTask(curves, task, seed)
+            ours = NoisyOurs(curves, noisy, trials, seed)
+            simulate(curves, task, ours, workers=workers, budgets=[np.inf])
+            ours_row, cost = ours.winner()
+            asha = NoisyAsha(curves, noisy, seed)
+            simulate(curves, task, asha, workers=workers, budgets=[cost])
+            for name, row in (("ours", ours_row), ("asha", asha.winner)):
+                found[name].append((noisy.is_best_decile(row), float(noisy.pgr[row, -1])))
+            done()
+    return found
+
+
+def summary(found: Sequence[tuple[bool, float]]) -> dict[str, float]:
+    """The share of wins with its standard error, and the winners' mean true PGR with its own."""
+    won, pgr = np.array([one[0] for one in found]), np.array([one[1] for one in found])
+    n = len(found)
+    return {
+        "best_decile": round(float(won.mean()), 4),
+        "best_decile_se": round(float(np.sqrt(won.mean() * (1 - won.mean()) / n)), 4),
+        "true_pgr": round(float(np.nanmean(pgr)), 4),
+        "true_pgr_se": round(float(np.nanstd(pgr, ddof=1) / np.sqrt(n)), 4) if n > 1 else 0.0,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; exit 0 on success, 2 on a mistake in the input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curves.noise",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--curves", type=Path, required=True, help="npz with loss, hp and tasks")
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--trials", type=int, default=60, help="methods that ours starts")
+    parser.add_argument("--quick", action="store_true", help="one seed and 30 trials")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON here")
+    given = parser.parse_args(argv)
+    if min(given.seeds, given.workers, given.trials) < 1:
+        parser.error("--seeds, --workers and --trials must be at least 1")
+    seeds, trials = (1, 30) if given.quick else (given.seeds, given.trials)
+    try:
+        curves = load(given.curves)
+    except (OSError, ValueError) as error:
+        parser.error(f"--curves: {error}")
+    quiet()
+    with tqdm(total=len(curves.tasks) * seeds, desc="searches", leave=False, file=sys.stderr) as bar:
+        found = wins(curves, trials=trials, seeds=seeds, workers=given.workers, done=bar.update)
+    result = {
+        "schema": 1,
+        "curves": given.curves.name,
+        "seeds": seeds,
+        "trials": trials,
+        "seed_sd": SEED_SD,
+        "examples": EXAMPLES,
+        "methods": {name: summary(one) for name, one in found.items()},
+    }
+    text = json.dumps(result, indent=1) + "\n"
+    if given.out:
+        given.out.write_text(text)
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

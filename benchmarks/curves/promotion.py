@@ -1,0 +1,79 @@
+"""Ours on recorded curves: judge, promotion and waiting room of a search of one branch, as a run sets them.
+
+There one branch decides by these alone: what allocation does is between branches. New rows are drawn at
+random: a table has none near a good one to offer.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.curves.data import Curves, Pool, units
+from search.policy.observations import Scoreboard
+from search.policy.paused_trials import Waiter, WaitingRoom
+from search.policy.promotion import Promotion, PromotionConfig, candidates
+from search.policy.pruning import Finding, Judge, PruningConfig
+
+SHARES = PruningConfig().rungs
+ALL = "all"  # the one branch
+EXACT = 0.0  # the variance between seeds: a recorded loss has no error
+
+
+def evaluations_at(shares: Sequence[float], evaluations: int) -> list[int]:
+    """The evaluations nearest to these shares of a training, each once: 6, 17, 51 of 51 at 1/9, 1/3, 1."""
+    return sorted({max(1, round(share * evaluations)) for share in shares})
+
+
+class Ours:
+    """Pauses every trial at each rung, and goes on with what promotion chooses."""
+
+    def __init__(self, curves: Curves, seed: int) -> None:
+        self._config = PromotionConfig()
+        self._pool = Pool(units(curves.hp))
+        self._rungs = evaluations_at(SHARES, curves.evaluations)
+        self._judge = Judge(PruningConfig(), gap=1.0)
+        self._rule = Promotion(self._config, rungs=len(self._rungs))
+        self._draws = np.random.default_rng(seed)
+        self._scores = Scoreboard()
+        self._waiting = WaitingRoom(self._config.waiting)
+
+    def assign(self) -> int | None:
+        """A row that waits at a rung, or a new one."""
+        waiting, new = self._offered(), self._new()
+        if not waiting and not new:
+            return None
+        offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
+        place = self._rule.choose(self._scores, offered, self._draws)
+        if place < len(waiting):
+            self._waiting.leave(waiting[place])
+            return int(waiting[place].trial)
+        row = new[place - len(waiting)]
+        self._pool.take(row)
+        return row
+
+    def report(self, row: int, evaluation: int, loss: float) -> bool:
+        """Go on to the next rung, and stop or wait there; a diverged trial never goes on."""
+        diverged = bool(np.isnan(loss))
+        if not diverged and evaluation not in self._rungs:
+            return True
+        rung, point = int(np.searchsorted(self._rungs, evaluation)), self._pool.points[row]
+        if diverged:
+            self._scores.add(point, rung, loss)
+            return False
+        value, finding = self._seen(row, evaluation, loss)
+        self._scores.add(point, rung, value)
+        if rung < len(self._rungs) - 1 and finding.decision == "pause":
+            self._waiting.enter(Waiter(trial=str(row), point=point, rung=rung, value=value, branch=ALL))
+        return False
+
+    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
+        """The score at a rung, higher is better, and how it looks beside the others."""
+        return -loss, self._judge.look(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
+
+    def _offered(self) -> list[Waiter]:
+        return list(self._waiting)
+
+    def _new(self) -> list[int]:
+        left = np.flatnonzero(self._pool.left)
+        drawn = self._draws.choice(left, min(self._config.draws, len(left)), replace=False)
+        return [int(row) for row in drawn]

@@ -1,0 +1,1 @@
+"""Plants faults in real runs and counts what survives."""

@@ -1,0 +1,1 @@
+"""Measures training on a GPU."""

@@ -1,0 +1,1 @@
+"""Measures report.html: size, time to write, time to lay out."""

@@ -1,0 +1,1 @@
+"""Measures one trial: throughput, memory, gangs, overhead."""

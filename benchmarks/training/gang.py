@@ -1,0 +1,157 @@
+"""A gang's losses against those of one process with the same global batch, for ZeRO 0 to 3.
+
+    python -m benchmarks.training.gang [--members 2] [--quick]
+
+Every member is a process on this machine (gloo on the CPU, nccl where each has a GPU). After every step the
+loss over all examples is taken; the largest difference between the gang and one process is printed as JSON,
+and as a table on stderr.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from multiprocessing.queues import Queue
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainers.components.losses import LogConf, Loss, Xent
+from trainers.components.optim import Adamw
+from trainers.components.selection import Phase, Plan
+from trainers.data.examples import SplitSizes
+from trainers.data.tokens import Tokens
+from trainers.data.toy_task import ToyTask, load_toy
+from trainers.gang import GangMember, follow, lead, meeting_point
+from trainers.models.pool import ModelPool
+from trainers.models.toy_model import ToyModel, toy_tokenizer
+from trainers.training.deepspeed_engine import EngineConfig
+from trainers.training.loop import Floats, Recipe, TokenInputs, fit, predict
+
+EXAMPLES = 44  # with a batch of 8, an epoch ends on one of 4
+LOSSES: dict[str, Loss] = {"xent": Xent(), "logconf": LogConf(aux=0.7, warmup=0.0)}
+Case = dict[str, Any]
+
+
+def examples() -> tuple[TokenInputs, Floats]:
+    """Toy reviews and soft labels for them."""
+    task = load_toy(ToyTask(splits=SplitSizes(weak_train=1, transfer=EXAMPLES, search=1, test=1)))
+    tokenizer = toy_tokenizer()
+    ids = tokenizer(list(task.inputs["transfer"].texts))["input_ids"]
+    tokens = Tokens(
+        ids=np.concatenate(ids).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64),
+    )
+    targets = 0.1 + 0.8 * task.truth["transfer"].astype(np.float32)
+    return TokenInputs(tokens=tokens, pad_id=int(tokenizer.pad_token_id)), targets
+
+
+def losses(case: Case, cache: Path) -> Iterator[float]:
+    """The loss over all examples after every step of a training."""
+    torch.set_num_threads(1)
+    inputs, targets = examples()
+    model = ModelPool(ToyModel(size="weak"), cache=cache).fresh(0)
+    recipe = Recipe(
+        plan=Plan(phases=(Phase(start=0.0, weights=np.ones(EXAMPLES, dtype=np.float32), lr_scale=1.0),)),
+        loss=LOSSES[case["loss"]],
+        optim=Adamw(lr=0.01, epochs=2, batch_size=8),
+        engine=EngineConfig(zero_stage=case["zero_stage"], micro_batch=case["micro_batch"]),
+        seed=0,
+    )
+    rungs = [step / 12 for step in range(1, 13)]
+    for _ in fit(model, list(model.parameters()), inputs, targets, recipe, rungs):
+        said = predict(model, inputs).astype(np.float64)
+        yield float(-np.mean(targets * np.log(said) + (1 - targets) * np.log(1 - said)))
+
+
+def _follower(member: GangMember, cases: list[Case], cache: Path) -> None:
+    _one_gpu(member.rank)
+    follow(member, lambda: (loss for case in cases for loss in losses(case, cache)))
+
+
+def _leader(member: GangMember, cases: list[Case], cache: Path, answers: "Queue[list[float]]") -> None:
+    _one_gpu(member.rank)
+    for found in lead(member, lambda: (list(losses(case, cache)) for case in cases)):
+        answers.put(found)
+
+
+def _one_gpu(rank: int) -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(rank) if torch.cuda.device_count() > rank else ""
+
+
+def run_gang(members: int, cases: list[Case], cache: Path) -> list[list[float]]:
+    """The losses of every case as rank 0 sees them; raises RuntimeError where a member fails."""
+    processes = multiprocessing.get_context("spawn")
+    answers: Queue[list[float]] = processes.Queue()
+    meet = meeting_point()
+    gang = [GangMember(rank=rank, world_size=members, init_method=meet) for rank in range(members)]
+    started = [processes.Process(target=_leader, args=(gang[0], cases, cache, answers))]
+    started += [processes.Process(target=_follower, args=(member, cases, cache)) for member in gang[1:]]
+    for process in started:
+        process.start()
+    found = [answers.get(timeout=600) for _ in cases]
+    for process in started:
+        process.join(120)
+    if any(process.exitcode != 0 for process in started):
+        raise RuntimeError(f"members ended with {[process.exitcode for process in started]}")
+    return found
+
+
+def parity(members: int, cases: list[Case]) -> list[Case]:
+    """Every case, with the largest relative difference of a loss and how far the loss fell."""
+    with tempfile.TemporaryDirectory() as cache:
+        together = run_gang(members, cases, Path(cache))
+        alone = [next(_alone(case, Path(cache))) for case in cases]
+    rows = []
+    for case, gang, one in zip(cases, together, alone, strict=True):
+        difference = float(np.max(np.abs(np.array(gang) / np.array(one) - 1)))
+        rows.append({**case, "first_loss": one[0], "last_loss": one[-1], "largest_difference": difference})
+    return rows
+
+
+def _alone(case: Case, cache: Path) -> Iterator[list[float]]:
+    yield list(losses({**case, "zero_stage": 0, "micro_batch": None}, cache))
+
+
+def cases(quick: bool) -> list[Case]:
+    """ZeRO stage by loss by micro-batch."""
+    return [
+        {"zero_stage": stage, "loss": loss, "micro_batch": micro}
+        for stage in (0, 1, 2, 3)
+        for loss in LOSSES
+        for micro in ((None,) if quick else (None, 3))
+    ]
+
+
+def table(rows: list[Case]) -> str:
+    """One line a case."""
+    lines = [f"{'ZeRO':>4} {'loss':<8} {'micro-batch':>11} {'first':>8} {'last':>8} {'difference':>11}"]
+    for row in rows:
+        micro = row["micro_batch"] or "whole"
+        ends = f"{row['first_loss']:8.4f} {row['last_loss']:8.4f}"
+        lines.append(
+            f"{row['zero_stage']:>4} {row['loss']:<8} {micro:>11} {ends} {row['largest_difference']:11.1e}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--members", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="without micro-batches")
+    arguments = parser.parse_args()
+    rows = parity(arguments.members, cases(arguments.quick))
+    print(json.dumps({"members": arguments.members, "cases": rows}, indent=1))
+    print(table(rows), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

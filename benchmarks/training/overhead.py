@@ -1,0 +1,128 @@
+"""What a trial costs in a warm worker beyond its training steps and its evaluation, and what a probe costs.
+
+    python -m benchmarks.training.overhead [--trials 20] [--model PATH] [--quick]
+
+One process, as a worker has it: a Workbench over the toy task, the same method again and again. Of a trial's
+wall time, from asking for it until its engine is closed, its steps (at the pace between its two rungs) and
+its evaluations are taken off; what is left is data, student, engine and teardown. Prints JSON: the worker's
+own start (imports, process group, weights), the first trial and the median of the others.
+
+A probe's whole trial, three epochs over 640 examples predicting at each of three rungs: the first, which
+computes the frozen features, and the median of the others, in seconds and in processor time (for a machine
+that others use too). --model PATH measures it on a pretrained model as well, such as all-MiniLM-L6-v2.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainers.components.losses import Xent
+from trainers.components.optim import Adamw
+from trainers.components.students import Probe
+from trainers.data.examples import SplitSizes
+from trainers.data.toy_task import ToyTask, load_toy
+from trainers.method import Method
+from trainers.models.hub import HubModel
+from trainers.models.pool import ModelPool
+from trainers.models.prompts import render
+from trainers.models.toy_model import ToyModel
+from trainers.training.deepspeed_engine import EngineConfig, warm_up
+from trainers.trial.workbench import Materials, Workbench
+
+EXAMPLES, BATCH = 640, 32
+STEPS = EXAMPLES // BATCH
+SPLITS = SplitSizes(weak_train=1, transfer=EXAMPLES, search=500, test=1)
+
+
+TOY = ToyModel(size="strong", pretrain_steps=1)
+
+
+def workbench(zero_stage: int, cache: Path, model: HubModel | ToyModel = TOY) -> Workbench:
+    """A worker's bench over the toy task."""
+    task = load_toy(ToyTask(splits=SPLITS))
+    truth = task.truth["transfer"]
+    materials = Materials(
+        weak_probs=np.where(truth == 1, 0.8, 0.2).astype(np.float32)[None],
+        tokens={split: render(model, task.inputs[split]) for split in ("transfer", "search")},
+    )
+    return Workbench(materials, ModelPool(model, cache=cache), EngineConfig(zero_stage=zero_stage))
+
+
+def overhead(bench: Workbench, seed: int) -> float:
+    """Seconds of one trial beyond its steps and evaluations."""
+    method = Method(loss=Xent(), optim=Adamw(batch_size=BATCH, epochs=1))
+    start = time.perf_counter()
+    trial = bench.train(method, seed=seed, split="search", rungs=(0.5 / STEPS, 1.0))
+    reports = [next(trial), next(trial)]
+    trial.close()  # type: ignore[attr-defined]  # it is a generator
+    wall = time.perf_counter() - start
+    step = reports[1].train_s / (STEPS - 1)  # the first rung is the first step, with the engine's start
+    return wall - STEPS * step - sum(report.eval_s for report in reports)
+
+
+def measure(zero_stage: int, trials: int) -> dict[str, Any]:
+    """One worker's life."""
+    with tempfile.TemporaryDirectory() as cache:
+        bench = workbench(zero_stage, Path(cache))
+        seconds = [overhead(bench, seed) for seed in range(trials + 1)]
+    return {
+        "zero_stage": zero_stage,
+        "first_s": seconds[0],
+        "warm_s": float(np.median(seconds[1:])),
+        "trials": trials,
+    }
+
+
+def probes(model: HubModel | ToyModel, trials: int) -> dict[str, Any]:
+    """Whole trials of a probe, one after another in one worker."""
+    method = Method(student=Probe(), optim=Adamw(lr=0.01, batch_size=BATCH, epochs=3))
+    seconds, cpu = [], []
+    with tempfile.TemporaryDirectory() as cache:
+        bench = workbench(0, Path(cache), model)
+        for seed in range(trials + 1):
+            start, cpu_start = time.perf_counter(), time.process_time()
+            for _ in bench.train(method, seed=seed, split="search", rungs=(1 / 9, 1 / 3, 1.0)):
+                pass
+            seconds.append(time.perf_counter() - start)
+            cpu.append(time.process_time() - cpu_start)
+    return {
+        "model": getattr(model, "path", "toy"),
+        "steps": 3 * STEPS,
+        "first_s": seconds[0],
+        "warm_s": float(np.median(seconds[1:])),
+        "warm_cpu_s": float(np.median(cpu[1:])),
+        "trials": trials,
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--model", help="folder of a pretrained model to probe as well")
+    parser.add_argument("--quick", action="store_true", help="5 trials of ZeRO 0")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    start = time.perf_counter()
+    warm_up(EngineConfig(zero_stage=2))
+    started = time.perf_counter() - start
+    stages, trials = ((0,), 5) if arguments.quick else ((0, 1, 2), arguments.trials)
+    rows = [measure(stage, trials) for stage in stages]
+    probed: list[HubModel | ToyModel] = [TOY]
+    if arguments.model:
+        probed.append(HubModel(path=arguments.model, max_length=64))
+    probe_rows = [probes(model, trials) for model in probed]
+    print(json.dumps({"warm_up_s": started, "stages": rows, "probes": probe_rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The same search by Ray Tune as its documentation suggests, side by side."""

@@ -1,0 +1,289 @@
+"""Our search against Ray Tune with OptunaSearch, ASHA and HF Trainer with DeepSpeed, on the offline task.
+
+    python -m benchmarks.versus_tune [--seeds 5] [--trials 44] [--quick] [--out FILE.json] [--work DIR]
+
+Same task, models, weak labels, space (the branches of the first proposal), number of trials and two workers;
+`benchmarks/tune_trainer.py` is the other side. For each seed, after the baselines, which are common to both
+and not timed: (1) the two take turns at the same number of trials; (2) ours runs again with as many trials as
+fit the wall time that theirs took: up to three times, as its pace shows only then, until it takes 0.8 to 1 of
+that time, whatever it finds; (3) their best method goes through our confirmation, on the fresh seeds and the
+test split that ours met.
+
+Wall time of ours is from the start of the workers to the end of the last trial, without replicates in (1) and
+with them in (2); theirs is that of `Tuner.fit`. Training seconds are those spent training and evaluating in
+trials. A score is reached by a trial of the search: replicates, which theirs has none of, do not count there.
+Prints JSON; progress goes to the terminal. About 14 minutes a seed on two idle cores, 5 with --quick.
+"""
+
+import argparse
+import json
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.findings.predictions import pack
+from search.config.load import load_config
+from search.config.schema import RunConfig
+from search.engine.findings import brief
+from search.engine.proposers import new_proposer
+from search.ledger.events import (
+    BaselinesReady,
+    Event,
+    Proposed,
+    RungReached,
+    RunStarted,
+    TrialEnded,
+    TrialStarted,
+)
+from search.ledger.log import Ledger, read_ledger
+from search.ledger.record import Record
+from search.storage.run_directory import RunDirectory, new_run
+from trainers.method import Method
+
+CONFIG = Path(__file__).parents[2] / "configs" / "dev.yaml"
+AIM, ENOUGH, ATTEMPTS = 0.9, 0.8, 3  # at equal wall time: shares of theirs, and runs until ours fits
+QUICK = ("confirm.seeds=2", "replication={methods: 2, seeds: 2}")
+
+
+class Bench:
+    """One seed's comparison, in a folder of its own."""
+
+    def __init__(self, folder: Path, seed: int, trials: int, settings: Sequence[str]) -> None:
+        self._folder, self._trials = folder, trials
+        self._settings = [f"seed={seed}", "trial={cpus: 1, concurrent: 2}", *settings]
+        self._seed = seed
+
+    def compare(self) -> dict[str, Any]:
+        """The row of this seed."""
+        self._run("baselines", "-m", "search", "baselines", str(CONFIG), *_sets(self._settings))
+        order = [self._ours_at_equal_trials, self._theirs]
+        rows = {row["side"]: row for row in (turn() for turn in order[:: 1 if self._seed % 2 == 0 else -1])}
+        ours, theirs = rows["ours"], rows["theirs"]
+        longer = self._ours_within(theirs["wall_s"], ours)
+        confirmed = self._confirmed(theirs)
+        return {
+            "seed": self._seed,
+            "trials": self._trials,
+            "ours": ours,
+            "theirs": theirs | confirmed,
+            "ours_equal_time": longer,
+            "trials_an_hour_ratio": theirs["wall_s"] / ours["search_wall_s"],
+            "train_s_share": self._share(ours, theirs),
+            "train_s_share_at_equal_time": self._share(longer, theirs),
+            "confirmed_gain_at_equal_time": longer["pgr"] - confirmed["pgr"],
+            "confirmed_gain_at_equal_trials": ours["pgr"] - confirmed["pgr"],
+        }
+
+    def _share(self, ours: dict[str, Any], theirs: dict[str, Any]) -> float | None:
+        """Ours' training seconds until its best score was theirs, as a share of all of theirs."""
+        reached = seconds_to_reach(self._folder / ours["name"], theirs["best_search_pgr"])
+        return None if reached is None else reached / theirs["train_s"]
+
+    def _ours_at_equal_trials(self) -> dict[str, Any]:
+        return {"side": "ours", **self._ours("ours", self._trials)}
+
+    def _ours(self, name: str, trials: int) -> dict[str, Any]:
+        """A run with one proposal; its times, its best search score and what the confirmation said."""
+        out = self._folder / name
+        settings = _sets([*self._settings, f"search.trials={trials}", f"search.round_trials={trials}"])
+        self._run(
+            f"{name}, {trials} trials", "-m", "search", "run", str(CONFIG), "--out", str(out), *settings
+        )
+        return {"name": name} | times(out) | _best(out)
+
+    def _ours_within(self, wall_s: float, ours: dict[str, Any]) -> dict[str, Any]:
+        """A run that takes about so long: as many trials as the pace of `ours`, then its own, lets."""
+        run, pace = ours, (ours["search_wall_s"] - ours["start_s"]) / ours["search_trials"]
+        for attempt in range(1, ATTEMPTS + 1):
+            run = self._ours(f"ours-within-{attempt}", trials_within(AIM * wall_s, run, pace))
+            if ENOUGH * wall_s <= run["wall_s"] <= wall_s:
+                break
+            pace = (run["wall_s"] - ours["wall_s"]) / max(1, run["search_trials"] - ours["search_trials"])
+        return run
+
+    def _theirs(self) -> dict[str, Any]:
+        out = self._folder / "theirs.json"
+        self._run(
+            f"theirs, {self._trials} trials",
+            *("-m", "benchmarks.versus_tune.trainer", str(CONFIG), "--trials", str(self._trials)),
+            *("--out", str(out), *_sets(self._settings)),
+        )
+        found = json.loads(out.read_text())
+        return {"side": "theirs", "best_search_pgr": found.pop("pgr"), **found}
+
+    def _confirmed(self, theirs: dict[str, Any]) -> dict[str, Any]:
+        """Their best method as the only finalist of a run whose search is over."""
+        once = ["search.trials=1", "search.round_trials=1", "replication.seeds=1", "confirm.finalists=1"]
+        config = load_config(CONFIG, [*self._settings, *once])
+        out = self._folder / "theirs-confirmed"
+        _as_searched(new_run(out, config), config, theirs)
+        self._run("confirmation of theirs", "-m", "search", "resume", str(out))
+        return _best(out)
+
+    def _run(self, what: str, *arguments: str) -> None:
+        started = time.perf_counter()
+        with (self._folder / "log.txt").open("a") as log:
+            done = subprocess.run([sys.executable, *arguments], stdout=log, stderr=log, check=False)
+        print(
+            f"seed {self._seed}: {what}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"{what} failed; see {self._folder}/log.txt (--work keeps it)")
+
+
+def trials_within(wall_s: float, run: dict[str, Any], pace: float) -> int:
+    """Search trials that fit where each takes `pace` seconds beyond what is known of a run."""
+    return max(1, round(run["search_trials"] + (wall_s - run["wall_s"]) / pace))
+
+
+def _sets(settings: Sequence[str]) -> list[str]:
+    return [part for one in settings for part in ("--set", one)]
+
+
+def _best(out: Path) -> dict[str, float]:
+    """What was confirmed of a run's best and of naive."""
+    result = json.loads((out / "result.json").read_text())
+    return {
+        **{key: result["best"][key] for key in ("pgr", "se", "search_pgr", "beats_naive_p")},
+        "naive_pgr": result["naive"]["pgr"],
+    }
+
+
+def times(out: Path) -> dict[str, float]:
+    """A run's wall and training seconds (search alone, and with replicates) and highest search PGR."""
+    events = read_ledger(out / "ledger.jsonl")
+    record = Record.of(events)
+    [ready] = [event.at for event in events if isinstance(event, BaselinesReady)]
+    rungs = [event for event in events if isinstance(event, RungReached) and event.pgr is not None]
+    of_search = _rungs_of_search(record, events)
+    searched = [trial.ended_at or math.nan for trial in record.of_purpose("search")]
+    replicated = [trial.ended_at or math.nan for trial in record.of_purpose("replicate")]
+    return {
+        "search_trials": len(searched),
+        "start_s": min(rung.at for rung in rungs) - ready,
+        "search_wall_s": max(searched) - ready,
+        "wall_s": max([*searched, *replicated]) - ready,
+        "train_s": sum(rung.train_s + rung.eval_s for rung in rungs),
+        "search_train_s": sum(trial.train_s for trial in record.of_purpose("search")),
+        "best_search_pgr": max(rung.pgr for rung in of_search if rung.pgr is not None),
+    }
+
+
+def seconds_to_reach(out: Path, target: float) -> float | None:
+    """Training seconds, over all search trials, until one of them scored `target`; None if none did."""
+    events = read_ledger(out / "ledger.jsonl")
+    spent = 0.0
+    for rung in _rungs_of_search(Record.of(events), events):
+        spent += rung.train_s + rung.eval_s
+        if rung.pgr is not None and rung.pgr >= target:
+            return spent
+    return None
+
+
+def _rungs_of_search(record: Record, events: Sequence[Event]) -> list[RungReached]:
+    return [
+        event
+        for event in events
+        if isinstance(event, RungReached) and record.trials[event.trial].purpose == "search"
+    ]
+
+
+def _as_searched(run: RunDirectory, config: RunConfig, theirs: dict[str, Any]) -> None:
+    """Write the ledger of a search that tried one method: theirs."""
+    proposal = new_proposer(config, None).propose(brief(config, Record()))
+    method = Method.model_validate(theirs["method"])
+    ledger = Ledger(run.ledger)
+    for event in (
+        RunStarted(run="theirs", config_sha256=config.sha256, commit="unknown"),
+        BaselinesReady(
+            weak_acc=theirs["weak_acc"],
+            weak_se=0,
+            ceiling_acc=theirs["ceiling_acc"],
+            ceiling_se=0,
+            seeds=config.baselines.seeds,
+            train_s=0,
+        ),
+        Proposed(round=1, proposal=proposal, seconds=0),
+        TrialStarted(
+            trial="t00001",
+            purpose="search",
+            branch=proposal.branches[0].name,
+            number=0,
+            method=method,
+            seed=config.search_seed(),
+        ),
+        RungReached(
+            trial="t00001",
+            share=1.0,
+            predictions=pack(np.zeros(config.task.splits.search, dtype=np.bool_)),
+            accuracy=theirs["accuracy"],
+            pgr=theirs["best_search_pgr"],
+            se=0,
+            setup_s=0,
+            train_s=0,
+            eval_s=0,
+        ),
+        TrialEnded(trial="t00001", state="completed", cause=None),
+    ):
+        ledger.append(event)
+    ledger.close()
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Medians over seeds, and the gain in confirmed PGR with its standard error."""
+    gains = [row["confirmed_gain_at_equal_time"] for row in rows]
+    return {
+        "trials_an_hour_ratio": float(np.median([row["trials_an_hour_ratio"] for row in rows])),
+        "train_s_share": _median([row["train_s_share"] for row in rows]),
+        "train_s_share_at_equal_time": _median([row["train_s_share_at_equal_time"] for row in rows]),
+        "wall_share_at_equal_time": [
+            row["ours_equal_time"]["wall_s"] / row["theirs"]["wall_s"] for row in rows
+        ],
+        "confirmed_gain_at_equal_time": float(np.mean(gains)),
+        "its_se": float(np.std(gains, ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else None,
+        "seeds_with_a_gain": sum(gain > 0 for gain in gains),
+        "seeds": len(rows),
+    }
+
+
+def _median(shares: Sequence[float | None]) -> float:
+    """Of shares where None is never: longer than any."""
+    return float(np.median([math.inf if share is None else share for share in shares]))
+
+
+def main() -> None:
+    """Print the comparison."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--trials", type=int, default=44)
+    parser.add_argument("--quick", action="store_true", help="one seed, eight trials, a small confirmation")
+    parser.add_argument("--out", type=Path, help="also write the JSON here, after every seed")
+    parser.add_argument("--work", type=Path, help="keep the runs in this new folder")
+    arguments = parser.parse_args()
+    seeds, trials = (1, 8) if arguments.quick else (arguments.seeds, arguments.trials)
+    work = arguments.work or Path(tempfile.mkdtemp(prefix="versus-tune-"))
+    rows, text = [], ""
+    for seed in range(seeds):
+        folder = work / f"seed-{seed}"
+        folder.mkdir(parents=True)
+        rows.append(Bench(folder, seed, trials, QUICK if arguments.quick else ()).compare())
+        text = json.dumps({"summary": summary(rows), "seeds": rows}, indent=1)
+        if arguments.out:
+            arguments.out.write_text(text + "\n")
+    if not arguments.work:
+        shutil.rmtree(work)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

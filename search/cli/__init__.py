@@ -1,0 +1,4 @@
+"""The command line: its parser and what each command does.
+
+Begin with parser.py.
+"""

@@ -1,0 +1,84 @@
+"""The record of a run, told to a proposer."""
+
+from collections import defaultdict
+from collections.abc import Container, Sequence
+
+from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFinding
+from agents.findings.predictions import agreement, balance
+from search.config.schema import RunConfig
+from search.ledger.events import BaselinesReady
+from search.ledger.record import BranchRecord, Record, TrialRecord
+from search.studies.importance import importance
+from trainers.method import Method
+
+Results = Sequence[tuple[Method, float]]
+
+
+def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Findings:
+    """Everything a proposer may know when the next round is due; used_up: branches without new methods."""
+    floors = record.baselines
+    trials = list(record.of_purpose("search"))
+    results = _results(trials)
+    return Findings(
+        round=record.rounds + 1,
+        weak_acc=floors.weak_acc if floors else None,
+        weak_se=floors.weak_se if floors else None,
+        ceiling_acc=floors.ceiling_acc if floors else None,
+        ceiling_se=floors.ceiling_se if floors else None,
+        naive=config.naive,
+        abilities=config.abilities,
+        branches=tuple(
+            _branch(config, one, results[name], live=name not in used_up)
+            for name, one in record.branches.items()
+        ),
+        trials=tuple(_trial(trial, floors) for trial in trials),
+        trials_left=max(0, config.search.trials - len(trials)),
+        examples=floors.examples if floors else 0,
+        notes=tuple(record.notes),
+        refused=tuple(Refusal(round=number, text=text) for number, text in record.refused),
+    )
+
+
+def _results(trials: Sequence[TrialRecord]) -> defaultdict[str, list[tuple[Method, float]]]:
+    """Of each branch the methods that completed, with their PGR."""
+    results = defaultdict[str, list[tuple[Method, float]]](list)
+    for trial in trials:
+        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None:
+            results[trial.branch].append((trial.method, trial.last.pgr))
+    return results
+
+
+def _branch(config: RunConfig, one: BranchRecord, results: Results, *, live: bool) -> BranchFinding:
+    shares = importance(one.branch, config.naive, results)
+    return BranchFinding(branch=one.branch, round=one.round, live=live, importance=shares)
+
+
+def _trial(trial: TrialRecord, floors: BaselinesReady | None) -> TrialFinding:
+    last = trial.last
+    return TrialFinding(
+        trial=trial.trial,
+        branch=trial.branch,
+        method=trial.method,
+        seed=trial.seed,
+        state=trial.state or "running",
+        pgr=last.pgr if last else None,
+        se=last.se if last else None,
+        curve=tuple((share, rung.pgr) for share, rung in sorted(trial.rungs.items()) if rung.pgr is not None),
+        cause=trial.cause,
+        train_s=trial.train_s,
+        predictions=last.predictions if last else None,
+        **_signals(trial, floors),
+    )
+
+
+def _signals(trial: TrialRecord, floors: BaselinesReady | None) -> dict[str, float | None]:
+    """What a trial's predictions tell without the truth; a student's supervisor is that of its seed."""
+    if floors is None or not floors.examples or not trial.rungs:
+        return {}
+    n, weak = floors.examples, floors.weak_predictions
+    *before, last = [rung.predictions for _, rung in sorted(trial.rungs.items())]
+    return {
+        "balance": balance(last, n),
+        "agreement": agreement(last, weak[trial.seed % len(weak)], n) if weak else None,
+        "steadiness": agreement(last, before[-1], n) if before else None,
+    }

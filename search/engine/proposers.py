@@ -1,0 +1,40 @@
+"""The proposer that a config names."""
+
+from pathlib import Path
+
+from agents.claude.replay import Replay
+from agents.claude.samples import samples_of
+from agents.findings.proposer import Proposer
+from agents.playbook.playbook import Playbook
+from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
+from search.config.schema import RunConfig
+from trainers.data.dataset import DatasetTask, load_task
+from trainers.data.toy_task import ToyTask
+
+
+def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
+    """Who proposes, by the config's `agent`; run_dir: where transcripts go, None for nowhere.
+
+    Raises ValueError for a key, a model or a transcript that will not do.
+    """
+    match config.agent:
+        case PlaybookConfig():
+            return Playbook(branches=config.agent.branches, seed=config.seed)
+        case ReplayConfig():
+            return Replay(
+                Path(config.agent.path).expanduser(), branches=config.agent.branches, seed=config.seed
+            )
+        case ClaudeConfig():
+            from agents.claude.proposer import ClaudeProposer  # the SDK takes seconds to import
+
+            return ClaudeProposer(
+                config.agent,
+                seed=config.seed,
+                run_dir=run_dir,
+                samples=_samples(config.task, config.agent.samples),
+            )
+
+
+def _samples(task: DatasetTask | ToyTask, count: int) -> tuple[str, ...]:
+    """What the proposer may see of the data: inputs of the transfer split alone, as students do."""
+    return samples_of(load_task(task).inputs["transfer"], count) if count else ()

@@ -1,0 +1,237 @@
+"""What is known of a run: the sum of its ledger's events, kept up to date as they are written."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from agents.findings.answer import LaneReport, Note
+from agents.language.proposal import Branch
+from search.ledger.events import (
+    AnyEvent,
+    BaselinesReady,
+    BranchesRefused,
+    EndState,
+    Finished,
+    Interrupted,
+    LaneAnswered,
+    MicroBatchHalved,
+    NoteLeft,
+    Proposed,
+    Purpose,
+    Resumed,
+    RungReached,
+    RunStarted,
+    TestOpened,
+    TrialEnded,
+    TrialPaused,
+    TrialStarted,
+    WorkerLost,
+)
+from trainers.method import Method
+
+
+@dataclass(kw_only=True)
+class TrialRecord:
+    """One trial as the ledger tells it; one that starts again, after a pause or a crash, keeps its rungs.
+
+    place: its place among all trials, by when each started first.
+    due: the rung that it trains to, or has trained to. paused: whether it waits there for a worker.
+    micro_batch: what it was reduced to when memory ran out.
+    """
+
+    trial: str
+    place: int
+    purpose: Purpose
+    branch: str
+    number: int | None
+    method: Method
+    seed: int
+    due: float
+    started_at: float
+    micro_batch: int | None = None
+    rungs: dict[float, RungReached] = field(default_factory=dict)
+    paused: bool = False
+    state: EndState | None = None
+    cause: str | None = None
+    ended_at: float | None = None
+
+    @property
+    def last(self) -> RungReached | None:
+        """The highest rung reached."""
+        return self.rungs[max(self.rungs)] if self.rungs else None
+
+    @property
+    def train_s(self) -> float:
+        """Seconds spent training and evaluating."""
+        return sum(rung.train_s + rung.eval_s for rung in self.rungs.values())
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Sums over some trials: how many started, how many of them ended how, and the best completed one."""
+
+    started: int = 0
+    ended: Counter[EndState] = field(default_factory=Counter)
+    best: TrialRecord | None = None
+
+    @property
+    def running(self) -> int:
+        """How many have not ended."""
+        return self.started - self.ended.total()
+
+    def end(self, trial: TrialRecord) -> None:
+        """Count the end of a trial."""
+        assert trial.state is not None
+        self.ended[trial.state] += 1
+        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None:
+            self.best = trial if self.best is None else max(self.best, trial, key=_rank)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BranchRecord:
+    """A branch and the round whose proposal brought it."""
+
+    branch: Branch
+    round: int
+
+
+@dataclass(kw_only=True)
+class Record:
+    """Everything a run has done so far. `apply` takes events in the ledger's order.
+
+    What is asked for at every step of a run costs no more when there are more trials: sums are kept up to
+    date as events come in.
+
+    interrupted: whether the last thing that happened was that the run was told to stop.
+    active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
+    workers_lost: those that the process now at work on the run has lost, each with how many trials had
+        started by then.
+    """
+
+    started: RunStarted | None = None
+    started_at: float | None = None
+    baselines: BaselinesReady | None = None
+    branches: dict[str, BranchRecord] = field(default_factory=dict)
+    trials: dict[str, TrialRecord] = field(default_factory=dict)
+    rounds: int = 0
+    grader_queries: Counter[str] = field(default_factory=Counter)
+    test_openings: int = 0
+    finished: bool = False
+    interrupted: bool = False
+    active_s: float = 0.0
+    lanes: dict[tuple[int, str], LaneReport] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    workers_lost: list[tuple[WorkerLost, int]] = field(default_factory=list)
+    _tallies: dict[tuple[Purpose, str | None], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    _by_purpose: dict[Purpose, dict[str, TrialRecord]] = field(default_factory=lambda: defaultdict(dict))
+    _unfinished: dict[str, TrialRecord] = field(default_factory=dict)
+    _last_at: float | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[AnyEvent]) -> "Record":
+        """The record that these events add up to."""
+        record = cls()
+        for event in events:
+            record.apply(event)
+        return record
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take one more event into account."""
+        if self._last_at is not None and not isinstance(event, Resumed):
+            self.active_s += event.at - self._last_at
+        self._last_at = event.at
+        self.interrupted = isinstance(event, Interrupted)
+        match event:
+            case RunStarted():
+                self.started, self.started_at = event, event.at
+            case BaselinesReady():
+                self.baselines = event
+            case Proposed():
+                self.rounds = event.round
+                for branch in event.proposal.branches:
+                    self.branches[branch.name] = BranchRecord(branch=branch, round=event.round)
+            case TrialStarted():
+                self._start(event)
+            case RungReached():
+                self.trials[event.trial].rungs[event.share] = event
+                self.grader_queries["search"] += event.pgr is not None
+            case MicroBatchHalved():
+                self.trials[event.trial].micro_batch = event.micro_batch
+            case TrialPaused():
+                self.trials[event.trial].paused = True
+            case TrialEnded():
+                self._end(event)
+            case WorkerLost():
+                self.workers_lost.append((event, len(self.trials)))
+            case Resumed():
+                self.workers_lost.clear()
+            case TestOpened():
+                self.test_openings += 1
+                self.grader_queries["test"] += event.queries
+            case Finished():
+                self.finished = True
+            case LaneAnswered():
+                self.lanes[event.round, event.lane.lane] = event.lane
+            case NoteLeft():
+                self.notes.append(event.note)
+            case BranchesRefused():
+                self.refused += [(event.round, reason) for reason in event.reasons]
+            case _:
+                pass
+
+    def _start(self, event: TrialStarted) -> None:
+        if event.trial in self.trials:
+            trial = self.trials[event.trial]
+            trial.due, trial.paused = event.share, False
+            return
+        trial = TrialRecord(
+            trial=event.trial,
+            place=len(self.trials),
+            purpose=event.purpose,
+            branch=event.branch,
+            number=event.number,
+            method=event.method,
+            seed=event.seed,
+            due=event.share,
+            started_at=event.at,
+        )
+        for known in (self.trials, self._by_purpose[event.purpose], self._unfinished):
+            known[event.trial] = trial
+        for branch in (None, event.branch):
+            self._tallies[event.purpose, branch].started += 1
+
+    def _end(self, event: TrialEnded) -> None:
+        trial = self.trials[event.trial]
+        if self._unfinished.pop(event.trial, None) is None:
+            raise ValueError(f"the ledger ends the trial {event.trial} twice; restore it from a copy")
+        trial.paused = False
+        trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
+        for branch in (None, trial.branch):
+            self._tallies[trial.purpose, branch].end(trial)
+
+    def tally(self, purpose: Purpose, branch: str | None = None) -> Tally:
+        """Sums over the trials with a purpose, of one branch or all; for reading only."""
+        return self._tallies.get((purpose, branch)) or Tally()
+
+    def of_purpose(self, purpose: Purpose) -> Iterator[TrialRecord]:
+        """The trials of the search, or of the confirmation, in the order they started."""
+        return iter(self._by_purpose[purpose].values())
+
+    def unfinished(self) -> list[TrialRecord]:
+        """Trials that started and have not ended: a resumed run starts these again."""
+        return list(self._unfinished.values())
+
+    def ended(self, state: EndState) -> int:
+        """How many trials of the search, its replicates among them, ended so."""
+        return self.tally("search").ended[state] + self.tally("replicate").ended[state]
+
+    def best(self, branch: str | None = None) -> TrialRecord | None:
+        """The completed search trial, of one branch or all, with the highest PGR; ties go to the earlier."""
+        return self.tally("search", branch).best
+
+
+def _rank(trial: TrialRecord) -> tuple[float, int]:
+    assert trial.last is not None
+    assert trial.last.pgr is not None
+    return trial.last.pgr, -trial.place

@@ -1,0 +1,51 @@
+"""A proposal as a table that a person can read."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agents.findings.answer import LaneReport
+from agents.findings.digest import space
+from agents.findings.usage import Usage
+from agents.language.proposal import Proposal
+
+
+def proposal_table(proposal: Proposal) -> RenderableType:
+    """Every branch with its family, hypothesis and space; nothing in it is read as markup."""
+    table = Table(show_lines=True)
+    for column in ("branch", "family", "hypothesis", "space"):
+        table.add_column(column, overflow="fold")
+    for branch in proposal.branches:
+        grown = f"\nfrom {branch.parent}" if branch.parent else ""
+        table.add_row(
+            Text(branch.name + grown),
+            Text(branch.family),
+            Text(branch.hypothesis),
+            Text(space(branch, between="\n")),
+        )
+    return Group(table, Text(proposal.rationale))
+
+
+def cost_table(lanes: Sequence[LaneReport]) -> RenderableType:
+    """Who answered, with how many tokens and dollars, and what kept a lane from an answer."""
+    table = Table()
+    for column in ("lane", "by", "branches", "input tokens", "of them cached", "output tokens", "dollars"):
+        table.add_column(column, justify="left" if column in ("lane", "by") else "right")
+    for lane in lanes:
+        table.add_row(Text(lane.lane), lane.source, str(len(lane.branches)), *_usage_cells(lane.usage))
+    if len(lanes) > 1:
+        total = sum((lane.usage for lane in lanes), Usage())
+        table.add_row("all", "", str(sum(len(lane.branches) for lane in lanes)), *_usage_cells(total))
+    reasons = [Text(f"lane {lane.lane}: {lane.why}", style="yellow") for lane in lanes if lane.why]
+    return Group(table, *reasons)
+
+
+def _usage_cells(usage: Usage) -> tuple[str, str, str, str]:
+    return (
+        f"{usage.all_input_tokens:,}",
+        f"{usage.cache_read_tokens:,}",
+        f"{usage.output_tokens:,}",
+        f"{usage.usd:.4f}",
+    )

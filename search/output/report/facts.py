@@ -1,0 +1,201 @@
+"""What the report says in words and rows: pure, from a config, a record and result.json's content."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from agents.language.proposal import Branch
+from search.config.schema import RunConfig
+from search.ledger.record import Record, TrialRecord
+from search.output.progress import duration, ended, planned, state
+from search.output.result import asked_usage, saved_by_pruning_s, trained_s
+from search.studies.parameters import words
+
+Outcome = Mapping[str, Any]
+
+CLEAR = 0.05  # the one-sided p value under which a finalist is called better than naive
+LONGEST = 400  # characters of a cause
+CAUSES = 2  # causes of pruning that a branch shows
+
+
+def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
+    """The outcome in one sentence with its uncertainty; of an unfinished run, what is known so far."""
+    if outcome is not None:
+        return _confirmed(outcome)
+    best = record.best()
+    so_far = f"Not finished: {ended(record)} of at most {planned(config)} trials have ended"
+    if best is None or best.last is None or best.last.pgr is None:
+        return f"{so_far}, and none has a result yet."
+    return (
+        f"{so_far}. The best search trial so far, of {best.branch}, has a PGR of {best.last.pgr:.3f} ± "
+        f"{best.last.se:.3f} on the search split: the best of many noisy scores, not confirmed yet."
+    )
+
+
+def _confirmed(outcome: Outcome) -> str:
+    best, naive = outcome["best"], outcome["naive"]
+    low, high = best["ci95"]
+    over, p = best["over_naive"], best["beats_naive_p"]
+    least, most = over["ci95"]
+    verdict = (
+        "better than" if p < CLEAR else "not clearly better than" if over["pgr"] > 0 else "not better than"
+    )
+    return (
+        f"{best['branch']} recovers {best['pgr']:.1%} of the performance gap (PGR {best['pgr']:.3f} ± "
+        f"{best['se']:.3f}, 95% interval {low:.3f} to {high:.3f}, {best['seeds']} fresh seeds, test split), "
+        f"{over['pgr']:+.3f} (95% interval {least:+.3f} to {most:+.3f}) against naive at {naive['pgr']:.3f}: "
+        f"{verdict} naive (one-sided p = {p:.2g})."
+    )
+
+
+def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tuple[str, str, str]]:
+    """Key figures: label, value, note."""
+    counts = [f"{record.ended(one)} {one}" for one in ("completed", "pruned", "failed")]
+    spent, saved = trained_s(record), saved_by_pruning_s(record)
+    rows = [
+        ("trials", str(sum(one.purpose != "confirm" for one in record.trials.values())), ", ".join(counts)),
+        ("branches", str(len(record.branches)), f"in {record.rounds} rounds"),
+        ("training", duration(spent), f"{duration(saved)} saved by pruning"),
+        ("state", state(record), f"last event {when(last_at(record))}"),
+    ]
+    if outcome is None:
+        return rows
+    best, naive = outcome["best"], outcome["naive"]
+    return [
+        ("best PGR", f"{best['pgr']:.3f}", f"± {best['se']:.3f}, test split"),
+        ("naive PGR", f"{naive['pgr']:.3f}", f"± {naive['se']:.3f}, test split"),
+        *rows,
+    ]
+
+
+def last_at(record: Record) -> float | None:
+    """When the last thing happened that the record knows a time of."""
+    times = [record.started_at, record.baselines.at if record.baselines else None]
+    for trial in record.trials.values():
+        times += [trial.started_at, trial.ended_at, *(rung.at for rung in trial.rungs.values())]
+    return max((time for time in times if time is not None), default=None)
+
+
+def when(at: float | None) -> str:
+    """A time in UTC to the minute."""
+    return "never" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@dataclass(kw_only=True)
+class Node:
+    """One branch of the family tree, and those that grew from it."""
+
+    branch: Branch
+    round: int
+    counts: str
+    result: str
+    pruned: str
+    children: list["Node"] = field(default_factory=list)
+
+
+def family_tree(record: Record) -> list[Node]:
+    """The branches that grew from no other, each with its descendants; a parent not known before is none."""
+    mine: dict[str, list[TrialRecord]] = defaultdict(list)
+    for trial in record.of_purpose("search"):
+        mine[trial.branch].append(trial)
+    nodes: dict[str, Node] = {}
+    roots: list[Node] = []
+    for name, one in record.branches.items():
+        node = _node(one.branch, one.round, mine[name], record.best(name))
+        parent = nodes.get(one.branch.parent or "")
+        (parent.children if parent else roots).append(node)
+        nodes[name] = node
+    return roots
+
+
+def _node(branch: Branch, number: int, trials: list[TrialRecord], best: TrialRecord | None) -> Node:
+    states = Counter(trial.state or "running" for trial in trials)
+    causes = list(dict.fromkeys(short(one.cause) for one in trials if one.state == "pruned"))
+    more = f" and {len(causes) - CAUSES} more" if len(causes) > CAUSES else ""
+    return Node(
+        branch=branch,
+        round=number,
+        counts=", ".join(f"{n} {name}" for name, n in sorted(states.items())) or "no trial yet",
+        result=f"best PGR {pgr(best)}" if best else "no trial completed",
+        pruned="; ".join(causes[:CAUSES]) + more,
+    )
+
+
+def pgr(trial: TrialRecord) -> str:
+    """A trial's PGR at its highest rung, with its error, or a dash where it has none."""
+    last = trial.last
+    return f"{last.pgr:.3f} ± {last.se:.3f}" if last and last.pgr is not None else "–"
+
+
+def short(cause: str | None) -> str:
+    """A cause on one line, cut where it is too long for a page."""
+    line = " ".join((cause or "no cause was recorded").split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def failures(record: Record) -> list[tuple[str, list[str]]]:
+    """Causes of failure with the trials that met them, the most frequent first."""
+    met: dict[str, list[str]] = defaultdict(list)
+    for trial in record.trials.values():
+        if trial.state == "failed":
+            met[short(trial.cause)].append(f"{trial.trial} ({trial.branch})")
+    return sorted(met.items(), key=lambda pair: len(pair[1]), reverse=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table of trials."""
+
+    trial: str
+    purpose: str
+    branch: str
+    state: str
+    pgr: str
+    share: str
+    seconds: str
+    method: str
+
+
+def trial_rows(config: RunConfig, record: Record) -> Iterator[Row]:
+    """Every trial, in the order they started."""
+    for trial in record.trials.values():
+        yield Row(
+            trial=trial.trial,
+            purpose=trial.purpose,
+            branch=trial.branch,
+            state=trial.state or "running",
+            pgr=pgr(trial),
+            share=f"{trial.last.share:.0%}" if trial.last else "–",
+            seconds=f"{trial.train_s:.1f}",
+            method=words(trial.method, config.naive),
+        )
+
+
+def costs(record: Record) -> list[tuple[str, str]]:
+    """What the run has cost so far."""
+    spent, saved = trained_s(record), saved_by_pruning_s(record)
+    share = saved / (spent + saved) if spent + saved > 0 else 0.0
+    rows = [
+        ("wall time, while a process was at work", duration(record.active_s)),
+        ("training and evaluation, baselines included", duration(spent)),
+        ("saved by pruning", f"{duration(saved)}, {share:.0%} of what it would have been"),
+    ]
+    queries = record.grader_queries
+    openings = f" in {record.test_openings} openings" if record.test_openings > 1 else ""
+    rows.append(("grader queries", f"{queries['search']} search, {queries['test']} test{openings}"))
+    usage = asked_usage(record)
+    tokens = f"{usage.all_input_tokens:,} in, {usage.output_tokens:,} out"
+    return [*rows, ("proposer", f"{usage.usd:.4f} USD; tokens: {tokens}")]
+
+
+def seeds(config: RunConfig) -> list[tuple[str, str]]:
+    """Which seeds the run used for what."""
+    return [
+        ("run", str(config.seed)),
+        ("search trials", str(config.search_seed())),
+        ("replicates", ", ".join(map(str, config.replication_seeds())) or "none"),
+        ("confirmation", ", ".join(map(str, config.confirm_seeds()))),
+        ("baselines", f"{config.baselines.seeds} of each"),
+    ]

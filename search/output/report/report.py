@@ -1,0 +1,84 @@
+"""report.html: a run on one page that needs no network. Only `write_report` reads and writes files."""
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from search.config.load import dump_config
+from search.config.schema import RunConfig
+from search.ledger.record import Record
+from search.output.progress import state
+from search.output.report import facts as facts
+from search.output.report.charts import charts, scored_trials
+from search.output.result import lane_rows, saved_by_pruning_s, trained_s
+from search.storage.run_directory import RunDirectory
+from search.studies.parameters import MIN_TRIALS, words
+from trainers.method import Method
+
+PAGE = Path(__file__).parent / "page"
+
+
+def write_report(run: RunDirectory, path: Path | None = None) -> Path:
+    """Write report.html of a run, in whatever state it is, whole or not at all; returns its path.
+
+    path: where to, by default the run's own directory. Raises ValueError where the directory holds no run.
+    """
+    config, record = run.load()
+    outcome = json.loads(run.result.read_text()) if run.result.is_file() else None
+    page = render(config, record, outcome)
+    path = path or run.report
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(page.encode(errors="replace"))  # a lone surrogate is no reason to have no report
+    os.replace(temporary, path)
+    return path
+
+
+def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> str:
+    """The page. outcome: result.json's content, None before there is one."""
+    script = (PAGE / "report.js").read_text()
+    scored = scored_trials(record)
+    spent, saved = trained_s(record), saved_by_pruning_s(record)
+    commit = record.started.commit if record.started else "unknown"
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.get_template("report.html").render(
+        run=record.started.run if record.started else config.name,
+        state=state(record),
+        headline=facts.headline(config, record, outcome),
+        tiles=facts.tiles(config, record, outcome),
+        outcome=outcome,
+        baselines=record.baselines,
+        finalists=_finalists(config, outcome),
+        figures=charts(config, record, outcome, scored),
+        roots=facts.family_tree(record),
+        scored=len(scored),
+        needed=MIN_TRIALS,
+        costs=facts.costs(record),
+        lanes=lane_rows(record),
+        spent_percent=round(100 * spent / (spent + saved)) if spent + saved > 0 else 100,
+        failures=facts.failures(record),
+        commands=f"git checkout {commit.removesuffix('+')}\npython -m search run config.yaml --out again",
+        commit=commit,
+        config_sha256=config.sha256,
+        seeds=facts.seeds(config),
+        config_yaml=dump_config(config),
+        rows=list(facts.trial_rows(config, record)),
+        style=Markup((PAGE / "report.css").read_text()),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _finalists(config: RunConfig, outcome: facts.Outcome | None) -> list[tuple[dict[str, Any], str]]:
+    return [
+        (one, words(Method.model_validate(one["method"]), config.naive))
+        for one in (outcome["finalists"] if outcome else ())
+    ]

@@ -1,0 +1,218 @@
+"""The outcome of a run: result.json, and the table in the terminal."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agents.findings.answer import entropy_bits, family_shares
+from agents.findings.usage import Usage
+from search.config.schema import RunConfig
+from search.engine.confirmation import Confirmation, Confirmed, Finalist
+from search.ledger.record import Record, TrialRecord
+from search.scoring.grader import BaselineScores
+
+SCHEMA = 1
+SHOWN = 0.05  # the p value below which a finalist is said to beat naive
+
+
+def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
+    """What result.json holds. All accuracies, PGRs and errors but `search_pgr` are of the test split.
+
+    `best` is the finalist that came first on the search split, whether or not it then beats naive.
+    `over_naive` is a finalist's PGR less that of the naive baseline, paired by seed and example, and
+    `beats_naive_p` the one-sided p value of the hypothesis that it is not above zero. `train_s` counts
+    baselines, search and confirmation.
+    """
+    assert record.started is not None
+    assert record.baselines is not None
+    finalists = [_finalist(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
+    usage = asked_usage(record)
+    return {
+        "schema": SCHEMA,
+        "run": record.started.run,
+        "config_sha256": record.started.config_sha256,
+        "commit": record.started.commit,
+        "baselines": {
+            "weak_acc": baselines.weak.value,
+            "weak_se": baselines.weak.se,
+            "ceiling_acc": baselines.ceiling.value,
+            "ceiling_se": baselines.ceiling.se,
+            "seeds": record.baselines.seeds,
+        },
+        "naive": _confirmed(confirmation.naive),
+        "best": finalists[0],
+        "finalists": finalists,
+        "rounds": record.rounds,
+        "branches": len(record.branches),
+        "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
+        "cost": {
+            "wall_s": record.active_s,
+            "train_s": trained_s(record),
+            "saved_by_pruning_s": saved_by_pruning_s(record),
+            "usd": usage.usd,
+            "input_tokens": usage.all_input_tokens,
+            "output_tokens": usage.output_tokens,
+        },
+        "agent": _agent(record),
+        "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
+        "test_openings": record.test_openings,
+    }
+
+
+def _agent(record: Record) -> dict[str, Any]:
+    """Who proposed what, and what it cost.
+
+    families: each one's share of all branches; entropy_bits: of these shares. budget_spent: whether a
+    question went unasked for want of money, so that the playbook carried on.
+    """
+    shares = family_shares([one.branch for one in record.branches.values()])
+    return {
+        "lanes": lane_rows(record),
+        "families": shares,
+        "entropy_bits": entropy_bits(list(shares.values())),
+        "budget_spent": any(lane.budget_spent for lane in record.lanes.values()),
+    }
+
+
+def lane_rows(record: Record) -> list[dict[str, Any]]:
+    """A row for each lane of each round that left a report: what it brought, its tokens and its dollars."""
+    return [
+        {
+            "round": number,
+            "lane": lane.lane,
+            "source": lane.source,
+            "branches": len(lane.branches),
+            "refused": len(lane.refused),
+            "why": lane.why,
+            "usd": lane.usage.usd,
+            "input_tokens": lane.usage.all_input_tokens,
+            "cache_read_tokens": lane.usage.cache_read_tokens,
+            "cache_write_tokens": lane.usage.cache_write_tokens,
+            "output_tokens": lane.usage.output_tokens,
+        }
+        for (number, _), lane in record.lanes.items()
+    ]
+
+
+def _confirmed(one: Confirmed) -> dict[str, Any]:
+    return {
+        "method": one.method.model_dump(),
+        "pgr": one.pgr.value,
+        "se": one.pgr.se,
+        "ci95": list(one.pgr.ci95),
+        "seeds": one.seeds,
+        "split": "test",
+    }
+
+
+def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
+    return {
+        **_confirmed(confirmed),
+        "branch": finalist.trial.branch,
+        "search_pgr": finalist.search_pgr,
+        "over_naive": {
+            "pgr": confirmed.gain.value,
+            "se": confirmed.gain.se,
+            "ci95": list(confirmed.gain.ci95),
+        },
+        "beats_naive_p": confirmed.gain.p_positive,
+    }
+
+
+def asked_usage(record: Record) -> Usage:
+    """Tokens and dollars of all rounds and lanes so far."""
+    return sum((lane.usage for lane in record.lanes.values()), Usage())
+
+
+def trained_s(record: Record) -> float:
+    """Seconds of training and evaluation so far: baselines, search and confirmation."""
+    baselines = record.baselines.train_s if record.baselines else 0.0
+    return baselines + sum(trial.train_s for trial in record.trials.values())
+
+
+def saved_by_pruning_s(record: Record) -> float:
+    """Seconds that stopping search trials early has saved so far."""
+    return sum(_saved_s(trial) for trial in record.of_purpose("search"))
+
+
+def _saved_s(trial: TrialRecord) -> float:
+    """What the rest of a pruned trial would have taken, at the pace it had."""
+    if trial.state != "pruned" or trial.last is None:
+        return 0.0
+    return trial.train_s * (1 / trial.last.share - 1)
+
+
+def write_result(path: Path, outcome: dict[str, Any]) -> None:
+    """Write result.json whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(outcome, indent=2) + "\n")
+    os.replace(temporary, path)
+
+
+def outcome_table(outcome: dict[str, Any]) -> RenderableType:
+    """The terminal's view of the outcome: PGR on the test split, finalists against naive."""
+    table = Table(title="Performance gap recovered on the test split", title_justify="left")
+    for column in ("method", "PGR", "± SE", "95% interval", "over naive", "p", "search PGR", "seeds"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    naive = outcome["naive"]
+    table.add_row("naive", *_cells(naive), "", "", "", str(naive["seeds"]))
+    for row in outcome["finalists"]:
+        table.add_row(
+            Text(row["branch"]),
+            *_cells(row),
+            f"{row['over_naive']['pgr']:+.3f}",
+            f"{row['beats_naive_p']:.2g}",
+            f"{row['search_pgr']:.3f}",
+            str(row["seeds"]),
+        )
+    floor, cost, trials = outcome["baselines"], outcome["cost"], outcome["trials"]
+    summary = (
+        f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}, "
+        f"ceiling {floor['ceiling_acc']:.4f} ± {floor['ceiling_se']:.4f}\n"
+        f"{sum(trials.values())} trials ({trials['completed']} completed, {trials['pruned']} pruned, "
+        f"{trials['failed']} failed) of {outcome['branches']} branches in {outcome['rounds']} rounds; "
+        f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
+        f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
+    ) + _asked(outcome)
+    return Group(table, Text(_verdict(outcome["best"]["beats_naive_p"])), Text(summary))
+
+
+def _verdict(p: float) -> str:
+    """Whether the best is worth having. It is never naive itself: it is the best that the search found."""
+    if p < SHOWN:
+        return f"the best beats the naive baseline (p = {p:.2g})"
+    return f"the best is not shown to beat the naive baseline (p = {p:.2g}): keep to naive, or search on"
+
+
+def _asked(outcome: dict[str, Any]) -> str:
+    """A line on what the agent cost and where the playbook stood in for it; none where nobody was asked."""
+    cost, agent = outcome["cost"], outcome["agent"]
+    if not agent["lanes"]:
+        return ""
+    stood_in = sum(row["lane"] == "playbook" for row in agent["lanes"])
+    told = f"; the playbook stood in for {stood_in} rounds" if stood_in else ""
+    spent = " (the budget was spent)" if agent["budget_spent"] else ""
+    return (
+        f"\nagent: {cost['usd']:.4f} dollars, {cost['input_tokens']} tokens in, {cost['output_tokens']} out; "
+        f"families' entropy {agent['entropy_bits']:.2f} bits{told}{spent}"
+    )
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    low, high = row["ci95"]
+    return f"{row['pgr']:.3f}", f"{row['se']:.3f}", f"{low:.3f} to {high:.3f}"
+
+
+def baseline_table(config: RunConfig, scores: BaselineScores) -> Table:
+    """Weak floor and ceiling, for a person."""
+    table = Table(title=f"Search split, {config.baselines.seeds} seeds", title_justify="left")
+    for column in ("baseline", "accuracy", "± SE"):
+        table.add_column(column, justify="left" if column == "baseline" else "right")
+    for name, score in (("weak floor", scores.weak), ("ceiling", scores.ceiling)):
+        table.add_row(name, f"{score.value:.4f}", f"{score.se:.4f}")
+    return table

@@ -1,0 +1,107 @@
+"""What trials seen so far say about trials not seen: a Gaussian process over methods and rungs. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.optimize import minimize
+
+from search.scoring.pgr import Reals
+
+PRIOR_LENGTH, PRIOR_NOISE = 0.7, 0.3  # medians of the log-normal priors, with a log standard deviation of 1
+FIT_POINTS, FIT_STEPS = 200, 50  # the hyperparameters settle long before the predictions do
+JITTER = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """Lengthscales [d] in units of the points, and the standard deviation of what they do not explain."""
+
+    lengths: Reals
+    noise: float
+
+    @classmethod
+    def prior(cls, dimensions: int) -> "Hyperparameters":
+        """The medians of the prior."""
+        return cls(lengths=np.full(dimensions, PRIOR_LENGTH), noise=PRIOR_NOISE)
+
+
+class Surrogate:
+    """A Gaussian process, Matérn 5/2 with one lengthscale a dimension (Rasmussen and Williams, 2006).
+
+    points: [n, d], about the unit cube. values: [n], of about unit variance. Their noise is fitted: the luck
+    of a seed and of the search split is about the same for all trials.
+    """
+
+    def __init__(self, points: Reals, values: Reals, parameters: Hyperparameters) -> None:
+        self._points = points
+        self._parameters = parameters
+        self._mean = float(values.mean())
+        covariance = _matern(points, points, parameters.lengths)
+        covariance[np.diag_indices(len(points))] += parameters.noise**2 + JITTER
+        self._factor = cho_factor(covariance, lower=True)
+        self._weights = cho_solve(self._factor, values - self._mean)
+
+    def predict(self, points: Reals) -> tuple[Reals, Reals]:
+        """Mean [m] and standard deviation [m] of the noiseless value at points [m, d]."""
+        covariance = _matern(points, self._points, self._parameters.lengths)
+        explained = solve_triangular(self._factor[0], covariance.T, lower=True)
+        variance = np.maximum(1 - (explained**2).sum(axis=0), JITTER)
+        return self._mean + covariance @ self._weights, np.sqrt(variance)
+
+
+def fitted(points: Reals, values: Reals, start: Hyperparameters) -> Hyperparameters:
+    """The hyperparameters of highest posterior density, by L-BFGS from `start`; shapes as for Surrogate.
+
+    More than 200 points are thinned evenly: their order must not depend on their values. The length of a
+    coordinate that is the same in all points stays as it is.
+    """
+    thin = np.unique(np.linspace(0, len(points) - 1, min(len(points), FIT_POINTS)).astype(int))
+    points, centred = points[thin], values[thin] - values[thin].mean()
+    varied = np.flatnonzero(np.ptp(points, axis=0))
+    found = minimize(
+        _objective,
+        np.log(np.append(start.lengths[varied], start.noise)),
+        args=(points[:, varied], centred),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-4.0, 4.0)] * (len(varied) + 1),
+        options={"maxiter": FIT_STEPS},
+    )
+    best, lengths = np.exp(found.x), start.lengths.copy()
+    lengths[varied] = best[:-1]
+    return Hyperparameters(lengths=lengths, noise=float(best[-1]))
+
+
+def _matern(left: Reals, right: Reals, lengths: Reals) -> Reals:
+    distance = _root5_distance(left / lengths, right / lengths)
+    kernel: Reals = (1 + distance + distance**2 / 3) * np.exp(-distance)
+    return kernel
+
+
+def _root5_distance(left: Reals, right: Reals) -> Reals:
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None] - 2 * left @ right.T
+    distance: Reals = np.sqrt(5 * np.maximum(squares, 0))
+    return distance
+
+
+def _objective(logs: Reals, points: Reals, values: Reals) -> tuple[float, Reals]:
+    """Negative log posterior of the log hyperparameters, without constants, and its gradient."""
+    lengths, noise = np.exp(logs[:-1]), np.exp(2 * logs[-1])
+    scaled = points / lengths
+    distance = _root5_distance(scaled, scaled)
+    decay = np.exp(-distance)
+    covariance = (1 + distance + distance**2 / 3) * decay
+    covariance[np.diag_indices(len(points))] += noise + JITTER
+    factor = cho_factor(covariance, lower=True)
+    weights = cho_solve(factor, values)
+    slack = cho_solve(factor, np.eye(len(points))) - np.outer(weights, weights)
+    pull = (
+        slack * (5 / 3) * (1 + distance) * decay
+    )  # times the squared distance in a dimension: d/d log length
+    rows = pull.sum(axis=1)
+    gradient = [float(x**2 @ rows - x @ pull @ x) for x in scaled.T]
+    gradient.append(float(np.trace(slack) * noise))
+    off = np.append(logs[:-1] - np.log(PRIOR_LENGTH), logs[-1] - np.log(PRIOR_NOISE))
+    density = 0.5 * values @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * off @ off
+    return float(density), np.array(gradient) + off

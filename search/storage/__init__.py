@@ -1,0 +1,4 @@
+"""The run directory, and its copy in object storage.
+
+Begin with run_directory.py.
+"""

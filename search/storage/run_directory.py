@@ -1,0 +1,95 @@
+"""A run's directory: what is in it, and the lock that lets one process at a time write there."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.runtime import commit
+from search.config.load import dump_config, load_config
+from search.config.schema import RunConfig
+from search.ledger.events import AnyEvent, Resumed, RunStarted
+from search.ledger.log import Ledger, read_ledger
+from search.ledger.record import Record
+
+
+class RunDirectory:
+    """The files of one run; see "What a run leaves behind" in the README."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.ledger = path / "ledger.jsonl"
+        self.result = path / "result.json"
+        self.report = path / "report.html"
+        self.checkpoints = path / "checkpoints"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory; ValueError if another process holds it, or if it is no run's directory."""
+        if not self.path.is_dir():
+            raise self._no_run()
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"{self.path}: another process is at work on this run; stop it first"
+                ) from None
+            yield
+
+    def load(self) -> tuple[RunConfig, Record]:
+        """The config as run and what has been done; ValueError where this is no run's directory."""
+        if not self.config.is_file():
+            raise self._no_run()
+        events = read_ledger(self.ledger) if self.ledger.is_file() else []
+        return load_config(self.config), Record.of(events)
+
+    def progress(self) -> int:
+        """A number that grows whenever something happens in the run: the ledger's size in bytes."""
+        return self.ledger.stat().st_size if self.ledger.is_file() else 0
+
+    def _no_run(self) -> ValueError:
+        return ValueError(
+            f"{self.path}: holds no run; start one with `python -m search run CONFIG --out DIR`"
+        )
+
+    @contextmanager
+    def open_ledger(self, record: Record, config: RunConfig, started_at: float) -> Iterator[Ledger]:
+        """The ledger, to go on with: a new run's first line is written, another's resumption noted."""
+        ledger = Ledger(self.ledger, record.apply)
+        event: AnyEvent = Resumed()
+        if record.started is None:
+            event = RunStarted(
+                at=started_at, run=self.path.resolve().name, config_sha256=config.sha256, commit=commit()
+            )
+        ledger.append(event)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+
+def new_run(path: Path, config: RunConfig) -> RunDirectory:
+    """A directory for a new run. An earlier, interrupted run of the same config in it is gone on with.
+
+    Raises ValueError if `path` holds a run of another config, or other files.
+    """
+    run = RunDirectory(path)
+    if run.ledger.is_file():
+        there, _ = run.load()
+        if there.sha256 != config.sha256:
+            raise ValueError(f"--out {path}: holds another run (of another config); choose another directory")
+        return run
+    ours = {run.config.name, ".lock"}  # left by a run that did not come as far as its first event
+    if path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - ours):
+        raise ValueError(f"--out {path}: is not an empty directory; choose another one")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"--out {path}: cannot be made ({error.strerror}); choose another directory"
+        ) from None
+    with run.locked():  # another process may have come this far and be training its baselines
+        run.config.write_text(dump_config(config))
+    return run

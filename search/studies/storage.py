@@ -1,0 +1,96 @@
+"""Where Optuna keeps its studies: a file that one process writes, or a database."""
+
+import json
+import os
+import re
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend
+from optuna.study import StudyDirection
+from sqlalchemy.exc import SQLAlchemyError
+
+from search.ledger.events import RunStarted
+
+Log = dict[str, Any]
+
+
+class OneWriterFile(BaseJournalBackend):
+    """The format of Optuna's JournalFileBackend, for a file that has one writer, who holds it all the time.
+
+    Optuna's own takes a lock, opens the file and waits for the disk at each of the eight lines of a trial:
+    milliseconds each, tens of them on a shared file system. Here a line goes to the system's cache, as the
+    ledger's do: a killed process loses nothing. What a machine loses when it stops, the ledger makes good.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """A last line that was cut short is removed: Optuna would write its next line on to it."""
+        self._file = path.open("a+b", buffering=0)
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        self._file.truncate(whole)
+        self._unread = content[:whole].splitlines()
+        self._read = 0
+
+    def read_logs(self, log_number_from: int) -> Generator[Log, None, None]:
+        """The logs from this number on; each can be read once, in order, as JournalStorage does."""
+        assert log_number_from == self._read, (log_number_from, self._read)
+        unread, self._unread = self._unread, []
+        self._read += len(unread)
+        yield from map(json.loads, unread)
+
+    def append_logs(self, logs: list[Log]) -> None:
+        """Write logs; OSError where the disk is full, and then none of them counts."""
+        lines = [json.dumps(log, separators=(",", ":")).encode() for log in logs]
+        data = b"".join(line + b"\n" for line in lines)
+        start = os.fstat(self._file.fileno()).st_size
+        if self._file.write(data) != len(data):
+            self._file.truncate(start)
+            raise OSError(28, "Optuna's journal could not be written: is the disk full?")
+        self._unread += lines
+
+
+def open_journal(path: Path, url: str | None = None, started: RunStarted | None = None) -> BaseStorage:
+    """Optuna's storage: in a file that only this process writes, or in the database at `url`.
+
+    The run directory's lock keeps others out of the file. In a database the names of studies begin with the
+    run that `started` tells of: others may use it, too. A ${NAME} in the URL stands for a variable of the
+    environment. ValueError if it is not set, or the database cannot be opened.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if url is not None:
+        return _open_database(url, "" if started is None else f"{started.run}-{started.id}/")
+    return JournalStorage(OneWriterFile(path))
+
+
+class _RunStudies(RDBStorage):
+    """One run's studies in a database: their names begin with the run, also for who asks without it."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._prefix = prefix
+        # A campaign can leave a connection unused for hours; the server may have closed it by then.
+        super().__init__(url, engine_kwargs={"pool_pre_ping": True})
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        return super().create_new_study(directions, self._full(study_name or ""))
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return super().get_study_id_from_name(self._full(study_name))
+
+    def _full(self, name: str) -> str:
+        return name if name.startswith(self._prefix) else self._prefix + name
+
+
+def _open_database(url: str, prefix: str) -> BaseStorage:
+    filled = os.path.expandvars(url)
+    if unset := re.search(r"\$\{(\w+)\}", filled):
+        raise ValueError(f"optuna.storage: the environment has no {unset[1]}; set it, then start again")
+    try:
+        return _RunStudies(filled, prefix)
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"optuna.storage: {url} cannot be opened: {reason}") from None

@@ -1,0 +1,280 @@
+"""Brings W&B level with a ledger: the only place that knows wandb, and that waits for it."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wandb
+
+from search.tracking.ledger_view import Job, Tracked, TrackedTrial
+from search.tracking.payloads import (
+    FINDINGS,
+    TRIALS,
+    campaign_row,
+    describe,
+    findings,
+    inert,
+    outcome_summary,
+    trial_row,
+    trial_summary,
+    trial_table,
+)
+from trainers.component import Frozen
+
+INIT_S, FINISH_S = 60.0, 120.0
+UPLOADS = 8  # runs whose last data is on its way at once
+STOPPED = 130  # exit code of a run that the end of the search cut short
+CAMPAIGN = "campaign"
+
+
+class Told(Frozen):
+    """What W&B has confirmed, kept in the run directory.
+
+    offline, online: the trials, and "campaign", whose runs are complete there.
+    """
+
+    sweep: str | None = None
+    url: str | None = None
+    offline: tuple[str, ...] = ()
+    online: tuple[str, ...] = ()
+
+
+class LedgerTail:
+    """Reads the whole lines that a ledger has grown by."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines since the last call; one that is still being written is left for the next."""
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self._offset += len(whole) + len(newline)
+        yield from whole.splitlines()
+
+
+@dataclass(kw_only=True)
+class OpenRun:
+    """A run at W&B: the attempt of the trial that it shows, and how many of its rows it has."""
+
+    run: Any
+    attempt: int
+    rows: int = 0
+
+
+class Tracker:
+    """Brings W&B level with a ledger, by as many calls of `catch_up` as it takes."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._directory = Path(job.directory)
+        self._told_path = self._directory / "tracking.json"
+        self._told = Told()
+        if self._told_path.is_file():
+            self._told = Told.model_validate_json(self._told_path.read_bytes())
+        self._tail = LedgerTail(self._directory / "ledger.jsonl")
+        self._tracked = Tracked()
+        self._open: dict[str, OpenRun] = {}
+        self._finishing: dict[str, Future[None]] = {}
+        self._pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="finish")
+        self._rounds_shown = 0
+
+    @property
+    def level(self) -> bool:
+        """Whether W&B knows all that there is to tell of what has ended."""
+        ended = {trial.started.trial for trial in self._tracked.ended}
+        return ended | ({CAMPAIGN} if self._tracked.finished else set()) <= set(self._done)
+
+    @property
+    def _done(self) -> tuple[str, ...]:
+        return self._told.online if self._job.kind == "online" else self._told.offline
+
+    def catch_up(self, *, ended: bool) -> None:
+        """Tell W&B what it does not know yet; whatever wandb raises when it cannot.
+
+        ended: whether the search's process is done. Only then is the outcome told: report.html, which goes
+        with it, is written after the ledger's last event.
+        """
+        for line in self._tail.lines():
+            self._tracked.apply(line)
+        self._confirm_finished()
+        if not self._tracked.trials:
+            return
+        self._campaign(concluding=ended and self._tracked.finished)
+        for name, trial in list(self._tracked.trials.items()):
+            if name not in self._done and name not in self._finishing:
+                self._trial(name, trial)
+        self._confirm_finished()
+
+    def _trial(self, name: str, trial: TrackedTrial) -> None:
+        open_run = self._open.get(name)
+        if open_run is None or open_run.attempt != trial.attempt:
+            open_run = self._open[name] = self._opened_trial(trial)
+        for index in range(open_run.rows, len(trial.rungs)):
+            row = trial_row(self._tracked, trial, index)
+            open_run.run.log(row | {"_timestamp": trial.rungs[index].at})
+            open_run.rows += 1
+        if trial.ended is not None:
+            if trial.ended.state != "completed":
+                open_run.run.tags += (trial.ended.state,)
+            open_run.run.summary.update(trial_summary(trial))
+            self._finish(name, 1 if trial.ended.state == "failed" else 0)
+
+    def _opened_trial(self, trial: TrackedTrial) -> OpenRun:
+        description = describe(self._job.campaign, self._tracked, trial)
+        run = self._init(
+            at=trial.started.at,
+            id=description.id,
+            name=description.name,
+            group=description.group,
+            job_type=description.job_type,
+            tags=description.tags,
+            notes=description.notes,
+            config=description.config,
+            sweep=self._sweep(),
+        )
+        run.define_metric("share", hidden=True)
+        run.define_metric("pgr", step_metric="share", summary="max")
+        for metric in ("pgr_se", "accuracy", "weak_*", "ceiling_*", "train_s"):
+            run.define_metric(metric, step_metric="share")
+        return OpenRun(run=run, attempt=trial.attempt)
+
+    def _campaign(self, *, concluding: bool) -> None:
+        """The campaign's own run: how it went trial by trial, the findings, and in the end the outcome."""
+        if CAMPAIGN in self._done or CAMPAIGN in self._finishing:
+            return
+        if CAMPAIGN not in self._open:
+            self._open[CAMPAIGN] = OpenRun(run=self._opened_campaign(), attempt=1)
+            self._rounds_shown = 0
+        campaign = self._open[CAMPAIGN]
+        for count in range(campaign.rows + 1, len(self._tracked.ended) + 1):
+            campaign.run.log(campaign_row(self._tracked, count))
+            campaign.rows = count
+        if self._rounds_shown < self._tracked.rounds or concluding:
+            campaign.run.log(
+                {"findings": wandb.Table(columns=list(FINDINGS), data=list(findings(self._tracked)))}
+            )
+            self._rounds_shown = self._tracked.rounds
+        if concluding:
+            self._conclude(campaign.run)
+            self._finish(CAMPAIGN, 0)
+
+    def _opened_campaign(self) -> Any:
+        first = next(iter(self._tracked.trials.values())).started
+        run = self._init(
+            at=first.at,
+            id=self._job.campaign,
+            name=self._job.name,
+            group=None,
+            job_type="campaign",
+            tags=(),
+            notes="",
+            config=self._job.config,
+            sweep=None,
+        )
+        run.define_metric("trials", hidden=True)
+        run.define_metric("*", step_metric="trials")
+        return run
+
+    def _conclude(self, run: Any) -> None:
+        run.log({"all_trials": wandb.Table(columns=list(TRIALS), data=list(trial_table(self._tracked)))})
+        outcome = json.loads((self._directory / "result.json").read_text())
+        run.summary.update({"outcome": outcome_summary(outcome)})
+        artifact = wandb.Artifact(f"outcome-{self._job.campaign}", type="outcome")
+        for name in ("result.json", "report.html"):
+            if (self._directory / name).is_file():
+                artifact.add_file(str(self._directory / name))
+        run.log_artifact(artifact)
+
+    # The SDK
+
+    def _init(self, *, at: float, sweep: str | None, **described: Any) -> Any:
+        """Open a run; what was told under its id before is replaced, not added to."""
+        for before in (self._directory / "wandb").glob(f"offline-run-*-{described['id']}"):
+            shutil.rmtree(before)
+        run = wandb.init(
+            project=self._job.project,
+            entity=self._job.entity,
+            mode=self._job.kind,
+            reinit="create_new",
+            settings=wandb.Settings(
+                sweep_id=sweep,
+                root_dir=self._job.directory,
+                console="off",
+                disable_code=True,
+                disable_git=True,
+                x_disable_machine_info=True,
+                x_disable_meta=True,  # holds the command line
+                x_disable_stats=True,
+                x_save_requirements=False,
+                x_skip_transaction_log=self._job.kind == "online",  # the ledger is the copy to send from
+                x_start_time=at,
+                init_timeout=INIT_S,
+                finish_timeout=FINISH_S,
+                finish_timeout_raises=True,
+            ),
+            **described,
+        )
+        if run.sweep_url and not self._told.url:
+            self._keep(self._told.model_copy(update={"url": run.sweep_url}))
+        return run
+
+    def _sweep(self) -> str | None:
+        """The campaign's sweep, made once; None offline, unless one exists: only W&B can name it."""
+        if known := self._told.sweep or self._job.sweep:
+            return known
+        if self._job.kind == "offline":
+            return None
+        config = {
+            "name": self._job.name,
+            "description": inert(f"Campaign {self._job.campaign}; Optuna draws the methods, not W&B."),
+            "method": "bayes",
+            "metric": {"name": "pgr.max", "goal": "maximize"},
+            "parameters": self._job.parameters,
+        }
+        made: str = wandb.sweep(config, entity=self._job.entity, project=self._job.project)
+        self._keep(self._told.model_copy(update={"sweep": made}))
+        return made
+
+    def _finish(self, name: str, exit_code: int) -> None:
+        self._finishing[name] = self._pool.submit(_finished, self._open[name].run, exit_code)
+
+    def _confirm_finished(self) -> None:
+        """Note the runs that are complete; raises what kept another from it, as wandb raised it."""
+        failure: BaseException | None = None
+        for name, future in list(self._finishing.items()):
+            if future.done():
+                del self._finishing[name], self._open[name]
+                failure = future.exception() or failure
+                if future.exception() is None:
+                    self._keep(self._told.model_copy(update={self._job.kind: (*self._done, name)}))
+        if failure:
+            raise failure
+
+    def _keep(self, told: Told) -> None:
+        self._told = told
+        temporary = self._told_path.with_suffix(".tmp")
+        temporary.write_text(told.model_dump_json(indent=1) + "\n")
+        os.replace(temporary, self._told_path)
+
+    def close(self) -> None:
+        """Leave runs that have not ended as stopped: the run is resumed, and they are told again."""
+        for name, one in self._open.items():
+            if name not in self._finishing:
+                _finished(one.run, STOPPED)
+        self._pool.shutdown()
+
+
+def _finished(run: Any, exit_code: int) -> None:
+    """Complete a run and clear away what is left of it apart from its data."""
+    run.finish(exit_code=exit_code)
+    folder = Path(run.sync_dir)
+    for leftover in (folder / "logs", folder / "tmp") if run.offline else (folder,):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,52 @@
+"""What one process of a trial needs to train."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from search.config.schema import RunConfig
+from search.engine.assignment import Assignment
+from search.workers.shared_arrays import SharedArrays
+from trainers.models.pool import ModelPool
+from trainers.training.checkpoint import Checkpoint
+from trainers.training.deepspeed_engine import warm_up
+from trainers.trial.workbench import Materials, Report, Workbench
+
+Train = Callable[[Assignment], Iterator[Report]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What every worker gets once: the materials and the settings of a trial. No ground truth is in it.
+
+    checkpoints: the folder for states at rungs, one folder a trial; best on a file system that all share.
+    """
+
+    config: RunConfig
+    materials: Materials
+    shared: SharedArrays
+    checkpoints: Path
+
+
+class Member:
+    """One process's means to train: what all its trials share."""
+
+    def __init__(self, work: Work) -> None:
+        torch.set_num_threads(max(1, int(work.config.trial.cpus)))
+        warm_up(work.config.engine)
+        pool = ModelPool(work.config.strong.model, cache=work.config.cache_dir)
+        self._bench = Workbench(work.materials, pool, work.config.engine, work.shared)
+        self._checkpoints = work.checkpoints
+
+    def train(self, assignment: Assignment) -> Iterator[Report]:
+        """The reports of a trial."""
+        return self._bench.train(
+            assignment.method,
+            seed=assignment.seed,
+            split="test" if assignment.purpose == "confirm" else "search",
+            rungs=assignment.rungs,
+            checkpoint=Checkpoint(folder=self._checkpoints / assignment.trial),
+            micro_batch=assignment.micro_batch,
+        )

@@ -1,0 +1,85 @@
+import threading
+
+import pytest
+
+from agents.claude.budget import FEWEST_OUTPUT, Budget, BudgetSpentError, priced
+from agents.findings.usage import Usage
+from agents.prices import PRICES, Price, price_of
+
+PRICE = Price(input=4, output=20, cache_write=5, cache_read=0.2)
+
+
+def test_a_request_costs_what_its_tokens_cost() -> None:
+    usage = priced(PRICE, new=1_000, cache_write=20_000, cache_read=100_000, output=3_000)
+    # 0.004 + 0.1 + 0.02 + 0.06 dollars
+    assert usage.usd == pytest.approx(0.184)
+    assert usage.all_input_tokens == 121_000
+    assert usage.requests == 1
+
+
+def test_usage_adds_up() -> None:
+    one = priced(PRICE, new=1, cache_write=2, cache_read=3, output=4)
+    total = one + one + Usage(usd=1.0)
+    assert (total.requests, total.input_tokens, total.cache_write_tokens) == (2, 2, 4)
+    assert (total.cache_read_tokens, total.output_tokens) == (6, 8)
+    assert total.usd == pytest.approx(1 + 2 * (4 + 10 + 0.6 + 80) / 1e6)
+
+
+def test_a_request_reserves_the_most_it_can_cost_and_pays_what_it_did() -> None:
+    budget = Budget(1.0, PRICE)
+    reserved = budget.reserve(10_000, 20_000)
+    # 10,000 tokens and a tenth more at 5 dollars a million, 20,000 at 20
+    assert reserved.usd == pytest.approx(0.055 + 0.4)
+    assert budget.left_usd == pytest.approx(0.545)
+    budget.settle(reserved, 0.1)
+    assert budget.left_usd == pytest.approx(0.9)
+
+
+def test_the_last_answer_is_shortened_to_what_is_left() -> None:
+    reserved = Budget(0.2, PRICE).reserve(0, 32_000)
+    assert reserved.max_tokens == 10_000
+    assert reserved.usd == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("cap", "spent"), [(0.0, 0.0), (1.0, 1.0), (1.0, 5.0), (0.08, 0.0)])
+def test_what_cannot_be_paid_is_not_asked(cap: float, spent: float) -> None:
+    assert FEWEST_OUTPUT * 20 / 1e6 > 0.08
+    budget = Budget(cap, PRICE, spent)
+    with pytest.raises(BudgetSpentError, match="the budget is spent"):
+        budget.reserve(1, 32_000)
+    assert budget.left_usd == pytest.approx(max(0.0, cap - spent))
+
+
+def test_lanes_that_ask_at_once_stay_under_the_cap_together() -> None:
+    budget = Budget(1.0, PRICE)
+    granted: list[float] = []
+    barrier = threading.Barrier(16)
+
+    def ask() -> None:
+        barrier.wait()
+        for _ in range(20):
+            try:
+                reserved = budget.reserve(1_000, 10_000)
+            except BudgetSpentError:
+                return
+            granted.append(reserved.usd)
+            budget.settle(reserved, reserved.usd)
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0.9 < sum(granted) <= 1.0 + 1e-9
+
+
+def test_a_free_model_has_no_end() -> None:
+    free = Price(input=0, output=0, cache_write=0, cache_read=0)
+    assert Budget(0.0, free).reserve(10**6, 32_000).max_tokens == 32_000
+
+
+def test_an_unknown_model_needs_a_price() -> None:
+    assert price_of("claude-opus-5-5", None) == PRICES["claude-opus-5-5"]
+    assert price_of("mine", PRICE) == PRICE
+    with pytest.raises(ValueError, match=r"agent.model 'mine' has no price .* agent.prices=\{input"):
+        price_of("mine", None)

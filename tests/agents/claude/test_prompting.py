@@ -1,0 +1,45 @@
+import re
+
+import pytest
+
+from agents.claude.prompting import directions, filled, repair_prompt, system_prompt, unmarked
+from agents.language.validation import Problem
+from trainers.method import SLOTS, Abilities, Method
+
+
+def test_every_component_and_parameter_of_the_catalogue_is_in_the_instructions() -> None:
+    said = system_prompt(Method(), Abilities(prior=True, intermediates=2), 4)
+    for components in SLOTS.values():
+        for kind, component in components.items():
+            assert re.search(rf"^  {kind}: ", said, re.MULTILINE)
+            for name in set(component.model_fields) - {"kind"}:
+                assert re.search(rf"^    {name} \(", said, re.MULTILINE)
+    assert "{{" not in said
+    assert "At most 4 branches" in said
+
+
+def test_the_instructions_stay_the_same_from_round_to_round() -> None:
+    abilities = Abilities(prior=False, intermediates=0)
+    assert system_prompt(Method(), abilities, 4) == system_prompt(Method(), abilities, 4)
+
+
+def test_what_is_put_in_is_not_searched_for_fields() -> None:
+    assert "{{branches}}" in filled("repair.md", problems="{{branches}}")
+    with pytest.raises(KeyError):
+        filled("repair.md")
+
+
+def test_a_record_cannot_be_closed_from_inside() -> None:
+    assert unmarked("a</record>b< /RECORD >c<record>") == "a(/record>b( /RECORD >c(record>"
+
+
+def test_problems_are_listed_up_to_a_bound() -> None:
+    many = [Problem(branch=i, place=f"branches[{i}]", text="is wrong") for i in range(50)]
+    said = repair_prompt(many)
+    assert "* branches[0]: is wrong\n" in said
+    assert "branches[40]" not in said
+    assert "* and 10 more" in said
+
+
+def test_there_are_directions_for_eight_lanes() -> None:
+    assert len(set(directions())) == len(directions()) >= 8

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from agents.claude.transcript import (
+    Concluded,
+    Failed,
+    Noted,
+    Received,
+    Sent,
+    Transcript,
+    blotted,
+    read_transcript,
+    spent_usd,
+)
+from agents.findings.usage import Usage
+
+
+def received(usd: float) -> Received:
+    return Received(stop="end_turn", content=[], usage=Usage(requests=1, usd=usd))
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "rounds" / "001" / "transcript-1.jsonl"
+    entries = [
+        Sent(content=[{"type": "text", "text": "a\nü"}]),
+        received(0.25),
+        Failed(why="529", usage=Usage(usd=0.5)),
+        Noted(text="n"),
+        Concluded(proposal=None, refused=("x",), why="y"),
+    ]
+    transcript = Transcript(path, "")
+    for entry in entries:
+        transcript.write(entry)
+    assert read_transcript(path) == entries
+    assert transcript.usage == Usage(requests=1, usd=0.75)
+    assert spent_usd(tmp_path) == 0.75
+
+
+def test_an_exchange_that_a_crash_cut_short_still_counts(tmp_path: Path) -> None:
+    path = tmp_path / "001" / "transcript-1.jsonl"
+    Transcript(path, "").write(received(0.25))
+    with path.open("a") as file:
+        file.write('{"entry": "recei')
+    assert spent_usd(tmp_path) == 0.25
+    again = Transcript(path, "")
+    assert again.usage.usd == 0.25
+    again.write(received(1.0))
+    assert again.usage.usd == 1.25
+    assert len(read_transcript(path)) == 2
+
+
+def test_a_line_that_is_no_entry_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"entry": "noted", "text": "n"}\n{"entry": "other"}\n')
+    with pytest.raises(ValueError, match=r"t\.jsonl: line 2 is no entry"):
+        read_transcript(path)
+
+
+def test_without_a_file_only_the_usage_is_kept() -> None:
+    transcript = Transcript(None, "")
+    transcript.write(received(0.5))
+    assert transcript.usage.usd == 0.5
+
+
+def test_a_secret_is_blotted_out_as_json_spells_it() -> None:
+    assert blotted('plain k"y, json k\\"y', 'k"y') == "plain [key], json [key]"
+    assert blotted("nothing", "") == "nothing"

@@ -1,0 +1,35 @@
+import math
+
+import numpy as np
+import pytest
+
+from agents.findings.predictions import agreement, balance, paired_se
+
+
+def packed(*bits: int) -> str:
+    return np.packbits(np.array(bits, dtype=bool)).tobytes().hex()
+
+
+def test_balance_and_agreement_by_hand() -> None:
+    first, second = packed(1, 1, 0, 0, 1, 0, 0, 0, 1, 0), packed(1, 0, 0, 0, 1, 1, 0, 0, 1, 0)
+    assert balance(first, 10) == pytest.approx(0.4)
+    assert agreement(first, second, 10) == pytest.approx(0.8)
+    assert agreement(first, first, 10) == 1.0
+
+
+def test_the_paired_error_needs_no_truth() -> None:
+    """Against numpy on the correctness that a truth gives, for one and for several trials a side."""
+    rng = np.random.default_rng(0)
+    n = 203
+    truth = rng.integers(0, 2, n)
+    sides = [(rng.random((k, n)) < p) for k, p in ((3, 0.4), (2, 0.6))]
+    correct = [(side == truth).mean(axis=0) for side in sides]
+    paired = correct[0] - correct[1]
+    texts = [[np.packbits(row).tobytes().hex() for row in side] for side in sides]
+    expected = paired.std() / math.sqrt(n - 1)
+    assert paired_se(texts[0], texts[1], float(paired.mean()), n) == pytest.approx(expected)
+
+
+def test_equal_sides_differ_by_nothing() -> None:
+    one = packed(1, 0, 1, 1)
+    assert paired_se([one], [one], 0.0, 4) == 0.0

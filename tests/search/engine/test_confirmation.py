@@ -1,0 +1,217 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.config.schema import ConfirmConfig, ReplicationConfig, RunConfig
+from search.engine.confirmation import choose_finalists, confirm, planned_confirmation, sealed_predictions
+from search.ledger.record import Record
+from search.scoring.grader import TestAnswers
+from search.scoring.pgr import Baselines
+from trainers.components.labels import Soft
+from trainers.components.losses import Bootstrap, Gce
+from trainers.components.optim import Adamw
+from trainers.method import Method
+
+METHODS = {
+    "t1": Method(labels=Soft()),
+    "t2": Method(loss=Gce()),
+    "t3": Method(loss=Bootstrap()),
+    "t4": Method(loss=Gce(), optim=Adamw(lr=5e-3)),  # a near-twin of t2
+}
+
+
+def method(trial: str) -> Method:
+    return METHODS[trial]
+
+
+def searched(events: SimpleNamespace, **pgrs: float) -> list[Any]:
+    return [
+        event
+        for trial, pgr in pgrs.items()
+        for event in (
+            events.started(trial, method=METHODS[trial]),
+            events.reached(trial, 1.0, pgr),
+            events.ended(trial),
+        )
+    ]
+
+
+def confirmed(
+    events: SimpleNamespace, config: RunConfig, name: str, of: Method, *, fails: int | None = None
+) -> list[Any]:
+    """Confirmation trials of a method: every seed answers with its own bits, the one at `fails` fails."""
+    told = []
+    for i, seed in enumerate(config.confirm_seeds()):
+        trial = f"{name}{i}"
+        told.append(events.started(trial, purpose="confirm", method=of, seed=seed, number=None, branch=""))
+        if i == fails:
+            told.append(events.ended(trial, "failed", "nan"))
+        else:
+            told.append(events.reached(trial, 1.0, None, predictions=f"{name[-1]}{i}"))
+            told.append(events.ended(trial))
+    return told
+
+
+def test_finalists_are_the_best_completed_trials_ties_to_the_earlier(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    record = Record.of(
+        [
+            *searched(events, t1=0.2, t2=0.7, t3=0.7),
+            events.started("t4", method=METHODS["t4"]),
+            events.reached("t4", 1 / 3, 0.99),
+            events.ended("t4", "pruned"),
+            *confirmed(events, SimpleNamespace(confirm_seeds=lambda: [1]), "c", method("t1")),
+        ]
+    )
+    assert [one.trial.trial for one in choose_finalists(config, record)] == ["t2", "t3"]
+    three = config.model_copy(update={"confirm": ConfirmConfig(finalists=9, seeds=3)})
+    assert [one.trial.trial for one in choose_finalists(three, record)] == ["t2", "t3", "t1"]
+
+
+def test_no_two_finalists_are_near_twins(events: SimpleNamespace, config: RunConfig) -> None:
+    record = Record.of(searched(events, t1=0.2, t2=0.7, t4=0.8))
+    assert [one.trial.trial for one in choose_finalists(config, record)] == ["t4", "t1"]
+    twins = Record.of(searched(events, t2=0.7, t4=0.8))
+    assert [one.trial.trial for one in choose_finalists(config, twins)] == ["t4"]
+
+
+def replicated(events: SimpleNamespace, name: str, of: str, seed: int, pgr: float) -> list[Any]:
+    return [
+        events.started(name, purpose="replicate", method=method(of), seed=seed, number=None),
+        events.reached(name, 1.0, pgr),
+        events.ended(name),
+    ]
+
+
+def test_a_lucky_single_seed_is_no_finalist(events: SimpleNamespace, config: RunConfig) -> None:
+    config = config.model_copy(update={"replication": ReplicationConfig(methods=4, seeds=2)})
+    lucky = [*searched(events, t1=0.9, t2=0.7, t3=0.6), *replicated(events, "r1", "t3", 10_001, 0.6)]
+    # t1 and t2 have a single seed; t2's replicate is still to come.
+    assert [one.trial.trial for one in choose_finalists(config, Record.of(lucky))] == ["t3"]
+    record = Record.of([*lucky, *replicated(events, "r2", "t2", 10_001, 0.0)])
+    # (.6 + .6) / 2 comes before (.7 + 0) / 2.
+    finalists = choose_finalists(config, record)
+    assert [(one.trial.trial, one.search_pgr) for one in finalists] == [("t3", 0.6), ("t2", 0.35)]
+
+
+def test_a_method_that_failed_on_a_seed_is_no_finalist_unless_there_is_no_other(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    def failed(name: str, of: str, seed: int) -> list[Any]:
+        return [
+            events.started(name, purpose="replicate", method=method(of), seed=seed, number=None),
+            events.ended(name, "failed", "nan"),
+        ]
+
+    config = config.model_copy(update={"replication": ReplicationConfig(methods=2, seeds=3)})
+    told = [
+        *searched(events, t1=0.5, t2=0.9),
+        *replicated(events, "r1", "t2", 10_001, 0.9),
+        *failed("r2", "t2", 10_002),
+    ]
+    first = Record.of([*told, *replicated(events, "r3", "t1", 10_001, 0.4)])
+    assert [one.trial.trial for one in choose_finalists(config, first)] == ["t1"]
+    none = Record.of([*told, *failed("r3", "t1", 10_001)])
+    assert [one.trial.trial for one in choose_finalists(config, none)] == ["t2"]
+    # t3 has failed on no seed as it was never replicated: one seed, however high, is not enough.
+    lucky = Record.of([*told, *failed("r3", "t1", 10_001), *searched(events, t3=0.99)])
+    assert [one.trial.trial for one in choose_finalists(config, lucky)] == ["t2"]
+    alone = Record.of([*searched(events, t1=0.5, t3=0.4), *failed("r1", "t1", 10_001)])
+    assert [one.trial.trial for one in choose_finalists(config, alone)] == ["t3"]
+
+
+def test_the_plan_is_naive_first_then_finalists_each_on_every_seed(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    record = Record.of(searched(events, t1=0.2, t2=0.7, t3=0.5))
+    seeds = config.confirm_seeds()
+    assert len(seeds) == 3
+    assert planned_confirmation(config, record) == [
+        *((config.naive, seed) for seed in seeds),
+        *((method("t2"), seed) for seed in seeds),
+        *((method("t3"), seed) for seed in seeds),
+    ]
+
+
+def test_sealed_predictions_are_in_the_order_of_the_seeds(events: SimpleNamespace, config: RunConfig) -> None:
+    naive = confirmed(events, config, "a", config.naive)
+    backwards = [event for i in (2, 1, 0) for event in naive[3 * i : 3 * i + 3]]
+    best = confirmed(events, config, "b", method("t1"))
+    record = Record.of([*searched(events, t1=0.2), *backwards, *best])
+    assert sealed_predictions(config, record) == {
+        config.naive.digest: ["a0", "a1", "a2"],
+        method("t1").digest: ["b0", "b1", "b2"],
+    }
+
+
+def test_a_finalist_that_failed_on_a_seed_is_left_out(events: SimpleNamespace, config: RunConfig) -> None:
+    record = Record.of(
+        [
+            *searched(events, t1=0.2, t2=0.7),
+            *confirmed(events, config, "a", config.naive),
+            *confirmed(events, config, "b", method("t2"), fails=1),
+            *confirmed(events, config, "c", method("t1")),
+        ]
+    )
+    assert sealed_predictions(config, record).keys() == {config.naive.digest, method("t1").digest}
+
+
+def test_without_naive_or_a_finalist_there_is_nothing_to_compare(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    told = searched(events, t1=0.2)
+    no_naive = [*told, *confirmed(events, config, "a", config.naive, fails=2)]
+    with pytest.raises(RuntimeError, match=r"naive baseline did not complete .* because: nan\. Mend"):
+        sealed_predictions(config, Record.of(no_naive))
+    naive = [*told, *confirmed(events, config, "a", config.naive)]
+    no_finalist = [*naive, *confirmed(events, config, "b", method("t1"), fails=0)]
+    with pytest.raises(RuntimeError, match=r"no finalist completed on every .* because: nan\. Mend"):
+        sealed_predictions(config, Record.of(no_finalist))
+    with pytest.raises(RuntimeError, match=r"no method of the search completed"):
+        sealed_predictions(config, Record.of(naive))
+
+
+def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace, config: RunConfig) -> None:
+    """Three seeds of three of five supervisors, eight examples."""
+    record = Record.of(searched(events, t1=0.2, t2=0.7))
+
+    def rows(*right: int) -> np.ndarray:
+        return np.array([[i < count for i in range(8)] for count in right])
+
+    answers = TestAnswers(
+        correct={
+            config.naive.digest: rows(4, 6, 5),
+            method("t2").digest: rows(6, 8, 7),
+            method("t1").digest: rows(4, 6, 5),
+        },
+        baselines=Baselines(weak=rows(4, 4, 4, 4, 4), ceiling=rows(8, 8, 8, 8, 8)),
+    )
+    outcome = confirm(config, record, answers)
+    assert outcome.naive.method == config.naive
+    assert outcome.naive.pgr.value == pytest.approx((5 / 8 - 4 / 8) / (4 / 8))
+    assert outcome.naive.seeds == 3
+    (first, best), (second, same) = outcome.finalists
+    assert (first.trial.trial, second.trial.trial) == ("t2", "t1")
+    assert best.pgr.value == pytest.approx(0.75)
+    # Every seed gains a quarter: PGR 0.5 of a gap of 1/2, and only the examples differ in what they gain less
+    # half the gap between their ceiling and floor: 0, 0, 0, 0, -1/3, 1/3, 1/3, -1/3 over a gap of 1/2, of
+    # variance 4/63 and over eight 1/126; t = 5.612 of 7 degrees. The interaction is above it, and left alone.
+    assert best.gain.value == pytest.approx(0.5)
+    assert best.gain.se**2 == pytest.approx(1 / 126)
+    assert best.gain.p_positive == pytest.approx(0.0004, abs=1e-4)
+    assert (same.gain.value, same.gain.p_positive) == (0.0, 1.0)
+
+
+def test_a_finalist_without_answers_is_left_out_of_the_outcome(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    record = Record.of(searched(events, t1=0.2, t2=0.7))
+    right = np.ones((3, 4), dtype=np.bool_)
+    answers = TestAnswers(
+        correct={config.naive.digest: right, method("t1").digest: right},
+        baselines=Baselines(weak=~right[[0] * 5], ceiling=right[[0] * 5]),
+    )
+    assert [one.trial.trial for one, _ in confirm(config, record, answers).finalists] == ["t1"]

@@ -1,0 +1,95 @@
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from agents.findings.answer import Note
+from agents.language.proposal import Branch, Proposal
+from search.config.schema import RunConfig
+from search.engine.findings import brief
+from search.ledger.events import BranchesRefused, NoteLeft, Proposed
+from search.ledger.record import Record
+
+
+@pytest.fixture
+def record(events: SimpleNamespace, branch: Callable[..., Branch]) -> Record:
+    one, two = branch("one"), branch("two")
+    return Record.of(
+        [
+            events.run_started(),
+            events.baselines(weak_acc=0.6, weak_se=0.01, ceiling_acc=0.9, ceiling_se=0.02),
+            Proposed(round=1, proposal=Proposal(branches=(one,), rationale=""), seconds=0),
+            events.started("t1", lr=2e-3, seed=7),
+            events.reached("t1", 1.0, 0.6, se=0.05),
+            events.reached("t1", 1 / 3, 0.2),
+            events.ended("t1"),
+            Proposed(round=2, proposal=Proposal(branches=(two,), rationale=""), seconds=0),
+            events.started("t2", branch="two"),
+            events.ended("t2", "failed", "Diverged: nan"),
+            events.started("t3", branch="two"),
+            events.started("c1", purpose="confirm"),
+            events.reached("c1", 1.0, None),
+        ]
+    )
+
+
+def test_it_tells_the_gap_the_round_and_what_is_left(record: Record, config: RunConfig) -> None:
+    findings = brief(config, record)
+    assert findings.round == 3
+    assert (findings.weak_acc, findings.weak_se) == (0.6, 0.01)
+    assert (findings.ceiling_acc, findings.ceiling_se) == (0.9, 0.02)
+    assert findings.naive == config.naive
+    assert findings.trials_left == 8 - 3
+
+
+def test_trials_of_the_search_are_told_and_no_test_answer_is(record: Record, config: RunConfig) -> None:
+    done, failed, running = brief(config, record).trials
+    assert (done.trial, done.branch, done.method.optim.lr, done.seed) == ("t1", "one", 2e-3, 7)
+    assert (done.state, done.pgr, done.se, done.cause) == ("completed", 0.6, 0.05, None)
+    assert done.curve == ((1 / 3, 0.2), (1.0, 0.6))
+    assert done.train_s == 8.0
+    assert (failed.state, failed.pgr, failed.se, failed.curve) == ("failed", None, None, ())
+    assert failed.cause == "Diverged: nan"
+    assert running.state == "running"
+
+
+def test_branches_are_live_until_they_are_used_up(record: Record, config: RunConfig) -> None:
+    found = brief(config, record, {"one"}).branches
+    assert [(one.branch.name, one.round, one.live) for one in found] == [("one", 1, False), ("two", 2, True)]
+    assert all(one.live for one in brief(config, record).branches)
+
+
+def test_before_the_first_round_there_is_only_the_gap(events: SimpleNamespace, config: RunConfig) -> None:
+    findings = brief(config, Record.of([events.baselines()]))
+    assert (findings.round, findings.branches, findings.trials, findings.trials_left) == (1, (), (), 8)
+
+
+def test_signals_compare_a_trial_with_its_own_supervisor(events: SimpleNamespace, config: RunConfig) -> None:
+    """Eight examples, two supervisors; seed 7 learned from the second."""
+    record = Record.of(
+        [
+            events.baselines(examples=8, weak_predictions=("ff", "f0")),
+            events.started("t1", seed=7),
+            events.reached("t1", 1 / 3, 0.2, predictions="e0"),
+            events.reached("t1", 1.0, 0.6, predictions="c0"),
+            events.started("t2", seed=6),
+            events.reached("t2", 1 / 3, 0.2, predictions="e0"),
+            events.started("t3", seed=6),
+        ]
+    )
+    first, second, third = brief(config, record).trials
+    assert (first.balance, first.agreement, first.steadiness) == (2 / 8, 6 / 8, 7 / 8)
+    assert first.predictions == "c0"
+    assert (second.balance, second.agreement, second.steadiness) == (3 / 8, 3 / 8, None)
+    assert (third.balance, third.agreement, third.steadiness, third.predictions) == (None, None, None, None)
+
+
+def test_notes_and_refusals_of_earlier_rounds_are_told(events: SimpleNamespace, config: RunConfig) -> None:
+    note = Note(round=1, lane="2", text="soft labels help")
+    refused = BranchesRefused(round=1, reasons=("branches[0]: no", "branches[1]: no"))
+    findings = brief(config, Record.of([events.baselines(), NoteLeft(note=note), refused]))
+    assert findings.notes == (note,)
+    assert [(one.round, one.text) for one in findings.refused] == [
+        (1, "branches[0]: no"),
+        (1, "branches[1]: no"),
+    ]

@@ -1,0 +1,218 @@
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from search.config.schema import ConfirmConfig, PruningConfig, ReplicationConfig, RunConfig, SearchConfig
+from search.engine.confirmation import choose_finalists
+from search.engine.replication import (
+    Bounds,
+    Standing,
+    kind_of,
+    places,
+    planned_replication,
+    standings,
+    unlike,
+)
+from search.ledger.record import Record
+from trainers.components.losses import LOSSES, Gce
+from trainers.components.optim import Adamw
+from trainers.method import Method
+
+Plan = Callable[..., RunConfig]
+LOSS = {one.model_fields["kind"].default: one for one in LOSSES}
+FIRST = 10_000  # the seeds of a run with seed 1 start here
+
+
+@pytest.fixture
+def plan(config: RunConfig) -> Plan:
+    """plan(methods, seeds, finalists): the unit config with these numbers, and a seed spread of 0.08."""
+
+    def make(methods: int, seeds: int, finalists: int = 2) -> RunConfig:
+        return config.model_copy(
+            update={
+                "search": SearchConfig(trials=8, round_trials=4, pruning=PruningConfig(seed_sd=0.08)),
+                "replication": ReplicationConfig(methods=methods, seeds=seeds),
+                "confirm": ConfirmConfig(finalists=finalists, seeds=3),
+            }
+        )
+
+    return make
+
+
+def method(name: str) -> Method:
+    """gce-3: the loss gce and the third learning rate."""
+    loss, number = name.split("-")
+    return Method(loss=LOSS[loss](), optim=Adamw(lr=1e-4 * int(number)))
+
+
+def trained(events: SimpleNamespace, seed: int, **pgrs: float | None) -> list[Any]:
+    """Trials of methods (with _ for -) on the run's first, second, ... seed; None for a failed one."""
+    told = []
+    for name, pgr in pgrs.items():
+        trial = f"{name}-{seed}"
+        purpose = "replicate" if seed else "search"
+        of = method(name.replace("_", "-"))
+        told.append(events.started(trial, purpose=purpose, method=of, seed=FIRST + seed, branch="b"))
+        told += [] if pgr is None else [events.reached(trial, 1.0, pgr)]
+        told.append(events.ended(trial, "failed" if pgr is None else "completed"))
+    return told
+
+
+def planned(config: RunConfig, *told: list[Any]) -> list[tuple[str, int]]:
+    record = Record.of(event for part in told for event in part)
+    return [(trial.trial[:-2], seed - FIRST) for trial, seed in planned_replication(config, record)]
+
+
+def test_near_twins_share_their_components_not_their_numbers() -> None:
+    assert kind_of(method("gce-1")) == kind_of(method("gce-2")) != kind_of(method("sce-1"))
+    assert kind_of(Method(loss=Gce(q=0.3))) == kind_of(Method(loss=Gce(q=0.7)))
+
+
+def test_places_halve_down_to_the_finalists(plan: Plan) -> None:
+    assert places(plan(12, 5, finalists=2)) == [12, 6, 3, 2]
+    assert places(plan(1, 3, finalists=2)) == [2, 2]
+    assert places(plan(12, 1)) == []
+
+
+def test_more_trials_have_more_methods_replicated_unless_the_config_says_how_many(config: RunConfig) -> None:
+    def replicated(trials: int, **more: int) -> int:
+        update = {
+            "search": SearchConfig(trials=trials, round_trials=trials),
+            "replication": ReplicationConfig(**more),
+        }
+        return config.model_copy(update=update).replicated
+
+    assert [replicated(trials) for trials in (1, 8, 72, 73, 1800)] == [2, 4, 12, 13, 60]
+    assert replicated(1800, methods=7) == 7
+
+
+def test_each_stage_waits_for_the_one_before_and_keeps_its_place(plan: Plan, events: SimpleNamespace) -> None:
+    config = plan(4, 3, finalists=2)
+    search = trained(events, 0, xent_1=0.2, gce_1=0.5, sce_1=0.4, kl_1=0.3, window_1=0.1)
+    first = [("gce_1", 1), ("sce_1", 1), ("kl_1", 1), ("xent_1", 1)]
+    assert planned(config, search) == first
+    some = trained(events, 1, gce_1=0.1, kl_1=0.5)
+    assert planned(config, search, some) == first
+    rest = trained(events, 1, sce_1=0.4, xent_1=0.2)
+    # Means .30 for gce, .40 for sce and kl, .20 for xent; kl has the wider spread of the two.
+    second = [*first, ("sce_1", 2), ("kl_1", 2)]
+    assert planned(config, search, some, rest) == second
+    done = trained(events, 2, kl_1=0.9, sce_1=-0.9)
+    assert planned(config, search, some, rest, done) == second
+
+
+def test_a_stage_takes_no_more_than_its_share_of_a_kind(plan: Plan, events: SimpleNamespace) -> None:
+    search = trained(events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7, gce_4=0.6, xent_1=0.1, xent_2=0.0, kl_1=-1.0)
+    # Four places for two finalists: two of a kind.
+    assert planned(plan(4, 2), search) == [("gce_1", 1), ("gce_2", 1), ("xent_1", 1), ("xent_2", 1)]
+    # Where there are no other kinds, places stay empty.
+    only = trained(events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7)
+    assert planned(plan(4, 2), only) == [("gce_1", 1), ("gce_2", 1)]
+
+
+def test_a_method_that_failed_on_a_seed_gets_no_further_one(plan: Plan, events: SimpleNamespace) -> None:
+    told = [
+        *trained(events, 0, gce_1=0.9, xent_1=0.1, kl_1=0.0),
+        *trained(events, 1, gce_1=None, xent_1=0.1, kl_1=0.0),
+    ]
+    assert planned(plan(3, 3, finalists=1), told)[3:] == [("xent_1", 2), ("kl_1", 2)]
+
+
+def test_without_a_completed_trial_there_is_nothing_to_plan(plan: Plan) -> None:
+    assert planned(plan(4, 3), []) == []
+
+
+def test_unlike_keeps_the_order() -> None:
+    ranked = [standing("gce-1", 0.3), standing("gce-2", 0.2), standing("xent-1", 0.1), standing("kl-1", 0.0)]
+    assert unlike(ranked, 3, 1) == [ranked[0], ranked[2], ranked[3]]
+    assert unlike(ranked, 2, 2) == ranked[:2]
+
+
+def standing(name: str, *pgrs: float) -> Standing:
+    events: Any = SimpleNamespace(trial=name, method=method(name))
+    return Standing(trial=events, pgrs=pgrs)
+
+
+def test_one_seed_has_the_default_spread(plan: Plan) -> None:
+    bounds = Bounds(plan(4, 3), [standing("gce-1", 0.5), standing("xent-1", 0.3)], None)
+    assert bounds.variance == pytest.approx(0.08**2)
+    # The 90% point of Student's t with 4 degrees of freedom is 1.5332.
+    assert bounds.lower == pytest.approx([0.5 - 1.5332 * 0.08, 0.3 - 1.5332 * 0.08], abs=1e-5)
+
+
+def test_floor_and_ceiling_tell_of_the_spread_too(plan: Plan, events: SimpleNamespace) -> None:
+    floors = events.baselines(seed_variance=0.01, seed_free=8)
+    bounds = Bounds(plan(4, 3), [standing("gce-1", 0.4, 0.6), standing("xent-1", 0.4, 0.2)], floors)
+    # As below, with eight degrees of freedom of floor and ceiling beside.
+    assert bounds.variance == pytest.approx((8 * 0.08**2 + 8 * 0.01 + 0.04) / 18)
+
+
+def test_the_spread_is_pooled_and_shrunk_to_the_default(plan: Plan) -> None:
+    # Nothing is common to both kinds: one gains 0.2, the other loses as much.
+    bounds = Bounds(plan(4, 3), [standing("gce-1", 0.4, 0.6), standing("xent-1", 0.4, 0.2)], None)
+    # Squares of 2 * 0.1^2 each, with one degree of freedom each, beside eight of 0.08^2.
+    assert bounds.variance == pytest.approx((8 * 0.08**2 + 0.04) / 10)
+    # A method's own: four degrees of the pooled variance and one of its own. t(5) at 90% is 1.4759.
+    own = (4 * bounds.variance + 0.02) / 5
+    assert bounds.lower[0] == pytest.approx(0.5 - 1.4759 * math.sqrt(own / 2), abs=1e-5)
+
+
+def test_what_kinds_lose_in_common_is_the_seed_s_doing(plan: Plan) -> None:
+    """A hard supervisor must not sink those that met it below those that did not."""
+    tested = [standing("gce-1", 0.7, 0.3), standing("xent-1", 0.6, 0.2), standing("kl-1", 0.65, 0.25)]
+    bounds = Bounds(plan(4, 3), [standing("sce-1", 0.6), *tested], None)
+    assert [one.trial.trial for one in bounds.ranked()] == ["gce-1", "kl-1", "xent-1", "sce-1"]
+    assert bounds.variance == pytest.approx(8 * 0.08**2 / 11)
+    # But twins do not outvote the others: one kind of three lost anything.
+    twins = [standing(f"gce-{i}", 0.7, 0.3) for i in range(1, 6)]
+    bounds = Bounds(plan(4, 3), [*twins, standing("xent-1", 0.6, 0.6), standing("kl-1", 0.5, 0.5)], None)
+    assert [one.trial.trial for one in bounds.ranked()[:2]] == ["xent-1", "kl-1"]
+
+
+def test_a_collapse_on_one_seed_sinks_a_method(plan: Plan) -> None:
+    steady, fragile = standing("xent-1", 0.45, 0.46, 0.44), standing("gce-1", 0.8, 0.8, -0.2)
+    bounds = Bounds(plan(4, 3), [fragile, steady], None)
+    assert bounds.ranked() == [steady, fragile]  # though its mean of 0.467 is the higher one
+    assert fragile.search_pgr > steady.search_pgr
+
+
+def test_ties_go_to_the_earlier_trial(plan: Plan) -> None:
+    same = [standing("gce-1", 0.5, 0.5), standing("xent-1", 0.5, 0.5)]
+    assert Bounds(plan(4, 3), same, None).ranked() == same
+
+
+def test_standings_end_at_the_first_seed_that_is_missing(plan: Plan, events: SimpleNamespace) -> None:
+    told = [
+        *trained(events, 0, gce_1=0.5, xent_1=0.4),
+        *trained(events, 1, gce_1=None, xent_1=0.3),
+        *trained(events, 2, gce_1=0.9),
+    ]
+    assert [one.pgrs for one in standings(plan(4, 3), Record.of(told))] == [(0.5,), (0.4, 0.3)]
+
+
+def test_near_twins_that_fall_over_on_fresh_seeds_are_not_all_there_is(
+    plan: Plan, events: SimpleNamespace
+) -> None:
+    """A recorded run: the ten best search trials were one method, lucky on one seed; others were steadier."""
+    twins = {f"logconf_{i}": 0.764 for i in range(1, 11)}
+    others = {"gce_1": 0.50, "xent_1": 0.38, "kl_1": 0.19}
+    config = plan(12, 4, finalists=3)
+    told = trained(events, 0, **twins, **others)
+    later = (
+        {"logconf": 0.131, "gce": 0.47, "xent": 0.33, "kl": 0.22},
+        {"logconf": 0.532, "gce": 0.52, "xent": 0.36, "kl": 0.20},
+        {"logconf": -2.1, "gce": 0.49, "xent": 0.35, "kl": 0.24},
+    )
+    for seed, reached in enumerate(later, start=1):
+        due = [name for name, at in planned(config, told) if at == seed]
+        told += trained(events, seed, **{name: reached[name.split("_")[0]] for name in due})
+    # Twelve places for three finalists: four of the twins at first.
+    assert [name for name, at in planned(config, told) if at == 1][:4] == [
+        f"logconf_{i}" for i in range(1, 5)
+    ]
+    # The twins that did not meet the fatal seed do not stand for the one that did.
+    finalists = choose_finalists(config, Record.of(told))
+    assert [one.trial.trial for one in finalists] == ["gce_1-0", "xent_1-0", "kl_1-0"]

@@ -1,0 +1,111 @@
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from agents.claude.transcript import Received, Transcript
+from agents.findings.answer import Answer, LaneReport, Note
+from agents.findings.findings import Findings
+from agents.findings.usage import Usage
+from agents.language.proposal import Branch, Proposal
+from agents.language.validation import Problem
+from search.config.schema import RunConfig
+from search.engine.rounds import FIRST_S, Answered, Rounds, told, untold
+from search.ledger.events import BranchesRefused, LaneAnswered, NoteLeft
+from search.ledger.record import Record
+
+
+class Thinking:
+    """Answers when it is told to."""
+
+    def __init__(self, answer: Proposal | Exception) -> None:
+        self.may = threading.Event()
+        self.answer = answer
+
+    def propose(self, findings: Findings) -> Proposal:
+        assert self.may.wait(30)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def waited(rounds: Rounds) -> Answered:
+    for _ in range(30):
+        if answered := rounds.take((), 0.0):
+            return answered
+    raise AssertionError("no answer came")
+
+
+def test_the_first_proposal_is_not_waited_for_without_end(
+    config: RunConfig, branch: Callable[..., Branch], proposal: Callable[..., Proposal]
+) -> None:
+    thinking = Thinking(proposal(branch("a")))
+    rounds = Rounds(config, Record(), thinking)
+    started = time.monotonic()
+    assert rounds.take((), 0.0) is None
+    assert time.monotonic() - started < FIRST_S + 1
+    assert rounds.waiting
+    thinking.may.set()
+    assert waited(rounds).answer.proposal == proposal(branch("a"))
+    assert not rounds.waiting
+    rounds.close()
+
+
+def test_a_proposer_that_breaks_is_answered_for_by_the_playbook(config: RunConfig) -> None:
+    broken = Thinking(RuntimeError("no network"))
+    broken.may.set()
+    answer = waited(Rounds(config, Record(), broken)).answer
+    assert len(answer.proposal.branches) == config.agent.branches
+    assert [(lane.source, lane.why) for lane in answer.lanes] == [("playbook", "RuntimeError: no network")]
+
+
+@pytest.fixture
+def answer(proposal: Callable[..., Proposal], branch: Callable[..., Branch]) -> Answer:
+    lanes = tuple(
+        LaneReport(
+            lane=name,
+            direction="west",
+            source="claude",
+            branches=("a",),
+            refused=("branches[1]: no",),
+            usage=Usage(requests=1, input_tokens=10, cache_read_tokens=90, output_tokens=5, usd=0.25),
+        )
+        for name in ("1", "2")
+    )
+    return Answer(
+        proposal=proposal(branch("a")), lanes=lanes, notes=(Note(round=3, lane="1", text="so it is"),)
+    )
+
+
+def test_the_ledger_is_told_of_lanes_notes_and_refusals(answer: Answer) -> None:
+    events = list(told(3, answer, [Problem(branch=0, place="branches[0]", text="is a twin")]))
+    assert [type(event) for event in events] == [LaneAnswered, LaneAnswered, NoteLeft, BranchesRefused]
+    record = Record.of(events)
+    assert list(record.lanes) == [(3, "1"), (3, "2")]
+    assert record.notes[0].text == "so it is"
+    assert record.refused == [(3, "branches[1]: no"), (3, "branches[0]: is a twin")]
+
+
+def test_a_round_that_was_asked_again_counts_once(answer: Answer, events: SimpleNamespace) -> None:
+    record = Record.of([*told(3, answer, ()), *told(3, answer, ())])
+    assert sum(lane.usage.usd for lane in record.lanes.values()) == 0.5
+
+
+def test_an_answer_that_came_too_late_is_paid_for_all_the_same(tmp_path: Path, answer: Answer) -> None:
+    record = Record.of(told(1, answer, ()))
+    for number, lane in ((1, "1"), (2, "1")):
+        path = tmp_path / "rounds" / f"{number:03d}" / f"transcript-{lane}.jsonl"
+        usage = Usage(requests=1, output_tokens=7, usd=0.125)
+        Transcript(path, "").write(Received(stop="end_turn", content=[], usage=usage))
+    (late,) = untold(tmp_path, record)
+    assert isinstance(late, LaneAnswered)
+    assert (late.round, late.lane.lane, late.lane.usage.usd) == (2, "1", 0.125)
+    record.apply(late)
+    assert list(untold(tmp_path, record)) == []
+
+
+def test_a_proposer_without_lanes_has_nothing_more_to_tell(proposal: Callable[..., Proposal]) -> None:
+    assert list(told(1, Answer(proposal=proposal(), lanes=()), ())) == []

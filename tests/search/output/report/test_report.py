@@ -1,0 +1,311 @@
+"""report.html in a real browser, from runs that the real ledger wrote."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agents.findings.answer import LaneReport
+from agents.language.proposal import Branch, Proposal
+from benchmarks.report.__main__ import CHROMIUM_ARGUMENTS
+from benchmarks.report.run import synthetic_run
+from search.config.schema import RunConfig
+from search.ledger.events import Interrupted, LaneAnswered, Proposed
+from search.ledger.log import Ledger
+from search.output.report.report import write_report
+from search.storage.run_directory import RunDirectory, new_run
+
+HOSTILE = (
+    '</script><script>window.hurt=1</script><img src=x onerror="window.hurt=2;alert(1)">'
+    "<svg onload=alert(3)>{{ 7*7 }}{% raw %}</title></style>]]>&lt;b&gt;"
+    "' onmouseover='window.hurt=4' \u202e x"
+)
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1100, "height": 900}
+
+
+@dataclass
+class Opened:
+    """A page, and everything it did that a report must not do."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_report(browser: Any) -> Iterator[Callable[..., Opened]]:
+    """open_report(path, **context): the report in a fresh offline context; complaints are gathered."""
+    contexts = []
+
+    def open_it(path: Path, **changes: Any) -> Opened:
+        context = browser.new_context(**({"viewport": DESKTOP, "offline": True} | changes))
+        contexts.append(context)
+        opened = Opened(page=context.new_page())
+        opened.page.on("console", lambda message: opened.complaints.append(message.text))
+        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        opened.page.on("dialog", lambda dialog: (opened.complaints.append("dialog"), dialog.dismiss()))
+        opened.page.on("request", lambda request: opened.asked.append(request.url))
+        opened.page.goto(path.as_uri())
+        return opened
+
+    yield open_it
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def forty(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    run = synthetic_run(tmp_path_factory.mktemp("forty"), 40)
+    write_report(run)
+    return run
+
+
+def write(run: RunDirectory, *events: Any) -> Path:
+    """The report of a run with these events."""
+    ledger = Ledger(run.ledger)
+    for event in events:
+        ledger.append(event)
+    ledger.close()
+    return write_report(run)
+
+
+def shown(opened: Opened, selector: str) -> list[str]:
+    return list(opened.page.locator(selector).evaluate_all("all => all.map(one => one.innerText)"))
+
+
+def marks(opened: Opened, section: str, width: str = "wide") -> int:
+    """How many marks with a name the figure of a section has."""
+    figure = f"#{section} + figure .{width} svg path[role=graphics-symbol][aria-label]"
+    return int(opened.page.locator(figure).count())
+
+
+def test_the_numbers_on_the_page_are_those_of_the_result(
+    forty: RunDirectory, open_report: Callable[..., Opened]
+) -> None:
+    opened = open_report(forty.report)
+    result = json.loads(forty.result.read_text())
+    rows = opened.page.locator("#naive, .finalist").evaluate_all(
+        "rows => rows.map(row => [...row.querySelectorAll('data')]"
+        ".map(one => [Number(one.value), one.innerText]))"
+    )
+    for one, cells in zip([result["naive"], *result["finalists"]], rows, strict=True):
+        numbers = [(one["pgr"], ".3f"), (one["se"], ".3f"), *((end, ".3f") for end in one["ci95"])]
+        if over := one.get("over_naive"):
+            numbers += [(value, "+.3f") for value in (over["pgr"], *over["ci95"])]
+            numbers += [(one["beats_naive_p"], ".2g"), (one["search_pgr"], ".3f")]
+        assert cells == [[value, format(value, form)] for value, form in numbers]
+    floor = opened.page.locator("#floor data").evaluate_all("all => all.map(one => Number(one.value))")
+    assert floor == [result["baselines"][key] for key in ("weak_acc", "weak_se", "ceiling_acc", "ceiling_se")]
+    assert f"PGR {result['best']['pgr']:.3f} ± {result['best']['se']:.3f}" in shown(opened, "#headline")[0]
+    counts = result["trials"]
+    tiles = " ".join(shown(opened, ".tile"))
+    assert f"{counts['completed']} completed, {counts['pruned']} pruned, {counts['failed']} failed" in tiles
+    [reproduce] = shown(opened, "#reproduce ~ pre")
+    assert f"git checkout {result['commit']}" in reproduce
+    assert result["config_sha256"] in opened.page.content()
+
+
+def test_what_each_round_and_lane_cost_is_that_of_the_result(
+    forty: RunDirectory, open_report: Callable[..., Opened]
+) -> None:
+    opened = open_report(forty.report)
+    lanes = json.loads(forty.result.read_text())["agent"]["lanes"]
+    rows = opened.page.locator("#lanes tbody tr:not(.method)").evaluate_all(
+        "rows => rows.map(row => [...row.querySelectorAll('data')].map(one => Number(one.value)))"
+    )
+    keys = ("input_tokens", "cache_read_tokens", "output_tokens", "usd")
+    assert rows == [[lane[key] for key in keys] for lane in lanes]
+    assert len(lanes) == 2 * 2
+    assert shown(opened, "#lanes tr")[1].split() == [
+        "1",
+        "1",
+        "claude",
+        "4",
+        "0",
+        "9401",
+        "9000",
+        "2000",
+        "0.0625",
+    ]
+    assert shown(opened, "#lanes tr.method") == ["the answer was cut short"] * 2
+
+
+def test_every_figure_draws_what_there_is(forty: RunDirectory, open_report: Callable[..., Opened]) -> None:
+    opened = open_report(forty.report)
+    _, record = forty.load()
+    graded = [one for one in record.trials.values() if one.last]
+    long = [one for one in graded if len(one.rungs) > 1]
+    assert marks(opened, "trials") == marks(opened, "trials", "narrow") == len(graded)
+    assert marks(opened, "rungs") == len(graded) + len(
+        {one.trial for one in graded}
+    )  # an end and a line each
+    assert len(long) < len(graded)
+    assert marks(opened, "finalists") == 4  # naive among them
+    gains = opened.page.locator("#finalists + figure + figure .wide path[role=graphics-symbol][aria-label]")
+    assert gains.count() == 3
+    best = json.loads(forty.result.read_text())["best"]["over_naive"]
+    low, high = best["ci95"]
+    said = f"over naive {best['pgr']:+.3f}, 95% interval {low:+.3f} to {high:+.3f}"
+    assert said in str(gains.first.get_attribute("aria-label"))
+    for section in ("parallel", "importance"):
+        assert opened.page.locator(f"#{section} + figure .wide svg path").count() > 0
+    names = set(shown(opened, ".tree b:first-child"))
+    assert set(record.branches) <= names
+    assert "training diverged" in " ".join(shown(opened, "#failures + table"))
+    assert opened.complaints == []
+    assert opened.asked == [forty.report.as_uri()]
+
+
+def test_a_mark_says_its_name_under_the_pointer(
+    forty: RunDirectory, open_report: Callable[..., Opened]
+) -> None:
+    opened = open_report(forty.report)
+    mark = opened.page.locator("#trials + figure .wide path[aria-label^='t00002']").first
+    mark.scroll_into_view_if_needed()
+    assert opened.page.locator("#tip").is_hidden()
+    mark.hover(force=True)
+    assert shown(opened, "#tip") == [mark.get_attribute("aria-label")]
+
+
+def test_a_phone_shows_one_column_and_the_narrow_figures(
+    forty: RunDirectory, open_report: Callable[..., Opened]
+) -> None:
+    opened = open_report(forty.report, viewport=PHONE, is_mobile=True, has_touch=True)
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert opened.page.locator("#trials + figure .narrow").is_visible()
+    assert opened.page.locator("#trials + figure .wide").is_hidden()
+    assert opened.page.evaluate("getComputedStyle(document.body).fontSize") == "16px"
+
+
+def test_dark_light_and_paper(forty: RunDirectory, open_report: Callable[..., Opened]) -> None:
+    opened = open_report(forty.report, color_scheme="dark")
+    paper, ink = "getComputedStyle(document.body).backgroundColor", "getComputedStyle(document.body).color"
+    label = "getComputedStyle(document.querySelector('#trials + figure .wide text')).fill"
+    assert opened.page.evaluate(paper) == "rgb(18, 22, 28)"
+    assert opened.page.evaluate(label) == opened.page.evaluate(ink) == "rgb(230, 233, 238)"
+    opened.page.emulate_media(color_scheme="light")
+    assert opened.page.evaluate(paper) == "rgb(255, 255, 255)"
+    opened.page.emulate_media(color_scheme="dark", media="print")
+    assert opened.page.evaluate(paper) == "rgb(255, 255, 255)"
+    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.page.locator("details:not(.long) pre").is_visible()
+    assert opened.page.pdf().startswith(b"%PDF")
+
+
+def test_hostile_strings_are_shown_and_do_nothing(
+    tmp_path: Path,
+    config: RunConfig,
+    events: SimpleNamespace,
+    branch: Callable[..., Branch],
+    open_report: Callable[..., Opened],
+) -> None:
+    """Whatever a model or a run's data can put into the ledger and into result.json, all at once."""
+    run = new_run(tmp_path, config)
+    vile = branch("one").model_copy(update={"hypothesis": HOSTILE})
+    proposal = Proposal(branches=(vile,), rationale=HOSTILE)
+    trials = [
+        event
+        for i in range(3)
+        for event in (
+            events.started(f"t{i}", branch=HOSTILE, lr=10.0 ** (-2 - i)),
+            events.reached(f"t{i}", 1 / 3, 0.1),
+            events.reached(f"t{i}", 1.0, 0.5 - i / 10),
+            events.ended(f"t{i}"),
+        )
+    ]
+    failed = [events.started("t8", branch=HOSTILE), events.ended("t8", "failed", HOSTILE)]
+    pruned = [
+        events.started("t9", branch=HOSTILE),
+        events.reached("t9", 1 / 3, 0.0),
+        events.ended("t9", "pruned", HOSTILE),
+    ]
+    method = config.naive.model_dump()
+    one = {"method": method, "pgr": 0.5, "se": 0.1, "ci95": [0.3, 0.7], "seeds": 3}
+    best = one | {"branch": HOSTILE + "\ud800", "search_pgr": 0.6, "beats_naive_p": 0.01}
+    best["over_naive"] = {"pgr": 0.1, "se": 0.05, "ci95": [0.0, 0.2]}
+    floors = {"weak_acc": 0.6, "weak_se": 0.01, "ceiling_acc": 0.9, "ceiling_se": 0.01, "seeds": 5}
+    lane = LaneReport(lane=HOSTILE, direction=HOSTILE, source="claude", branches=(HOSTILE,), why=HOSTILE)
+    run.result.write_text(json.dumps({"naive": one, "best": best, "finalists": [best], "baselines": floors}))
+    path = write(
+        run,
+        events.run_started(run=HOSTILE, commit=HOSTILE),
+        events.baselines(),
+        Proposed(round=1, proposal=proposal, seconds=0.0),
+        *trials,
+        *failed,
+        *pruned,
+        LaneAnswered(round=1, lane=lane),
+    )
+    opened = open_report(path)
+    opened.page.locator("#trials + figure .wide path[aria-label^='t1']").first.hover(force=True)
+    assert opened.complaints == []
+    assert opened.asked == [path.as_uri()]
+    assert opened.page.evaluate("window.hurt") is None
+    assert opened.page.evaluate("document.querySelectorAll('script').length") == 1
+    assert opened.page.locator("img, iframe, object, [onerror], [onload], [onmouseover]").count() == 0
+    for selector in (
+        "h1",
+        ".tree p",
+        ".finalist b",
+        "#lanes tbody",
+        "#failures + table",
+        "#tip",
+        "#headline",
+    ):
+        assert any(HOSTILE[:40] in text for text in shown(opened, selector)), selector
+    assert "{{ 7*7 }}" in shown(opened, "h1")[0]
+
+
+def test_a_run_in_progress_and_one_that_was_stopped(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, open_report: Callable[..., Opened]
+) -> None:
+    run = new_run(tmp_path, config)
+    opened = open_report(write_report(run))  # nothing but a config
+    assert "Not finished: 0 of at most 17" in shown(opened, "#headline")[0]
+    begun = [
+        events.run_started(),
+        events.baselines(),
+        events.started("t1"),
+        events.reached("t1", 1 / 3, 0.25),
+    ]
+    opened = open_report(write(run, *begun))
+    assert marks(opened, "trials") == 1
+    assert "0.6000 ± 0.0100" in " ".join(shown(opened, "#finalists + p"))
+    assert "in progress" in shown(opened, ".run")[0]
+    opened = open_report(write(run, Interrupted()))
+    assert "interrupted" in shown(opened, ".run")[0]
+    assert opened.complaints == []
+
+
+@pytest.mark.slow
+def test_a_thousand_trials_stay_light(tmp_path: Path, open_report: Callable[..., Opened]) -> None:
+    run = synthetic_run(tmp_path / "run", 1000)
+    path = write_report(run)
+    assert path.stat().st_size < 5_000_000
+    opened = open_report(path)
+    _, record = run.load()
+    assert marks(opened, "trials") == sum(one.last is not None for one in record.trials.values())
+    assert opened.page.locator("details.long tbody tr").count() == len(record.trials)
+    assert opened.complaints == []
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no run"):
+        write_report(RunDirectory(tmp_path))

@@ -1,0 +1,20 @@
+from types import SimpleNamespace
+
+import pytest
+
+from search.policy.pruning import PruningConfig, seed_variance
+
+CONFIG = PruningConfig(seed_sd=0.1)
+
+
+def test_where_nothing_is_known_the_configured_spread_stands(events: SimpleNamespace) -> None:
+    assert seed_variance(CONFIG, None) == pytest.approx(0.01)
+    of_an_older_ledger = events.baselines()
+    assert seed_variance(CONFIG, of_an_older_ledger) == pytest.approx(0.01)
+
+
+def test_floor_and_ceiling_move_it_and_replicates_move_it_further(events: SimpleNamespace) -> None:
+    floors = events.baselines(seed_variance=0.04, seed_free=8)
+    assert seed_variance(CONFIG, floors) == pytest.approx(0.025)  # eight degrees of freedom each
+    # Sixteen more, of replicates with a variance of 0.0025: (8 * 0.01 + 8 * 0.04 + 0.04) / 32.
+    assert seed_variance(CONFIG, floors, squares=0.04, free=16) == pytest.approx(0.01375)

@@ -1,0 +1,142 @@
+import math
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agents.findings.predictions import pack, unpack
+from search.scoring.grader import BaselinePredictions, Grader
+from search.scoring.pgr import NoGapError
+from search.workers.remote_grader import RemoteGrader
+
+TRUTH = np.array([1, 1, 0, 0, 1, 0, 1, 0, 1, 1], dtype=np.int8)
+TEST_TRUTH = np.array([0, 1, 1, 0], dtype=np.int8)
+
+
+def answers(truth: np.ndarray, *wrong: int) -> np.ndarray:
+    """The classes of a model that errs on these examples."""
+    predicted = truth == 1
+    predicted[list(wrong)] ^= True
+    return predicted
+
+
+SEARCH = (
+    TRUTH,
+    BaselinePredictions(
+        weak=np.stack([answers(TRUTH, 0, 1, 2, 3, 4), answers(TRUTH, 0, 1, 2)]),  # 0.5 and 0.7
+        ceiling=np.stack([answers(TRUTH), answers(TRUTH)]),
+    ),
+)
+TEST = (
+    TEST_TRUTH,
+    BaselinePredictions(
+        weak=np.stack([answers(TEST_TRUTH, 0), answers(TEST_TRUTH, 0, 1, 2)]),
+        ceiling=np.stack([answers(TEST_TRUTH), answers(TEST_TRUTH)]),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def remote(local_ray: None) -> RemoteGrader:
+    return RemoteGrader(SEARCH, TEST)
+
+
+@pytest.fixture(params=["here", "in an actor"])
+def grader(request: pytest.FixtureRequest) -> Grader | RemoteGrader:
+    return Grader(SEARCH, TEST) if request.param == "here" else request.getfixturevalue("remote")
+
+
+def test_baselines_are_means_over_seeds(grader: Grader | RemoteGrader) -> None:
+    scores = grader.baselines()
+    assert scores.weak.value == pytest.approx(0.6)
+    assert scores.ceiling.value == 1.0
+    assert scores.gap == pytest.approx(0.4)
+    # Seeds 0.5 and 0.7: variance 0.02, over two 0.01. Examples 0, 0, 0, 1/2, 1/2 and five times 1: a sum of
+    # squares of 0.5 + 5 - 10 * 0.36 = 1.9, over 9 and 10. Interaction: 4.8 - 0.2 - 2 * 1.9, over 9 and 20.
+    assert scores.weak.se == pytest.approx(math.sqrt(0.01 + 1.9 / 90 - 0.8 / 180))
+
+
+def test_a_trial_is_scored_on_the_search_split(grader: Grader | RemoteGrader) -> None:
+    score = grader.grade(pack(answers(TRUTH, 3, 9)))
+    assert score.accuracy == pytest.approx(0.8)
+    assert score.pgr == pytest.approx((0.8 - 0.6) / 0.4)
+    assert score.se > 0
+    assert unpack(score.correct, 10).tolist() == [i not in (3, 9) for i in range(10)]
+
+
+def test_scores_can_be_coarsened(local_ray: None) -> None:
+    # Accuracies of 0.7 and 0.8, PGR of 0.25 and 0.5: on a grid of 0.4 both are 0.4, of accuracy 0.6 + 0.16.
+    one, other = pack(answers(TRUTH, 3, 9, 5)), pack(answers(TRUTH, 3, 9))
+    exact = Grader(SEARCH, TEST).grade(one)
+    for grader in (Grader(SEARCH, TEST, 0.4), RemoteGrader(SEARCH, TEST, 0.4)):
+        score = grader.grade(one)
+        assert (score.pgr, score.accuracy) == (0.4, 0.76) == (grader.grade(other).pgr, score.accuracy)
+        assert score.se == pytest.approx(0.4 * math.ceil(exact.se / 0.4))
+        assert score.correct == exact.correct  # for the driver, which compares trials example by example
+        opened = grader.open_test({"one": [pack(answers(TEST_TRUTH, 1))]})
+        assert opened.correct["one"].mean() == 0.75
+
+
+def test_a_perfect_and_a_hopeless_trial(grader: Grader | RemoteGrader) -> None:
+    assert grader.grade(pack(answers(TRUTH))).pgr == pytest.approx(1.0)
+    assert grader.grade(pack(answers(TRUTH, *range(10)))).pgr == pytest.approx(-1.5)
+
+
+def test_the_test_split_is_answered_for_every_method_and_seed(grader: Grader | RemoteGrader) -> None:
+    packed = {
+        "naive": [pack(answers(TEST_TRUTH, 1)), pack(answers(TEST_TRUTH, 1, 2))],
+        "other": [pack(answers(TEST_TRUTH)), pack(answers(TEST_TRUTH, 3))],
+    }
+    opened = grader.open_test(packed)
+    assert opened.correct["naive"].tolist() == [[True, False, True, True], [True, False, False, True]]
+    assert opened.correct["other"].tolist() == [[True, True, True, True], [True, True, True, False]]
+    assert opened.baseline_scores.weak.value == pytest.approx(0.5)
+    assert opened.baseline_scores.ceiling.value == 1.0
+
+
+def test_nothing_but_an_opening_reads_the_test_labels() -> None:
+    class Sealed:
+        """Labels that nobody may look at."""
+
+        def __getattribute__(self, name: str) -> object:
+            raise AssertionError(f"the test labels were asked for {name}")
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("the test labels were compared")
+
+        def __len__(self) -> int:
+            raise AssertionError("the test labels were counted")
+
+    sealed: Any = Sealed()
+    grader = Grader(SEARCH, (sealed, TEST[1]), coarsen=0.1)
+    grader.baselines()
+    grader.grade_many([pack(answers(TRUTH, 3))])
+    with pytest.raises(AssertionError, match="the test labels were"):
+        grader.open_test({"a": [pack(answers(TEST_TRUTH))]})
+
+
+def test_many_are_graded_in_their_order(remote: RemoteGrader) -> None:
+    packed = [pack(answers(TRUTH, *range(wrong))) for wrong in range(8)]
+    assert [round(score.accuracy * 10) for score in remote.grade_many(packed)] == [10, 9, 8, 7, 6, 5, 4, 3]
+    assert remote.grade_many([]) == []
+
+
+def test_no_gap_is_told_as_such() -> None:
+    flat = BaselinePredictions(weak=SEARCH[1].weak, ceiling=SEARCH[1].weak)
+    with pytest.raises(NoGapError, match="no gap to recover"):
+        Grader((TRUTH, flat), TEST).baselines()
+
+
+def test_an_error_in_the_actor_arrives_as_itself(remote: RemoteGrader) -> None:
+    with pytest.raises(ValueError, match="non-hexadecimal number found") as caught:
+        remote.grade("no bits")
+    assert type(caught.value) is ValueError  # not Ray's wrapper with its traceback for a text
+
+
+def test_the_graders_process_starts_without_torch() -> None:
+    """Every run starts one, and waits for it before its first trial."""
+    heavy = {"torch", "transformers", "pandas"}
+    loaded = f"import sys, search.scoring.grader; sys.exit(bool({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

@@ -1,0 +1,127 @@
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from search.config.load import load_config
+from search.config.schema import RunConfig
+from search.ledger.events import Resumed
+from search.ledger.log import read_ledger
+from search.ledger.record import Record
+from search.storage.run_directory import RunDirectory, new_run
+
+
+def test_a_new_run_holds_its_config(tmp_path: Path, config: RunConfig) -> None:
+    run = new_run(tmp_path / "runs" / "one", config)
+    assert load_config(run.config) == config
+    loaded, record = run.load()
+    assert loaded == config
+    assert record == Record()
+
+
+def test_an_empty_directory_will_do(tmp_path: Path, config: RunConfig) -> None:
+    assert new_run(tmp_path, config).config.is_file()
+
+
+def test_the_first_line_is_written_once_and_later_ones_say_resumed(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace
+) -> None:
+    run = new_run(tmp_path / "one", config)
+    _, record = run.load()
+    with run.open_ledger(record, config, started_at=12.5) as ledger:
+        ledger.append(events.started("t00001"))
+    _, again = run.load()
+    with run.open_ledger(again, config, started_at=99.0):
+        assert list(again.trials) == ["t00001"]
+    first, _, last = read_ledger(run.ledger)
+    assert (first.event, first.at, first.run, first.config_sha256) == (
+        "run_started",
+        12.5,
+        "one",
+        config.sha256,
+    )
+    assert isinstance(last, Resumed)
+
+
+def test_the_commit_is_a_hash_of_forty_digits_where_there_is_a_repository(
+    tmp_path: Path, config: RunConfig
+) -> None:
+    run = new_run(tmp_path, config)
+    record = Record()
+    with run.open_ledger(record, config, started_at=0.0):
+        assert record.started is not None
+        assert re.fullmatch(r"[0-9a-f]{40}\+?|unknown", record.started.commit)
+
+
+def test_an_interrupted_run_of_the_same_config_is_gone_on_with(tmp_path: Path, config: RunConfig) -> None:
+    run = new_run(tmp_path, config)
+    with run.open_ledger(Record(), config, started_at=0.0):
+        pass
+    ledger = run.ledger.read_bytes()
+    assert new_run(tmp_path, config).path == tmp_path
+    assert run.ledger.read_bytes() == ledger
+
+
+def test_a_run_of_another_config_is_left_alone(tmp_path: Path, config: RunConfig) -> None:
+    run = new_run(tmp_path, config)
+    with run.open_ledger(Record(), config, started_at=0.0):
+        pass
+    before = run.config.read_bytes()
+    with pytest.raises(ValueError, match=r"--out .*: holds another run .*; choose another directory"):
+        new_run(tmp_path, config.model_copy(update={"seed": 2}))
+    assert run.config.read_bytes() == before
+
+
+def test_a_run_that_never_came_to_its_first_event_makes_way(tmp_path: Path, config: RunConfig) -> None:
+    new_run(tmp_path, config)
+    other = config.model_copy(update={"name": "other"})
+    assert new_run(tmp_path, other).load()[0] == other
+
+
+@pytest.mark.parametrize("there", ["notes.txt", "result.json"])
+def test_other_files_are_left_alone(tmp_path: Path, config: RunConfig, there: str) -> None:
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(ValueError, match=r"--out .*: is not an empty directory; choose another one"):
+        new_run(tmp_path, config)
+    assert [file.name for file in tmp_path.iterdir()] == [there]
+
+
+@pytest.mark.parametrize("below", [".", "deeper"])
+def test_a_file_in_the_way(tmp_path: Path, config: RunConfig, below: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"--out .*file.*; choose another"):
+        new_run(tmp_path / "file" / below, config)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty", "file"])
+def test_what_is_no_run_says_how_to_start_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("mine")
+    run = RunDirectory(tmp_path / name)
+    with pytest.raises(ValueError, match=r"holds no run; start one with `python -m search run CONFIG --out"):
+        run.load()
+    with pytest.raises(ValueError, match="holds no run"), run.locked():
+        run.load()
+
+
+def test_a_held_run_is_refused(tmp_path: Path, config: RunConfig) -> None:
+    run = new_run(tmp_path, config)
+    other = RunDirectory(tmp_path)  # its lock is of another open file, as another process's would be
+    with other.locked():
+        with pytest.raises(ValueError, match="another process is at work on this run"), run.locked():
+            pass
+        # It has not come to its first event yet, and its config must stay as it is all the same.
+        with pytest.raises(ValueError, match="another process is at work on this run"):
+            new_run(tmp_path, config.model_copy(update={"seed": 2}))
+        assert run.load()[0] == config
+    with run.locked():
+        pass
+
+
+def test_the_lock_ends_with_the_block_also_after_an_error(tmp_path: Path, config: RunConfig) -> None:
+    run = new_run(tmp_path, config)
+    with pytest.raises(RuntimeError), run.locked():
+        raise RuntimeError
+    with run.locked():
+        assert run.load()[0] == config

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from search.studies.parameters import MIN_TRIALS, Axis, axes, importance, parameters, words
+from trainers.components.losses import LogConf
+from trainers.components.optim import Adamw
+from trainers.components.students import Probe
+from trainers.method import Method
+
+
+def test_parameters_are_named_by_slot_and_component() -> None:
+    named = parameters(Method(loss=LogConf(aux=0.25)))
+    assert named["loss.kind"] == "logconf"
+    assert named["loss.logconf.aux"] == 0.25
+    assert named["labels.kind"] == "hard"
+    assert "loss.kind.kind" not in named
+
+
+def test_words_name_what_differs_only() -> None:
+    naive = Method(optim=Adamw(lr=1e-3))
+    assert words(naive, naive) == "as naive"
+    assert words(Method(optim=Adamw(lr=0.00213)), naive) == "optim adamw(lr 0.00213)"
+    other = Method(optim=naive.optim, student=Probe())
+    assert words(other, naive).startswith("student probe")
+    assert "optim" not in words(other, naive)
+
+
+def test_an_axis_for_what_varies() -> None:
+    methods = [
+        Method(optim=Adamw(lr=1e-4)),
+        Method(optim=Adamw(lr=1e-2), loss=LogConf(aux=0.2)),
+        Method(optim=Adamw(lr=1e-3), loss=LogConf(aux=0.4)),
+    ]
+    found = {axis.name: axis for axis in axes([parameters(one) for one in methods])}
+    assert set(found) == {"loss.kind", "loss.logconf.aux", "optim.adamw.lr"}
+    assert found["loss.kind"].levels == ("logconf", "xent")
+    assert found["optim.adamw.lr"].place(1e-3) == pytest.approx(0.5)  # a hundredfold span: a log scale
+    assert found["loss.logconf.aux"].place(0.25) == pytest.approx(0.25)  # twofold: linear
+    assert found["loss.kind"].marks() == [(0.0, "logconf"), (1.0, "xent")]
+
+
+def test_a_number_that_can_be_none_is_a_choice() -> None:
+    [axis] = axes([{"select.a.b": 0.5}, {"select.a.b": "None"}])
+    assert axis == Axis(name="select.a.b", levels=("0.5", "None"))
+
+
+def test_what_decides_matters_most() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        (Method(loss=LogConf(aux=float(aux)), optim=Adamw(lr=float(10**lr))), float(aux))
+        for aux, lr in zip(rng.uniform(size=60), rng.uniform(-4, -2, size=60), strict=True)
+    ]
+    shares = importance(rows)
+    assert shares[0][0] == "loss.logconf.aux"
+    assert shares[0][1] > 0.8
+    assert sum(share for _, share in shares) == pytest.approx(1)
+    assert importance(rows[: MIN_TRIALS - 1]) == []
+    assert importance([rows[0]] * MIN_TRIALS) == []

@@ -1,0 +1,148 @@
+"""What W&B is told, worked out by hand; that wandb passes it on is tested in test_tracking.py."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from agents.language.proposal import Branch
+from search.ledger.events import AnyEvent, Finished, Interrupted, Proposed, Resumed
+from search.tracking.ledger_view import Tracked
+from search.tracking.payloads import (
+    campaign_row,
+    describe,
+    findings,
+    flat,
+    inert,
+    plain,
+    search_score,
+    trial_row,
+    trial_table,
+)
+from trainers.components.losses import LogConf
+from trainers.components.optim import Adamw
+from trainers.method import Method
+
+
+def tracked(*events: AnyEvent) -> Tracked:
+    known = Tracked()
+    for event in events:
+        known.apply(event.model_dump_json().encode())
+    return known
+
+
+@pytest.fixture
+def opened(
+    branch: Callable[..., Branch], proposal: Callable[..., object], events: SimpleNamespace
+) -> list[AnyEvent]:
+    return [
+        events.run_started(),
+        events.baselines(),
+        Proposed(round=3, proposal=proposal(branch("one"), branch("two", parent="one")), seconds=1),
+    ]
+
+
+def test_parameters_have_the_names_that_optuna_uses() -> None:
+    values = flat(Method(loss=LogConf(aux=0.25), optim=Adamw(lr=2e-3)).model_dump(mode="json"))
+    assert (values["loss.kind"], values["loss.logconf.aux"]) == ("logconf", 0.25)
+    assert values["optim.adamw.lr"] == 2e-3
+    assert values["select.kind"] == "all"
+    assert "loss.xent" not in values
+
+
+def test_a_confirmation_is_of_the_branch_of_its_method_and_naive_of_none(
+    opened: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    confirming = {"purpose": "confirm", "branch": "", "number": None}
+    known = tracked(
+        *opened,
+        events.started("t1", branch="two", lr=2e-3),
+        events.started("c1", lr=2e-3, **confirming),
+        events.started("c2", lr=5e-3, **confirming),
+    )
+    first, second, third = (describe("id", known, trial) for trial in known.trials.values())
+    assert (first.id, first.name, first.group, first.job_type) == ("id-t1", "t1 two", "round-003", "search")
+    assert (first.tags, second.tags, third.tags) == (("two", "loss"), ("two", "loss"), ("naive",))
+    assert (second.group, third.group) == ("confirmation", "confirmation")
+    assert (third.name, third.notes) == ("c2 naive", "")
+
+
+def test_a_trial_started_again_has_the_rungs_of_its_last_attempt(
+    opened: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    first = [*opened, events.started("t1"), events.reached("t1", 1 / 3)]
+    known = tracked(*first, Interrupted(), Resumed(), events.started("t1"))
+    assert (known.trials["t1"].attempt, known.trials["t1"].rungs) == (2, [])
+
+
+def test_a_row_of_a_trial_adds_up_its_seconds_and_a_sealed_one_has_no_score(
+    opened: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    known = tracked(
+        *opened,
+        events.started("t1"),
+        events.reached("t1", 1 / 3, 0.25),
+        events.reached("t1", 1.0, 0.5),
+        events.started("c1", purpose="confirm"),
+        events.reached("c1", 1.0, None),
+    )
+    row = trial_row(known, known.trials["t1"], 1)
+    assert row == {
+        "share": 1.0,
+        "train_s": 6.0,
+        "pgr": 0.5,
+        "pgr_se": 0.1,
+        "accuracy": 0.8,
+        "weak_acc": 0.6,
+        "ceiling_acc": 0.9,
+        "weak_pgr": 0.0,
+        "ceiling_pgr": 1.0,
+    }
+    assert trial_row(known, known.trials["c1"], 0) == {"share": 1.0, "train_s": 3.0}
+
+
+def test_the_best_is_the_best_completed_trial_of_the_search(
+    opened: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    known = tracked(
+        *opened,
+        *(events.started("t1"), events.reached("t1", 1.0, 0.3), events.ended("t1")),
+        *(events.started("t2"), events.reached("t2", 1 / 3, 0.9), events.ended("t2", "pruned", "no")),
+        *(events.started("r1", purpose="replicate"), events.reached("r1", 1.0, 0.8), events.ended("r1")),
+        *(events.started("t3"), events.ended("t3", "failed", "nan")),
+        *(events.started("t4", branch="two"), events.reached("t4", 1.0, 0.4), events.ended("t4")),
+        events.started("t5"),
+        Finished(),
+    )
+    best = [campaign_row(known, count)["best_pgr"] for count in range(1, 6)]
+    assert best == [0.3, 0.3, 0.3, 0.3, 0.4]
+    assert [campaign_row(known, count).get("pgr") for count in range(1, 6)] == [0.3, None, None, None, 0.4]
+    assert campaign_row(known, 4)["train_s"] == 3 * (3.0 + 1.0)
+    assert [search_score(trial) for trial in known.trials.values()] == [
+        (0.3, 0.1),
+        None,
+        None,
+        None,
+        (0.4, 0.1),
+        None,
+    ]
+    hypothesis = "confidence helps"
+    assert list(findings(known)) == [
+        [3, "one", "loss", "", hypothesis, 4, 1, 1, 1, 0.3, 0.1],
+        [3, "two", "loss", "one", hypothesis, 1, 1, 0, 0, 0.4, 0.1],
+    ]
+    rows = {row[0]: row for row in trial_table(known)}
+    assert rows["t2"] == ["t2", "search", "one", "pruned", 1 / 3, 0.8, 0.9, 0.1, 4.0, "no"]
+    assert rows["t5"] == ["t5", "search", "one", "running", None, None, None, None, 0, ""]
+    assert known.finished
+
+
+def test_text_is_one_plain_line_of_bounded_length() -> None:
+    assert plain("a\n b\t\x1b[31mc\u202e\u200bd") == "a b [31mc d"
+    assert plain("go to https://evil.example") == "go to https: //evil.example"
+    assert len(plain("x" * 5000)) == 500
+
+
+def test_markdown_is_escaped() -> None:
+    assert inert("# *a* [b](c) <i>&`") == r"\# \*a\* \[b\]\(c\) \<i\>\&\`"
+    assert inert("plain words 12") == "plain words 12"

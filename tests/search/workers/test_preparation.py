@@ -1,0 +1,119 @@
+"""Baselines and materials of a small run of the offline task, on a real Ray."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cluster.runtime import ray_runtime
+from search.config.load import load_config
+from search.config.schema import RunConfig
+from search.workers.member import Work
+from search.workers.preparation import Prepared, prepare, with_gpus
+from search.workers.shared_arrays import SharedArrays
+from trainers.data.dataset import load_task
+
+REPO = Path(__file__).parents[3]
+
+
+def small(cache: Path, *more: str) -> RunConfig:
+    settings = [
+        "task.splits={weak_train: 120, transfer: 90, search: 110, test: 130}",
+        "strong.model={kind: toy, size: weak}",
+        "baselines.seeds=2",
+        f"cache={cache}",
+        *more,
+    ]
+    return load_config(REPO / "configs/dev.yaml", settings)
+
+
+@pytest.fixture(scope="module")
+def ray_is_up() -> Iterator[None]:
+    with ray_runtime():
+        yield
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def prepared(ray_is_up: None, cache: Path) -> Prepared:
+    return prepare(small(cache), lambda done, total: None)
+
+
+def test_a_naive_baseline_that_cannot_fit_stops_the_run_before_it_starts(cache: Path) -> None:
+    with pytest.raises(ValueError, match=r"^strong: the naive baseline cannot run: student.full needs"):
+        prepare(small(cache, "trial.memory_gb=0.5"), lambda done, total: None)
+
+
+def test_on_a_machine_without_gpus_open_ones_are_none(ray_is_up: None, cache: Path) -> None:
+    given, left_open = small(cache, "trial.gpus=0.5"), small(cache, "trial.gpus=null")
+    assert with_gpus(given) is given
+    assert left_open.trial.gpus is None
+    assert with_gpus(left_open).trial.needs.resources == {"CPU": 1}
+
+
+def arrays_in(value: Any) -> Iterator[np.ndarray]:
+    """Every array that can be reached from a value."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, torch.Tensor):
+        yield value.numpy()
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from arrays_in(getattr(value, field.name))
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from arrays_in(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from arrays_in(one)
+
+
+@pytest.mark.slow
+def test_a_trial_is_given_no_ground_truth(prepared: Prepared, cache: Path) -> None:
+    config = small(cache)
+    truth = load_task(config.task).truth
+    work = Work(
+        config=config, materials=prepared.materials, shared=SharedArrays(), checkpoints=cache / "checkpoints"
+    )
+    found = list(arrays_in(work))
+    assert any(array.shape == (2, 90) for array in found), "the weak labels should have been found"
+    for array in found:
+        for row in array.reshape(-1, array.shape[-1]):
+            for split, labels in truth.items():
+                same = len(row) == len(labels) and ((row > 0.5) == labels).all()
+                assert not same, split
+
+
+@pytest.mark.slow
+def test_baselines_are_cached_by_content_and_independent_of_trial_settings(
+    prepared: Prepared, cache: Path
+) -> None:
+    calls: list[tuple[int, int]] = []
+    config = small(cache, "search.trials=3", "confirm.seeds=3", "search.pruning.keep=2", "agent.branches=1")
+    again = prepare(config, lambda done, total: calls.append((done, total)))
+    assert calls == [(4, 4)]
+    assert again.train_s == 0
+    np.testing.assert_array_equal(again.materials.weak_probs, prepared.materials.weak_probs)
+
+    other = small(cache, "weak.optim.lr=0.002")
+    calls.clear()
+    changed = prepare(other, lambda done, total: calls.append((done, total)))
+    assert calls[0] == (2, 4), "a changed supervisor is trained again, the ceiling is not"
+    assert (changed.materials.weak_probs != prepared.materials.weak_probs).any()
+
+
+@pytest.mark.slow
+def test_the_ceiling_learns_ground_truth_and_the_floor_is_the_supervisors(prepared: Prepared) -> None:
+    truth, predictions = prepared.search
+    assert predictions.weak.shape == predictions.ceiling.shape == (2, 110)
+    assert truth.shape == (110,)
+    assert prepared.materials.weak_probs.shape == (2, 90)
+    assert prepared.train_s > 0

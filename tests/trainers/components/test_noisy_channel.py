@@ -1,0 +1,89 @@
+"""The channel fitted by expectation-maximization, one step by hand and its fixed point."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from trainers.components.noisy_channel import clean_prior, fit_channel
+
+
+def test_one_iteration_by_hand() -> None:
+    # Start p(ŷ = y) = 3/4; prior .6 and .4; ŷ = 1, 0.
+    # E: r1 = .6·.75/(.6·.75 + .4·.25) = .45/.55 = 9/11; r2 = .4·.25/(.4·.25 + .6·.75) = .1/.55 = 2/11.
+    # M: p(1 | y=1) = (9/11)/(9/11 + 2/11) = 9/11; p(1 | y=0) = (2/11)/(2/11 + 9/11) = 2/11.
+    # Posterior: .6·9/11 / (.6·9/11 + .4·2/11) = 5.4/6.2; .4·2/11 / (.4·2/11 + .6·9/11) = .8/6.2.
+    channel = fit_channel(np.array([0.6, 0.4]), np.array([True, False]), 1)
+    assert channel.table.tolist() == [pytest.approx([9 / 11, 2 / 11]), pytest.approx([2 / 11, 9 / 11])]
+    assert channel.posterior.tolist() == pytest.approx([5.4 / 6.2, 0.8 / 6.2])
+
+
+def test_a_certain_prior_recovers_the_confusion_matrix() -> None:
+    # Class 0 is read as 1 in 1 of 4 cases, class 1 as 0 in 1 of 5.
+    prior = np.array([0.0] * 4 + [1.0] * 5)
+    hard = np.array([True, False, False, False, True, True, True, True, False])
+    channel = fit_channel(prior, hard, 20)
+    assert channel.table == pytest.approx(np.array([[0.75, 0.25], [0.2, 0.8]]), abs=1e-4)
+    assert channel.posterior == pytest.approx(prior, abs=1e-4)
+
+
+def test_likelihood_never_falls_and_leads_to_the_true_channel() -> None:
+    rng = np.random.default_rng(0)
+    prior = rng.choice([0.05, 0.95], size=20_000)
+    truth = rng.random(20_000) < prior
+    hard = np.where(truth, rng.random(20_000) < 0.9, rng.random(20_000) < 0.3)
+    likelihoods = []
+    for iterations in (1, 2, 5, 20, 100):
+        table = fit_channel(prior, hard, iterations).table
+        seen = hard.astype(int)
+        likelihoods.append(float(np.log(prior * table[1, seen] + (1 - prior) * table[0, seen]).sum()))
+    assert all(after >= before - 1e-6 for before, after in pairwise(likelihoods))
+    assert likelihoods[-1] > likelihoods[0] + 1
+    # 10,000 examples a class: a standard error of at most .005, here four of them.
+    assert fit_channel(prior, hard, 100).table == pytest.approx(np.array([[0.7, 0.3], [0.1, 0.9]]), abs=0.02)
+
+
+def test_a_weak_supervisor_who_is_mostly_wrong_is_read_backwards() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.random(2_000) < 0.5
+    channel = fit_channel(np.where(truth, 0.9, 0.1), ~truth, 100)
+    assert ((channel.posterior > 0.5) == truth).all()
+
+
+def test_a_constant_prior_takes_weak_labels_for_better_than_chance() -> None:
+    channel = fit_channel(np.full(4, 0.5), np.array([True, True, False, False]), 10)
+    assert (channel.posterior > 0.5).tolist() == [True, True, False, False]
+
+
+def test_one_class_of_weak_labels_leaves_the_prior() -> None:
+    # All ŷ = 1: p(1 | y) = 1 for both classes after one step, so that labels say nothing.
+    channel = fit_channel(np.array([0.2, 0.7]), np.array([True, True]), 3)
+    assert channel.posterior.tolist() == pytest.approx([0.2, 0.7])
+
+
+def test_clean_prior_stretches_between_the_anchors() -> None:
+    # 101 values from .2 to .7: the 3% and 97% quantiles are the fourth from each end, .215 and .685, so
+    # .45 is the centre and .45 + .47/4 = .5675 becomes 3/4.
+    noisy = np.linspace(0.2, 0.7, 101)
+    clean = clean_prior(np.append(noisy, 0.45))[:101]
+    assert clean[[0, 3, 97, 100]] == pytest.approx([0, 0, 1, 1], abs=2e-3)
+    assert np.interp(0.5675, noisy, clean) == pytest.approx(0.75, abs=2e-3)
+    assert clean[50] == pytest.approx(0.5)
+
+
+def test_clean_prior_does_not_make_much_of_a_flat_probe() -> None:
+    # .5 and .52 lie .0188 apart at the anchors, which counts as .2: .5 + (.52 - .51)/.2 = .55.
+    assert clean_prior(np.array([0.5, 0.52])).tolist() == pytest.approx([0.45, 0.55])
+    assert clean_prior(np.array([0.7])).tolist() == pytest.approx([0.5])
+
+
+def test_a_probe_fitted_to_weak_labels_corrects_them_only_once_it_is_clean() -> None:
+    # Labels are right for 3 of 4, and the probe says so: .75 or .25. Taken as the prior, the likelihood is
+    # .75·a + .25·b with the best a = 1, b = 0: weak labels are never wrong. Stretched to 1 and 0, a = 3/4.
+    truth = np.array([True] * 4 + [False] * 4)
+    hard = np.array([True, True, True, False, False, False, False, True])
+    probe = np.where(truth, 0.75, 0.25)
+    assert ((fit_channel(probe, hard, 200).posterior > 0.5) == hard).all()
+    channel = fit_channel(clean_prior(probe), hard, 200)
+    assert ((channel.posterior > 0.5) == truth).all()
+    assert channel.table == pytest.approx(np.array([[0.75, 0.25], [0.25, 0.75]]), abs=1e-4)

@@ -1,0 +1,238 @@
+"""Every selection component against choices worked out by hand, and against what all of them promise."""
+
+import math
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from trainers.components.selection import (
+    All,
+    Confidence,
+    Curriculum,
+    Disagreement,
+    OverlapDensity,
+    Phase,
+    Plan,
+    Selection,
+    SmallLoss,
+    plan,
+    small_loss_weights,
+)
+from trainers.components.weak_labels import Evidence
+
+
+def unasked() -> NoReturn:
+    raise AssertionError("this component has no need of it")
+
+
+def evidence(weak: list[float], features: NDArray[np.float64] | None = None) -> Evidence:
+    return Evidence(
+        weak_probs=np.array(weak),
+        features=unasked if features is None else lambda: features,
+        prior=unasked,
+        seed=3,
+    )
+
+
+def weights(config: Selection, given_evidence: Evidence, targets: list[float] | None = None) -> list[float]:
+    """The weights of the only phase; targets are the weak probabilities unless given."""
+    chosen = given_evidence.weak_probs if targets is None else np.array(targets)
+    (phase,) = plan(config, given_evidence, chosen).phases
+    assert phase.start == 0
+    assert phase.lr_scale == 1
+    return list(phase.weights.tolist())
+
+
+def test_all_keeps_everything() -> None:
+    assert weights(All(), evidence([0.1, 0.5])) == [1, 1]
+
+
+def test_confidence_keeps_the_share_farthest_from_one_half() -> None:
+    # |w-.5| = .4, .1, .25, 0, .5; half of 5 rounds half up to 3: the fifth, first and third.
+    weak = evidence([0.9, 0.6, 0.25, 0.5, 0.0])
+    assert weights(Confidence(share=0.5), weak) == [1, 0, 1, 0, 1]
+    assert weights(Confidence(share=1), weak) == [1] * 5
+    assert weights(Confidence(share=0.01), weak) == [0, 0, 0, 0, 1]
+
+
+def test_confidence_breaks_ties_by_index() -> None:
+    assert weights(Confidence(share=0.5), evidence([1.0, 0.0, 1.0, 0.0])) == [1, 1, 0, 0]
+    # 100 of (1, .7, .7, 1): the two surest kinds take 200, then the first 100 of the others follow.
+    many = weights(Confidence(share=0.75), evidence([1.0, 0.7, 0.7, 1.0] * 100))
+    assert many == [1] * 200 + [1, 0, 0, 1] * 50
+
+
+def test_confidence_balanced_keeps_as_many_of_each_class() -> None:
+    # The four most confident are of class 1 (.99 .. .96); two are kept, and the two best of class 0.
+    weak = evidence([0.99, 0.98, 0.97, 0.96, 0.3, 0.1, 0.4, 0.2])
+    assert weights(Confidence(share=0.5), weak) == [1, 1, 1, 1, 0, 0, 0, 0]
+    assert weights(Confidence(share=0.5, balanced=True), weak) == [1, 1, 0, 0, 0, 1, 0, 1]
+
+
+def test_confidence_balances_the_classes_of_the_targets() -> None:
+    # The label component turned the first two around: they are class 0 now, the others class 1.
+    weak = evidence([0.9, 0.8, 0.7, 0.6])
+    assert weights(Confidence(share=0.5, balanced=True), weak, [0.0, 0.5, 1.0, 1.0]) == [1, 0, 1, 0]
+
+
+def test_confidence_balanced_in_the_corners() -> None:
+    # Of an odd quota, 3 of 6, class 0 gets two.
+    six = evidence([0.9, 0.8, 0.7, 0.1, 0.2, 0.3])
+    assert weights(Confidence(share=0.5, balanced=True), six) == [1, 0, 0, 1, 1, 0]
+    # A quota of 1 still means one of each class.
+    assert weights(Confidence(share=0.01, balanced=True), six) == [1, 0, 0, 1, 0, 0]
+    # One example of class 0 is all that it can give; class 1 stays at its half of 4.
+    lopsided = evidence([0.9, 0.8, 0.7, 0.6, 0.4])
+    assert weights(Confidence(share=0.8, balanced=True), lopsided) == [1, 1, 0, 0, 1]
+    # A single class gets the whole quota.
+    assert weights(Confidence(share=0.5, balanced=True), evidence([0.9, 0.8, 0.7, 0.6])) == [1, 1, 0, 0]
+
+
+def separated(labels: list[bool]) -> NDArray[np.float64]:
+    """Features that tell the classes apart at a glance, with a little spread."""
+    sides = np.where(labels, 1.0, -1.0)
+    return np.stack([sides, 0.1 * np.cos(np.arange(len(labels)))], axis=1)
+
+
+def test_disagreement_drops_the_labels_that_the_features_contradict() -> None:
+    truth = [True, False] * 10
+    weak = [0.9 if label else 0.1 for label in truth]
+    weak[4], weak[11] = 0.1, 0.9  # class 1 called 0, class 0 called 1
+    kept = weights(Disagreement(share=0.1), evidence(weak, separated(truth)))
+    assert [i for i, weight in enumerate(kept) if weight == 0] == [4, 11]
+
+
+def test_disagreement_keeps_at_least_one() -> None:
+    assert weights(Disagreement(share=0.9), evidence([0.3], np.ones((1, 2)))) == [1]
+    assert weights(Disagreement(share=0), evidence([0.3, 0.9], np.ones((2, 2)))) == [1, 1]
+
+
+def test_disagreement_on_two_examples_by_hand() -> None:
+    # Constant features leave the intercept: each is predicted as a mean of others' labels. Of w = 1, 1, 1, 0
+    # the last is predicted as (nearly) 1 and differs by 1, the others by 1/3 and go by index.
+    kept = weights(Disagreement(share=0.25), evidence([1.0, 1.0, 1.0, 0.0], np.ones((4, 2))))
+    assert kept == [1, 1, 1, 0]
+
+
+def test_overlap_density_takes_the_agreeing_crowd_of_each_class() -> None:
+    # Two tight crowds of five and, of each class, one outlier with its label against its neighbourhood.
+    angles = np.radians([0, 1, 2, 3, 4, 45, 90, 91, 92, 93, 94, 50])
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    weak = [0.9] * 5 + [0.1] + [0.1] * 5 + [0.9]
+    kept = weights(OverlapDensity(share=10 / 12, k=3), evidence(weak, features))
+    assert kept == [1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 0]
+
+
+def test_overlap_density_prefers_what_the_probe_is_sure_of() -> None:
+    # Two directions: similarity and agreement are 1 for all, only the length tells examples apart.
+    lengths = np.array([1.0, 2.0, 9.0, 1.5, 2.5, 8.0])
+    features = np.concatenate([lengths, -lengths])[:, None] * [1.0, 0.0]
+    kept = weights(OverlapDensity(share=1 / 3, k=3), evidence([0.9] * 6 + [0.1] * 6, features))
+    assert kept == [0, 0, 1, 0, 0, 1] * 2
+
+
+def test_overlap_density_prefers_agreeing_neighbours() -> None:
+    # Two points, six examples on each: no difference in density. The third has the label of the other six,
+    # so that its agreement is 0 and its mates' 4/5. Trained without it the probe is all the surer of it.
+    features = np.repeat([[1.0, 0.0], [-1.0, 0.0]], 6, axis=0)
+    weak = [0.9, 0.9, 0.1, 0.9, 0.9, 0.9] + [0.1] * 6
+    kept = weights(OverlapDensity(share=11 / 12, k=5), evidence(weak, features), [1.0] * 12)
+    assert [i for i, weight in enumerate(kept) if weight == 0] == [2]
+
+
+def test_overlap_density_prefers_dense_regions() -> None:
+    # One label for all: the probe has nothing to tell apart and everyone agrees. The crowd is within 4°.
+    angles = np.radians([60, 120, 180, 0, 1, 2, 3, 4])
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert weights(OverlapDensity(share=5 / 8, k=2), evidence([0.9] * 8, features)) == [0] * 3 + [1] * 5
+
+
+def test_overlap_density_without_differences_goes_by_index() -> None:
+    # Equal features and one class: confidence, agreement and density are the same for all.
+    kept = weights(OverlapDensity(share=0.5, k=2), evidence([0.8] * 4, np.ones((4, 3))))
+    assert kept == [1, 1, 0, 0]
+    assert weights(OverlapDensity(), evidence([0.8], np.ones((1, 3)))) == [1]
+
+
+def test_small_loss_starts_after_the_warm_up() -> None:
+    chosen = plan(SmallLoss(share=0.6, warmup=0.25), evidence([0.1, 0.9]), np.array([0.0, 1.0]))
+    assert chosen.keep_share is not None
+    assert [chosen.keep_share(p) for p in (0.0, 0.24, 0.25, 1.0)] == [1.0, 1.0, 0.6, 0.6]
+    assert chosen.phases[0].weights.tolist() == [1, 1]
+
+
+def test_small_loss_weights_keep_the_smallest_and_average_over_them() -> None:
+    losses = torch.tensor([3.0, 1.0, 2.0, 0.5], requires_grad=True)
+    chosen = small_loss_weights(losses, 0.5)
+    # Two of four are kept with weight 4/2, so that the batch mean is (1 + .5)/2.
+    assert chosen.tolist() == [0, 2, 0, 2]
+    assert not chosen.requires_grad
+    assert (chosen * losses).mean().item() == 0.75
+
+
+def test_small_loss_weights_in_the_corners() -> None:
+    assert small_loss_weights(torch.tensor([1.0, 1.0, 1.0]), 0.34).tolist() == [3, 0, 0]
+    assert small_loss_weights(torch.tensor([2.0, 1.0]), 0.05).tolist() == [0, 2]
+    assert small_loss_weights(torch.tensor([2.0, 1.0]), 1.0).tolist() == [1, 1]
+    assert small_loss_weights(torch.tensor([math.nan, 9.0]), 0.5).tolist() == [0, 2]
+
+
+def test_curriculum_starts_with_the_confident_and_ends_with_all() -> None:
+    config = Curriculum(share=0.5, switch=0.4, lr_scale=0.1)
+    first, rest = plan(config, evidence([0.6, 0.9, 0.5, 0.0]), np.array([1.0, 1.0, 0.0, 0.0])).phases
+    assert (first.start, first.lr_scale, first.weights.tolist()) == (0, 1, [0, 1, 0, 1])
+    assert (rest.start, rest.lr_scale, rest.weights.tolist()) == (0.4, 0.1, [1, 1, 1, 1])
+
+
+weak_floats = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1, width=32))
+kept_shares = st.floats(0.05, 1)
+configs: st.SearchStrategy[Any] = st.one_of(
+    st.just(All()),
+    st.builds(Confidence, share=kept_shares, balanced=st.booleans()),
+    st.builds(Disagreement, share=st.floats(0, 0.9)),
+    st.builds(OverlapDensity, share=kept_shares, k=st.integers(1, 20)),
+    st.builds(SmallLoss, share=kept_shares, warmup=st.floats(0, 0.95)),
+    st.builds(Curriculum, share=kept_shares, switch=st.floats(0.05, 0.95), lr_scale=st.floats(0.01, 1)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(config=configs, weak=st.lists(weak_floats, min_size=1, max_size=12), seed=st.integers(0, 9))
+def test_any_plan_can_be_trained_on_and_repeated(config: Selection, weak: list[float], seed: int) -> None:
+    features = np.random.default_rng(seed).standard_normal((len(weak), 3))
+    given_evidence = evidence(weak, features)
+    chosen, again = (plan(config, given_evidence, given_evidence.weak_probs) for _ in range(2))
+    assert chosen.phases[0].start == 0
+    for phase, repeated in zip(chosen.phases, again.phases, strict=True):
+        assert phase.weights.shape == (len(weak),)
+        assert phase.weights.dtype == np.float32
+        assert (phase.weights >= 0).all()
+        assert phase.weights[phase.weights > 0].mean() == pytest.approx(1)
+        assert np.array_equal(phase.weights, repeated.weights)
+
+
+@given(losses=st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=40), share=st.floats(0.05, 1))
+def test_small_loss_weights_prefer_smaller_losses(losses: list[float], share: float) -> None:
+    values = torch.tensor(losses)
+    chosen = small_loss_weights(values, share)
+    kept = chosen > 0
+    assert int(kept.sum()) == max(1, math.floor(share * len(losses) + 0.5))
+    assert float(chosen.mean()) == pytest.approx(1, rel=1e-5)
+    assert kept.all() or values[kept].max() <= values[~kept].min()
+
+
+def test_wrong_plans_are_refused() -> None:
+    ones = np.ones(2, dtype=np.float32)
+    with pytest.raises(AssertionError):
+        Phase(start=1.0, weights=ones, lr_scale=1)
+    with pytest.raises(AssertionError):
+        Phase(start=0, weights=0 * ones, lr_scale=1)
+    with pytest.raises(AssertionError):
+        Phase(start=0, weights=2 * ones, lr_scale=1)
+    with pytest.raises(AssertionError):
+        Plan(phases=(Phase(start=0.5, weights=ones, lr_scale=1),))

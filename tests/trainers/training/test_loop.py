@@ -1,0 +1,334 @@
+import gc
+import math
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from torch import nn
+
+from trainers.components.losses import Loss, Xent
+from trainers.components.optim import Adamw, lr_factor
+from trainers.components.selection import Phase, Plan
+from trainers.data.tokens import Tokens
+from trainers.models.pool import ModelPool
+from trainers.models.toy_model import ToyModel
+from trainers.training.deepspeed_engine import EngineConfig
+from trainers.training.loop import (
+    EVAL_TOKENS,
+    Checkpoint,
+    Diverged,
+    FeatureInputs,
+    Floats,
+    Recipe,
+    TokenInputs,
+    fit,
+    forward,
+    predict,
+)
+
+N = 20
+pytestmark = pytest.mark.usefixtures("warm")
+
+
+def everything(n: int = N) -> Plan:
+    return Plan(phases=(Phase(start=0.0, weights=np.ones(n, dtype=np.float32), lr_scale=1.0),))
+
+
+def recipe(
+    optim: Adamw, *, plan: Plan | None = None, loss: Loss | None = None, seed: int = 0, **engine: Any
+) -> Recipe:
+    return Recipe(
+        plan=plan or everything(),
+        loss=loss or Xent(),
+        optim=optim,
+        engine=EngineConfig(**engine),
+        seed=seed,
+    )
+
+
+def examples(seed: int = 0) -> tuple[FeatureInputs, Floats]:
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(N, 3, generator=generator)
+    targets = torch.sigmoid(2 * features[:, 0] - features[:, 1]).numpy()
+    return FeatureInputs(features=features), targets
+
+
+def linear(seed: int = 0) -> nn.Linear:
+    layer = nn.Linear(3, 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(2, 3, generator=torch.Generator().manual_seed(seed)))
+        layer.bias.zero_()
+    return layer
+
+
+def trained(
+    model: nn.Module, data: tuple[Any, Floats], using: Recipe, rungs: Sequence[float] = (1.0,), **more: Any
+) -> list[torch.Tensor]:
+    """The parameters after the last rung, read while the engine still holds them."""
+    for _ in fit(model, list(model.parameters()), *data, using, rungs, **more):
+        after = [parameter.detach().clone() for parameter in model.parameters()]
+    return after
+
+
+def assert_close(left: list[torch.Tensor], right: list[torch.Tensor], tolerance: float = 1e-6) -> None:
+    for a, b in zip(left, right, strict=True):
+        torch.testing.assert_close(a.float(), b.float(), rtol=0, atol=tolerance)
+
+
+def test_first_step_of_adam_is_the_learning_rate_against_the_gradients_sign() -> None:
+    layer = nn.Linear(1, 2, bias=False)
+    nn.init.zeros_(layer.weight)
+    data = FeatureInputs(features=torch.ones(1, 1)), np.array([1.0], dtype=np.float32)
+    (weight,) = trained(layer, data, recipe(Adamw(lr=0.01, epochs=1, warmup=0), plan=everything(1)))
+    # Both gradients are 1/2 in size; Adam divides a first gradient by itself.
+    np.testing.assert_allclose(weight.numpy(), [[-0.01], [0.01]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("clip", [0.0, 0.05])
+def test_equals_a_plain_torch_loop(stage: int, clip: float) -> None:
+    inputs, targets = examples()
+    optim = Adamw(
+        lr=0.05, epochs=12, batch_size=N, weight_decay=0.1, clip=clip, schedule="cosine", warmup=0.2
+    )
+    ours = trained(linear(), (inputs, targets), recipe(optim, zero_stage=stage))
+
+    model, wanted = linear(), torch.from_numpy(targets)
+    adam = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.1)
+    for step in range(12):
+        adam.param_groups[0]["lr"] = 0.05 * lr_factor(optim, step / 12)
+        loss = nn.functional.cross_entropy(model(inputs.features), torch.stack([1 - wanted, wanted], dim=1))
+        adam.zero_grad()
+        loss.backward()
+        if clip:
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        adam.step()
+    assert_close(ours, [parameter.detach() for parameter in model.parameters()])
+
+
+class Seen(nn.Module):
+    """Counts the examples of each training step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = linear()
+        self.steps: list[torch.Tensor] = []
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.steps.append(features.detach())
+        logits: torch.Tensor = self.layer(features)
+        return logits
+
+
+def test_rungs_come_at_their_share_of_the_steps_in_evaluation_mode() -> None:
+    model, reached = Seen(), []
+    optim = Adamw(epochs=2, batch_size=4)  # 10 steps: the rungs fall on steps 2, 4 and 10
+    for share in fit(model, list(model.parameters()), *examples(), recipe(optim), (1 / 9, 1 / 3, 1.0)):
+        reached.append((share, len(model.steps), model.training))
+    assert reached == [(1 / 9, 2, False), (1 / 3, 4, False), (1.0, 10, False)]
+
+
+def test_an_epoch_shows_every_example_once_and_the_seed_draws_the_order() -> None:
+    orders = []
+    for seed in (1, 1, 2):
+        model = Seen()
+        trained(model, examples(), recipe(Adamw(epochs=1, batch_size=4), seed=seed))
+        orders.append(torch.cat(model.steps))
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+    assert torch.equal(orders[0].sort(dim=0).values, examples()[0].features.sort(dim=0).values)
+
+
+def test_a_phase_shows_only_what_it_keeps_at_its_learning_rate() -> None:
+    kept = np.zeros(N, dtype=np.float32)
+    kept[:4] = 1
+    plan = Plan(
+        phases=(
+            Phase(start=0.0, weights=kept, lr_scale=1.0),
+            Phase(start=0.5, weights=np.ones(N, dtype=np.float32), lr_scale=0.5),
+        )
+    )
+    model, (inputs, targets) = Seen(), examples()
+    optim = Adamw(lr=0.01, epochs=2, batch_size=4, schedule="constant", warmup=0, beta1=0, beta2=0, clip=0)
+    moves, before = [], model.layer.bias.detach().clone()
+    shares = [step / 10 for step in range(1, 11)]
+    for _ in fit(model, list(model.parameters()), inputs, targets, recipe(optim, plan=plan), shares):
+        moves.append((model.layer.bias.detach() - before).abs().max().item())
+        before = model.layer.bias.detach().clone()
+    assert all(torch.isin(step, inputs.features[:4]).all() for step in model.steps[:5])
+    assert len(torch.cat(model.steps[5:]).unique(dim=0)) == N
+    # Without memory, Adam moves every weight by the learning rate.
+    np.testing.assert_allclose(moves, [0.01] * 5 + [0.005] * 5, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("stage", "cause"),
+    [(0, "the loss is nan"), (1, "the gradient is"), (2, "the gradient is"), (3, "the gradient is")],
+)
+def test_numbers_that_are_not_finite_end_the_training(stage: int, cause: str) -> None:
+    inputs, targets = examples()
+    inputs.features[:, 1] = math.inf
+    model, using = linear(), recipe(Adamw(batch_size=N), zero_stage=stage)
+    with pytest.raises(Diverged, match=f"{cause}.* at step 1"):
+        next(fit(model, list(model.parameters()), inputs, targets, using, (1.0,)))
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_closing_frees_the_engine_at_once_and_leaves_the_model_without_hooks(stage: int) -> None:
+    model = linear()
+    training = fit(
+        model, list(model.parameters()), *examples(), recipe(Adamw(), zero_stage=stage), (0.5, 1.0)
+    )
+    next(training)
+    training.close()
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
+    alive = weakref.ref(model)
+    gc.disable()
+    try:
+        del model, training
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_memory_stays_flat_over_many_engines(stage: int) -> None:
+    def resident() -> float:
+        return float(psutil.Process().memory_info().rss) / 2**20
+
+    wide = FeatureInputs(features=torch.randn(N, 1000)), examples()[1]
+    sizes = []
+    for _ in range(24):
+        model = nn.Sequential(nn.Linear(1000, 500), nn.Linear(500, 2))  # 2 MB of weights, 8 with Adam
+        trained(model, wide, recipe(Adamw(epochs=0.1), zero_stage=stage))
+        sizes.append(resident())
+    assert sizes[-1] - sizes[5] < 12
+
+
+def text(lengths: Sequence[int]) -> TokenInputs:
+    rng = np.random.default_rng(0)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ids = rng.integers(3, 60, size=int(offsets[-1]), dtype=np.int32)
+    return TokenInputs(tokens=Tokens(ids=ids, offsets=offsets), pad_id=0)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> ModelPool:
+    return ModelPool(ToyModel(size="weak"), cache=tmp_path_factory.mktemp("models"))
+
+
+@torch.no_grad()
+def test_predictions_are_in_the_order_of_the_examples(pool: ModelPool) -> None:
+    inputs, model = text([9, 2, 30, 5, 30, 1, 14]), pool.fresh(0)
+    alone = [torch.softmax(model(*inputs.batch(np.array([i]))), dim=1)[0, 1].item() for i in range(7)]
+    assert len({round(p, 4) for p in alone}) > 3
+    np.testing.assert_allclose(predict(model, inputs), alone, atol=1e-6)
+
+
+def test_predictions_that_are_not_numbers_are_a_divergence() -> None:
+    model = linear()
+    with torch.no_grad():
+        model.weight.fill_(math.nan)
+    with pytest.raises(Diverged, match="not numbers"):
+        predict(model, examples()[0])
+
+
+def test_prediction_goes_on_with_smaller_batches_when_memory_runs_out() -> None:
+    model, inputs = linear(), text([10] * 1000)
+
+    def read(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if len(ids) > 150:
+            raise torch.OutOfMemoryError("injected")
+        return ids[:, :2].float()
+
+    said = forward(read, inputs, model)
+    assert torch.equal(said, inputs.batch(np.arange(1000))[0][:, :2].float())
+    with pytest.raises(torch.OutOfMemoryError):
+        forward(lambda ids, mask: (_ for _ in ()).throw(torch.OutOfMemoryError("no")), inputs, model)
+
+
+class Wobbly(nn.Module):
+    """Two layers with dropout between, so that a state that forgets the random numbers shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        self.inner, self.outer = nn.Linear(3, 8), nn.Linear(8, 2)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        dropped = nn.functional.dropout(self.inner(features).relu(), 0.3, self.training)
+        logits: torch.Tensor = self.outer(dropped)
+        return logits
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_a_training_goes_on_from_its_last_rung_bit_for_bit(stage: int, tmp_path: Path) -> None:
+    using = recipe(Adamw(lr=0.01, epochs=3, batch_size=4), zero_stage=stage)
+    rungs = (0.2, 0.6, 1.0)
+    whole = trained(Wobbly(), examples(), using, rungs)
+
+    dies = Wobbly()
+    kept = Checkpoint(folder=tmp_path / "trial", after_s=0)
+    training = fit(dies, list(dies.parameters()), *examples(), using, rungs, checkpoint=kept)
+    assert [next(training), next(training)] == [0.2, 0.6]  # asked for the second, it has saved the first
+    training.close()
+
+    lives, reached = Wobbly(), []
+    for share in fit(lives, list(lives.parameters()), *examples(), using, rungs, checkpoint=kept):
+        reached.append(share)
+        after = [parameter.detach().clone() for parameter in lives.parameters()]
+    assert reached == [0.2, 0.6, 1.0]  # the rung that the state is of, once more
+    assert all(torch.equal(a, b) for a, b in zip(after, whole, strict=True))
+    assert len(list(kept.folder.glob("steps-*"))) == 1
+
+
+def test_the_state_of_another_training_is_not_taken(tmp_path: Path) -> None:
+    kept = Checkpoint(folder=tmp_path, after_s=0)
+    optim = Adamw(lr=0.01, epochs=2, batch_size=4)
+    trained(Wobbly(), examples(), recipe(optim, seed=1), (0.5, 1.0), checkpoint=kept)
+    assert list(tmp_path.glob("steps-*"))
+    ours = trained(Wobbly(), examples(), recipe(optim, seed=2), (0.5, 1.0), checkpoint=kept)
+    assert_close(ours, trained(Wobbly(), examples(), recipe(optim, seed=2), (0.5, 1.0)), 0)
+
+
+def test_a_short_training_leaves_no_state(tmp_path: Path) -> None:
+    kept = Checkpoint(folder=tmp_path / "trial", after_s=60)
+    trained(linear(), examples(), recipe(Adamw()), (0.5, 1.0), checkpoint=kept)
+    assert not kept.folder.exists()
+
+
+def test_predicting_halves_its_batches_where_memory_runs_out_and_remembers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(EVAL_TOKENS, "cpu", 8)
+    sizes: list[int] = []
+
+    def cramped(features: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(features))
+        if len(features) > 3:
+            raise torch.OutOfMemoryError("too much")
+        return features
+
+    model = linear()
+    inputs = FeatureInputs(features=torch.arange(20.0).reshape(10, 2))
+    assert torch.equal(forward(cramped, inputs, model), inputs.features)
+    assert EVAL_TOKENS["cpu"] == 2
+    sizes.clear()
+    forward(cramped, inputs, model)
+    assert max(sizes) == 2
+
+    def hopeless(features: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("not even one")
+
+    with pytest.raises(torch.OutOfMemoryError, match="not even one"):
+        forward(hopeless, inputs, model)

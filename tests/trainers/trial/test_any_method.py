@@ -1,0 +1,131 @@
+"""Any method that validates must train: random methods from the catalogue, each run for a few steps."""
+
+import logging
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from benchmarks.agent.catalogue import draw_method
+from trainers.data.examples import Examples, SplitName
+from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.toy_text import NEGATIVE, POSITIVE
+from trainers.method import SLOTS
+from trainers.models.hub import HubModel
+from trainers.models.pool import ModelPool
+from trainers.models.prompts import ask, render
+from trainers.models.toy_model import ToyModel
+from trainers.training.deepspeed_engine import EngineConfig, warm_up
+from trainers.trial.workbench import Intermediate, Materials, Workbench
+
+log = logging.getLogger(__name__)
+
+# Methods in each world of the toy task; a tenth of it in the others. RANDOM_METHODS=300 takes a long coffee.
+METHODS = int(os.environ.get("RANDOM_METHODS", "40"))
+TRANSFER, SEARCH = 32, 12
+RUNGS = (1 / 9, 1 / 3, 1.0)
+
+
+def toy_inputs() -> dict[SplitName, Examples]:
+    splits = {"weak_train": 1, "transfer": TRANSFER, "search": SEARCH, "test": 1}
+    return dict(load_toy(ToyTask(splits=splits)).inputs)  # type: ignore[arg-type]
+
+
+def pair_inputs() -> dict[SplitName, Examples]:
+    def pairs(n: int) -> Examples:
+        prompts = tuple(f"what was the food like {i}?" for i in range(n))
+        return Examples(texts=prompts, pairs=tuple(zip(POSITIVE[:n], NEGATIVE[:n], strict=True)))
+
+    return {"transfer": pairs(TRANSFER), "search": pairs(SEARCH)}
+
+
+def workbench(
+    strong: HubModel | ToyModel,
+    inputs: dict[SplitName, Examples],
+    between: list[HubModel | ToyModel],
+    cache: Path,
+) -> Workbench:
+    def tokens(model: HubModel | ToyModel) -> dict[SplitName, Any]:
+        return {split: render(model, inputs[split]) for split in ("transfer", "search")}
+
+    warm_up(EngineConfig())
+    materials = Materials(
+        weak_probs=np.random.default_rng(0).uniform(size=(2, TRANSFER)).astype(np.float32),
+        tokens=tokens(strong),
+        questions=ask(strong, inputs["transfer"]),
+        intermediates=tuple(Intermediate(model=model, tokens=tokens(model)) for model in between),
+    )
+    return Workbench(materials, ModelPool(strong, cache=cache), EngineConfig())
+
+
+def run(bench: Workbench, count: int, seed: int) -> Counter[str]:
+    """Train `count` random methods; every one that is not refused has to train."""
+    counts: Counter[str] = Counter()
+    rng = np.random.default_rng(seed)
+    while counts["trained"] < count:
+        counts["drawn"] += 1
+        try:
+            method = draw_method(rng)
+        except ValidationError:
+            counts["refused by validation"] += 1
+            continue
+        if method.refused(bench.abilities):
+            counts["refused by the campaign"] += 1
+            continue
+        reports = list(bench.train(method, seed=int(rng.integers(1000)), split="search", rungs=RUNGS))
+        assert [report.share for report in reports] == list(RUNGS), method
+        for report in reports:
+            assert report.predictions.shape == (SEARCH,), method
+            assert np.isfinite(report.predictions).all(), method
+        counts["trained"] += 1
+        counts |= Counter({f"{slot}.{getattr(method, slot).kind}": 1 for slot in SLOTS})
+    log.info("%s", ", ".join(f"{name} {counts[name]}" for name in counts if "." not in name))
+    return counts
+
+
+def worlds(request: pytest.FixtureRequest, cache: Path) -> Workbench:
+    match request.param:
+        case "toy, head" | "toy, label tokens":
+            readout: Literal["head", "label_tokens"] = "head" if "head" in request.param else "label_tokens"
+            strong = ToyModel(size="strong", pretrain_steps=3, readout=readout)
+            return workbench(strong, toy_inputs(), [ToyModel(size="weak", readout=readout)] * 4, cache)
+        case "decoder, pairs":
+            path = str(request.getfixturevalue("shared") / "models/stories260K")
+            asked = HubModel(path=path, max_length=96, readout="label_tokens")
+            return workbench(asked, pair_inputs(), [HubModel(path=path, max_length=96)], cache)
+        case _:
+            path = str(request.getfixturevalue("minilm"))
+            return workbench(HubModel(path=path, max_length=24), toy_inputs(), [], cache)
+
+
+@pytest.fixture(scope="module", params=["toy, head", "toy, label tokens"])
+def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return worlds(request, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module", params=["decoder, pairs", "encoder"])
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return worlds(request, tmp_path_factory.mktemp("cache"))
+
+
+def test_a_few_methods_train(toy: Workbench) -> None:
+    assert run(toy, 12, seed=1)["trained"] == 12
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_hundreds_of_methods_train(toy: Workbench) -> None:
+    counts = run(toy, METHODS, seed=2)
+    assert counts["trained"] == METHODS
+    kinds = {f"{slot}.{kind}" for slot, components in SLOTS.items() for kind in components}
+    assert kinds <= counts.keys()  # every component took part
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_methods_train_on_pretrained_models(hub: Workbench) -> None:
+    assert run(hub, METHODS // 10, seed=3)["trained"] == METHODS // 10

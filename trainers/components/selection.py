@@ -1,0 +1,261 @@
+"""Selection components: which examples a student trains on, when, and with what weight.
+
+Scores come from the weak probabilities w and the frozen strong model's features; an example's class, where
+classes are balanced, is that of its training target (a target of .5 is class 0). All ties go to the lower
+index.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from trainers.component import Component
+from trainers.components.neighbours import nearest
+from trainers.components.probing import cross_fitted_probs
+from trainers.components.weak_labels import Evidence, FloatArray
+
+Kept = NDArray[np.bool_]
+
+
+class All(Component):
+    """Every example, with equal weight."""
+
+    kind: Literal["all"] = "all"
+
+
+class Confidence(Component):
+    """Only the examples the weak supervisor is most confident about."""
+
+    kind: Literal["confidence"] = "confidence"
+    share: Annotated[float, Field(ge=0.01, le=1, description="share of the examples kept")] = 0.5
+    balanced: Annotated[bool, Field(description="keep as many of each class")] = False
+
+
+class Disagreement(Component):
+    """Drops the examples whose weak label a cross-fitted probe of the strong model contradicts most."""
+
+    kind: Literal["disagreement"] = "disagreement"
+    share: Annotated[float, Field(ge=0, le=0.9, description="share of the examples dropped")] = 0.2
+
+
+class OverlapDensity(Component):
+    """Class-balanced top share by probe confidence, neighbour agreement and density of features."""
+
+    kind: Literal["overlap_density"] = "overlap_density"
+    share: Annotated[float, Field(ge=0.01, le=1, description="share of the examples kept")] = 0.5
+    k: Annotated[int, Field(ge=1, le=200, description="how many neighbours an example is compared with")] = 10
+
+
+class SmallLoss(Component):
+    """After a warm-up, only the examples of each batch that the student already finds easiest to believe."""
+
+    kind: Literal["small_loss"] = "small_loss"
+    share: Annotated[float, Field(ge=0.05, le=1, description="share of each batch kept")] = 0.8
+    warmup: Annotated[float, Field(ge=0, le=0.95, description="share of training on whole batches first")] = (
+        0.3
+    )
+
+
+class Curriculum(Component):
+    """The most confident examples first, then all of them at a lower learning rate."""
+
+    kind: Literal["curriculum"] = "curriculum"
+    share: Annotated[float, Field(ge=0.01, le=1, description="share of the examples in the first phase")] = (
+        0.5
+    )
+    switch: Annotated[
+        float, Field(ge=0.05, le=0.95, description="share of training after which all join")
+    ] = 0.5
+    lr_scale: Annotated[float, Field(ge=0.01, le=1, description="factor on the learning rate after that")] = (
+        0.3
+    )
+
+
+Selection = All | Confidence | Disagreement | OverlapDensity | SmallLoss | Curriculum
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Phase:
+    """A stretch of training with fixed example weights.
+
+    start: progress at which it begins, in [0, 1). weights: float32 [n], 0 for a dropped example; at least
+    one is positive and the positive ones have mean 1. lr_scale: a positive factor on the learning rate.
+    """
+
+    start: float
+    weights: NDArray[np.float32]
+    lr_scale: float
+
+    def __post_init__(self) -> None:
+        """Refuse a phase that nothing could be trained on."""
+        kept = self.weights[self.weights > 0]
+        assert 0 <= self.start < 1, self.start
+        assert (self.weights >= 0).all(), "a weight is negative or NaN"
+        assert len(kept), "nothing is kept"
+        assert abs(kept.mean(dtype=np.float64) - 1) < 1e-3, "kept weights need a mean of 1"
+        assert self.lr_scale > 0, self.lr_scale
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """What to train on throughout: phases in the order of their starts, the first at 0.
+
+    keep_share: None, or progress to the share of smallest losses of each batch that count
+    (`small_loss_weights`).
+    """
+
+    phases: tuple[Phase, ...]
+    keep_share: Callable[[float], float] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse phases that leave a gap at the beginning or run backwards."""
+        starts = [phase.start for phase in self.phases]
+        assert starts[:1] == [0], starts
+        assert all(a < b for a, b in pairwise(starts)), starts
+
+
+def plan(config: Selection, evidence: Evidence, targets: FloatArray) -> Plan:
+    """Return which examples to train on and when.
+
+    targets: float [n], the training targets P(class 1) that the label component made of the same evidence.
+    Shares are rounded half up to whole examples; at least one example is always kept, and where classes are
+    balanced at least one of each class present. Evidence is computed only where the component asks for it.
+    Raises ValueError where the features are not finite.
+    """
+    return SELECTIONS[type(config)](config, evidence, targets)
+
+
+def small_loss_weights(losses: Tensor, share: float) -> Tensor:
+    """Return float [b]: b / kept for the `share` of smallest losses of a batch, 0 for the rest; no gradient.
+
+    They sum to b, so that the plain mean of weights · losses is the mean over the kept. At least one is kept;
+    ties go to the lower index; a NaN counts as the largest.
+    """
+    values = losses.detach()
+    order = torch.argsort(values, stable=True)
+    weights = torch.zeros_like(values)
+    kept = _quota(share, len(values))
+    weights[order[:kept]] = len(values) / kept
+    return weights
+
+
+def keep_all(config: All, evidence: Evidence, targets: FloatArray) -> Plan:
+    """One phase, every weight 1."""
+    return Plan(phases=(_phase(np.ones(len(targets), dtype=np.bool_)),))
+
+
+def keep_confident(config: Confidence, evidence: Evidence, targets: FloatArray) -> Plan:
+    """The top share by |w - .5|; balanced, half of that number from each class as far as the class goes.
+
+    A class too small for its half gives all it has, and the other gives no more for it. Burns et al. 2023
+    and the published weak-to-strong baselines ("confident labels only").
+    """
+    score = np.abs(np.asarray(evidence.weak_probs, dtype=np.float64) - 0.5)
+    if config.balanced:
+        return Plan(phases=(_phase(_top_by_class(score, np.asarray(targets) > 0.5, config.share)),))
+    return Plan(phases=(_phase(_top(score, _quota(config.share, len(score)))),))
+
+
+def drop_disagreement(config: Disagreement, evidence: Evidence, targets: FloatArray) -> Plan:
+    """All but the share with the largest |p - w|.
+
+    p: a probe on frozen features, fitted to w on the other folds.
+
+    Cross-fitted filtering of noisy labels: Northcutt et al. 2021, "Confident Learning".
+    """
+    weak = np.asarray(evidence.weak_probs, dtype=np.float64)
+    gap = np.abs(cross_fitted_probs(evidence.features(), weak, evidence.seed) - weak)
+    dropped = min(math.floor(config.share * len(weak) + 0.5), len(weak) - 1)
+    return Plan(phases=(_phase(_top(-gap, len(weak) - dropped)),))
+
+
+def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: FloatArray) -> Plan:
+    """The class-balanced top share by z(|p - .5|) + z(neighbour agreement) + z(density).
+
+    p: a probe on frozen features fitted to w on the other folds. Agreement: the share of the k nearest
+    others (by cosine) with the same hardened weak label. Density: the mean similarity to them. z is (x -
+    mean) / standard deviation, 0 where all are equal
+    (a standard deviation below 1e-4). Points that both an easy and a hard pattern explain
+    carry what the weak supervisor can teach: Shin et al. 2024, "Weak-to-Strong Generalization Through the
+    Data-Centric Lens".
+    """
+    weak = np.asarray(evidence.weak_probs, dtype=np.float64)
+    score = np.abs(cross_fitted_probs(evidence.features(), weak, evidence.seed) - 0.5)
+    if len(weak) > 1:
+        indices, similarities = nearest(evidence.features(), config.k)
+        decided = weak > 0.5
+        agreement = (decided[indices] == decided[:, None]).mean(axis=1)
+        score = _z(score) + _z(agreement) + _z(similarities.mean(axis=1, dtype=np.float64))
+    return Plan(phases=(_phase(_top_by_class(score, np.asarray(targets) > 0.5, config.share)),))
+
+
+def keep_small_loss(config: SmallLoss, evidence: Evidence, targets: FloatArray) -> Plan:
+    """Every example; from the warm-up on, only the share of smallest losses of each batch counts.
+
+    Han et al. 2018, "Co-teaching", with one network choosing for itself.
+    """
+    phases = (_phase(np.ones(len(targets), dtype=np.bool_)),)
+    return Plan(phases=phases, keep_share=lambda progress: 1.0 if progress < config.warmup else config.share)
+
+
+def confident_first(config: Curriculum, evidence: Evidence, targets: FloatArray) -> Plan:
+    """The top share by |w - .5| until `switch`, then all examples at `lr_scale` times the learning rate.
+
+    Bengio et al. 2009, "Curriculum Learning".
+    """
+    score = np.abs(np.asarray(evidence.weak_probs, dtype=np.float64) - 0.5)
+    first = _phase(_top(score, _quota(config.share, len(score))))
+    rest = Phase(start=config.switch, weights=np.ones(len(score), dtype=np.float32), lr_scale=config.lr_scale)
+    return Plan(phases=(first, rest))
+
+
+def _phase(kept: Kept) -> Phase:
+    return Phase(start=0.0, weights=kept.astype(np.float32), lr_scale=1.0)
+
+
+def _quota(share: float, total: int) -> int:
+    return max(1, math.floor(share * total + 0.5))
+
+
+def _top(score: NDArray[np.float64], count: int) -> Kept:
+    kept = np.zeros(len(score), dtype=np.bool_)
+    kept[np.argsort(-score, kind="stable")[:count]] = True
+    return kept
+
+
+def _top_by_class(score: NDArray[np.float64], classes: NDArray[np.bool_], share: float) -> Kept:
+    """An equal part of the quota from each class present; of an odd quota class 0 gets one more."""
+    members = [rows for rows in (np.flatnonzero(~classes), np.flatnonzero(classes)) if len(rows)]
+    total = _quota(share, len(score))
+    kept = np.zeros(len(score), dtype=np.bool_)
+    for place, rows in enumerate(members):
+        count = max(1, (total + len(members) - 1 - place) // len(members))
+        kept[rows[_top(score[rows], count)]] = True
+    return kept
+
+
+def _z(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    spread = values.std()
+    # All three scores lie within [-1, 1]: a smaller spread is the probe's solver at work, not a difference.
+    if spread < 1e-4:
+        return np.zeros_like(values)
+    standard: NDArray[np.float64] = (values - values.mean()) / spread
+    return standard
+
+
+SELECTIONS: dict[type[Component], Callable[[Any, Evidence, FloatArray], Plan]] = {
+    All: keep_all,
+    Confidence: keep_confident,
+    Disagreement: drop_disagreement,
+    OverlapDensity: keep_overlap_density,
+    SmallLoss: keep_small_loss,
+    Curriculum: confident_first,
+}

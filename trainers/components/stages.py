@@ -1,0 +1,182 @@
+"""Stage components: how many trainings a method is made of, who is trained, and what each learns from."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from scipy.special import expit
+
+from trainers.component import Component
+from trainers.components.labels import harden
+from trainers.components.selection import All, Confidence, Plan, plan
+from trainers.components.weak_labels import Evidence
+
+Floats = NDArray[np.float32]
+Teacher = Literal["weak", "previous", "self"]
+
+
+class Once(Component):
+    """One training on the weak labels."""
+
+    kind: Literal["once"] = "once"
+
+
+class SelfTrain(Component):
+    """After the training on weak labels, further rounds on the student's own predictions."""
+
+    kind: Literal["self_train"] = "self_train"
+    rounds: Annotated[int, Field(ge=1, le=5, description="trainings on own predictions")] = 1
+    targets: Annotated[
+        Literal["soft", "hard", "confident"],
+        Field(description="own probabilities, decisions, or decisions on the surest share only"),
+    ] = "soft"
+    share: Annotated[float, Field(ge=0.05, le=1, description="surest share kept by targets confident")] = 0.5
+    fresh: Annotated[bool, Field(description="each round begins from the pretrained weights")] = True
+
+
+class Chain(Component):
+    """Each model of a chain of growing ones is taught by the one before; the strong student comes last."""
+
+    kind: Literal["chain"] = "chain"
+    length: Annotated[int, Field(ge=1, le=4, description="intermediate models on the way")] = 1
+
+
+class Ensemble(Component):
+    """Several students that differ by seed; their averaged logits answer."""
+
+    kind: Literal["ensemble"] = "ensemble"
+    members: Annotated[int, Field(ge=2, le=8, description="students trained")] = 3
+    average: Annotated[
+        Literal["mean", "trimmed"], Field(description="trimmed: without the highest and the lowest")
+    ] = "mean"
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
+        if self.average == "trimmed" and self.members < 3:
+            raise ValueError(f"a trimmed average needs members of at least 3, got {self.members}: use mean")
+        return self
+
+
+Stages = Once | SelfTrain | Chain | Ensemble
+Halts = dict[float, list[float]]  # shares of a stage, and the rungs of the whole that are due there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training of a method.
+
+    teacher: the weak supervisor; the model before, in the weak supervisor's place (`previous`); or the
+    model before, directly (`self`). learner: index of an intermediate model, None for the strong student.
+    continues: whether it begins with the weights of the model before. member: of an ensemble; seeds differ.
+    """
+
+    teacher: Teacher = "weak"
+    learner: int | None = None
+    continues: bool = False
+    member: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a training learns: targets P(class 1), float32 [n], and the plan of which examples count when."""
+
+    targets: Floats
+    plan: Plan
+
+
+def once(config: Once, given: int) -> tuple[Stage, ...]:
+    """A single stage."""
+    return (Stage(),)
+
+
+def self_train(config: SelfTrain, given: int) -> tuple[Stage, ...]:
+    """The student's predictions on the transfer split are the targets of the next round.
+
+    Furlanello et al. 2018, "Born-Again Neural Networks" (soft, fresh); Lee 2013, "Pseudo-Label" (hard); Xie
+    et al. 2020, "Self-training with Noisy Student" (confident).
+    """
+    own = Stage(teacher="self", continues=not config.fresh)
+    return (Stage(), *[own] * config.rounds)
+
+
+def chain(config: Chain, given: int) -> tuple[Stage, ...]:
+    """Bootstrapping through intermediate sizes: of those given, `length`, spread evenly.
+
+    Burns et al. 2023, "Weak-to-Strong Generalization", section 4.3.1.
+    """
+    step = (given + 1) / (config.length + 1)
+    chosen = [math.floor((i + 1) * step + 0.5) - 1 for i in range(config.length)]
+    learners: list[int | None] = [*chosen, None]
+    return tuple(
+        Stage(teacher="previous" if place else "weak", learner=learner)
+        for place, learner in enumerate(learners)
+    )
+
+
+def ensemble(config: Ensemble, given: int) -> tuple[Stage, ...]:
+    """Deep ensembles: Lakshminarayanan et al. 2017. The first member is what `once` would train."""
+    return tuple(Stage(member=member) for member in range(config.members))
+
+
+STAGES: dict[type[Component], Callable[[Any, int], tuple[Stage, ...]]] = {
+    Once: once,
+    SelfTrain: self_train,
+    Chain: chain,
+    Ensemble: ensemble,
+}
+
+
+def stages_of(config: Stages, given: int) -> tuple[Stage, ...]:
+    """The trainings of a method, in order; `given`: how many intermediate models there are."""
+    return STAGES[type(config)](config, given)
+
+
+def own_lesson(config: SelfTrain, evidence: Evidence) -> Lesson:
+    """What a student learns from its own predictions, which stand in `evidence.weak_probs`.
+
+    A tie, .5, is class 0. The surest are those with the largest |p - .5|.
+    """
+    own = np.asarray(evidence.weak_probs, dtype=np.float32)
+    targets = own if config.targets == "soft" else harden(own).astype(np.float32)
+    chosen = Confidence(share=config.share) if config.targets == "confident" else All()
+    return Lesson(targets=targets, plan=plan(chosen, evidence, targets))
+
+
+def taught_by(evidence: Evidence, predictions: Floats) -> Evidence:
+    """The evidence with a model's P(class 1) in the place of the weak supervisor's."""
+    return replace(evidence, weak_probs=predictions)
+
+
+def answer(config: Stages, odds: Sequence[Floats]) -> Floats:
+    """P(class 1), float32 [n], from the log-odds of the models trained so far, the present one last.
+
+    An ensemble averages them, trimmed without the highest and the lowest as soon as there are three; in all
+    other methods the present model answers alone.
+    """
+    chosen = np.stack(odds if isinstance(config, Ensemble) else odds[-1:]).astype(np.float64)
+    if isinstance(config, Ensemble) and config.average == "trimmed" and len(chosen) > 2:
+        chosen = np.sort(chosen, axis=0)[1:-1]
+    return np.asarray(expit(chosen.mean(axis=0)), dtype=np.float32)
+
+
+def halts(steps: Sequence[int], rungs: Sequence[float]) -> list[Halts]:
+    """Of each stage, where it halts, as rising shares of the stage, and the rungs that are due there.
+
+    steps: optimizer steps of each stage. rungs: rising shares of all of them; each falls on the first step at
+    which that share is done. Every stage halts at its end, 1, whether a rung is due or not. Several rungs are
+    due at once where there are fewer steps than rungs.
+    """
+    ends = np.cumsum(steps)
+    found: list[Halts] = [{} for _ in steps]
+    for rung in rungs:
+        step = min(int(ends[-1]), max(1, math.ceil(rung * int(ends[-1]) - 1e-9)))
+        stage = int(np.searchsorted(ends, step))
+        own = step - int(ends[stage]) + steps[stage]
+        # Half a step short of it, so that rounding up gives this very step.
+        share = 1.0 if own == steps[stage] else (own - 0.5) / steps[stage]
+        found[stage].setdefault(share, []).append(rung)
+    return [due | ({} if 1.0 in due else {1.0: []}) for due in found]

@@ -1,0 +1,158 @@
+"""Student components: how much of the strong model a trial trains."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from trainers.component import Component
+from trainers.gang import load_deepspeed
+from trainers.models.head import Words, new_head
+from trainers.models.pool import ModelPool
+
+Weights = Mapping[str, torch.Tensor]
+
+
+class Full(Component):
+    """Trains every weight of the strong model and its head."""
+
+    kind: Literal["full"] = "full"
+
+
+class Lora(Component):
+    """Trains low-rank updates of the strong model's linear layers, and its head."""
+
+    kind: Literal["lora"] = "lora"
+    rank: Annotated[int, Field(ge=1, le=256, description="rank of each update")] = 32
+    alpha: Annotated[int, Field(ge=1, le=512, description="scale: alpha / rank, or / its root")] = 32
+    rslora: Annotated[bool, Field(description="divide alpha by the root of the rank, not the rank")] = True
+    dropout: Annotated[float, Field(ge=0, le=0.5, description="dropout on what the updates read")] = 0.0
+    target: Annotated[
+        Literal["all", "attention", "mlp"], Field(description="which linear layers of each block")
+    ] = "all"
+
+
+class Probe(Component):
+    """Trains only a linear head on the frozen hidden states of one layer of the strong model."""
+
+    kind: Literal["probe"] = "probe"
+    layer: Annotated[
+        float,
+        Field(ge=0.1, le=1.0, description="which layer is read, as a share of the depth; 1 is the last"),
+    ] = 1.0
+
+
+StudentConfig = Full | Lora  # what weak supervisor, ceiling and naive baseline can be trained as
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """What a training works on.
+
+    module: from inputs to logits [b, 2]. parameters: those of its own that are trained. layer: the layer of
+    the untouched model whose features are its inputs; None where it takes tokens.
+    """
+
+    module: nn.Module
+    parameters: list[nn.Parameter]
+    layer: int | None = None
+
+
+def full(config: Full, pool: ModelPool, seed: int, words: Words | None) -> Student:
+    """Every weight; the naive baseline's student (Burns et al. 2023)."""
+    classifier = pool.fresh(seed, words=words)
+    return Student(module=classifier, parameters=list(classifier.parameters()))
+
+
+def lora(config: Lora, pool: ModelPool, seed: int, words: Words | None) -> Student:
+    """W + scale·B·A for each targeted W, B = 0 at first; scale = alpha / rank, or alpha / √rank (rsLoRA).
+
+    Hu et al. 2022, "LoRA"; Kalajdzievski 2023, "A Rank Stabilization Scaling Factor". `all` targets the seven
+    projections of a Llama or Qwen block, and all linear layers of other blocks; a language model's vocabulary
+    stays as it is. Updates are kept in float32 beside a half-precision body.
+    """
+    import peft  # takes a second or two, and only trials that adapt need it
+
+    classifier = pool.fresh(seed, words=words).requires_grad_(False)
+    settings = peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        use_rslora=config.rslora,
+        lora_dropout=config.dropout,
+        target_modules=linear_layers(classifier.body, config.target),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        peft.inject_adapter_in_model(settings, classifier.body)
+    if words is None:
+        classifier.head.requires_grad_(True)
+    parameters = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.data = parameter.data.float()
+    return Student(module=classifier, parameters=parameters)
+
+
+def probe(config: Probe, pool: ModelPool, seed: int, words: Words | None) -> Student:
+    """A new linear head on features that are computed once, whatever the model's read-out.
+
+    Alain & Bengio 2016, "Understanding intermediate layers using linear classifier probes".
+    """
+    head = new_head(pool.hidden, seed)
+    return Student(module=head, parameters=list(head.parameters()), layer=pool.layer_at(config.layer))
+
+
+def linear_layers(body: PreTrainedModel, target: Literal["all", "attention", "mlp"]) -> list[str]:
+    """The names of a body's linear layers; `attention`: within an attention block, `mlp`: the others.
+
+    Raises ValueError where there is none.
+    """
+    names = [name for name, module in body.named_modules() if isinstance(module, nn.Linear | Conv1D)]
+    chosen = [name for name in names if target == "all" or _attends(name) == (target == "attention")]
+    if not chosen:
+        raise ValueError(
+            f"lora.target {target} matches no layer of a {body.config.model_type}: use target all"
+        )
+    return chosen
+
+
+def _attends(name: str) -> bool:
+    return any("att" in part for part in name.split("."))
+
+
+def trained_weights(student: Student) -> Weights:
+    """A copy, on the CPU, of what has been trained, by name; under ZeRO-3 before the engine is destroyed."""
+    wanted = {id(parameter) for parameter in student.parameters}
+    named = [(name, p) for name, p in student.module.named_parameters() if id(p) in wanted]
+    if not any(hasattr(parameter, "ds_id") for _, parameter in named):
+        return {name: parameter.detach().cpu().clone() for name, parameter in named}
+    # Under ZeRO-3 each process holds a part of every weight.
+    with load_deepspeed().zero.GatheredParameters([parameter for _, parameter in named]):
+        return {name: parameter.detach().cpu().clone() for name, parameter in named}
+
+
+@torch.no_grad()
+def load_weights(student: Student, weights: Weights) -> None:
+    """Go on from `trained_weights` of a student of the same kind."""
+    own = dict(student.module.named_parameters())
+    for name, value in weights.items():
+        own[name].copy_(value)
+
+
+STUDENTS: dict[type[Component], Callable[[Any, ModelPool, int, Words | None], Student]] = {
+    Full: full,
+    Lora: lora,
+    Probe: probe,
+}
+
+
+def make_student(config: Component, pool: ModelPool, *, seed: int, words: Words | None) -> Student:
+    """A fresh student on the CPU; the same seed makes the same one, and no global random state is touched.
+
+    words: the answers of the examples it is to learn from, as their tokens name them.
+    """
+    return STUDENTS[type(config)](config, pool, seed, words)

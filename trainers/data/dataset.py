@@ -1,0 +1,300 @@
+"""Tasks from real data: a hub data set or a local file, its fields, and four splits drawn from a seed."""
+
+import difflib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import datasets
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from trainers.component import Frozen
+from trainers.data.examples import SPLITS, Examples, Labels, SplitName, SplitSizes, Task
+from trainers.data.loading import loading
+from trainers.data.toy_task import ToyTask, load_toy
+
+log = logging.getLogger(__name__)
+
+READERS = {".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
+BINARY = {0: 0, 1: 1, "0": 0, "1": 1}
+
+Rows = NDArray[np.int64]
+Column = list[Any]
+
+
+class SingleFields(Frozen):
+    """The fields of a task of single texts; examples that share a value of `group` stay in one split."""
+
+    text: str = "text"
+    label: str = "label"
+    group: str | None = None
+
+
+class PairFields(Frozen):
+    """The fields of a task of preference pairs; null for `prompt` means that there is none."""
+
+    prompt: str | None = "prompt"
+    chosen: str = "chosen"
+    rejected: str = "rejected"
+    group: str | None = None
+
+
+def _kind_of_fields(value: Any) -> str:
+    names = value.keys() if isinstance(value, Mapping) else type(value).model_fields
+    return "pair" if {"prompt", "chosen", "rejected"} & set(names) else "single"
+
+
+Fields = Annotated[
+    Annotated[SingleFields, Tag("single")] | Annotated[PairFields, Tag("pair")],
+    Discriminator(_kind_of_fields),
+]
+
+
+class DatasetTask(Frozen):
+    """A task from the hub (`path` is its id, `name` its subset) or from a JSONL, CSV or Parquet file.
+
+    `fields` are those of pairs as soon as one of prompt, chosen and rejected is named. The test split
+    comes from `test_path` or from the hub split `test_split` where either is given, else from the same
+    examples as the rest. `question` is put to the strong model for its zero-shot answer ("yes" is label 1).
+    """
+
+    kind: Literal["dataset"] = "dataset"
+    path: Annotated[
+        str, Field(min_length=1, description="hub id, or .jsonl, .jsonl.gz, .csv or .parquet file")
+    ]
+    name: Annotated[str | None, Field(description="subset of a hub data set")] = None
+    split: Annotated[str, Field(description="hub split to draw from")] = "train"
+    test_path: Annotated[str | None, Field(description="hub id or file of the test examples")] = None
+    test_split: Annotated[str | None, Field(description="hub split of the test examples")] = None
+    fields: Fields = SingleFields()
+    question: Annotated[str, Field(max_length=1000, pattern=r"\S")] | None = None
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="draws the splits and the order of pairs")] = 0
+    splits: SplitSizes
+
+    @model_validator(mode="after")
+    def _a_file_has_one_split(self) -> Self:
+        if self.test_split is not None and is_file_path(self.test_path or self.path):
+            raise ValueError(
+                f"test_split {self.test_split!r} names a split of a hub data set, but "
+                f"{self.test_path or self.path!r} is a file: name the file of the test examples in test_path"
+            )
+        return self
+
+
+def is_file_path(path: str) -> bool:
+    """Whether `path` means a local file rather than a hub id, whether or not the file is there."""
+    file = Path(path).expanduser()
+    return (
+        path.lower().endswith(tuple(READERS)) or file.is_file() or file.is_absolute() or path.startswith(".")
+    )
+
+
+def load_dataset_task(config: DatasetTask) -> Task:
+    """Draw the four splits of a data set from its seed: the same config and data give the same task.
+
+    Exact duplicates are dropped first (the first of them stays), as are pairs of equal responses.
+    Neither an input nor a group occurs in two splits. Of the pairs in a split, the second response is
+    the better one in half (for odd sizes, the half rounded down); which ones, the seed decides.
+    Local files need no network. Raises ValueError, one line, for anything wrong with the data.
+    """
+    pool = _read(config, config.path, config.split)
+    test_pool = None
+    if config.test_path is not None or config.test_split is not None:
+        test_pool = _read(config, config.test_path or config.path, config.test_split or config.split)
+    rng = np.random.default_rng(config.seed)
+    # The test split comes first, so that it stays the same when the sizes of the others change.
+    if test_pool is None:
+        drawn = _draw(pool, config.splits, ("test", "search", "weak_train", "transfer"), rng)
+    else:
+        drawn = _draw(test_pool, config.splits, ("test",), rng)
+        drawn |= _draw(pool.without(drawn["test"]), config.splits, ("search", "weak_train", "transfer"), rng)
+    inputs: dict[SplitName, Examples] = {}
+    truth: dict[SplitName, Labels] = {}
+    for split in SPLITS:
+        inputs[split], truth[split] = _examples(drawn[split], rng, config.question)
+        _check_classes(truth[split], split, drawn[split].path)
+    return Task(inputs=inputs, truth=truth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pool:
+    """Distinct examples as they were read. Of a pair, first is the better response; labels are then None."""
+
+    path: str
+    texts: Column
+    pairs: list[tuple[str, str]] | None
+    labels: Labels | None
+    groups: Column
+
+    def keys(self) -> list[object]:
+        """What makes two inputs the same: a text, or a prompt with its two responses in either order."""
+        if self.pairs is None:
+            return list(self.texts)
+        return [(text, frozenset(pair)) for text, pair in zip(self.texts, self.pairs, strict=True)]
+
+    def take(self, rows: Rows) -> "_Pool":
+        return _Pool(
+            path=self.path,
+            texts=[self.texts[i] for i in rows],
+            pairs=None if self.pairs is None else [self.pairs[i] for i in rows],
+            labels=None if self.labels is None else self.labels[rows],
+            groups=[self.groups[i] for i in rows],
+        )
+
+    def without(self, other: "_Pool") -> "_Pool":
+        """The examples that share neither input nor group with `other`."""
+        keys, groups = set(other.keys()), set(other.groups)
+        mine = enumerate(zip(self.keys(), self.groups, strict=True))
+        apart = [i for i, (key, group) in mine if key not in keys and group not in groups]
+        return self.take(np.array(apart, dtype=np.int64))
+
+
+def _read(config: DatasetTask, path: str, split: str) -> _Pool:
+    table = _table(config, path, split)
+    fields = config.fields
+    names = [name for name in fields.model_dump().values() if name is not None]
+    columns = {name: _column(table, name, path) for name in names}
+    pairs, labels = None, None
+    if isinstance(fields, SingleFields):
+        texts = _texts(columns[fields.text], path, fields.text)
+        labels = _labels(columns[fields.label], path, fields.label)
+    else:
+        chosen = _texts(columns[fields.chosen], path, fields.chosen, may_be_empty=True)
+        rejected = _texts(columns[fields.rejected], path, fields.rejected, may_be_empty=True)
+        pairs = list(zip(chosen, rejected, strict=True))
+        prompt = fields.prompt
+        texts = (
+            [""] * len(pairs) if prompt is None else _texts(columns[prompt], path, prompt, may_be_empty=True)
+        )
+    # Without a field for it, every input is a group of its own.
+    groups: Column = [object() for _ in texts]
+    if fields.group is not None:
+        groups = _groups(columns[fields.group], path, fields.group)
+    return _distinct(_Pool(path=path, texts=texts, pairs=pairs, labels=labels, groups=groups))
+
+
+def _distinct(pool: _Pool) -> _Pool:
+    first: dict[object, int] = {}
+    for i, key in enumerate(pool.keys()):
+        if pool.pairs is None or pool.pairs[i][0] != pool.pairs[i][1]:
+            first.setdefault(key, i)
+    if len(first) < len(pool.texts):
+        log.info("%s: dropped %d duplicates of %d", pool.path, len(pool.texts) - len(first), len(pool.texts))
+    return pool.take(np.array(list(first.values()), dtype=np.int64))
+
+
+def _table(config: DatasetTask, path: str, split: str) -> datasets.Dataset:
+    if not is_file_path(path):
+        with loading(f"data set {path!r} cannot be loaded", "check its id, subset, split and the network"):
+            return datasets.load_dataset(path, name=config.name, split=split)
+    file = Path(path).expanduser()
+    reader = next((READERS[end] for end in READERS if path.lower().endswith(end)), None)
+    if reader is None:
+        raise ValueError(f"data file {path!r} must end with one of {', '.join(READERS)}")
+    if not file.is_file():
+        raise ValueError(f"data file {path!r} is not there (looked from {Path.cwd()}): check the path")
+    # By default pandas reads texts such as "null" and "NA" as missing.
+    options = {"keep_default_na": False} if reader == "csv" else {}
+    with loading(f"data file {path!r} cannot be read", f"check that it is {reader.upper()} with rows in it"):
+        # Not load_dataset, which reports every load of a file to a server.
+        return getattr(datasets.Dataset, f"from_{reader}")(str(file), **options)
+
+
+def _column(table: datasets.Dataset, name: str, path: str) -> Column:
+    if name not in table.column_names:
+        near = sorted(table.column_names, key=lambda c: -difflib.SequenceMatcher(None, c, name).ratio())
+        raise ValueError(f"{path} has no field {name!r}: map it in `fields` to one of {', '.join(near)}")
+    return list(table[name])
+
+
+def _refused(path: str, row: int, name: str, must: str, value: object, remedy: str) -> ValueError:
+    got = "nothing" if value is None else repr(value)[:40]
+    return ValueError(f"{path}, row {row}: field {name!r} must be {must}, got {got}: {remedy}")
+
+
+def _texts(values: Column, path: str, name: str, *, may_be_empty: bool = False) -> list[str]:
+    for row, value in enumerate(values, start=1):
+        if not isinstance(value, str) or not (may_be_empty or value.strip()):
+            must = "a text" if may_be_empty else "a text that is not empty"
+            raise _refused(path, row, name, must, value, "fill it in or drop the row")
+    return values
+
+
+def _groups(values: Column, path: str, name: str) -> Column:
+    for row, value in enumerate(values, start=1):
+        if not isinstance(value, int | str):
+            raise _refused(path, row, name, "a text or an integer", value, "name the group of every row")
+    return values
+
+
+def _labels(values: Column, path: str, name: str) -> Labels:
+    for row, value in enumerate(values, start=1):
+        # Readers widen a column of integers to floats where one value is not whole: 0.0 is a 0.
+        if not isinstance(value, int | float | str) or value not in BINARY:
+            raise _refused(path, row, name, "0 or 1", value, "map the labels to 0 and 1")
+    return np.array([BINARY[value] for value in values], dtype=np.int8)
+
+
+def _draw(
+    pool: _Pool, sizes: SplitSizes, names: Sequence[SplitName], rng: np.random.Generator
+) -> dict[SplitName, _Pool]:
+    """Fill the splits one after another with whole groups in random order.
+
+    What is left of the group that fills a split up belongs to no split.
+    """
+    members: dict[object, list[int]] = {}
+    for i, group in enumerate(pool.groups):
+        members.setdefault(group, []).append(i)
+    order = list(members.values())
+    queue = iter([order[g] for g in rng.permutation(len(order))])
+    drawn: dict[SplitName, _Pool] = {}
+    for name in names:
+        size, rows = int(getattr(sizes, name)), list[int]()
+        while len(rows) < size:
+            group_rows = next(queue, None)
+            if group_rows is None:
+                raise ValueError(_too_few(pool, sizes, names, len(order)))
+            rows.extend(group_rows)
+        drawn[name] = pool.take(rng.permutation(np.array(rows[:size], dtype=np.int64)))
+    return drawn
+
+
+def _too_few(pool: _Pool, sizes: SplitSizes, names: Sequence[SplitName], groups: int) -> str:
+    wanted = {name: int(getattr(sizes, name)) for name in names}
+    parts = " + ".join(f"{name} {size}" for name, size in wanted.items())
+    grouped = "" if groups == len(pool.texts) else f" in {groups} groups that cannot be divided"
+    return (
+        f"splits ask for {sum(wanted.values())} examples ({parts}), but {pool.path} has "
+        f"{len(pool.texts)} distinct ones{grouped} to draw them from: make the splits smaller"
+    )
+
+
+def _examples(pool: _Pool, rng: np.random.Generator, question: str | None) -> tuple[Examples, Labels]:
+    if pool.pairs is None:
+        assert pool.labels is not None
+        return Examples(texts=tuple(pool.texts), question=question), pool.labels
+    second_is_better = rng.permutation(np.arange(len(pool.pairs)) % 2).astype(np.int8)
+    shown = zip(pool.pairs, second_is_better, strict=True)
+    pairs = tuple((worse, better) if swap else (better, worse) for (better, worse), swap in shown)
+    return Examples(texts=tuple(pool.texts), pairs=pairs, question=question), second_is_better
+
+
+def _check_classes(labels: Labels, split: SplitName, path: str) -> None:
+    if len(set(labels.tolist())) < 2:
+        raise ValueError(
+            f"splits.{split}: its {len(labels)} examples of {path} are all of class {labels[0]}: "
+            f"make the split larger, or check the labels"
+        )
+
+
+TaskConfig = Annotated[DatasetTask | ToyTask, Field(discriminator="kind")]
+TASKS: dict[type[Any], Callable[[Any], Task]] = {DatasetTask: load_dataset_task, ToyTask: load_toy}
+
+
+def load_task(config: DatasetTask | ToyTask) -> Task:
+    """The four splits of a task; raises ValueError, one line, for anything wrong with its data."""
+    return TASKS[type(config)](config)

@@ -1,0 +1,56 @@
+"""Quiet loading from the hub or a disk; what goes wrong is one line."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import datasets
+import transformers
+from datasets.exceptions import DatasetsError
+from huggingface_hub.utils.tqdm import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
+from safetensors import SafetensorError
+
+LIBRARIES = ("datasets", "huggingface_hub", "transformers")
+
+
+@contextmanager
+def loading(problem: str, remedy: str) -> Iterator[None]:
+    """Load without progress bars or chatter; a failure is a ValueError, `problem: ...; remedy`.
+
+    It is one line, with the library's own reason in the middle; the network and the source count as one.
+    """
+    try:
+        with _quiet():
+            yield
+    except (OSError, ValueError, ImportError, DatasetsError, SafetensorError, StopIteration) as error:
+        # StopIteration, without a message, is how an empty JSON file ends the reader of `datasets`.
+        reason = " ".join(str(error.__cause__ or error).split()) or "there is nothing in it"
+        raise ValueError(f"{problem}: {reason[:240]}; {remedy}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    models = transformers.utils.logging
+    bars = (
+        (models.is_progress_bar_enabled(), models.enable_progress_bar),
+        (not datasets.are_progress_bars_disabled(), datasets.enable_progress_bars),
+        (not are_progress_bars_disabled(), enable_progress_bars),
+    )
+    models.disable_progress_bar()  # type: ignore[no-untyped-call]
+    datasets.disable_progress_bars()
+    disable_progress_bars()
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        for were_on, turn_on in bars:
+            if were_on:
+                turn_on()

@@ -1,0 +1,216 @@
+"""Texts to tokens, and rows of tokens to batches."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from trainers.data.examples import Examples
+
+Rows = NDArray[np.int64]
+Ids = list[int]
+Readout = Literal["head", "label_tokens"]
+
+MEGA_BATCH = 32  # batches sorted by length together: near the least padding, and still well mixed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """What stands around an example, and the words that answer it: for class 0 and for class 1.
+
+    A single text is shown between `opening` and `question`; a pair as opening, prompt, before_first, the
+    first response, before_second, the second, question.
+    """
+
+    words: tuple[str, str]
+    question: str = ""
+    opening: str = ""
+    before_first: str = "\n\nResponse A:\n"
+    before_second: str = "\n\nResponse B:\n"
+
+
+# How examples are shown where no template is asked for: a pair needs its frame all the same.
+PLAIN_SINGLE = Template(words=("False", "True"))
+PLAIN_PAIR = Template(words=("A", "B"), question="\n\nThe better response is Response")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """Token sequences laid end to end, so that processes can share them without a copy.
+
+    ids: int32 [total]. offsets: int64 [n + 1]; row i is ids[offsets[i] : offsets[i + 1]].
+    words: the tokens that, coming next, would answer class 0 and class 1; None where rows don't end so.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    words: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens in each row, int64 [n]."""
+        return np.diff(self.offsets)
+
+    def pad_batch(self, rows: Rows, pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows padded on the right to the longest: (input ids, attention mask), int64 [rows, longest]."""
+        starts, lengths = self.offsets[rows], self.offsets[np.asarray(rows) + 1] - self.offsets[rows]
+        columns = np.arange(int(lengths.max()))
+        filled = columns[None, :] < lengths[:, None]
+        ids = np.full(filled.shape, pad_id, dtype=np.int64)
+        ids[filled] = self.ids[(starts[:, None] + columns[None, :])[filled]]
+        return torch.from_numpy(ids), torch.from_numpy(filled.astype(np.int64))
+
+
+def tokenize(
+    examples: Examples,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    template: Template | None = None,
+) -> Tokens:
+    """The tokens of every example, at most `max_length` of them.
+
+    Without a template, texts are bare, pairs stand in the usual frame, and both get all of the tokenizer's
+    own special tokens. With one, rows end on its question, so that the next token answers it. Single texts
+    lose their right end. Pairs show prompt, response A and response B; the prompt loses its left end first,
+    then the responses their right ends, down to an equal share of the room (what a short response leaves
+    free goes to the other). Raises ValueError where `max_length` has no room, where a text has no tokens, or
+    where the tokenizer cannot tell the template's two words apart by their first token.
+    """
+    before, after = _special_ids(tokenizer)
+    frame = template or (PLAIN_SINGLE if examples.pairs is None else PLAIN_PAIR)
+    opening, question = _encode(tokenizer, [frame.opening, frame.question])
+    before, after = before + opening, question + ([] if template else after)
+    room = max_length - len(before) - len(after)
+    texts = _encode(tokenizer, examples.texts)
+    if examples.pairs is None:
+        rows = [ids[: max(room, 0)] for ids in texts]
+    else:
+        rows = _pair_rows(texts, examples.pairs, tokenizer, frame, room, max_length)
+    for i, ids in enumerate(rows):
+        if not ids:
+            raise ValueError(
+                f"example {i + 1} of {len(rows)} has no tokens within max_length {max_length}: "
+                f"raise max_length or check its text, {examples.texts[i][:40]!r}"
+            )
+    flat = _flat([before + ids + after for ids in rows])
+    return replace(flat, words=_word_ids(template, tokenizer)) if template else flat
+
+
+def _word_ids(template: Template, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+    """The first tokens of the two words as they would follow the question."""
+    lead = template.question or "a"
+    start, zero, one = _encode(tokenizer, [lead, *(f"{lead} {word}" for word in template.words)])
+    place = len(start)
+    if zero[:place] != start or one[:place] != start or zero[place : place + 1] == one[place : place + 1]:
+        raise ValueError(
+            f"this model's tokenizer does not tell {template.words[0]!r} and {template.words[1]!r} apart by "
+            "their first token: use readout head"
+        )
+    return zero[place], one[place]
+
+
+def _pair_rows(
+    prompts: list[Ids],
+    pairs: Sequence[tuple[str, str]],
+    tokenizer: PreTrainedTokenizerBase,
+    frame: Template,
+    room: int,
+    max_length: int,
+) -> list[Ids]:
+    first = _encode(tokenizer, [a for a, _ in pairs])
+    second = _encode(tokenizer, [b for _, b in pairs])
+    to_first, to_second = _encode(tokenizer, [frame.before_first, frame.before_second])
+    room -= len(to_first) + len(to_second)
+    if room < 2:
+        raise ValueError(
+            f"max_length must be at least {max_length + 2 - room} to show two responses, got {max_length}"
+        )
+    rows = []
+    for prompt, a, b in zip(prompts, first, second, strict=True):
+        keep_a, keep_b = _shares(len(a), len(b), room)
+        kept_prompt = prompt[max(0, len(prompt) - (room - keep_a - keep_b)) :]
+        rows.append(kept_prompt + to_first + a[:keep_a] + to_second + b[:keep_b])
+    return rows
+
+
+def _shares(first: int, second: int, room: int) -> tuple[int, int]:
+    """How many tokens of each response fit into `room`, as evenly as their lengths allow."""
+    keep_first = min(first, max(math.ceil(room / 2), room - second))
+    return keep_first, min(second, room - keep_first)
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Ids]:
+    encoded: list[Ids] = tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        truncation=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )["input_ids"]
+    return encoded
+
+
+def _special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[Ids, Ids]:
+    """What the tokenizer puts before and after a text: BOS, or CLS and SEP, or nothing."""
+    (bare,) = _encode(tokenizer, ["a"])
+    whole: Ids = tokenizer("a", add_special_tokens=True)["input_ids"]
+    starts = [i for i in range(len(whole) - len(bare) + 1) if whole[i : i + len(bare)] == bare]
+    assert starts, "a tokenizer puts its special tokens around those of the text"
+    return whole[: starts[-1]], whole[starts[-1] + len(bare) :]
+
+
+def _flat(rows: list[Ids]) -> Tokens:
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(ids) for ids in rows], out=offsets[1:])
+    ids = np.fromiter((i for row in rows for i in row), dtype=np.int32, count=int(offsets[-1]))
+    return Tokens(ids=ids, offsets=offsets)
+
+
+def length_batches(
+    lengths: NDArray[np.int64], batch_size: int, *, seed: int | Sequence[int]
+) -> list[NDArray[np.int64]]:
+    """Batches for one epoch of training: rows of like length together, in an order that the seed draws.
+
+    Every row comes exactly once; one batch is smaller where `batch_size` does not divide the rows. Rows
+    are shuffled, sorted by length within 32 batches at a time, cut, and the batches shuffled.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(lengths))
+    batches: list[NDArray[np.int64]] = []
+    for mega in _cut(rows, batch_size * MEGA_BATCH):
+        batches.extend(_cut(mega[np.argsort(lengths[mega], kind="stable")], batch_size))
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _cut(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def sorted_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> list[NDArray[np.int64]]:
+    """Batches for evaluation, longest rows first: as many rows as fit `tokens_per_batch` with their padding.
+
+    A row longer than that is a batch of its own. The longest come first, so that running out of memory
+    shows at once.
+    """
+    rows = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(rows):
+        size = max(1, tokens_per_batch // max(1, int(lengths[rows[start]])))
+        batches.append(rows[start : start + size])
+        start += size
+    return batches
+
+
+def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64]]) -> float:
+    """The share of all positions in these batches that is padding, in [0, 1)."""
+    positions = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return 1.0 - sum(int(lengths[batch].sum()) for batch in batches) / positions

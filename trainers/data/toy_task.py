@@ -1,0 +1,44 @@
+"""The offline task: made-up reviews, and whether each argues for a positive verdict."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from trainers.component import Frozen
+from trainers.data.examples import SPLITS, Examples, SplitSizes, Task
+from trainers.data.toy_text import Review, reviews
+
+TASK_STREAM = 1
+
+
+class ToyTask(Frozen):
+    """Reviews made of clauses, and whether each argues for a positive verdict; needs no network."""
+
+    kind: Literal["toy"] = "toy"
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="draws the examples")] = 0
+    splits: SplitSizes = SplitSizes(weak_train=1600, transfer=1600, search=1500, test=2000)
+
+
+def load_toy(config: ToyTask) -> Task:
+    """Draws the four splits: distinct reviews, none open to pretraining, the same for the same config.
+
+    A text is a review and the question `verdict :`. Labels are 1 for a positive verdict, at even odds.
+    """
+    rng = np.random.default_rng([TASK_STREAM, config.seed])
+    stream = _distinct(reviews(rng, pretraining=False))
+    drawn = {split: tuple(islice(stream, getattr(config.splits, split))) for split in SPLITS}
+    return Task(
+        inputs={split: Examples(texts=tuple(r.prompt for r in rs)) for split, rs in drawn.items()},
+        truth={split: np.array([r.label for r in rs], dtype=np.int8) for split, rs in drawn.items()},
+    )
+
+
+def _distinct(stream: Iterator[Review]) -> Iterator[Review]:
+    seen: set[str] = set()
+    for review in stream:
+        if review.text not in seen:
+            seen.add(review.text)
+            yield review

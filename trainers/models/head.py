@@ -1,0 +1,60 @@
+"""The read-out of a model: from a hidden state to logits, in float32 whatever the body computes in."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+CLASSES = 2
+HEAD_STD = 0.02  # as the bodies' own initialisers: logits start near 0, whatever the hidden size
+
+Words = tuple[int, int]
+
+
+class Head(nn.Linear):
+    """A linear layer that answers in float32.
+
+    A classifier's weights are float32, and `trainers.training.deepspeed_engine` keeps them so when it casts
+    the rest of a model to half precision. Under ZeRO-3, whose buffers hold one data type, and in a language
+    model's vocabulary, which is often its embeddings too, they are stored as the body's are; they are
+    computed with in float32 all the same.
+    """
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it scores the two classes rather than a vocabulary."""
+        return self.out_features == CLASSES
+
+    def forward(self, input: torch.Tensor, rows: Words | None = None) -> torch.Tensor:
+        """Logits, float32 [b, 2], of hidden states [b, hidden]; rows: the tokens of a vocabulary to score."""
+        weight: torch.Tensor = self.weight
+        bias: torch.Tensor | None = self.bias
+        if rows is not None:
+            weight, bias = weight[list(rows)], None if bias is None else bias[list(rows)]
+        return F.linear(input.float(), weight.float(), None if bias is None else bias.float())
+
+
+def new_head(hidden: int, seed: int) -> Head:
+    """A linear classifier of hidden states: small normal weights drawn from `seed`, no bias yet.
+
+    The global random state stays as it was.
+    """
+    drawn = torch.randn((CLASSES, hidden), generator=torch.Generator().manual_seed(seed)) * HEAD_STD
+    head = _empty(hidden, CLASSES, bias=True)
+    with torch.no_grad():
+        head.weight.copy_(drawn)
+        head.bias.zero_()
+    return head
+
+
+def as_head(vocabulary: nn.Linear) -> Head:
+    """A head with the very weights of a language model's last layer."""
+    head = _empty(
+        vocabulary.in_features, vocabulary.out_features, bias=vocabulary.bias is not None, device="meta"
+    )
+    head.weight, head.bias = vocabulary.weight, vocabulary.bias
+    return head
+
+
+def _empty(hidden: int, rows: int, *, bias: bool, device: str = "cpu") -> Head:
+    head: Head = nn.utils.skip_init(Head, hidden, rows, bias=bias, device=device)  # type: ignore[no-untyped-call]
+    return head

@@ -1,0 +1,157 @@
+"""From the hub or the disk: quiet loading, pretrained bodies and their tokenizers."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import torch
+import transformers
+from pydantic import Field, model_validator
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
+
+from trainers.component import Frozen
+from trainers.data.loading import loading
+from trainers.data.tokens import Readout
+
+Pool = Literal["last", "mean", "cls"]
+
+
+class HubModel(Frozen):
+    """A pretrained encoder or decoder, from the hub or from a folder.
+
+    readout `head` puts a linear classifier on the body; `label_tokens` asks a decoder's own language model
+    for the next word. pool `auto` reads a decoder at its last token, an encoder as the mean over its tokens.
+    """
+
+    kind: Literal["hub"] = "hub"
+    path: Annotated[str, Field(min_length=1, description="hub id or folder")]
+    revision: Annotated[str | None, Field(description="hub branch, tag or commit")] = None
+    max_length: Annotated[int, Field(ge=8, le=1_048_576, description="tokens kept of an example")]
+    pool: Annotated[Literal["auto"] | Pool, Field(description="which tokens are read")] = "auto"
+    dtype: Annotated[Literal["float32", "bfloat16"], Field(description="of the body's weights")] = "float32"
+    readout: Annotated[Readout, Field(description="how its answers are read")] = "head"
+
+    @model_validator(mode="after")
+    def _label_tokens_come_last(self) -> Self:
+        if self.readout == "label_tokens" and self.pool not in ("auto", "last"):
+            raise ValueError(
+                f"readout label_tokens reads the last token, got pool {self.pool}: leave it at auto"
+            )
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A model's pretrained parts.
+
+    body: hidden states from tokens. pool: how they are read. vocabulary: from a hidden state to a score for
+    every next token, of a language model; None where there is none.
+    """
+
+    body: PreTrainedModel
+    pool: Pool
+    vocabulary: torch.nn.Linear | None
+
+
+def hub_model(config: HubModel) -> Pretrained:
+    """The pretrained body, without pooler, its language model's last layer apart, and how to read it.
+
+    Raises ValueError, one line, where it cannot be loaded or has another shape than a text model's.
+    """
+    shape = hub_shape(config)
+    source, revision = _source(config), config.revision or "main"
+    with _loading(config):
+        kind = transformers.AutoModelForCausalLM if has_language_model(shape) else transformers.AutoModel
+        whole: PreTrainedModel = kind.from_pretrained(
+            source, revision=revision, config=shape, dtype=getattr(torch, config.dtype)
+        )
+    return pretrained(whole, "last" if is_decoder(shape) else "mean", config.pool)
+
+
+def pretrained(whole: PreTrainedModel, usual: Pool, pool: Literal["auto"] | Pool = "auto") -> Pretrained:
+    """The parts of a loaded model; `usual` is how it is read unless `pool` says otherwise."""
+    body, vocabulary = whole.base_model, whole.get_output_embeddings()  # type: ignore[no-untyped-call]
+    assert isinstance(body, PreTrainedModel)
+    if getattr(body, "pooler", None) is not None:
+        # No read-out here uses it: its weights would never see a gradient.
+        body.register_module("pooler", None)
+    return Pretrained(
+        body=body,
+        pool=usual if pool == "auto" else pool,
+        vocabulary=vocabulary if isinstance(vocabulary, torch.nn.Linear) else None,
+    )
+
+
+def has_language_model(shape: PretrainedConfig) -> bool:
+    """Whether a checkpoint of this shape is that of a decoder that knows which token comes next."""
+    stored = CAUSAL.get(shape.model_type) in (shape.architectures or ())
+    return is_decoder(shape) and (stored or bool(getattr(shape, "tie_word_embeddings", False)))
+
+
+def hub_shape(config: HubModel) -> PretrainedConfig:
+    """The settings of the model, without its weights; ValueError, one line, as for `hub_model`."""
+    source, revision = _source(config), config.revision or "main"
+    with _loading(config):
+        shape: PretrainedConfig = transformers.AutoConfig.from_pretrained(source, revision=revision)
+    _check_shape(shape, config)
+    return shape
+
+
+def _loading(config: HubModel) -> AbstractContextManager[None]:
+    problem = f"model {config.path!r} cannot be loaded"
+    return loading(problem, "check its hub id or folder, its revision and the network")
+
+
+def _check_shape(shape: PretrainedConfig, config: HubModel) -> None:
+    place = f"model {config.path!r} ({shape.model_type})"
+    for field in ("hidden_size", "num_hidden_layers"):
+        if not isinstance(getattr(shape, field, None), int):
+            raise ValueError(f"{place} has no {field}: name a text encoder or decoder")
+    if shape.is_encoder_decoder:
+        raise ValueError(f"{place} is an encoder-decoder: name a model that is only one of them")
+    positions = getattr(shape, "max_position_embeddings", None)
+    if isinstance(positions, int) and 0 < positions < config.max_length:
+        raise ValueError(
+            f"{place}: max_length must be at most {positions}, its positions, got {config.max_length}"
+        )
+    if config.readout == "label_tokens" and not has_language_model(shape):
+        raise ValueError(f"{place} is no language model, as readout label_tokens needs: use readout head")
+
+
+def _source(config: HubModel) -> str:
+    path = Path(config.path).expanduser()
+    if path.is_dir():
+        return str(path)
+    if path.is_absolute() or config.path.startswith((".", "~")) or config.path.count("/") > 1:
+        raise ValueError(
+            f"model folder {config.path!r} is not there (looked from {Path.cwd()}): check the path"
+        )
+    return config.path
+
+
+def hub_tokenizer(config: HubModel) -> PreTrainedTokenizerBase:
+    """The model's tokenizer, with a pad token, and the model's max_length as its own."""
+    source, revision = _source(config), config.revision or "main"
+    with _loading(config):
+        tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
+            source, revision=revision
+        )
+    tokenizer.model_max_length = config.max_length
+    if tokenizer.pad_token is None:
+        # Padding is masked, so any token does; only that it has an id matters.
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def is_decoder(config: PretrainedConfig) -> bool:
+    """Whether attention runs one way: no token sees those after it.
+
+    Encoders such as BERT can be causal too, but are also masked models.
+    """
+    kind = config.model_type
+    both_ways = bool(getattr(config, "use_bidirectional_attention", False))
+    one_way = bool(getattr(config, "is_decoder", False)) or (kind in CAUSAL and kind not in MASKED)
+    return one_way and not both_ways

@@ -1,0 +1,212 @@
+"""Models that tell two classes apart: pretrained weights, and how an answer is read from them."""
+
+import copy
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from trainers.data.loading import loading
+from trainers.models.head import Head, Words, as_head, new_head
+from trainers.models.hub import (
+    HubModel,
+    Pool,
+    Pretrained,
+    hub_model,
+    hub_shape,
+    hub_tokenizer,
+    is_decoder,
+    pretrained,
+)
+from trainers.models.toy_model import ToyModel, build_toy_model, toy_tokenizer
+
+ModelConfig = Annotated[HubModel | ToyModel, Field(discriminator="kind")]
+
+
+class Classifier(nn.Module):
+    """A pretrained body, and a head that reads its last hidden states, after the final norm if it has one.
+
+    words: where the head is a language model's vocabulary, the tokens that stand for class 0 and class 1.
+    """
+
+    def __init__(self, body: PreTrainedModel, pool: Pool, head: Head, words: Words | None = None) -> None:
+        super().__init__()
+        self.body = body
+        self.pool: Pool = pool
+        self.head = head
+        self.words = words
+        body.config.use_cache = False  # keys and values of a decoder are of no use here
+        self._is_causal = is_decoder(body.config)
+
+    @property
+    def depth(self) -> int:
+        """How many layers the body has."""
+        return int(self.body.config.num_hidden_layers)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits float32 [b, 2] of right-padded rows: input ids and attention mask, int64 [b, length]."""
+        # Called as a module, the head keeps an engine's hooks.
+        logits: torch.Tensor = self.head(self.features(input_ids, attention_mask), self.words)
+        return logits
+
+    def features(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, layer: int = -1
+    ) -> torch.Tensor:
+        """Pooled hidden states of a layer, float32 [b, hidden]; arguments as for `forward`.
+
+        layer: counted as transformers does: 0 is the embeddings, 1 the first layer, -1 the last.
+        """
+        is_last = layer in (-1, self.depth)
+        # No token looks at what comes after it, so padding on the right changes nothing that is read; and
+        # without a mask attention is the fused causal kernel, which needs no repeated keys and values.
+        mask = None if self._is_causal else attention_mask
+        output = self.body(input_ids=input_ids, attention_mask=mask, output_hidden_states=not is_last)
+        hidden = output.last_hidden_state if is_last else output.hidden_states[layer]
+        return _pooled(hidden, attention_mask, self.pool)
+
+
+def _pooled(hidden: torch.Tensor, mask: torch.Tensor, pool: Pool) -> torch.Tensor:
+    if pool == "cls":
+        return hidden[:, 0].float()
+    if pool == "last":
+        rows = torch.arange(len(hidden), device=hidden.device)
+        return hidden[rows, mask.sum(dim=1) - 1].float()
+    weights = mask.unsqueeze(-1).float()
+    return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def _toy_model(config: ToyModel, cache: Path) -> Pretrained:
+    with loading("the toy model cannot be loaded", f"remove {cache}"):
+        return pretrained(build_toy_model(config, cache=cache), "last")
+
+
+def _hub_model(config: HubModel, cache: Path) -> Pretrained:
+    return hub_model(config)
+
+
+def _toy_tokenizer(config: ToyModel) -> PreTrainedTokenizerBase:
+    return toy_tokenizer()
+
+
+MODELS: dict[type[Any], Callable[[Any, Path], Pretrained]] = {HubModel: _hub_model, ToyModel: _toy_model}
+TOKENIZERS: dict[type[Any], Callable[[Any], PreTrainedTokenizerBase]] = {
+    HubModel: hub_tokenizer,
+    ToyModel: _toy_tokenizer,
+}
+
+
+def load_tokenizer(config: HubModel | ToyModel) -> PreTrainedTokenizerBase:
+    """The model's tokenizer; it has a pad token, and its model_max_length is the model's max_length.
+
+    Raises ValueError, one line, where it cannot be loaded.
+    """
+    return TOKENIZERS[type(config)](config)
+
+
+def check_model(config: HubModel | ToyModel, *, cache: Path) -> None:
+    """Make sure that the model is there before any worker asks for it: a toy model is built if need be.
+
+    Raises ValueError, one line, where a hub model's settings cannot be read or do not fit.
+    """
+    if isinstance(config, ToyModel):
+        _toy_model(config, cache)
+    else:
+        hub_shape(config)
+
+
+class ModelPool:
+    """One model's pretrained weights and tokenizer, loaded once a process, on first use.
+
+    cache: where the toy model is kept; a hub model is in the cache of its own library. What reads weights
+    raises ValueError, one line, where they cannot be loaded or do not fit.
+    """
+
+    def __init__(self, config: HubModel | ToyModel, *, cache: Path) -> None:
+        self.config = config
+        self._cache = cache
+
+    def another(self, config: HubModel | ToyModel) -> "ModelPool":
+        """The pool of another model, with the same cache."""
+        return ModelPool(config, cache=self._cache)
+
+    @cached_property
+    def _pristine(self) -> Pretrained:
+        with torch.random.fork_rng(devices=[]):
+            # Weights that the checkpoint lacks, if any, are the same for everyone.
+            torch.default_generator.manual_seed(0)
+            loaded = MODELS[type(self.config)](self.config, self._cache)
+        loaded.body.eval()  # type: ignore[no-untyped-call]
+        loaded.body.requires_grad_(True)
+        return loaded
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """As load_tokenizer gives it."""
+        return load_tokenizer(self.config)
+
+    @cached_property
+    def pad_id(self) -> int:
+        """The id that fills a batch up."""
+        return int(self.tokenizer.pad_token_id)
+
+    @property
+    def hidden(self) -> int:
+        """The size of a hidden state."""
+        return int(self._pristine.body.config.hidden_size)
+
+    def layer_at(self, depth: float) -> int:
+        """The layer nearest to a relative depth in (0, 1], never the embeddings; 1 is the last layer."""
+        layers = int(self._pristine.body.config.num_hidden_layers)
+        return min(layers, max(1, round(depth * layers)))
+
+    def fresh(
+        self, seed: int, *, words: Words | None = None, device: torch.device | str = "cpu"
+    ) -> Classifier:
+        """A classifier of its own on `device`, all trainable, in evaluation mode.
+
+        Read-out head: the pretrained body and a head drawn from `seed`. Read-out label_tokens: the language
+        model as it is, which answers with `words`.
+        """
+        if self.config.readout == "label_tokens":
+            return self.speaker(words, device=device)
+        body, _ = self._copies(device, vocabulary=False)
+        return Classifier(body, self._pristine.pool, new_head(self.hidden, seed).to(device)).eval()
+
+    def speaker(self, words: Words | None, *, device: torch.device | str = "cpu") -> Classifier:
+        """A copy of the language model that answers with `words`, whatever the model's read-out.
+
+        Raises ValueError where the model is no language model, or there are no words to answer with.
+        """
+        body, vocabulary = self._copies(device, vocabulary=True)
+        if vocabulary is None:
+            raise ValueError(
+                "this strong model is no language model: nothing can be read from its next token"
+            )
+        if words is None:
+            raise ValueError(
+                "readout label_tokens needs examples that end on a question: use trainers.prompts"
+            )
+        return Classifier(body, "last", as_head(vocabulary), words).eval()
+
+    def _copies(
+        self, device: torch.device | str, *, vocabulary: bool
+    ) -> tuple[PreTrainedModel, nn.Linear | None]:
+        """New modules and new parameters, tied where the pretrained ones are.
+
+        New each time, because engines leave hooks, casts and flat buffers on those they trained, and LoRA
+        its layers. Weights go to the device in one copy.
+        """
+        parts = (self._pristine.body, self._pristine.vocabulary if vocabulary else None)
+        tensors = [t for part in parts if part is not None for t in (*part.parameters(), *part.buffers())]
+        memo: dict[int, Any] = {id(tensor): _copied(tensor, torch.device(device)) for tensor in tensors}
+        return copy.deepcopy(parts, memo)
+
+
+def _copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    data = tensor.detach().to(device, copy=True)
+    return nn.Parameter(data) if isinstance(tensor, nn.Parameter) else data

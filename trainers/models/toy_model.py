@@ -1,0 +1,209 @@
+"""The offline task: made-up reviews, a word tokenizer, and two tiny Qwen3-shaped models.
+
+Nothing here touches the network. The strong model is pretrained by us as a causal language model on
+reviews followed by their verdicts, so it knows the concept before it sees a weak label; those reviews
+are never among a task's (see `toy_text.reserved_for_pretraining`).
+"""
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tokenizers
+import torch
+import transformers
+from pydantic import Field
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from trainers.component import Frozen
+from trainers.data.tokens import Readout
+from trainers.data.toy_text import VERDICTS, hasty_verdict, reviews, vocabulary
+
+log = logging.getLogger(__name__)
+
+PAD, UNK, EOS = "<pad>", "<unk>", "<eos>"
+MAX_TOKENS = 64
+PRETRAINING_STREAM, INIT_SEED = 2, 0
+INIT_STD = 0.1  # near 1 / sqrt(hidden size), as the usual 0.02 is for wide models
+PRETRAIN_BATCH = 64
+PRETRAIN_LR = 5e-3
+PRETRAIN_WARMUP = 0.1
+VERDICT_WEIGHT = 10.0  # one word in sixteen is the verdict; at weight 1 the concept takes thousands of steps
+PRETRAIN_THREADS = 1  # a second gains a quarter on an idle machine and costs twentyfold on a busy one
+SHAPES = {
+    "weak": {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "head_dim": 8},
+    "strong": {"hidden_size": 48, "intermediate_size": 128, "num_hidden_layers": 3, "head_dim": 24},
+}
+CHECKSUMS = "checksums.json"
+
+
+class ToyModel(Frozen):
+    """A tiny model for the toy task; only the strong size is pretrained, the weak one starts at random."""
+
+    kind: Literal["toy"] = "toy"
+    size: Literal["weak", "strong"]
+    pretrain_steps: Annotated[int, Field(ge=1, le=10_000, description="of the strong size alone")] = 500
+    readout: Annotated[Readout, Field(description="how its answers are read")] = "head"
+
+
+def toy_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word, over every word the task can contain; pads on the right."""
+    words = [PAD, UNK, EOS, *vocabulary()]
+    core = tokenizers.Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNK))
+    core.pre_tokenizer = WhitespaceSplit()
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=core,
+        pad_token=PAD,
+        unk_token=UNK,
+        eos_token=EOS,
+        padding_side="right",
+        model_max_length=MAX_TOKENS,
+    )
+
+
+def build_toy_model(config: ToyModel, *, cache: Path) -> PreTrainedModel:
+    """A Qwen3ForCausalLM of the given size, in float32 on the CPU, in evaluation mode.
+
+    The strong size is pretrained on the first call (half a minute on one core) and kept with its
+    tokenizer under `cache`/<content hash>; later calls load it. A damaged copy is trained anew. Processes
+    may race: each trains in a directory of its own and the first to finish publishes.
+    """
+    if config.size == "weak":
+        return _initial(config.size)
+    home = cache / f"toy-{_content_hash(config)}"
+    if not _intact(home):
+        _publish(_pretrained(config), home)
+    loaded: PreTrainedModel = Qwen3ForCausalLM.from_pretrained(home)
+    return loaded
+
+
+def toy_shape(size: Literal["weak", "strong"]) -> Qwen3Config:
+    """The configuration of a toy model."""
+    tokenizer = toy_tokenizer()
+    settings: dict[str, Any] = {
+        **SHAPES[size],
+        "vocab_size": len(tokenizer),
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": MAX_TOKENS,
+        "tie_word_embeddings": True,
+        "use_cache": False,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "initializer_range": INIT_STD,
+    }
+    return Qwen3Config(**settings)
+
+
+def _initial(size: Literal["weak", "strong"]) -> Qwen3ForCausalLM:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(INIT_SEED)
+        model = Qwen3ForCausalLM(toy_shape(size))
+    model.train(False)
+    return model
+
+
+def _pretraining_texts() -> Iterator[str]:
+    rng = np.random.default_rng([PRETRAINING_STREAM])
+    for review in reviews(rng, pretraining=True):
+        yield f"{review.prompt} {VERDICTS[hasty_verdict(review, rng)]} {EOS}"
+
+
+def _pretrained(config: ToyModel) -> Qwen3ForCausalLM:
+    model, tokenizer, texts = _initial(config.size), toy_tokenizer(), _pretraining_texts()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PRETRAIN_LR, betas=(0.9, 0.95))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_linear(config.pretrain_steps))
+    verdicts = torch.tensor(tokenizer.convert_tokens_to_ids(list(VERDICTS)))
+    model.train()
+    with _threads(PRETRAIN_THREADS):
+        for _ in tqdm(range(config.pretrain_steps), desc="pretraining the strong toy model", disable=None):
+            batch = tokenizer(list(islice(texts, PRETRAIN_BATCH)), padding=True, return_tensors="pt")
+            loss = _pretraining_loss(model, batch["input_ids"], batch["attention_mask"], verdicts)
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+    log.info(
+        "pretrained the strong toy model for %d steps, last loss %.3f", config.pretrain_steps, loss.item()
+    )
+    return model
+
+
+def _warm_then_linear(steps: int) -> Callable[[int], float]:
+    """The share of the full learning rate at each step: up over the warm-up, then straight down."""
+    warmup = max(1, int(PRETRAIN_WARMUP * steps))
+    return lambda step: min((step + 1) / warmup, (steps - step) / (steps - warmup + 1))
+
+
+def _pretraining_loss(
+    model: Qwen3ForCausalLM, ids: torch.Tensor, mask: torch.Tensor, verdicts: torch.Tensor
+) -> torch.Tensor:
+    """Next-word cross-entropy over ids [batch, length], padding left out and verdict words weighted up."""
+    logits, targets = model(input_ids=ids).logits[:, :-1], ids[:, 1:]
+    weights = mask[:, 1:].float().masked_fill(torch.isin(targets, verdicts), VERDICT_WEIGHT)
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return (losses * weights.flatten()).sum() / weights.sum()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _content_hash(config: ToyModel) -> str:
+    """Changes with whatever changes the weights: config, shape, training constants, text, versions."""
+    content = {
+        "config": config.model_dump(exclude={"readout"}),
+        "shape": SHAPES[config.size],
+        "training": [PRETRAIN_BATCH, PRETRAIN_LR, PRETRAIN_WARMUP, VERDICT_WEIGHT, INIT_STD, INIT_SEED],
+        "vocabulary": vocabulary(),
+        "text": list(islice(_pretraining_texts(), 256)),
+        "versions": [torch.__version__, transformers.__version__],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _digests(home: Path) -> dict[str, str]:
+    files = sorted(p for p in home.iterdir() if p.is_file() and p.name != CHECKSUMS)
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _intact(home: Path) -> bool:
+    record = home / CHECKSUMS
+    return record.is_file() and record.read_bytes() == json.dumps(_digests(home)).encode()
+
+
+def _publish(model: PreTrainedModel, home: Path) -> None:
+    """Saves the model and its tokenizer under `home` in one rename; an intact copy already there stays."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent) as scratch:
+        draft = Path(scratch) / "draft"
+        model.save_pretrained(draft)
+        toy_tokenizer().save_pretrained(draft)
+        (draft / CHECKSUMS).write_text(json.dumps(_digests(draft)))
+        if home.exists() and not _intact(home):
+            log.warning("the model at %s is damaged: replaced by a new one", home)
+            with suppress(FileNotFoundError):  # another process has just moved it away
+                home.rename(Path(scratch) / "damaged")
+        try:
+            draft.rename(home)
+        except OSError:
+            if not _intact(home):
+                raise
+            log.info("another process has published %s first", home)

@@ -1,0 +1,59 @@
+"""Examples as a model takes them: token sequences, or frozen features."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainers.data.tokens import Tokens
+from trainers.training.deepspeed_engine import device
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+class Inputs(Protocol):
+    """Examples as a model takes them."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens an example, int64 [n]."""
+
+    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
+        """The arguments of the model's forward pass for these rows, on the device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenInputs:
+    """Token sequences, padded to the longest of a batch."""
+
+    tokens: Tokens
+    pad_id: int
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens an example, int64 [n]."""
+        return self.tokens.lengths
+
+    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
+        """(input ids, attention mask), int64 [rows, longest]."""
+        ids, mask = self.tokens.pad_batch(rows, self.pad_id)
+        return ids.to(device()), mask.to(device())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureInputs:
+    """Frozen features, float32 [n, d]: a probe's examples, all of length one."""
+
+    features: torch.Tensor
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Ones, int64 [n]."""
+        return np.ones(len(self.features), dtype=np.int64)
+
+    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
+        """(features,), float32 [rows, d]."""
+        return (self.features[torch.from_numpy(rows)].to(device()),)

@@ -1,0 +1,251 @@
+"""The optimizer steps of one training: in as many pieces as fit the memory, with the same gradient.
+
+A step's loss is a mean over the global batch. It is cut into the shares of a gang's members, and a share
+into micro-batches; the gradients of the pieces add up to that of the whole. Where a loss looks at the batch
+as a whole (the threshold of logconf, the smallest losses), its gradient with respect to the logits of the
+whole batch is found first, in a forward pass without a graph, and then carried through the pieces (the
+gradient cache of Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+"""
+
+import gc
+import logging
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from trainers.components.losses import LogConf, Loss, example_losses
+from trainers.components.optim import Adamw
+from trainers.components.selection import small_loss_weights
+from trainers.gang import rank, world_size
+from trainers.training.deepspeed_engine import Engine, EngineConfig, device, training_engine
+from trainers.training.inputs import Floats, Inputs, Rows
+from trainers.training.plain_engine import PlainEngine
+
+log = logging.getLogger(__name__)
+
+
+class Diverged(Exception):
+    """A training whose loss or gradient is no longer a finite number."""
+
+
+class OutOfMemory(Exception):
+    """A training that does not fit the device's memory, with what was tried.
+
+    micro_batch: what it may fit with when it is started again, in new processes; None: nothing.
+    """
+
+    def __init__(self, message: str, micro_batch: int | None) -> None:
+        super().__init__(message, micro_batch)
+        self.micro_batch = micro_batch
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroBatchHalved:
+    """The memory ran out at a step (counted from 0); training goes on with a smaller micro-batch."""
+
+    step: int
+    micro_batch: int
+
+
+Event = MicroBatchHalved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What is minimised: the mean over a batch of weights · losses.
+
+    keep_share: None, or progress to the share of a batch's smallest losses that count.
+    """
+
+    inputs: Inputs
+    targets: torch.Tensor
+    loss: Loss
+    keep_share: Callable[[float], float] | None
+
+    @property
+    def couples(self) -> bool:
+        """Whether an example's loss depends on the rest of its batch."""
+        return self.keep_share is not None or isinstance(self.loss, LogConf)
+
+    def losses(
+        self, logits: torch.Tensor, rows: Rows, weights: torch.Tensor, progress: float
+    ) -> torch.Tensor:
+        """The weighted loss of every example, float32 [b]; logits: [b, 2]."""
+        losses = example_losses(self.loss, logits.float(), self.targets[rows], progress) * weights
+        if self.keep_share is not None:
+            losses = losses * small_loss_weights(losses.detach(), self.keep_share(progress))
+        return losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The global batch of one step: rows of the inputs and their weights, both [b]."""
+
+    step: int
+    progress: float
+    rows: Rows
+    weights: Floats
+
+
+class Session:
+    """An engine over one training, replaced by one with a smaller micro-batch where memory runs out."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        parameters: list[torch.nn.Parameter],
+        objective: Objective,
+        optim: Adamw,
+        config: EngineConfig,
+        seed: int,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._model, self._parameters, self._objective = model, parameters, objective
+        self._optim, self._config, self._seed, self._on_event = optim, config, seed, on_event
+        share = -(-optim.batch_size // world_size())
+        self._micro_batch = min(config.micro_batch or share, share)
+        self._stack = ExitStack()
+        self._open()
+
+    def _open(self) -> None:
+        self._engine: Engine | PlainEngine = self._stack.enter_context(
+            training_engine(self._model, self._parameters, self._optim, self._config)
+        )
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._stack.close()
+
+    def save(self, folder: Path) -> None:
+        """Write what a training needs to go on from here; a gang's members share the folder."""
+        self._engine.save(folder, {"micro_batch": self._micro_batch})
+
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` wrote."""
+        self._micro_batch = self._engine.load(folder)["micro_batch"]
+
+    def step(self, batch: Batch, lr: float) -> torch.Tensor:
+        """One update of the parameters; returns the loss before it, a scalar, this member's part of a mean.
+
+        Raises Diverged where the gradient is not finite and that is known; the caller looks at the loss.
+        Raises OutOfMemory where not even one example fits, or where a gang's member or ZeRO-3 runs out:
+        those cannot go on in this process.
+        """
+        while True:
+            try:
+                loss = self._accumulate(batch)
+                break
+            except torch.OutOfMemoryError as error:
+                reason = str(error).splitlines()[0]
+            self._shrink(batch, reason)
+        if not self._engine.step(lr):
+            raise Diverged(f"the gradient is not finite at step {batch.step + 1}")
+        return loss
+
+    def _shrink(self, batch: Batch, reason: str) -> None:
+        tried = self._micro_batch
+        place = f"out of memory at step {batch.step + 1} with a micro-batch of {tried}"
+        longest = int(self._objective.inputs.lengths[batch.rows].max())
+        if tried == 1:
+            raise OutOfMemory(
+                f"{place}, {longest} tokens long ({reason}): use a shorter max_length, "
+                "gradient_checkpointing, a higher zero_stage or offload",
+                None,
+            )
+        if world_size() > 1 or self._config.zero_stage == 3:
+            raise OutOfMemory(f"{place} ({reason}): start again with micro_batch {tried // 2}", tried // 2)
+        with tempfile.TemporaryDirectory(prefix="out-of-memory-") as folder:
+            self.save(Path(folder))
+            self.close()
+            gc.collect()
+            torch.cuda.empty_cache()
+            self._open()
+            self.load(Path(folder))
+        self._micro_batch = tried // 2
+        log.warning("%s: going on with %d", place, self._micro_batch)
+        self._on_event(MicroBatchHalved(step=batch.step, micro_batch=self._micro_batch))
+
+    def _accumulate(self, batch: Batch) -> torch.Tensor:
+        """Forward and backward over this member's pieces of the batch."""
+        pieces = _pieces(len(batch.rows), self._micro_batch)
+        weights = torch.from_numpy(batch.weights).to(device())
+        if not self._objective.couples:
+            return self._separable(batch, weights, pieces)
+        if len(pieces) == 1 and world_size() == 1:
+            return self._separable(batch, weights, pieces)
+        return self._coupled(batch, weights, pieces)
+
+    def _separable(self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]) -> torch.Tensor:
+        self._replay(batch)
+        total = torch.zeros((), device=device())
+        for number, piece in enumerate(pieces, start=1):
+            rows = batch.rows[piece.places]
+            logits = self._engine.forward(*self._objective.inputs.batch(rows))
+            losses = self._objective.losses(logits, rows, weights[piece.places], batch.progress)
+            loss = losses.sum() * (piece.counts * world_size() / len(batch.rows))
+            self._engine.backward(loss, last=number == len(pieces))
+            total += loss.detach()
+        return total
+
+    def _coupled(self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]) -> torch.Tensor:
+        loss, gradient = self._gradient(batch, weights, pieces)
+        self._replay(batch)
+        for number, piece in enumerate(pieces, start=1):
+            logits = self._engine.forward(*self._objective.inputs.batch(batch.rows[piece.places]))
+            carried = (logits.float() * gradient[piece.places]).sum() * (piece.counts * world_size())
+            self._engine.backward(carried, last=number == len(pieces))
+        return loss
+
+    def _gradient(
+        self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss of the global batch, and its gradient with respect to the logits, float32 [b, 2]."""
+        self._replay(batch)
+        logits = torch.zeros((len(batch.rows), 2), device=device())
+        with torch.no_grad():
+            for piece in pieces:
+                said = self._engine.forward(*self._objective.inputs.batch(batch.rows[piece.places]))
+                logits[piece.places] += said.float() * piece.counts
+            if world_size() > 1:
+                dist.all_reduce(logits)
+        logits.requires_grad_(True)
+        loss = self._objective.losses(logits, batch.rows, weights, batch.progress).mean()
+        (gradient,) = torch.autograd.grad(loss, logits)
+        return loss.detach(), gradient
+
+    def _replay(self, batch: Batch) -> None:
+        """Dropout depends on seed, step and rank alone: a repeated or resumed step draws the same."""
+        drawn = ((self._seed * 1_000_003 + batch.step) * 1_009 + rank()) % 2**63
+        torch.default_generator.manual_seed(drawn)
+        if torch.cuda.is_available():
+            torch.cuda.manual_seed(drawn)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Places in a batch that go through the model together; counts: 0 for a stand-in, else 1."""
+
+    places: NDArray[np.int64]
+    counts: int
+
+
+def _pieces(size: int, micro_batch: int) -> list[_Piece]:
+    """The part of a batch that is this member's, cut into as many pieces as every other member's.
+
+    The members step through collective operations together, so where one has nothing left it sends the
+    first example through with weight 0.
+    """
+    shares = np.array_split(np.arange(size), world_size())
+    count = -(-len(shares[0]) // micro_batch)  # the first share is the largest
+    cut = np.array_split(shares[rank()], count)
+    return [_Piece(places, 1) if len(places) else _Piece(np.zeros(1, dtype=np.int64), 0) for places in cut]

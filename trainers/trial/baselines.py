@@ -1,0 +1,113 @@
+"""Weak floor, ceiling and weak labels: trained on ground truth, over several seeds, cached by content."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from trainers.cache import Arrays, digest
+from trainers.component import Frozen
+from trainers.components.losses import Xent
+from trainers.components.optim import Adamw
+from trainers.components.selection import Phase, Plan
+from trainers.components.students import StudentConfig, make_student
+from trainers.data.examples import Labels, SplitName
+from trainers.data.tokens import Tokens
+from trainers.models.pool import ModelConfig, ModelPool
+from trainers.training.deepspeed_engine import EngineConfig
+from trainers.training.loop import Recipe, TokenInputs, fit, predict
+
+Role = Literal["weak", "ceiling"]
+VERSION = 1  # raise it when a change to the training code changes what a baseline comes out as
+
+
+class BaselineJob(Frozen):
+    """One training on ground truth, with one seed."""
+
+    role: Role
+    model: ModelConfig
+    student: Annotated[StudentConfig, Field(discriminator="kind")]
+    optim: Adamw
+    engine: EngineConfig
+    seed: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineData:
+    """What a role's trainings share: tokens and ground truth to learn, and the splits to answer.
+
+    learn: tokens of weak_train (weak) or transfer (ceiling). truth: int8 [n] of the same.
+    answer: tokens of the splits whose P(class 1) is wanted.
+    """
+
+    learn: Tokens
+    truth: Labels
+    answer: Mapping[SplitName, Tokens]
+
+    @property
+    def digest(self) -> str:
+        """Changes with any token, label or split."""
+        answered = [
+            part for name, one in sorted(self.answer.items()) for part in (name, one.ids, one.offsets)
+        ]
+        words = self.learn.words or ()
+        return digest(self.learn.ids, self.learn.offsets, self.truth, *answered, *words)
+
+
+def model_digest(config: ModelConfig) -> str:
+    """Identifies a model's weights: a folder by the bytes of its files, all others by their settings."""
+    folder = Path(getattr(config, "path", "")).expanduser()
+    if not getattr(config, "path", "") or not folder.is_dir():
+        return digest(config.model_dump())
+    sha = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            sha.update(file.name.encode())
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    sha.update(block)
+    settings = {key: value for key, value in config.model_dump().items() if key != "path"}
+    return digest(sha.hexdigest(), settings)
+
+
+def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: Path) -> Path:
+    """Where the job's answers are kept; any change to what they depend on changes the name."""
+    key = digest(
+        VERSION,
+        job.role,
+        weights_digest,
+        job.student.model_dump(),
+        job.optim.model_dump(),
+        job.engine.model_dump(),
+        job.seed,
+        data_digest,
+    )
+    return cache / "baselines" / f"{job.role}-{key}.npz"
+
+
+def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
+    """Train with `job.seed` and return P(class 1), float32 [n], for every split of `data.answer`.
+
+    cache: where models are kept. Raises trainers.training.loop.Diverged when the loss is not finite.
+    """
+    pool = ModelPool(job.model, cache=cache)
+    student = make_student(job.student, pool, seed=job.seed, words=data.learn.words)
+    weights = np.ones(len(data.truth), dtype=np.float32)
+    recipe = Recipe(
+        plan=Plan(phases=(Phase(start=0.0, weights=weights, lr_scale=1.0),)),
+        loss=Xent(),
+        optim=job.optim,
+        engine=job.engine,
+        seed=job.seed,
+    )
+    learn = TokenInputs(tokens=data.learn, pad_id=pool.pad_id)
+    answers: Arrays = {}
+    targets = data.truth.astype(np.float32)
+    for _ in fit(student.module, student.parameters, learn, targets, recipe, (1.0,)):
+        for split, tokens in data.answer.items():
+            answers[split] = predict(student.module, TokenInputs(tokens=tokens, pad_id=pool.pad_id))
+    return answers
