@@ -13,6 +13,7 @@ from cluster.resources import trials_at_once
 from cluster.runtime import ray_runtime
 from search.config.schema import RunConfig
 from search.engine.confirmation import confirm, sealed_predictions
+from search.engine.context import RunContext
 from search.engine.director import Director
 from search.engine.proposers import new_proposer
 from search.engine.rounds import untold
@@ -42,7 +43,8 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
     RuntimeError when no outcome can be reached.
     """
     with run.locked():
-        config, record = run.load()
+        config, past = run.read()
+        record = Record.of(past)
         if record.started is not None and record.started.config_sha256 != config.sha256:
             raise ValueError(f"{run.config}: was edited after the run began; put it back, or start a new run")
         if record.finished and run.result.is_file():
@@ -76,16 +78,16 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                         )
                     )
                 try:
-                    director = Director(
+                    context = RunContext(
                         config=config,
-                        run_dir=run.path,
+                        directory=run.path,
                         ledger=ledger,
                         record=record,
-                        proposer=proposer,
                         grader=grader,
                         gap=baselines.gap,
                         search_size=len(prepared.search[0]),
                     )
+                    director = Director(context, proposer, past)
                     _run_trials(run, config, record, prepared, director, concurrent, console, stop)
                     return _conclude(run, config, record, ledger, grader, console)
                 except KeyboardInterrupt:

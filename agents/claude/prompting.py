@@ -1,4 +1,4 @@
-"""The prompts: files in agents/prompts, filled from the code so that the two cannot drift apart."""
+"""The prompts: files in agents/claude/prompts, filled from the code so that the two cannot drift apart."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def unmarked(text: str) -> str:
 
 @cache
 def _file(name: str) -> str:
-    return resources.files("agents").joinpath("prompts", name).read_text(encoding="utf-8")
+    return resources.files("agents.claude").joinpath("prompts", name).read_text(encoding="utf-8")
 
 
 def filled(name: str, **values: object) -> str:

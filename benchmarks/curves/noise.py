@@ -25,10 +25,10 @@ from benchmarks.curves.promotion import ALL, SHARES, Ours
 from benchmarks.curves.simulation import simulate
 from search.config.load import load_config
 from search.engine.confirmation import choose_finalists
-from search.engine.follow_up import Repeats
+from search.engine.follow_up import FollowUp
 from search.ledger.events import Purpose, RungReached, TrialEnded, TrialStarted
 from search.ledger.record import Record
-from search.policy.paused_trials import Waiter
+from search.policy.paused_trials import PausedTrial
 from search.policy.pruning import Finding, Judge, PruningConfig
 from search.policy.training_budget import Budget
 from search.scoring.pgr import Bools, Reals
@@ -95,7 +95,7 @@ class NoisyOurs(Ours):
             self._budget.spend(waiting.get(str(row), -1) + 1)
         return row
 
-    def _offered(self) -> list[Waiter]:
+    def _offered(self) -> list[PausedTrial]:
         waiting = super()._offered()
         steps = [waiter.rung + 1 for waiter in waiting]
         may = self._budget.affordable(steps, more_to_come=self._budget.new_left > 0)
@@ -117,7 +117,7 @@ class NoisyOurs(Ours):
         record = Record()
         for row, score in self.completed.items():
             _completed(record, f"t{row:05d}", "search", _method(row), RUN.search_seed(), score)
-        repeats = Repeats(RUN, record)
+        repeats = FollowUp(RUN, record)
         while (planned := repeats.next(idle=True)) and planned[1].purpose == "replicate":
             one = planned[1]
             score = self._noisy.score(rows[one.method.digest], self._rungs[-1], one.seed)

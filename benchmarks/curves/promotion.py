@@ -1,4 +1,4 @@
-"""Ours on recorded curves: judge, promotion and waiting room of a search of one branch, as a run sets them.
+"""Ours on recorded curves: judge, promotion and paused trials of a search of one branch, as a run sets them.
 
 There one branch decides by these alone: what allocation does is between branches. New rows are drawn at
 random: a table has none near a good one to offer.
@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.curves.data import Curves, Pool, units
 from search.policy.observations import Scoreboard
-from search.policy.paused_trials import Waiter, WaitingRoom
+from search.policy.paused_trials import PausedTrial, PausedTrials
 from search.policy.promotion import Promotion, PromotionConfig, candidates
 from search.policy.pruning import Finding, Judge, PruningConfig
 
@@ -35,7 +35,7 @@ class Ours:
         self._rule = Promotion(self._config, rungs=len(self._rungs))
         self._draws = np.random.default_rng(seed)
         self._scores = Scoreboard()
-        self._waiting = WaitingRoom(self._config.waiting)
+        self._paused = PausedTrials(self._config.waiting)
 
     def assign(self) -> int | None:
         """A row that waits at a rung, or a new one."""
@@ -45,7 +45,7 @@ class Ours:
         offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
         place = self._rule.choose(self._scores, offered, self._draws)
         if place < len(waiting):
-            self._waiting.leave(waiting[place])
+            self._paused.remove(waiting[place].trial)
             return int(waiting[place].trial)
         row = new[place - len(waiting)]
         self._pool.take(row)
@@ -63,15 +63,17 @@ class Ours:
         value, finding = self._seen(row, evaluation, loss)
         self._scores.add(point, rung, value)
         if rung < len(self._rungs) - 1 and finding.decision == "pause":
-            self._waiting.enter(Waiter(trial=str(row), point=point, rung=rung, value=value, branch=ALL))
+            self._paused.add(PausedTrial(trial=str(row), point=point, rung=rung, value=value, branch=ALL))
+            if surplus := self._paused.surplus():
+                self._paused.remove(surplus.trial)
         return False
 
     def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
         """The score at a rung, higher is better, and how it looks beside the others."""
         return -loss, self._judge.look(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
 
-    def _offered(self) -> list[Waiter]:
-        return list(self._waiting)
+    def _offered(self) -> list[PausedTrial]:
+        return list(self._paused)
 
     def _new(self) -> list[int]:
         left = np.flatnonzero(self._pool.left)

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from agents.playbook.playbook import Playbook
-from benchmarks.scale.worker import EXAMPLES, GAP, TRUTH, WEAK, NoTraining, answer
+from benchmarks.scale.worker import EXAMPLES, GAP, TRUTH, WEAK, NoTraining, rung_of
 from cluster.runtime import ray_runtime
 from search.config.resources import TrialResources
 from search.config.schema import (
@@ -39,12 +39,13 @@ from search.config.schema import (
     RunConfig,
     SearchConfig,
 )
-from search.engine.assignment import Assignment, TrialReport
+from search.engine.assignment import Assignment
+from search.engine.context import RunContext
 from search.engine.director import Director
-from search.ledger.events import BaselinesReady, RunStarted
+from search.ledger.events import AnyEvent, BaselinesReady, RunStarted
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
-from search.scoring.grader import BaselinePredictions, Grader
+from search.scoring.grader import BaselinePredictions, Grader, SearchGrader
 from search.workers.member import Work
 from search.workers.remote_grader import RemoteGrader
 from search.workers.shared_arrays import SharedArrays
@@ -117,18 +118,16 @@ class Meter:
 
 def work_off(director: Director, workers: int) -> None:
     """Simulated workers in this process take turns until the director is done."""
-    running: deque[tuple[Assignment, str, list[float]]] = deque()
+    running: deque[tuple[Assignment, list[float]]] = deque()
     while not director.done:
         while len(running) < workers and (given := director.next()):
-            method = json.dumps(json.loads(given.model_dump_json())["method"])
-            running.append((given, method, list(given.rungs)))
+            running.append((given, list(given.rungs)))
         if not running:
             time.sleep(0.001)  # the proposer is thinking
             continue
-        given, method, shares = running.popleft()
-        report = TrialReport(**answer(method, given.seed, shares.pop(0)))
-        if director.report(given.trial, report) == "continue":
-            running.append((given, method, shares))
+        given, shares = running.popleft()
+        if director.report(rung_of(given, shares.pop(0))) == "continue":
+            running.append((given, shares))
 
 
 def rss_mb() -> float:
@@ -137,18 +136,25 @@ def rss_mb() -> float:
     return int(line.split()[1]) / 1024
 
 
-def new_director(config: RunConfig, out: Path, record: Record, ledger: Ledger, grader: Any) -> Director:
-    """As search.campaign makes it."""
-    return Director(
+def new_director(
+    config: RunConfig,
+    out: Path,
+    record: Record,
+    ledger: Ledger,
+    grader: SearchGrader,
+    past: Sequence[AnyEvent] = (),
+) -> Director:
+    """As search.campaign makes it. past: the events of an earlier process."""
+    context = RunContext(
         config=config,
-        run_dir=out,
+        directory=out,
         ledger=ledger,
         record=record,
-        proposer=Playbook(branches=config.agent.branches, seed=config.seed),
         grader=grader,
         gap=GAP,
         search_size=EXAMPLES,
     )
+    return Director(context, Playbook(branches=config.agent.branches, seed=config.seed), past)
 
 
 def begun(out: Path) -> tuple[Record, Ledger]:
@@ -164,9 +170,10 @@ def begun(out: Path) -> tuple[Record, Ledger]:
 def resume_s(config: RunConfig, out: Path, grader: Any) -> float:
     """Seconds until a new process could give out the next trial, imports not counted."""
     started = time.perf_counter()
-    record = Record.of(read_ledger(out / "ledger.jsonl"))
+    past = read_ledger(out / "ledger.jsonl")
+    record = Record.of(past)
     ledger = Ledger(out / "ledger.jsonl", record.apply)
-    director = new_director(config, out, record, ledger, grader)
+    director = new_director(config, out, record, ledger, grader, past)
     director.next()
     taken = time.perf_counter() - started
     director.close()

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from ray import tune
 
+from search.engine.assignment import Assignment
+from search.ledger.events import RungReached
+
 EXAMPLES = 1000
 TRUTH = np.arange(EXAMPLES, dtype=np.int8) % 2
 WEAK, GAP = 0.6, 0.3  # accuracy of the weak floor; the ceiling's is higher by the gap
@@ -28,14 +31,21 @@ def predictions(method: str, seed: int, share: float) -> str:
     return np.packbits(np.where(right, TRUTH, 1 - TRUTH).astype(np.bool_)).tobytes().hex()
 
 
-def answer(method: str, seed: int, share: float) -> dict[str, Any]:
+def rung_of(assignment: Assignment, share: float) -> RungReached:
     """What a worker sends at a rung."""
-    times = {"setup_s": 0.01, "train_s": 0.1, "eval_s": 0.01}
-    return {"share": share, "predictions": predictions(method, seed, share), "micro_batches": (), **times}
+    method = json.dumps(json.loads(assignment.model_dump_json())["method"])
+    return RungReached(
+        trial=assignment.trial,
+        share=share,
+        predictions=predictions(method, assignment.seed, share),
+        setup_s=0.01,
+        train_s=0.1,
+        eval_s=0.01,
+    )
 
 
 class NoTraining(tune.Trainable):
-    """Stands in for search.worker.TrialRunner."""
+    """Stands in for search.workers.trial_runner.TrialRunner."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the first trial of this worker."""
@@ -43,11 +53,11 @@ class NoTraining(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another."""
-        assignment = json.loads(new_config["assignment"])
-        self._method, self._seed = json.dumps(assignment["method"]), assignment["seed"]
-        self._left = list(assignment["rungs"])
+        self._assignment = Assignment.model_validate_json(new_config["assignment"])
+        self._left = list(self._assignment.rungs)
         return True
 
     def step(self) -> dict[str, Any]:
         """The next rung's predictions."""
-        return answer(self._method, self._seed, self._left.pop(0))
+        rung = rung_of(self._assignment, self._left.pop(0))
+        return {"rung": rung.model_dump_json(), "micro_batches": []}

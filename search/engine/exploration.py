@@ -1,17 +1,25 @@
-"""What the search trains next: a draw of a branch, or a trial that waits. Knows no ledger and no Ray."""
+"""What the search trains next: a draw of a branch, or a paused trial. Knows no Ray."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from search.config.schema import RunConfig
-from search.ledger.record import TrialRecord
+from search.ledger.events import (
+    AnyEvent,
+    EndState,
+    Proposed,
+    RungReached,
+    TrialEnded,
+    TrialPaused,
+    TrialStarted,
+)
+from search.ledger.record import Record, TrialRecord
 from search.policy.allocation import BranchState, offering
 from search.policy.encoding import encode
 from search.policy.observations import Scoreboard
-from search.policy.paused_trials import Waiter, WaitingRoom
+from search.policy.paused_trials import PausedTrial, PausedTrials
 from search.policy.promotion import Promotion, candidates
 from search.policy.training_budget import Budget
 from search.studies.branch_sampler import BranchSampler, Draw
@@ -20,40 +28,26 @@ from trainers.method import Method
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewTrial:
-    """A draw is worth a trial."""
-
-    branch: str
-    draw: Draw
-
-
-@dataclass(frozen=True, kw_only=True)
-class Promoted:
-    """A trial that waits goes on to the rung with this index."""
-
-    trial: str
-    rung: int
-
-
 class Exploration:
-    """Keeps what promotion, allocation and the budget need to know, a step at each event.
+    """Decides what a free worker trains next in the search; learns of trials from the ledger's events alone.
 
-    Of several branches each proves itself early: the best of its first trials is trained to the end, as far
-    as the budget allows. Until then its scores say little beside those of another: kinds of method rise, and
-    fall, at their own pace. A single branch has nobody to prove itself to.
+    With several branches each proves itself early: the best of its first trials is trained to the end, as far
+    as the budget allows. Until then its scores say little beside those of another branch, since kinds of
+    method rise and fall at their own pace. A single branch has no other to prove itself to.
     A call costs the same however many trials there have been. used_up: branches without new methods.
     """
 
-    def __init__(self, config: RunConfig, sampler: Callable[[str], BranchSampler]) -> None:
+    def __init__(self, config: RunConfig, record: Record, sampler: Callable[[str], BranchSampler]) -> None:
+        """record: applies each event before this does. sampler: of the branch with this name."""
         search = config.search
         self.used_up: set[str] = set()
         self._config = config
+        self._record = record
         self._sampler = sampler
         self._rungs = search.pruning.rungs
         self._promotion = Promotion(search.promotion, rungs=len(self._rungs))
         self._scores = Scoreboard()
-        self._waiting = WaitingRoom(search.promotion.waiting)
+        self._paused = PausedTrials(search.promotion.waiting)
         self._budget = Budget(
             trials=search.trials,
             effort=search.effort,
@@ -61,8 +55,12 @@ class Exploration:
             completions=max(config.replicated, config.confirm.finalists),
         )
         self._branches: dict[str, BranchState] = {}
-        self._good: dict[str, Method] = {}  # of each branch that with the best PGR at its highest rung
+        self._good: dict[str, Method] = {}  # of each branch the method with the best PGR at its highest rung
         self._tried = {config.naive.digest}
+        self._in_flight: dict[
+            str, int
+        ] = {}  # of each trial that has not ended the highest rung it started to
+        self._latest: dict[str, float] = {}  # and its PGR at the last rung it reached
 
     @property
     def started(self) -> int:
@@ -76,109 +74,141 @@ class Exploration:
 
     # What has happened
 
-    def opened(self, branch: str) -> None:
-        """A branch joins."""
-        self._branches[branch] = BranchState(name=branch)
+    def apply(self, event: AnyEvent) -> None:
+        """Take one event into account, live or replayed, in the ledger's order."""
+        match event:
+            case Proposed():
+                for branch in event.proposal.branches:
+                    self._branches[branch.name] = BranchState(name=branch.name)
+            case TrialStarted(purpose="search"):
+                self._started(event)
+            case RungReached() if (trial := self._searched(event.trial)) and event.pgr is not None:
+                self._scored(trial, self._rungs.index(event.share), event.pgr)
+            case TrialPaused() if trial := self._searched(event.trial):
+                self._pause(trial)
+            case TrialEnded() if trial := self._searched(event.trial):
+                self._ended(trial, event.state)
+            case _:
+                pass
 
-    def went(self, trial: TrialRecord, rung: int) -> None:
-        """A trial was given to a worker, to train to the rung with this index."""
+    def _searched(self, name: str) -> TrialRecord | None:
+        """The trial with this name if it belongs to the search and has not ended."""
+        return self._record.trials[name] if name in self._in_flight else None
+
+    def _started(self, event: TrialStarted) -> None:
+        rung = self._rungs.index(event.share)
+        if event.trial in self._paused:
+            self._paused.remove(event.trial)
+        if rung <= self._in_flight.get(event.trial, -1):
+            return  # started again in another worker: this step is counted already
+        self._in_flight[event.trial] = rung
         self._budget.spend(rung)
-        branch = self._branches[trial.branch]
+        branch = self._branches[event.branch]
         branch.heading[rung] += 1
         if rung == 0:
             branch.started += 1
-            self._tried.add(trial.method.digest)
+            self._tried.add(event.method.digest)
 
-    def scored(self, trial: TrialRecord, rung: int, pgr: float) -> None:
-        """A trial reached a rung."""
+    def _scored(self, trial: TrialRecord, rung: int, pgr: float) -> None:
+        self._latest[trial.trial] = pgr
         self._scores.add(encode(trial.method), rung, pgr)
         branch = self._branches[trial.branch]
         branch.back += rung == 0
         if branch.shows(rung, pgr):
             self._good[trial.branch] = trial.method
 
-    def failed(self, trial: TrialRecord, rung: int) -> None:
-        """A trial failed on its way to a rung: nothing near it looks good any more."""
-        self._scores.add(encode(trial.method), rung, np.nan)
-        branch = self._branches[trial.branch]
-        branch.back += rung == 0
-        branch.failed += rung > 0
-        branch.heading[rung] -= 1
-        self._budget.failed(rung)
-
-    def paused(self, trial: TrialRecord, rung: int, pgr: float) -> str | None:
-        """A trial waits at a rung; returns one that has to give up its place there."""
-        waiter = Waiter(
-            trial=trial.trial, branch=trial.branch, point=encode(trial.method), rung=rung, value=pgr
+    def _pause(self, trial: TrialRecord) -> None:
+        self._paused.add(
+            PausedTrial(
+                trial=trial.trial,
+                branch=trial.branch,
+                point=encode(trial.method),
+                rung=self._in_flight[trial.trial],
+                value=self._latest[trial.trial],
+            )
         )
-        evicted = self._waiting.enter(waiter)
-        return evicted.trial if evicted else None
 
-    def all_waiting(self) -> list[str]:
-        """The trials that wait."""
-        return [waiter.trial for waiter in self._waiting]
+    def _ended(self, trial: TrialRecord, state: EndState) -> None:
+        rung = self._in_flight.pop(trial.trial)
+        self._latest.pop(trial.trial, None)
+        if trial.trial in self._paused:
+            self._paused.remove(trial.trial)
+        if state == "failed":  # nothing near it looks good any more
+            self._scores.add(encode(trial.method), rung, np.nan)
+            branch = self._branches[trial.branch]
+            branch.back += rung == 0
+            branch.failed += rung > 0
+            branch.heading[rung] -= 1
+            self._budget.failed(rung)
+
+    def surplus(self) -> str | None:
+        """The paused trial that has to end because its rung has too many, if there is one."""
+        surplus = self._paused.surplus()
+        return surplus.trial if surplus else None
+
+    def paused(self) -> list[str]:
+        """The paused trials."""
+        return [paused.trial for paused in self._paused]
 
     # What comes next
 
-    def next(self, *, more_to_come: bool, new_at_most: int) -> NewTrial | Promoted | None:
-        """What a free worker trains; None while there is no new method and nothing that the budget allows.
+    def next(self, *, more_to_come: bool, new_at_most: int) -> Draw | TrialRecord | None:
+        """A new method or a paused trial to train to its next rung.
+
+        None while there is no new method and nothing that the budget allows.
 
         more_to_come: whether another proposal may still bring new methods. new_at_most: trials that may have
         been started by now.
         """
         if step := self._proof():
             return step
-        draws, waiting = self._draws(new_at_most), list[Waiter]()
+        draws, paused = self._draws(new_at_most), list[PausedTrial]()
         floor = self._config.search.allocation.floor
         if not draws or self._branches[draws[0].branch].started >= floor:
-            steps = [waiter.rung + 1 for waiter in self._waiting]
-            may = self._budget.affordable(steps, more_to_come=bool(draws) or more_to_come)
-            waiting = [waiter for waiter, one in zip(self._waiting, may, strict=True) if one]
-        if not draws and not waiting:
+            steps = [trial.rung + 1 for trial in self._paused]
+            affordable = self._budget.affordable(steps, more_to_come=bool(draws) or more_to_come)
+            paused = [trial for trial, may in zip(self._paused, affordable, strict=True) if may]
+        if not draws and not paused:
             return None
-        offered = candidates(waiting, [one.draw.point for one in draws], self._rungs)
-        place = self._promotion.choose(self._scores, offered, self._dice())
-        if place >= len(waiting):
-            return draws[place - len(waiting)]
-        return self._promoted(waiting[place])
+        offered = candidates(paused, [draw.point for draw in draws], self._rungs)
+        place = self._promotion.choose(self._scores, offered, self._rng())
+        if place >= len(paused):
+            return draws[place - len(paused)]
+        return self._record.trials[paused[place].trial]
 
-    def _proof(self) -> Promoted | None:
-        """The next step of a branch that none of its trials has shown the end of, within the budget."""
+    def _proof(self) -> TrialRecord | None:
+        """The trial to resume for a branch of which no trial has gone that far yet, within the budget."""
         if len(self._branches) == 1:
             return None
         floor, rungs = self._config.search.allocation.floor, len(self._rungs)
-        may = self._budget.affordable(range(rungs), more_to_come=True)
+        affordable = self._budget.affordable(range(rungs), more_to_come=True)
         due = [
-            one
-            for one in self._waiting
-            if may[one.rung + 1] and self._branches[one.branch].unproven(floor, rungs) == one.rung + 1
+            trial
+            for trial in self._paused
+            if affordable[trial.rung + 1]
+            and self._branches[trial.branch].unproven(floor, rungs) == trial.rung + 1
         ]
         if not due:
             return None
-        return self._promoted(
-            max((one for one in due if one.branch == due[0].branch), key=lambda one: one.value)
-        )
+        branch = [trial for trial in due if trial.branch == due[0].branch]
+        return self._record.trials[max(branch, key=lambda trial: trial.value).trial]
 
-    def _promoted(self, waiter: Waiter) -> Promoted:
-        self._waiting.leave(waiter)
-        return Promoted(trial=waiter.trial, rung=waiter.rung + 1)
-
-    def _draws(self, new_at_most: int) -> list[NewTrial]:
+    def _draws(self, new_at_most: int) -> list[Draw]:
         while self._budget.new_left and self.started < new_at_most:
             live = [state for name, state in self._branches.items() if name not in self.used_up]
             names = offering(self._config.search.allocation, live) if live else []
-            draws = [one for name in names for one in self._offer(name, len(names))]
+            draws = [draw for name in names for draw in self._offer(name, len(names))]
             if draws or not names:
                 return draws
         return []
 
-    def _offer(self, branch: str, beside: int) -> list[NewTrial]:
-        count = max(1, self._config.search.promotion.draws // beside)
+    def _offer(self, branch: str, branches: int) -> Sequence[Draw]:
+        count = max(1, self._config.search.promotion.draws // branches)
         draws = self._sampler(branch).offer(count, self._tried, self._good.get(branch))
         if not draws:
             log.info("branch %s is used up: it has shown no new method", branch)
             self.used_up.add(branch)
-        return [NewTrial(branch=branch, draw=draw) for draw in draws]
+        return draws
 
-    def _dice(self) -> np.random.Generator:
+    def _rng(self) -> np.random.Generator:
         return np.random.default_rng([self._config.seed, self.started, len(self._scores)])

@@ -12,7 +12,7 @@ from search.ledger.record import Record
 from trainers.method import Method
 
 
-class Repeats:
+class FollowUp:
     """Gives out the trials after the search, each with its branch; those that have started are left out."""
 
     def __init__(self, config: RunConfig, record: Record) -> None:

@@ -85,15 +85,19 @@ class TrialStarted(Event):
 
 
 class RungReached(Event):
-    """A trial's predictions at a rung, as hexadecimal bits, and the grader's answer if there is one yet."""
+    """A trial's predictions at a rung, packed, and their score on the search split.
+
+    accuracy, pgr, se: None as a worker sends it, and for predictions on the test split. setup_s, train_s,
+    eval_s: seconds since the last rung.
+    """
 
     event: Literal["rung_reached"] = "rung_reached"
     trial: str
     share: float
     predictions: str
-    accuracy: float | None
-    pgr: float | None
-    se: float | None
+    accuracy: float | None = None
+    pgr: float | None = None
+    se: float | None = None
     setup_s: float
     train_s: float
     eval_s: float

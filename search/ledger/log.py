@@ -40,12 +40,16 @@ class Ledger:
 
     def __init__(self, path: Path, *listeners: Callable[[AnyEvent], None]) -> None:
         """Open `path` for appending. A last line cut short by a crash is removed first."""
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
         content = path.read_bytes()
         whole = len(content) if not content or content.endswith(b"\n") else content.rfind(b"\n") + 1
         os.ftruncate(self._file, whole)
         os.lseek(self._file, 0, os.SEEK_END)
+
+    def listen(self, listener: Callable[[AnyEvent], None]) -> None:
+        """Hand further events to this listener too, after the listeners that are there."""
+        self._listeners.append(listener)
 
     def append(self, event: AnyEvent) -> None:
         """Write one event and flush it to the disk's cache; OSError where the disk is full."""

@@ -106,6 +106,7 @@ class Record:
     active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
     workers_lost: those that the process now at work on the run has lost, each with how many trials had
         started by then.
+    running: trials that started, and have neither paused nor ended; for reading only.
     """
 
     started: RunStarted | None = None
@@ -123,6 +124,7 @@ class Record:
     notes: list[Note] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
     workers_lost: list[tuple[WorkerLost, int]] = field(default_factory=list)
+    running: dict[str, TrialRecord] = field(default_factory=dict)
     _tallies: dict[tuple[Purpose, str | None], Tally] = field(default_factory=lambda: defaultdict(Tally))
     _by_purpose: dict[Purpose, dict[str, TrialRecord]] = field(default_factory=lambda: defaultdict(dict))
     _unfinished: dict[str, TrialRecord] = field(default_factory=dict)
@@ -159,7 +161,7 @@ class Record:
             case MicroBatchHalved():
                 self.trials[event.trial].micro_batch = event.micro_batch
             case TrialPaused():
-                self.trials[event.trial].paused = True
+                self.running.pop(event.trial).paused = True
             case TrialEnded():
                 self._end(event)
             case WorkerLost():
@@ -184,6 +186,7 @@ class Record:
         if event.trial in self.trials:
             trial = self.trials[event.trial]
             trial.due, trial.paused = event.share, False
+            self.running[event.trial] = trial
             return
         trial = TrialRecord(
             trial=event.trial,
@@ -196,7 +199,7 @@ class Record:
             due=event.share,
             started_at=event.at,
         )
-        for known in (self.trials, self._by_purpose[event.purpose], self._unfinished):
+        for known in (self.trials, self._by_purpose[event.purpose], self._unfinished, self.running):
             known[event.trial] = trial
         for branch in (None, event.branch):
             self._tallies[event.purpose, branch].started += 1
@@ -205,6 +208,7 @@ class Record:
         trial = self.trials[event.trial]
         if self._unfinished.pop(event.trial, None) is None:
             raise ValueError(f"the ledger ends the trial {event.trial} twice; restore it from a copy")
+        self.running.pop(event.trial, None)
         trial.paused = False
         trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
         for branch in (None, trial.branch):

@@ -1,4 +1,4 @@
-"""Trials that wait at a rung, so many at most. Pure."""
+"""Trials that wait at a rung, a limited number at each. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from search.scoring.pgr import Reals
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiter:
-    """A trial that has stopped at the rung with this index, with the score that it reached there."""
+class PausedTrial:
+    """A trial that stopped at the rung with this index, its score there, and its method as a point."""
 
     trial: str
     branch: str
@@ -18,31 +18,39 @@ class Waiter:
     value: float
 
 
-class WaitingRoom:
-    """Seats for so many trials at each rung: who waits costs disk, and of a crowd few are ever called."""
+class PausedTrials:
+    """Places for a limited number of trials at each rung: a paused trial costs disk, few of many resume."""
 
-    def __init__(self, seats: int) -> None:
-        self._seats = seats
-        self._rungs: dict[int, dict[str, Waiter]] = {}
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._rungs: dict[int, dict[str, PausedTrial]] = {}
+        self._rung_of: dict[str, int] = {}
 
-    def __iter__(self) -> Iterator[Waiter]:
-        """From the lowest rung to the highest, at each in the order they came."""
+    def __iter__(self) -> Iterator[PausedTrial]:
+        """From the lowest rung to the highest, at each in the order of arrival."""
         for rung in sorted(self._rungs):
             yield from self._rungs[rung].values()
 
-    def enter(self, waiter: Waiter) -> Waiter | None:
-        """Seat a trial; returns who has to leave where there are too many.
+    def __contains__(self, trial: str) -> bool:
+        """Whether a trial with this name is paused."""
+        return trial in self._rung_of
 
-        That is the lowest of the branch with the most seats at that rung; of equals the last to come.
+    def add(self, paused: PausedTrial) -> None:
+        """Take in a trial. It may be one too many, see `surplus`."""
+        self._rungs.setdefault(paused.rung, {})[paused.trial] = paused
+        self._rung_of[paused.trial] = paused.rung
+
+    def remove(self, trial: str) -> None:
+        """The trial resumes, or ends."""
+        del self._rungs[self._rung_of.pop(trial)][trial]
+
+    def surplus(self) -> PausedTrial | None:
+        """The trial that has to leave a rung with too many, if there is one.
+
+        It is the lowest of the branch with the most places at that rung; of equals the last to arrive.
         """
-        here = self._rungs.setdefault(waiter.rung, {})
-        here[waiter.trial] = waiter
-        if len(here) <= self._seats:
-            return None
-        seats = Counter(one.branch for one in here.values())
-        last = min(reversed(here.values()), key=lambda one: (-seats[one.branch], one.value))
-        return here.pop(last.trial)
-
-    def leave(self, waiter: Waiter) -> None:
-        """A trial goes on, or ends."""
-        del self._rungs[waiter.rung][waiter.trial]
+        for here in self._rungs.values():
+            if len(here) > self._places:
+                places = Counter(paused.branch for paused in here.values())
+                return min(reversed(here.values()), key=lambda paused: (-places[paused.branch], paused.value))
+        return None

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 from search.policy.gaussian_process import Hyperparameters, Surrogate, fitted
 from search.policy.observations import Evidence, Ints, Scoreboard
-from search.policy.paused_trials import Waiter
+from search.policy.paused_trials import PausedTrial
 from search.scoring.pgr import Reals
 from trainers.component import Frozen
 
@@ -54,12 +54,12 @@ class Candidates:
     costs: Reals
 
 
-def candidates(waiting: Sequence[Waiter], new: Sequence[Reals], rungs: Sequence[float]) -> Candidates:
-    """First the trials that wait, then the points of new ones. rungs: where they lie, in any unit."""
-    ahead = np.array([one.rung + 1 for one in waiting] + [0] * len(new), dtype=np.int64)
+def candidates(paused: Sequence[PausedTrial], new: Sequence[Reals], rungs: Sequence[float]) -> Candidates:
+    """First the paused trials, then the points of new ones. rungs: where the rungs lie, in any unit."""
+    ahead = np.array([trial.rung + 1 for trial in paused] + [0] * len(new), dtype=np.int64)
     costs = np.diff(rungs, prepend=0.0)
     return Candidates(
-        points=np.stack([*(one.point for one in waiting), *new]), rungs=ahead, costs=costs[ahead]
+        points=np.stack([*(trial.point for trial in paused), *new]), rungs=ahead, costs=costs[ahead]
     )
 
 

@@ -40,10 +40,14 @@ class RunDirectory:
 
     def load(self) -> tuple[RunConfig, Record]:
         """The config as run and what has been done; ValueError where this is no run's directory."""
+        config, events = self.read()
+        return config, Record.of(events)
+
+    def read(self) -> tuple[RunConfig, list[AnyEvent]]:
+        """The config as run and the events so far; ValueError where this is no run's directory."""
         if not self.config.is_file():
             raise self._no_run()
-        events = read_ledger(self.ledger) if self.ledger.is_file() else []
-        return load_config(self.config), Record.of(events)
+        return load_config(self.config), read_ledger(self.ledger) if self.ledger.is_file() else []
 
     def progress(self) -> int:
         """A number that grows whenever something happens in the run: the ledger's size in bytes."""

@@ -37,6 +37,7 @@ _STATES: Mapping[EndState, TrialState] = {
 class Draw:
     """A method drawn from a branch, as a point for the surrogate and as parameters for the branch's study."""
 
+    branch: str
     method: Method
     point: Reals
     params: Mapping[str, Any]
@@ -93,7 +94,13 @@ class BranchSampler:
             return None
         if method.refused(self._abilities) is not None:
             return None
-        return Draw(method=method, point=encode(method), params=dice.params, distributions=dice.distributions)
+        return Draw(
+            branch=self._branch.name,
+            method=method,
+            point=encode(method),
+            params=dice.params,
+            distributions=dice.distributions,
+        )
 
     def start(self, draw: Draw) -> int:
         """Open a trial in the study; returns its number there."""

@@ -3,7 +3,7 @@
 from optuna.storages import BaseStorage
 
 from search.config.schema import RunConfig
-from search.ledger.events import RungReached
+from search.ledger.events import AnyEvent, RungReached, TrialEnded
 from search.ledger.record import Record, TrialRecord
 from search.studies.branch_sampler import BranchSampler
 from trainers.cache import digest
@@ -18,6 +18,7 @@ class Studies:
         self._storage = storage
         self._rungs = config.search.pruning.rungs
         self._samplers: dict[str, BranchSampler] = {}
+        self._settled = False
 
     def of(self, branch: str) -> BranchSampler:
         """The sampler of a branch. A process that takes over draws other methods than the last one did."""
@@ -33,10 +34,19 @@ class Studies:
             )
         return self._samplers[branch]
 
-    def reached(self, trial: TrialRecord) -> None:
-        """Tell of the highest rung of a trial."""
-        if trial.last is not None:
-            self._report(trial, trial.last)
+    def apply(self, event: AnyEvent) -> None:
+        """Tell Optuna of a rung or of an end."""
+        if self._settled and isinstance(event, RungReached | TrialEnded):
+            trial = self._record.trials[event.trial]
+            if isinstance(event, RungReached):
+                self._report(trial, event)
+            else:
+                self.ended(trial)
+
+    def settle(self) -> None:
+        """Bring Optuna level with the ledger after a replay."""
+        self.level()
+        self._settled = True
 
     def _report(self, trial: TrialRecord, reached: RungReached) -> None:
         if trial.number is not None and reached.pgr is not None:

@@ -14,6 +14,7 @@ from ray import tune
 
 from agents.findings.predictions import pack
 from search.engine.assignment import Assignment
+from search.ledger.events import RungReached
 from search.policy.faults import DISK_FULL
 from search.workers.gang import Gang, watched
 from search.workers.member import Member, Work
@@ -63,11 +64,11 @@ class TrialRunner(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         assignment = Assignment.model_validate_json(config["assignment"])
-        train = self._member.train
+        self._trial, train = assignment.trial, self._member.train
         self._reports = self._gang.lead(assignment, train) if self._gang else train(assignment)
 
     def step(self) -> dict[str, Any]:
-        """The next rung's predictions, or the cause of failure: here a failed trial becomes data.
+        """The next rung, without its score, or the cause of failure: here a failed trial becomes data.
 
         What it raises is a lost worker, and the trial starts again from its last rung, in another process.
         """
@@ -84,14 +85,16 @@ class TrialRunner(tune.Trainable):
             log.exception("the trial failed")
             smaller = cause.micro_batch if isinstance(cause, OutOfMemory) else None
             return {"failure": said, "micro_batch": smaller}
-        return {
-            "share": report.share,
-            "predictions": pack(report.predictions > np.float32(0.5)),
-            "setup_s": report.setup_s,
-            "train_s": report.train_s,
-            "eval_s": report.eval_s,
-            "micro_batches": [event.micro_batch for event in report.events],
-        }
+        rung = RungReached(
+            trial=self._trial,
+            share=report.share,
+            predictions=pack(report.predictions > np.float32(0.5)),
+            setup_s=report.setup_s,
+            train_s=report.train_s,
+            eval_s=report.eval_s,
+        )
+        micro_batches = [event.micro_batch for event in report.events]
+        return {"rung": rung.model_dump_json(), "micro_batches": micro_batches}
 
     def cleanup(self) -> None:
         """End the present training and free its engine."""

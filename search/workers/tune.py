@@ -18,8 +18,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from search.engine.assignment import TrialReport
 from search.engine.director import Director
+from search.ledger.events import RungReached
 from search.policy.faults import DISK_FULL, Silences
 from search.workers.member import Work
 from search.workers.trial_runner import TrialRunner, UnfitWorkerError
@@ -120,16 +120,9 @@ class _Decisions(_Unsaved, FIFOScheduler):
                 else:
                     self._director.out_of_memory(name, result["micro_batch"])
             return TrialScheduler.STOP
-        report = TrialReport(
-            share=result["share"],
-            predictions=result["predictions"],
-            setup_s=result["setup_s"],
-            train_s=result["train_s"],
-            eval_s=result["eval_s"],
-            micro_batches=tuple(result["micro_batches"]),
-        )
+        rung = RungReached.model_validate_json(result["rung"])
         with self._errors.kept():
-            stop = self._director.report(name, report) == "stop"
+            stop = self._director.report(rung, result["micro_batches"]) == "stop"
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:

@@ -17,12 +17,21 @@ from agents.findings.findings import Findings
 from agents.findings.predictions import pack
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import ReplicationConfig, RunConfig
-from search.engine.assignment import Assignment, TrialReport
+from search.engine.assignment import Assignment
 from search.engine.confirmation import confirm, sealed_predictions
+from search.engine.context import RunContext
 from search.engine.director import Director, SearchFailedError
 from search.engine.findings import brief
 from search.engine.replication import kind_of, planned_replication
-from search.ledger.events import AnyEvent, BaselinesReady, Proposed, Resumed, RunStarted, TestOpened
+from search.ledger.events import (
+    AnyEvent,
+    BaselinesReady,
+    Proposed,
+    Resumed,
+    RungReached,
+    RunStarted,
+    TestOpened,
+)
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
 from search.output.result import result
@@ -114,7 +123,8 @@ class Run:
 
     def start(self, first: AnyEvent) -> None:
         path = self.path / "ledger.jsonl"
-        self.record = Record.of(read_ledger(path) if path.exists() else [])
+        past = read_ledger(path) if path.exists() else []
+        self.record = Record.of(past)
         self.ledger = Ledger(path, self.record.apply, self.after)
         append = self.ledger.append
 
@@ -124,16 +134,16 @@ class Run:
 
         self.ledger.append = guarded
         self.ledger.append(first)
-        self.director = Director(
+        context = RunContext(
             config=self.config,
-            run_dir=self.path,
+            directory=self.path,
             ledger=self.ledger,
             record=self.record,
-            proposer=self.proposer,
             grader=self.grader,
             gap=GAP,
             search_size=N_SEARCH,
         )
+        self.director = Director(context, self.proposer, past)
 
     def restart(self) -> None:
         assert self.ledger is not None
@@ -146,8 +156,14 @@ class Run:
         truth = SEARCH_TRUTH if assignment.purpose == "search" else TEST_TRUTH
         predictions = answers(truth, true_pgr(assignment.method) if pgr is None else pgr)
         return self.director.report(
-            assignment.trial,
-            TrialReport(share=share, predictions=pack(predictions), setup_s=0.1, train_s=1, eval_s=0.5),
+            RungReached(
+                trial=assignment.trial,
+                share=share,
+                predictions=pack(predictions),
+                setup_s=0.1,
+                train_s=1,
+                eval_s=0.5,
+            )
         )
 
     def patient_next(self) -> Assignment | None:
@@ -723,15 +739,15 @@ def test_a_trial_that_ran_out_of_memory_starts_again_with_a_smaller_micro_batch(
 
 def test_a_micro_batch_that_was_halved_on_the_way_is_in_the_ledger(run: Run) -> None:
     given = run.director.next()
-    report = TrialReport(
+    rung = RungReached(
+        trial=given.trial,
         share=1 / 3,
         predictions=pack(answers(SEARCH_TRUTH, 0.5)),
         setup_s=0,
         train_s=1,
         eval_s=1,
-        micro_batches=(8, 4),
     )
-    run.director.report(given.trial, report)
+    run.director.report(rung, [8, 4])
     assert [event.micro_batch for event in run.events("micro_batch_halved")] == [8, 4]
     assert run.record.trials[given.trial].micro_batch == 4
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.language.proposal import Branch, Option, Range, Slot
+from agents.language.proposal import Branch, Option, Proposal, Range, Slot
 from search.config.schema import RunConfig, SearchConfig
-from search.engine.exploration import Exploration, NewTrial, Promoted
-from search.ledger.record import BranchRecord, Record, TrialRecord
+from search.engine.exploration import Exploration
+from search.ledger.events import AnyEvent, Proposed, RungReached, TrialEnded, TrialPaused, TrialStarted
+from search.ledger.record import Record, TrialRecord
 from search.policy.allocation import AllocationConfig
 from search.policy.promotion import PromotionConfig
+from search.studies.branch_sampler import Draw
 from search.studies.storage import open_journal
 from search.studies.studies import Studies
 from trainers.method import Method
@@ -32,41 +34,55 @@ class Field:
     rungs: dict[str, int] = field(default_factory=dict)
     trained: float = 0.0
 
+    def tell(self, event: AnyEvent) -> None:
+        """As the ledger does: the record first."""
+        self.record.apply(event)
+        self.exploration.apply(event)
+
+    def propose(self, number: int, *branches: Branch) -> None:
+        proposal = Proposal(branches=branches, rationale="a test")
+        self.tell(Proposed(round=number, proposal=proposal, seconds=0))
+
     def step(self) -> bool:
         """Train what comes next to its rung; False where nothing does."""
         match self.exploration.next(more_to_come=False, new_at_most=10**6):
-            case NewTrial(branch=branch, draw=draw):
-                name = f"t{len(self.record.trials):05d}"
-                trial = self.record.trials[name] = TrialRecord(
-                    trial=name,
-                    purpose="search",
-                    branch=branch,
-                    number=None,
-                    method=draw.method,
-                    seed=0,
-                    place=len(self.record.trials),
-                    due=1.0,
-                    started_at=0.0,
-                )
-                self._train(trial, 0)
-            case Promoted(trial=name, rung=rung):
-                assert rung == self.rungs[name] + 1
-                self._train(self.record.trials[name], rung)
+            case Draw() as draw:
+                self._train(f"t{len(self.record.trials):05d}", draw.branch, draw.method, 0)
+            case TrialRecord() as trial:
+                self._train(trial.trial, trial.branch, trial.method, self.rungs[trial.trial] + 1)
             case None:
                 return False
         return True
 
-    def _train(self, trial: TrialRecord, rung: int) -> None:
-        self.exploration.went(trial, rung)
+    def _train(self, name: str, branch: str, method: Method, rung: int) -> None:
+        self.tell(
+            TrialStarted(
+                trial=name,
+                purpose="search",
+                branch=branch,
+                number=None,
+                method=method,
+                seed=0,
+                share=RUNGS[rung],
+            )
+        )
         self.trained += RUNGS[rung] - (RUNGS[rung - 1] if rung else 0)
-        self.rungs[trial.trial] = rung
-        pgr = self.score(trial.branch, trial.method, rung)
+        self.rungs[name] = rung
+        pgr = self.score(branch, method, rung)
         if np.isnan(pgr):
-            self.exploration.failed(trial, rung)
+            self.tell(TrialEnded(trial=name, state="failed", cause="a bad method"))
             return
-        self.exploration.scored(trial, rung, pgr)
-        if rung < len(RUNGS) - 1:
-            self.exploration.paused(trial, rung, pgr)
+        self.tell(
+            RungReached(
+                trial=name, share=RUNGS[rung], predictions="", pgr=pgr, setup_s=0, train_s=0, eval_s=0
+            )
+        )
+        if rung == len(RUNGS) - 1:
+            self.tell(TrialEnded(trial=name, state="completed", cause=None))
+            return
+        self.tell(TrialPaused(trial=name))
+        while surplus := self.exploration.surplus():
+            self.tell(TrialEnded(trial=surplus, state="pruned", cause="too many paused"))
 
     def run(self) -> "Field":
         while self.step():
@@ -93,12 +109,11 @@ def explore(tmp_path: Path, config: RunConfig) -> Callable[..., Field]:
             allocation=AllocationConfig(offering=offering),
         )
         here = config.model_copy(update={"search": search, "seed": seed})
-        record = Record(branches={one.name: BranchRecord(branch=one, round=1) for one in branches})
+        record = Record()
         studies = Studies(here, record, open_journal(tmp_path / f"{seed}-{trials}.log"))
-        exploration = Exploration(here, studies.of)
-        for one in branches:
-            exploration.opened(one.name)
-        return Field(exploration, record, score)
+        field = Field(Exploration(here, record, studies.of), record, score)
+        field.propose(1, *branches)
+        return field
 
     return make
 
@@ -194,8 +209,7 @@ def test_a_later_branch_gets_its_floor_at_once(explore: Callable[..., Field]) ->
     field = explore(by_lr, lr_branch("one"), trials=40)
     for _ in range(20):
         field.step()
-    field.record.branches["late"] = BranchRecord(branch=lr_branch("late"), round=2)
-    field.exploration.opened("late")
+    field.propose(2, lr_branch("late"))
     for _ in range(1 + 3):  # the first one is to prove itself, now that it has another beside it
         field.step()
     assert [trial.branch for trial in list(field.record.trials.values())[-3:]] == ["late"] * 3

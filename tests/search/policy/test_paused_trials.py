@@ -1,46 +1,58 @@
 import numpy as np
 
-from search.policy.paused_trials import Waiter, WaitingRoom
+from search.policy.paused_trials import PausedTrial, PausedTrials
 
 
-def waiter(trial: str, value: float, rung: int = 0, branch: str = "one") -> Waiter:
-    return Waiter(trial=trial, branch=branch, point=np.zeros(1), rung=rung, value=value)
+def paused(trial: str, value: float, rung: int = 0, branch: str = "one") -> PausedTrial:
+    return PausedTrial(trial=trial, branch=branch, point=np.zeros(1), rung=rung, value=value)
+
+
+def too_many(trials: PausedTrials, *new: PausedTrial) -> str | None:
+    """Add trials; remove the one that has to leave, and return its name."""
+    for trial in new:
+        trials.add(trial)
+    surplus = trials.surplus()
+    if surplus is None:
+        return None
+    trials.remove(surplus.trial)
+    return surplus.trial
 
 
 def test_the_lowest_of_too_many_leaves() -> None:
-    room = WaitingRoom(2)
-    assert room.enter(waiter("a", 0.3)) is None
-    assert room.enter(waiter("b", 0.1)) is None
-    assert room.enter(waiter("c", 0.2)).trial == "b"
-    assert room.enter(waiter("d", 0.1)).trial == "d"
-    assert [one.trial for one in room] == ["a", "c"]
+    trials = PausedTrials(2)
+    assert too_many(trials, paused("a", 0.3)) is None
+    assert too_many(trials, paused("b", 0.1)) is None
+    assert too_many(trials, paused("c", 0.2)) == "b"
+    assert too_many(trials, paused("d", 0.1)) == "d"
+    assert [trial.trial for trial in trials] == ["a", "c"]
+    assert "a" in trials
+    assert "b" not in trials
 
 
-def test_of_equals_the_last_to_come_leaves() -> None:
-    room = WaitingRoom(2)
-    assert [room.enter(waiter(name, 0.5)) for name in "ab"] == [None, None]
-    assert room.enter(waiter("c", 0.5)).trial == "c"
+def test_of_equals_the_last_to_arrive_leaves() -> None:
+    trials = PausedTrials(2)
+    assert too_many(trials, paused("a", 0.5), paused("b", 0.5)) is None
+    assert too_many(trials, paused("c", 0.5)) == "c"
 
 
-def test_every_rung_has_its_own_seats_and_the_lower_ones_come_first() -> None:
-    room = WaitingRoom(1)
-    high, low = waiter("high", 0.1, rung=1), waiter("low", 0.9)
-    assert (room.enter(high), room.enter(low)) == (None, None)
-    assert list(room) == [low, high]
+def test_every_rung_has_its_own_places_and_the_lower_ones_come_first() -> None:
+    trials = PausedTrials(1)
+    high, low = paused("high", 0.1, rung=1), paused("low", 0.9)
+    assert too_many(trials, high, low) is None
+    assert list(trials) == [low, high]
 
 
-def test_who_leaves_makes_room() -> None:
-    room, first, second = WaitingRoom(1), waiter("a", 0.9), waiter("b", 0.1)
-    room.enter(first)
-    room.leave(first)
-    assert room.enter(second) is None
-    assert list(room) == [second]
+def test_a_trial_that_leaves_frees_its_place() -> None:
+    trials, first, second = PausedTrials(1), paused("a", 0.9), paused("b", 0.1)
+    trials.add(first)
+    trials.remove("a")
+    assert too_many(trials, second) is None
+    assert list(trials) == [second]
 
 
-def test_the_branch_with_the_most_seats_gives_one_up() -> None:
-    room = WaitingRoom(3)
-    for name, value in (("a", 0.9), ("b", 0.7), ("c", 0.8)):
-        assert room.enter(waiter(name, value)) is None
-    assert room.enter(waiter("weak", 0.1, branch="two")).trial == "b"
-    assert room.enter(waiter("weaker", 0.0, branch="two")).trial == "weaker"  # two of each: the worst of all
-    assert [one.trial for one in room] == ["a", "c", "weak"]
+def test_the_branch_with_the_most_places_gives_one_up() -> None:
+    trials = PausedTrials(3)
+    assert too_many(trials, paused("a", 0.9), paused("b", 0.7), paused("c", 0.8)) is None
+    assert too_many(trials, paused("weak", 0.1, branch="two")) == "b"
+    assert too_many(trials, paused("weaker", 0.0, branch="two")) == "weaker"  # two of each: the worst of all
+    assert [trial.trial for trial in trials] == ["a", "c", "weak"]

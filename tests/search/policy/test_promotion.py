@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from search.policy import promotion
 from search.policy.observations import Scoreboard
-from search.policy.paused_trials import Waiter
+from search.policy.paused_trials import PausedTrial
 from search.policy.promotion import Candidates, Promotion, PromotionConfig, candidates
 from search.scoring.pgr import Reals
 
@@ -161,7 +161,7 @@ def test_it_finds_a_peak_with_few_trials() -> None:
 
 def test_candidates_are_who_waits_and_then_what_is_new_each_with_the_cost_of_its_step() -> None:
     waits = [
-        Waiter(trial=name, branch="one", point=np.array([x]), rung=rung, value=0.5)
+        PausedTrial(trial=name, branch="one", point=np.array([x]), rung=rung, value=0.5)
         for name, x, rung in WAITING
     ]
     offered = candidates(waits, [np.array([0.3]), np.array([0.4])], (1 / 9, 1 / 3, 1.0))

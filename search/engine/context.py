@@ -1,0 +1,27 @@
+"""What every part of the engine works with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.config.schema import RunConfig
+from search.ledger.log import Ledger
+from search.ledger.record import Record
+from search.scoring.grader import SearchGrader
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """One run in the process that is at work on it.
+
+    directory: the run directory. record: the sum of the ledger's events, applied before any other listener of
+    the ledger. gap: ceiling minus weak floor on the search split, the unit of PGR. search_size: examples in
+    the search split.
+    """
+
+    config: RunConfig
+    directory: Path
+    ledger: Ledger
+    record: Record
+    grader: SearchGrader
+    gap: float
+    search_size: int
