@@ -35,7 +35,7 @@ def answer(method: str, seed: int, share: float) -> dict[str, Any]:
 
 
 class NoTraining(tune.Trainable):
-    """Stands in for search.worker.TrialRunner."""
+    """Stands in for search.workers.trial_runner.TrialRunner."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the first trial of this worker."""
