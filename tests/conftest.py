@@ -32,7 +32,7 @@ def minilm() -> Path:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for the runs of all processes of this test run, with the small task's strong model in it."""
     # Imported here: most tests start without torch.
-    from benchmarks.faults.runs import PRETRAIN_STEPS
+    from tests.small_runs.settings import PRETRAIN_STEPS
     from trainers.models.toy_model import ToyModel, build_toy_model
 
     base = tmp_path_factory.getbasetemp()

@@ -185,3 +185,45 @@ def test_the_distribution_holds_exactly_these_packages() -> None:
         "packages": sorted(".".join(path.parts) for path in found),
         "package-data": data,
     }
+
+
+# Tests and benchmarks share these packages, and import nothing else of each other.
+SHARED = ("tests.servers", "tests.small_runs")
+HELPERS = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+
+
+def crossings(path: str, source: str) -> list[str]:
+    """The imports by which a test depends on a benchmark that it does not test, or a benchmark on a test."""
+    if path.startswith("tests/benchmarks/"):
+        return []
+    statements = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Import | ast.ImportFrom)]
+    broken = []
+    for module in imported("\n".join(map(ast.unparse, statements))):
+        shared = module in SHARED or module.startswith(tuple(f"{package}." for package in SHARED))
+        if (
+            module.partition(".")[0] == ("benchmarks" if path.startswith("tests/") else "tests")
+            and not shared
+        ):
+            broken.append(f"{path} must not import {module}; move what both need to {SHARED[1]}")
+    return broken
+
+
+@pytest.mark.parametrize("path", HELPERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_and_benchmarks_share_two_packages(path: Path) -> None:
+    assert crossings(str(path.relative_to(ROOT)), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "count"),
+    [
+        ("tests/search/test_run.py", "from benchmarks.faults.runs import Site", 1),
+        ("tests/small_runs/site.py", "import benchmarks", 1),
+        ("tests/benchmarks/test_scale.py", "from benchmarks.scale.__main__ import main", 0),
+        ("benchmarks/scale/__main__.py", "from tests.search.conftest import warm", 1),
+        ("benchmarks/scale/__main__.py", "from tests import small_runs_of_mine", 1),
+        ("benchmarks/scale/__main__.py", "from tests.small_runs.untrained import begun", 0),
+        ("benchmarks/cluster/submit.py", "import tests.servers.s3", 0),
+    ],
+)
+def test_a_crossing_between_tests_and_benchmarks_is_noticed(path: str, source: str, count: int) -> None:
+    assert len(crossings(path, source)) == count

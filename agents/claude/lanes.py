@@ -26,7 +26,8 @@ class Lane:
 def lanes_of(round: int, count: int, given: Sequence[str], seed: int) -> list[Lane]:
     """The lanes of a round, no two with the same direction while there are enough of them.
 
-    Given directions take turns over the rounds; without any they are drawn from agents/claude/prompts/directions.md.
+    Given directions take turns over the rounds; without any they are drawn from
+    agents/claude/prompts/directions.md.
     """
     if given:
         picked = [given[((round - 1) * count + i) % len(given)] for i in range(count)]

@@ -4,7 +4,7 @@
 
 Each case is a run of its own on the offline task; `kills` times its driver is killed at random moments, from
 its first second to its last, and resumed. A fault is survived when the run ends as it should, `resume` brings
-it to its end, and `fault_runs.problems` finds every trial exactly once in ledger, Optuna and result.json.
+it to its end, and `problems` finds every trial exactly once in ledger, Optuna and result.json.
 Takes half a minute to a minute a start of a driver. tests/search/test_faults.py does the same, in fewer runs.
 """
 
@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.runs import Driver, Site, problems
+from tests.small_runs.site import Driver, Site
+from tests.small_runs.whole import problems
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.report [--trials 40 1000]
 
-Made-up runs of each size (`benchmarks/report_run.py`). A browser is timed where Chromium and playwright are
-installed: from opening the file, in a fresh page, until two frames after its load event.
+Made-up runs of each size (tests/small_runs/synthetic.py). A browser is timed where Chromium and playwright
+are installed: from opening the file, in a fresh page, until two frames after its load event.
 """
 
 import argparse
@@ -15,17 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.run import synthetic_run
 from search.output.report.report import write_report
+from tests.small_runs.chromium import CHROMIUM_ARGUMENTS
+from tests.small_runs.synthetic import synthetic_run
 
-CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 LAID_OUT = """() => new Promise(done => requestAnimationFrame(() =>
     requestAnimationFrame(() => done(performance.now()))))"""
 

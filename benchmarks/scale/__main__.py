@@ -3,8 +3,9 @@
     python -m benchmarks.scale [--trials 10000] [--workers 8] [--quick] [--without-tune] [--profile FILE]
 
 Everything but the training is what runs in production: proposer, director, Optuna's journal, stopping rule,
-grader, ledger, findings, and Ray Tune with its workers, which answer at once (benchmarks/scale_worker.py).
---without-tune runs the director alone, one simulated worker after the other, to tell its cost from Tune's.
+grader, ledger, findings, and Ray Tune with its workers, which answer at once
+(tests/small_runs/no_training.py). --without-tune runs the director alone, one simulated worker after the
+other, to tell its cost from Tune's.
 
 Prints JSON. driver_s: the driver process's own CPU time, all its threads, for each time that a worker gets
 something to do (a new trial, or one that goes on to its next rung), up to the 1,000th time and at the end.
@@ -28,58 +29,23 @@ from typing import Any
 
 import numpy as np
 
-from agents.playbook.playbook import Playbook
-from benchmarks.scale.worker import EXAMPLES, GAP, TRUTH, WEAK, NoTraining, rung_of
 from cluster.runtime import ray_runtime
-from search.config.resources import TrialResources
 from search.config.schema import (
-    ConfirmConfig,
-    LearnerConfig,
-    ReplicationConfig,
     RunConfig,
-    SearchConfig,
 )
 from search.engine.assignment import Assignment
-from search.engine.context import RunContext
 from search.engine.director import Director
-from search.ledger.events import AnyEvent, BaselinesReady, RunStarted
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
-from search.scoring.grader import BaselinePredictions, Grader, SearchGrader
+from search.scoring.grader import Grader
 from search.workers.member import Work
 from search.workers.remote_grader import RemoteGrader
 from search.workers.shared_arrays import SharedArrays
 from search.workers.tune import run_trials
-from trainers.components.optim import Adamw
-from trainers.data.examples import SplitSizes
-from trainers.data.toy_task import ToyTask
-from trainers.models.toy_model import ToyModel
+from tests.small_runs.no_training import NoTraining, rung_of
+from tests.small_runs.untrained import begun, configured, labels, new_director
 
 WINDOW = 500  # trials in each of the two windows that are compared
-
-
-def configured(trials: int, workers: int) -> RunConfig:
-    """A campaign of so many trials in rounds of a hundred."""
-    return RunConfig(
-        name="scale",
-        task=ToyTask(splits=SplitSizes(weak_train=1, transfer=1, search=EXAMPLES, test=EXAMPLES)),
-        weak=LearnerConfig(model=ToyModel(size="weak"), optim=Adamw(lr=1e-2)),
-        strong=LearnerConfig(model=ToyModel(size="strong"), optim=Adamw(lr=1e-3)),
-        search=SearchConfig(trials=trials, round_trials=100),
-        replication=ReplicationConfig(methods=3, seeds=2),
-        confirm=ConfirmConfig(finalists=2, seeds=2),
-        trial=TrialResources(cpus=0.1, concurrent=workers),
-    )
-
-
-def labels() -> tuple[Any, BaselinePredictions]:
-    """Ground truth, and baselines of four seeds."""
-    rng = np.random.default_rng(0)
-    weak, ceiling = (
-        np.where(rng.random((4, EXAMPLES)) < accuracy, TRUTH, 1 - TRUTH).astype(np.bool_)
-        for accuracy in (WEAK, WEAK + GAP)
-    )
-    return TRUTH, BaselinePredictions(weak=weak, ceiling=ceiling)
 
 
 @dataclass
@@ -134,37 +100,6 @@ def rss_mb() -> float:
     """Resident memory of this process."""
     [line] = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmRSS")]
     return int(line.split()[1]) / 1024
-
-
-def new_director(
-    config: RunConfig,
-    out: Path,
-    record: Record,
-    ledger: Ledger,
-    grader: SearchGrader,
-    past: Sequence[AnyEvent] = (),
-) -> Director:
-    """As search.campaign makes it. past: the events of an earlier process."""
-    context = RunContext(
-        config=config,
-        directory=out,
-        ledger=ledger,
-        record=record,
-        grader=grader,
-        gap=GAP,
-        search_size=EXAMPLES,
-    )
-    return Director(context, Playbook(branches=config.agent.branches, seed=config.seed), past)
-
-
-def begun(out: Path) -> tuple[Record, Ledger]:
-    """A new run's record and ledger."""
-    record = Record()
-    ledger = Ledger(out / "ledger.jsonl", record.apply)
-    ledger.append(RunStarted(run="scale", config_sha256="", commit=""))
-    floors = {"weak_acc": WEAK, "weak_se": 0.0, "ceiling_acc": WEAK + GAP, "ceiling_se": 0.0}
-    ledger.append(BaselinesReady(**floors, seeds=4, train_s=0))
-    return record, ledger
 
 
 def resume_s(config: RunConfig, out: Path, grader: Any) -> float:

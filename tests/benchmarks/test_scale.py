@@ -5,7 +5,7 @@ import pytest
 
 from agents.findings.predictions import unpack
 from benchmarks.scale.__main__ import main
-from benchmarks.scale.worker import EXAMPLES, GAP, TRUTH, WEAK, predictions
+from tests.small_runs.no_training import EXAMPLES, GAP, TRUTH, WEAK, predictions
 
 
 def test_predictions_look_recorded() -> None:

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from benchmarks.faults.runs import REPO, SMALL_TASK
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from tests.cluster.conftest import add_node
 from tests.servers.proxy import Proxy
+from tests.small_runs.settings import REPO, SMALL_TASK
 
 TRIALS = 8
 SMALL = [

@@ -7,12 +7,12 @@ import pytest
 import ray
 
 from agents.language.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
-from benchmarks.faults.runs import Site
 from search.config.schema import ConfirmConfig, LearnerConfig, ReplicationConfig, RunConfig, SearchConfig
 from search.ledger.events import BaselinesReady, RungReached, RunStarted, TrialEnded, TrialStarted
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from tests.conftest import one_at_a_time
+from tests.small_runs.site import Site
 from trainers.components.optim import Adamw
 from trainers.data.examples import SplitSizes
 from trainers.data.toy_task import ToyTask

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from agents.claude.transcript import Concluded, read_transcript
-from benchmarks.faults.runs import SMALL_TASK
 from search.__main__ import main
 from search.config.load import load_config
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from tests.servers.messages_api import Scripted, ScriptedClaude, text, use
+from tests.small_runs.settings import SMALL_TASK
 from trainers.data.dataset import load_task
 
 KEY = "sk-ant-of-this-test"

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.agent.leak_search import PLACES, Search, SearchedRunner, checksum, decoy
-from benchmarks.faults.runs import REPO, SMALL
 from search.campaign import run_campaign
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.ledger.log import read_ledger
 from search.storage.run_directory import RunDirectory, new_run
+from tests.small_runs.leak_search import PLACES, Search, SearchedRunner, checksum, decoy
+from tests.small_runs.settings import REPO, SMALL
 from trainers.data.dataset import load_task
 from trainers.data.examples import Labels
 

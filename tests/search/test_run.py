@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.runs import PRETRAIN_STEPS, REPO, SMALL, problems
 from search.__main__ import main
 from search.config.load import load_config
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
+from tests.small_runs.settings import PRETRAIN_STEPS, REPO, SMALL
+from tests.small_runs.whole import problems
 from trainers.data.dataset import load_task
 
 RESULT_KEYS = {

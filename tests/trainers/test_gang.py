@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.training.gang import cases, parity
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
@@ -126,14 +125,6 @@ def test_all_members_see_that_one_members_numbers_are_not_finite(
     causes = {found[f"poisoned-{stage}"] for found in played}
     assert len(causes) == 1
     assert f"{cause} at step" in causes.pop()
-
-
-def test_a_gang_of_two_computes_what_one_process_does() -> None:
-    rows = parity(2, cases(quick=False))
-    assert [row["zero_stage"] for row in rows] == [stage for stage in range(4) for _ in range(4)]
-    for row in rows:
-        assert row["largest_difference"] < 1e-5, row
-        assert row["last_loss"] < 0.97 * row["first_loss"], row
 
 
 def test_a_meeting_point_is_a_free_port_of_the_host() -> None:

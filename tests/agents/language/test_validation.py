@@ -1,27 +1,11 @@
-import json
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from agents.language.catalogue import param_specs
-from agents.language.proposal import (
-    Branch,
-    Choice,
-    Fixed,
-    Option,
-    Param,
-    Proposal,
-    Range,
-    Slot,
-    branch_contains,
-    slug,
-)
-from agents.language.space import sample_methods
+from agents.language.proposal import Branch, Choice, Fixed, Slot
 from agents.language.validation import problems, read_proposal, valid_branches
+from tests.agents.language.conftest import ANY, AUX, branch, found, option, proposal, ranged, slot
 from trainers.component import Component
 from trainers.components.losses import LogConf
 from trainers.components.students import Probe
@@ -30,40 +14,6 @@ from trainers.models.toy_model import ToyModel
 from trainers.training.deepspeed_engine import EngineConfig
 from trainers.training.memory_fit import room_for
 
-
-def option(component: str, *params: Param) -> Option:
-    return Option(component=component, params=params)
-
-
-def slot(name: str, *options: Option) -> Slot:
-    return Slot(slot=name, options=options)
-
-
-def branch(*slots: Slot, name: str = "b", parent: str | None = None, hypothesis: str = "It helps.") -> Branch:
-    return Branch(name=name, family="other", hypothesis=hypothesis, parent=parent, slots=slots)
-
-
-def proposal(*branches: Branch, rationale: str = "") -> Proposal:
-    return Proposal(branches=branches, rationale=rationale)
-
-
-def found(
-    said: Proposal, known_branches: Sequence[str] = (), known_methods: Sequence[Method] = ()
-) -> list[str]:
-    return [
-        str(problem)
-        for problem in problems(
-            said, naive=Method(), known_branches=known_branches, known_methods=known_methods, abilities=ANY
-        )
-    ]
-
-
-def ranged(low: float, high: float, *, log: bool = False, name: str = "aux") -> Range:
-    return Range(name=name, low=low, high=high, log=log)
-
-
-ANY = Abilities(prior=True, intermediates=4)
-AUX = slot("loss", option("logconf", ranged(0.2, 0.8)))
 IN_OPTION = "branches[0].slots[0].options[0]"
 IN_PARAM = f"{IN_OPTION}.params[0]"
 
@@ -371,94 +321,6 @@ def test_a_bound_that_is_no_number_is_a_problem(bound: str) -> None:
     assert isinstance(answer, tuple)
     assert {problem.branch for problem in answer} <= {0, None}
     assert all(len(str(problem)) < 500 and "\n" not in str(problem) for problem in answer)
-
-
-names = st.sampled_from(
-    [*SLOTS, *(kind for components in SLOTS.values() for kind in components), "aux", "share", "lr", "epochs"]
-) | st.text(max_size=70)
-numbers = st.floats(allow_nan=False, allow_infinity=False) | st.floats(0, 1) | st.integers(0, 40).map(float)
-values = st.booleans() | st.integers() | numbers | names | st.sampled_from(["linear", "head", 10**400])
-params: st.SearchStrategy[Param] = st.one_of(
-    st.builds(Fixed, name=names, value=values),
-    st.builds(Range, name=names, low=numbers, high=numbers, log=st.booleans()),
-    st.builds(Choice, name=names, values=st.lists(values, max_size=20).map(tuple)),
-)
-
-
-@st.composite
-def likely_options(draw: st.DrawFn, slot_name: str) -> Option:
-    kind = draw(st.sampled_from(list(SLOTS[slot_name])))
-    known = list(param_specs(SLOTS[slot_name][kind]))
-    chosen = draw(st.lists(params, max_size=3))
-    named = [p.model_copy(update={"name": draw(st.sampled_from(known))}) for p in chosen] if known else []
-    return Option(component=kind, params=tuple(named))
-
-
-@st.composite
-def any_slot(draw: st.DrawFn) -> Slot:
-    name = draw(st.sampled_from(list(SLOTS)))
-    options = st.lists(likely_options(name), max_size=3).map(tuple)
-    wild = st.lists(
-        st.builds(Option, component=names, params=st.lists(params, max_size=3).map(tuple)), max_size=10
-    ).map(tuple)
-    if draw(st.booleans()):
-        return Slot(slot=name, options=draw(options))
-    return Slot(slot=draw(names), options=draw(options | wild))
-
-
-branches = st.builds(
-    Branch,
-    name=names,
-    family=st.just("loss"),
-    hypothesis=st.text(max_size=500),
-    parent=st.none() | names,
-    slots=st.lists(any_slot(), max_size=8).map(tuple),
-)
-
-
-@pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=st.builds(Proposal, branches=st.lists(branches, max_size=4).map(tuple), rationale=st.text()))
-def test_no_proposal_crashes_and_none_that_passes_holds_a_bad_method(said: Proposal) -> None:
-    naive = Method()
-    known = [slug(name) for name in SLOTS]
-    wrong = problems(said, naive=naive, known_branches=known, known_methods=(), abilities=ANY)
-    for problem in wrong:
-        assert str(problem).isprintable()
-        assert len(str(problem)) < 700
-        assert problem.place.startswith(("branches", "rationale"))
-    for good in valid_branches(said, naive=naive, known_branches=known, known_methods=(), abilities=ANY):
-        for method in sample_methods(good, naive):
-            assert branch_contains(good, method, naive)
-
-
-def mutated(draw: st.DrawFn, node: Any) -> Any:
-    junk: st.SearchStrategy[Any] = st.sampled_from(
-        [None, [], {}, "", -1, 1e308, float("nan"), float("inf"), 10**30, True, "\x00<b>"]
-    )
-    if draw(st.integers(0, 11)) == 0:
-        return draw(junk)
-    if isinstance(node, dict):
-        return {key: mutated(draw, child) for key, child in node.items() if draw(st.integers(0, 30))}
-    return [mutated(draw, child) for child in node] if isinstance(node, list) else node
-
-
-@st.composite
-def mutated_text(draw: st.DrawFn) -> str:
-    good = proposal(branch(AUX, slot("select", option("all"), option("confidence"))), branch(AUX, name="c"))
-    return json.dumps(mutated(draw, good.model_dump(mode="json")))
-
-
-@pytest.mark.slow
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(text=mutated_text() | st.text() | st.binary())
-def test_no_text_crashes(text: str | bytes) -> None:
-    answer = read_proposal(text)
-    if isinstance(answer, Proposal):
-        answer = tuple(problems(answer, naive=Method(), known_branches=(), known_methods=(), abilities=ANY))
-    else:
-        assert answer
-    assert all(str(problem).isprintable() for problem in answer)
 
 
 def test_what_the_campaign_does_not_offer_is_refused_with_the_reason() -> None:

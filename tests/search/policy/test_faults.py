@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.runs import Site, problems
 from search.__main__ import main
 from search.ledger.events import WorkerLost
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from search.policy.faults import FaultConfig, Silences, out_of_retries, too_many_lost
+from tests.small_runs.site import Site
+from tests.small_runs.whole import problems
 
 
 def lost(*nodes: str | None, by: int = 1) -> list[tuple[WorkerLost, int]]:

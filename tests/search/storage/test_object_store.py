@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 
 from agents.language.proposal import Branch, Proposal
-from benchmarks.faults.runs import SMALL_TASK
 from search.__main__ import main
 from search.config.schema import RunConfig
 from search.ledger.events import Proposed
@@ -21,6 +20,7 @@ from search.storage import object_store as mirror
 from search.storage.object_store import Mirror, local_copy, run_path, snapshot, whole_sizes
 from search.storage.run_directory import new_run
 from tests.servers.s3 import Store, s3_server
+from tests.small_runs.settings import SMALL_TASK
 
 FIRST = b'{"event": 1}\n'
 SECOND = b'{"event": 2}\n'

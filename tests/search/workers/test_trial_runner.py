@@ -15,13 +15,13 @@ import psutil
 import pytest
 import ray
 
-from benchmarks.faults.runs import REPO, SMALL_TASK
 from cluster.runtime import ray_runtime
 from search.ledger.events import RungReached
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from search.workers.gang import watched
 from search.workers.shared_arrays import SharedArrays
+from tests.small_runs.settings import REPO, SMALL_TASK
 
 SETTINGS = (
     *SMALL_TASK,

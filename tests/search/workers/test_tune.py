@@ -10,8 +10,6 @@ import pytest
 import ray
 import torch
 
-from benchmarks.scale.__main__ import begun, configured, labels, new_director
-from benchmarks.scale.worker import NoTraining
 from search.ledger.log import read_ledger
 from search.policy.faults import FaultConfig
 from search.workers.member import Work
@@ -19,6 +17,8 @@ from search.workers.remote_grader import RemoteGrader
 from search.workers.shared_arrays import SharedArrays
 from search.workers.trial_runner import TrialRunner, UnfitWorkerError
 from search.workers.tune import run_trials
+from tests.small_runs.no_training import NoTraining
+from tests.small_runs.untrained import begun, configured, labels, new_director
 
 TRIALS = 4
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.agent.catalogue import draw_method
+from tests.small_runs.random_methods import draw_method
 from trainers.data.examples import Examples, SplitName
 from trainers.data.toy_task import ToyTask, load_toy
 from trainers.data.toy_text import NEGATIVE, POSITIVE

@@ -12,13 +12,13 @@ import pytest
 
 from agents.findings.answer import LaneReport
 from agents.language.proposal import Branch, Proposal
-from benchmarks.report.__main__ import CHROMIUM_ARGUMENTS
-from benchmarks.report.run import synthetic_run
 from search.config.schema import RunConfig
 from search.ledger.events import Interrupted, LaneAnswered, Proposed
 from search.ledger.log import Ledger
 from search.output.report.report import write_report
 from search.storage.run_directory import RunDirectory, new_run
+from tests.small_runs.chromium import CHROMIUM_ARGUMENTS
+from tests.small_runs.synthetic import synthetic_run
 
 HOSTILE = (
     '</script><script>window.hurt=1</script><img src=x onerror="window.hurt=2;alert(1)">'

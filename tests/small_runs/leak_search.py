@@ -1,9 +1,10 @@
 """Searches a trial's own process for ground truth, of which it is told nothing but checksums.
 
-`SearchedRunner` stands in for search.worker.TrialRunner: it trains as that does and, at its first step, looks
-through everything the process can reach: all objects, the frames of all threads, what it holds in Ray's
-object store, its environment and its arguments; an audit hook notes the files that it opens. Then it plants
-decoys, one in each kind of hiding place, and looks again: a search that misses those proves nothing.
+`SearchedRunner` stands in for search.workers.trial_runner.TrialRunner: it trains as that does and, at its
+first step, looks through everything the process can reach: all objects, the frames of all threads, what it
+holds in Ray's object store, its environment and its arguments; an audit hook notes the files that it opens.
+Then it plants decoys, one in each kind of hiding place, and looks again: a search that misses those proves
+nothing.
 
 LEAK_CHECKSUMS names a JSON file, {"sizes": [...], "truth": {checksum: name}}; the findings are written next
 to it, one file a process.
