@@ -24,7 +24,7 @@ def unmarked(text: str) -> str:
 
 @cache
 def _file(name: str) -> str:
-    return resources.files("agents").joinpath("prompts", name).read_text(encoding="utf-8")
+    return resources.files("agents.claude").joinpath("prompts", name).read_text(encoding="utf-8")
 
 
 def filled(name: str, **values: object) -> str:
