@@ -1,19 +1,17 @@
 """What was said between a lane and the model, one entry a line; it can be read again and replayed."""
 
 import json
-import logging
 import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal
 from trainers.component import Frozen
-
-log = logging.getLogger(__name__)
+from trainers.files import append_lines, open_lines, read_lines
 
 Block = dict[str, Any]
 
@@ -91,17 +89,7 @@ def read_transcript(path: Path) -> list[AnyEntry]:
 
     Raises ValueError, naming the line, where another one cannot be read.
     """
-    entries: list[AnyEntry] = []
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n"):
-            log.warning("%s: line %d was cut short and is left out", path, number)
-            break
-        try:
-            entries.append(_ENTRY.validate_json(line))
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise ValueError(f"{path}: line {number} is no entry of a transcript ({reason})") from None
-    return entries
+    return read_lines(path, _ENTRY.validate_json)
 
 
 def total_usage(entries: list[AnyEntry]) -> Usage:
@@ -137,8 +125,7 @@ class Transcript:
         self._lock = threading.Lock()
         self.usage = Usage()
         if path is not None and path.is_file():
-            whole = path.read_bytes()
-            path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+            open_lines(path).close()
             self.usage = total_usage(read_transcript(path))
 
     def write(self, entry: AnyEntry) -> None:
@@ -150,8 +137,8 @@ class Transcript:
         line = blotted(entry.model_dump_json(), self._secret)
         with self._lock:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with self._path.open("ab", buffering=0) as file:
+                append_lines(file, line.encode() + b"\n")
 
 
 def blotted(text: str, secret: str) -> str:

@@ -11,7 +11,8 @@ from typing import get_args
 
 from agents.findings.answer import entropy_bits, family_shares
 from agents.findings.curves import points, shape
-from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState, differences, shown_pgr
+from agents.findings.differences import differences
+from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState, shown_pgr
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range, printable
 
 HISTORY_CHARS = 24_000
@@ -72,7 +73,7 @@ def trial_line(findings: Findings, trial: TrialFinding) -> str:
     ]
     said = [trial.state, shape(trial.curve), *signals]
     cause = f"; {_cut(trial.cause, 160)}" if trial.cause else ""
-    method = differences(trial, findings.naive)
+    method = differences(trial.method, findings.naive)
     return _cut(f"{trial.trial} {shown_pgr(trial)} {trial.branch}: {method} [{', '.join(said)}{cause}]")
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from agents.findings.answer import Note
 from agents.language.proposal import Branch
 from trainers.component import Frozen
-from trainers.method import SLOTS, Abilities, Method
+from trainers.method import Abilities, Method
 
 TrialState = Literal["running", "completed", "pruned", "failed"]
 
@@ -142,18 +142,3 @@ def shown_pgr(trial: TrialFinding) -> str:
     if trial.pgr is None:
         return "no PGR"
     return f"{trial.pgr:.2f}" if trial.se is None else f"{trial.pgr:.2f} ± {trial.se:.2f}"
-
-
-def differences(trial: TrialFinding, naive: Method) -> str:
-    """What the trial's method does otherwise than the naive baseline, on one line."""
-    parts = []
-    for slot in SLOTS:
-        mine, base = getattr(trial.method, slot), getattr(naive, slot)
-        if mine != base:
-            values = ", ".join(
-                f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-                for name, value in mine
-                if name != "kind" and (mine.kind != base.kind or value != getattr(base, name))
-            )
-            parts.append(f"{slot} {mine.kind}" + (f" ({values})" if values else ""))
-    return "; ".join(parts) or "the naive baseline"

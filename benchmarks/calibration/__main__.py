@@ -141,12 +141,11 @@ class Campaign:
         confirmation = confirm(config, record, self._grader.open_test(sealed_predictions(config, record)))
         highest = record.best()
         assert highest is not None
-        assert highest.last is not None
-        assert highest.last.pgr is not None
+        assert highest.final_pgr is not None
         return Outcome(
             confirmation=confirmation,
             best=self._truths[confirmation.finalists[0][0].trial.method],
-            flattered=highest.last.pgr - self._truths[highest.method].mean_pgr,
+            flattered=highest.final_pgr - self._truths[highest.method].mean_pgr,
             most=max(self._truths[method].mean_pgr for method in searched),
         )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from search.scoring.grader import BaselinePredictions
+from trainers.components.weak_labels import supervisor_of
 from trainers.data.examples import Labels
 
 Reals = NDArray[np.float64]
@@ -107,7 +108,7 @@ class World:
     def predictions(self, split: str, method: str, truth: Truth, seed: int) -> Bools:
         """The classes that a student predicts; method: its name, the same for all its seeds."""
         one = self.splits[split]
-        n, supervisor = len(one.truth), seed % len(self._luck)
+        n, supervisor = len(one.truth), supervisor_of(seed, len(self._luck))
         rng = np.random.default_rng([self._seed, 2, seed, int(method, 16), n])
         shared = np.random.default_rng([self._seed, 3, seed, truth.kind])
         if truth.kind not in one.kinds:

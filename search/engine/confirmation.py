@@ -10,6 +10,7 @@ from search.engine.replication import eligible, unlike
 from search.ledger.record import Record, TrialRecord
 from search.scoring.grader import TestAnswers
 from search.scoring.pgr import Estimate, difference, estimate
+from trainers.components.weak_labels import supervisor_of
 from trainers.method import Method
 
 
@@ -88,8 +89,8 @@ def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]
 
 def confirm(config: RunConfig, record: Record, answers: TestAnswers) -> Confirmation:
     """The statistics of the confirmation, from what the grader says of the test predictions."""
-    seeds = np.array(config.confirm_seeds())
-    supervisors = seeds % config.baselines.seeds
+    seeds = config.confirm_seeds()
+    supervisors = np.array([supervisor_of(seed, config.baselines.seeds) for seed in seeds])
     naive_correct = answers.correct[config.naive.digest]
 
     def confirmed(method: Method) -> Confirmed:

@@ -9,6 +9,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady
 from search.ledger.record import BranchRecord, Record, TrialRecord
 from search.studies.importance import importance
+from trainers.components.weak_labels import supervisor_of
 from trainers.method import Method
 
 Results = Sequence[tuple[Method, float]]
@@ -43,8 +44,8 @@ def _results(trials: Sequence[TrialRecord]) -> defaultdict[str, list[tuple[Metho
     """Of each branch the methods that completed, with their PGR."""
     results = defaultdict[str, list[tuple[Method, float]]](list)
     for trial in trials:
-        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None:
-            results[trial.branch].append((trial.method, trial.last.pgr))
+        if trial.final_pgr is not None:
+            results[trial.branch].append((trial.method, trial.final_pgr))
     return results
 
 
@@ -79,6 +80,6 @@ def _signals(trial: TrialRecord, floors: BaselinesReady | None) -> dict[str, flo
     *before, last = [rung.predictions for _, rung in sorted(trial.rungs.items())]
     return {
         "balance": balance(last, n),
-        "agreement": agreement(last, weak[trial.seed % len(weak)], n) if weak else None,
+        "agreement": agreement(last, weak[supervisor_of(trial.seed, len(weak))], n) if weak else None,
         "steadiness": agreement(last, before[-1], n) if before else None,
     }

@@ -95,8 +95,8 @@ def standings(config: RunConfig, record: Record) -> list[Standing]:
 
 def _scored(record: Record, purpose: Purpose) -> Iterator[tuple[float, TrialRecord]]:
     for trial in record.of_purpose(purpose):
-        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None:
-            yield trial.last.pgr, trial
+        if trial.final_pgr is not None:
+            yield trial.final_pgr, trial
 
 
 def eligible(config: RunConfig, record: Record) -> list[Standing]:

@@ -1,16 +1,13 @@
 """The file of a run's events: appended one a line, read back on resume."""
 
-import errno
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from search.ledger.events import AnyEvent
-
-log = logging.getLogger(__name__)
+from trainers.files import append_lines, open_lines, read_lines
 
 _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
@@ -20,19 +17,7 @@ def read_ledger(path: Path) -> list[AnyEvent]:
 
     Raises ValueError, naming the line, where an earlier line cannot be read.
     """
-    events: list[AnyEvent] = []
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n"):
-            log.warning("%s: line %d was cut short by a crash and is left out", path, number)
-            break
-        try:
-            events.append(_EVENT.validate_json(line))
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise ValueError(
-                f"{path}: line {number} cannot be read ({reason}); restore it from a copy"
-            ) from None
-    return events
+    return read_lines(path, _EVENT.validate_json)
 
 
 class Ledger:
@@ -41,11 +26,7 @@ class Ledger:
     def __init__(self, path: Path, *listeners: Callable[[AnyEvent], None]) -> None:
         """Open `path` for appending. A last line cut short by a crash is removed first."""
         self._listeners = list(listeners)
-        self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-        content = path.read_bytes()
-        whole = len(content) if not content or content.endswith(b"\n") else content.rfind(b"\n") + 1
-        os.ftruncate(self._file, whole)
-        os.lseek(self._file, 0, os.SEEK_END)
+        self._file = open_lines(path)
 
     def listen(self, listener: Callable[[AnyEvent], None]) -> None:
         """Hand further events to this listener too, after the listeners that are there."""
@@ -53,18 +34,11 @@ class Ledger:
 
     def append(self, event: AnyEvent) -> None:
         """Write one event and flush it to the disk's cache; OSError where the disk is full."""
-        line = event.model_dump_json().encode() + b"\n"
-        start = os.lseek(self._file, 0, os.SEEK_CUR)
-        if os.write(self._file, line) != len(line):
-            os.ftruncate(self._file, start)
-            os.lseek(self._file, start, os.SEEK_SET)
-            raise OSError(
-                errno.ENOSPC, f"the ledger could not be written: is the disk full? {len(line)} bytes were due"
-            )
+        append_lines(self._file, event.model_dump_json().encode() + b"\n")
         for listener in self._listeners:
             listener(event)
 
     def close(self) -> None:
         """Flush to the disk and close."""
-        os.fsync(self._file)
-        os.close(self._file)
+        os.fsync(self._file.fileno())
+        self._file.close()

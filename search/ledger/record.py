@@ -61,6 +61,11 @@ class TrialRecord:
         return self.rungs[max(self.rungs)] if self.rungs else None
 
     @property
+    def final_pgr(self) -> float | None:
+        """The PGR of a completed trial; None for any other, and where the test split has not been opened."""
+        return self.last.pgr if self.state == "completed" and self.last is not None else None
+
+    @property
     def train_s(self) -> float:
         """Seconds spent training and evaluating."""
         return sum(rung.train_s + rung.eval_s for rung in self.rungs.values())
@@ -83,7 +88,7 @@ class Tally:
         """Count the end of a trial."""
         assert trial.state is not None
         self.ended[trial.state] += 1
-        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None:
+        if trial.final_pgr is not None:
             self.best = trial if self.best is None else max(self.best, trial, key=_rank)
 
 
@@ -236,6 +241,5 @@ class Record:
 
 
 def _rank(trial: TrialRecord) -> tuple[float, int]:
-    assert trial.last is not None
-    assert trial.last.pgr is not None
-    return trial.last.pgr, -trial.place
+    assert trial.final_pgr is not None
+    return trial.final_pgr, -trial.place

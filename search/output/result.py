@@ -1,7 +1,6 @@
 """The outcome of a run: result.json, and the table in the terminal."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from search.config.schema import RunConfig
 from search.engine.confirmation import Confirmation, Confirmed, Finalist
 from search.ledger.record import Record, TrialRecord
 from search.scoring.grader import BaselineScores
+from search.scoring.pgr import SIGNIFICANT_P
+from trainers.files import replace_file
 
 SCHEMA = 1
-SHOWN = 0.05  # the p value below which a finalist is said to beat naive
 
 
 def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
@@ -149,9 +149,7 @@ def _saved_s(trial: TrialRecord) -> float:
 
 def write_result(path: Path, outcome: dict[str, Any]) -> None:
     """Write result.json whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(outcome, indent=2) + "\n")
-    os.replace(temporary, path)
+    replace_file(path, json.dumps(outcome, indent=2) + "\n")
 
 
 def outcome_table(outcome: dict[str, Any]) -> RenderableType:
@@ -184,7 +182,7 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
 
 def _verdict(p: float) -> str:
     """Whether the best is worth having. It is never naive itself: it is the best that the search found."""
-    if p < SHOWN:
+    if p < SIGNIFICANT_P:
         return f"the best beats the naive baseline (p = {p:.2g})"
     return f"the best is not shown to beat the naive baseline (p = {p:.2g}): keep to naive, or search on"
 

@@ -11,6 +11,8 @@ from scipy.special import stdtr, stdtrit
 Bools = NDArray[np.bool_]
 Reals = NDArray[np.float64]
 
+SIGNIFICANT_P = 0.05  # one-sided p value below which a difference counts as shown
+
 
 class NoGapError(ValueError):
     """The ceiling is not above the weak floor, so that no gap can be recovered."""

@@ -21,6 +21,7 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 
 from trainers.cache import digest
 from trainers.component import Frozen
+from trainers.files import DRAFT, whole_lines
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +265,7 @@ def whole_sizes(path: Path) -> Mapping[str, int]:
     look, again = _sizes(path), _sizes(path)
     while look != again:
         look, again = again, _sizes(path)
-    return {name: _head(path / name, size).rfind(b"\n") + 1 for name, size in again.items()}
+    return {name: len(whole_lines(_head(path / name, size))) for name, size in again.items()}
 
 
 def _sizes(path: Path) -> dict[str, int]:
@@ -281,7 +282,7 @@ def _versions(path: Path) -> dict[str, tuple[int, int]]:
     versions = {}
     for file in path.rglob("*"):
         with suppress(FileNotFoundError):  # gone since it was found
-            if file.is_file() and file.name != ".lock" and file.suffix not in {".lock", ".tmp"}:
+            if file.is_file() and file.name != ".lock" and file.suffix not in {".lock", DRAFT}:
                 stat = file.stat()
                 versions[file.relative_to(path).as_posix()] = (stat.st_size, stat.st_mtime_ns)
     return versions

@@ -30,22 +30,6 @@ def parameters(method: Method) -> Parameters:
     return values
 
 
-def words(method: Method, naive: Method) -> str:
-    """What tells a method from the naive baseline, as "loss logconf(aux 0.5); optim adamw(lr 0.001)"."""
-    base, parts = parameters(naive), []
-    for slot in SLOTS:
-        component = getattr(method, slot)
-        own = {
-            name: value
-            for name, value in parameters(method).items()
-            if name.startswith(f"{slot}.{component.kind}.") and base.get(name) != value
-        }
-        if own or base[f"{slot}.kind"] != component.kind:
-            inner = ", ".join(f"{name.rpartition('.')[2]} {shown(value)}" for name, value in own.items())
-            parts.append(f"{slot} {component.kind}" + (f"({inner})" if inner else ""))
-    return "; ".join(parts) or "as naive"
-
-
 def shown(value: Value) -> str:
     """A value at three digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -14,6 +14,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from search.ledger.events import RunStarted
+from trainers.files import append_lines, open_lines
 
 Log = dict[str, Any]
 
@@ -28,12 +29,8 @@ class OneWriterFile(BaseJournalBackend):
 
     def __init__(self, path: Path) -> None:
         """A last line that was cut short is removed: Optuna would write its next line on to it."""
-        self._file = path.open("a+b", buffering=0)
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        self._file.truncate(whole)
-        self._unread = content[:whole].splitlines()
+        self._file = open_lines(path)
+        self._unread = self._file.readall().splitlines()
         self._read = 0
 
     def read_logs(self, log_number_from: int) -> Generator[Log, None, None]:
@@ -46,11 +43,7 @@ class OneWriterFile(BaseJournalBackend):
     def append_logs(self, logs: list[Log]) -> None:
         """Write logs; OSError where the disk is full, and then none of them counts."""
         lines = [json.dumps(log, separators=(",", ":")).encode() for log in logs]
-        data = b"".join(line + b"\n" for line in lines)
-        start = os.fstat(self._file.fileno()).st_size
-        if self._file.write(data) != len(data):
-            self._file.truncate(start)
-            raise OSError(28, "Optuna's journal could not be written: is the disk full?")
+        append_lines(self._file, b"".join(line + b"\n" for line in lines))
         self._unread += lines
 
 

@@ -1,7 +1,6 @@
 """Brings W&B level with a ledger: the only place that knows wandb, and that waits for it."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from search.tracking.payloads import (
     trial_table,
 )
 from trainers.component import Frozen
+from trainers.files import replace_file
 
 INIT_S, FINISH_S = 60.0, 120.0
 UPLOADS = 8  # runs whose last data is on its way at once
@@ -260,9 +260,7 @@ class Tracker:
 
     def _keep(self, told: Told) -> None:
         self._told = told
-        temporary = self._told_path.with_suffix(".tmp")
-        temporary.write_text(told.model_dump_json(indent=1) + "\n")
-        os.replace(temporary, self._told_path)
+        replace_file(self._told_path, told.model_dump_json(indent=1) + "\n")
 
     def close(self) -> None:
         """Leave runs that have not ended as stopped: the run is resumed, and they are told again."""

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.floating]
 
 
+def supervisor_of(seed: int, supervisors: int) -> int:
+    """The weak supervisor, of so many, whose labels a trial with this seed learns from."""
+    return seed % supervisors
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Weak labels of the transfer split, and views of the frozen strong model, computed on first use.

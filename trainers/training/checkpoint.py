@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
+from trainers.files import replace_file
 from trainers.gang import rank, world_size
 from trainers.training.session import Session
 
@@ -69,9 +69,8 @@ class Keeper:
         if world_size() > 1:
             dist.barrier()  # a member may still be writing its part
         if rank() == 0:
-            draft = folder / f".{LATEST}"
-            draft.write_text(json.dumps({"training": self._training, "state": state, "steps": steps}))
-            os.replace(draft, folder / LATEST)
+            latest = {"training": self._training, "state": state, "steps": steps}
+            replace_file(folder / LATEST, json.dumps(latest))
             for old in folder.glob("steps-*"):
                 if old.name != state:
                     shutil.rmtree(old, ignore_errors=True)

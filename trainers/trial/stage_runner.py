@@ -1,7 +1,6 @@
 """A trial's way through the stages of its method, and what is kept of it when it pauses."""
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from trainers.components.stages import (
 )
 from trainers.components.students import Student, Weights, trained_weights
 from trainers.components.weak_labels import Evidence
+from trainers.files import replacing
 from trainers.gang import rank
 from trainers.method import Method
 from trainers.training.checkpoint import Checkpoint
@@ -124,8 +124,8 @@ class Course:
             "taught": torch.from_numpy(np.array(self._taught.weak_probs)),
             "weights": self.weights,
         }
-        torch.save(left, folder / f".{LEFT}")
-        os.replace(folder / f".{LEFT}", folder / LEFT)
+        with replacing(folder / LEFT) as file:
+            torch.save(left, file)
         shutil.rmtree(folder / f"stage-{finished - 1}", ignore_errors=True)
         self._since = time.monotonic()
 

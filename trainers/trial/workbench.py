@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trainers.components.stages import Halts, Stage, stages_of
 from trainers.components.students import Student, load_weights, make_student
-from trainers.components.weak_labels import Evidence
+from trainers.components.weak_labels import Evidence, supervisor_of
 from trainers.data.examples import SplitName
 from trainers.data.tokens import Tokens
 from trainers.method import Abilities, Method
@@ -70,7 +70,7 @@ class Materials:
 
     def supervisor(self, seed: int) -> int:
         """The weak supervisor whose labels a trial with this seed learns from."""
-        return seed % len(self.weak_probs)
+        return supervisor_of(seed, len(self.weak_probs))
 
 
 @dataclass(frozen=True, kw_only=True)

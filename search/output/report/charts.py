@@ -25,11 +25,7 @@ Scored = Sequence[tuple[TrialRecord, float]]
 
 def scored_trials(record: Record) -> Scored:
     """The completed search trials with their PGR."""
-    return [
-        (trial, trial.last.pgr)
-        for trial in record.of_purpose("search")
-        if trial.state == "completed" and trial.last is not None and trial.last.pgr is not None
-    ]
+    return [(trial, trial.final_pgr) for trial in record.of_purpose("search") if trial.final_pgr is not None]
 
 
 def charts(

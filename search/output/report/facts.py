@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from agents.findings.differences import differences
 from agents.language.proposal import Branch
 from search.config.schema import RunConfig
 from search.ledger.record import Record, TrialRecord
 from search.output.progress import duration, ended, planned, state
 from search.output.result import asked_usage, saved_by_pruning_s, trained_s
-from search.studies.parameters import words
+from search.scoring.pgr import SIGNIFICANT_P
 
 Outcome = Mapping[str, Any]
 
-CLEAR = 0.05  # the one-sided p value under which a finalist is called better than naive
 LONGEST = 400  # characters of a cause
 CAUSES = 2  # causes of pruning that a branch shows
 
@@ -40,7 +40,11 @@ def _confirmed(outcome: Outcome) -> str:
     over, p = best["over_naive"], best["beats_naive_p"]
     least, most = over["ci95"]
     verdict = (
-        "better than" if p < CLEAR else "not clearly better than" if over["pgr"] > 0 else "not better than"
+        "better than"
+        if p < SIGNIFICANT_P
+        else "not clearly better than"
+        if over["pgr"] > 0
+        else "not better than"
     )
     return (
         f"{best['branch']} recovers {best['pgr']:.1%} of the performance gap (PGR {best['pgr']:.3f} ± "
@@ -169,7 +173,7 @@ def trial_rows(config: RunConfig, record: Record) -> Iterator[Row]:
             pgr=pgr(trial),
             share=f"{trial.last.share:.0%}" if trial.last else "–",
             seconds=f"{trial.train_s:.1f}",
-            method=words(trial.method, config.naive),
+            method=differences(trial.method, config.naive),
         )
 
 

@@ -3,13 +3,13 @@
 import base64
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from agents.findings.differences import differences
 from search.config.load import dump_config
 from search.config.schema import RunConfig
 from search.ledger.record import Record
@@ -18,7 +18,8 @@ from search.output.report import facts as facts
 from search.output.report.charts import charts, scored_trials
 from search.output.result import lane_rows, saved_by_pruning_s, trained_s
 from search.storage.run_directory import RunDirectory
-from search.studies.parameters import MIN_TRIALS, words
+from search.studies.parameters import MIN_TRIALS
+from trainers.files import replace_file
 from trainers.method import Method
 
 PAGE = Path(__file__).parent / "page"
@@ -34,9 +35,7 @@ def write_report(run: RunDirectory, path: Path | None = None) -> Path:
     page = render(config, record, outcome)
     path = path or run.report
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(page.encode(errors="replace"))  # a lone surrogate is no reason to have no report
-    os.replace(temporary, path)
+    replace_file(path, page.encode(errors="replace"))  # a lone surrogate is no reason to have no report
     return path
 
 
@@ -79,6 +78,6 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
 
 def _finalists(config: RunConfig, outcome: facts.Outcome | None) -> list[tuple[dict[str, Any], str]]:
     return [
-        (one, words(Method.model_validate(one["method"]), config.naive))
+        (one, differences(Method.model_validate(one["method"]), config.naive))
         for one in (outcome["finalists"] if outcome else ())
     ]

@@ -153,6 +153,22 @@ def test_sums_are_those_of_the_trials_whatever_their_order(events: SimpleNamespa
     assert record.unfinished() == [trial for trial in record.trials.values() if trial.state is None]
 
 
+@pytest.mark.parametrize(
+    ("state", "pgr", "final"), [("completed", 0.5, 0.5), ("completed", None, None), ("pruned", 0.5, None)]
+)
+def test_only_a_completed_trial_with_a_score_has_a_final_pgr(
+    events: SimpleNamespace, state: str, pgr: float | None, final: float | None
+) -> None:
+    trial = Record.of(
+        [events.started("t1"), events.reached("t1", 1.0, pgr), events.ended("t1", state)]
+    ).trials["t1"]
+    assert trial.final_pgr == final
+
+
+def test_a_trial_that_completed_without_a_rung_has_no_final_pgr(events: SimpleNamespace) -> None:
+    assert Record.of([events.started("t1"), events.ended("t1")]).trials["t1"].final_pgr is None
+
+
 def test_a_trial_that_ends_twice_is_a_damaged_ledger(events: SimpleNamespace) -> None:
     with pytest.raises(ValueError, match="ends the trial t1 twice"):
         Record.of([events.started("t1"), events.ended("t1"), events.ended("t1")])

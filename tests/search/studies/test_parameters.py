@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from search.studies.parameters import MIN_TRIALS, Axis, axes, importance, parameters, words
+from search.studies.parameters import MIN_TRIALS, Axis, axes, importance, parameters
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
-from trainers.components.students import Probe
 from trainers.method import Method
 
 
@@ -14,15 +13,6 @@ def test_parameters_are_named_by_slot_and_component() -> None:
     assert named["loss.logconf.aux"] == 0.25
     assert named["labels.kind"] == "hard"
     assert "loss.kind.kind" not in named
-
-
-def test_words_name_what_differs_only() -> None:
-    naive = Method(optim=Adamw(lr=1e-3))
-    assert words(naive, naive) == "as naive"
-    assert words(Method(optim=Adamw(lr=0.00213)), naive) == "optim adamw(lr 0.00213)"
-    other = Method(optim=naive.optim, student=Probe())
-    assert words(other, naive).startswith("student probe")
-    assert "optim" not in words(other, naive)
 
 
 def test_an_axis_for_what_varies() -> None:

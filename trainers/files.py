@@ -1,0 +1,88 @@
+"""Files that stay readable after a crash: replaced whole, or appended to by whole lines."""
+
+import errno
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from pydantic import ValidationError
+
+log = logging.getLogger(__name__)
+
+DRAFT = ".tmp"  # suffix of a file that is not complete yet
+
+T = TypeVar("T")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a draft for writing; it takes the place of `path` when the block ends, and is on the disk by then.
+
+    A reader sees the old content or the new, never a mixture, also when two processes write at once. Where
+    the block raises, `path` stays as it was.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
+    try:
+        with draft.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Give a file new content, all of it or none; text in UTF-8."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def whole_lines(content: bytes) -> bytes:
+    """The content without a last line that lacks its newline."""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def read_lines(path: Path, parse: Callable[[bytes], T]) -> list[T]:
+    """Parse every line. A last line that a crash cut short is left out with a warning.
+
+    Raises ValueError, naming the line, where pydantic refuses an earlier one.
+    """
+    parsed: list[T] = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            log.warning("%s: line %d was cut short by a crash and is left out", path, number)
+            break
+        try:
+            parsed.append(parse(line))
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise ValueError(
+                f"{path}: line {number} cannot be read ({reason}); restore it from a copy"
+            ) from None
+    return parsed
+
+
+def open_lines(path: Path) -> FileIO:
+    """Open a file for appending and reading, from its start; a last line cut short by a crash is removed."""
+    file = path.open("a+b", buffering=0)
+    file.seek(0)
+    file.truncate(len(whole_lines(file.readall())))
+    file.seek(0)
+    return file
+
+
+def append_lines(file: FileIO, lines: bytes) -> None:
+    """Append all of the lines to the system's cache, or none of them: then it raises OSError."""
+    start = os.fstat(file.fileno()).st_size
+    if file.write(lines) != len(lines):
+        file.truncate(start)
+        raise OSError(
+            errno.ENOSPC, f"{file.name!r} could not be written: is the disk full? {len(lines)} bytes were due"
+        )
