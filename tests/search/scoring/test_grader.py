@@ -117,22 +117,10 @@ def test_nothing_but_an_opening_reads_the_test_labels() -> None:
         grader.open_test({"a": [pack(answers(TEST_TRUTH))]})
 
 
-def test_many_are_graded_in_their_order(remote: RemoteGrader) -> None:
-    packed = [pack(answers(TRUTH, *range(wrong))) for wrong in range(8)]
-    assert [round(score.accuracy * 10) for score in remote.grade_many(packed)] == [10, 9, 8, 7, 6, 5, 4, 3]
-    assert remote.grade_many([]) == []
-
-
 def test_no_gap_is_told_as_such() -> None:
     flat = BaselinePredictions(weak=SEARCH[1].weak, ceiling=SEARCH[1].weak)
     with pytest.raises(NoGapError, match="no gap to recover"):
         Grader((TRUTH, flat), TEST).baselines()
-
-
-def test_an_error_in_the_actor_arrives_as_itself(remote: RemoteGrader) -> None:
-    with pytest.raises(ValueError, match="non-hexadecimal number found") as caught:
-        remote.grade("no bits")
-    assert type(caught.value) is ValueError  # not Ray's wrapper with its traceback for a text
 
 
 def test_the_graders_process_starts_without_torch() -> None:

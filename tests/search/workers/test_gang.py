@@ -1,0 +1,89 @@
+"""Trials of two processes through the whole search."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+
+from search.ledger.events import RungReached
+from search.ledger.log import read_ledger
+from search.ledger.record import Record
+from search.workers.gang import watched
+from tests.small_runs.settings import REPO, SMALL_TASK
+
+SETTINGS = (
+    *SMALL_TASK,
+    "search={trials: 2, round_trials: 2}",
+    "replication={methods: 1, seeds: 1}",
+    "confirm={finalists: 1, seeds: 2}",
+    "trial={cpus: 1, processes: 2}",
+    "tracking.kind=off",
+)
+
+
+def kill_a_peer(run: Path, ended: threading.Event) -> list[int]:
+    """Kill the second process of the first trial that has reached a rung; returns its process id."""
+    while not ended.is_set():
+        ledger = run / "ledger.jsonl"
+        reached = ledger.exists() and any(isinstance(event, RungReached) for event in read_ledger(ledger))
+        for process in psutil.process_iter(["cmdline"]):
+            if reached and "ray::_Peer" in " ".join(process.info["cmdline"] or []):
+                os.kill(process.pid, signal.SIGKILL)
+                return [process.pid]
+        time.sleep(0.1)
+    return []
+
+
+@pytest.mark.slow
+def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(
+    warm: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    killed: list[int] = []
+    ended = threading.Event()
+    killer = threading.Thread(target=lambda: killed.extend(kill_a_peer(run, ended)))
+    killer.start()
+    settings = [part for one in (*SETTINGS, f"cache={warm}") for part in ("--set", one)]
+    command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", *settings, "--out", str(run)]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=280)
+    ended.set()
+    killer.join()
+    assert done.returncode == 0, done.stderr
+    assert killed, "no second process was seen"
+    outcome = json.loads((run / "result.json").read_text())
+    assert outcome["trials"]["failed"] == 0
+    record = Record.of(read_ledger(run / "ledger.jsonl"))
+    assert all(trial.state in ("completed", "pruned") for trial in record.trials.values())
+    assert not list((run / "checkpoints").glob("*"))
+
+
+@ray.remote(num_cpus=0)
+class Member:
+    """A process that waits for another, in code that does not notice its end."""
+
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def live(self) -> None:
+        time.sleep(60)
+
+    def wait_for(self, parts: list[ray.ObjectRef]) -> str:
+        with watched(parts, patience_s=0.5):
+            time.sleep(3)
+        return "went on"
+
+
+@pytest.mark.slow
+def test_a_process_that_waits_for_a_dead_member_ends_and_for_a_living_one_does_not(on_ray: None) -> None:
+    first, other, living = Member.remote(), Member.remote(), Member.remote()
+    assert ray.get(first.wait_for.remote([living.live.remote()]), timeout=60) == "went on"
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(first.wait_for.remote([other.die.remote()]), timeout=60)
