@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import aiohttp
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from cluster.runtime import COMMIT
+from cluster.commit import COMMIT
 
 log = logging.getLogger(__name__)
 

@@ -1,23 +1,10 @@
-"""From what a trial needs and what the cluster has, or can grow to, to how many trials run at once."""
+"""How many trials run at once: from what a trial needs and what nodes have. Arithmetic, without Ray."""
 
-import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import ray
-import yaml
-from ray._private.state import state  # the only place where Ray keeps what its cluster can grow to
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-log = logging.getLogger(__name__)
 
 Resources = Mapping[str, float]
-
-BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")  # where `ray up` leaves its cluster config on the head node
-GLANCE = 0.01  # of a GPU, to read its memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,77 +132,3 @@ def decide(needs: Needs, can: Capacity, at_most: int | None, a_round: int) -> in
     grown = a_round if can.grown is None else min(can.grown, a_round)
     trials = max(can.now, grown)
     return trials if at_most is None else min(trials, at_most)
-
-
-def trials_at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: bool) -> int:
-    """How many trials to run at once on the Ray cluster this process is connected to; see `decide`.
-
-    elastic: the cluster starts nodes for waiting trials though Ray does not say which, as under KubeRay: then
-    `at_most` is believed. Raises ValueError, one line, where a trial would wait for ever.
-    """
-    if elastic and at_most is not None:
-        return at_most
-    nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]  # Ray has no types
-    can = capacity(needs.resources, list(nodes.values()), node_groups())
-    log.info("trials a node: %s; grown: %s", placement(needs.resources, nodes), can.grown)
-    try:
-        return decide(needs, can, at_most, a_round)
-    except ValueError as error:
-        largest = ", ".join(
-            f"{max((node.get(key, 0) for node in nodes.values()), default=0) / unit:g} {name}"
-            for key, unit, name in (("CPU", 1, "CPUs"), ("GPU", 1, "GPUs"), ("memory", 1e9, "GB"))
-        )
-        raise ValueError(
-            f"{error}: the largest has {largest}; lower the needs, add a node, or, where nodes are "
-            "started for waiting trials, set trial.elastic and trial.concurrent"
-        ) from None
-
-
-def gpu_memories() -> list[int]:
-    """Bytes of a GPU of each node that has some, of the Ray cluster that this process is connected to."""
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]  # type: ignore[no-untyped-call]  # Ray has no types
-    return ray.get([_look_from(node["NodeID"]).remote() for node in nodes])
-
-
-def _look_from(node: str) -> Any:
-    here: Any = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(num_cpus=0, num_gpus=GLANCE, scheduling_strategy=here)(_gpu_bytes)
-
-
-def _gpu_bytes() -> int:
-    import torch  # takes seconds, and only a worker with a GPU needs it
-
-    return int(torch.cuda.get_device_properties(0).total_memory)
-
-
-def gpus_may_come() -> bool:
-    """Whether the connected cluster can start nodes with GPUs."""
-    return any(group.resources.get("GPU") and group.at_most != 0 for group in node_groups())
-
-
-def node_groups() -> list[NodeGroup]:
-    """What the connected cluster can start, by what its autoscaler reported or `ray up` was told."""
-    reported = state.get_cluster_config()
-    if reported is not None and reported.node_group_configs:
-        return [
-            NodeGroup(resources=dict(group.resources), at_most=_limit(group.max_count))
-            for group in reported.node_group_configs
-        ]
-    bootstrap = BOOTSTRAP.expanduser()
-    return groups_of_ray_up(yaml.safe_load(bootstrap.read_text())) if bootstrap.is_file() else []
-
-
-def _limit(count: int) -> int | None:
-    return None if count < 0 else count
-
-
-def groups_of_ray_up(config: Mapping[str, Any]) -> list[NodeGroup]:
-    """The worker groups of a cluster config of `ray up`; its `max_workers` bounds each of them."""
-    limit = config.get("max_workers")
-    groups = []
-    for kind, node in config.get("available_node_types", {}).items():
-        if kind == config.get("head_node_type"):
-            continue
-        at_most = node.get("max_workers", limit)
-        groups.append(NodeGroup(resources=dict(node.get("resources", {})), at_most=at_most))
-    return groups

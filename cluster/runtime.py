@@ -5,10 +5,8 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import ray
 
@@ -27,8 +25,6 @@ SETTINGS = {
 }
 WORKER_SETTINGS = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
-
-COMMIT = "SEARCH_COMMIT"  # names the commit where the code is a copy without a repository
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what the Jobs API tells a driver about its own job
 
 
@@ -77,24 +73,3 @@ def _signals_kept() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
-
-
-def commit() -> str:
-    """The commit of the code that runs, with a plus sign if it has been changed since, or "unknown".
-
-    A job's copy of the code has no repository: whoever submitted it says which commit it is.
-    """
-    if told := os.environ.get(COMMIT):
-        return told
-    here = Path(__file__).parent
-    try:
-        head = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agents.findings.predictions import pack
-from cluster.resources import trials_at_once
+from cluster.inventory import trials_at_once
 from cluster.runtime import ray_runtime
 from search.config.schema import RunConfig
 from search.engine.confirmation import confirm, sealed_predictions

@@ -33,7 +33,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for the runs of all processes of this test run, with the small task's strong model in it."""
     # Imported here: most tests start without torch.
     from tests.small_runs.settings import PRETRAIN_STEPS
-    from trainers.models.toy_model import ToyModel, build_toy_model
+    from trainers.models.settings import ToyModel
+    from trainers.models.toy_model import build_toy_model
 
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"

@@ -1,6 +1,8 @@
 """The base of every frozen value object in this project."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Frozen(BaseModel):
@@ -16,4 +18,4 @@ class Component(Frozen):
     without parameters means the published one.
     """
 
-    kind: str
+    kind: Annotated[str, Field(description="name of the component")]

@@ -26,15 +26,17 @@ WORK_PATIENCE = timedelta(minutes=10)  # for the slowest member at any exchange
 
 
 class GangMember(Frozen):
-    """One of the processes that train a trial together.
+    """One of the processes that train a trial together."""
 
-    init_method: where they meet: tcp://host:port with a port that is free on rank 0's host
-    (`meeting_point`), or file:///path on a file system that all of them share.
-    """
-
-    rank: Annotated[int, Field(ge=0)]
-    world_size: Annotated[int, Field(ge=1, le=1024)]
-    init_method: str
+    rank: Annotated[int, Field(ge=0, description="which process this is; 0 is the trial")]
+    world_size: Annotated[int, Field(ge=1, le=1024, description="processes in the gang")]
+    init_method: Annotated[
+        str,
+        Field(
+            description="where they meet: tcp://host:port, a port that is free on rank 0's host, or "
+            "file:///path on a file system that all share"
+        ),
+    ]
 
 
 class GangStopped(Exception):

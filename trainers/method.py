@@ -21,17 +21,13 @@ ZERO_AT_OWN_ANSWERS = (Xent, Entropy, Window, Kl, ReverseKl, Bootstrap)
 
 
 class Abilities(Frozen):
-    """What a campaign offers to its methods.
+    """What a campaign offers to its methods."""
 
-    prior: whether the strong model can be asked for a zero-shot answer
-    (`trainers.models.prompts.can_elicit`).
-    intermediates: how many models there are between the weak and the strong one. room: the memory of a trial
-    and what has to fit there, None where that is not known.
-    """
-
-    prior: bool
-    intermediates: Annotated[int, Field(ge=0)]
-    room: Room | None = None
+    prior: Annotated[bool, Field(description="whether the strong model can give a zero-shot answer")]
+    intermediates: Annotated[int, Field(ge=0, description="models between the weak and the strong one")]
+    room: Annotated[
+        Room | None, Field(description="memory of a trial and the model that has to fit; null: unknown")
+    ] = None
 
 
 class Method(Frozen):
@@ -40,12 +36,22 @@ class Method(Frozen):
     The naive baseline is a full fine-tuning on hard weak labels by cross-entropy (Burns et al., 2023).
     """
 
-    labels: Annotated[Label, Field(discriminator="kind")] = Hard()
-    select: Annotated[Selection, Field(discriminator="kind")] = All()
-    loss: Annotated[Loss, Field(discriminator="kind")] = Xent()
-    student: Annotated[Full | Lora | Probe, Field(discriminator="kind")] = Full()
-    optim: Adamw = Adamw()
-    stages: Annotated[Stages, Field(discriminator="kind")] = Once()
+    labels: Annotated[
+        Label, Field(discriminator="kind", description="makes training targets of weak probabilities")
+    ] = Hard()
+    select: Annotated[
+        Selection, Field(discriminator="kind", description="chooses examples, their weights and their phase")
+    ] = All()
+    loss: Annotated[
+        Loss, Field(discriminator="kind", description="compares the student with the targets")
+    ] = Xent()
+    student: Annotated[
+        Full | Lora | Probe, Field(discriminator="kind", description="which weights are trained")
+    ] = Full()
+    optim: Annotated[Adamw, Field(description="optimizer and learning rate")] = Adamw()
+    stages: Annotated[
+        Stages, Field(discriminator="kind", description="the trainings that a method consists of")
+    ] = Once()
 
     @model_validator(mode="after")
     def _every_stage_has_something_to_learn(self) -> Self:

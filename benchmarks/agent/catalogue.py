@@ -22,12 +22,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from tests.small_runs.random_methods import draw_method
-from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.settings import ToyTask
+from trainers.data.toy_task import load_toy
 from trainers.method import SLOTS, Method
 from trainers.models.pool import ModelPool
 from trainers.models.prompts import ask, render
-from trainers.models.toy_model import ToyModel
-from trainers.training.deepspeed_engine import EngineConfig, warm_up
+from trainers.models.settings import ToyModel
+from trainers.training.deepspeed_engine import warm_up
+from trainers.training.settings import EngineConfig
 from trainers.trial.workbench import Intermediate, Materials, Workbench
 
 TESTS = Path(__file__).parents[2] / "tests" / "trainers" / "components"

@@ -45,9 +45,9 @@ from search.ledger.record import Record
 from search.scoring.grader import Grader
 from trainers.components.losses import Bootstrap, Entropy, Gce, Kl, LogConf, Sce
 from trainers.components.optim import Adamw
-from trainers.data.toy_task import ToyTask
+from trainers.data.settings import ToyTask
 from trainers.method import Method
-from trainers.models.toy_model import ToyModel
+from trainers.models.settings import ToyModel
 
 KINDS = (LogConf, Entropy, Gce, Sce, Bootstrap, Kl)
 NUMBERS = 6  # methods of a kind

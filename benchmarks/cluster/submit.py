@@ -23,7 +23,7 @@ from ray._private.runtime_env.packaging import create_package
 from ray.cluster_utils import Cluster
 
 from cluster import jobs
-from cluster.runtime import commit
+from cluster.commit import commit
 from search.ledger.events import AnyEvent
 from search.ledger.log import read_ledger
 from search.ledger.record import Record

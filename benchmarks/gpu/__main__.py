@@ -27,10 +27,11 @@ from benchmarks.training.models import QWEN3, TINY, qwen3, random_classifier, ra
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
-from trainers.training.deepspeed_engine import EngineConfig, device, warm_up
+from trainers.training.deepspeed_engine import device, warm_up
 from trainers.training.loop import Recipe, TokenInputs, fit
 from trainers.training.memory import ModelShape, largest_micro_batch, predict_memory, training_room
 from trainers.training.session import Event
+from trainers.training.settings import EngineConfig
 
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}  # dense bf16 FLOP/s
 RANK, BATCH, LENGTH = 32, 32, 1024

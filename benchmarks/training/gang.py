@@ -24,14 +24,15 @@ import torch
 from trainers.components.losses import LogConf, Loss, Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
-from trainers.data.examples import SplitSizes
+from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.tokens import Tokens
-from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.toy_task import load_toy
 from trainers.gang import GangMember, follow, lead, meeting_point
 from trainers.models.pool import ModelPool
-from trainers.models.toy_model import ToyModel, toy_tokenizer
-from trainers.training.deepspeed_engine import EngineConfig
+from trainers.models.settings import ToyModel
+from trainers.models.toy_model import toy_tokenizer
 from trainers.training.loop import Floats, Recipe, TokenInputs, fit, predict
+from trainers.training.settings import EngineConfig
 
 EXAMPLES = 44  # with a batch of 8, an epoch ends on one of 4
 LOSSES: dict[str, Loss] = {"xent": Xent(), "logconf": LogConf(aux=0.7, warmup=0.0)}

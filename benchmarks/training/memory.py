@@ -22,9 +22,10 @@ from benchmarks.training.models import TINY, qwen3, random_classifier, random_to
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
-from trainers.training.deepspeed_engine import EngineConfig, device, warm_up
+from trainers.training.deepspeed_engine import device, warm_up
 from trainers.training.loop import Recipe, TokenInputs, fit
 from trainers.training.memory import ModelShape, predict_memory
+from trainers.training.settings import EngineConfig
 
 WIDE = {"hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 4, "heads": 8}
 DEEP = {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 12, "heads": 8}

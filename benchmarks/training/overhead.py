@@ -25,14 +25,14 @@ import torch
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.students import Probe
-from trainers.data.examples import SplitSizes
-from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.settings import SplitSizes, ToyTask
+from trainers.data.toy_task import load_toy
 from trainers.method import Method
-from trainers.models.hub import HubModel
 from trainers.models.pool import ModelPool
 from trainers.models.prompts import render
-from trainers.models.toy_model import ToyModel
-from trainers.training.deepspeed_engine import EngineConfig, warm_up
+from trainers.models.settings import HubModel, ToyModel
+from trainers.training.deepspeed_engine import warm_up
+from trainers.training.settings import EngineConfig
 from trainers.trial.workbench import Materials, Workbench
 
 EXAMPLES, BATCH = 640, 32

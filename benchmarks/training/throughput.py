@@ -31,11 +31,11 @@ from trainers.components.selection import Phase, Plan
 from trainers.data.examples import Examples
 from trainers.data.tokens import length_batches, padding_share, tokenize
 from trainers.gang import ensure_group, leave_group
-from trainers.models.hub import HubModel
 from trainers.models.pool import Classifier, ModelPool
-from trainers.models.toy_model import ToyModel
-from trainers.training.deepspeed_engine import EngineConfig, warm_up
+from trainers.models.settings import HubModel, ToyModel
+from trainers.training.deepspeed_engine import warm_up
 from trainers.training.loop import Floats, Recipe, TokenInputs, fit, predict
+from trainers.training.settings import EngineConfig
 
 OPTIM = Adamw(lr=1e-3, epochs=1, batch_size=32)
 FLOOR = 1e-7  # of a predicted probability

@@ -11,7 +11,7 @@ from rich.console import Console
 def submit(options: argparse.Namespace, console: Console) -> int:
     """The command `submit`; returns the exit code of the job."""
     from cluster import jobs
-    from cluster.runtime import commit
+    from cluster.commit import commit
     from search.config.load import load_config
 
     if options.follow:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-import torch
 from pydantic import Field
 
 from cluster.resources import Needs, open_share
 from trainers.component import Frozen
+from trainers.lazy import torch
 
 
 class TrialResources(Frozen):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from agents.settings import AgentConfig, PlaybookConfig
+from search.config.abilities import abilities_of
 from search.config.resources import TrialResources
 from search.policy.allocation import AllocationConfig
 from search.policy.faults import FaultConfig
@@ -17,13 +18,10 @@ from search.policy.pruning import PruningConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw
 from trainers.components.students import Full, StudentConfig
-from trainers.data.dataset import DatasetTask
-from trainers.data.toy_task import ToyTask
+from trainers.data.settings import DatasetTask, ToyTask
 from trainers.method import Abilities, Method
-from trainers.models.pool import ModelConfig
-from trainers.models.prompts import can_elicit
-from trainers.training.deepspeed_engine import EngineConfig
-from trainers.training.memory_fit import room_for
+from trainers.models.settings import ModelConfig
+from trainers.training.settings import EngineConfig
 
 
 class LearnerConfig(Frozen):
@@ -146,12 +144,7 @@ class RunConfig(Frozen):
     @property
     def abilities(self) -> Abilities:
         """What methods can count on."""
-        gb = self.trial.room_gb
-        return Abilities(
-            prior=can_elicit(self.strong.model),
-            intermediates=len(self.intermediates),
-            room=room_for(self.strong.model, self.engine, gb, self.trial.processes) if gb else None,
-        )
+        return abilities_of(self.strong.model, self.engine, self.trial, len(self.intermediates))
 
     @property
     def cache_dir(self) -> Path:

@@ -8,8 +8,8 @@ from agents.findings.proposer import Proposer
 from agents.playbook.playbook import Playbook
 from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
 from search.config.schema import RunConfig
-from trainers.data.dataset import DatasetTask, load_task
-from trainers.data.toy_task import ToyTask
+from trainers.data.dataset import load_task
+from trainers.data.settings import DatasetTask, ToyTask
 
 
 def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:

@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from statistics import fmean, median_high, median_low
 
-from scipy.special import stdtrit
-
 from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady, Purpose
 from search.ledger.record import Record, TrialRecord
 from search.policy.pruning import seed_variance
+from trainers.lazy import special
 from trainers.method import SLOTS, Method
 
 CONFIDENCE = 0.9  # one-sided, of the lower bounds
@@ -186,7 +185,7 @@ class Bounds:
 
 @cache
 def _quantile(free: int) -> float:
-    return float(stdtrit(free, CONFIDENCE))
+    return float(special.stdtrit(free, CONFIDENCE))
 
 
 def _common(changes: Sequence[float]) -> float:

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.optimize import minimize
 
 from search.scoring.pgr import Reals
+from trainers.lazy import linalg, optimize
 
 PRIOR_LENGTH, PRIOR_NOISE = 0.7, 0.3  # medians of the log-normal priors, with a log standard deviation of 1
 FIT_POINTS, FIT_STEPS = 200, 50  # the hyperparameters settle long before the predictions do
@@ -39,13 +38,13 @@ class Surrogate:
         self._mean = float(values.mean())
         covariance = _matern(points, points, parameters.lengths)
         covariance[np.diag_indices(len(points))] += parameters.noise**2 + JITTER
-        self._factor = cho_factor(covariance, lower=True)
-        self._weights = cho_solve(self._factor, values - self._mean)
+        self._factor = linalg.cho_factor(covariance, lower=True)
+        self._weights = linalg.cho_solve(self._factor, values - self._mean)
 
     def predict(self, points: Reals) -> tuple[Reals, Reals]:
         """Mean [m] and standard deviation [m] of the noiseless value at points [m, d]."""
         covariance = _matern(points, self._points, self._parameters.lengths)
-        explained = solve_triangular(self._factor[0], covariance.T, lower=True)
+        explained = linalg.solve_triangular(self._factor[0], covariance.T, lower=True)
         variance = np.maximum(1 - (explained**2).sum(axis=0), JITTER)
         return self._mean + covariance @ self._weights, np.sqrt(variance)
 
@@ -59,7 +58,7 @@ def fitted(points: Reals, values: Reals, start: Hyperparameters) -> Hyperparamet
     thin = np.unique(np.linspace(0, len(points) - 1, min(len(points), FIT_POINTS)).astype(int))
     points, centred = points[thin], values[thin] - values[thin].mean()
     varied = np.flatnonzero(np.ptp(points, axis=0))
-    found = minimize(
+    found = optimize.minimize(
         _objective,
         np.log(np.append(start.lengths[varied], start.noise)),
         args=(points[:, varied], centred),
@@ -93,9 +92,9 @@ def _objective(logs: Reals, points: Reals, values: Reals) -> tuple[float, Reals]
     decay = np.exp(-distance)
     covariance = (1 + distance + distance**2 / 3) * decay
     covariance[np.diag_indices(len(points))] += noise + JITTER
-    factor = cho_factor(covariance, lower=True)
-    weights = cho_solve(factor, values)
-    slack = cho_solve(factor, np.eye(len(points))) - np.outer(weights, weights)
+    factor = linalg.cho_factor(covariance, lower=True)
+    weights = linalg.cho_solve(factor, values)
+    slack = linalg.cho_solve(factor, np.eye(len(points))) - np.outer(weights, weights)
     pull = (
         slack * (5 / 3) * (1 + distance) * decay
     )  # times the squared distance in a dimension: d/d log length

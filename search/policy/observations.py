@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from search.scoring.pgr import Reals
+from trainers.lazy import special
 
 Ints = NDArray[np.int64]
 
@@ -68,5 +68,5 @@ class Scoreboard:
 
     def _normal_scores(self, values: Reals) -> Reals:
         low, high = (np.searchsorted(self._ladder, values, side=side) for side in ("left", "right"))
-        quantiles: Reals = ndtri((low + high) / 2 / len(self))
+        quantiles: Reals = special.ndtri((low + high) / 2 / len(self))
         return quantiles

@@ -7,11 +7,11 @@ others that wait and against new draws.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy.special import ndtr
 from threadpoolctl import ThreadpoolController
 
 from search.policy.gaussian_process import Hyperparameters, Surrogate, fitted
@@ -19,10 +19,10 @@ from search.policy.observations import Evidence, Ints, Scoreboard
 from search.policy.paused_trials import PausedTrial
 from search.scoring.pgr import Reals
 from trainers.component import Frozen
+from trainers.lazy import linalg, special
 
 REFIT = 1.3  # growth of the evidence after which the hyperparameters are fitted again
 FEW = 4  # scores at a rung below which those at lower ones count there too
-BLAS = ThreadpoolController()
 
 
 class PromotionConfig(Frozen):
@@ -91,7 +91,7 @@ class Promotion:
         looks_far = draws.random() < self._config.foresight
         horizon = int(draws.integers(self._rungs)) if looks_far else 0
         evidence = scores.evidence(self._config.evidence, draws)
-        with BLAS.limit(limits=1, user_api="blas"):  # two, beside busy workers, take ten times as long
+        with _blas().limit(limits=1, user_api="blas"):  # two, beside busy workers, take ten times as long
             return int(np.argmax(self._gains(evidence, len(scores), candidates, horizon)))
 
     def _gains(self, evidence: Evidence, seen: int, candidates: Candidates, horizon: int) -> Reals:
@@ -116,6 +116,13 @@ class Promotion:
         return self._parameters
 
 
+@cache
+def _blas() -> ThreadpoolController:
+    """Sets the number of BLAS threads: those of numpy's library, and those of scipy's own."""
+    assert linalg.cho_solve  # loads scipy.linalg; a controller finds only what is loaded when it is made
+    return ThreadpoolController()
+
+
 def _best_so_far(points: Reals, rungs: Ints, surrogate: Surrogate, count: int) -> Reals:
     """[count] at each rung the highest expected value of a trial seen there; -inf where none was.
 
@@ -133,6 +140,6 @@ def _log_expected_gain(ahead: Reals, deviation: Reals) -> Reals:
     """The log of E[max(0, g)], g ~ Normal(ahead, deviation), floored at underflow (Jones et al., 1998)."""
     z = ahead / deviation
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    gain: Reals = deviation * (z * ndtr(z) + density)
+    gain: Reals = deviation * (z * special.ndtr(z) + density)
     logs: Reals = np.log(np.maximum(gain, np.finfo(np.float64).tiny))
     return logs

@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy.special import ndtr
 
 from search.ledger.events import BaselinesReady
 from search.scoring.pgr import Bools, Reals
 from trainers.component import Frozen
+from trainers.lazy import special
 
 Decision = Literal["pause", "stop"]
 Answers = Bools | Reals
@@ -97,7 +97,7 @@ def decide(
         return "pause"
     spread = float(paired.var(ddof=1)) / len(paired) if len(paired) > 1 else 0.0
     variance = spread + 2 * seed_variance
-    chance = float(ndtr(-behind / math.sqrt(variance))) if variance > 0 else 0.0
+    chance = float(special.ndtr(-behind / math.sqrt(variance))) if variance > 0 else 0.0
     return "pause" if chance > config.doubt else "stop"
 
 

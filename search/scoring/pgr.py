@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+
+from trainers.lazy import special
 
 Bools = NDArray[np.bool_]
 Reals = NDArray[np.float64]
@@ -42,7 +43,7 @@ class Estimate:
     @property
     def ci95(self) -> tuple[float, float]:
         """The central 95% interval."""
-        half = float(stdtrit(self.df, 0.975)) * self.se
+        half = float(special.stdtrit(self.df, 0.975)) * self.se
         return self.value - half, self.value + half
 
     @property
@@ -50,7 +51,7 @@ class Estimate:
         """One-sided p value of the hypothesis that the true value is not above zero."""
         if self.se == 0:
             return 0.0 if self.value > 0 else 1.0
-        return float(stdtr(self.df, -self.value / self.se))
+        return float(special.stdtr(self.df, -self.value / self.se))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,15 +15,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import fsspec
-import pyarrow.fs
-from fsspec.implementations.arrow import ArrowFSWrapper
-
 from trainers.cache import digest
 from trainers.component import Frozen
 from trainers.files import DRAFT, whole_lines
+from trainers.lazy import LazyModule
 
 log = logging.getLogger(__name__)
+
+# A run on a disk needs none of these.
+arrow, fsspec = LazyModule("pyarrow.fs"), LazyModule("fsspec")
+arrow_files = LazyModule("fsspec.implementations.arrow")
 
 LOCAL_COPIES = Path("~/.cache/weak-to-strong-search/runs")
 INTERVAL_S = 10.0
@@ -246,8 +247,8 @@ def file_system(url: str) -> tuple[Any, str]:
     """The file system behind a URL, and the path in it; ValueError where the URL is of no known kind."""
     try:
         if url.partition("://")[0] in ARROW:
-            native, path = pyarrow.fs.FileSystem.from_uri(url)
-            return ArrowFSWrapper(native), path
+            native, path = arrow.FileSystem.from_uri(url)
+            return arrow_files.ArrowFSWrapper(native), path
         files, path = fsspec.core.url_to_fs(url)
     except (ValueError, ImportError) as error:
         raise ValueError(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.runtime import commit
+from cluster.commit import commit
 from search.config.load import dump_config, load_config
 from search.config.schema import RunConfig
 from search.ledger.events import AnyEvent, Resumed, RunStarted

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from cluster.resources import gpu_memories, gpus_may_come
+from cluster.inventory import gpu_memories, gpus_may_come
 from search.config.schema import LearnerConfig, RunConfig
 from search.scoring.grader import BaselinePredictions
 from trainers.cache import Arrays, load_arrays, save_arrays
@@ -20,8 +20,9 @@ from trainers.data.examples import Labels, SplitName, Task
 from trainers.data.tokens import Tokens
 from trainers.models.pool import check_model
 from trainers.models.prompts import ask, render
-from trainers.training.deepspeed_engine import EngineConfig, warm_up
-from trainers.training.memory_fit import room_for
+from trainers.training.deepspeed_engine import warm_up
+from trainers.training.model_size import room_for
+from trainers.training.settings import EngineConfig
 from trainers.trial.baselines import BaselineData, BaselineJob, Role, cache_path, model_digest, train_baseline
 from trainers.trial.workbench import Intermediate, Materials
 

@@ -16,8 +16,9 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.runtime_env import RuntimeEnv
 
+from cluster.inventory import groups_of_ray_up
 from cluster.jobs import STOP_SETTINGS
-from cluster.resources import NodeGroup, groups_of_ray_up
+from cluster.resources import NodeGroup
 from search.cli.parser import parser
 from search.config.load import load_config
 

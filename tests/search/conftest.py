@@ -14,10 +14,9 @@ from search.policy.pruning import PruningConfig
 from tests.conftest import one_at_a_time
 from tests.small_runs.site import Site
 from trainers.components.optim import Adamw
-from trainers.data.examples import SplitSizes
-from trainers.data.toy_task import ToyTask
+from trainers.data.settings import SplitSizes, ToyTask
 from trainers.method import Method
-from trainers.models.toy_model import ToyModel
+from trainers.models.settings import ToyModel
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,8 @@ from search.ledger.record import Record
 from search.scoring.grader import BaselinePredictions, SearchGrader
 from tests.small_runs.no_training import EXAMPLES, GAP, TRUTH, WEAK
 from trainers.components.optim import Adamw
-from trainers.data.examples import SplitSizes
-from trainers.data.toy_task import ToyTask
-from trainers.models.toy_model import ToyModel
+from trainers.data.settings import SplitSizes, ToyTask
+from trainers.models.settings import ToyModel
 
 
 def configured(trials: int, workers: int) -> RunConfig:

@@ -3,7 +3,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from trainers.training.deepspeed_engine import EngineConfig, warm_up
+from trainers.training.deepspeed_engine import warm_up
+from trainers.training.settings import EngineConfig
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
 from trainers.gang import GangMember, follow, joined, lead, meeting_point
-from trainers.training.deepspeed_engine import EngineConfig
 from trainers.training.loop import Checkpoint, Diverged, FeatureInputs, Recipe, fit
+from trainers.training.settings import EngineConfig
 
 # Every process imports torch and DeepSpeed first: seconds on a quiet machine, minutes on a busy one.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

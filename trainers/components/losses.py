@@ -4,14 +4,18 @@ Notation in the docstrings: f is the student's P(class 1), w the weak P(class 1)
 class 0), sg the stop-gradient, and CE(t) = -t·log f - (1-t)·log(1-f) the cross-entropy against a target t.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from trainers.component import Component
+from trainers.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Xent(Component):

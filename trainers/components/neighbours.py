@@ -1,11 +1,13 @@
 """Nearest neighbours in the strong model's frozen features."""
 
+from __future__ import annotations
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from trainers.components.probing import finite_features
 from trainers.components.weak_labels import FloatArray
+from trainers.lazy import torch
 
 BLOCK_CELLS = 8_000_000  # similarities held at once: 32 MB in float32, however many examples there are
 

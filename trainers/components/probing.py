@@ -1,11 +1,17 @@
 """A probe on the strong model's frozen features, cross-fitted so that no label explains itself."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from trainers.components.weak_labels import FloatArray
+from trainers.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FOLDS = 5
 RIDGE = 0.3  # a mean-loss penalty: strong enough for more features than examples, and a third of labels wrong

@@ -5,22 +5,26 @@ classes are balanced, is that of its training target (a target of .5 is class 0)
 index.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from trainers.component import Component
 from trainers.components.neighbours import nearest
 from trainers.components.probing import cross_fitted_probs
 from trainers.components.weak_labels import Evidence, FloatArray
+from trainers.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kept = NDArray[np.bool_]
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.special import expit
 
 from trainers.component import Component
 from trainers.components.labels import harden
 from trainers.components.selection import All, Confidence, Plan, plan
 from trainers.components.weak_labels import Evidence
+from trainers.lazy import special
 
 Floats = NDArray[np.float32]
 Teacher = Literal["weak", "previous", "self"]
@@ -160,7 +160,7 @@ def answer(config: Stages, odds: Sequence[Floats]) -> Floats:
     chosen = np.stack(odds if isinstance(config, Ensemble) else odds[-1:]).astype(np.float64)
     if isinstance(config, Ensemble) and config.average == "trimmed" and len(chosen) > 2:
         chosen = np.sort(chosen, axis=0)[1:-1]
-    return np.asarray(expit(chosen.mean(axis=0)), dtype=np.float32)
+    return np.asarray(special.expit(chosen.mean(axis=0)), dtype=np.float32)
 
 
 def halts(steps: Sequence[int], rungs: Sequence[float]) -> list[Halts]:

@@ -1,21 +1,21 @@
 """Student components: how much of the strong model a trial trains."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
 from pydantic import Field
-from torch import nn
-from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from trainers.component import Component
-from trainers.gang import load_deepspeed
-from trainers.models.head import Words, new_head
-from trainers.models.pool import ModelPool
+from trainers.lazy import nn, peft, pytorch_utils, torch
 
-Weights = Mapping[str, torch.Tensor]
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from trainers.models.head import Words
+    from trainers.models.pool import ModelPool
 
 
 class Full(Component):
@@ -76,8 +76,6 @@ def lora(config: Lora, pool: ModelPool, seed: int, words: Words | None) -> Stude
     projections of a Llama or Qwen block, and all linear layers of other blocks; a language model's vocabulary
     stays as it is. Updates are kept in float32 beside a half-precision body.
     """
-    import peft  # takes a second or two, and only trials that adapt need it
-
     classifier = pool.fresh(seed, words=words).requires_grad_(False)
     settings = peft.LoraConfig(
         r=config.rank,
@@ -102,7 +100,7 @@ def probe(config: Probe, pool: ModelPool, seed: int, words: Words | None) -> Stu
 
     Alain & Bengio 2016, "Understanding intermediate layers using linear classifier probes".
     """
-    head = new_head(pool.hidden, seed)
+    head = pool.new_head(seed)
     return Student(module=head, parameters=list(head.parameters()), layer=pool.layer_at(config.layer))
 
 
@@ -111,7 +109,9 @@ def linear_layers(body: PreTrainedModel, target: Literal["all", "attention", "ml
 
     Raises ValueError where there is none.
     """
-    names = [name for name, module in body.named_modules() if isinstance(module, nn.Linear | Conv1D)]
+    names = [
+        name for name, module in body.named_modules() if isinstance(module, nn.Linear | pytorch_utils.Conv1D)
+    ]
     chosen = [name for name in names if target == "all" or _attends(name) == (target == "attention")]
     if not chosen:
         raise ValueError(
@@ -122,25 +122,6 @@ def linear_layers(body: PreTrainedModel, target: Literal["all", "attention", "ml
 
 def _attends(name: str) -> bool:
     return any("att" in part for part in name.split("."))
-
-
-def trained_weights(student: Student) -> Weights:
-    """A copy, on the CPU, of what has been trained, by name; under ZeRO-3 before the engine is destroyed."""
-    wanted = {id(parameter) for parameter in student.parameters}
-    named = [(name, p) for name, p in student.module.named_parameters() if id(p) in wanted]
-    if not any(hasattr(parameter, "ds_id") for _, parameter in named):
-        return {name: parameter.detach().cpu().clone() for name, parameter in named}
-    # Under ZeRO-3 each process holds a part of every weight.
-    with load_deepspeed().zero.GatheredParameters([parameter for _, parameter in named]):
-        return {name: parameter.detach().cpu().clone() for name, parameter in named}
-
-
-@torch.no_grad()
-def load_weights(student: Student, weights: Weights) -> None:
-    """Go on from `trained_weights` of a student of the same kind."""
-    own = dict(student.module.named_parameters())
-    for name, value in weights.items():
-        own[name].copy_(value)
 
 
 STUDENTS: dict[type[Component], Callable[[Any, ModelPool, int, Words | None], Student]] = {

@@ -2,95 +2,26 @@
 
 import difflib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import datasets
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag, model_validator
 
-from trainers.component import Frozen
-from trainers.data.examples import SPLITS, Examples, Labels, SplitName, SplitSizes, Task
+from trainers.data.examples import SPLITS, Examples, Labels, SplitName, Task
 from trainers.data.loading import loading
-from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.settings import READERS, DatasetTask, SingleFields, SplitSizes, ToyTask, is_file_path
+from trainers.data.toy_task import load_toy
 
 log = logging.getLogger(__name__)
 
-READERS = {".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
 BINARY = {0: 0, 1: 1, "0": 0, "1": 1}
 
 Rows = NDArray[np.int64]
 Column = list[Any]
-
-
-class SingleFields(Frozen):
-    """The fields of a task of single texts; examples that share a value of `group` stay in one split."""
-
-    text: str = "text"
-    label: str = "label"
-    group: str | None = None
-
-
-class PairFields(Frozen):
-    """The fields of a task of preference pairs; null for `prompt` means that there is none."""
-
-    prompt: str | None = "prompt"
-    chosen: str = "chosen"
-    rejected: str = "rejected"
-    group: str | None = None
-
-
-def _kind_of_fields(value: Any) -> str:
-    names = value.keys() if isinstance(value, Mapping) else type(value).model_fields
-    return "pair" if {"prompt", "chosen", "rejected"} & set(names) else "single"
-
-
-Fields = Annotated[
-    Annotated[SingleFields, Tag("single")] | Annotated[PairFields, Tag("pair")],
-    Discriminator(_kind_of_fields),
-]
-
-
-class DatasetTask(Frozen):
-    """A task from the hub (`path` is its id, `name` its subset) or from a JSONL, CSV or Parquet file.
-
-    `fields` are those of pairs as soon as one of prompt, chosen and rejected is named. The test split
-    comes from `test_path` or from the hub split `test_split` where either is given, else from the same
-    examples as the rest. `question` is put to the strong model for its zero-shot answer ("yes" is label 1).
-    """
-
-    kind: Literal["dataset"] = "dataset"
-    path: Annotated[
-        str, Field(min_length=1, description="hub id, or .jsonl, .jsonl.gz, .csv or .parquet file")
-    ]
-    name: Annotated[str | None, Field(description="subset of a hub data set")] = None
-    split: Annotated[str, Field(description="hub split to draw from")] = "train"
-    test_path: Annotated[str | None, Field(description="hub id or file of the test examples")] = None
-    test_split: Annotated[str | None, Field(description="hub split of the test examples")] = None
-    fields: Fields = SingleFields()
-    question: Annotated[str, Field(max_length=1000, pattern=r"\S")] | None = None
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="draws the splits and the order of pairs")] = 0
-    splits: SplitSizes
-
-    @model_validator(mode="after")
-    def _a_file_has_one_split(self) -> Self:
-        if self.test_split is not None and is_file_path(self.test_path or self.path):
-            raise ValueError(
-                f"test_split {self.test_split!r} names a split of a hub data set, but "
-                f"{self.test_path or self.path!r} is a file: name the file of the test examples in test_path"
-            )
-        return self
-
-
-def is_file_path(path: str) -> bool:
-    """Whether `path` means a local file rather than a hub id, whether or not the file is there."""
-    file = Path(path).expanduser()
-    return (
-        path.lower().endswith(tuple(READERS)) or file.is_file() or file.is_absolute() or path.startswith(".")
-    )
 
 
 def load_dataset_task(config: DatasetTask) -> Task:
@@ -291,7 +222,6 @@ def _check_classes(labels: Labels, split: SplitName, path: str) -> None:
         )
 
 
-TaskConfig = Annotated[DatasetTask | ToyTask, Field(discriminator="kind")]
 TASKS: dict[type[Any], Callable[[Any], Task]] = {DatasetTask: load_dataset_task, ToyTask: load_toy}
 
 

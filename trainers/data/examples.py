@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-
-from trainers.component import Frozen
 
 SplitName = Literal["weak_train", "transfer", "search", "test"]
 SPLITS: tuple[SplitName, ...] = ("weak_train", "transfer", "search", "test")
@@ -38,12 +35,3 @@ class Task:
 
     inputs: Mapping[SplitName, Examples]
     truth: Mapping[SplitName, Labels]
-
-
-class SplitSizes(Frozen):
-    """How many examples each of the four splits holds."""
-
-    weak_train: Annotated[int, Field(ge=1, description="examples that train the weak supervisor")]
-    transfer: Annotated[int, Field(ge=1, description="examples that students see with weak labels")]
-    search: Annotated[int, Field(ge=1, description="examples that choose and prune methods")]
-    test: Annotated[int, Field(ge=1, description="examples opened once, at confirmation")]

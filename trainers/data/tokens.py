@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from trainers.data.examples import Examples
 
 Rows = NDArray[np.int64]
 Ids = list[int]
-Readout = Literal["head", "label_tokens"]
 
 MEGA_BATCH = 32  # batches sorted by length together: near the least padding, and still well mixed
 

@@ -2,24 +2,14 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
-from trainers.component import Frozen
-from trainers.data.examples import SPLITS, Examples, SplitSizes, Task
+from trainers.data.examples import SPLITS, Examples, Task
+from trainers.data.settings import ToyTask
 from trainers.data.toy_text import Review, reviews
 
 TASK_STREAM = 1
-
-
-class ToyTask(Frozen):
-    """Reviews made of clauses, and whether each argues for a positive verdict; needs no network."""
-
-    kind: Literal["toy"] = "toy"
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="draws the examples")] = 0
-    splits: SplitSizes = SplitSizes(weak_train=1600, transfer=1600, search=1500, test=2000)
 
 
 def load_toy(config: ToyTask) -> Task:

@@ -3,44 +3,16 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal
 
 import torch
 import transformers
-from pydantic import Field, model_validator
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
 
-from trainers.component import Frozen
 from trainers.data.loading import loading
-from trainers.data.tokens import Readout
-
-Pool = Literal["last", "mean", "cls"]
-
-
-class HubModel(Frozen):
-    """A pretrained encoder or decoder, from the hub or from a folder.
-
-    readout `head` puts a linear classifier on the body; `label_tokens` asks a decoder's own language model
-    for the next word. pool `auto` reads a decoder at its last token, an encoder as the mean over its tokens.
-    """
-
-    kind: Literal["hub"] = "hub"
-    path: Annotated[str, Field(min_length=1, description="hub id or folder")]
-    revision: Annotated[str | None, Field(description="hub branch, tag or commit")] = None
-    max_length: Annotated[int, Field(ge=8, le=1_048_576, description="tokens kept of an example")]
-    pool: Annotated[Literal["auto"] | Pool, Field(description="which tokens are read")] = "auto"
-    dtype: Annotated[Literal["float32", "bfloat16"], Field(description="of the body's weights")] = "float32"
-    readout: Annotated[Readout, Field(description="how its answers are read")] = "head"
-
-    @model_validator(mode="after")
-    def _label_tokens_come_last(self) -> Self:
-        if self.readout == "label_tokens" and self.pool not in ("auto", "last"):
-            raise ValueError(
-                f"readout label_tokens reads the last token, got pool {self.pool}: leave it at auto"
-            )
-        return self
+from trainers.models.settings import HubModel, Pool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,28 +4,17 @@ import copy
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainers.data.loading import loading
 from trainers.models.head import Head, Words, as_head, new_head
-from trainers.models.hub import (
-    HubModel,
-    Pool,
-    Pretrained,
-    hub_model,
-    hub_shape,
-    hub_tokenizer,
-    is_decoder,
-    pretrained,
-)
-from trainers.models.toy_model import ToyModel, build_toy_model, toy_tokenizer
-
-ModelConfig = Annotated[HubModel | ToyModel, Field(discriminator="kind")]
+from trainers.models.hub import Pretrained, hub_model, hub_shape, hub_tokenizer, is_decoder, pretrained
+from trainers.models.settings import HubModel, Pool, ToyModel
+from trainers.models.toy_model import build_toy_model, toy_tokenizer
 
 
 class Classifier(nn.Module):
@@ -164,6 +153,10 @@ class ModelPool:
         layers = int(self._pristine.body.config.num_hidden_layers)
         return min(layers, max(1, round(depth * layers)))
 
+    def new_head(self, seed: int) -> Head:
+        """A linear classifier of this model's hidden states, drawn from `seed`."""
+        return new_head(self.hidden, seed)
+
     def fresh(
         self, seed: int, *, words: Words | None = None, device: torch.device | str = "cpu"
     ) -> Classifier:
@@ -175,7 +168,7 @@ class ModelPool:
         if self.config.readout == "label_tokens":
             return self.speaker(words, device=device)
         body, _ = self._copies(device, vocabulary=False)
-        return Classifier(body, self._pristine.pool, new_head(self.hidden, seed).to(device)).eval()
+        return Classifier(body, self._pristine.pool, self.new_head(seed).to(device)).eval()
 
     def speaker(self, words: Words | None, *, device: torch.device | str = "cpu") -> Classifier:
         """A copy of the language model that answers with `words`, whatever the model's read-out.

@@ -9,9 +9,9 @@ from transformers import PreTrainedTokenizerBase
 from trainers.data.examples import Examples
 from trainers.data.tokens import PLAIN_PAIR, Template, Tokens, tokenize
 from trainers.data.toy_text import VERDICTS
-from trainers.models.hub import HubModel, has_language_model, hub_shape
+from trainers.models.hub import has_language_model, hub_shape
 from trainers.models.pool import load_tokenizer
-from trainers.models.toy_model import ToyModel
+from trainers.models.settings import HubModel, ToyModel
 
 Templates = tuple[Template, ...]
 

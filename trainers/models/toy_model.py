@@ -13,21 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import tokenizers
 import torch
 import transformers
-from pydantic import Field
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from trainers.component import Frozen
-from trainers.data.tokens import Readout
 from trainers.data.toy_text import VERDICTS, hasty_verdict, reviews, vocabulary
+from trainers.models.settings import ToyModel
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +43,6 @@ SHAPES = {
     "strong": {"hidden_size": 48, "intermediate_size": 128, "num_hidden_layers": 3, "head_dim": 24},
 }
 CHECKSUMS = "checksums.json"
-
-
-class ToyModel(Frozen):
-    """A tiny model for the toy task; only the strong size is pretrained, the weak one starts at random."""
-
-    kind: Literal["toy"] = "toy"
-    size: Literal["weak", "strong"]
-    pretrain_steps: Annotated[int, Field(ge=1, le=10_000, description="of the strong size alone")] = 500
-    readout: Annotated[Readout, Field(description="how its answers are read")] = "head"
 
 
 def toy_tokenizer() -> PreTrainedTokenizerFast:

@@ -4,52 +4,18 @@ import contextlib
 import gc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import torch
-from pydantic import Field, model_validator
 from transformers import PreTrainedModel
 
-from trainers.component import Frozen
 from trainers.components.optim import Adamw
 from trainers.gang import ensure_group, load_deepspeed, world_size
 from trainers.models.head import Head
 from trainers.training.plain_engine import PlainEngine, adamw
+from trainers.training.settings import BUCKET, LIVE_PARAMETERS, EngineConfig
 
 STATE_TAG = "state"
-BUCKET = 2**25  # elements of a communication buffer; DeepSpeed's own default takes a gigabyte of memory
-LIVE_PARAMETERS = 2**28  # of ZeRO-3: how many are whole at a time
-
-
-class EngineConfig(Frozen):
-    """How trainings run: what is partitioned or offloaded, the precision, and how much is in memory at once.
-
-    zero_stage: what the members of a gang split between them: 1 the optimizer's state, 2 gradients too,
-    3 the weights too. precision: bf16 runs forward and backward in bfloat16, with float32 master weights and
-    sums of gradients, and at stage 2 at least.
-    offload: the optimizer's state, and for stage 3 the weights, wait in the CPU's memory; needs stage 1 to 3.
-    micro_batch: examples in one forward pass of a process, None for all of its share of the batch; gradients
-    add up to exactly those of the whole batch. gradient_checkpointing: activations are computed twice in
-    the place of being kept.
-    """
-
-    zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
-    precision: Literal["fp32", "bf16"] = "fp32"
-    offload: bool = False
-    micro_batch: Annotated[int, Field(ge=1, le=1024)] | None = None
-    gradient_checkpointing: bool = False
-
-    @model_validator(mode="after")
-    def _offload_needs_a_stage(self) -> Self:
-        if self.offload and self.zero_stage == 0:
-            raise ValueError("offload needs zero_stage 1, 2 or 3, got 0")
-        return self
-
-    def at_most(self, micro_batch: int | None) -> "EngineConfig":
-        """With a micro-batch no larger than this one; None sets no limit."""
-        if micro_batch is None or (self.micro_batch or micro_batch + 1) <= micro_batch:
-            return self
-        return self.model_copy(update={"micro_batch": micro_batch})
 
 
 def device() -> torch.device:

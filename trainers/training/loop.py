@@ -18,7 +18,7 @@ from trainers.components.selection import Phase, Plan
 from trainers.data.tokens import length_batches, sorted_batches
 from trainers.gang import go_on, world_size
 from trainers.training.checkpoint import Checkpoint, Keeper
-from trainers.training.deepspeed_engine import EngineConfig, device
+from trainers.training.deepspeed_engine import device
 from trainers.training.inputs import FeatureInputs, Floats, Inputs, Rows, TokenInputs
 from trainers.training.session import (
     Batch,
@@ -29,6 +29,7 @@ from trainers.training.session import (
     OutOfMemory,
     Session,
 )
+from trainers.training.settings import EngineConfig
 
 __all__ = [
     "Checkpoint",

@@ -12,11 +12,12 @@ dropout): see `_layer`. Attention is taken to be fused, so that no score is kept
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import PretrainedConfig
+from trainers.training.settings import BUCKET, LIVE_PARAMETERS, EngineConfig
 
-from trainers.training.deepspeed_engine import BUCKET, LIVE_PARAMETERS, EngineConfig
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class ModelShape:
     normed: bool
 
     @classmethod
-    def of(cls, config: PretrainedConfig) -> "ModelShape":
+    def of(cls, config: "PretrainedConfig") -> "ModelShape":
         """The shape that a transformers configuration describes."""
         heads = config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -1,19 +1,13 @@
 """Whether a student can fit a trial's memory at all: answered before anything is loaded."""
 
-from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated
 
-import torch
 from pydantic import Field
-from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from trainers.component import Frozen
-from trainers.components.students import Full, Lora, Probe, linear_layers
-from trainers.models.head import CLASSES
-from trainers.models.hub import HubModel, hub_shape
-from trainers.models.toy_model import MAX_TOKENS, ToyModel, toy_shape
-from trainers.training.deepspeed_engine import EngineConfig
+from trainers.components.students import Full, Lora, Probe
 from trainers.training.memory import ModelShape, on_device, predict_memory
+from trainers.training.settings import EngineConfig
 
 GB = 10**9
 REMEDIES = {
@@ -24,33 +18,31 @@ REMEDIES = {
 
 
 class Weights(Frozen):
-    """Parameters of a model without its head.
+    """How many parameters a strong model has.
 
-    body: what every student holds, a vocabulary that it answers with included. head: what a new head adds, 0
-    where it answers with its vocabulary. attention, mlp: inputs plus outputs, summed over the linear layers
-    within attention blocks and outside of them, which is what LoRA adds for each rank.
+    attention and mlp are inputs plus outputs, summed over linear layers: what LoRA adds for each rank.
     """
 
-    body: Annotated[int, Field(ge=1)]
-    head: Annotated[int, Field(ge=0)]
-    attention: Annotated[int, Field(ge=0)]
-    mlp: Annotated[int, Field(ge=0)]
+    body: Annotated[
+        int, Field(ge=1, description="parameters that every student holds, with a vocabulary that answers")
+    ]
+    head: Annotated[int, Field(ge=0, description="parameters of a new head, 0 where the vocabulary answers")]
+    attention: Annotated[
+        int, Field(ge=0, description="inputs plus outputs of the linear layers in attention blocks")
+    ]
+    mlp: Annotated[int, Field(ge=0, description="inputs plus outputs of all other linear layers")]
 
 
 class Room(Frozen):
-    """The memory that each process of a trial has on its device, and the strong model that is to go there.
+    """The memory that each process of a trial has on its device, and the strong model that has to fit."""
 
-    gb: gigabytes of a device. length: tokens of the longest example. half: whether the model's weights are
-    in bfloat16. world_size: how many processes share a trial.
-    """
-
-    gb: Annotated[float, Field(gt=0)]
-    shape: ModelShape
-    weights: Weights
-    length: Annotated[int, Field(ge=1)]
-    half: bool
-    engine: EngineConfig
-    world_size: Annotated[int, Field(ge=1)] = 1
+    gb: Annotated[float, Field(gt=0, description="memory of a device, in gigabytes (10^9 bytes)")]
+    shape: Annotated[ModelShape, Field(description="layers and widths of the strong model")]
+    weights: Annotated[Weights, Field(description="parameters of the strong model")]
+    length: Annotated[int, Field(ge=1, description="tokens of the longest example")]
+    half: Annotated[bool, Field(description="whether the pretrained weights are in bfloat16")]
+    engine: Annotated[EngineConfig, Field(description="how trainings run")]
+    world_size: Annotated[int, Field(ge=1, description="processes that share a trial")] = 1
 
     def refused(self, student: Full | Lora | Probe, batch_size: int) -> str | None:
         """Why the student does not fit, even one example at a time, on one line; None where it may."""
@@ -98,49 +90,3 @@ def trained_and_frozen(student: Full | Lora | Probe, weights: Weights) -> tuple[
             return student.rank * sizes[student.target] + weights.head, weights.body
         case Probe():
             return weights.head, weights.body
-
-
-@cache
-def room_for(model: HubModel | ToyModel, engine: EngineConfig, gb: float, world_size: int) -> Room | None:
-    """The room for students of this strong model; None where its settings do not tell its size.
-
-    No weights are loaded. Raises ValueError, one line, where a hub model's settings cannot be read.
-    """
-    config = toy_shape(model.size) if isinstance(model, ToyModel) else hub_shape(model)
-    if not hasattr(config, "num_attention_heads"):
-        return None
-    return Room(
-        gb=gb,
-        shape=ModelShape.of(config),
-        weights=count_weights(config, answers_with_words=model.readout == "label_tokens"),
-        length=MAX_TOKENS if isinstance(model, ToyModel) else model.max_length,
-        half=isinstance(model, HubModel) and model.dtype == "bfloat16",
-        engine=engine,
-        world_size=world_size,
-    )
-
-
-def count_weights(config: PretrainedConfig, *, answers_with_words: bool) -> Weights:
-    """The parameters of a model of this configuration, counted on one without storage."""
-    with torch.device("meta"):
-        body: PreTrainedModel = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
-    if getattr(body, "pooler", None) is not None:
-        body.register_module("pooler", None)
-    vocabulary = 0
-    if answers_with_words and not getattr(config, "tie_word_embeddings", False):
-        vocabulary = int(config.vocab_size) * int(config.hidden_size)
-    return Weights(
-        body=sum(parameter.numel() for parameter in body.parameters()) + vocabulary,
-        head=0 if answers_with_words else CLASSES * (int(config.hidden_size) + 1),
-        attention=_ends(body, "attention"),
-        mlp=_ends(body, "mlp"),
-    )
-
-
-def _ends(body: PreTrainedModel, target: Literal["attention", "mlp"]) -> int:
-    try:
-        names = linear_layers(body, target)
-    except ValueError:  # some bodies have no layers of one of the two kinds
-        return 0
-    weights = [body.get_parameter(f"{name}.weight") for name in names]
-    return sum(size for weight in weights for size in weight.shape)

@@ -24,9 +24,10 @@ from trainers.components.losses import LogConf, Loss, example_losses
 from trainers.components.optim import Adamw
 from trainers.components.selection import small_loss_weights
 from trainers.gang import rank, world_size
-from trainers.training.deepspeed_engine import Engine, EngineConfig, device, training_engine
+from trainers.training.deepspeed_engine import Engine, device, training_engine
 from trainers.training.inputs import Floats, Inputs, Rows
 from trainers.training.plain_engine import PlainEngine
+from trainers.training.settings import EngineConfig
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,10 @@ from trainers.components.selection import Phase, Plan
 from trainers.components.students import StudentConfig, make_student
 from trainers.data.examples import Labels, SplitName
 from trainers.data.tokens import Tokens
-from trainers.models.pool import ModelConfig, ModelPool
-from trainers.training.deepspeed_engine import EngineConfig
+from trainers.models.pool import ModelPool
+from trainers.models.settings import ModelConfig
 from trainers.training.loop import Recipe, TokenInputs, fit, predict
+from trainers.training.settings import EngineConfig
 
 Role = Literal["weak", "ceiling"]
 VERSION = 1  # raise it when a change to the training code changes what a baseline comes out as
@@ -28,12 +29,12 @@ VERSION = 1  # raise it when a change to the training code changes what a baseli
 class BaselineJob(Frozen):
     """One training on ground truth, with one seed."""
 
-    role: Role
-    model: ModelConfig
-    student: Annotated[StudentConfig, Field(discriminator="kind")]
-    optim: Adamw
-    engine: EngineConfig
-    seed: Annotated[int, Field(ge=0)]
+    role: Annotated[Role, Field(description="weak: the weak supervisor; ceiling: the strong model")]
+    model: Annotated[ModelConfig, Field(description="the model to train")]
+    student: Annotated[StudentConfig, Field(discriminator="kind", description="which weights are trained")]
+    optim: Annotated[Adamw, Field(description="optimizer and learning rate")]
+    engine: Annotated[EngineConfig, Field(description="how the training runs")]
+    seed: Annotated[int, Field(ge=0, description="seed of the head, the order of batches and dropout")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,13 +23,14 @@ from trainers.components.stages import (
     own_lesson,
     taught_by,
 )
-from trainers.components.students import Student, Weights, trained_weights
+from trainers.components.students import Student
 from trainers.components.weak_labels import Evidence
 from trainers.files import replacing
 from trainers.gang import rank
 from trainers.method import Method
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.loop import Floats, Inputs, predict, total_steps
+from trainers.training.weights import TrainedWeights, trained_weights
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Course:
         self, method: Method, evidence: Evidence, seed: int, checkpoint: Checkpoint | None = None
     ) -> None:
         self.method = method
-        self.weights: Weights = {}
+        self.weights: TrainedWeights = {}
         self._odds: list[Floats] = []
         self._evidence = evidence
         self._taught = evidence

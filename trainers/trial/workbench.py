@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from trainers.components.stages import Halts, Stage, stages_of
-from trainers.components.students import Student, load_weights, make_student
+from trainers.components.students import Student, make_student
 from trainers.components.weak_labels import Evidence, supervisor_of
 from trainers.data.examples import SplitName
 from trainers.data.tokens import Tokens
 from trainers.method import Abilities, Method
-from trainers.models.pool import ModelConfig, ModelPool
+from trainers.models.pool import ModelPool
 from trainers.models.prompts import Question
+from trainers.models.settings import ModelConfig
 from trainers.training.checkpoint import Checkpoint
-from trainers.training.deepspeed_engine import EngineConfig
 from trainers.training.loop import (
     Diverged,
     FeatureInputs,
@@ -32,6 +32,8 @@ from trainers.training.loop import (
     forward,
 )
 from trainers.training.session import Event
+from trainers.training.settings import EngineConfig
+from trainers.training.weights import load_weights
 from trainers.trial.stage_runner import Course
 from trainers.trial.zero_shot import zero_shot
 

@@ -10,9 +10,9 @@ from trainers.component import Component
 from trainers.components.losses import LogConf
 from trainers.components.students import Probe
 from trainers.method import SLOTS, Abilities, Method
-from trainers.models.toy_model import ToyModel
-from trainers.training.deepspeed_engine import EngineConfig
-from trainers.training.memory_fit import room_for
+from trainers.models.settings import ToyModel
+from trainers.training.model_size import room_for
+from trainers.training.settings import EngineConfig
 
 IN_OPTION = "branches[0].slots[0].options[0]"
 IN_PARAM = f"{IN_OPTION}.params[0]"

@@ -3,9 +3,9 @@ from pydantic import ValidationError
 
 from search.config.resources import TrialResources
 from search.config.schema import RunConfig
-from trainers.models.hub import HubModel
+from trainers.models.settings import HubModel
 from trainers.training.memory import on_device
-from trainers.training.memory_fit import room_for
+from trainers.training.model_size import room_for
 
 GB = 10**9
 OPEN = TrialResources(gpus=None)

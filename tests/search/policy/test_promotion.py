@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -171,3 +173,14 @@ def test_candidates_are_who_waits_and_then_what_is_new_each_with_the_cost_of_its
 
 
 WAITING = (("a", 0.1, 0), ("b", 0.2, 1))
+
+
+def test_a_choice_holds_numpys_and_scipys_threads() -> None:
+    # scipy brings a BLAS of its own, which is found only once it is loaded.
+    code = """
+from search.policy.promotion import _blas
+found = [library["filepath"] for library in _blas().info() if library["user_api"] == "blas"]
+assert any("numpy" in path for path in found), found
+assert any("scipy" in path for path in found), found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,16 +12,14 @@ from trainers.components.students import (
     Lora,
     Probe,
     linear_layers,
-    load_weights,
     make_student,
-    trained_weights,
 )
 from trainers.data.examples import Examples
 from trainers.data.tokens import Tokens
-from trainers.models.hub import HubModel
 from trainers.models.pool import Classifier, ModelPool
 from trainers.models.prompts import render
-from trainers.models.toy_model import ToyModel
+from trainers.models.settings import HubModel, ToyModel
+from trainers.training.weights import trained_weights
 
 TEXTS = Examples(texts=("the food was good verdict :", "the staff was not kind verdict :"))
 SEVEN = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -151,21 +149,6 @@ def test_a_probe_is_a_head_on_the_features_of_its_layer(pool: ModelPool, tokens:
 def test_a_probe_outside_the_body_is_refused(depth: float) -> None:
     with pytest.raises(ValueError, match="layer"):
         Probe(layer=depth)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("config", [Full(), Lora(rank=2), Probe()])
-def test_weights_go_on_in_a_new_student(pool: ModelPool, config: Full | Lora | Probe) -> None:
-    trained = make_student(config, pool, seed=0, words=None)
-    for parameter in trained.parameters:
-        parameter.add_(0.1)
-    weights = trained_weights(trained)
-    for parameter in trained.parameters:
-        parameter.add_(1.0)  # what was copied does not follow
-    on = make_student(config, pool, seed=1, words=None)
-    load_weights(on, weights)
-    for own, old in zip(on.parameters, trained.parameters, strict=True):
-        torch.testing.assert_close(own, old - 1.0)
 
 
 def test_the_registry_has_every_student() -> None:

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from trainers.data.dataset import DatasetTask, PairFields, load_task
-from trainers.data.examples import Examples, SplitSizes
+from trainers.data.dataset import load_task
+from trainers.data.examples import Examples
+from trainers.data.settings import DatasetTask, PairFields, SplitSizes
 from trainers.data.tokens import Tokens, length_batches, padding_share, sorted_batches, tokenize
 from trainers.models.toy_model import toy_tokenizer
 

@@ -8,8 +8,8 @@ from transformers import AutoConfig, T5Config
 from transformers.utils import logging as transformers_logging
 
 from trainers.data.loading import loading
-from trainers.models.hub import HubModel
 from trainers.models.pool import ModelPool, check_model, load_tokenizer
+from trainers.models.settings import HubModel
 
 
 def test_a_tokenizer_without_a_pad_token_gets_one(shared: Path, tmp_path: Path) -> None:

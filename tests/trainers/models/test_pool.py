@@ -7,13 +7,14 @@ import torch
 from pydantic import TypeAdapter
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2Model, PreTrainedModel
 
-from trainers.data.dataset import DatasetTask, load_task
-from trainers.data.examples import Examples, SplitSizes
+from trainers.data.dataset import load_task
+from trainers.data.examples import Examples
+from trainers.data.settings import DatasetTask, SplitSizes
 from trainers.data.tokens import sorted_batches, tokenize
-from trainers.models.hub import HubModel
-from trainers.models.pool import Classifier, ModelConfig, ModelPool, check_model, load_tokenizer
+from trainers.models.pool import Classifier, ModelPool, check_model, load_tokenizer
 from trainers.models.prompts import render
-from trainers.models.toy_model import ToyModel, build_toy_model
+from trainers.models.settings import HubModel, ModelConfig, ToyModel
+from trainers.models.toy_model import build_toy_model
 
 TEXTS = Examples(
     texts=(

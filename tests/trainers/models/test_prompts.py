@@ -7,10 +7,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model
 
 from trainers.data.examples import Examples
 from trainers.data.tokens import Template, Tokens, tokenize
-from trainers.models.hub import HubModel
 from trainers.models.pool import load_tokenizer
 from trainers.models.prompts import PAIR, SINGLE, ask, can_elicit, render, templates
-from trainers.models.toy_model import ToyModel
+from trainers.models.settings import HubModel, ToyModel
 
 SINGLES = Examples(texts=("once upon a time", "there was a girl"))
 PAIRS = Examples(texts=("which?",), pairs=(("a cat", "a dog"),))

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from transformers import Qwen3ForCausalLM
 
-from trainers.data.examples import SPLITS, SplitSizes
-from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.examples import SPLITS
+from trainers.data.settings import SplitSizes, ToyTask
+from trainers.data.toy_task import load_toy
 from trainers.data.toy_text import VERDICT_PROMPT, VERDICTS, reserved_for_pretraining, reviews, vocabulary
 from trainers.models import toy_model as toy
-from trainers.models.toy_model import ToyModel, build_toy_model, toy_tokenizer
+from trainers.models.settings import ToyModel
+from trainers.models.toy_model import build_toy_model, toy_tokenizer
 
 SMALL = SplitSizes(weak_train=120, transfer=150, search=130, test=200)
 BRIEF = ToyModel(size="strong", pretrain_steps=2)

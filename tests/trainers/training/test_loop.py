@@ -16,8 +16,7 @@ from trainers.components.optim import Adamw, lr_factor
 from trainers.components.selection import Phase, Plan
 from trainers.data.tokens import Tokens
 from trainers.models.pool import ModelPool
-from trainers.models.toy_model import ToyModel
-from trainers.training.deepspeed_engine import EngineConfig
+from trainers.models.settings import ToyModel
 from trainers.training.loop import (
     EVAL_TOKENS,
     Checkpoint,
@@ -30,6 +29,7 @@ from trainers.training.loop import (
     forward,
     predict,
 )
+from trainers.training.settings import EngineConfig
 
 N = 20
 pytestmark = pytest.mark.usefixtures("warm")

@@ -3,7 +3,6 @@ import torch
 from torch import Tensor
 from transformers import AutoModel, LlamaConfig, PretrainedConfig, Qwen3Config
 
-from trainers.training.deepspeed_engine import EngineConfig
 from trainers.training.memory import (
     Memory,
     ModelShape,
@@ -13,6 +12,7 @@ from trainers.training.memory import (
     predict_memory,
     training_room,
 )
+from trainers.training.settings import EngineConfig
 
 # As in figure 1 of the ZeRO paper; no activations, so that the rest stands alone.
 NOTHING = ModelShape(layers=0, hidden=0, intermediate=0, attention=0, keys=0, gated=True, normed=False)

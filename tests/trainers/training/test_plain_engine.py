@@ -5,8 +5,9 @@ import torch
 
 from trainers.components.optim import Adamw
 from trainers.models.head import Head, new_head
-from trainers.training.deepspeed_engine import Engine, EngineConfig, training_engine
+from trainers.training.deepspeed_engine import Engine, training_engine
 from trainers.training.plain_engine import PlainEngine
+from trainers.training.settings import EngineConfig
 
 FEATURES = torch.randn((12, 5), generator=torch.Generator().manual_seed(0))
 WANTED = torch.arange(12) % 2

@@ -8,10 +8,10 @@ from torch import nn
 from trainers.components.losses import LogConf, Loss, Window, Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
-from trainers.training.deepspeed_engine import EngineConfig
 from trainers.training.inputs import FeatureInputs, Floats
 from trainers.training.loop import Recipe, fit
 from trainers.training.session import MicroBatchHalved, OutOfMemory, _pieces
+from trainers.training.settings import EngineConfig
 
 N = 30
 OPTIM = Adamw(lr=0.02, epochs=3, batch_size=7)  # 5 steps an epoch, one of them of 2 examples

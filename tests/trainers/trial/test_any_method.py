@@ -12,14 +12,15 @@ from pydantic import ValidationError
 
 from tests.small_runs.random_methods import draw_method
 from trainers.data.examples import Examples, SplitName
-from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.settings import ToyTask
+from trainers.data.toy_task import load_toy
 from trainers.data.toy_text import NEGATIVE, POSITIVE
 from trainers.method import SLOTS
-from trainers.models.hub import HubModel
 from trainers.models.pool import ModelPool
 from trainers.models.prompts import ask, render
-from trainers.models.toy_model import ToyModel
-from trainers.training.deepspeed_engine import EngineConfig, warm_up
+from trainers.models.settings import HubModel, ToyModel
+from trainers.training.deepspeed_engine import warm_up
+from trainers.training.settings import EngineConfig
 from trainers.trial.workbench import Intermediate, Materials, Workbench
 
 log = logging.getLogger(__name__)

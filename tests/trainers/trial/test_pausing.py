@@ -10,14 +10,14 @@ from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
 from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
 from trainers.components.students import Lora, Probe
-from trainers.data.examples import SplitSizes
-from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.settings import SplitSizes, ToyTask
+from trainers.data.toy_task import load_toy
 from trainers.method import Method
 from trainers.models.pool import ModelPool
 from trainers.models.prompts import render
-from trainers.models.toy_model import ToyModel
+from trainers.models.settings import ToyModel
 from trainers.training.checkpoint import Checkpoint
-from trainers.training.deepspeed_engine import EngineConfig
+from trainers.training.settings import EngineConfig
 from trainers.trial.workbench import Intermediate, Materials, Report, Workbench
 
 pytestmark = pytest.mark.usefixtures("warm")

@@ -13,14 +13,15 @@ from trainers.components.optim import Adamw
 from trainers.components.selection import Confidence, Disagreement
 from trainers.components.stages import Chain, Ensemble, SelfTrain
 from trainers.components.students import Full, Lora, Probe
-from trainers.data.examples import SplitName, SplitSizes, Task
-from trainers.data.tokens import Readout, Tokens
-from trainers.data.toy_task import ToyTask, load_toy
+from trainers.data.examples import SplitName, Task
+from trainers.data.settings import SplitSizes, ToyTask
+from trainers.data.tokens import Tokens
+from trainers.data.toy_task import load_toy
 from trainers.method import Method
 from trainers.models.pool import Classifier, ModelPool
 from trainers.models.prompts import ask, render
-from trainers.models.toy_model import ToyModel
-from trainers.training.deepspeed_engine import EngineConfig
+from trainers.models.settings import Readout, ToyModel
+from trainers.training.settings import EngineConfig
 from trainers.trial.workbench import Intermediate, Materials, Report, Workbench
 
 RUNGS = (1 / 9, 1 / 3, 1.0)

@@ -8,9 +8,9 @@ from transformers import AutoModelForCausalLM
 
 from trainers.data.examples import Examples
 from trainers.data.tokens import Tokens
-from trainers.models.hub import HubModel
 from trainers.models.pool import ModelPool
 from trainers.models.prompts import ask
+from trainers.models.settings import HubModel
 from trainers.trial.zero_shot import zero_shot
 
 SINGLES = Examples(texts=("once upon a time", "there was a girl", "no"))

@@ -1,0 +1,32 @@
+"""What methods can count on in a campaign: asked of the strong model's settings and of this machine.
+
+The answer needs torch, and transformers for a model of the hub. A config itself needs neither, so they are
+loaded at the first question.
+"""
+
+from typing import TYPE_CHECKING
+
+from search.config.resources import TrialResources
+from trainers.lazy import LazyModule
+from trainers.method import Abilities
+from trainers.models.settings import HubModel, ToyModel
+from trainers.training.settings import EngineConfig
+
+if TYPE_CHECKING:
+    from trainers.models import prompts
+    from trainers.training import model_size
+else:
+    prompts = LazyModule("trainers.models.prompts")
+    model_size = LazyModule("trainers.training.model_size")
+
+
+def abilities_of(
+    strong: HubModel | ToyModel, engine: EngineConfig, trial: TrialResources, intermediates: int
+) -> Abilities:
+    """What methods can count on. Raises ValueError, one line, where a hub model's settings cannot be read."""
+    gb = trial.room_gb
+    return Abilities(
+        prior=prompts.can_elicit(strong),
+        intermediates=intermediates,
+        room=model_size.room_for(strong, engine, gb, trial.processes) if gb else None,
+    )

@@ -1,0 +1,46 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cluster import commit as module
+from cluster.commit import COMMIT, commit
+
+
+def git(where: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=where, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the code seems to lie."""
+    monkeypatch.delenv(COMMIT, raising=False)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "commit.py"))
+    return tmp_path
+
+
+def test_the_commit_of_the_repository_with_a_plus_once_it_is_changed(copy: Path) -> None:
+    git(copy, "init", "--quiet")
+    (copy / "code.py").write_text("1")
+    git(copy, "add", ".")
+    git(copy, "commit", "--quiet", "--message=first")
+    head = git(copy, "rev-parse", "HEAD")
+    assert commit() == head
+    (copy / "code.py").write_text("2")
+    assert commit() == f"{head}+"
+
+
+def test_a_copy_without_a_repository_is_of_an_unknown_commit(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(copy.parent))
+    assert commit() == "unknown"
+
+
+def test_a_job_is_told_its_commit(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(COMMIT, "abc")
+    assert commit() == "abc"

@@ -1,0 +1,112 @@
+"""The settings of a task: a data set or the toy task, its fields and the sizes of its splits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from trainers.component import Frozen
+
+READERS = {".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class SplitSizes(Frozen):
+    """How many examples each of the four splits holds."""
+
+    weak_train: Annotated[int, Field(ge=1, description="examples that train the weak supervisor")]
+    transfer: Annotated[int, Field(ge=1, description="examples that students see with weak labels")]
+    search: Annotated[int, Field(ge=1, description="examples that choose and prune methods")]
+    test: Annotated[int, Field(ge=1, description="examples opened once, at confirmation")]
+
+
+class SingleFields(Frozen):
+    """The fields of a data set of single texts."""
+
+    text: Annotated[str, Field(description="field with the text")] = "text"
+    label: Annotated[str, Field(description="field with the label, 0 or 1")] = "label"
+    group: Annotated[
+        str | None, Field(description="field with a group; examples of a group stay in one split")
+    ] = None
+
+
+class PairFields(Frozen):
+    """The fields of a data set of preference pairs."""
+
+    prompt: Annotated[str | None, Field(description="field with the prompt; null: there is no prompt")] = (
+        "prompt"
+    )
+    chosen: Annotated[str, Field(description="field with the better response")] = "chosen"
+    rejected: Annotated[str, Field(description="field with the worse response")] = "rejected"
+    group: Annotated[
+        str | None, Field(description="field with a group; examples of a group stay in one split")
+    ] = None
+
+
+def _kind_of_fields(value: Any) -> str:
+    names = value.keys() if isinstance(value, Mapping) else type(value).model_fields
+    return "pair" if {"prompt", "chosen", "rejected"} & set(names) else "single"
+
+
+Fields = Annotated[
+    Annotated[SingleFields, Tag("single")] | Annotated[PairFields, Tag("pair")],
+    Discriminator(_kind_of_fields),
+]
+
+
+class DatasetTask(Frozen):
+    """A data set of the hub, or a JSONL, CSV or Parquet file.
+
+    Without test_path and test_split, the test split is drawn from the same examples as the other splits.
+    """
+
+    kind: Literal["dataset"] = "dataset"
+    path: Annotated[
+        str, Field(min_length=1, description="hub id, or .jsonl, .jsonl.gz, .csv or .parquet file")
+    ]
+    name: Annotated[str | None, Field(description="subset of a hub data set")] = None
+    split: Annotated[str, Field(description="hub split to draw from")] = "train"
+    test_path: Annotated[str | None, Field(description="hub id or file of the test examples")] = None
+    test_split: Annotated[str | None, Field(description="hub split of the test examples")] = None
+    fields: Annotated[
+        Fields,
+        Field(description="names of the fields; naming prompt, chosen or rejected makes it a task of pairs"),
+    ] = SingleFields()
+    question: Annotated[
+        Annotated[str, Field(max_length=1000, pattern=r"\S")] | None,
+        Field(description="asked of the strong model for its zero-shot answer; yes means label 1"),
+    ] = None
+    seed: Annotated[Seed, Field(description="draws the splits and the order of pairs")] = 0
+    splits: Annotated[SplitSizes, Field(description="examples in each split")]
+
+    @model_validator(mode="after")
+    def _a_file_has_one_split(self) -> Self:
+        if self.test_split is not None and is_file_path(self.test_path or self.path):
+            raise ValueError(
+                f"test_split {self.test_split!r} names a split of a hub data set, but "
+                f"{self.test_path or self.path!r} is a file: name the file of the test examples in test_path"
+            )
+        return self
+
+
+def is_file_path(path: str) -> bool:
+    """Whether `path` means a local file rather than a hub id, whether or not the file is there."""
+    file = Path(path).expanduser()
+    return (
+        path.lower().endswith(tuple(READERS)) or file.is_file() or file.is_absolute() or path.startswith(".")
+    )
+
+
+class ToyTask(Frozen):
+    """Made-up reviews, and whether each argues for a positive verdict; needs no network."""
+
+    kind: Literal["toy"] = "toy"
+    seed: Annotated[Seed, Field(description="draws the examples")] = 0
+    splits: Annotated[SplitSizes, Field(description="examples in each split")] = SplitSizes(
+        weak_train=1600, transfer=1600, search=1500, test=2000
+    )
+
+
+TaskConfig = Annotated[DatasetTask | ToyTask, Field(discriminator="kind")]

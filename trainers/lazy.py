@@ -1,0 +1,52 @@
+"""Libraries that take seconds to import, loaded at their first use.
+
+A component's settings stand next to the function that does the work. Whoever reads a config, a ledger or a
+proposal needs the settings only. So these files write `from trainers.lazy import torch`. They begin with
+`from __future__ import annotations`, and use the library in no decorator, base class, default or type alias.
+"""
+
+import importlib
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+
+class LazyModule:
+    """Stands for a module, and imports it when an attribute is first asked for.
+
+    It has no entry in sys.modules and keeps no attribute of its own: a patched module shows through.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @cached_property
+    def _module(self) -> ModuleType:
+        return importlib.import_module(self._name)
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._module, attribute)
+
+    def __reduce__(self) -> tuple[type["LazyModule"], tuple[str]]:
+        return LazyModule, (self._name,)
+
+    def __repr__(self) -> str:
+        return f"LazyModule({self._name!r})"
+
+
+if TYPE_CHECKING:
+    import peft as peft
+    import torch as torch
+    from scipy import linalg as linalg
+    from scipy import optimize as optimize
+    from scipy import special as special
+    from torch import nn as nn
+    from transformers import pytorch_utils as pytorch_utils
+else:
+    linalg = LazyModule("scipy.linalg")
+    nn = LazyModule("torch.nn")
+    optimize = LazyModule("scipy.optimize")
+    peft = LazyModule("peft")
+    pytorch_utils = LazyModule("transformers.pytorch_utils")
+    special = LazyModule("scipy.special")
+    torch = LazyModule("torch")

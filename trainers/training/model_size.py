@@ -1,0 +1,62 @@
+"""The size of a strong model, counted without loading its weights."""
+
+from functools import cache
+from typing import Literal
+
+import torch
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+
+from trainers.components.students import linear_layers
+from trainers.models.head import CLASSES
+from trainers.models.hub import hub_shape
+from trainers.models.settings import HubModel, ToyModel
+from trainers.models.toy_model import MAX_TOKENS, toy_shape
+from trainers.training.memory import ModelShape
+from trainers.training.memory_fit import Room, Weights
+from trainers.training.settings import EngineConfig
+
+
+@cache
+def room_for(model: HubModel | ToyModel, engine: EngineConfig, gb: float, world_size: int) -> Room | None:
+    """The room for students of this strong model; None where its settings do not tell its size.
+
+    No weights are loaded. Raises ValueError, one line, where a hub model's settings cannot be read.
+    """
+    config = toy_shape(model.size) if isinstance(model, ToyModel) else hub_shape(model)
+    if not hasattr(config, "num_attention_heads"):
+        return None
+    return Room(
+        gb=gb,
+        shape=ModelShape.of(config),
+        weights=count_weights(config, answers_with_words=model.readout == "label_tokens"),
+        length=MAX_TOKENS if isinstance(model, ToyModel) else model.max_length,
+        half=isinstance(model, HubModel) and model.dtype == "bfloat16",
+        engine=engine,
+        world_size=world_size,
+    )
+
+
+def count_weights(config: PretrainedConfig, *, answers_with_words: bool) -> Weights:
+    """The parameters of a model of this configuration, counted on one without storage."""
+    with torch.device("meta"):
+        body: PreTrainedModel = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+    if getattr(body, "pooler", None) is not None:
+        body.register_module("pooler", None)
+    vocabulary = 0
+    if answers_with_words and not getattr(config, "tie_word_embeddings", False):
+        vocabulary = int(config.vocab_size) * int(config.hidden_size)
+    return Weights(
+        body=sum(parameter.numel() for parameter in body.parameters()) + vocabulary,
+        head=0 if answers_with_words else CLASSES * (int(config.hidden_size) + 1),
+        attention=_ends(body, "attention"),
+        mlp=_ends(body, "mlp"),
+    )
+
+
+def _ends(body: PreTrainedModel, target: Literal["attention", "mlp"]) -> int:
+    try:
+        names = linear_layers(body, target)
+    except ValueError:  # some bodies have no layers of one of the two kinds
+        return 0
+    weights = [body.get_parameter(f"{name}.weight") for name in names]
+    return sum(size for weight in weights for size in weight.shape)

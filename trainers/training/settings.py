@@ -1,0 +1,57 @@
+"""The settings of an engine: what a training partitions, offloads and holds in memory at once."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trainers.component import Frozen
+
+BUCKET = 2**25  # elements of a communication buffer; DeepSpeed's own default takes a gigabyte of memory
+LIVE_PARAMETERS = 2**28  # of ZeRO-3: how many are whole at a time
+
+
+class EngineConfig(Frozen):
+    """How trainings run. It decides memory and speed; gradients are those of the whole batch in any case."""
+
+    zero_stage: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=3,
+            description="what the processes of a trial split: 0 nothing, 1 the optimizer's state, "
+            "2 gradients too, 3 weights too",
+        ),
+    ] = 0
+    precision: Annotated[
+        Literal["fp32", "bf16"],
+        Field(
+            description="bf16: forward and backward in bfloat16, with float32 master weights and "
+            "gradient sums; runs stages 0 and 1 as 2"
+        ),
+    ] = "fp32"
+    offload: Annotated[
+        bool,
+        Field(
+            description="keep the optimizer's state, and at stage 3 the weights, in CPU memory; "
+            "needs stage 1, 2 or 3"
+        ),
+    ] = False
+    micro_batch: Annotated[
+        Annotated[int, Field(ge=1, le=1024)] | None,
+        Field(description="examples in one forward pass of a process; null: all of its share of the batch"),
+    ] = None
+    gradient_checkpointing: Annotated[
+        bool, Field(description="compute activations twice instead of keeping them")
+    ] = False
+
+    @model_validator(mode="after")
+    def _offload_needs_a_stage(self) -> Self:
+        if self.offload and self.zero_stage == 0:
+            raise ValueError("offload needs zero_stage 1, 2 or 3, got 0")
+        return self
+
+    def at_most(self, micro_batch: int | None) -> "EngineConfig":
+        """With a micro-batch no larger than this one; None sets no limit."""
+        if micro_batch is None or (self.micro_batch or micro_batch + 1) <= micro_batch:
+            return self
+        return self.model_copy(update={"micro_batch": micro_batch})
