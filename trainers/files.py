@@ -54,11 +54,21 @@ def read_lines(path: Path, parse: Callable[[bytes], T]) -> list[T]:
 
     Raises ValueError, naming the line, where pydantic refuses an earlier one.
     """
+    content = path.read_bytes()
+    whole = whole_lines(content)
+    parsed = parse_lines(path, whole, parse)
+    if whole != content:
+        log.warning("%s: line %d was cut short by a crash and is left out", path, len(parsed) + 1)
+    return parsed
+
+
+def parse_lines(path: Path, lines: bytes, parse: Callable[[bytes], T], *, first: int = 1) -> list[T]:
+    """Parse whole lines of the file at `path`; `first` is the number of the first of them.
+
+    Raises ValueError, naming the line, where pydantic refuses it.
+    """
     parsed: list[T] = []
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n"):
-            log.warning("%s: line %d was cut short by a crash and is left out", path, number)
-            break
+    for number, line in enumerate(lines.splitlines(keepends=True), start=first):
         try:
             parsed.append(parse(line))
         except ValidationError as error:

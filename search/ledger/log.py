@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from search.ledger.events import AnyEvent
-from trainers.files import append_lines, open_lines, read_lines
+from trainers.files import append_lines, open_lines, parse_lines, read_lines, whole_lines
 
 _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
@@ -18,6 +19,54 @@ def read_ledger(path: Path) -> list[AnyEvent]:
     Raises ValueError, naming the line, where an earlier line cannot be read.
     """
     return read_lines(path, _EVENT.validate_json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """The events that a ledger has gained since the last look.
+
+    restarted: the file was cut short or replaced. What was read before no longer counts, and `events` are all
+    events of the file.
+    """
+
+    events: list[AnyEvent]
+    restarted: bool
+
+
+class LedgerFollower:
+    """Reads a growing ledger bit by bit. It knows the file again by the last line that it has read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._lines = 0
+        self._last = b""
+
+    def grown(self) -> Growth:
+        """The events since the last call. A line that is still being written waits for the next call.
+
+        A file that is not there holds no events. Raises ValueError, naming the line, where it cannot be read.
+        """
+        content = self._content(self._offset - len(self._last))
+        restarted = not content.startswith(self._last)
+        if restarted:
+            self._offset, self._lines, self._last = 0, 0, b""
+            content = self._content(0)
+        lines = whole_lines(content[len(self._last) :])
+        events = parse_lines(self._path, lines, _EVENT.validate_json, first=self._lines + 1)
+        if events:
+            self._offset += len(lines)
+            self._lines += len(events)
+            self._last = lines.splitlines(keepends=True)[-1]
+        return Growth(events=events, restarted=restarted)
+
+    def _content(self, start: int) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(start)
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
 
 class Ledger:

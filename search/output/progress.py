@@ -12,6 +12,7 @@ from rich.text import Text
 
 from search.config.schema import RunConfig
 from search.engine.replication import places
+from search.ledger.log import LedgerFollower
 from search.ledger.record import BranchRecord, Record, TrialRecord
 from search.storage.run_directory import RunDirectory
 
@@ -76,14 +77,17 @@ def watch(run: RunDirectory, console: Console) -> None:
 
     Reads only, so it never stands in the way of that process. Raises ValueError where there is no run.
     """
-    config, record = run.load()
-    seen = run.progress()
+    config, follower = run.read_config(), LedgerFollower(run.ledger)
+    record = Record.of(follower.grown().events)
     with View(console, config, record) as view:
         while not (record.finished or record.interrupted):
             view.show(record)
             time.sleep(REDRAW_S)
-            if (now := run.progress()) != seen:
-                seen, (_, record) = now, run.load()
+            growth = follower.grown()
+            if growth.restarted:
+                record = Record()
+            for event in growth.events:
+                record.apply(event)
     console.print(status(config, record, None))
 
 

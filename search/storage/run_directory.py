@@ -45,13 +45,13 @@ class RunDirectory:
 
     def read(self) -> tuple[RunConfig, list[AnyEvent]]:
         """The config as run and the events so far; ValueError where this is no run's directory."""
+        return self.read_config(), read_ledger(self.ledger) if self.ledger.is_file() else []
+
+    def read_config(self) -> RunConfig:
+        """The config as run; ValueError where this is no run's directory."""
         if not self.config.is_file():
             raise self._no_run()
-        return load_config(self.config), read_ledger(self.ledger) if self.ledger.is_file() else []
-
-    def progress(self) -> int:
-        """A number that grows whenever something happens in the run: the ledger's size in bytes."""
-        return self.ledger.stat().st_size if self.ledger.is_file() else 0
+        return load_config(self.config)
 
     def _no_run(self) -> ValueError:
         return ValueError(

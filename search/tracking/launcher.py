@@ -23,7 +23,7 @@ from agents.language.catalogue import ParamSpec, param_specs
 from search.config.schema import RunConfig, TrackingConfig
 from search.ledger.events import RunStarted
 from search.storage.run_directory import RunDirectory
-from search.tracking.ledger_view import Job, Kind
+from search.tracking.job import Job, Kind
 from trainers.method import SLOTS
 
 log = logging.getLogger(__name__)

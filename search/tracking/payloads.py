@@ -37,7 +37,7 @@ def describe(campaign: str, tracked: Tracked, trial: TrackedTrial) -> RunDescrip
         job_type=started.purpose,
         tags=(label, home[1].family) if home else (label,),
         notes=inert(home[1].hypothesis) if home else "",
-        config=flat(started.method) | {"seed": started.seed},
+        config=flat(started.method.model_dump(mode="json")) | {"seed": started.seed},
     )
 
 

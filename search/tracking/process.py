@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from search.tracking.ledger_view import Job
+from search.tracking.job import Job
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 import wandb
 
-from search.tracking.ledger_view import Job, Tracked, TrackedTrial
+from search.ledger.log import LedgerFollower
+from search.tracking.job import Job
+from search.tracking.ledger_view import Tracked, TrackedTrial
 from search.tracking.payloads import (
     FINDINGS,
     TRIALS,
@@ -44,22 +45,6 @@ class Told(Frozen):
     online: tuple[str, ...] = ()
 
 
-class LedgerTail:
-    """Reads the whole lines that a ledger has grown by."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def lines(self) -> Iterator[bytes]:
-        """The lines since the last call; one that is still being written is left for the next."""
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            whole, newline, _ = file.read().rpartition(b"\n")
-        self._offset += len(whole) + len(newline)
-        yield from whole.splitlines()
-
-
 @dataclass(kw_only=True)
 class OpenRun:
     """A run at W&B: the attempt of the trial that it shows, and how many of its rows it has."""
@@ -79,7 +64,7 @@ class Tracker:
         self._told = Told()
         if self._told_path.is_file():
             self._told = Told.model_validate_json(self._told_path.read_bytes())
-        self._tail = LedgerTail(self._directory / "ledger.jsonl")
+        self._follower = LedgerFollower(self._directory / "ledger.jsonl")
         self._tracked = Tracked()
         self._open: dict[str, OpenRun] = {}
         self._finishing: dict[str, Future[None]] = {}
@@ -102,8 +87,11 @@ class Tracker:
         ended: whether the search's process is done. Only then is the outcome told: report.html, which goes
         with it, is written after the ledger's last event.
         """
-        for line in self._tail.lines():
-            self._tracked.apply(line)
+        growth = self._follower.grown()
+        if growth.restarted:
+            raise ValueError("the ledger was replaced while it was read")  # a new session reads all of it
+        for event in growth.events:
+            self._tracked.apply(event)
         self._confirm_finished()
         if not self._tracked.trials:
             return

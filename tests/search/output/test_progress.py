@@ -140,3 +140,38 @@ def test_the_state_for_a_script(record: Record, config: RunConfig) -> None:
     assert status_line(config, record, None).startswith("interrupted, round 1")
     record.apply(Finished())
     assert status_json(config, record)["state"] == "finished"
+
+
+def test_watching_reads_only_what_was_appended(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    ledger = Ledger(run.ledger)
+    for number in range(100):
+        ledger.append(events.started(f"t{number}"))
+    applied: list[str] = []
+    apply = Record.apply
+    monkeypatch.setattr(
+        Record, "apply", lambda self, event: (applied.append(event.event), apply(self, event))
+    )
+    steps = iter([events.ended("t1"), events.ended("t2"), Finished()])
+    monkeypatch.setattr(view.time, "sleep", lambda _: ledger.append(next(steps)))
+    watch(run, Console(file=StringIO(), width=200))
+    ledger.close()
+    assert applied == ["trial_started"] * 100 + ["trial_ended", "trial_ended", "finished"]
+
+
+def test_watching_starts_over_with_a_ledger_that_was_replaced(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    run.ledger.write_text(events.started("t1").model_dump_json() + "\n")
+
+    def replaced(_: float) -> None:
+        lines = [events.started("u1"), events.ended("u1", "failed", "nan"), Finished()]
+        run.ledger.write_text("".join(event.model_dump_json() + "\n" for event in lines))
+
+    monkeypatch.setattr(view.time, "sleep", replaced)
+    console = Console(file=StringIO(), width=200)
+    watch(run, console)
+    assert "finished, round 0: 1 of 17 trials ended (0 pruned, 1 failed)" in shown(console)

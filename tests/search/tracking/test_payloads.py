@@ -27,7 +27,7 @@ from trainers.method import Method
 def tracked(*events: AnyEvent) -> Tracked:
     known = Tracked()
     for event in events:
-        known.apply(event.model_dump_json().encode())
+        known.apply(event)
     return known
 
 

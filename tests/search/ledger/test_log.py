@@ -1,0 +1,136 @@
+"""Following a ledger while another process writes it; test_events.py has the ledger itself."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from search.ledger.events import AnyEvent, Interrupted
+from search.ledger.log import Ledger, LedgerFollower, read_ledger
+
+
+def line(event: AnyEvent) -> bytes:
+    return event.model_dump_json().encode() + b"\n"
+
+
+@pytest.fixture
+def three(events: SimpleNamespace) -> list[AnyEvent]:
+    return [events.run_started(), events.started("t1"), events.ended("t1")]
+
+
+def test_every_event_is_told_once(tmp_path: Path, three: list[AnyEvent]) -> None:
+    follower, ledger = LedgerFollower(tmp_path / "l"), Ledger(tmp_path / "l")
+    seen = []
+    for event in three:
+        ledger.append(event)
+        growth = follower.grown()
+        assert not growth.restarted
+        seen += growth.events
+        assert follower.grown().events == []
+    ledger.append(Interrupted())
+    ledger.append(Interrupted())
+    assert len(follower.grown().events) == 2
+    ledger.close()
+    assert seen == three == read_ledger(tmp_path / "l")[:3]
+
+
+def test_only_what_was_appended_is_read(
+    tmp_path: Path, three: list[AnyEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "l"
+    path.write_bytes(b"".join(map(line, three * 1000)))
+    follower = LedgerFollower(path)
+    assert len(follower.grown().events) == 3000
+    # Whatever stands before the last line read may be anything now: it is not looked at again.
+    whole = path.read_bytes()
+    kept = len(line(three[-1]))
+    path.write_bytes(b"x" * (len(whole) - kept) + whole[-kept:] + line(Interrupted(at=1.0)))
+    growth = follower.grown()
+    assert growth.events == [Interrupted(at=1.0)]
+    assert not growth.restarted
+
+
+def test_a_line_that_is_being_written_waits(tmp_path: Path, three: list[AnyEvent]) -> None:
+    path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
+    first, second, third = map(line, three)
+    path.write_bytes(first + second[:20])
+    assert follower.grown().events == three[:1]
+    assert follower.grown().events == []
+    path.write_bytes(first + second + third[:-1])  # all but the newline
+    assert follower.grown().events == three[1:2]
+    path.write_bytes(first + second + third)
+    assert follower.grown().events == three[2:]
+
+
+def test_a_cut_line_that_a_resumed_run_removes_was_never_told(tmp_path: Path, three: list[AnyEvent]) -> None:
+    path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
+    path.write_bytes(line(three[0]) + line(three[1])[:-9])
+    assert follower.grown().events == three[:1]
+    ledger = Ledger(path)  # removes the cut line
+    ledger.append(Interrupted(at=1.0))
+    ledger.close()
+    growth = follower.grown()
+    assert growth.events == [Interrupted(at=1.0)]
+    assert not growth.restarted
+
+
+def test_a_file_that_was_cut_short_starts_over(tmp_path: Path, three: list[AnyEvent]) -> None:
+    path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
+    path.write_bytes(b"".join(map(line, three)))
+    follower.grown()
+    os.truncate(path, len(line(three[0])))
+    growth = follower.grown()
+    assert growth.restarted
+    assert growth.events == three[:1]
+    assert not follower.grown().restarted
+
+
+@pytest.mark.parametrize("length", [1, 3, 9])
+def test_a_file_that_was_replaced_starts_over_however_long_it_is(
+    tmp_path: Path, three: list[AnyEvent], events: SimpleNamespace, length: int
+) -> None:
+    path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
+    path.write_bytes(b"".join(map(line, three)))
+    follower.grown()
+    others = [events.run_started(run="other"), *(events.started(f"u{i}") for i in range(length - 1))]
+    (tmp_path / "new").write_bytes(b"".join(map(line, others)))
+    os.replace(tmp_path / "new", path)
+    growth = follower.grown()
+    assert growth.restarted
+    assert growth.events == others
+
+
+def test_a_copy_that_only_grew_does_not_start_over(tmp_path: Path, three: list[AnyEvent]) -> None:
+    path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
+    path.write_bytes(b"".join(map(line, three[:2])))
+    follower.grown()
+    (tmp_path / "new").write_bytes(b"".join(map(line, three)))
+    os.replace(tmp_path / "new", path)
+    growth = follower.grown()
+    assert growth.events == three[2:]
+    assert not growth.restarted
+
+
+def test_a_file_that_is_not_there_yet_or_no_longer_holds_no_events(
+    tmp_path: Path, three: list[AnyEvent]
+) -> None:
+    path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
+    assert follower.grown().events == []
+    path.write_bytes(line(three[0]))
+    assert follower.grown().events == three[:1]
+    path.unlink()
+    growth = follower.grown()
+    assert (growth.events, growth.restarted) == ([], True)
+
+
+def test_a_line_that_cannot_be_read_is_named_by_its_number_in_the_file(
+    tmp_path: Path, three: list[AnyEvent]
+) -> None:
+    path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
+    path.write_bytes(line(three[0]) + line(three[1]))
+    follower.grown()
+    with path.open("ab") as file:
+        file.write(line(three[2]) + b'{"event":"no such"}\n')
+    with pytest.raises(ValueError, match=r"line 4 cannot be read .*; restore it from a copy"):
+        follower.grown()
