@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Schema = Mapping[str, Any]
+GROUP = "group of settings"
 ONE_SIDED = {
     "minimum": "at least",
     "exclusiveMinimum": "above",
@@ -13,7 +14,7 @@ ONE_SIDED = {
 
 
 def allowed(schema: Schema) -> str:
-    """The values that a schema allows. A reference to another schema reads as `settings`."""
+    """The values that a schema allows. A reference to another schema reads as `group of settings`."""
     if values := choices(schema):
         return listed(values)
     if "anyOf" in schema:
@@ -24,9 +25,9 @@ def allowed(schema: Schema) -> str:
         case "array":
             return _list(schema)
         case "string":
-            return f"text matching {schema['pattern']}" if "pattern" in schema else "text"
+            return f"text matching `{schema['pattern']}`" if "pattern" in schema else "text"
         case "object" | None:
-            return "settings"
+            return GROUP
         case kind:
             return str(kind)
 
@@ -61,6 +62,6 @@ def _bounds(schema: Schema) -> str:
 
 
 def _list(schema: Schema) -> str:
-    most = schema.get("maxItems")
-    count = "a list" if most is None else f"a list of {schema.get('minItems', 0)} to {most}"
-    return f"{count}: {allowed(schema['items'])} each"
+    fewest, most = schema.get("minItems"), schema.get("maxItems")
+    count = f" of {fewest} to {most}" if fewest and most else f" of at most {most}" if most else ""
+    return f"list{count} ({allowed(schema['items'])})"

@@ -35,6 +35,11 @@ class Setting:
     is_group: bool
     is_value: bool
 
+    @property
+    def is_kind(self) -> bool:
+        """Whether it only names the class that stands there."""
+        return self.name == "kind" and len(self.choices) == 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
@@ -48,6 +53,14 @@ class Group:
     model: Model
     about: str
     settings: tuple[Setting, ...]
+
+    @property
+    def title(self) -> str:
+        """What the group is called: `search.pruning`, `agent.kind: claude` or `task.fields (pair)`."""
+        if self.kind is None:
+            return self.place
+        is_named = "kind" in self.model.model_fields
+        return f"{self.place}.kind: {self.kind}" if is_named else f"{self.place} ({self.kind})"
 
 
 def groups(model: Model = RunConfig) -> list[Group]:

@@ -2,15 +2,15 @@
 
 import hashlib
 import math
-import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from agents.settings import AgentConfig, PlaybookConfig
 from search.config.abilities import abilities_of
 from search.config.resources import TrialResources
+from search.config.services import OptunaConfig, TrackingConfig
 from search.policy.allocation import AllocationConfig
 from search.policy.faults import FaultConfig
 from search.policy.promotion import PromotionConfig
@@ -30,9 +30,7 @@ class LearnerConfig(Frozen):
     model: Annotated[ModelConfig, Field(description="The model, of kind `hub` or `toy`.")]
     student: Annotated[
         StudentConfig,
-        Field(
-            discriminator="kind", description="Which of its weights are trained: `full`, `lora` or `probe`."
-        ),
+        Field(discriminator="kind", description="Which of its weights are trained: `full` or `lora`."),
     ] = Full()
     optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
 
@@ -117,68 +115,6 @@ class ConfirmConfig(Frozen):
     seeds: Annotated[int, Field(ge=2, le=64, description="Fresh seeds for each finalist and for naive.")] = 5
 
 
-class TrackingConfig(Frozen):
-    """What goes to Weights & Biases."""
-
-    kind: Annotated[
-        Literal["off", "offline", "online"],
-        BeforeValidator(lambda given: "off" if given is False else given),  # as YAML reads a plain off
-        Field(
-            description="What W&B receives: nothing (`off`), files in the run directory to send later "
-            "(`offline`; needs neither key nor network), or everything at once (`online`)."
-        ),
-    ] = "offline"
-    project: Annotated[
-        str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$", description="W&B project of the run.")
-    ] = "weak-to-strong-search"
-    entity: Annotated[
-        Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] | None,
-        Field(description="W&B user or team that owns the project. null: the default one of the key."),
-    ] = None
-    sweep: Annotated[
-        Annotated[str, Field(pattern=r"^[a-z0-9]{1,64}$")] | None,
-        Field(
-            description="Id of an existing W&B sweep that the trials join. null: a new sweep when online, "
-            "none when offline."
-        ),
-    ] = None
-    patience_s: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=86_400,
-            description="Seconds that the end of a run waits, at most, for what W&B has not received.",
-        ),
-    ] = 15.0
-
-
-class OptunaConfig(Frozen):
-    """Where Optuna keeps its studies. A run stays with the storage that it began with."""
-
-    storage: Annotated[
-        str | None,
-        Field(
-            description="URL of a database, such as postgresql://me:${PGPASSWORD}@host/db. The password "
-            "comes from the environment, as ${NAME}: config.yaml keeps this text as it is. null: a file in "
-            "the run directory."
-        ),
-    ] = None
-
-    def model_post_init(self, _context: object) -> None:
-        """Refuse what is no URL, and a password in it; neither is repeated in the message."""
-        if self.storage is None:
-            return
-        if not re.match(r"[a-z0-9]+(\+[a-z0-9]+)?://", self.storage):
-            raise ValueError("storage must be a database's URL, such as postgresql://me@host/db")
-        if _PASSWORD.search(self.storage):
-            raise ValueError(
-                "storage must name its password's variable, as in postgresql://me:${PGPASSWORD}@host/db"
-            )
-
-
-_PASSWORD = re.compile(r"//[^/@]*:(?!\$\{\w+\}@)[^/@]*@|[?&](password|passwd|pwd)=(?!\$\{\w+\})")
-
-
 class RunConfig(Frozen):
     """Everything that decides a run."""
 
@@ -194,7 +130,7 @@ class RunConfig(Frozen):
         Field(
             ge=0,
             le=10_000,
-            description="Seed of the run. Trials of runs with other seeds share none with it.",
+            description="Seed of the run. Runs with different seeds have no trial's seed in common.",
         ),
     ] = 0
     task: Annotated[
