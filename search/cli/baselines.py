@@ -10,7 +10,7 @@ from search.config.load import load_config
 
 EXAMPLES = (
     ("baselines configs/dev.yaml", "is there a gap to recover?"),
-    ("baselines configs/dev.yaml --set strong.optim.epochs=5 --json", "the same for a script"),
+    ("baselines configs/dev.yaml --set seed=1 --json", "the same for a script"),
 )
 
 

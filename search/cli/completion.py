@@ -26,7 +26,7 @@ _w2s_completion() {
     local before="${word%"$2"}"  # of the word, what bash takes for finished
     COMPREPLY=()
     for candidate in $(env _W2S_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \
-            _TYPER_COMPLETE_ARGS="$line" "$1" 2>/dev/null); do
+            _TYPER_COMPLETE_ARGS="$line" COLUMNS=999 "$1" 2>/dev/null); do
         candidate="$option${candidate%%$'\t'*}"
         COMPREPLY+=("${candidate#"$before"}")
         [[ $candidate == *[./=] ]] && compopt -o nospace

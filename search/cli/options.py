@@ -1,5 +1,6 @@
 """Arguments and options that several commands take, and what a shell may complete them with."""
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -48,9 +49,14 @@ def _names(sections: list[Group], place: str) -> Iterator[tuple[str, str]]:
     for section in sections:
         for setting in section.settings if section.place == parent else ():
             if setting.is_group:
-                yield f"{setting.place}.", setting.description
+                yield f"{setting.place}.", _in_brief(setting.description)
             if setting.is_value:
-                yield f"{setting.place}=", setting.description
+                yield f"{setting.place}=", _in_brief(setting.description)
+
+
+def _in_brief(description: str) -> str:
+    """The first sentence, short enough that typer does not wrap it: a second line would be a candidate."""
+    return textwrap.shorten(description.partition(". ")[0].rstrip("."), 70, placeholder=" …")
 
 
 def _choices(sections: list[Group], place: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ def test_what_is_no_run_is_a_mistake_in_the_input(
         (["stauts"], "Did you mean 'status'?; see python -m search --help"),
         (["status"], "error: Missing argument 'DIR'; see python -m search status --help"),
         (["status", "x", "--wach"], "--watch); see python -m search status --help"),
-        (["run", "configs/dev.yaml", "--set"], "see python -m search run --help"),
+        (["run", "x", "--set"], "error: Option '--set' requires an argument; see python -m search --help"),
         (["run", "configs/dev.yaml", "--set", "serch.trials=1"], "did you mean search?"),
         (["run", "nowhere.yaml"], "nowhere.yaml: there is no such file; see configs/ for examples"),
     ],

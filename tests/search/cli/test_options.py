@@ -46,7 +46,7 @@ def test_the_values_of_a_setting_that_has_few(typed: str, choices: list[str]) ->
 
 def test_a_completed_name_comes_with_its_meaning() -> None:
     [(_, meaning)] = complete_setting("search.tri")
-    assert meaning == "Methods to try."
+    assert meaning == "Methods to try"
 
 
 def test_a_place_to_look_at_is_completed_without_a_value() -> None:
