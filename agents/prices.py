@@ -12,12 +12,16 @@ Dollars = Annotated[float, Field(ge=0, le=10_000)]
 
 
 class Price(Frozen):
-    """US dollars a million tokens; `cache_write` is that of the five-minute cache, the one used here."""
+    """US dollars per million tokens."""
 
-    input: Dollars
-    output: Dollars
-    cache_write: Dollars
-    cache_read: Dollars
+    input: Annotated[Dollars, Field(description="Input tokens, in US dollars per million.")]
+    output: Annotated[Dollars, Field(description="Output tokens, in US dollars per million.")]
+    cache_write: Annotated[
+        Dollars, Field(description="Tokens written to the five-minute cache, in US dollars per million.")
+    ]
+    cache_read: Annotated[
+        Dollars, Field(description="Tokens read from the cache, in US dollars per million.")
+    ]
 
     @property
     def worst_input(self) -> float:

@@ -16,40 +16,74 @@ Branches = Annotated[int, Field(ge=1, le=MAX_BRANCHES)]
 
 
 class PlaybookConfig(Frozen):
-    """The proposer that needs no key."""
+    """The built-in playbook proposes: methods from the literature and their variations. Needs no key."""
 
     kind: Literal["playbook"] = "playbook"
-    branches: Branches = 4
+    branches: Annotated[Branches, Field(description="Branches of a proposal.")] = 4
 
 
 class ClaudeConfig(Frozen):
-    """Claude proposes; the playbook steps in where it cannot.
-
-    branches: at most so many a lane. lanes: so many proposers a round, at the same time, each with a
-    direction of its own: `directions` in turn, or drawn from agents/claude/prompts/directions.md.
-    samples: so many inputs of the transfer split are shown to it, without labels and cut where they are long.
-    tool_turns: how often a lane may look things up in a round. max_usd: hard cap over the whole campaign.
-    prices: for a model that the table does not know. key_file: read where ANTHROPIC_API_KEY is not set; the
-    key itself is never written anywhere. base_url: another address of the API. retries: the SDK's own, a
-    request; backoff_s: waits before trying again after those.
-    """
+    """Claude proposes; the playbook steps in where it cannot."""
 
     kind: Literal["claude"] = "claude"
-    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")] = "claude-opus-5-5"
-    effort: Effort = "high"
-    branches: Branches = 4
-    lanes: Annotated[int, Field(ge=1, le=8)] = 1
-    directions: Annotated[tuple[Direction, ...], Field(max_length=32)] = ()
-    samples: Annotated[int, Field(ge=0, le=32)] = 0
-    tool_turns: Annotated[int, Field(ge=0, le=32)] = 8
-    max_tokens: Annotated[int, Field(ge=1024, le=128_000)] = 32_000
-    max_usd: Annotated[float, Field(ge=0, le=100_000)] = 5.0
-    prices: Price | None = None
-    key_file: str | None = None
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None = None
-    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 900.0
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-    backoff_s: Annotated[tuple[Seconds, ...], Field(max_length=10)] = (10.0, 60.0)
+    model: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$", description="Name of the model in the API."),
+    ] = "claude-opus-5-5"
+    effort: Annotated[Effort, Field(description="How much the model thinks before it answers.")] = "high"
+    branches: Annotated[Branches, Field(description="Most branches of a lane's proposal.")] = 4
+    lanes: Annotated[
+        int,
+        Field(ge=1, le=8, description="Proposers of a round, at the same time, each with its own direction."),
+    ] = 1
+    directions: Annotated[
+        tuple[Direction, ...],
+        Field(
+            max_length=32,
+            description="Directions that lanes take in turn. Empty: drawn from "
+            "agents/claude/prompts/directions.md.",
+        ),
+    ] = ()
+    samples: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=32,
+            description="Inputs of the transfer split that Claude sees, without labels, long ones shortened.",
+        ),
+    ] = 0
+    tool_turns: Annotated[int, Field(ge=0, le=32, description="Most tool calls of a lane in a round.")] = 8
+    max_tokens: Annotated[int, Field(ge=1024, le=128_000, description="Most tokens of an answer.")] = 32_000
+    max_usd: Annotated[
+        float,
+        Field(ge=0, le=100_000, description="Hard cap on the cost of the whole campaign, in US dollars."),
+    ] = 5.0
+    prices: Annotated[
+        Price | None,
+        Field(description="Prices of a model that the built-in table lacks. null: that table's."),
+    ] = None
+    key_file: Annotated[
+        str | None,
+        Field(
+            description="File with the API key, read if ANTHROPIC_API_KEY is not set. The key is never "
+            "written anywhere. null: no file."
+        ),
+    ] = None
+    base_url: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None,
+        Field(description="Another address of the API. null: Anthropic's."),
+    ] = None
+    timeout_s: Annotated[
+        float, Field(gt=0, le=3600, description="Longest wait for an answer, in seconds.")
+    ] = 900.0
+    retries: Annotated[int, Field(ge=0, le=10, description="Retries of a request by the SDK itself.")] = 2
+    backoff_s: Annotated[
+        tuple[Seconds, ...],
+        Field(
+            max_length=10,
+            description="Waits before further tries after the SDK has given up, in seconds each.",
+        ),
+    ] = (10.0, 60.0)
 
     @model_validator(mode="after")
     def _all_lanes_fit_in_a_proposal(self) -> "ClaudeConfig":
@@ -61,14 +95,14 @@ class ClaudeConfig(Frozen):
 
 
 class ReplayConfig(Frozen):
-    """Proposes what the transcripts of another run hold.
-
-    path: that run's directory. branches: of the playbook, which goes on where the transcripts end.
-    """
+    """Proposals come from the transcripts of an earlier run, again and without a key."""
 
     kind: Literal["replay"] = "replay"
-    path: str
-    branches: Branches = 4
+    path: Annotated[str, Field(description="Directory of that run.")]
+    branches: Annotated[
+        Branches,
+        Field(description="Branches of a proposal of the playbook, which goes on where the transcripts end."),
+    ] = 4
 
 
 def _kind(value: Any) -> str:

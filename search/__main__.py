@@ -6,11 +6,11 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
+from typer import TyperException
 
-from search.cli.parser import FAILED, INPUT_MISTAKE, INTERRUPTED, parser
-
-PIPE_WIDTH = 140  # columns where the output is no terminal
+from search.cli.app import PROGRAM, command_line
+from search.cli.completion import VARIABLE
+from search.cli.output import FAILED, INPUT_MISTAKE, complain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,25 +18,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 1 a failed run, 2 a mistake in the input, 130 interrupted with everything saved.
     """
-    options = parser().parse_args(arguments)
-    stream = sys.stderr if getattr(options, "json", False) else sys.stdout  # a script reads stdout
-    console = Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("TQDM_DISABLE", "" if sys.stderr.isatty() else "1")
     try:
-        code = options.command(options, console)
+        code = command_line().main(arguments, prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)
+    except TyperException as error:
+        return complain(f"error: {_line(error)}", INPUT_MISTAKE)
     except ValueError as error:
-        return _say(f"error: {error}", INPUT_MISTAKE)
+        return complain(f"error: {error}", INPUT_MISTAKE)
     except (RuntimeError, OSError) as error:
-        return _say(f"failed: {error}", FAILED)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return code or 0
+        return complain(f"failed: {error}", FAILED)
+    return code or 0  # that of an interruption, 130, comes from typer
 
 
-def _say(message: str, code: int) -> int:
-    Console(stderr=True).print(message, style="red", highlight=False, markup=False, soft_wrap=True)
-    return code
+def _line(error: TyperException) -> str:
+    """A mistake in the command line, with the command that explains more."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else PROGRAM
+    return f"{' '.join(error.format_message().split()).rstrip('.')}; see {command} --help"
 
 
 if __name__ == "__main__":

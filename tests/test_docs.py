@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from typer import TyperException
 
-from search.cli.parser import parser
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from tests.command_line import parse
 from trainers.components import losses
 
 ROOT = Path(__file__).parents[1]
@@ -42,12 +43,12 @@ def without_notes(line: str) -> str:
 @pytest.mark.parametrize(("page", "line"), COMMANDS, ids=lambda one: getattr(one, "name", one))
 def test_commands_parse(page: Path, line: str) -> None:
     assert len(COMMANDS) >= 5
-    parser().parse_args(shlex.split(without_notes(line))[3:])
+    parse(shlex.split(without_notes(line))[3:])
 
 
 def test_a_command_that_does_not_exist_would_be_noticed() -> None:
-    with pytest.raises(SystemExit):
-        parser().parse_args(shlex.split(without_notes("python -m search stauts DIR"))[3:])
+    with pytest.raises(TyperException, match="stauts"):
+        parse(shlex.split(without_notes("python -m search stauts DIR"))[3:])
 
 
 @pytest.mark.parametrize(("page", "text"), SAMPLES, ids=lambda one: getattr(one, "name", "sample"))

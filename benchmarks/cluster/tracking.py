@@ -25,7 +25,8 @@ from ray import tune
 
 from cluster.runtime import ray_runtime
 from search.config.load import load_config
-from search.config.schema import RunConfig, TrackingConfig
+from search.config.schema import RunConfig
+from search.config.services import TrackingConfig
 from search.ledger.events import BaselinesReady, RungReached, TrialEnded, TrialStarted
 from search.ledger.log import Ledger
 from search.ledger.record import Record

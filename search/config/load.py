@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import ValidationError
 
+from search.config.fields import model_at
 from search.config.schema import RunConfig
 
 
@@ -65,36 +66,27 @@ def _first_problem(error: ValidationError) -> str:
     detail = (unknown or details)[0]
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "missing":
-        return f"{place} is missing; it has no default"
+        return f"{place} is missing; it has no default{_meaning(detail['loc'])}"
     if detail["type"] == "extra_forbidden":
-        return f"{place} is not a setting{_nearest(RunConfig, detail['loc'])}"
+        return f"{place} is not a setting{_nearest(detail['loc'])}"
     got = "" if isinstance(detail["input"], Mapping) else f", got {detail['input']!r}"
-    return f"{place}: {detail['msg'].removeprefix('Value error, ')}{got}"
+    return f"{place}: {detail['msg'].removeprefix('Value error, ')}{got}{_meaning(detail['loc'])}"
 
 
-def _nearest(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+def _meaning(loc: tuple[int | str, ...]) -> str:
+    """The first sentence about a setting, as the end of an error."""
+    model = model_at(RunConfig, loc[:-1]) if loc else None
+    field = model.model_fields.get(str(loc[-1])) if model else None
+    if field is None or not field.description:
+        return ""
+    return f" ({field.description.partition('. ')[0].rstrip('.')})"
+
+
+def _nearest(loc: tuple[int | str, ...]) -> str:
     """A hint at the nearest setting in the place of an unknown one."""
-    names = sorted(_names(model, loc[:-1]))
+    model = model_at(RunConfig, loc[:-1])
+    names = sorted(model.model_fields) if model else []
     near = difflib.get_close_matches(str(loc[-1]), names, n=1, cutoff=0.5)
     if near:
         return f"; did you mean {near[0]}?"
     return f"; there are {', '.join(names)}" if names else ""
-
-
-def _names(model: Any, path: Sequence[int | str]) -> set[str]:
-    """The settings at a path of an error; the kind of a union's member is a step of the path, too."""
-    if not path:
-        return set(model.model_fields)
-    annotation = model.model_fields[path[0]].annotation if path[0] in model.model_fields else None
-    members = [m for m in getattr(annotation, "__args__", (annotation,)) if hasattr(m, "model_fields")]
-    rest = path[1:]
-    if len(members) > 1:
-        members = [m for m in members if rest and _tag(m) == rest[0]]
-        rest = rest[1:]
-    return _names(members[0], rest) if members else set()
-
-
-def _tag(member: Any) -> str:
-    """What a union's member is called in the path of an error: its kind, or its tag where it has none."""
-    tags = [one.tag for one in getattr(member, "__metadata__", ()) if isinstance(one, Tag)]
-    return str(tags[0] if tags else member.model_fields["kind"].default)

@@ -11,23 +11,41 @@ from trainers.lazy import torch
 
 
 class TrialResources(Frozen):
-    """What one trial needs, and how many run at once (None: as many as the cluster holds, or grows to).
+    """What one trial needs, and how many run at once."""
 
-    cpus, gpus, host_memory_gb: of each of its processes. gpus None: none where the cluster has none, else the
-    share of one that leaves room for as many trials as the memory predicted for the naive method allows, see
-    `on`. processes: more than one train a trial together, as
-    a gang. memory_gb: what each process has for models and training; None: that of a GPU of this machine,
-    where trials use GPUs and there is one, and no limit otherwise.
-    elastic: the cluster starts nodes for waiting trials though Ray cannot tell which, as under KubeRay.
-    """
-
-    cpus: Annotated[float, Field(ge=0.1, le=256)] = 1
-    gpus: Annotated[float, Field(ge=0, le=64)] | None = 0
-    processes: Annotated[int, Field(ge=1, le=64)] = 1
-    host_memory_gb: Annotated[float, Field(ge=0, le=10_000)] = 0
-    memory_gb: Annotated[float, Field(ge=0.01, le=10_000)] | None = None
-    concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    elastic: bool = False
+    cpus: Annotated[float, Field(ge=0.1, le=256, description="CPU cores for each process of a trial.")] = 1
+    gpus: Annotated[
+        Annotated[float, Field(ge=0, le=64)] | None,
+        Field(
+            description="GPUs for each process of a trial: a fraction, or a whole number. null: 0 without "
+            "GPUs in the cluster, else the fraction of a GPU that the naive method's predicted memory needs."
+        ),
+    ] = 0
+    processes: Annotated[
+        int, Field(ge=1, le=64, description="Processes that train a trial together, as a gang. 1: no gang.")
+    ] = 1
+    host_memory_gb: Annotated[
+        float, Field(ge=0, le=10_000, description="Host memory for each process, in GB. 0 reserves none.")
+    ] = 0
+    memory_gb: Annotated[
+        Annotated[float, Field(ge=0.01, le=10_000)] | None,
+        Field(
+            description="Memory for the models and the training of each process, in GB; methods that need "
+            "more are refused. null: the memory of this machine's GPU if trials use GPUs and there is one, "
+            "else no limit."
+        ),
+    ] = None
+    concurrent: Annotated[
+        Annotated[int, Field(ge=1, le=10_000)] | None,
+        Field(description="Most trials at once. null: as many as the cluster holds, or can grow to."),
+    ] = None
+    elastic: Annotated[
+        bool,
+        Field(
+            description="The cluster starts nodes for waiting trials, although Ray cannot say which, as "
+            "under KubeRay. Needs `concurrent` and `gpus`."
+        ),
+    ] = False
 
     @property
     def needs(self) -> Needs:

@@ -2,15 +2,15 @@
 
 import hashlib
 import math
-import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from agents.settings import AgentConfig, PlaybookConfig
 from search.config.abilities import abilities_of
 from search.config.resources import TrialResources
+from search.config.services import OptunaConfig, TrackingConfig
 from search.policy.allocation import AllocationConfig
 from search.policy.faults import FaultConfig
 from search.policy.promotion import PromotionConfig
@@ -25,116 +25,157 @@ from trainers.training.settings import EngineConfig
 
 
 class LearnerConfig(Frozen):
-    """A model and how it is trained on ground truth; for the strong one also how the naive baseline is."""
+    """A model, and how it is trained on ground truth. The strong model's also trains the naive baseline."""
 
-    model: ModelConfig
-    student: Annotated[StudentConfig, Field(discriminator="kind")] = Full()
-    optim: Adamw
+    model: Annotated[ModelConfig, Field(description="The model, of kind `hub` or `toy`.")]
+    student: Annotated[
+        StudentConfig,
+        Field(discriminator="kind", description="Which of its weights are trained: `full` or `lora`."),
+    ] = Full()
+    optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
 
 
 class BaselineConfig(Frozen):
-    """How often the weak supervisor and the ceiling are trained, each with a seed of its own."""
+    """The weak floor and the ceiling, between which PGR is measured."""
 
-    seeds: Annotated[int, Field(ge=2, le=64)] = 5
+    seeds: Annotated[
+        int,
+        Field(
+            ge=2,
+            le=64,
+            description="How often the weak supervisor and the ceiling are trained, each time with a new "
+            "seed.",
+        ),
+    ] = 5
 
 
 class SearchConfig(Frozen):
-    """How much is searched.
+    """How much is searched, and by which rules."""
 
-    trials: methods that are tried. round_trials: trials before the next proposal is asked for.
-    effort: full trainings for each trial: trials * effort of them is what the search trains, shared out by
-        promotion; more only as far as it takes to complete as many trials as are to be replicated.
-    coarsen: the grid that PGR on the search split is rounded to before anyone sees it, 0 for none.
-    """
-
-    trials: Annotated[int, Field(ge=1, le=100_000)]
-    round_trials: Annotated[int, Field(ge=1, le=100_000)]
-    coarsen: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    effort: Annotated[float, Field(gt=0, le=1)] = 0.25
-    pruning: PruningConfig = PruningConfig()
-    promotion: PromotionConfig = PromotionConfig()
-    allocation: AllocationConfig = AllocationConfig()
+    trials: Annotated[int, Field(ge=1, le=100_000, description="Methods to try.")]
+    round_trials: Annotated[
+        int, Field(ge=1, le=100_000, description="Trials of a round, after which the next proposal is due.")
+    ]
+    coarsen: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=0.5,
+            description="Grid, in PGR, to which scores on the search split are rounded before anybody sees "
+            "them. 0 does not round.",
+        ),
+    ] = 0.0
+    effort: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Training budget of the search, in full trainings for each trial. Promotion shares "
+            "it out. The search exceeds it only to complete as many trials as `replication` and `confirm` "
+            "need.",
+        ),
+    ] = 0.25
+    pruning: Annotated[PruningConfig, Field(description="When a trial is stopped at a rung.")] = (
+        PruningConfig()
+    )
+    promotion: Annotated[PromotionConfig, Field(description="Which trial a free worker trains next.")] = (
+        PromotionConfig()
+    )
+    allocation: Annotated[AllocationConfig, Field(description="Which branches may offer new trials.")] = (
+        AllocationConfig()
+    )
 
 
 class ReplicationConfig(Frozen):
-    """How many of the best methods get a second seed; half of them a third, and so on up to `seeds`.
+    """The best methods of the search are trained on further seeds, before the finalists are chosen."""
 
-    methods: null for the square root of twice `search.trials`: the best of more trials is a luckier one.
-    """
-
-    methods: Annotated[int, Field(ge=1, le=1000)] | None = None
-    seeds: Annotated[int, Field(ge=1, le=64)] = 4
+    methods: Annotated[
+        Annotated[int, Field(ge=1, le=1000)] | None,
+        Field(
+            description="Methods that get a second seed. Half of them get a third, a quarter a fourth, up to "
+            "`seeds`. null: the square root of 2 × `search.trials`, such as 12 for 72 trials."
+        ),
+    ] = None
+    seeds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="Most seeds of a method, the search's own included. 1 replicates nothing.",
+        ),
+    ] = 4
 
 
 class ConfirmConfig(Frozen):
-    """How many finalists meet the test split, and on how many fresh seeds each."""
+    """The finalists are trained on fresh seeds and graded on the test split, beside the naive baseline."""
 
-    finalists: Annotated[int, Field(ge=1, le=20)] = 3
-    seeds: Annotated[int, Field(ge=2, le=64)] = 5
-
-
-class TrackingConfig(Frozen):
-    """What Weights & Biases is told: nothing, files in the run directory to be sent later, or a server.
-
-    offline is the default: it needs no key and no network, and nothing leaves the run directory.
-    sweep: the id of an existing sweep to use instead of a new one; offline it is the only way to have one.
-    patience_s: how long the end of a run waits, at most, for what W&B has not been told yet.
-    """
-
-    kind: Annotated[
-        Literal["off", "offline", "online"],
-        BeforeValidator(lambda given: "off" if given is False else given),  # as YAML reads a plain off
-    ] = "offline"
-    project: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] = "weak-to-strong-search"
-    entity: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")] | None = None
-    sweep: Annotated[str, Field(pattern=r"^[a-z0-9]{1,64}$")] | None = None
-    patience_s: Annotated[float, Field(ge=0, le=86_400)] = 15.0
-
-
-class OptunaConfig(Frozen):
-    """Where Optuna keeps its studies: None for a file in the run directory, or a database's URL.
-
-    A run stays with the storage that it began with. A password comes from the environment, as ${NAME}:
-    config.yaml keeps what is written here.
-    """
-
-    storage: str | None = None
-
-    def model_post_init(self, _context: object) -> None:
-        """Refuse what is no URL, and a password in it; neither is repeated in the message."""
-        if self.storage is None:
-            return
-        if not re.match(r"[a-z0-9]+(\+[a-z0-9]+)?://", self.storage):
-            raise ValueError("storage must be a database's URL, such as postgresql://me@host/db")
-        if _PASSWORD.search(self.storage):
-            raise ValueError(
-                "storage must name its password's variable, as in postgresql://me:${PGPASSWORD}@host/db"
-            )
-
-
-_PASSWORD = re.compile(r"//[^/@]*:(?!\$\{\w+\}@)[^/@]*@|[?&](password|passwd|pwd)=(?!\$\{\w+\})")
+    finalists: Annotated[
+        int, Field(ge=1, le=20, description="Methods that are confirmed, the naive one aside.")
+    ] = 3
+    seeds: Annotated[int, Field(ge=2, le=64, description="Fresh seeds for each finalist and for naive.")] = 5
 
 
 class RunConfig(Frozen):
     """Everything that decides a run."""
 
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$")]
-    seed: Annotated[int, Field(ge=0, le=10_000)] = 0
-    task: Annotated[ToyTask | DatasetTask, Field(discriminator="kind")]
-    weak: LearnerConfig
-    strong: LearnerConfig
-    intermediates: Annotated[tuple[ModelConfig, ...], Field(max_length=4)] = ()
-    baselines: BaselineConfig = BaselineConfig()
-    engine: EngineConfig = EngineConfig()
-    agent: AgentConfig = PlaybookConfig()
-    search: SearchConfig
-    replication: ReplicationConfig = ReplicationConfig()
-    confirm: ConfirmConfig = ConfirmConfig()
-    trial: TrialResources = TrialResources()
-    tracking: TrackingConfig = TrackingConfig()
-    optuna: OptunaConfig = OptunaConfig()
-    faults: FaultConfig = FaultConfig()
-    cache: str = "~/.cache/weak-to-strong-search"
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$",
+            description="Name of the run: its directory is runs/NAME-TIME.",
+        ),
+    ]
+    seed: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000,
+            description="Seed of the run. Runs with different seeds have no trial's seed in common.",
+        ),
+    ] = 0
+    task: Annotated[
+        ToyTask | DatasetTask,
+        Field(
+            discriminator="kind",
+            description="The examples and their four splits, of kind `toy` or `dataset`.",
+        ),
+    ]
+    weak: Annotated[LearnerConfig, Field(description="The weak supervisor.")]
+    strong: Annotated[LearnerConfig, Field(description="The strong student; on ground truth, the ceiling.")]
+    intermediates: Annotated[
+        tuple[ModelConfig, ...],
+        Field(
+            max_length=4,
+            description="Models between weak and strong in size, weakest first, for methods that bootstrap. "
+            "Each is written as `weak.model` is.",
+        ),
+    ] = ()
+    baselines: Annotated[BaselineConfig, Field(description="The weak floor and the ceiling.")] = (
+        BaselineConfig()
+    )
+    engine: Annotated[EngineConfig, Field(description="How DeepSpeed trains.")] = EngineConfig()
+    agent: Annotated[
+        AgentConfig, Field(description="Who proposes methods, of kind `playbook`, `claude` or `replay`.")
+    ] = PlaybookConfig()
+    search: Annotated[SearchConfig, Field(description="How much is searched, and by which rules.")]
+    replication: Annotated[ReplicationConfig, Field(description="Further seeds for the best methods.")] = (
+        ReplicationConfig()
+    )
+    confirm: Annotated[ConfirmConfig, Field(description="Finalists on fresh seeds and the test split.")] = (
+        ConfirmConfig()
+    )
+    trial: Annotated[TrialResources, Field(description="What a trial may use of the cluster.")] = (
+        TrialResources()
+    )
+    tracking: Annotated[TrackingConfig, Field(description="What goes to Weights & Biases.")] = (
+        TrackingConfig()
+    )
+    optuna: Annotated[OptunaConfig, Field(description="Where Optuna keeps its studies.")] = OptunaConfig()
+    faults: Annotated[FaultConfig, Field(description="How many lost workers a run bears.")] = FaultConfig()
+    cache: Annotated[
+        str,
+        Field(description="Folder on each node for pretrained models and trained baselines, shared by runs."),
+    ] = "~/.cache/weak-to-strong-search"
 
     @property
     def naive(self) -> Method:
@@ -153,7 +194,7 @@ class RunConfig(Frozen):
 
     @property
     def sha256(self) -> str:
-        """Digest of the settings that decide the outcome: not of the cache, who is told, what is borne."""
+        """Digest of the settings that decide the outcome; excludes cache, tracking and fault tolerance."""
         return hashlib.sha256(
             self.model_dump_json(exclude={"cache", "tracking", "faults"}).encode()
         ).hexdigest()

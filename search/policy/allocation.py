@@ -12,16 +12,23 @@ from trainers.component import Frozen
 
 
 class AllocationConfig(Frozen):
-    """An upper confidence bound on the best that a branch has shown at its highest rung (a max-bandit).
+    """An upper confidence bound on the best that a branch has shown at its highest rung (a max-bandit)."""
 
-    floor: trials that every branch gets before branches are compared.
-    offering: branches, the most hopeful ones, that offer new trials at a time; the others starve.
-    spread: how many PGR a barely tried branch is given in hope; it shrinks with the root of its trials.
-    """
-
-    floor: Annotated[int, Field(ge=1, le=100)] = 3
-    offering: Annotated[int, Field(ge=1, le=100)] = 8
-    spread: Annotated[float, Field(ge=0, le=10)] = 0.5
+    floor: Annotated[
+        int, Field(ge=1, le=100, description="Trials that every branch gets before branches are compared.")
+    ] = 3
+    offering: Annotated[
+        int, Field(ge=1, le=100, description="Branches that offer new trials at a time. The others get none.")
+    ] = 8
+    spread: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=10,
+            description="Bonus of a branch after its first trial, in PGR. It shrinks with the root of its "
+            "trials.",
+        ),
+    ] = 0.5
 
 
 @dataclass(kw_only=True)

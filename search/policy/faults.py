@@ -15,20 +15,31 @@ RECENT = 1000  # trials
 
 
 class FaultConfig(Frozen):
-    """Lost workers: those that died, and those that were ended because they were silent for too long.
+    """How many lost workers a run bears: workers that died, or that were ended for being silent too long.
 
-    step_limit_s: the longest that a worker may take from one rung to the next, in seconds.
-    retries: how often a trial starts again after its worker was lost under it; then it has failed. Workers
-        that were gone before it began there, as those of a node that has died, are not held against it.
-    workers, share: the run ends when it has lost more workers than both this number and this share of its
-        trials, so that a bad node cannot eat the campaign. The last thousand trials count: many good ones
-        buy no licence for later. A resumed run counts from zero.
+    The run ends when it has lost more than `workers` and more than `share` of its trials, so that a bad node
+    cannot use up the campaign. Only the last thousand trials count, and a resumed run counts from zero.
     """
 
-    step_limit_s: Annotated[float, Field(gt=0, le=1e7)] = 6 * 3600
-    retries: Annotated[int, Field(ge=0, le=100)] = 2
-    workers: Annotated[int, Field(ge=0, le=100_000)] = 10
-    share: Annotated[float, Field(ge=0, le=100)] = 0.2
+    step_limit_s: Annotated[
+        float, Field(gt=0, le=1e7, description="Longest time from one rung to the next, in seconds.")
+    ] = 6 * 3600
+    retries: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="Restarts of a trial that lost its worker; after that it has failed. Workers that "
+            "were gone before the trial began there do not count.",
+        ),
+    ] = 2
+    workers: Annotated[
+        int, Field(ge=0, le=100_000, description="Lost workers that a run bears, however few its trials.")
+    ] = 10
+    share: Annotated[
+        float,
+        Field(ge=0, le=100, description="Lost workers that a run bears, as a share of its last 1000 trials."),
+    ] = 0.2
 
 
 def too_many_lost(config: FaultConfig, lost: Sequence[tuple[WorkerLost, int]], started: int) -> str | None:

@@ -26,20 +26,44 @@ FEW = 4  # scores at a rung below which those at lower ones count there too
 
 
 class PromotionConfig(Frozen):
-    """Freeze-thaw: trials pause at rungs, and each is worth what its next rung may gain for its cost.
+    """Freeze-thaw: trials pause at rungs, and go on in the order of expected gain per cost."""
 
-    first: scores seen before the surrogate is asked; until then the trials are new ones.
-    foresight: share of decisions that look further than the next rung, at one drawn at random.
-    evidence: scores that the surrogate is built on at most; at least one a rung.
-    draws: new methods that are offered at a time, over all branches.
-    waiting: trials that wait at each rung at most; beyond it the branch with the most loses its worst.
-    """
-
-    first: Annotated[int, Field(ge=2, le=1000)] = 16
-    foresight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    evidence: Annotated[int, Field(ge=16, le=2000)] = 256
-    draws: Annotated[int, Field(ge=8, le=4096)] = 256
-    waiting: Annotated[int, Field(ge=1, le=1000)] = 16
+    first: Annotated[
+        int,
+        Field(
+            ge=2,
+            le=1000,
+            description="Scores seen before the surrogate decides. Until then all trials are new.",
+        ),
+    ] = 16
+    foresight: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Share of decisions that look at a random later rung instead of the next one.",
+        ),
+    ] = 0.5
+    evidence: Annotated[
+        int,
+        Field(
+            ge=16,
+            le=2000,
+            description="Most scores that the surrogate is fitted to, at least one from each rung.",
+        ),
+    ] = 256
+    draws: Annotated[
+        int, Field(ge=8, le=4096, description="New methods to choose from at a time, over all branches.")
+    ] = 256
+    waiting: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description="Most trials that wait at a rung. Beyond it, the branch with most of them loses its "
+            "worst.",
+        ),
+    ] = 16
 
 
 @dataclass(frozen=True, kw_only=True)

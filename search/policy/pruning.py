@@ -22,22 +22,50 @@ Answers = Bools | Reals
 
 
 class PruningConfig(Frozen):
-    """Asynchronous successive halving (Li et al., 2020) that asks how sure it is before it stops a trial.
+    """Asynchronous successive halving (Li et al., 2020) that stops a trial only when it is sure enough."""
 
-    rungs: shares of a trial's training at which it is judged, the last one 1.
-    keep: of the trials of a branch at a rung, one in so many is among the best.
-    doubt: a trial outside the best is kept while the chance that it is truly as good as the worst of the best
-        is above this.
-    min_rivals: trials of its branch that must have reached a rung before one is stopped there.
-    seed_sd: standard deviation of PGR between seeds of one method, as far as the campaign itself has not
-        shown it (see search.spread); 0.06 to 0.10 in published runs.
-    """
-
-    rungs: Annotated[tuple[float, ...], Field(min_length=1, max_length=16)] = (1 / 9, 1 / 3, 1.0)
-    keep: Annotated[float, Field(ge=1.5, le=10)] = 3.0
-    doubt: Annotated[float, Field(gt=0, le=0.5)] = 0.25
-    seed_sd: Annotated[float, Field(ge=0, le=1)] = 0.08
-    min_rivals: Annotated[int, Field(ge=1, le=100)] = 4
+    rungs: Annotated[
+        tuple[float, ...],
+        Field(
+            min_length=1,
+            max_length=16,
+            description="Shares of a trial's training at which it is judged, rising, the last one 1.",
+        ),
+    ] = (1 / 9, 1 / 3, 1.0)
+    keep: Annotated[
+        float,
+        Field(
+            ge=1.5,
+            le=10,
+            description="The best 1 / keep of a branch's trials at a rung go on without further question.",
+        ),
+    ] = 3.0
+    doubt: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=0.5,
+            description="A trial outside the best stops when its chance of truly matching the worst of the "
+            "best is at most this.",
+        ),
+    ] = 0.25
+    seed_sd: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Standard deviation of PGR between seeds of a method: a prior that the campaign's "
+            "own seeds correct. Published runs show 0.06 to 0.10.",
+        ),
+    ] = 0.08
+    min_rivals: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description="Trials of a branch that reach a rung before any other is stopped there.",
+        ),
+    ] = 4
 
     def model_post_init(self, _context: object) -> None:
         """Refuse rungs that are not rising shares ending in 1."""

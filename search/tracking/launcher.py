@@ -20,7 +20,8 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from agents.language.catalogue import ParamSpec, param_specs
-from search.config.schema import RunConfig, TrackingConfig
+from search.config.schema import RunConfig
+from search.config.services import TrackingConfig
 from search.ledger.events import RunStarted
 from search.storage.run_directory import RunDirectory
 from search.tracking.job import Job, Kind

@@ -19,8 +19,8 @@ from ray.runtime_env import RuntimeEnv
 from cluster.inventory import groups_of_ray_up
 from cluster.jobs import STOP_SETTINGS
 from cluster.resources import NodeGroup
-from search.cli.parser import parser
 from search.config.load import load_config
+from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "cluster" / "manifests"
@@ -80,8 +80,8 @@ def test_the_job_runs_on_the_cluster_of_the_other_manifest() -> None:
 
 def test_as_many_trials_at_once_as_pods_may_come() -> None:
     job = read("rayjob.yaml")["spec"]
-    options = parser().parse_args(shlex.split(job["entrypoint"])[3:])
-    config = load_config(ROOT / options.config, options.set)
+    options = parse(shlex.split(job["entrypoint"])[3:])
+    config = load_config(ROOT / options["config"], options["overrides"])
     assert config.trial.elastic
     assert config.trial.concurrent == job["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplicas"]
     environment = yaml.safe_load(job["runtimeEnvYAML"])

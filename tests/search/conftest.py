@@ -8,9 +8,19 @@ import ray
 
 from agents.language.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
 from search.config.schema import ConfirmConfig, LearnerConfig, ReplicationConfig, RunConfig, SearchConfig
-from search.ledger.events import BaselinesReady, RungReached, RunStarted, TrialEnded, TrialStarted
+from search.ledger.events import (
+    BaselinesReady,
+    Interrupted,
+    Proposed,
+    RungReached,
+    RunStarted,
+    TrialEnded,
+    TrialStarted,
+)
+from search.ledger.log import Ledger
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
+from search.storage.run_directory import RunDirectory, new_run
 from tests.conftest import one_at_a_time
 from tests.small_runs.site import Site
 from trainers.components.optim import Adamw
@@ -159,3 +169,24 @@ def proposal() -> Callable[..., Proposal]:
 def dev_yaml() -> str:
     """The text of configs/dev.yaml."""
     return (Path(__file__).parents[2] / "configs" / "dev.yaml").read_text()
+
+
+@pytest.fixture
+def stopped(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, branch: Callable[..., Branch]
+) -> RunDirectory:
+    """A run of one completed trial that was interrupted."""
+    run = new_run(tmp_path / "run", config)
+    ledger = Ledger(run.ledger)
+    proposal = Proposal(branches=(branch("one"),), rationale="")
+    for event in (
+        events.run_started(),
+        Proposed(round=1, proposal=proposal, seconds=0),
+        events.started("t1"),
+        events.reached("t1", 1.0, 0.5),
+        events.ended("t1"),
+        Interrupted(),
+    ):
+        ledger.append(event)
+    ledger.close()
+    return run

@@ -226,7 +226,10 @@ def test_a_missing_setting_is_named(dev: Path) -> None:
     settings = yaml.safe_load(dev.read_text())
     del settings["search"]["round_trials"]
     dev.write_text(yaml.safe_dump(settings))
-    assert complaint(dev) == "search.round_trials is missing; it has no default"
+    assert complaint(dev) == (
+        "search.round_trials is missing; it has no default "
+        "(Trials of a round, after which the next proposal is due)"
+    )
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

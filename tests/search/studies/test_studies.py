@@ -22,7 +22,8 @@ from optuna.trial import TrialState
 
 from agents.language.proposal import Branch, Proposal
 from search.config.load import load_config
-from search.config.schema import OptunaConfig, RunConfig
+from search.config.schema import RunConfig
+from search.config.services import OptunaConfig
 from search.ledger.events import Proposed, RunStarted
 from search.ledger.record import Record
 from search.studies.branch_sampler import BranchSampler

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from agents.language.proposal import Branch, Proposal
-from search.config.schema import RunConfig, TrackingConfig
+from search.config.schema import RunConfig
+from search.config.services import TrackingConfig
 from search.ledger.events import AnyEvent, Finished, Interrupted, Proposed
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record, TrialRecord

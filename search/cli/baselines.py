@@ -1,0 +1,47 @@
+"""The command `baselines`."""
+
+from typing import Annotated
+
+import typer
+
+from search.cli.options import ConfigFile, Overrides
+from search.cli.output import console, write_json
+from search.config.load import load_config
+
+EXAMPLES = (
+    ("baselines configs/dev.yaml", "is there a gap to recover?"),
+    ("baselines configs/dev.yaml --set seed=1 --json", "the same for a script"),
+)
+
+
+def baselines(
+    config: ConfigFile,
+    overrides: Overrides,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write accuracies and standard errors to stdout as JSON.")
+    ] = False,
+) -> None:
+    """Train or show the weak floor and the ceiling.
+
+    They are kept in the cache: a later run with the same settings does not train them again.
+    """
+    loaded = load_config(config, overrides)
+    # Ray and torch take seconds to import: a mistake in the config is answered before.
+    from search.campaign import baseline_scores
+    from search.output.result import baseline_table
+
+    people = console(as_json=as_json)
+    scores = baseline_scores(loaded, people)
+    if not as_json:
+        people.print(baseline_table(loaded, scores))
+        return
+    write_json(
+        {
+            "weak_acc": scores.weak.value,
+            "weak_se": scores.weak.se,
+            "ceiling_acc": scores.ceiling.value,
+            "ceiling_se": scores.ceiling.se,
+            "seeds": loaded.baselines.seeds,
+            "split": "search",
+        }
+    )

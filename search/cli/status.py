@@ -1,0 +1,45 @@
+"""The command `status`."""
+
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from search.cli.options import RunFolder
+from search.cli.output import console, write_json
+from search.output import progress
+from search.storage.object_store import snapshot
+from search.storage.run_directory import RunDirectory
+
+EXAMPLES = (
+    ("status runs/long", "a table of its branches"),
+    ("status runs/long --watch", "the live table, until the run ends; Ctrl-C leaves the run alone"),
+    ("status runs/long --json | jq .best", "for a script"),
+)
+
+
+def status(
+    directory: RunFolder,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until the run ends.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the numbers of the table to stdout as JSON.")
+    ] = False,
+) -> None:
+    """Show where a run stands.
+
+    Reads only: it never disturbs the process that is at work on the run.
+    """
+    if watch and as_json:
+        raise typer.BadParameter("--json is one answer, --watch is many: choose one of them")
+    people = console(as_json=as_json)
+    with snapshot(directory) as path:
+        run = RunDirectory(path)
+        if watch:
+            with suppress(KeyboardInterrupt):  # Ctrl-C ends the looking, not the run
+                progress.watch(run, people)
+            return
+        config, record = run.load()
+    if as_json:
+        write_json(progress.status_json(config, record))
+    else:
+        people.print(progress.status(config, record, None))

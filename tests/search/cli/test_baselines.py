@@ -1,0 +1,29 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.search.cli.conftest import Measured
+from tests.small_runs.settings import SMALL_TASK
+
+
+@pytest.mark.slow
+def test_trained_baselines_are_shown_to_a_script_and_to_a_person(
+    warm: Path, measured: Callable[..., Measured]
+) -> None:
+    words = ["baselines", "configs/dev.yaml"]
+    for setting in [*SMALL_TASK, f"cache={warm}"]:
+        words += ["--set", setting]
+    table = measured(*words)
+    assert table.code == 0, table.errors
+    assert "weak" in table.output
+    assert "ceiling" in table.output
+
+    answer = measured(*words, "--json")
+    assert answer.code == 0, answer.errors
+    [line] = answer.output.splitlines()  # and nothing else on stdout
+    scores = json.loads(line)
+    assert scores.keys() == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds", "split"}
+    assert (scores["seeds"], scores["split"]) == (2, "search")
+    assert 0.5 < scores["weak_acc"] < scores["ceiling_acc"] <= 1

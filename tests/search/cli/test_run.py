@@ -1,0 +1,52 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from search.__main__ import main
+from tests.search.cli.conftest import REPO, SLOWER, Measured
+
+DEV = "configs/dev.yaml"
+
+
+def test_a_typo_is_answered_before_anything_is_loaded(measured: Callable[..., Measured]) -> None:
+    ran = measured("run", DEV, "--set", "search.trails=3")
+    assert (ran.code, ran.output, ran.heavy) == (2, "", [])
+    assert ran.errors == f"error: {DEV}: search.trails is not a setting; did you mean trials?"
+    assert ran.cpu_s <= 1.5 * SLOWER
+
+
+def test_the_first_line_comes_before_ray_and_torch(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    started = subprocess.Popen(
+        [sys.executable, "-m", "search", "run", DEV, "--out", str(out), "--set", f"cache={tmp_path}"],
+        cwd=REPO,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert started.stdout is not None
+    try:
+        line = started.stdout.readline()
+        times = psutil.Process(started.pid).cpu_times()
+        mapped = {Path(file.path).name for file in psutil.Process(started.pid).memory_maps()}
+    finally:
+        started.kill()
+        started.communicate()
+    assert line == f"run directory: {out}\n"
+    assert times.user + times.system <= 2.0 * SLOWER
+    assert not {name for name in mapped if name.startswith("libtorch")}
+
+
+def test_a_directory_with_something_else_in_it_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").touch()
+    assert main(["run", DEV, "--out", str(tmp_path)]) == 2
+    assert "is not an empty directory; choose another one" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
