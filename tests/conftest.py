@@ -15,7 +15,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
-    """Keep what collection has imported out of every garbage collection: each engine that closes asks for one."""
+    """Keep what collection has imported out of every later garbage collection: a closing engine runs one."""
     gc.collect()
     gc.freeze()
 
