@@ -32,7 +32,7 @@ MODULES = [str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT
 TESTS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
 
 
-def test_file(module: str) -> str:
+def tests_of(module: str) -> str:
     """Where the tests of a module are."""
     path = Path("tests") / module
     return str(path.with_name(f"test_{path.stem.strip('_')}.py"))
@@ -40,7 +40,7 @@ def test_file(module: str) -> str:
 
 def mirrored(test: str, modules: Iterable[str]) -> str | None:
     """The module that a test file is about: test_director_restarts.py is about director.py."""
-    files = {test_file(module): module for module in modules}
+    files = {tests_of(module): module for module in modules}
     words = Path(test).stem.split("_")
     names = ["_".join(words[:end]) for end in range(len(words), 1, -1)]
     return next(
@@ -50,7 +50,7 @@ def mirrored(test: str, modules: Iterable[str]) -> str | None:
 
 @pytest.mark.parametrize("module", sorted(module for module in MODULES if not module.endswith("__init__.py")))
 def test_every_module_has_its_test_file(module: str) -> None:
-    assert (test_file(module) in TESTS) != (module in WITHOUT_TESTS), f"{module} wants {test_file(module)}"
+    assert (tests_of(module) in TESTS) != (module in WITHOUT_TESTS), f"{module} wants {tests_of(module)}"
 
 
 @pytest.mark.parametrize("test", TESTS)
@@ -77,7 +77,7 @@ def test_the_lists_hold_nothing_that_is_gone() -> None:
     ],
 )
 def test_where_tests_stand(module: str, test: str) -> None:
-    assert test_file(module) == test
+    assert tests_of(module) == test
     assert mirrored(test, [module]) == module
 
 
