@@ -23,6 +23,7 @@ WITHOUT_A_MODULE = {
     "tests/test_architecture.py": "the order of all packages",
     "tests/test_configs.py": "configs/",
     "tests/test_docs.py": "README.md and docs/",
+    "tests/test_imports.py": "what every package loads when it is imported",
     "tests/test_mirrors.py": "this file",
     "tests/trainers/trial/test_any_method.py": "random methods through a whole trial",
     "tests/trainers/trial/test_pausing.py": "trials that pause or die, and go on",
@@ -32,7 +33,7 @@ MODULES = [str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT
 TESTS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
 
 
-def tests_of(module: str) -> str:
+def home_of(module: str) -> str:
     """Where the tests of a module are."""
     path = Path("tests") / module
     return str(path.with_name(f"test_{path.stem.strip('_')}.py"))
@@ -40,7 +41,7 @@ def tests_of(module: str) -> str:
 
 def mirrored(test: str, modules: Iterable[str]) -> str | None:
     """The module that a test file is about: test_director_restarts.py is about director.py."""
-    files = {tests_of(module): module for module in modules}
+    files = {home_of(module): module for module in modules}
     words = Path(test).stem.split("_")
     names = ["_".join(words[:end]) for end in range(len(words), 1, -1)]
     return next(
@@ -50,7 +51,7 @@ def mirrored(test: str, modules: Iterable[str]) -> str | None:
 
 @pytest.mark.parametrize("module", sorted(module for module in MODULES if not module.endswith("__init__.py")))
 def test_every_module_has_its_test_file(module: str) -> None:
-    assert (tests_of(module) in TESTS) != (module in WITHOUT_TESTS), f"{module} wants {tests_of(module)}"
+    assert (home_of(module) in TESTS) != (module in WITHOUT_TESTS), f"{module} wants {home_of(module)}"
 
 
 @pytest.mark.parametrize("test", TESTS)
@@ -77,7 +78,7 @@ def test_the_lists_hold_nothing_that_is_gone() -> None:
     ],
 )
 def test_where_tests_stand(module: str, test: str) -> None:
-    assert tests_of(module) == test
+    assert home_of(module) == test
     assert mirrored(test, [module]) == module
 
 
