@@ -1,4 +1,5 @@
 import fcntl
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,12 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 # A shell ignores Ctrl-C on behalf of what it starts with `&`, and children inherit that: tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what collection has imported out of every later garbage collection: a closing engine runs one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from search.engine.director import Director
 from search.ledger.events import AnyEvent, BaselinesReady, Resumed, RungReached, RunStarted
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
-from search.scoring.grader import BaselinePredictions
+from search.scoring.grader import BaselinePredictions, Grader
 from search.studies.storage import open_journal
 from search.workers.remote_grader import RemoteGrader
 from trainers.method import Method
@@ -44,13 +44,16 @@ def true_pgr(method: Method) -> float:
     return int(method.digest[:4], 16) / 0xFFFF
 
 
-@pytest.fixture(scope="module")
-def grader(local_ray: None) -> RemoteGrader:
-    def split(truth: np.ndarray) -> tuple[np.ndarray, BaselinePredictions]:
-        weak, ceiling = (np.stack([answers(truth, pgr)] * 5) for pgr in (0, 1))
-        return truth, BaselinePredictions(weak=weak, ceiling=ceiling)
+def graded(truth: np.ndarray) -> tuple[np.ndarray, BaselinePredictions]:
+    """A split, and baselines of five seeds whose accuracies are 1/2 and 1."""
+    weak, ceiling = (np.stack([answers(truth, pgr)] * 5) for pgr in (0, 1))
+    return truth, BaselinePredictions(weak=weak, ceiling=ceiling)
 
-    return RemoteGrader(split(SEARCH_TRUTH), split(TEST_TRUTH))
+
+@pytest.fixture
+def grader() -> Grader:
+    """In this process: test_director.py has the grader's actor."""
+    return Grader(graded(SEARCH_TRUTH), graded(TEST_TRUTH))
 
 
 @dataclass
@@ -89,7 +92,7 @@ class Run:
 
     path: Path
     config: RunConfig
-    grader: RemoteGrader
+    grader: Grader | RemoteGrader
     proposer: Script
     before: Callable[[AnyEvent], None] = lambda event: None
     after: Callable[[AnyEvent], None] = lambda event: None
@@ -205,9 +208,7 @@ class Run:
 
 
 @pytest.fixture
-def following(
-    tmp_path: Path, config: RunConfig, grader: RemoteGrader
-) -> Iterator[Callable[[list[Proposal]], Run]]:
+def following(tmp_path: Path, config: RunConfig, grader: Grader) -> Iterator[Callable[[list[Proposal]], Run]]:
     """following(proposals): a run that gets these."""
     runs = []
 

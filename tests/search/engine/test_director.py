@@ -9,9 +9,13 @@ from search.engine.assignment import Assignment
 from search.engine.confirmation import sealed_predictions
 from search.engine.replication import kind_of
 from search.ledger.events import TestOpened
-from tests.search.engine.conftest import Run
+from search.workers.remote_grader import RemoteGrader
+from tests.search.engine.conftest import SEARCH_TRUTH, TEST_TRUTH, Run, graded
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+
+@pytest.fixture(scope="module")
+def grader(local_ray: None) -> RemoteGrader:
+    return RemoteGrader(graded(SEARCH_TRUTH), graded(TEST_TRUTH))
 
 
 def test_the_whole_life_of_a_search(run: Run) -> None:

@@ -9,8 +9,6 @@ from search.engine.findings import brief
 from search.output.result import result
 from tests.search.engine.conftest import Run
 
-pytestmark = pytest.mark.usefixtures("local_ray")
-
 GONE = "its worker was lost: the node died"
 
 

@@ -11,16 +11,14 @@ from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
 from search.engine.assignment import Assignment
 from search.engine.director import SearchFailedError
-from search.workers.remote_grader import RemoteGrader
+from search.scoring.grader import Grader
 from tests.search.engine.conftest import Run, Script, Slow
-
-pytestmark = pytest.mark.usefixtures("local_ray")
 
 
 def test_a_slow_proposer_holds_nobody_up(
     tmp_path: Path,
     config: RunConfig,
-    grader: RemoteGrader,
+    grader: Grader,
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
 ) -> None:
@@ -44,7 +42,7 @@ def test_a_slow_proposer_holds_nobody_up(
 def test_workers_stay_busy_while_a_slow_proposer_thinks(
     tmp_path: Path,
     config: RunConfig,
-    grader: RemoteGrader,
+    grader: Grader,
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
 ) -> None:
@@ -78,7 +76,7 @@ def test_workers_stay_busy_while_a_slow_proposer_thinks(
 def test_the_confirmation_does_not_wait_for_a_proposal_without_trials_to_give(
     tmp_path: Path,
     config: RunConfig,
-    grader: RemoteGrader,
+    grader: Grader,
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
 ) -> None:
@@ -94,7 +92,7 @@ def test_the_confirmation_does_not_wait_for_a_proposal_without_trials_to_give(
 def test_used_up_branches_bring_the_next_round_forward(
     tmp_path: Path,
     config: RunConfig,
-    grader: RemoteGrader,
+    grader: Grader,
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
 ) -> None:
@@ -111,7 +109,7 @@ def test_used_up_branches_bring_the_next_round_forward(
 def test_when_nothing_new_is_proposed_what_there_is_goes_to_confirmation(
     tmp_path: Path,
     config: RunConfig,
-    grader: RemoteGrader,
+    grader: Grader,
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
 ) -> None:
@@ -125,7 +123,7 @@ def test_when_nothing_new_is_proposed_what_there_is_goes_to_confirmation(
 def test_whoever_takes_a_confirmation_over_does_not_go_back_to_the_search(
     tmp_path: Path,
     config: RunConfig,
-    grader: RemoteGrader,
+    grader: Grader,
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
     monkeypatch: pytest.MonkeyPatch,
@@ -145,7 +143,7 @@ def test_whoever_takes_a_confirmation_over_does_not_go_back_to_the_search(
 def test_no_method_is_tried_twice_also_by_two_branches_and_two_processes(
     tmp_path: Path,
     config: RunConfig,
-    grader: RemoteGrader,
+    grader: Grader,
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
 ) -> None:
@@ -160,7 +158,7 @@ def test_no_method_is_tried_twice_also_by_two_branches_and_two_processes(
 
 
 def test_a_first_proposal_that_cannot_run_ends_the_run(
-    tmp_path: Path, config: RunConfig, grader: RemoteGrader, branch: Callable[..., Branch]
+    tmp_path: Path, config: RunConfig, grader: Grader, branch: Callable[..., Branch]
 ) -> None:
     bad = branch("bad", lrs=(5.0,))
     run = Run(tmp_path, config, grader, Script([Proposal(branches=(bad,), rationale="")]))
@@ -173,7 +171,7 @@ def test_a_first_proposal_that_cannot_run_ends_the_run(
 def test_only_the_branches_that_pass_the_checks_start(
     tmp_path: Path,
     config: RunConfig,
-    grader: RemoteGrader,
+    grader: Grader,
     branch: Callable[..., Branch],
     proposal: Callable[..., Proposal],
     caplog: pytest.LogCaptureFixture,

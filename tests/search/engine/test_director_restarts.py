@@ -12,8 +12,6 @@ from search.ledger.events import AnyEvent, Proposed, Resumed
 from search.ledger.log import read_ledger
 from tests.search.engine.conftest import CrashError, Run, started
 
-pytestmark = pytest.mark.usefixtures("local_ray")
-
 
 def key_of(event: AnyEvent) -> tuple[object, ...]:
     return (

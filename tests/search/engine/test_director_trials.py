@@ -11,8 +11,6 @@ from search.ledger.events import RungReached
 from search.studies.storage import open_journal
 from tests.search.engine.conftest import SEARCH_TRUTH, Run, answers, started
 
-pytestmark = pytest.mark.usefixtures("local_ray")
-
 
 def test_a_trial_pauses_at_its_rung(run: Run) -> None:
     [assignment] = started(run, 0.5)

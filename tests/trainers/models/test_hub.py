@@ -1,13 +1,9 @@
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from transformers import AutoConfig, T5Config
-from transformers.utils import logging as transformers_logging
 
-from trainers.data.loading import loading
 from trainers.models.pool import ModelPool, check_model, load_tokenizer
 from trainers.models.settings import HubModel
 
@@ -79,23 +75,3 @@ def test_a_model_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_more_tokens_than_positions(shared: Path, tmp_path: Path) -> None:
     message = refusal(shared / "models/stories260K", tmp_path, max_length=1024)
     assert "max_length must be at most 512, its positions, got 1024" in message
-
-
-def fail() -> None:
-    with loading("the thing is gone", "look again"):
-        assert datasets.are_progress_bars_disabled()
-        raise OSError("first line\nsecond line")
-
-
-def test_loading_turns_the_libraries_up_again() -> None:
-    before = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    with pytest.raises(ValueError, match=r"^the thing is gone: first line second line; look again$"):
-        fail()
-    assert (transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()) == before
-    assert not datasets.are_progress_bars_disabled()
-    assert not are_progress_bars_disabled()
-
-
-def test_loading_lets_our_own_mistakes_through() -> None:
-    with pytest.raises(AssertionError), loading("the thing is gone", "look again"):
-        raise AssertionError

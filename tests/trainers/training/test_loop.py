@@ -2,8 +2,6 @@ import gc
 import math
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -11,73 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from trainers.components.losses import Loss, Xent
+from tests.trainers.training.conftest import N, assert_close, everything, examples, linear, recipe, trained
 from trainers.components.optim import Adamw, lr_factor
 from trainers.components.selection import Phase, Plan
 from trainers.data.tokens import Tokens
 from trainers.models.pool import ModelPool
 from trainers.models.settings import ToyModel
-from trainers.training.loop import (
-    EVAL_TOKENS,
-    Checkpoint,
-    Diverged,
-    FeatureInputs,
-    Floats,
-    Recipe,
-    TokenInputs,
-    fit,
-    forward,
-    predict,
-)
-from trainers.training.settings import EngineConfig
+from trainers.training.inputs import FeatureInputs, TokenInputs
+from trainers.training.loop import EVAL_TOKENS, fit, forward, predict
+from trainers.training.session import Diverged
 
-N = 20
 pytestmark = pytest.mark.usefixtures("warm")
-
-
-def everything(n: int = N) -> Plan:
-    return Plan(phases=(Phase(start=0.0, weights=np.ones(n, dtype=np.float32), lr_scale=1.0),))
-
-
-def recipe(
-    optim: Adamw, *, plan: Plan | None = None, loss: Loss | None = None, seed: int = 0, **engine: Any
-) -> Recipe:
-    return Recipe(
-        plan=plan or everything(),
-        loss=loss or Xent(),
-        optim=optim,
-        engine=EngineConfig(**engine),
-        seed=seed,
-    )
-
-
-def examples(seed: int = 0) -> tuple[FeatureInputs, Floats]:
-    generator = torch.Generator().manual_seed(seed)
-    features = torch.randn(N, 3, generator=generator)
-    targets = torch.sigmoid(2 * features[:, 0] - features[:, 1]).numpy()
-    return FeatureInputs(features=features), targets
-
-
-def linear(seed: int = 0) -> nn.Linear:
-    layer = nn.Linear(3, 2)
-    with torch.no_grad():
-        layer.weight.copy_(torch.randn(2, 3, generator=torch.Generator().manual_seed(seed)))
-        layer.bias.zero_()
-    return layer
-
-
-def trained(
-    model: nn.Module, data: tuple[Any, Floats], using: Recipe, rungs: Sequence[float] = (1.0,), **more: Any
-) -> list[torch.Tensor]:
-    """The parameters after the last rung, read while the engine still holds them."""
-    for _ in fit(model, list(model.parameters()), *data, using, rungs, **more):
-        after = [parameter.detach().clone() for parameter in model.parameters()]
-    return after
-
-
-def assert_close(left: list[torch.Tensor], right: list[torch.Tensor], tolerance: float = 1e-6) -> None:
-    for a, b in zip(left, right, strict=True):
-        torch.testing.assert_close(a.float(), b.float(), rtol=0, atol=tolerance)
 
 
 def test_first_step_of_adam_is_the_learning_rate_against_the_gradients_sign() -> None:
@@ -252,59 +194,6 @@ def test_prediction_goes_on_with_smaller_batches_when_memory_runs_out() -> None:
     assert torch.equal(said, inputs.batch(np.arange(1000))[0][:, :2].float())
     with pytest.raises(torch.OutOfMemoryError):
         forward(lambda ids, mask: (_ for _ in ()).throw(torch.OutOfMemoryError("no")), inputs, model)
-
-
-class Wobbly(nn.Module):
-    """Two layers with dropout between, so that a state that forgets the random numbers shows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(5)
-        self.inner, self.outer = nn.Linear(3, 8), nn.Linear(8, 2)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator))
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        dropped = nn.functional.dropout(self.inner(features).relu(), 0.3, self.training)
-        logits: torch.Tensor = self.outer(dropped)
-        return logits
-
-
-@pytest.mark.parametrize("stage", [0, 1, 2])
-def test_a_training_goes_on_from_its_last_rung_bit_for_bit(stage: int, tmp_path: Path) -> None:
-    using = recipe(Adamw(lr=0.01, epochs=3, batch_size=4), zero_stage=stage)
-    rungs = (0.2, 0.6, 1.0)
-    whole = trained(Wobbly(), examples(), using, rungs)
-
-    dies = Wobbly()
-    kept = Checkpoint(folder=tmp_path / "trial", after_s=0)
-    training = fit(dies, list(dies.parameters()), *examples(), using, rungs, checkpoint=kept)
-    assert [next(training), next(training)] == [0.2, 0.6]  # asked for the second, it has saved the first
-    training.close()
-
-    lives, reached = Wobbly(), []
-    for share in fit(lives, list(lives.parameters()), *examples(), using, rungs, checkpoint=kept):
-        reached.append(share)
-        after = [parameter.detach().clone() for parameter in lives.parameters()]
-    assert reached == [0.2, 0.6, 1.0]  # the rung that the state is of, once more
-    assert all(torch.equal(a, b) for a, b in zip(after, whole, strict=True))
-    assert len(list(kept.folder.glob("steps-*"))) == 1
-
-
-def test_the_state_of_another_training_is_not_taken(tmp_path: Path) -> None:
-    kept = Checkpoint(folder=tmp_path, after_s=0)
-    optim = Adamw(lr=0.01, epochs=2, batch_size=4)
-    trained(Wobbly(), examples(), recipe(optim, seed=1), (0.5, 1.0), checkpoint=kept)
-    assert list(tmp_path.glob("steps-*"))
-    ours = trained(Wobbly(), examples(), recipe(optim, seed=2), (0.5, 1.0), checkpoint=kept)
-    assert_close(ours, trained(Wobbly(), examples(), recipe(optim, seed=2), (0.5, 1.0)), 0)
-
-
-def test_a_short_training_leaves_no_state(tmp_path: Path) -> None:
-    kept = Checkpoint(folder=tmp_path / "trial", after_s=60)
-    trained(linear(), examples(), recipe(Adamw()), (0.5, 1.0), checkpoint=kept)
-    assert not kept.folder.exists()
 
 
 def test_predicting_halves_its_batches_where_memory_runs_out_and_remembers(

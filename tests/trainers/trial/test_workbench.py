@@ -28,6 +28,8 @@ RUNGS = (1 / 9, 1 / 3, 1.0)
 OPTIM = Adamw(lr=3e-3, epochs=2, batch_size=16)
 MEMORISE = Adamw(lr=1e-2, epochs=20, batch_size=8)
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 @pytest.fixture(scope="module")
 def task() -> Task:

@@ -1,0 +1,95 @@
+"""Exchanges through the real SDK with a server on loopback."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agents.findings.findings import BranchFinding, Findings
+from agents.language.proposal import Branch
+from tests.agents.claude.conftest import NOTES, Propose, names
+from tests.servers.messages_api import Scripted, ScriptedClaude, text
+
+
+def test_the_second_request_reads_the_first_from_the_cache(
+    proposer: Propose, campaign: Callable[..., Findings], branch: Callable[..., Branch], spoken: Any
+) -> None:
+    usage = proposer(NOTES, text(spoken(branch("a")))).propose(campaign()).lanes[0].usage
+    assert usage.cache_read_tokens > 0.4 * usage.all_input_tokens
+    assert usage.input_tokens == 0
+
+
+def test_problems_come_back_and_are_put_right(
+    proposer: Propose,
+    claude: ScriptedClaude,
+    campaign: Callable[..., Findings],
+    branch: Callable[..., Branch],
+    spoken: Callable[..., str],
+) -> None:
+    known = campaign(branches=[BranchFinding(branch=branch("old"), round=1, live=True)])
+    wrong = text(spoken(branch("new", 7.0), branch("again")))
+    answer = proposer(wrong, text(spoken(branch("new", 0.7)))).propose(known)
+    assert names(answer.proposal.branches) == ["new"]
+    assert answer.lanes[0].repairs == 1
+    said = claude.asked[1]["messages"][-1]["content"][0]["text"]
+    assert "* branches[0].slots[0].options[0].params[0]: loss.logconf.aux must lie in [0, 1], got" in said
+    assert "holds the same methods as the branch old of an earlier round" in said
+
+
+def test_after_two_repairs_the_valid_branches_are_kept_and_the_rest_reported(
+    proposer: Propose,
+    claude: ScriptedClaude,
+    campaign: Callable[..., Findings],
+    branch: Callable[..., Branch],
+    spoken: Callable[..., str],
+) -> None:
+    answer = proposer(text(spoken(branch("good"), branch("bad", 7.0)))).propose(campaign())
+    assert names(answer.proposal.branches) == ["good"]
+    assert len(claude.asked) == 3
+    assert answer.lanes[0].repairs == 2
+    assert any("must lie in [0, 1]" in reason for reason in answer.lanes[0].refused)
+
+
+def test_more_branches_than_a_lane_may_have_are_left_out(
+    proposer: Propose, campaign: Callable[..., Findings], branch: Callable[..., Branch], spoken: Any
+) -> None:
+    many = [branch(f"b{i}", i / 10) for i in range(5)]
+    answer = proposer(text(spoken(*many)), branches=2).propose(campaign())
+    assert names(answer.proposal.branches) == ["b0", "b1"]
+    assert "branches: at most 2 branches are taken, got 5" in answer.lanes[0].refused
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (text("", stop="end_turn"), "the answer is empty"),
+        (Scripted(content=[]), "the answer is empty"),
+        (text('{"branches": [', stop="max_tokens"), "cut off after 100 tokens"),
+        (text('{"branches": ['), "Invalid JSON: EOF while parsing"),
+        (text("[" * 100_000), "Invalid JSON: recursion limit"),
+        (text('{"branches": 3, "rationale": null}'), "branches: Input should be a valid"),
+        (text("null"), "proposal: Input should be an object"),
+        (text("I would rather not say."), "Invalid JSON"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_asked_for_again(
+    proposer: Propose,
+    claude: ScriptedClaude,
+    campaign: Callable[..., Findings],
+    branch: Callable[..., Branch],
+    spoken: Callable[..., str],
+    bad: Scripted,
+    said: str,
+) -> None:
+    answer = proposer(bad, text(spoken(branch("a")))).propose(campaign())
+    assert names(answer.proposal.branches) == ["a"]
+    assert said in claude.asked[1]["messages"][-1]["content"][0]["text"]
+
+
+def test_the_tools_are_taken_away_after_the_last_turn(
+    proposer: Propose, claude: ScriptedClaude, campaign: Callable[..., Findings], branch: Any, spoken: Any
+) -> None:
+    proposer(NOTES, NOTES, text(spoken(branch("a"))), tool_turns=1).propose(campaign())
+    assert [one["tool_choice"]["type"] for one in claude.asked] == ["auto", "none", "none"]
+    result = claude.asked[2]["messages"][-1]["content"][0]
+    assert (result["is_error"], result["content"]) == (True, "no tool turn is left: send the proposal now")
