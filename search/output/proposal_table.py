@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agents.findings.answer import LaneReport
 from agents.findings.digest import space
+from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal
 

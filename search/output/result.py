@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agents.findings.answer import entropy_bits, family_shares
+from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.findings.usage import Usage
 from search.config.schema import RunConfig
 from search.engine.confirmation import Confirmation, Confirmed, Finalist

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.findings.answer import LaneReport
 from agents.findings.predictions import pack
+from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Option, Proposal, Range, Slot
 from search.config.load import load_config

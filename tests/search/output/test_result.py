@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from agents.findings.answer import LaneReport
+from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from search.engine.confirmation import Confirmation, Confirmed, Finalist
