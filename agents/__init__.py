@@ -1,1 +1,1 @@
-"""What to try next: the language of proposals, and who speaks it."""
+"""Proposes what to try next: the language of proposals, and the proposers: Claude, replay, playbook."""

@@ -1,4 +1,4 @@
-"""What tokens cost. Dollars are not in the API's answers: this table is ours to keep, with its date."""
+"""What tokens cost. The API reports no dollars, so this table holds the prices, with their date."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -25,7 +25,7 @@ class Price(Frozen):
 
     @property
     def worst_input(self) -> float:
-        """The most that an input token can cost, per million: read plainly or written to the cache."""
+        """The highest price of a million input tokens, cached or not."""
         return max(self.input, self.cache_write, self.cache_read)
 
 
@@ -38,14 +38,14 @@ PRICES: Mapping[str, Price] = {
 
 
 def price_of(model: str, own: Price | None) -> Price:
-    """The price of a model: `own` from the config where it is given, else the table's.
+    """The price of a model: `own` from the config if given, else the table's.
 
-    Raises ValueError for a model that neither knows: a budget cannot be kept without a price.
+    Raises ValueError if neither has the model: without a price no budget can be kept.
     """
     price = own or PRICES.get(model)
     if price is None:
         raise ValueError(
             f"agent.model {model!r} has no price in the table of {PRICES_OF} ({', '.join(PRICES)}); add one, "
-            "in dollars a million tokens: agent.prices={input: 4, output: 20, cache_write: 5, cache_read: 1}"
+            "in dollars per million: agent.prices={input: 4, output: 20, cache_write: 5, cache_read: 1}"
         )
     return price

@@ -1,4 +1,4 @@
-"""What a config can say about who proposes; nothing here needs the SDK."""
+"""The `agent` section of a config: which proposer runs, and how. Needs no SDK."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal

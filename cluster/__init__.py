@@ -1,1 +1,1 @@
-"""Where it runs: the Ray runtime, placement and job submission."""
+"""The cluster: the Ray runtime, placement of trials, job submission."""

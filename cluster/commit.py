@@ -1,19 +1,19 @@
-"""Which commit of the code is running."""
+"""The commit of the running code."""
 
 import os
 import subprocess
 from pathlib import Path
 
-COMMIT = "SEARCH_COMMIT"  # names the commit where the code is a copy without a repository
+COMMIT = "SEARCH_COMMIT"  # the commit, for a copy of the code without a repository
 
 
 def commit() -> str:
-    """The commit of the code that runs, with a plus sign if it has been changed since, or "unknown".
+    """The commit of the running code, with a plus sign if it has local changes, or "unknown".
 
-    A job's copy of the code has no repository: whoever submitted it says which commit it is.
+    A job's copy of the code has no repository: its submitter passes the commit in SEARCH_COMMIT.
     """
-    if told := os.environ.get(COMMIT):
-        return told
+    if passed := os.environ.get(COMMIT):
+        return passed
     here = Path(__file__).parent
     try:
         head = subprocess.run(

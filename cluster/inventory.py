@@ -1,4 +1,4 @@
-"""What the connected Ray cluster has and can grow to, and how many trials it therefore runs at once."""
+"""What the connected Ray cluster has and can grow to, and how many trials it runs at once."""
 
 import logging
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ from cluster.resources import Needs, NodeGroup, capacity, decide, placement
 log = logging.getLogger(__name__)
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")  # where `ray up` leaves its cluster config on the head node
-GLANCE = 0.01  # of a GPU, to read its memory
+PROBE_SHARE = 0.01  # of a GPU, for the task that reads its memory
 
 
 def trials_at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: bool) -> int:
-    """How many trials to run at once on the Ray cluster this process is connected to; see `decide`.
+    """How many trials to run at once on the connected Ray cluster; see `decide`.
 
-    elastic: the cluster starts nodes for waiting trials though Ray does not say which, as under KubeRay: then
-    `at_most` is believed. Raises ValueError, one line, where a trial would wait for ever.
+    elastic: the cluster starts nodes for waiting trials but does not report them, as KubeRay does: then
+    `at_most` is used as it is. Raises ValueError, on one line, if a trial would wait for ever.
     """
     if elastic and at_most is not None:
         return at_most
     nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]  # Ray has no types
-    can = capacity(needs.resources, list(nodes.values()), node_groups())
-    log.info("trials a node: %s; grown: %s", placement(needs.resources, nodes), can.grown)
+    size = capacity(needs.resources, list(nodes.values()), node_groups())
+    log.info("trials per node: %s; after growth: %s", placement(needs.resources, nodes), size.grown)
     try:
-        return decide(needs, can, at_most, a_round)
+        return decide(needs, size, at_most, a_round)
     except ValueError as error:
         largest = ", ".join(
             f"{max((node.get(key, 0) for node in nodes.values()), default=0) / unit:g} {name}"
@@ -43,18 +43,18 @@ def trials_at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: 
 
 
 def gpu_memories() -> list[int]:
-    """Bytes of a GPU of each node that has some, of the Ray cluster that this process is connected to."""
+    """Memory in bytes of a GPU of each node that has GPUs, on the connected Ray cluster."""
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]  # type: ignore[no-untyped-call]  # Ray has no types
-    return ray.get([_look_from(node["NodeID"]).remote() for node in nodes])
+    return ray.get([_probe_on(node["NodeID"]).remote() for node in nodes])
 
 
-def _look_from(node: str) -> Any:
-    here: Any = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(num_cpus=0, num_gpus=GLANCE, scheduling_strategy=here)(_gpu_bytes)
+def _probe_on(node: str) -> Any:
+    on_node: Any = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(num_cpus=0, num_gpus=PROBE_SHARE, scheduling_strategy=on_node)(_gpu_bytes)
 
 
 def _gpu_bytes() -> int:
-    import torch  # takes seconds, and only a worker with a GPU needs it
+    import torch  # slow to import, and only a worker with a GPU needs it
 
     return int(torch.cuda.get_device_properties(0).total_memory)
 
@@ -65,7 +65,7 @@ def gpus_may_come() -> bool:
 
 
 def node_groups() -> list[NodeGroup]:
-    """What the connected cluster can start, by what its autoscaler reported or `ray up` was told."""
+    """The nodes that the connected cluster can start, from its autoscaler or the config of `ray up`."""
     reported = state.get_cluster_config()
     if reported is not None and reported.node_group_configs:
         return [
@@ -81,7 +81,7 @@ def _limit(count: int) -> int | None:
 
 
 def groups_of_ray_up(config: Mapping[str, Any]) -> list[NodeGroup]:
-    """The worker groups of a cluster config of `ray up`; its `max_workers` bounds each of them."""
+    """The worker groups of a `ray up` config; its `max_workers` bounds each of them."""
     limit = config.get("max_workers")
     groups = []
     for kind, node in config.get("available_node_types", {}).items():

@@ -1,4 +1,4 @@
-"""A run as a Ray job: submit it, follow its log through lost connections, stop it."""
+"""A run as a Ray job: submit it, and follow its log across lost connections."""
 
 import asyncio
 import logging
@@ -21,22 +21,22 @@ log = logging.getLogger(__name__)
 
 STOP_SETTINGS = {
     "RAY_JOB_STOP_SIGNAL": "SIGINT",
-    "RAY_JOB_STOP_WAIT_TIME_S": "120",  # Ray's own patience is 3 s, then SIGKILL
+    "RAY_JOB_STOP_WAIT_TIME_S": "120",  # by default Ray sends SIGKILL after 3 s
 }
-CHATTY = (  # parts of Ray that tell of every file they leave out and every connection they close
+CHATTY = (  # loggers of Ray that report every file they skip and every connection they close
     "ray._private.runtime_env.packaging",
     "ray._private.runtime_env.working_dir",
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
 )
-QUIET_S = 60.0  # after so long a silence the connection is made anew: it may be dead and not know it
-BETWEEN_S = 0.5  # from the end of a log to the question whether the job has ended
-PATIENCE_S = 600.0  # how long a cluster may be out of reach before following is given up
+QUIET_S = 60.0  # reconnect after this silence: a dead connection may go unnoticed
+BETWEEN_S = 0.5  # between the end of a log and the next check whether the job has ended
+PATIENCE_S = 600.0  # give up following when the cluster has been out of reach this long
 STOPPED = 130
 
 
 class LostError(ConnectionError):
-    """The cluster has been out of reach for too long; the job may well go on."""
+    """The cluster has been out of reach for too long; the job may still be running."""
 
 
 def entry_point(config: Path, overrides: Sequence[str], out: str) -> str:
@@ -46,19 +46,19 @@ def entry_point(config: Path, overrides: Sequence[str], out: str) -> str:
 
 
 def checked_working_dir(directory: Path, config: Path) -> Path:
-    """The config's path inside the directory that is sent; ValueError where the job would lack something."""
+    """The config's path inside the directory to send; raises ValueError if code or config lie outside it."""
     if not (directory / "search" / "__main__.py").is_file():
         raise ValueError(f"{directory}: does not hold the code; submit from the repository's root")
     try:
         return config.resolve().relative_to(directory.resolve())
     except ValueError:
         raise ValueError(
-            f"{config}: lies outside {directory}, which is what is sent; copy it there"
+            f"{config}: lies outside {directory}, the directory to send; copy it there"
         ) from None
 
 
 def checked_out(out: str) -> str:
-    """`out` if it outlives the job: ValueError for a path relative to the job's own copy of the code."""
+    """Check that `out` outlives the job; raises ValueError for a path inside the job's copy of the code."""
     if "://" in out or out.startswith("/"):
         return out
     raise ValueError(
@@ -68,12 +68,12 @@ def checked_out(out: str) -> str:
 
 
 def runtime_env(directory: Path, commit: str) -> dict[str, Any]:
-    """What the job gets: code, commit, how it is stopped. No secret: those are the cluster's to hold."""
+    """The job's environment: code, commit, how Ray stops it. Secrets are not sent; the cluster holds them."""
     return {"working_dir": str(directory), "env_vars": {**STOP_SETTINGS, COMMIT: commit}}
 
 
 def exit_code(status: JobStatus, driver_exit_code: int | None) -> int:
-    """The exit code of a job that has ended, as if it had run here; 130 for one that was stopped."""
+    """The exit code of an ended job, as if it had run here; 130 for a stopped job."""
     if status == JobStatus.STOPPED:
         return STOPPED
     if status == JobStatus.SUCCEEDED:
@@ -83,17 +83,17 @@ def exit_code(status: JobStatus, driver_exit_code: int | None) -> int:
 
 @dataclass(kw_only=True)
 class LogCursor:
-    """How much of a log that is always told from its beginning has been seen already."""
+    """The part already seen of a log that always starts from its beginning."""
 
     seen: int = 0
     _passed: int = field(default=0, init=False)
 
     def restart(self) -> None:
-        """The log is about to be told from its beginning again."""
+        """Prepare for the log to start from its beginning again."""
         self._passed = 0
 
     def new(self, chunk: str) -> str:
-        """The part of the next chunk that has not been seen before."""
+        """The part of the next chunk that is new."""
         fresh = chunk[max(0, self.seen - self._passed) :]
         self._passed += len(chunk)
         self.seen = max(self.seen, self._passed)
@@ -101,7 +101,7 @@ class LogCursor:
 
 
 class JobClient(Protocol):
-    """What of Ray's client is used."""
+    """The part of Ray's client that is used here."""
 
     def submit_job(self, *, entrypoint: str, submission_id: str, runtime_env: dict[str, Any]) -> str: ...  # noqa: D102  # Ray's own
     def stop_job(self, job_id: str) -> bool: ...  # noqa: D102  # Ray's own
@@ -110,9 +110,9 @@ class JobClient(Protocol):
 
 
 def connect(address: str) -> JobClient:
-    """A client of the cluster's job server, such as http://head:8265.
+    """A client of the cluster's job server at an address such as http://head:8265.
 
-    Raises ValueError, one line, where nothing answers there.
+    Raises ValueError, on one line, if no server answers there.
     """
     for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -129,7 +129,7 @@ def connect(address: str) -> JobClient:
 
 @contextmanager
 def _named(address: str) -> Iterator[None]:
-    """Let the address that was given win over the environment, which Ray's client prefers."""
+    """Make Ray's client use this address, although it prefers the environment's."""
     before = os.environ.get("RAY_API_SERVER_ADDRESS")
     os.environ["RAY_API_SERVER_ADDRESS"] = address
     try:
@@ -141,16 +141,16 @@ def _named(address: str) -> Iterator[None]:
 
 
 def submit(client: JobClient, *, name: str, entrypoint: str, env: Mapping[str, Any]) -> str:
-    """Start a job; returns its id, which is new each time as Ray demands.
+    """Start a job; returns its id, which is new each time because Ray demands it.
 
-    Raises ValueError, one line, where the working directory is too large.
+    Raises ValueError, on one line, if the working directory is too large.
     """
     identity = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     return client.submit_job(entrypoint=entrypoint, submission_id=identity, runtime_env=dict(env))
 
 
 def check_known(client: JobClient, job: str) -> None:
-    """ValueError where the cluster has no such job."""
+    """Raise ValueError if the cluster does not have this job."""
     try:
         client.get_job_info(job)
     except RuntimeError as error:
@@ -160,9 +160,10 @@ def check_known(client: JobClient, job: str) -> None:
 
 
 def follow(client: JobClient, job: str, write: Callable[[str], object]) -> int:
-    """Write a job's log as it grows, from its beginning, until the job ends; returns the job's exit code.
+    """Write a job's log from its beginning as it grows, until the job ends; returns the job's exit code.
 
-    A lost connection is made again; the log goes on where it was. Raises LostError after ten minutes without.
+    After a lost connection the log continues where it stopped. Raises LostError after ten minutes without a
+    connection.
     """
     cursor = LogCursor()
     lost_at: float | None = None
@@ -187,7 +188,7 @@ def follow(client: JobClient, job: str, write: Callable[[str], object]) -> int:
 
 
 async def _tail(client: JobClient, job: str, cursor: LogCursor, write: Callable[[str], object]) -> None:
-    """Write the log until it ends, or has been silent for so long that the connection is in doubt."""
+    """Write the log until it ends or stays silent for QUIET_S."""
     cursor.restart()
     async with aclosing(client.tail_job_logs(job)) as chunks:
         while True:

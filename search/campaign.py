@@ -37,10 +37,10 @@ log = logging.getLogger(__name__)
 
 
 def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
-    """Run, or go on with, the run in a directory until its outcome is written; returns result.json's content.
+    """Run or resume the run in a directory until its outcome is written; returns the content of result.json.
 
-    Raises ValueError for a mistake in the input, KeyboardInterrupt when told to stop (everything is saved),
-    RuntimeError when no outcome can be reached.
+    Raises ValueError for a mistake in the input, KeyboardInterrupt on an interrupt (everything is saved),
+    RuntimeError if no outcome can be reached.
     """
     with run.locked():
         config, past = run.read()
@@ -52,7 +52,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             finished: dict[str, Any] = json.loads(run.result.read_text())
             return finished
         started_at = time.time()
-        # A key that is refused ends the run before it costs anything.
+        # First, so that a refused key ends the run before any training.
         proposer = new_proposer(config, run.path)
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
             as_written, config = config, with_gpus(config)
@@ -73,8 +73,8 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                             train_s=prepared.train_s,
                             examples=len(prepared.search[0]),
                             weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
-                            seed_variance=baselines.spread.variance,
-                            seed_free=baselines.spread.free,
+                            seed_variance=baselines.seed_variance.value,
+                            seed_free=baselines.seed_variance.free,
                         )
                     )
                 try:
@@ -96,7 +96,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
 
 
 def _concurrent(config: RunConfig) -> int:
-    """Trials at once; a gang's processes may lie on several nodes."""
+    """How many trials run at once; the processes of a gang may run on several nodes."""
     trial, size = config.trial, config.trial.processes
     processes = trials_at_once(
         trial.needs,
@@ -113,14 +113,14 @@ def _concurrent(config: RunConfig) -> int:
 
 
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
-    """Weak floor and ceiling on the search split, trained first where the cache has none."""
+    """Weak floor and ceiling on the search split; trains the baselines that are not cached."""
     with interruptible() as stop, ray_runtime():
         prepared = prepare_with_progress(with_gpus(config), console, stop)
         return RemoteGrader(prepared.search, prepared.test).baselines()
 
 
 def prepare_with_progress(config: RunConfig, console: Console, stop: Interruption) -> Prepared:
-    """Baselines behind a progress bar."""
+    """Prepare the baselines, with a progress bar."""
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("weak floor and ceiling", total=None)
 
@@ -167,16 +167,16 @@ def _conclude(
     grader: RemoteGrader,
     console: Console,
 ) -> dict[str, Any]:
-    """Open the test split, once; write and show the outcome."""
+    """Open the test split, write the outcome and print it."""
     predictions = sealed_predictions(config, record)
     if record.test_openings:
         console.print("the test split of this run has been opened before", style="yellow")
     for event in list(untold(run.path, record)):
         ledger.append(event)
     ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
-    answers = grader.open_test(predictions)
-    confirmation = confirm(config, record, answers)
-    outcome = result(record, confirmation, answers.baseline_scores)
+    grades = grader.open_test(predictions)
+    confirmation = confirm(config, record, grades)
+    outcome = result(record, confirmation, grades.baseline_scores)
     write_result(run.result, outcome)
     ledger.append(Finished())
     console.print(outcome_table(outcome))
@@ -187,7 +187,7 @@ def _conclude(
 def _report(run: RunDirectory, console: Console) -> None:
     try:
         path = write_report(run)
-    except Exception as error:  # the outcome is safe, and stands without its picture
+    except Exception as error:  # the outcome is saved and complete without the report
         log.warning("report.html could not be written (%s); try python -m search report %s", error, run.path)
     else:
         console.print(f"report: {path}", highlight=False, soft_wrap=True)

@@ -153,7 +153,7 @@ def test_rooms_import_one_way(path: Path) -> None:
         ("search.output.progress", "from search.workers.tune import run_trials"),
         ("trainers.data.tokens", "from trainers.trial import workbench"),
         ("agents.language.space", "from agents.claude.tools import Tools"),
-        ("agents.findings.answer", "from agents.unheard_of import x"),
+        ("agents.findings.round_proposal", "from agents.unheard_of import x"),
     ],
 )
 def test_an_import_upward_is_noticed(here: str, source: str) -> None:

@@ -1,4 +1,4 @@
-"""Claude as a proposer: prompt, lanes, tools, money, transcripts, replay.
+"""Claude as a proposer: prompts, lanes, tools, budget, transcripts, replay.
 
 Begin with proposer.py (a round), then conversation.py (one lane's requests).
 """

@@ -1,13 +1,13 @@
-"""One lane's exchange with the model in one round: look things up, propose, put right what is wrong."""
+"""A lane's conversation with the model in a round: tool calls, a proposal, repairs."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.claude.budget import Budget
-from agents.claude.messages import CallFailedError, Claude, Reply, Request
+from agents.claude.messages import CallFailedError, Claude, Reply, Request, ToolUse
 from agents.claude.prompting import repair_prompt
-from agents.claude.tools import Desk, answer, declarations
+from agents.claude.tools import ToolContext, declarations, run_tool
 from agents.claude.transcript import Block, Failed, Received, Sent, Transcript
 from agents.findings.findings import Findings
 from agents.findings.novelty import all_problems, kept
@@ -20,13 +20,13 @@ MAX_REPAIRS = 2
 CACHED: Block = {"cache_control": {"type": "ephemeral"}}
 
 
-class NoAnswerError(Exception):
+class NoProposalError(Exception):
     """The lane has no proposal; the text says why."""
 
 
 @dataclass(kw_only=True)
 class Conclusion:
-    """What an exchange came to: the last proposal that could be read, what is wrong with it, how it went."""
+    """The outcome of a conversation: the last readable proposal, its problems, turns and repairs used."""
 
     proposal: Proposal | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Conclusion:
     repairs: int = 0
 
     def valid(self, most: int) -> Proposal | None:
-        """The proposal with the branches that can run, None where there is none."""
+        """The proposal reduced to branches that can run, or None if there are none."""
         if self.proposal is None:
             return None
         branches = kept(self.proposal, self.problems, most)
@@ -42,10 +42,9 @@ class Conclusion:
 
 
 class Conversation:
-    """Speaks for one lane in one round; for one thread.
+    """A lane's conversation in one round; not thread-safe.
 
-    system: the instructions that never change. Every request pays for itself out of the shared budget before
-    it is sent.
+    system: the constant instructions. Every request reserves its cost in the shared budget before it is sent.
     """
 
     def __init__(
@@ -54,14 +53,14 @@ class Conversation:
         claude: Claude,
         config: ClaudeConfig,
         budget: Budget,
-        desk: Desk,
+        context: ToolContext,
         transcript: Transcript,
         system: str,
     ) -> None:
         self._claude = claude
         self._config = config
         self._budget = budget
-        self._desk = desk
+        self._context = context
         self._transcript = transcript
         self._system: list[Block] = [{"type": "text", "text": system, **CACHED}]
         self._messages: list[Block] = []
@@ -69,61 +68,61 @@ class Conversation:
 
     @property
     def _findings(self) -> Findings:
-        return self._desk.findings
+        return self._context.findings
 
     def run(self, opening: Sequence[Block]) -> None:
-        """Lead the exchange to its end; what came of it stands in `conclusion`, even where this raises.
+        """Run the conversation to its end; the outcome is in `conclusion`, even if this raises.
 
-        Raises NoAnswerError for a refusal or a failed request, BudgetSpentError when the money is gone.
+        Raises NoProposalError for a refusal or a failed request, BudgetSpentError when the budget is spent.
         """
-        self._say(list(opening))
+        self._send(list(opening))
         while True:
             reply = self._ask()
             match reply.stop:
                 case "tool_use" | "pause_turn":
-                    self._look_up(reply)
+                    self._use_tools(reply)
                 case "refusal":
-                    raise NoAnswerError("the model refused to answer")
+                    raise NoProposalError("the model refused to answer")
                 case _:
-                    if self._take(reply):
+                    if self._accept(reply):
                         return
 
-    def _say(self, content: list[Block]) -> None:
+    def _send(self, content: list[Block]) -> None:
         self._transcript.write(Sent(content=content))
         self._messages.append({"role": "user", "content": content})
 
-    def _look_up(self, reply: Reply) -> None:
-        """Answer the model's questions; NoAnswerError for one that goes on asking after its last turn."""
+    def _use_tools(self, reply: Reply) -> None:
+        """Run the tools; raises NoProposalError if the model keeps asking after its last tool turn."""
         turn = self.conclusion.tool_turns = self.conclusion.tool_turns + 1
         if turn > self._config.tool_turns + 2:
-            raise NoAnswerError(f"the model used tools in {turn} turns without proposing anything")
+            raise NoProposalError(f"the model used tools in {turn} turns without proposing anything")
         self._messages.append({"role": "assistant", "content": reply.content})
         if reply.tools:
-            self._say([self._result(use.id, use.name, use.given, turn) for use in reply.tools])
+            self._send([self._tool_result(use, turn) for use in reply.tools])
 
-    def _result(self, id: str, name: str, given: object, turn: int) -> Block:
-        text, wrong = "no tool turn is left: send the proposal now", True
+    def _tool_result(self, use: ToolUse, turn: int) -> Block:
+        text, failed = "no tool turn is left: send the proposal now", True
         if turn <= self._config.tool_turns:
-            text, wrong = answer(self._desk, name, given)
-        return {"type": "tool_result", "tool_use_id": id, "content": text, "is_error": wrong}
+            text, failed = run_tool(self._context, use.name, use.arguments)
+        return {"type": "tool_result", "tool_use_id": use.id, "content": text, "is_error": failed}
 
-    def _take(self, reply: Reply) -> bool:
-        """Whether the exchange ends with this reply; otherwise the model has been told what is wrong."""
-        problems = self._judged(reply)
+    def _accept(self, reply: Reply) -> bool:
+        """Whether the conversation ends with this reply; otherwise ask the model to repair its problems."""
+        problems = self._problems_of(reply)
         if not problems:
             return True
         if self.conclusion.repairs >= MAX_REPAIRS:
             if self.conclusion.proposal is None:
-                raise NoAnswerError(f"no proposal could be read after {MAX_REPAIRS} repairs: {problems[0]}")
+                raise NoProposalError(f"no proposal could be read after {MAX_REPAIRS} repairs: {problems[0]}")
             return True
         self.conclusion.repairs += 1
         if reply.stop != "max_tokens" and reply.text.strip():
             self._messages.append({"role": "assistant", "content": reply.content})
-        self._say([{"type": "text", "text": repair_prompt(problems)}])
+        self._send([{"type": "text", "text": repair_prompt(problems)}])
         return False
 
-    def _judged(self, reply: Reply) -> list[Problem]:
-        """What is wrong with a reply; one that can be read becomes the conclusion."""
+    def _problems_of(self, reply: Reply) -> list[Problem]:
+        """The problems of a reply; a readable proposal becomes the conclusion."""
         if reply.stop in ("max_tokens", "model_context_window_exceeded"):
             text = f"the answer was cut off after {reply.usage.output_tokens} tokens; send a shorter proposal"
             return [Problem(branch=None, place="proposal", text=text)]
@@ -140,18 +139,18 @@ class Conversation:
         return problems
 
     def _ask(self) -> Reply:
-        """One request, tried again after each of the configured waits while that makes sense."""
+        """Send a request; retry after each of the configured waits while the error allows it."""
         waits = list(self._config.backoff_s)
         while True:
             try:
-                return self._paid()
+                return self._request()
             except CallFailedError as error:
-                if not error.again or not waits:
-                    raise NoAnswerError(f"the API gave no answer: {error}") from None
+                if not error.retryable or not waits:
+                    raise NoProposalError(f"the API gave no answer: {error}") from None
                 time.sleep(waits.pop(0))
 
-    def _paid(self) -> Reply:
-        """One request within the budget. Where its answer was lost, the most that it can have cost counts."""
+    def _request(self) -> Reply:
+        """One request within the budget. If the reply is lost, its highest possible cost counts."""
         request = Request(
             system=self._system,
             tools=declarations(),
@@ -164,7 +163,7 @@ class Conversation:
             reserved = self._budget.reserve(self._claude.count(request), self._config.max_tokens)
             reply = self._claude.create(request, reserved.max_tokens)
         except CallFailedError as error:
-            usd = reserved.usd * self._claude.attempts if reserved and error.lost else 0.0
+            usd = reserved.usd * self._claude.attempts if reserved and error.billed else 0.0
             self._transcript.write(Failed(why=str(error), usage=Usage(usd=usd)))
             if reserved:
                 self._budget.settle(reserved, usd)
@@ -175,7 +174,7 @@ class Conversation:
 
 
 def _with_cached_end(messages: Sequence[Block]) -> list[Block]:
-    """The messages with a cache mark on the last block, so that the next request finds all of this one."""
+    """The messages with a cache mark on the last block, so that the next request reads all of them cached."""
     *before, last = messages
     *blocks, end = last["content"]
     if last["role"] == "assistant" or "cache_control" in end:

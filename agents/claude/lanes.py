@@ -1,4 +1,4 @@
-"""Several proposers at once: which way each is sent, how they run, how their branches are joined."""
+"""Parallel lanes of a round: their directions, their threads, and how their branches are joined."""
 
 import random
 import threading
@@ -17,29 +17,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """One of the proposers of a round; its name is a number."""
+    """A lane of a round; its name is a number."""
 
     name: str
     direction: str
 
 
 def lanes_of(round: int, count: int, given: Sequence[str], seed: int) -> list[Lane]:
-    """The lanes of a round, no two with the same direction while there are enough of them.
+    """The lanes of a round, with different directions as far as there are enough.
 
-    Given directions take turns over the rounds; without any they are drawn from
-    agents/claude/prompts/directions.md.
+    Directions from the config take turns over the rounds; without any, they are drawn at random from
+    prompts/directions.md.
     """
     if given:
         picked = [given[((round - 1) * count + i) % len(given)] for i in range(count)]
     else:
         picked = random.Random(f"{seed} {round}").sample(directions(), k=count)
-    return [Lane(name=str(i), direction=one) for i, one in enumerate(picked, start=1)]
+    return [Lane(name=str(i), direction=direction) for i, direction in enumerate(picked, start=1)]
 
 
 def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
-    """The results of all tasks, each run in a thread of its own; the first error is raised.
+    """The results of all tasks, each run in its own thread; raises the first error.
 
-    The threads are daemons: a process that was told to stop does not wait for an answer from the network.
+    The threads are daemons, so that an interrupted process does not wait for the network.
     """
     results: dict[int, T] = {}
     errors: list[BaseException] = []
@@ -65,34 +65,38 @@ def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """The lanes' branches in one proposal, whose they are, and what was left out, by lane."""
+    """All lanes' branches in one proposal; by lane, the names of its branches and what was refused."""
 
     proposal: Proposal
     branches: dict[str, list[str]]
     refused: dict[str, list[str]]
 
 
-def joined(said: Sequence[tuple[str, Proposal]], findings: Findings) -> Joined:
-    """One proposal of several lanes' valid ones: (lane, proposal).
+def joined(proposals: Sequence[tuple[str, Proposal]], findings: Findings) -> Joined:
+    """Join the valid proposals of several lanes, given as (lane, proposal).
 
-    A name that an earlier lane has taken gets a number; a space that one has taken is left out.
+    A branch whose name an earlier lane has used gets a number; a branch that repeats a space is refused.
     """
     names = {found.branch.name for found in findings.branches}
     owners: list[str] = []
     branches: list[Branch] = []
-    for lane, proposal in said:
+    for lane, proposal in proposals:
         for branch in proposal.branches:
             name = _free(branch.name, names)
             names.add(name)
             owners.append(lane)
             branches.append(branch.model_copy(update={"name": name}))
-    reasons = [f"Lane {lane}: {one.rationale}" if len(said) > 1 else one.rationale for lane, one in said]
-    whole = Proposal(branches=tuple(branches), rationale="\n".join(reasons)[:8000])
+    several = len(proposals) > 1
+    rationales = [
+        f"Lane {lane}: {proposal.rationale}" if several else proposal.rationale
+        for lane, proposal in proposals
+    ]
+    whole = Proposal(branches=tuple(branches), rationale="\n".join(rationales)[:8000])
     wrong = all_problems(whole, findings)
     result = Joined(
         proposal=whole.model_copy(update={"branches": kept(whole, wrong, MAX_BRANCHES)}),
-        branches={lane: [] for lane, _ in said},
-        refused={lane: [] for lane, _ in said},
+        branches={lane: [] for lane, _ in proposals},
+        refused={lane: [] for lane, _ in proposals},
     )
     taken = {branch.name for branch in result.proposal.branches}
     for owner, branch in zip(owners, branches, strict=True):

@@ -1,4 +1,4 @@
-"""The Messages API through the anthropic SDK: requests in, values out, every failure one kind of error."""
+"""The Messages API through the anthropic SDK. Every failure becomes a CallFailedError."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -18,29 +18,29 @@ from agents.settings import ClaudeConfig
 from trainers.component import Frozen
 
 KEY = "ANTHROPIC_API_KEY"
-UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # nothing that could be billed
-LATER = frozenset({408, 409, 429})  # statuses, besides all from 500 on, after which trying again makes sense
+UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # the request cannot be billed
+RETRYABLE = frozenset({408, 409, 429})  # statuses; so are all from 500 on
 
 
 class CallFailedError(Exception):
-    """A request without an answer; `again`: it may go better later; `lost`: it may be billed all the same."""
+    """A request failed. retryable: it may succeed later. billed: it may cost although its reply is lost."""
 
-    def __init__(self, why: str, *, again: bool, lost: bool = False) -> None:
+    def __init__(self, why: str, *, retryable: bool, billed: bool = False) -> None:
         super().__init__(why)
-        self.again = again
-        self.lost = lost
+        self.retryable = retryable
+        self.billed = billed
 
 
 class ToolUse(Frozen):
-    """A tool that the model wants to be used; `given` is whatever it gave as the input."""
+    """A tool call of the model; its arguments are unchecked."""
 
     id: str
     name: str
-    given: Any
+    arguments: Any
 
 
 class Reply(Frozen):
-    """An answer of the model: why it stopped, its text, the tools it asks for, its blocks to be sent back."""
+    """The model's reply: stop reason, text, tool calls, and the content blocks to send back."""
 
     stop: str
     text: str
@@ -50,7 +50,7 @@ class Reply(Frozen):
 
 
 class Request(Frozen):
-    """What is asked of the model, apart from how long its answer may be."""
+    """A request to the model, without its limit of output tokens."""
 
     system: list[Block]
     tools: list[Block]
@@ -60,7 +60,7 @@ class Request(Frozen):
 
 
 def read_key(config: ClaudeConfig) -> str:
-    """The key, from the environment or else from the config's file; ValueError where there is none."""
+    """The API key from the environment, else from the config's file; raises ValueError if there is none."""
     if key := os.environ.get(KEY, "").strip():
         return key
     if config.key_file is None:
@@ -79,7 +79,7 @@ def read_key(config: ClaudeConfig) -> str:
 
 
 class Claude:
-    """A model behind the API; safe to share between threads. The key stays in here."""
+    """A client of the API for one model; thread-safe. The key does not leave this object."""
 
     def __init__(self, config: ClaudeConfig, price: Price, key: str) -> None:
         self._config = config
@@ -91,13 +91,14 @@ class Claude:
 
     @property
     def attempts(self) -> int:
-        """How often the SDK sends one request at most."""
+        """The most times that the SDK sends a request."""
         return 1 + self._config.retries
 
     def check(self) -> None:
-        """One free request; ValueError, on one line, if the key or the model is not accepted.
+        """Check key and model with a free request.
 
-        Raises CallFailedError where the API cannot be reached: that may be over by the time it is needed.
+        Raises ValueError, on one line, if the API refuses the key or the model, CallFailedError if it cannot
+        be reached, which may have passed when the first proposal is due.
         """
         try:
             self._client.messages.count_tokens(
@@ -115,31 +116,31 @@ class Claude:
             raise self._failed(error) from None
 
     def count(self, request: Request) -> int:
-        """Input tokens of a request, by the API's own free count; CallFailedError where it does not come."""
+        """Input tokens of a request, counted by the API for free; raises CallFailedError."""
         try:
             counted = self._client.messages.count_tokens(**self._body(request))
         except anthropic.APIError as error:
             raise self._failed(error) from None
         tokens: object = getattr(counted, "input_tokens", None)
         if not isinstance(tokens, int) or tokens < 0:
-            raise CallFailedError("the count of tokens came back without a number", again=True)
+            raise CallFailedError("the count of tokens came back without a number", retryable=True)
         return tokens
 
     def create(self, request: Request, max_tokens: int) -> Reply:
-        """The model's answer of at most so many tokens; CallFailedError where none comes."""
+        """The model's reply of at most `max_tokens` tokens; raises CallFailedError."""
         try:
             message = self._client.messages.create(max_tokens=max_tokens, **self._body(request))
         except anthropic.APIError as error:
             raise self._failed(error) from None
-        except ValueError as error:  # a body that is called JSON and is none
+        except ValueError as error:  # the body claims to be JSON and is not
             raise CallFailedError(
-                f"the answer cannot be read: {self.plain(error)}", again=True, lost=True
+                f"the answer cannot be read: {self.plain(error)}", retryable=True, billed=True
             ) from None
         try:
             return self._reply(message)
         except (AttributeError, TypeError, ValueError) as error:
             raise CallFailedError(
-                f"the answer is no message: {self.plain(error)}", again=True, lost=True
+                f"the answer is no message: {self.plain(error)}", retryable=True, billed=True
             ) from None
 
     def plain(self, error: object) -> str:
@@ -167,7 +168,7 @@ class Claude:
             stop=message.stop_reason or "none",
             text="".join(_texts(content)),
             tools=tuple(
-                ToolUse(id=block["id"], name=str(block["name"]), given=block.get("input"))
+                ToolUse(id=block["id"], name=str(block["name"]), arguments=block.get("input"))
                 for block in content
                 if block.get("type") == "tool_use"
             ),
@@ -182,18 +183,20 @@ class Claude:
         )
 
     def _failed(self, error: anthropic.APIError) -> CallFailedError:
-        lost = not isinstance(error.__cause__, UNSENT)
+        billed = not isinstance(error.__cause__, UNSENT)
         match error:
             case anthropic.APITimeoutError():
                 why = f"no answer within {self._config.timeout_s:g} s, {self.attempts} times"
-                return CallFailedError(why, again=True, lost=lost)
+                return CallFailedError(why, retryable=True, billed=billed)
             case anthropic.APIConnectionError():
-                return CallFailedError(f"the connection failed: {self.plain(error)}", again=True, lost=lost)
+                return CallFailedError(
+                    f"the connection failed: {self.plain(error)}", retryable=True, billed=billed
+                )
             case anthropic.APIStatusError():
-                again = error.status_code in LATER or error.status_code >= 500
-                return CallFailedError(self._status(error), again=again)
+                retryable = error.status_code in RETRYABLE or error.status_code >= 500
+                return CallFailedError(self._status(error), retryable=retryable)
             case _:
-                return CallFailedError(self.plain(error), again=True, lost=True)
+                return CallFailedError(self.plain(error), retryable=True, billed=True)
 
     def _status(self, error: anthropic.APIStatusError) -> str:
         return self.plain(f"{error.status_code} {error.type or ''}: {error.api_message or error.message}")

@@ -1,4 +1,4 @@
-"""The prompts: files in agents/claude/prompts, filled from the code so that the two cannot drift apart."""
+"""Prompts: files in agents/claude/prompts, with fields filled from the code so that both agree."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _MARK = re.compile(r"<(?=\s*/?\s*record)", re.IGNORECASE)
 
 
 def unmarked(text: str) -> str:
-    """The text without anything that could be taken for the end of a record."""
+    """The text without anything that could pass for the end of a record."""
     return _MARK.sub("(", text)
 
 
@@ -28,15 +28,15 @@ def _file(name: str) -> str:
 
 
 def filled(name: str, **values: object) -> str:
-    """The prompt of that name with every {{field}} replaced; KeyError for one that is not given.
+    """A prompt file with every {{field}} replaced; raises KeyError for a field without a value.
 
-    What is put in is not searched for fields again.
+    Fields inside the values are not replaced.
     """
     return _FIELD.sub(lambda field: str(values[field.group(1)]), _file(name))
 
 
 def system_prompt(naive: Method, abilities: Abilities, branches: int) -> str:
-    """What does not change in a campaign: the task, the rules, the naive baseline and the catalogue."""
+    """The constant part of the prompts of a campaign: task, rules, naive baseline, catalogue."""
     return filled(
         "system.md",
         branches=branches,
@@ -54,13 +54,13 @@ def system_prompt(naive: Method, abilities: Abilities, branches: int) -> str:
 
 
 def directions() -> tuple[str, ...]:
-    """The vague directions that lanes are given where the config names none."""
+    """The vague directions for lanes when the config names none."""
     lines = _file("directions.md").splitlines()
     return tuple(line.removeprefix("* ") for line in lines if line.startswith("* "))
 
 
 def repair_prompt(problems: Sequence[Problem]) -> str:
-    """The problems of a proposal as a list, for whoever made it; the first forty of them."""
+    """The message that lists a proposal's problems, at most forty of them."""
     listed = [f"* {problem}" for problem in problems[:40]]
     if len(problems) > len(listed):
         listed.append(f"* and {len(problems) - len(listed)} more")

@@ -1,4 +1,4 @@
-"""The proposer that asks Claude: lanes of conversations under one budget, with the playbook behind them."""
+"""The proposer that asks Claude: parallel lanes under one budget, with the playbook as fallback."""
 
 import logging
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from agents.claude.budget import Budget, BudgetSpentError
-from agents.claude.conversation import CACHED, Conversation, NoAnswerError
+from agents.claude.conversation import CACHED, Conversation, NoProposalError
 from agents.claude.lanes import Lane, joined, lanes_of, side_by_side
 from agents.claude.messages import CallFailedError, Claude, read_key
 from agents.claude.prompting import filled, system_prompt, unmarked
 from agents.claude.samples import samples_section
-from agents.claude.tools import Desk
+from agents.claude.tools import ToolContext
 from agents.claude.transcript import (
     Block,
     Concluded,
@@ -22,12 +22,12 @@ from agents.claude.transcript import (
     spent_usd,
     transcript_name,
 )
-from agents.findings.answer import Answer, LaneReport
 from agents.findings.digest import history, standing
 from agents.findings.findings import Findings
 from agents.findings.notebook import Notebook
+from agents.findings.round_proposal import LaneReport, RoundProposal
 from agents.language.proposal import Proposal
-from agents.playbook.fallback import playbook_answer
+from agents.playbook.fallback import playbook_proposal
 from agents.playbook.playbook import Playbook
 from agents.prices import price_of
 from agents.settings import ClaudeConfig
@@ -36,20 +36,20 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Said:
-    """One lane's part of a round before the lanes are joined."""
+class _LaneResult:
+    """A lane's report and proposal before the lanes are joined."""
 
     report: LaneReport
     proposal: Proposal | None
 
 
 class ClaudeProposer:
-    """Asks Claude for each round; where no lane brings a branch that can run, the playbook proposes.
+    """Asks Claude for each round; if no lane has a branch that can run, the playbook proposes.
 
-    run_dir: where transcripts are kept, None for nowhere. What earlier transcripts there cost counts against
-    the budget. samples: inputs of the task that it is shown, made by `samples_of`. Making one checks key and
-    model with a free request; it raises ValueError, on one line, where they are not accepted, no price is
-    known or no key is given.
+    run_dir: where transcripts are kept, None to keep none. The cost of earlier transcripts there counts
+    against the budget. samples: inputs of the task for the prompt, from `samples_of`. The constructor checks
+    key and model with a free request. Raises ValueError, on one line, if the API refuses them or if the key
+    or the model's price is missing.
     """
 
     def __init__(
@@ -67,35 +67,38 @@ class ClaudeProposer:
         try:
             self._claude.check()
         except CallFailedError as error:
-            log.warning("the API cannot be reached yet, the playbook stands by: %s", error)
+            log.warning("the API cannot be reached yet; until it can, the playbook proposes: %s", error)
 
-    def propose(self, findings: Findings) -> Answer:
-        """The branches of all lanes, joined; the playbook's where there are none."""
+    def propose(self, findings: Findings) -> RoundProposal:
+        """The joined branches of all lanes, or the playbook's if there are none."""
         config = self._config
         notebook = Notebook(findings.notes, findings.round)
         lanes = lanes_of(findings.round, config.lanes, config.directions, self._seed)
-        said = side_by_side([partial(self._lane, lane, findings, notebook) for lane in lanes])
+        results = side_by_side([partial(self._lane, lane, findings, notebook) for lane in lanes])
         whole = joined(
-            [(one.report.lane, one.proposal) for one in said if one.proposal is not None], findings
+            [(result.report.lane, result.proposal) for result in results if result.proposal is not None],
+            findings,
         )
         reports = [
-            one.report.model_copy(
+            result.report.model_copy(
                 update={
-                    "branches": tuple(whole.branches.get(one.report.lane, ())),
-                    "refused": one.report.refused + tuple(whole.refused.get(one.report.lane, ())),
+                    "branches": tuple(whole.branches.get(result.report.lane, ())),
+                    "refused": result.report.refused + tuple(whole.refused.get(result.report.lane, ())),
                 }
             )
-            for one in said
+            for result in results
         ]
         if whole.proposal.branches:
-            return Answer(proposal=whole.proposal, lanes=tuple(reports), notes=notebook.new)
+            return RoundProposal(proposal=whole.proposal, lanes=tuple(reports), notes=notebook.new)
         why = next((report.why for report in reports if report.why), "no lane brought a branch that can run")
         spent = any(report.budget_spent for report in reports)
-        stand_in = playbook_answer(self._playbook, findings, why, budget_spent=spent)
-        return Answer(proposal=stand_in.proposal, lanes=(*reports, *stand_in.lanes), notes=notebook.new)
+        stand_in = playbook_proposal(self._playbook, findings, why, budget_spent=spent)
+        return RoundProposal(
+            proposal=stand_in.proposal, lanes=(*reports, *stand_in.lanes), notes=notebook.new
+        )
 
-    def _lane(self, lane: Lane, findings: Findings, notebook: Notebook) -> _Said:
-        """One lane's exchange, written down. A lane that fails is a report; it never stops the others."""
+    def _lane(self, lane: Lane, findings: Findings, notebook: Notebook) -> _LaneResult:
+        """Run a lane and write its transcript. A failure is reported and stops no other lane."""
         transcript = Transcript(self._path(findings.round, lane), self._key)
         system = system_prompt(findings.naive, findings.abilities, self._config.branches) + self._samples
         transcript.write(
@@ -103,25 +106,25 @@ class ClaudeProposer:
                 model=self._config.model, effort=self._config.effort, direction=lane.direction, system=system
             )
         )
-        talk = Conversation(
+        conversation = Conversation(
             claude=self._claude,
             config=self._config,
             budget=self._budget,
-            desk=Desk(findings=findings, notebook=notebook, lane=lane.name),
+            context=ToolContext(findings=findings, notebook=notebook, lane=lane.name),
             transcript=transcript,
             system=system,
         )
         why, spent = None, False
         try:
-            talk.run(self._opening(lane, findings))
-        except NoAnswerError as error:
+            conversation.run(self._opening(lane, findings))
+        except NoProposalError as error:
             why = self._claude.plain(error)
         except BudgetSpentError as error:
             why, spent = str(error), True
         except Exception as error:  # the boundary of a lane: the others go on
             log.exception("lane %s failed", lane.name)
             why = f"{type(error).__name__}: {self._claude.plain(error)}"
-        end = talk.conclusion
+        end = conversation.conclusion
         proposal = end.valid(self._config.branches)
         refused = tuple(self._claude.plain(problem) for problem in end.problems)
         for note in notebook.new:
@@ -140,7 +143,7 @@ class ClaudeProposer:
             repairs=end.repairs,
             budget_spent=spent,
         )
-        return _Said(report=report, proposal=proposal)
+        return _LaneResult(report=report, proposal=proposal)
 
     def _path(self, round: int, lane: Lane) -> Path | None:
         if self._run_dir is None:
@@ -148,9 +151,9 @@ class ClaudeProposer:
         return self._run_dir / "rounds" / f"{round:03d}" / transcript_name(lane.name)
 
     def _opening(self, lane: Lane, findings: Findings) -> list[Block]:
-        """What the lane is told: what grows and can be cached first, what is its own last."""
+        """The first message of a lane: the history, which can be cached, then what is its own."""
         earlier = [refusal for refusal in findings.refused if "same methods" in refusal.text]
-        repeats = (
+        repeated = (
             f"{len(earlier)} branches of earlier rounds were refused because they repeated known methods.\n"
             if earlier
             else ""
@@ -163,7 +166,7 @@ class ClaudeProposer:
             lanes=f"You are lane {lane.name} of {lanes}; the others are at work now, with other directions."
             if lanes > 1
             else "",
-            repeats=repeats,
+            repeats=repeated,
             direction=lane.direction,
             round=findings.round,
         )

@@ -1,22 +1,21 @@
-"""Proposes what the transcripts of another run hold: a campaign again, without key or network."""
+"""Proposes what the transcripts of another run proposed: repeats a campaign without key or network."""
 
 from pathlib import Path
 
 from agents.claude.lanes import joined
 from agents.claude.transcript import Concluded, Noted, Opened, read_transcript, rounds_folder, transcript_name
-from agents.findings.answer import Answer, LaneReport, Note
 from agents.findings.findings import Findings
+from agents.findings.round_proposal import LaneReport, Note, RoundProposal
 from agents.language.proposal import Proposal
-from agents.playbook.fallback import playbook_answer
+from agents.playbook.fallback import playbook_proposal
 from agents.playbook.playbook import Playbook
 
 
 class Replay:
-    """Each round's lanes as they were written down; the playbook where they brought nothing.
+    """Replays each round's recorded lanes; the playbook proposes where they have no valid branch.
 
-    path: a run's directory, or its folder of rounds. Nothing in it depends on the findings, so a replayed
-    branch can be one that this campaign refuses. Raises ValueError where there is no transcript, or one
-    cannot be read.
+    path: a run's directory, or its folder of rounds. The replay does not depend on the findings, so this
+    campaign may refuse a replayed branch. Raises ValueError if there is no transcript or one cannot be read.
     """
 
     def __init__(self, path: Path, *, branches: int, seed: int) -> None:
@@ -30,33 +29,33 @@ class Replay:
                 f"agent.path {path}: holds no transcript of a round; name the directory of a run"
             )
 
-    def propose(self, findings: Findings) -> Answer:
+    def propose(self, findings: Findings) -> RoundProposal:
         """The recorded proposal of the findings' round."""
         lanes = self._rounds.get(findings.round, [])
-        whole = joined([(one.lane, one.proposal) for one in lanes if one.proposal], findings)
+        whole = joined([(lane.lane, lane.proposal) for lane in lanes if lane.proposal], findings)
         reports = tuple(
             LaneReport(
-                lane=one.lane,
-                direction=one.direction,
+                lane=lane.lane,
+                direction=lane.direction,
                 source="replay",
-                branches=tuple(whole.branches.get(one.lane, ())),
-                refused=one.refused + tuple(whole.refused.get(one.lane, ())),
-                why=one.why,
+                branches=tuple(whole.branches.get(lane.lane, ())),
+                refused=lane.refused + tuple(whole.refused.get(lane.lane, ())),
+                why=lane.why,
             )
-            for one in lanes
+            for lane in lanes
         )
         notes = tuple(
-            Note(round=findings.round, lane=one.lane, text=text) for one in lanes for text in one.notes
+            Note(round=findings.round, lane=lane.lane, text=text) for lane in lanes for text in lane.notes
         )
         if whole.proposal.branches:
-            return Answer(proposal=whole.proposal, lanes=reports, notes=notes)
+            return RoundProposal(proposal=whole.proposal, lanes=reports, notes=notes)
         why = f"the transcripts hold no branch of round {findings.round} that can run here"
-        stand_in = playbook_answer(self._playbook, findings, why)
-        return Answer(proposal=stand_in.proposal, lanes=(*reports, *stand_in.lanes), notes=notes)
+        stand_in = playbook_proposal(self._playbook, findings, why)
+        return RoundProposal(proposal=stand_in.proposal, lanes=(*reports, *stand_in.lanes), notes=notes)
 
 
 class _Recorded:
-    """The last exchange in a transcript; earlier ones were cut short by a crash."""
+    """The last conversation in a transcript; a crash ended the earlier ones."""
 
     def __init__(self, file: Path) -> None:
         self.lane = file.stem.removeprefix("transcript-")

@@ -1,4 +1,4 @@
-"""Texts of the task as the agent may see them: without labels, short, and as data of unknown origin."""
+"""Sample inputs for the prompt: without labels, short, marked as untrusted data."""
 
 import json
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ LENGTH = 600  # characters of a text
 
 
 def samples_of(inputs: Examples, count: int) -> tuple[str, ...]:
-    """The first `count` inputs of a split, each on one line that holds nothing but JSON.
+    """The first `count` inputs of a split, each as a line of JSON.
 
-    A text is cut after 600 characters. Splits are drawn at random, so that the first ones are as good as any;
-    of a pair, both responses are shown in the order that students see.
+    A text is cut after 600 characters. Splits are drawn at random, so the first inputs are as good as any. Of
+    a pair, both responses are shown in the order that students see.
     """
     return tuple(_line(inputs, i) for i in range(min(count, len(inputs))))
 
@@ -31,11 +31,11 @@ def _cut(text: str) -> str:
 
 
 def _json(value: object) -> str:
-    """JSON without angle brackets and half characters: no text can end the samples or break a request."""
+    """JSON without angle brackets and lone surrogates: no text can end the samples or break a request."""
     line = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
     return line.encode(errors="replace").decode()
 
 
 def samples_section(samples: Sequence[str]) -> str:
-    """What the instructions say of samples, each as `samples_of` made it; nothing where there are none."""
+    """The instructions' section about samples from `samples_of`; empty if there are none."""
     return filled("samples.md", samples="\n".join(samples)) if samples else ""

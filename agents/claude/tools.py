@@ -1,6 +1,6 @@
-"""What an agent can look up before it speaks: read-only, typed, bounded. Only `note` leaves anything behind.
+"""The tools of an agent: read-only, typed, with bounded output. Only `note` changes anything.
 
-A tool is a frozen model of its input, whose docstring the agent reads, next to the function that answers;
+A tool is a frozen model of its input, whose docstring the agent reads, next to the function that runs it;
 `TOOLS` at the end lists them.
 """
 
@@ -25,8 +25,8 @@ COMPARED = 3  # best completed trials of a branch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
-    """What a tool may look at: the findings, the notes, and whose desk it is."""
+class ToolContext:
+    """What a tool works on: the findings, the notes, and the name of the lane that calls it."""
 
     findings: Findings
     notebook: Notebook
@@ -44,25 +44,27 @@ class ListTrials(Frozen):
     limit: Annotated[int, Field(description=f"at most {MAX_LINES}")]
 
 
-def list_trials(desk: Desk, asked: ListTrials) -> str:
+def list_trials(context: ToolContext, query: ListTrials) -> str:
     """The trials that pass the filter."""
-    found = [trial for trial in desk.findings.trials if _passes(trial, asked)]
-    if asked.order == "best":
-        found.sort(key=desk.findings.lower_bound, reverse=True)
+    found = [trial for trial in context.findings.trials if _passes(trial, query)]
+    if query.order == "best":
+        found.sort(key=context.findings.lower_bound, reverse=True)
     else:
         found.reverse()
     return _lines(
-        [trial_line(desk.findings, trial) for trial in found], min(max(1, asked.limit), MAX_LINES), "no trial"
+        [trial_line(context.findings, trial) for trial in found],
+        min(max(1, query.limit), MAX_LINES),
+        "no trial",
     )
 
 
-def _passes(trial: TrialFinding, asked: ListTrials) -> bool:
+def _passes(trial: TrialFinding, query: ListTrials) -> bool:
     kinds = {getattr(trial.method, slot).kind for slot in SLOTS}
     return (
-        asked.branch in (None, trial.branch)
-        and asked.state in (None, trial.state)
-        and (asked.component is None or asked.component in kinds)
-        and (asked.min_pgr is None or (trial.pgr is not None and trial.pgr >= asked.min_pgr))
+        query.branch in (None, trial.branch)
+        and query.state in (None, trial.state)
+        and (query.component is None or query.component in kinds)
+        and (query.min_pgr is None or (trial.pgr is not None and trial.pgr >= query.min_pgr))
     )
 
 
@@ -72,12 +74,12 @@ class ShowTrial(Frozen):
     trial: str
 
 
-def show_trial(desk: Desk, asked: ShowTrial) -> str:
-    """One trial, every field but its predictions."""
-    found = [trial for trial in desk.findings.trials if trial.trial == asked.trial]
+def show_trial(context: ToolContext, query: ShowTrial) -> str:
+    """One trial with every field except its predictions."""
+    found = [trial for trial in context.findings.trials if trial.trial == query.trial]
     if not found:
-        raise ValueError(f"there is no trial {asked.trial[:40]!r}; list_trials shows which there are")
-    return f"{trial_line(desk.findings, found[0])}\n" + found[0].model_dump_json(
+        raise ValueError(f"there is no trial {query.trial[:40]!r}; list_trials shows which there are")
+    return f"{trial_line(context.findings, found[0])}\n" + found[0].model_dump_json(
         indent=1, exclude={"predictions"}
     )
 
@@ -89,16 +91,16 @@ class CompareBranches(Frozen):
     second: str
 
 
-def compare_branches(desk: Desk, asked: CompareBranches) -> str:
-    """PGR of the first branch's best trials minus the second's."""
-    sides = [_best(desk, name) for name in (asked.first, asked.second)]
+def compare_branches(context: ToolContext, query: CompareBranches) -> str:
+    """The PGR of the first branch's best trials minus that of the second's."""
+    sides = [_best(context, name) for name in (query.first, query.second)]
     means = [fmean(trial.pgr for trial in side if trial.pgr is not None) for side in sides]
     lines = [
         f"{name}: mean PGR {mean:.3f} of its best {len(side)} completed trials"
-        for name, mean, side in zip((asked.first, asked.second), means, sides, strict=True)
+        for name, mean, side in zip((query.first, query.second), means, sides, strict=True)
     ]
     packed = [[trial.predictions for trial in side if trial.predictions] for side in sides]
-    gap, n = desk.findings.gap, desk.findings.examples
+    gap, n = context.findings.gap, context.findings.examples
     if gap and n and all(len(p) == len(s) for p, s in zip(packed, sides, strict=True)):
         difference = means[0] - means[1]
         se = paired_se(packed[0], packed[1], difference * gap, n) / gap
@@ -111,9 +113,9 @@ def compare_branches(desk: Desk, asked: CompareBranches) -> str:
     return "\n".join(lines)
 
 
-def _best(desk: Desk, branch: str) -> Sequence[TrialFinding]:
-    _branch(desk, branch)
-    best = desk.findings.best_trials(branch, n=COMPARED)
+def _best(context: ToolContext, branch: str) -> Sequence[TrialFinding]:
+    _branch(context, branch)
+    best = context.findings.best_trials(branch, n=COMPARED)
     if not best:
         raise ValueError(f"the branch {branch} has no completed trial to compare")
     return best
@@ -125,11 +127,11 @@ class ShowCurves(Frozen):
     branch: str
 
 
-def show_curves(desk: Desk, asked: ShowCurves) -> str:
+def show_curves(context: ToolContext, query: ShowCurves) -> str:
     """The curves of one branch."""
-    _branch(desk, asked.branch)
-    mine = [trial for trial in desk.findings.trials if trial.branch == asked.branch and trial.curve]
-    mine.sort(key=desk.findings.lower_bound, reverse=True)
+    _branch(context, query.branch)
+    mine = [trial for trial in context.findings.trials if trial.branch == query.branch and trial.curve]
+    mine.sort(key=context.findings.lower_bound, reverse=True)
     return _lines([curve_line(trial) for trial in mine], MAX_LINES, "no trial of it has reached a rung")
 
 
@@ -139,9 +141,9 @@ class ShowBranch(Frozen):
     branch: str
 
 
-def show_branch(desk: Desk, asked: ShowBranch) -> str:
+def show_branch(context: ToolContext, query: ShowBranch) -> str:
     """One branch with its parameters' importance."""
-    found = _branch(desk, asked.branch)
+    found = _branch(context, query.branch)
     branch = found.branch
     live = "has methods left" if found.live else "used up"
     return (
@@ -156,9 +158,9 @@ class ReadNotes(Frozen):
     round: int | None
 
 
-def read_notes(desk: Desk, asked: ReadNotes) -> str:
+def read_notes(context: ToolContext, query: ReadNotes) -> str:
     """The notes, a line each."""
-    notes = [note for note in desk.notebook.all if asked.round in (None, note.round)]
+    notes = [note for note in context.notebook.all if query.round in (None, note.round)]
     return _lines(
         [f"round {note.round}, lane {note.lane}: {note.text}" for note in reversed(notes)],
         MAX_LINES,
@@ -172,14 +174,14 @@ class LeaveNote(Frozen):
     text: str
 
 
-def leave_note(desk: Desk, asked: LeaveNote) -> str:
+def leave_note(context: ToolContext, query: LeaveNote) -> str:
     """Keep the note."""
-    desk.notebook.add(desk.lane, asked.text)
+    context.notebook.add(context.lane, query.text)
     return "noted"
 
 
-def _branch(desk: Desk, name: str) -> BranchFinding:
-    for found in desk.findings.branches:
+def _branch(context: ToolContext, name: str) -> BranchFinding:
+    for found in context.findings.branches:
         if found.branch.name == name:
             return found
     raise ValueError(f"there is no branch {name[:60]!r}")
@@ -192,13 +194,13 @@ def _lines(lines: Sequence[str], most: int, none: str) -> str:
     return "\n".join(shown) or none
 
 
-def answer(desk: Desk, name: str, given: Any) -> tuple[str, bool]:
-    """A tool's answer, at most 6,000 characters, and whether it is a complaint about what was asked."""
+def run_tool(context: ToolContext, name: str, arguments: Any) -> tuple[str, bool]:
+    """Run a tool: returns its text, at most 6,000 characters, and whether the call was invalid."""
     if name not in TOOLS:
         return f"there is no tool {name[:60]!r}; there are {', '.join(TOOLS)}", True
     model, function = TOOLS[name]
     try:
-        text = function(desk, model.model_validate(given))
+        text = function(context, model.model_validate(arguments))
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(map(str, detail['loc']))[:80] or name}: {detail['msg']}"[:400], True
@@ -208,7 +210,7 @@ def answer(desk: Desk, name: str, given: Any) -> tuple[str, bool]:
 
 
 def declarations() -> list[dict[str, Any]]:
-    """The tools as the API takes them, with strict schemas."""
+    """The tools in the API's format, with strict schemas."""
     return [
         {
             "name": name,
@@ -224,7 +226,7 @@ def _schema(model: type[Frozen]) -> dict[str, Any]:
     return {key: value for key, value in strict_schema(model).items() if key != "description"}
 
 
-TOOLS: Mapping[str, tuple[type[Frozen], Callable[[Desk, Any], str]]] = {
+TOOLS: Mapping[str, tuple[type[Frozen], Callable[[ToolContext, Any], str]]] = {
     "list_trials": (ListTrials, list_trials),
     "show_trial": (ShowTrial, show_trial),
     "compare_branches": (CompareBranches, compare_branches),

@@ -1,4 +1,4 @@
-"""What was said between a lane and the model, one entry a line; it can be read again and replayed."""
+"""The transcript of a lane's conversation, an entry a line; it can be read and replayed."""
 
 import json
 import threading
@@ -17,13 +17,13 @@ Block = dict[str, Any]
 
 
 class Entry(Frozen):
-    """Something that was said or done, at a time in seconds since the epoch."""
+    """An entry with its time in seconds since the epoch."""
 
     at: float = Field(default_factory=time.time)
 
 
 class Opened(Entry):
-    """The beginning of a lane's exchange: who is asked, and with what instructions."""
+    """The start of a lane's conversation: model, effort, direction, instructions."""
 
     entry: Literal["opened"] = "opened"
     model: str
@@ -33,14 +33,14 @@ class Opened(Entry):
 
 
 class Sent(Entry):
-    """What was said to the model."""
+    """A message to the model."""
 
     entry: Literal["sent"] = "sent"
     content: list[Block]
 
 
 class Received(Entry):
-    """What the model said, why it stopped, and what that took."""
+    """The model's reply, its stop reason and its usage."""
 
     entry: Literal["received"] = "received"
     stop: str
@@ -49,7 +49,7 @@ class Received(Entry):
 
 
 class Failed(Entry):
-    """A request that brought no answer, and what it may have cost all the same."""
+    """A request that failed, and what it may have cost."""
 
     entry: Literal["failed"] = "failed"
     why: str
@@ -57,14 +57,14 @@ class Failed(Entry):
 
 
 class Noted(Entry):
-    """A note that the lane left."""
+    """A note of the lane."""
 
     entry: Literal["noted"] = "noted"
     text: str
 
 
 class Concluded(Entry):
-    """The end: the branches that were kept, or None; what was refused; what kept it from an answer."""
+    """The end: the branches that can run, or None; what was refused; why there is no proposal."""
 
     entry: Literal["concluded"] = "concluded"
     proposal: Proposal | None
@@ -87,13 +87,13 @@ def transcript_name(lane: str) -> str:
 def read_transcript(path: Path) -> list[AnyEntry]:
     """All entries of a transcript; a last line that a crash cut short is left out.
 
-    Raises ValueError, naming the line, where another one cannot be read.
+    Raises ValueError, naming the line, if another line cannot be read.
     """
     return read_lines(path, _ENTRY.validate_json)
 
 
 def total_usage(entries: list[AnyEntry]) -> Usage:
-    """What all requests of a transcript took."""
+    """The usage of all requests of a transcript."""
     total = Usage()
     for entry in entries:
         if isinstance(entry, Received | Failed):
@@ -107,15 +107,15 @@ def rounds_folder(path: Path) -> Path:
 
 
 def spent_usd(run_dir: Path) -> float:
-    """Dollars that all transcripts of a run add up to: what a budget starts from after a crash."""
+    """The cost of all transcripts of a run in dollars: a resumed budget starts from it."""
     paths = sorted(rounds_folder(run_dir).glob("*/" + transcript_name("*")))
     return sum(total_usage(read_transcript(path)).usd for path in paths)
 
 
 class Transcript:
-    """Appends entries to a lane's file, or keeps them to itself where there is none; for one thread.
+    """Appends entries to a lane's file; without a path it only counts usage.
 
-    secret: a text that is blotted out wherever it turns up. An earlier, interrupted exchange in the file
+    secret: a text that is blotted out wherever it occurs. An earlier, interrupted conversation in the file
     stays and counts in `usage`.
     """
 
@@ -142,7 +142,7 @@ class Transcript:
 
 
 def blotted(text: str, secret: str) -> str:
-    """The text with the secret, also as JSON spells it, replaced."""
-    for spelled in {secret, json.dumps(secret)[1:-1]} - {""}:
-        text = text.replace(spelled, "[key]")
+    """The text with the secret replaced, also in its JSON spelling."""
+    for spelling in {secret, json.dumps(secret)[1:-1]} - {""}:
+        text = text.replace(spelling, "[key]")
     return text

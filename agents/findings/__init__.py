@@ -1,4 +1,4 @@
-"""What a proposer is told of a campaign and what it answers; the `Proposer` interface.
+"""What a proposer knows of a campaign and what it returns; the `Proposer` interface.
 
-Begin with findings.py (the facts) and proposer.py (the interface); digest.py writes the facts as text.
+Begin with findings.py (the facts) and proposer.py (the interface); digest.py renders the facts as text.
 """

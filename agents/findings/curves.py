@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-STILL = 0.03  # PGR; less than this is no change that noise could not make
+STILL = 0.03  # PGR; noise alone makes smaller changes
 
 
 def shape(curve: Sequence[tuple[float, float]]) -> str:
-    """What the PGR did over a trial's rungs, given as (share of the budget, PGR) in rising order.
+    """How the PGR moved over a trial's rungs: (share of the budget, PGR) in rising order.
 
-    A fall after a peak is what learning the supervisor's mistakes looks like.
+    A fall after a peak is typical of a student that learns the supervisor's mistakes.
     """
     if len(curve) < 2:
         return "one rung" if curve else "no rung"

@@ -1,7 +1,7 @@
-"""The findings as a text for an agent: what stays the same first, and bounded however long a campaign is.
+"""The findings as text for an agent, stable parts first; its length is bounded however long a campaign is.
 
-`history` only ever grows at its end, or loses its older half at once, so that a prompt cache can hold it.
-`standing` is what changes: results, failures, what is left.
+`history` only grows at its end, or loses its older half at once, so that a prompt cache can hold it.
+`standing` holds what changes: results, failures, trials left.
 """
 
 from collections import Counter
@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import get_args
 
-from agents.findings.answer import entropy_bits, family_shares
 from agents.findings.curves import points, shape
 from agents.findings.differences import differences
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState, shown_pgr
+from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range, printable
 
 HISTORY_CHARS = 24_000
@@ -21,7 +21,7 @@ BEST, NEWEST, BRANCHES, CAUSES = 10, 8, 24, 6
 
 
 def history(findings: Findings) -> str:
-    """Every round's branches, notes and refusals, oldest first; where that is too long, its newer part."""
+    """Every round's branches, notes and refusals, oldest first; a long history is cut to its newer part."""
     rounds = [_round(findings, number) for number in range(1, findings.round)]
     start = first_shown([len(text) for text in rounds])
     head = [_left_out(findings, start)] if start else []
@@ -29,9 +29,9 @@ def history(findings: Findings) -> str:
 
 
 def first_shown(sizes: Sequence[int]) -> int:
-    """Index of the first round that is shown, given each round's characters.
+    """Index of the first round to show, given each round's number of characters.
 
-    When the text outgrows its bound it is cut to half of it: so the beginning changes seldom.
+    A text that outgrows its bound is cut to half of it, so that its beginning seldom changes.
     """
     start = 0
     for end in range(1, len(sizes) + 1):
@@ -42,7 +42,7 @@ def first_shown(sizes: Sequence[int]) -> int:
 
 
 def standing(findings: Findings) -> str:
-    """Where the campaign stands: counts, the best and the newest trials, branches, failures, families."""
+    """The state of the campaign: counts, the best and newest trials, branches, failures, families."""
     parts = [
         _counts(findings),
         *_section("Best methods (one seed each)", _trials(findings, findings.best_trials(n=BEST))),
@@ -55,7 +55,7 @@ def standing(findings: Findings) -> str:
 
 
 def space(branch: Branch, between: str = "; ") -> str:
-    """The branch's slots and what may fill them, a part for each slot; on one line unless asked otherwise."""
+    """The branch's slots and their options, a part per slot; on one line by default."""
     slots = (f"{slot.slot}: {' | '.join(map(_option, slot.options))}" for slot in branch.slots)
     return printable(between.join(slots))
 
@@ -71,10 +71,10 @@ def trial_line(findings: Findings, trial: TrialFinding) -> str:
         )
         if value is not None
     ]
-    said = [trial.state, shape(trial.curve), *signals]
+    facts = [trial.state, shape(trial.curve), *signals]
     cause = f"; {_cut(trial.cause, 160)}" if trial.cause else ""
     method = differences(trial.method, findings.naive)
-    return _cut(f"{trial.trial} {shown_pgr(trial)} {trial.branch}: {method} [{', '.join(said)}{cause}]")
+    return _cut(f"{trial.trial} {shown_pgr(trial)} {trial.branch}: {method} [{', '.join(facts)}{cause}]")
 
 
 def curve_line(trial: TrialFinding) -> str:
@@ -145,7 +145,7 @@ def _newest(findings: Findings) -> list[TrialFinding]:
 
 
 def _branches(findings: Findings) -> Iterator[str]:
-    """The best and the newest branches a line each, the others in one."""
+    """A line for each of the best and newest branches, a single line for the others."""
     best = [branch.name for branch in findings.ranked_branches()[: BRANCHES // 2]]
     newest = [found.branch.name for found in findings.branches[-(BRANCHES - len(best)) :]]
     shown = set(best) | set(newest)
@@ -177,7 +177,7 @@ def _branch_line(findings: Findings, found: BranchFinding, mine: Sequence[TrialF
 
 
 def _pruned(mine: Sequence[TrialFinding]) -> str:
-    """At which shares the trials were pruned and why, and the best that one of them had reached."""
+    """At which shares trials were pruned and why, and the best PGR among them."""
     pruned = [trial for trial in mine if trial.state == "pruned" and trial.curve]
     if not pruned:
         return ""
@@ -205,11 +205,11 @@ def _families(findings: Findings) -> Iterator[str]:
 
 
 def _option(option: Option) -> str:
-    params = ", ".join(map(_room, option.params))
+    params = ", ".join(map(_space_of, option.params))
     return f"{option.component}({params})" if params else option.component
 
 
-def _room(param: Param) -> str:
+def _space_of(param: Param) -> str:
     match param:
         case Fixed():
             return f"{param.name} = {param.value}"

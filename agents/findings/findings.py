@@ -1,4 +1,4 @@
-"""What is known so far, as a proposer reads it. Pure: made from the ledger, changes nothing."""
+"""What a proposer knows of the campaign so far: plain values derived from the ledger."""
 
 from functools import cached_property
 from statistics import fmean
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agents.findings.answer import Note
+from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch
 from trainers.component import Frozen
 from trainers.method import Abilities, Method
@@ -18,11 +18,11 @@ class TrialFinding(Frozen):
     """One trial: one method with one seed.
 
     pgr, se: at the largest share reached, None before the first score. curve: (share of the budget, pgr)
-    at each rung. cause: why it was stopped or failed. train_s: seconds of training.
-    predictions: classes on the search split at the largest share reached, packed bits in hexadecimal.
-    balance: share of them that are class 1. agreement: share that equal the predictions of the weak
-    supervisor whose labels the trial learned from. steadiness: share that equal the trial's own at the rung
-    before. None where it is not known; none of them needs or tells the truth.
+    at each rung. cause: why the trial was pruned or failed. train_s: seconds of training.
+    predictions: packed predictions on the search split at the largest share reached. balance: share of them
+    that are class 1. agreement: share that equal the predictions of the weak supervisor whose labels the
+    trial learned from. steadiness: share that equal the trial's own at the rung before. None where unknown;
+    none of these uses or reveals ground truth.
     """
 
     trial: str
@@ -44,9 +44,8 @@ class TrialFinding(Frozen):
 class BranchFinding(Frozen):
     """One branch and the round that opened it.
 
-    live: whether it has methods left that were not tried; a weak one may get no trial all the same.
-    importance: how much each searched parameter decided PGR, largest first, adding up to 1; empty while there
-    are too few trials to tell.
+    live: whether it has untried methods left; a weak branch may still get no more trials. importance: how
+    much each searched parameter decided PGR, largest first, adding up to 1; empty while trials are too few.
     """
 
     branch: Branch
@@ -56,17 +55,17 @@ class BranchFinding(Frozen):
 
 
 class Refusal(Frozen):
-    """A branch that was proposed in a round and not taken, in a sentence."""
+    """Why a branch proposed in a round was refused, in a sentence."""
 
     round: int
     text: str
 
 
 class Findings(Frozen):
-    """Everything a proposer may know; `round` is the number of the round to be proposed, from 1.
+    """Everything a proposer may know; `round` is the number of the round to propose, from 1.
 
     weak_acc, weak_se, ceiling_acc, ceiling_se: on the search split, None before the baselines are trained.
-    examples: how many the search split holds, 0 where that is not known. notes, refused: of earlier rounds.
+    examples: the size of the search split, 0 if unknown. notes, refused: of earlier rounds.
     """
 
     round: Annotated[int, Field(ge=1)]
@@ -85,15 +84,15 @@ class Findings(Frozen):
 
     @property
     def gap(self) -> float | None:
-        """Ceiling less weak floor on the search split."""
+        """Ceiling minus weak floor on the search split."""
         if self.weak_acc is None or self.ceiling_acc is None:
             return None
         return self.ceiling_acc - self.weak_acc
 
     def lower_bound(self, trial: TrialFinding) -> float:
-        """PGR less its standard error; a missing error counts as the largest one known, no PGR as -inf.
+        """PGR minus its standard error; a missing error counts as the largest known, a missing PGR as -inf.
 
-        One error below the estimate: a trial that was only lucky must not outrank one that is well known.
+        The margin keeps a lucky trial from outranking a trial that is known precisely.
         """
         if trial.pgr is None:
             return float("-inf")
@@ -106,14 +105,14 @@ class Findings(Frozen):
     def best_trials(self, branch: str | None = None, n: int = 5) -> tuple[TrialFinding, ...]:
         """The n completed trials, of one branch or of all, with the highest lower bounds, best first.
 
-        Ties keep the order of the trials. Pruned trials are left out: their PGR is of a smaller share. Until
-        a trial has completed, those that are on their way stand in with what they have reached.
+        Ties keep the order of the trials. Pruned trials are left out because their PGR is of a smaller share.
+        Until a trial has completed, running trials stand in with the PGR that they have reached.
         """
         return tuple(self._ranked.get(branch, ())[:n])
 
     @cached_property
     def _ranked(self) -> dict[str | None, list[TrialFinding]]:
-        """Completed trials, or else those on their way, by branch and all of them under None, best first."""
+        """Completed trials, or else running trials, by branch and best first; None holds all branches."""
         ranked: dict[str | None, list[TrialFinding]] = {None: []}
         scored = [trial for trial in self.trials if trial.pgr is not None]
         done = [trial for trial in scored if trial.state == "completed"]
@@ -126,7 +125,7 @@ class Findings(Frozen):
     def branch_score(self, branch: str) -> float:
         """Mean lower bound of the branch's three best completed trials; -inf if it has none.
 
-        Several trials rather than the best one: the maximum of many noisy scores is mostly noise.
+        Three trials, because the maximum of many noisy scores is mostly noise.
         """
         best = self.best_trials(branch, n=3)
         return fmean(map(self.lower_bound, best)) if best else float("-inf")
@@ -138,7 +137,7 @@ class Findings(Frozen):
 
 
 def shown_pgr(trial: TrialFinding) -> str:
-    """The trial's PGR as "0.42 ± 0.03", without the error where it is not known."""
+    """The trial's PGR as "0.42 ± 0.03", without the error where it is unknown."""
     if trial.pgr is None:
         return "no PGR"
     return f"{trial.pgr:.2f}" if trial.se is None else f"{trial.pgr:.2f} ± {trial.se:.2f}"

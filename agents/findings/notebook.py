@@ -1,15 +1,15 @@
-"""Notes that lanes leave for each other and for later rounds; safe to share between threads."""
+"""Notes that lanes leave for each other and for later rounds; thread-safe."""
 
 import threading
 from collections.abc import Sequence
 
-from agents.findings.answer import NOTE_LENGTH, Note
+from agents.findings.round_proposal import NOTE_LENGTH, Note
 
-MAX_NOTES = 8  # a lane and round: notes are read by every later round
+MAX_NOTES = 8  # per lane and round: every later round reads them
 
 
 class Notebook:
-    """The notes of earlier rounds, and those that the lanes of this round add."""
+    """The notes of earlier rounds and of this round."""
 
     def __init__(self, earlier: Sequence[Note], round: int) -> None:
         self._earlier = tuple(earlier)
@@ -19,7 +19,7 @@ class Notebook:
 
     @property
     def new(self) -> tuple[Note, ...]:
-        """What was added in this round, in order."""
+        """The notes of this round, in order."""
         with self._lock:
             return tuple(self._new)
 
@@ -29,7 +29,7 @@ class Notebook:
         return self._earlier + self.new
 
     def add(self, lane: str, text: str) -> Note:
-        """Keep a note; ValueError for one without text, or once too many."""
+        """Keep a note; raises ValueError for an empty text or too many notes."""
         line = " ".join(text.split())[:NOTE_LENGTH]
         if not line:
             raise ValueError("a note needs a text")

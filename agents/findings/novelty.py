@@ -1,4 +1,4 @@
-"""Branches that say again what an earlier one said."""
+"""Detects branches that repeat the space of an earlier branch."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from agents.language.validation import MAX_BRANCHES, Problem, problems, valid_br
 
 
 def sound(branches: Iterable[Branch], findings: Findings) -> list[Branch]:
-    """The branches that fit the catalogue, for a campaign may be resumed under another one."""
+    """The branches that fit the catalogue: a campaign may be resumed under a changed catalogue."""
     orphans = (branch.model_copy(update={"parent": None}) for branch in branches)
     proposals = (Proposal(branches=(branch,), rationale="") for branch in orphans)
     checked = (
@@ -26,7 +26,7 @@ def sound(branches: Iterable[Branch], findings: Findings) -> list[Branch]:
 
 
 def all_problems(proposal: Proposal, findings: Findings) -> list[Problem]:
-    """What `validation.problems` finds, and every branch whose space an earlier branch has already."""
+    """The problems that `validation.problems` finds, and branches that repeat an earlier branch's space."""
     wrong = problems(
         proposal,
         naive=findings.naive,
@@ -45,9 +45,9 @@ def all_problems(proposal: Proposal, findings: Findings) -> list[Problem]:
 
 
 def kept(proposal: Proposal, wrong: Iterable[Problem], most: int) -> tuple[Branch, ...]:
-    """The branches without a problem of their own, in order, at most so many.
+    """The branches without a problem of their own, in order, at most `most`.
 
-    Those past the sixteenth were not looked at by whoever found the problems, and are left out.
+    Branches past the sixteenth are left out, because `problems` does not check them.
     """
     at_fault = {problem.branch for problem in wrong}
     checked = enumerate(proposal.branches[:MAX_BRANCHES])

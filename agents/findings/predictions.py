@@ -1,4 +1,4 @@
-"""What packed predictions tell without the truth: their balance, their agreement, the error of a difference.
+"""Packed predictions, and what they show without ground truth: balance, agreement, error of a difference.
 
 Packed predictions are classes as bits in hexadecimal, padded with zeros to whole bytes.
 """
@@ -18,7 +18,7 @@ def balance(packed: str, n: int) -> float:
 
 
 def agreement(first: str, second: str, n: int) -> float:
-    """Share of n examples on which two predictions are the same."""
+    """Share of n examples on which two packed predictions agree."""
     return 1 - (int(first, 16) ^ int(second, 16)).bit_count() / n
 
 
@@ -26,9 +26,9 @@ def paired_se(first: Sequence[str], second: Sequence[str], difference: float, n:
     """Standard error of the difference between two mean accuracies on the same n examples.
 
     first, second: packed predictions of the trials behind each mean. difference: of the mean accuracies.
-    With two classes, two predictions differ exactly where one of them is right and the other wrong, so that
-    the mean square of the paired difference follows from predictions alone: the mean disagreement between the
-    two sides less half of that within each (Székely & Rizzo, 2013, for the identity).
+    With two classes, two predictions differ exactly where one is right and the other wrong. So the mean
+    square of the paired difference follows from predictions alone: the mean disagreement between the two
+    sides minus half of that within each (Székely & Rizzo, 2013, for the identity).
     """
     across = fmean(1 - agreement(a, b, n) for a, b in product(first, second))
     square = across - _within(first, n) / 2 - _within(second, n) / 2
@@ -36,7 +36,7 @@ def paired_se(first: Sequence[str], second: Sequence[str], difference: float, n:
 
 
 def _within(side: Sequence[str], n: int) -> float:
-    """Mean disagreement over all ordered pairs of one side, a prediction with itself among them."""
+    """Mean disagreement over all ordered pairs of one side, including each prediction with itself."""
     total = sum(
         (1 if a == b else 2) * (1 - agreement(side[a], side[b], n))
         for a, b in combinations_with_replacement(range(len(side)), 2)
@@ -45,7 +45,7 @@ def _within(side: Sequence[str], n: int) -> float:
 
 
 def pack(predictions: NDArray[np.bool_]) -> str:
-    """Predicted classes, bool [n], as hexadecimal bits: 250 characters for 1,000 examples."""
+    """Pack predicted classes, bool [n]: 250 characters for 1,000 examples."""
     return np.packbits(predictions).tobytes().hex()
 
 

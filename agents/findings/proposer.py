@@ -1,17 +1,17 @@
-"""Who can propose: anything with one method."""
+"""The interface of a proposer."""
 
 from typing import Protocol
 
-from agents.findings.answer import Answer
 from agents.findings.findings import Findings
+from agents.findings.round_proposal import RoundProposal
 from agents.language.proposal import Proposal
 
 
 class Proposer(Protocol):
-    """Turns what is known into the branches of the next round."""
+    """Turns findings into the branches of the next round."""
 
-    def propose(self, findings: Findings) -> Proposal | Answer:
-        """The next proposal, in an Answer where there is more to tell than its branches.
+    def propose(self, findings: Findings) -> Proposal | RoundProposal:
+        """The next proposal, wrapped in a RoundProposal if there are lanes or notes to report.
 
         The caller checks it with `agents.language.validation` before anything runs.
         """

@@ -1,4 +1,4 @@
-"""What a proposer used: requests, tokens and dollars."""
+"""A proposer's usage: requests, tokens and dollars."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Usage(Frozen):
-    """Requests answered, their tokens and dollars; `input_tokens` are those that no cache had a part in."""
+    """Answered requests, their tokens and dollars; `input_tokens` counts only tokens outside the cache."""
 
     requests: Count = 0
     input_tokens: Count = 0

@@ -1,4 +1,4 @@
-"""The catalogue: what each slot can hold, read from the component classes themselves."""
+"""The catalogue of components for each slot, generated from the component classes."""
 
 import inspect
 import re
@@ -18,11 +18,11 @@ _TYPES: dict[Any, ParamType] = {float: "number", int: "integer", bool: "boolean"
 
 
 class ParamSpec(Frozen):
-    """What one parameter of a component may be.
+    """The values that one parameter of a component may take.
 
-    low, high: its bounds, included in the range unless `open_low` or `open_high`; None if it has none.
-    members: the only values it may take, () if it is not such a list. A type that a proposal has no word
-    for is "other": it keeps its default.
+    low, high: bounds, inclusive unless `open_low` or `open_high`; None for no bound. members: the allowed
+    values of a parameter that takes only listed values, else (). type: "other" marks a type that a proposal
+    cannot express; the parameter keeps its default.
     """
 
     name: str
@@ -37,18 +37,18 @@ class ParamSpec(Frozen):
 
     @property
     def ordered(self) -> bool:
-        """Whether a range makes sense: a number or an integer, and no list of members."""
+        """Whether a range can be searched: a number or an integer without listed members."""
         return self.type in ("number", "integer") and not self.members
 
     @property
     def interval(self) -> str:
-        """The bounds as [0, 1], with a round bracket at an end that is left out or has no bound."""
+        """The bounds as [0, 1]; a round bracket marks an excluded or missing bound."""
         left = "(-inf" if self.low is None else f"{'(' if self.open_low else '['}{self.low:g}"
         right = "inf)" if self.high is None else f"{self.high:g}{')' if self.open_high else ']'}"
         return f"{left}, {right}"
 
     def within(self, value: float) -> bool:
-        """Whether the number lies in the bounds."""
+        """Whether the value lies within the bounds."""
         above = self.low is None or (value > self.low if self.open_low else value >= self.low)
         below = self.high is None or (value < self.high if self.open_high else value <= self.high)
         return above and below
@@ -111,7 +111,7 @@ def _bound(
 
 
 def catalogue() -> str:
-    """What an agent reads: every slot, its components and their parameters, with bounds and defaults."""
+    """The text that an agent reads: every slot, its components and their parameters, bounds and defaults."""
     lines = ["A slot holds one component. A parameter that is not named keeps its default."]
     for slot, components in SLOTS.items():
         lines += ["", f"slot {slot}"]

@@ -1,7 +1,7 @@
-"""Proposal, Branch, Slot, Option, Param: what can be said about the methods to try next.
+"""Proposal, Branch, Slot, Option, Param: the language in which proposers describe methods to try.
 
-Everything is a list of records, never a free-form map: strict JSON schemas need that. The records say
-what is well formed; `agents.language.validation` says what is allowed.
+Everything is a list of records, never a free-form map, because strict JSON schemas need that. These records
+define the form of a proposal; `agents.language.validation` checks its content.
 """
 
 import re
@@ -33,13 +33,13 @@ Value = StrictBool | StrictInt | StrictFloat | StrictStr
 
 
 def slug(text: str) -> str:
-    """The text as a name: a-z, 0-9 and single hyphens, at most 48 characters; "" if nothing is left."""
+    """The text as a name of a-z, 0-9 and single hyphens, at most 48 characters; may be empty."""
     plain = unicodedata.normalize("NFKD", text[: 8 * NAME_LENGTH]).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:NAME_LENGTH].rstrip("-")
 
 
 def printable(text: str) -> str:
-    """The text with a question mark for each character that could move a cursor or hide what follows."""
+    """Replace each character that could move a cursor or hide text with a question mark."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
@@ -78,7 +78,7 @@ Param = Annotated[Fixed | Range | Choice, Field(discriminator="kind")]
 
 
 class Option(Frozen):
-    """A component that may fill the slot; a parameter not named keeps the component's default."""
+    """A component that may fill the slot; unnamed parameters keep the component's defaults."""
 
     component: str
     params: tuple[Param, ...]
@@ -92,7 +92,7 @@ class Slot(Frozen):
 
 
 class Branch(Frozen):
-    """A method with room left in it; a slot not named keeps the naive baseline's component.
+    """A space of methods; unnamed slots keep the naive baseline's component.
 
     hypothesis: one sentence, why the branch should recover more of the gap.
     parent: the name of the earlier branch that it grew from, or None.
@@ -113,7 +113,7 @@ class Proposal(Frozen):
 
 
 def with_components(naive: Method, components: Mapping[str, Component]) -> Method:
-    """The method with these components in their slots and the naive baseline's in all others.
+    """The naive baseline with these components in their slots.
 
     Raises ValueError if a component does not belong in its slot or two of them cannot work together.
     """
@@ -122,7 +122,7 @@ def with_components(naive: Method, components: Mapping[str, Component]) -> Metho
 
 
 def branch_contains(branch: Branch, method: Method, naive: Method) -> bool:
-    """Whether the branch's space holds the method; a range allows for a rounding error of 1e-9."""
+    """Whether the branch's space contains the method; ranges tolerate a relative rounding error of 1e-9."""
     options = {slot.slot: slot.options for slot in branch.slots}
     for slot in SLOTS:
         component = getattr(method, slot)
@@ -165,9 +165,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def strict_schema(model: type[Frozen]) -> dict[str, Any]:
-    """A model's JSON schema as constrained decoding takes it: no defaults, every property required.
+    """A model's JSON schema for constrained decoding: no defaults, every property required.
 
-    Bounds are not in it, for they would be refused: whoever reads the answer checks them.
+    Bounds are left out because the API refuses them; the caller validates the reply.
     """
     schema = model.model_json_schema()
     for node in _objects(schema):

@@ -1,4 +1,4 @@
-"""The space of a branch that has passed validation: its points, its corners, when two spaces are equal."""
+"""The space of methods that a valid branch spans: sample points, corners, equality of spaces."""
 
 import itertools
 import math
@@ -10,18 +10,18 @@ from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range
 from trainers.component import Component
 from trainers.method import SLOTS, Method
 
-KEPT = 8192  # branches whose answers are remembered: all known ones are asked about again in every round
+KEPT = 8192  # cache size in branches: every round checks all known branches again
 
 
 def coerced(spec: ParamSpec, value: Value) -> Value:
-    """The value in the parameter's own type, so that 1 and 1.0 are the same value of a number."""
+    """The value converted to the parameter's type, so that 1 and 1.0 are the same number."""
     if spec.type == "integer":
         return int(value)
     return float(value) if spec.type == "number" else value
 
 
 def middle(spec: ParamSpec, param: Param) -> Value:
-    """The middle of a parameter's space: geometric for a log range, the first of a choice."""
+    """The middle of a parameter's space: the geometric mean of a log range, a choice's first value."""
     match param:
         case Fixed():
             return coerced(spec, param.value)
@@ -44,7 +44,7 @@ def ends(spec: ParamSpec, param: Param) -> list[Value]:
 
 
 def corners(slot: str, option: Option) -> Iterator[Component]:
-    """The option's component with every parameter in its middle, then with one at a time at its ends.
+    """The option's component with all parameters at their middle, then with each parameter at its ends.
 
     Raises ValueError if the component refuses a combination of its own parameters.
     """
@@ -59,14 +59,14 @@ def corners(slot: str, option: Option) -> Iterator[Component]:
 
 
 def combinations(branch: Branch) -> int:
-    """How many ways there are to pick one option for each of the branch's slots."""
+    """The number of ways to pick an option for every slot of the branch."""
     return math.prod(len(slot.options) for slot in branch.slots)
 
 
 def sample_methods(branch: Branch, naive: Method) -> Iterator[Method]:
-    """A method for every combination of options, then one for every corner of every option.
+    """A method for every combination of options, then a method for every corner of every option.
 
-    Raises ValueError, naming the conflict, if the components of one of them cannot work together.
+    Raises ValueError, naming the conflict, if components of a method cannot work together.
     """
     slots = branch.slots
     for picks in itertools.product(*(slot.options for slot in slots)):
@@ -84,7 +84,7 @@ def _middle(slot: Slot, option: Option) -> Component:
 
 @lru_cache(KEPT)
 def single_method(branch: Branch, naive: Method) -> Method | None:
-    """The branch's only method, or None if it has room for more than one."""
+    """The branch's only method, or None if the branch holds several."""
     if combinations(branch) != 1:
         return None
     for slot in branch.slots:
@@ -95,7 +95,7 @@ def single_method(branch: Branch, naive: Method) -> Method | None:
 
 @lru_cache(KEPT)
 def space_key(branch: Branch, naive: Method) -> frozenset[tuple[str, object]]:
-    """A value that two branches share exactly when their spaces are equal, whatever their names."""
+    """A key that two branches share exactly when their spaces are equal, whatever their names."""
     kept = {slot: frozenset({_component_key(getattr(naive, slot))}) for slot in SLOTS}
     named = {slot.slot: frozenset(_option_key(slot.slot, o) for o in slot.options) for slot in branch.slots}
     return frozenset((kept | named).items())
@@ -103,7 +103,7 @@ def space_key(branch: Branch, naive: Method) -> frozenset[tuple[str, object]]:
 
 def _option_key(slot: str, option: Option) -> tuple[str, frozenset[tuple[str, object]]]:
     specs = param_specs(SLOTS[slot][option.component])
-    defaults = {name: _one_of(spec.default) for name, spec in specs.items()}
+    defaults = {name: _value_set(spec.default) for name, spec in specs.items()}
     named = {param.name: _param_key(specs[param.name], param) for param in option.params}
     return option.component, frozenset((defaults | named).items())
 
@@ -111,13 +111,13 @@ def _option_key(slot: str, option: Option) -> tuple[str, frozenset[tuple[str, ob
 def _param_key(spec: ParamSpec, param: Param) -> object:
     if isinstance(param, Range):
         return "between", param.low, param.high, param.log
-    return _one_of(*ends(spec, param))
+    return _value_set(*ends(spec, param))
 
 
 def _component_key(component: Component) -> tuple[str, frozenset[tuple[str, object]]]:
-    values = ((name, _one_of(getattr(component, name))) for name in param_specs(type(component)))
+    values = ((name, _value_set(getattr(component, name))) for name in param_specs(type(component)))
     return component.kind, frozenset(values)
 
 
-def _one_of(*values: object) -> object:
+def _value_set(*values: object) -> object:
     return "one of", frozenset(values)

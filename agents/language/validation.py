@@ -1,6 +1,6 @@
-"""Is a proposal allowed? Every problem is one sentence that names the place, the value and the remedy.
+"""Checks proposals. Each problem is a sentence that names the place, the value and the remedy.
 
-Nothing here knows a component by name: what exists, and its bounds, are read from the catalogue.
+No component is named here: components and their bounds come from the catalogue.
 """
 
 import difflib
@@ -26,7 +26,7 @@ _HUGE = 1e15
 
 
 class Problem(Frozen):
-    """One thing wrong with a proposal; `branch` is the index of the branch at fault, None for the whole."""
+    """A problem with a proposal; `branch` is the index of the branch at fault, or None."""
 
     branch: int | None
     place: str
@@ -44,10 +44,10 @@ def problems(
     known_methods: Iterable[Method],
     abilities: Abilities,
 ) -> list[Problem]:
-    """Everything that keeps the proposal from running, in the order of the proposal; [] if nothing does.
+    """All problems that keep the proposal from running, in the order of the proposal.
 
-    naive: the plain baseline, which fills the slots that a branch doesn't name. known_branches: names of
-    earlier rounds. known_methods: the methods already run. abilities: what the campaign offers to methods.
+    naive: the baseline, which fills the slots that a branch leaves out. known_branches: branch names of
+    earlier rounds. known_methods: methods already run. abilities: what the campaign offers to methods.
     Never raises, whatever the proposal holds.
     """
     found = [Problem(branch=None, place=place, text=text) for place, text in _overall(proposal)]
@@ -72,7 +72,7 @@ def valid_branches(
     known_methods: Iterable[Method],
     abilities: Abilities,
 ) -> tuple[Branch, ...]:
-    """The branches that have no problem of their own, in order, at most 16."""
+    """The branches without a problem of their own, in order, at most 16."""
     found = problems(
         proposal,
         naive=naive,
@@ -85,7 +85,7 @@ def valid_branches(
 
 
 def read_proposal(text: str | bytes) -> Proposal | tuple[Problem, ...]:
-    """The proposal that the JSON text spells, or what keeps it from being one; never raises."""
+    """Parse a proposal from JSON; returns the problems if the text is no proposal. Never raises."""
     try:
         return Proposal.model_validate_json(text)
     except ValidationError as error:
@@ -257,7 +257,7 @@ def _space(
 
 @lru_cache(KEPT)
 def _refusal(branch: Branch, naive: Method, abilities: Abilities) -> str | None:
-    """Why one of the branch's methods cannot run; asked of every known branch in every round."""
+    """Why a method of the branch cannot run. Cached, because every round checks all known branches again."""
     try:
         refusals = [method.refused(abilities) for method in sample_methods(branch, naive)]
     except ValueError as error:
@@ -279,12 +279,12 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _printable(text: str) -> str:
-    """At most 200 characters, with a question mark for each that could move a terminal's cursor."""
+    """At most 200 characters; a question mark replaces each that could move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:200])
 
 
 def _shown(value: object) -> str:
-    """The value in at most 60 characters on one line; of a huge thing, its size."""
+    """The value in at most 60 characters on one line; for huge values, their size."""
     if isinstance(value, int) and value.bit_length() > 64:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, list | dict):

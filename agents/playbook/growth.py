@@ -1,4 +1,4 @@
-"""New branches from old ones: ranges sharpened around the best trials, options of two branches recombined."""
+"""Grows branches from earlier ones: sharpens ranges around the best trials, recombines two branches."""
 
 import math
 import random
@@ -13,16 +13,16 @@ from agents.playbook.literature import optim_slot, span
 from trainers.component import Component
 from trainers.method import SLOTS, Method
 
-_WIDEST = 0.6  # of the old range: a sharpened range is always narrower than the one it came from
-_NARROWEST = 0.25  # of the old range: a few noisy trials don't place an optimum more closely
+_WIDEST = 0.6  # of the old range, so that a sharpened range is always narrower
+_NARROWEST = 0.25  # of the old range: a few noisy trials cannot locate an optimum more precisely
 _TOP = 5
 _PARTNERS = 6
 
 
 def grown(branches: Sequence[Branch], findings: Findings, taken: Container[str]) -> Iterator[Branch]:
-    """Branches grown from the given ones, best first, most promising growth first.
+    """Branches grown from the given branches (best first), most promising growth first.
 
-    taken: names not to use; looked up each time, so the caller may add to it between branches.
+    taken: names not to use; read for each branch, so the caller may add to it in between.
     """
     best = branches[:_PARTNERS]
     for rank, branch in enumerate(best, start=1):
@@ -34,7 +34,7 @@ def grown(branches: Sequence[Branch], findings: Findings, taken: Container[str])
 
 
 def explored(naive: Method, taken: Container[str], rng: random.Random, tries: int) -> Iterator[Branch]:
-    """Branches with one or two components drawn at random, for when nothing better is left to say."""
+    """Branches with one or two random components, for when nothing better is left to propose."""
     open_slots = [slot for slot in SLOTS if slot != "optim" and len(SLOTS[slot]) > 1]
     for _ in range(tries):
         names = rng.sample(open_slots, k=min(len(open_slots), rng.choice((1, 2))))
@@ -69,16 +69,16 @@ def _recombined(first: Branch, second: Branch, findings: Findings, taken: Contai
     tops = _top(first, findings), _top(second, findings)
     if not all(tops):
         return
-    base, other = _narrowed(first, tops[0]), _narrowed(second, tops[1])
+    base, donor = _narrowed(first, tops[0]), _narrowed(second, tops[1])
     added = {
         name: slot
-        for name, slot in other.items()
+        for name, slot in donor.items()
         if name != "optim" and _changes(slot, findings.naive) and not _changes(base.get(name), findings.naive)
     }
     if not added:
         return
-    if "student" in added and "optim" in other:
-        added["optim"] = other["optim"]  # a learning rate belongs to the weights that it trains
+    if "student" in added and "optim" in donor:
+        added["optim"] = donor["optim"]  # a learning rate belongs to the weights that it trains
     slots = base | added
     kinds = [s.options[0].component for s in slots.values() if _changes(s, findings.naive)]
     yield Branch(
@@ -93,12 +93,12 @@ def _recombined(first: Branch, second: Branch, findings: Findings, taken: Contai
 
 
 def _changes(slot: Slot | None, naive: Method) -> bool:
-    """Whether the slot holds any component other than the naive baseline's."""
+    """Whether the slot offers a component that the naive baseline does not have."""
     return slot is not None and any(o.component != getattr(naive, slot.slot).kind for o in slot.options)
 
 
 def _top(branch: Branch, findings: Findings) -> tuple[TrialFinding, ...]:
-    """The best quarter of the branch's completed trials, at least two and at most five where there are."""
+    """The best quarter of the branch's completed trials: two to five, if there are as many."""
     best = findings.best_trials(branch.name, n=len(findings.trials))
     inside = [trial for trial in best if branch_contains(branch, trial.method, findings.naive)]
     return tuple(inside[: min(_TOP, max(2, math.ceil(len(inside) / 4)))])
@@ -140,9 +140,9 @@ def _around(spec: ParamSpec, param: Param, values: list[float]) -> Param:
 
 
 def _around_range(spec: ParamSpec, param: Range, values: list[float]) -> Param:
-    """A range over the values with a margin, in log space for a log range; it may reach past the old ends.
+    """A range over the values with a margin, in log space for a log range; it may exceed the old range.
 
-    An optimum at the end of the old range asks for values beyond it; the legal bounds still hold.
+    An optimum at an end of the old range calls for values beyond it; the parameter's bounds still hold.
     """
     low, high = _scaled(param.low, log=param.log), _scaled(param.high, log=param.log)
     points = [_scaled(value, log=param.log) for value in values]
@@ -165,7 +165,7 @@ def _drawn_slot(slot: str, plain: str, rng: random.Random) -> Slot:
 
 
 def _drawn_param(spec: ParamSpec, rng: random.Random) -> Param | None:
-    """Half of what the parameter may be, or None for one that has no bounds to draw from."""
+    """A random half of the parameter's space, or None if it has no bounds to draw from."""
     if spec.ordered and spec.low is not None and spec.high is not None:
         log = spec.low > 0 and spec.high / spec.low >= 20
         low, high = _scaled(spec.low, log=log), _scaled(spec.high, log=log)

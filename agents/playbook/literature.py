@@ -1,6 +1,6 @@
-"""The spaces that published work suggests, fitted to the catalogue and to the naive baseline.
+"""Spaces suggested by published work, fitted to the catalogue and the naive baseline.
 
-Each is narrow enough for six to ten trials. Learning rates and epochs are multiples of the naive
+Each space is narrow enough for six to ten trials. Learning rates and epochs are multiples of the naive
 baseline's, because a good learning rate depends on the model and a good length on the data.
 """
 
@@ -14,7 +14,7 @@ Multiples = tuple[float, float]
 
 
 def span(spec: ParamSpec, low: float, high: float, *, log: bool) -> Range | Fixed:
-    """The range cut to the parameter's bounds, to three digits; one value if that leaves it empty."""
+    """The range cut to the parameter's bounds, to three digits; a fixed value if the cut range is empty."""
     low, high = _cut(spec, low), _cut(spec, high)
     if low >= high:
         return Fixed(name=spec.name, value=int(low) if spec.type == "integer" else low)
@@ -29,7 +29,7 @@ def _cut(spec: ParamSpec, value: float) -> float:
 
 
 def optim_slot(naive: Method, *, lr: Multiples, epochs: Multiples, more: tuple[Param, ...] = ()) -> Slot:
-    """The naive optimiser with its learning rate and epochs searched between multiples of its own."""
+    """The naive optimizer, its learning rate and epochs searched between multiples of their values."""
     specs = param_specs(type(naive.optim))
     params: dict[str, Param] = {
         name: Fixed(name=name, value=getattr(naive.optim, name))

@@ -17,18 +17,18 @@ _TRIES = 64
 
 
 class Playbook(Frozen):
-    """Proposes `branches` branches a round; the same findings and seed always give the same proposal.
+    """Proposes `branches` branches per round; the same findings and seed always give the same proposal.
 
-    The first round is the head of the literature. Later rounds give half of their branches to growth,
-    the rest to what is left of the literature, then to more growth, then to chance. A proposal can hold
-    fewer branches than asked for, or none, when nothing new is left to say.
+    The first round takes the first spaces of the literature. Later rounds grow half of their branches from
+    earlier ones and fill the rest from the remaining literature, then more growth, then random components. A
+    proposal holds fewer branches, or none, when nothing new is left.
     """
 
     branches: int = 4
     seed: int = 0
 
     def propose(self, findings: Findings) -> Proposal:
-        """A proposal without problems, whose names and spaces are all new; never raises."""
+        """A proposal without problems whose names and spaces are all new. Never raises."""
         picked = _Picked(findings)
         growth = grown(picked.sound(findings.ranked_branches()), findings, picked.names)
         ideas = iter(literature(findings.naive))
@@ -41,7 +41,7 @@ class Playbook(Frozen):
 
 
 class _Picked:
-    """The branches picked so far, and every name and space that is taken."""
+    """The branches picked so far, and the names and spaces in use."""
 
     def __init__(self, findings: Findings) -> None:
         self.branches: list[Branch] = []
@@ -58,7 +58,7 @@ class _Picked:
         return sound(branches, self._findings)
 
     def fill(self, candidates: Iterable[Branch], size: int) -> None:
-        """Takes candidates that are valid and new, in order, until there are `size` branches."""
+        """Take valid, new candidates in order until there are `size` branches."""
         if len(self.branches) >= size:
             return
         for branch in candidates:

@@ -14,9 +14,9 @@ import random
 
 from agents.claude.prompting import system_prompt
 from agents.claude.proposer import ClaudeProposer
-from agents.findings.answer import Note
 from agents.findings.digest import history, standing
 from agents.findings.findings import BranchFinding, Findings, TrialFinding
+from agents.findings.round_proposal import Note
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch
 from agents.language.space import sample_methods

@@ -8,7 +8,7 @@ import numpy as np
 from search.config.schema import RunConfig
 from search.engine.replication import eligible, unlike
 from search.ledger.record import Record, TrialRecord
-from search.scoring.grader import TestAnswers
+from search.scoring.grader import TestGrades
 from search.scoring.pgr import Estimate, difference, estimate
 from trainers.components.weak_labels import supervisor_of
 from trainers.method import Method
@@ -87,18 +87,18 @@ def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]
     )
 
 
-def confirm(config: RunConfig, record: Record, answers: TestAnswers) -> Confirmation:
+def confirm(config: RunConfig, record: Record, grades: TestGrades) -> Confirmation:
     """The statistics of the confirmation, from what the grader says of the test predictions."""
     seeds = config.confirm_seeds()
     supervisors = np.array([supervisor_of(seed, config.baselines.seeds) for seed in seeds])
-    naive_correct = answers.correct[config.naive.digest]
+    naive_correct = grades.correct[config.naive.digest]
 
     def confirmed(method: Method) -> Confirmed:
-        correct = answers.correct[method.digest]
+        correct = grades.correct[method.digest]
         return Confirmed(
             method=method,
-            pgr=estimate(correct, supervisors, answers.baselines),
-            gain=difference(correct, naive_correct, supervisors, answers.baselines),
+            pgr=estimate(correct, supervisors, grades.baselines),
+            gain=difference(correct, naive_correct, supervisors, grades.baselines),
             seeds=len(seeds),
         )
 
@@ -108,6 +108,6 @@ def confirm(config: RunConfig, record: Record, answers: TestAnswers) -> Confirma
         finalists=[
             (one, confirmed(one.trial.method))
             for one in finalists
-            if one.trial.method.digest in answers.correct
+            if one.trial.method.digest in grades.correct
         ],
     )

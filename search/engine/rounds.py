@@ -9,10 +9,10 @@ from queue import SimpleQueue
 from time import perf_counter
 
 from agents.claude.transcript import read_transcript, rounds_folder, total_usage, transcript_name
-from agents.findings.answer import Answer, LaneReport
 from agents.findings.findings import Findings
 from agents.findings.novelty import kept
 from agents.findings.proposer import Proposer
+from agents.findings.round_proposal import LaneReport, RoundProposal
 from agents.language.proposal import Proposal
 from agents.language.validation import MAX_BRANCHES, Problem, problems
 from agents.playbook.fallback import Guarded
@@ -31,7 +31,7 @@ FIRST_S = 1.0  # at a time that the first proposal is waited for: a run that is 
 class Answered:
     """A proposer's answer and the seconds it took."""
 
-    answer: Answer
+    answer: RoundProposal
     seconds: float
 
 
@@ -116,7 +116,7 @@ class Rounds:
                 asked.set_exception(error)
 
 
-def ask(config: RunConfig, proposer: Proposer, findings: Findings) -> Answer:
+def ask(config: RunConfig, proposer: Proposer, findings: Findings) -> RoundProposal:
     """The proposer's answer, or the playbook's where it fails."""
     return Guarded(proposer, Playbook(branches=config.agent.branches, seed=config.seed)).propose(findings)
 
@@ -151,7 +151,7 @@ def untold(run_dir: Path, record: Record) -> Iterator[AnyEvent]:
             yield LaneAnswered(round=number, lane=report)
 
 
-def told(round: int, answer: Answer, wrong: Sequence[Problem]) -> Iterator[AnyEvent]:
+def told(round: int, answer: RoundProposal, wrong: Sequence[Problem]) -> Iterator[AnyEvent]:
     """What the ledger is told of a round besides its proposal: lanes, notes, and branches left out."""
     for lane in answer.lanes:
         yield LaneAnswered(round=round, lane=lane)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agents.findings.answer import LaneReport, Note
+from agents.findings.round_proposal import LaneReport, Note
 from agents.language.proposal import Proposal
 from trainers.component import Frozen
 from trainers.method import Method

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from agents.findings.answer import LaneReport, Note
+from agents.findings.round_proposal import LaneReport, Note
 from agents.language.proposal import Branch
 from search.ledger.events import (
     AnyEvent,

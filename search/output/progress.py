@@ -1,4 +1,4 @@
-"""The live view of a run: rounds, branches, trials, the best PGR so far with its error, the time left."""
+"""The live view of a run: rounds, branches, trials, the best PGR with its error, the time left."""
 
 import time
 from types import TracebackType
@@ -17,11 +17,11 @@ from search.ledger.record import BranchRecord, Record, TrialRecord
 from search.storage.run_directory import RunDirectory
 
 REDRAW_S = 0.5
-LINE_S = 30.0  # between two lines where the output is no terminal
+LINE_S = 30.0  # between two lines if the output is no terminal
 
 
 class View:
-    """Redraws in place on a terminal; elsewhere writes a line now and then, so that a log stays readable."""
+    """Redraws in place on a terminal; elsewhere prints a line every 30 s, so that a log stays readable."""
 
     def __init__(self, console: Console, config: RunConfig, record: Record) -> None:
         self._console = console
@@ -46,12 +46,12 @@ class View:
             self._live.stop()
 
     def show(self, record: Record) -> None:
-        """Go on with another reading of the same run."""
+        """Show a newer record of the same run."""
         self._record = record
         self.refresh()
 
     def refresh(self) -> None:
-        """Redraw if it is time to."""
+        """Redraw if the last drawing is old enough."""
         now = time.monotonic()
         if now - self._drawn < (REDRAW_S if self._live else LINE_S):
             return
@@ -64,7 +64,7 @@ class View:
             )
 
     def left_s(self) -> float | None:
-        """Seconds left at the pace since this process took over, or None before the first trial ended."""
+        """Seconds left at the pace of this process, or None until one of its trials has ended."""
         done = ended(self._record)
         if done == self._ended_before:
             return None
@@ -73,7 +73,7 @@ class View:
 
 
 def watch(run: RunDirectory, console: Console) -> None:
-    """Show a run that another process is at work on, until it has finished or was interrupted.
+    """Show a run of another process until it has finished or was interrupted.
 
     Reads only, so it never stands in the way of that process. Raises ValueError where there is no run.
     """
@@ -92,24 +92,24 @@ def watch(run: RunDirectory, console: Console) -> None:
 
 
 def state(record: Record) -> str:
-    """finished, interrupted or in progress; a killed run had no time to say so and counts as in progress."""
+    """finished, interrupted or in progress; a killed run left no event and counts as in progress."""
     if record.finished:
         return "finished"
     return "interrupted" if record.interrupted else "in progress"
 
 
 def ended(record: Record) -> int:
-    """How many trials have ended, those of the confirmation among them."""
+    """The number of ended trials, confirmation included."""
     return len(record.trials) - len(record.unfinished())
 
 
 def planned(config: RunConfig) -> int:
-    """How many trials the run will have at most."""
+    """The largest number of trials that the run can have."""
     return config.search.trials + sum(places(config)) + (1 + config.confirm.finalists) * config.confirm.seeds
 
 
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
-    """The state of a run in one plain line."""
+    """The state of a run as a line of text."""
     left = "" if left_s is None else f", about {duration(left_s)} left"
     now = "" if state(record) == "in progress" else f"{state(record)}, "
     return (
@@ -135,7 +135,7 @@ def status(config: RunConfig, record: Record, left_s: float | None) -> Renderabl
 
 
 def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
-    """The state of a run as plain values; `best` is None before a trial has completed."""
+    """The state of a run as plain values; `best` is None until a trial has completed."""
     best = record.best()
     return {
         "run": record.started.run if record.started else None,

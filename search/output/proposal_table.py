@@ -1,4 +1,4 @@
-"""A proposal as a table that a person can read."""
+"""A proposal as a table for the terminal."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agents.findings.answer import LaneReport
 from agents.findings.digest import space
+from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal
 
 
 def proposal_table(proposal: Proposal) -> RenderableType:
-    """Every branch with its family, hypothesis and space; nothing in it is read as markup."""
+    """Every branch with its family, hypothesis and space; the texts are not parsed as markup."""
     table = Table(show_lines=True)
     for column in ("branch", "family", "hypothesis", "space"):
         table.add_column(column, overflow="fold")
@@ -29,7 +29,7 @@ def proposal_table(proposal: Proposal) -> RenderableType:
 
 
 def cost_table(lanes: Sequence[LaneReport]) -> RenderableType:
-    """Who answered, with how many tokens and dollars, and what kept a lane from an answer."""
+    """Each lane's proposer, tokens and dollars, and why a lane has no proposal."""
     table = Table()
     for column in ("lane", "by", "branches", "input tokens", "of them cached", "output tokens", "dollars"):
         table.add_column(column, justify="left" if column in ("lane", "by") else "right")

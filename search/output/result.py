@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agents.findings.answer import entropy_bits, family_shares
+from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.findings.usage import Usage
 from search.config.schema import RunConfig
 from search.engine.confirmation import Confirmation, Confirmed, Finalist
@@ -21,12 +21,12 @@ SCHEMA = 1
 
 
 def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
-    """What result.json holds. All accuracies, PGRs and errors but `search_pgr` are of the test split.
+    """The content of result.json. All accuracies, PGRs and errors except `search_pgr` are of the test split.
 
-    `best` is the finalist that came first on the search split, whether or not it then beats naive.
-    `over_naive` is a finalist's PGR less that of the naive baseline, paired by seed and example, and
-    `beats_naive_p` the one-sided p value of the hypothesis that it is not above zero. `train_s` counts
-    baselines, search and confirmation.
+    `best` is the finalist that ranked first on the search split, whether or not it then beats naive.
+    `over_naive` is a finalist's PGR minus the naive baseline's, paired by seed and example, and
+    `beats_naive_p` the one-sided p value of the hypothesis that this difference is not above zero. `train_s`
+    counts baselines, search and confirmation.
     """
     assert record.started is not None
     assert record.baselines is not None
@@ -65,12 +65,12 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
 
 
 def _agent(record: Record) -> dict[str, Any]:
-    """Who proposed what, and what it cost.
+    """The proposers' part of result.json.
 
-    families: each one's share of all branches; entropy_bits: of these shares. budget_spent: whether a
-    question went unasked for want of money, so that the playbook carried on.
+    families: each family's share of all branches; entropy_bits: the entropy of these shares. budget_spent:
+    whether the budget ran out, so that the playbook proposed instead.
     """
-    shares = family_shares([one.branch for one in record.branches.values()])
+    shares = family_shares([found.branch for found in record.branches.values()])
     return {
         "lanes": lane_rows(record),
         "families": shares,
@@ -80,7 +80,7 @@ def _agent(record: Record) -> dict[str, Any]:
 
 
 def lane_rows(record: Record) -> list[dict[str, Any]]:
-    """A row for each lane of each round that left a report: what it brought, its tokens and its dollars."""
+    """A row for each lane of each round that left a report: its branches, tokens and dollars."""
     return [
         {
             "round": number,
@@ -99,13 +99,13 @@ def lane_rows(record: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _confirmed(one: Confirmed) -> dict[str, Any]:
+def _confirmed(confirmed: Confirmed) -> dict[str, Any]:
     return {
-        "method": one.method.model_dump(),
-        "pgr": one.pgr.value,
-        "se": one.pgr.se,
-        "ci95": list(one.pgr.ci95),
-        "seeds": one.seeds,
+        "method": confirmed.method.model_dump(),
+        "pgr": confirmed.pgr.value,
+        "se": confirmed.pgr.se,
+        "ci95": list(confirmed.pgr.ci95),
+        "seeds": confirmed.seeds,
         "split": "test",
     }
 
@@ -141,7 +141,7 @@ def saved_by_pruning_s(record: Record) -> float:
 
 
 def _saved_s(trial: TrialRecord) -> float:
-    """What the rest of a pruned trial would have taken, at the pace it had."""
+    """The seconds that the rest of a pruned trial would have taken at its pace so far."""
     if trial.state != "pruned" or trial.last is None:
         return 0.0
     return trial.train_s * (1 / trial.last.share - 1)
@@ -153,7 +153,7 @@ def write_result(path: Path, outcome: dict[str, Any]) -> None:
 
 
 def outcome_table(outcome: dict[str, Any]) -> RenderableType:
-    """The terminal's view of the outcome: PGR on the test split, finalists against naive."""
+    """The outcome as a table for the terminal: PGR on the test split, finalists against naive."""
     table = Table(title="Performance gap recovered on the test split", title_justify="left")
     for column in ("method", "PGR", "± SE", "95% interval", "over naive", "p", "search PGR", "seeds"):
         table.add_column(column, justify="left" if column == "method" else "right")
@@ -181,23 +181,23 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
 
 
 def _verdict(p: float) -> str:
-    """Whether the best is worth having. It is never naive itself: it is the best that the search found."""
+    """Whether the best finalist, which is never naive itself, beats the naive baseline."""
     if p < SIGNIFICANT_P:
         return f"the best beats the naive baseline (p = {p:.2g})"
     return f"the best is not shown to beat the naive baseline (p = {p:.2g}): keep to naive, or search on"
 
 
 def _asked(outcome: dict[str, Any]) -> str:
-    """A line on what the agent cost and where the playbook stood in for it; none where nobody was asked."""
+    """A line about the agent's cost and the playbook's part; empty if no agent was asked."""
     cost, agent = outcome["cost"], outcome["agent"]
     if not agent["lanes"]:
         return ""
     stood_in = sum(row["lane"] == "playbook" for row in agent["lanes"])
-    told = f"; the playbook stood in for {stood_in} rounds" if stood_in else ""
+    playbook = f"; the playbook stood in for {stood_in} rounds" if stood_in else ""
     spent = " (the budget was spent)" if agent["budget_spent"] else ""
     return (
         f"\nagent: {cost['usd']:.4f} dollars, {cost['input_tokens']} tokens in, {cost['output_tokens']} out; "
-        f"families' entropy {agent['entropy_bits']:.2f} bits{told}{spent}"
+        f"families' entropy {agent['entropy_bits']:.2f} bits{playbook}{spent}"
     )
 
 
@@ -207,7 +207,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def baseline_table(config: RunConfig, scores: BaselineScores) -> Table:
-    """Weak floor and ceiling, for a person."""
+    """Weak floor and ceiling as a table for the terminal."""
     table = Table(title=f"Search split, {config.baselines.seeds} seeds", title_justify="left")
     for column in ("baseline", "accuracy", "± SE"):
         table.add_column(column, justify="left" if column == "baseline" else "right")

@@ -1,4 +1,4 @@
-"""PGR, its standard error and tests; the grader that alone holds the labels.
+"""PGR, its standard error and tests; the grader, which alone holds the labels.
 
 Begin with pgr.py (the formulas), then grader.py.
 """

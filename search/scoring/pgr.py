@@ -1,4 +1,4 @@
-"""Performance gap recovered: the only home of the formula and of its standard error."""
+"""Performance gap recovered (PGR): its formula, standard error and tests."""
 
 import math
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ SIGNIFICANT_P = 0.05  # one-sided p value below which a difference counts as sho
 
 
 class NoGapError(ValueError):
-    """The ceiling is not above the weak floor, so that no gap can be recovered."""
+    """The ceiling is not above the weak floor, so there is no gap to recover."""
 
 
 def pgr(transfer_acc: float, weak_acc: float, ceiling_acc: float) -> float:
     """(transfer - weak) / (ceiling - weak), never clipped (Burns et al., 2023, arXiv:2312.09390).
 
-    Raises NoGapError where the ceiling is not above the weak floor.
+    Raises NoGapError if the ceiling is not above the weak floor.
     """
     if not ceiling_acc > weak_acc:
         raise NoGapError(
@@ -34,7 +34,7 @@ def pgr(transfer_acc: float, weak_acc: float, ceiling_acc: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean with its standard error, and the degrees of freedom of the t distribution behind the two."""
+    """An estimate with its standard error and the degrees of freedom of its t distribution."""
 
     value: float
     se: float
@@ -73,60 +73,60 @@ class Baselines:
 
     @property
     def gap(self) -> float:
-        """Ceiling minus floor; raises NoGapError unless it is positive."""
+        """Ceiling minus weak floor; raises NoGapError unless it is positive."""
         pgr(self.weak_acc, self.weak_acc, self.ceiling_acc)
         return self.ceiling_acc - self.weak_acc
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeedSpread:
-    """Variance of PGR between the seeds of one method, on `free` degrees of freedom; 0 of them: unknown."""
+class SeedVariance:
+    """Variance of PGR between a method's seeds on `free` degrees of freedom; unknown if `free` is 0."""
 
-    variance: float
+    value: float
     free: int
 
 
-def seed_spread(baselines: Baselines) -> SeedSpread:
-    """What floor and ceiling show of it, in PGR: students lie between the two, and have their seeds' luck.
+def baseline_seed_variance(baselines: Baselines) -> SeedVariance:
+    """Estimate the seed variance of students, in PGR, from the seeds of floor and ceiling.
 
-    Half the mean square of the difference of two seeds on the same examples, less the error that the paired
-    difference has from the examples: the row component of a two-way random-effects model (Cornfield & Tukey
-    1956), pooled over floor and ceiling. One below zero counts as zero; a single seed shows nothing.
+    The estimate is half the mean square difference of two seeds on the same examples, minus the error that
+    the examples add to it: the row component of a two-way random-effects model (Cornfield & Tukey 1956),
+    pooled over floor and ceiling. A negative estimate counts as zero; single seeds give `free` 0.
     """
-    groups = [one.astype(np.float64) for one in (baselines.weak, baselines.ceiling) if len(one) > 1]
+    groups = [rows.astype(np.float64) for rows in (baselines.weak, baselines.ceiling) if len(rows) > 1]
     free = sum(len(rows) - 1 for rows in groups)
     squares = sum((len(rows) - 1) * _between(rows) for rows in groups)
     variance = max(0.0, squares / free) / baselines.gap**2 if free else 0.0
-    return SeedSpread(variance=variance, free=free)
+    return SeedVariance(value=variance, free=free)
 
 
 def _between(rows: Reals) -> float:
-    """The variance between the true means of rows, [k, n] with k > 1; may fall below zero."""
+    """Estimated variance between the true means of rows, [k, n] with k > 1; may be negative."""
     return len(rows) * (_variance(rows.mean(axis=1))[0] - _interaction(rows)[0])
 
 
 def accuracy(correct: Bools) -> Estimate:
-    """Mean accuracy over seeds and examples, with the error of both. correct: bool [seeds, n]."""
+    """Mean accuracy over seeds and examples, with the error from both. correct: bool [seeds, n]."""
     rows = correct.astype(np.float64)
     return _combine(float(rows.mean()), [rows], rows.mean(axis=0))
 
 
 def estimate(correct: Bools, supervisors: NDArray[np.int64], baselines: Baselines) -> Estimate:
-    """PGR of a method over seeds, with a standard error that knows seeds, examples and baselines.
+    """PGR of a method over seeds; its standard error covers seeds, examples and baselines.
 
-    correct: bool [k, n], one row a seed. supervisors: int [k], the row of `baselines.weak` each seed learned
-    from. The error is the delta method's on the ratio; `_ratio` says of what it is made.
+    correct: bool [k, n], a row per seed. supervisors: int [k], for each seed the row of `baselines.weak` that
+    it learned from. The error follows from the delta method on the ratio; see `_ratio` for its parts.
     """
     value = pgr(float(correct.mean()), baselines.weak_acc, baselines.ceiling_acc)
     return _ratio(value, correct, supervisors, baselines, floor=value - 1, ceiling=value)
 
 
 def difference(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64], baselines: Baselines) -> Estimate:
-    """PGR of one method minus that of another on the same seeds and examples, paired by both.
+    """PGR of a method minus the PGR of another, paired by seed and example.
 
     ours, theirs: bool [k, n], rows with the same seed. supervisors: int [k], as for `estimate`; the students
-    of one supervisor count as one. The error of the gap counts in proportion to the difference, so that the
-    test of "no difference" does not depend on it.
+    of a supervisor form a cluster. The error of the gap counts in proportion to the difference, so the test
+    of "no difference" does not depend on it.
     """
     gains = ours.astype(np.float64) - theirs
     value = float(gains.mean()) / baselines.gap
@@ -142,12 +142,12 @@ def _ratio(
     floor: float,
     ceiling: float,
 ) -> Estimate:
-    """`value` with the error of mean(students + floor * weak - ceiling * ceilings) / gap, its linear form.
+    """`value` with the error of its linear form, mean(students + floor * weak - ceiling * ceilings) / gap.
 
     students: [k, n]. floor, ceiling: by how much the ratio grows with the floor and falls with the ceiling,
-    in units of 1 / gap. What varies: examples, which all share; supervisors, each together with the students
-    it taught (a cluster); supervisors that taught none; ceiling seeds. With one supervisor only, the seed
-    part is what the students of that supervisor differ by, and what its own luck does to them is not seen.
+    in units of 1 / gap. Sources of variance: examples, shared by all; supervisors, each in a cluster with the
+    students that it taught; supervisors without students; ceiling seeds. With a single supervisor, the seed
+    part is the variance among its students; the supervisor's own luck is not covered.
     """
     gap = baselines.gap
     weak: Reals = floor / gap * baselines.weak.astype(np.float64)
@@ -158,34 +158,36 @@ def _ratio(
     if len(taught) > 1:
         share = len(taught) / len(weak)
         clusters = clusters + share * weak[taught]
-        idle = math.sqrt(1 - share) * weak  # so that its variance over all is that of the untaught alone
+        idle = (
+            math.sqrt(1 - share) * weak
+        )  # so that its variance over all is that of supervisors without students
     return _combine(value, [clusters, idle, top], examples)
 
 
 def _by_supervisor(students: Reals, supervisors: NDArray[np.int64]) -> Reals:
-    """One row a supervisor, with the spread of the mean over seeds; a lone supervisor's seeds as they are.
+    """A row per supervisor, varying like the mean over seeds; a lone supervisor's rows as they are.
 
-    Where supervisors taught as many students each, that row is their students' mean.
+    If all supervisors taught equally many students, the row is the mean over their students.
     """
     taught = np.unique(supervisors)
     if len(taught) == 1:
         return students
     mean, scale = students.mean(axis=0), len(taught) / len(students)
-    return np.stack([mean + scale * (students[supervisors == one] - mean).sum(axis=0) for one in taught])
+    return np.stack([mean + scale * (students[supervisors == row] - mean).sum(axis=0) for row in taught])
 
 
 def _combine(value: float, groups: Sequence[Reals], examples: Reals) -> Estimate:
     """A value with the error of a sum of means over independent rows of groups [k, n] and examples [n].
 
-    Rows and examples are both drawn at random (a two-way random-effects model, Cornfield & Tukey 1956): the
-    variance of row means over k and that of column means over n each hold the interaction over k n, which is
-    therefore taken off once (Owen 2007, "The pigeonhole bootstrap"; Satterthwaite 1946 for the degrees of
-    freedom). An estimate below its largest part is noise: that part then stands alone.
+    Rows and examples are both random (two-way random-effects model, Cornfield & Tukey 1956). The variance of
+    row means over k and that of column means over n both contain the interaction over k n, so it is
+    subtracted once (Owen 2007, "The pigeonhole bootstrap"; Satterthwaite 1946 for the degrees of freedom).
+    Noise can push the sum below its largest part; that part is then used alone.
     """
-    groups = [one for one in groups if len(one) > 1]
-    rows, columns = [_variance(one.mean(axis=1)) for one in groups], _variance(examples)
-    both = [(-variance, free) for variance, free in map(_interaction, groups)]
-    parts = max([*rows, columns, *both], rows, [columns], key=_sum)
+    groups = [group for group in groups if len(group) > 1]
+    rows, columns = [_variance(group.mean(axis=1)) for group in groups], _variance(examples)
+    interactions = [(-variance, free) for variance, free in map(_interaction, groups)]
+    parts = max([*rows, columns, *interactions], rows, [columns], key=_sum)
     total = _sum(parts)
     if total == 0:
         return Estimate(value=value, se=0.0, df=math.inf)
@@ -198,13 +200,13 @@ def _sum(parts: Sequence[tuple[float, int]]) -> float:
 
 
 def _variance(sample: Reals) -> tuple[float, int]:
-    """The squared error of a sample's mean, and its degrees of freedom."""
+    """The squared standard error of a sample's mean, and its degrees of freedom."""
     free = len(sample) - 1
     return (float(np.var(sample, ddof=1)) / len(sample) if free else 0.0), free
 
 
 def _interaction(rows: Reals) -> tuple[float, int]:
-    """What the interaction of rows and columns adds to the squared error of the mean of all, [k, n]."""
+    """What the interaction of rows and columns adds to the squared error of the mean of all [k, n]."""
     free = (rows.shape[0] - 1) * (rows.shape[1] - 1)
     if not free:
         return 0.0, 0

@@ -1,4 +1,4 @@
-"""The run directory, and its copy in object storage.
+"""The run directory, and its mirror in object storage.
 
 Begin with run_directory.py.
 """

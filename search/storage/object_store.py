@@ -1,6 +1,6 @@
-"""A run directory in object storage: s3://bucket/run, gs://bucket/run, or any other URL that fsspec knows.
+"""A run directory in object storage: s3://bucket/run, gs://bucket/run, or any URL that fsspec supports.
 
-The search works on a local copy, which a thread mirrors as it grows; a fresh machine pulls it and goes on.
+The search works on a local copy, which a thread mirrors as it grows; another machine can pull it and go on.
 """
 
 import logging
@@ -28,19 +28,19 @@ arrow_files = LazyModule("fsspec.implementations.arrow")
 
 LOCAL_COPIES = Path("~/.cache/weak-to-strong-search/runs")
 INTERVAL_S = 10.0
-LEASE_S = 3 * INTERVAL_S  # a mirror that has not moved for so long is taken to be dead
+LEASE_S = 3 * INTERVAL_S  # a mirror without a beat for this long counts as dead
 LAST_TRIES = 3
 MANIFEST = ".mirror.json"
-APPENDED = ("optuna.log", "ledger.jsonl")  # in the order in which they are sent
+APPENDED = ("optuna.log", "ledger.jsonl")  # in the order of sending
 STATES = "checkpoints/"  # of trials that have not ended
-ARROW = ("s3", "gs")  # spoken by Arrow, which is here anyway
+ARROW = ("s3", "gs")  # Arrow, which is installed anyway, supports these
 
 
 class Manifest(Frozen):
-    """What was mirrored whole, and who is at it.
+    """What the mirror holds, and which process owns it.
 
-    sizes: bytes of the append-only files at one instant; what the storage holds beyond them came later and is
-    not counted. beat: grows as long as the owner lives. released: the owner has ended.
+    sizes: bytes of the append-only files at the same instant; readers ignore later bytes. beat: grows while
+    the owner lives. released: the owner has ended.
     """
 
     owner: str
@@ -50,22 +50,22 @@ class Manifest(Frozen):
 
 
 def is_url(out: str) -> bool:
-    """Whether a run directory is named by URL."""
+    """Whether a run directory is given as a URL."""
     return "://" in out
 
 
 def local_copy(url: str) -> Path:
-    """Where this machine keeps its copy of the run at a URL."""
+    """The local copy of the run at a URL."""
     plain = url.partition("?")[0].rstrip("/")
     return LOCAL_COPIES.expanduser() / digest(plain)[:12] / PurePosixPath(plain).name
 
 
 @contextmanager
 def run_path(out: str) -> Iterator[Path]:
-    """The local directory of a run while the block runs: `out` itself, or the mirrored copy of a URL.
+    """The local directory of a run: `out` itself, or a copy of the URL, mirrored while the block runs.
 
-    Raises ValueError where another process is at work on the URL, or it and the local copy have gone
-    different ways; OSError if the storage cannot be reached at the start, or the last copying fails.
+    Raises ValueError if another process owns the URL, or if it and the local copy have diverged; OSError if
+    the storage cannot be reached at the start or the last copy fails.
     """
     if not is_url(out):
         yield Path(out).expanduser()
@@ -80,9 +80,9 @@ def run_path(out: str) -> Iterator[Path]:
 
 @contextmanager
 def snapshot(out: str) -> Iterator[Path]:
-    """A directory to look at: `out` itself, or what a URL holds at the moment. Takes nothing over.
+    """A directory for reading: `out` itself, or a download of what the URL holds now. Claims nothing.
 
-    Raises ValueError where the URL holds no run.
+    Raises ValueError if the URL holds no run.
     """
     if not is_url(out):
         yield Path(out).expanduser()
@@ -96,7 +96,7 @@ def snapshot(out: str) -> Iterator[Path]:
 
 
 class Mirror:
-    """Keeps the storage behind a URL level with a local directory."""
+    """Mirrors a local directory to the storage behind a URL."""
 
     def __init__(
         self, url: str, path: Path, *, interval_s: float = INTERVAL_S, lease_s: float = LEASE_S
@@ -115,39 +115,39 @@ class Mirror:
     # Before the run
 
     def take_over(self) -> None:
-        """Claim the run; ValueError if another process is at work on it."""
-        there = self._manifest()
-        if there is not None and not there.released and not _dead_neighbour(there.owner):
+        """Claim the run; raises ValueError if another process owns it."""
+        manifest = self._manifest()
+        if manifest is not None and not manifest.released and not _dead_neighbour(manifest.owner):
             log.warning("%s: was not released; waiting %.0f s for a sign of life", self._url, self._lease_s)
             time.sleep(self._lease_s)
-            if self._manifest() != there:
+            if self._manifest() != manifest:
                 raise ValueError(
-                    f"{self._url}: another process ({there.owner}) is at work on this run; stop it first"
+                    f"{self._url}: another process ({manifest.owner}) is at work on this run; stop it first"
                 )
-        self._sign({} if there is None else there.sizes, released=False)
+        self._sign({} if manifest is None else manifest.sizes, released=False)
 
     def pull(self) -> None:
-        """Bring the local copy level with the storage, unless it is ahead already.
+        """Update the local copy from the storage, unless it is ahead.
 
-        Raises ValueError where the two have gone different ways.
+        Raises ValueError if the two have diverged.
         """
-        there = self._manifest()
-        if there is None:
+        manifest = self._manifest()
+        if manifest is None:
             return
-        remote = self._read("ledger.jsonl", there) if "ledger.jsonl" in there.sizes else b""
+        remote = self._read("ledger.jsonl", manifest) if "ledger.jsonl" in manifest.sizes else b""
         file = self._path / "ledger.jsonl"
         local = file.read_bytes() if file.is_file() else b""
         if local and local.startswith(remote):
             return
         if not remote.startswith(local):
             raise ValueError(
-                f"{self._url}: has gone on elsewhere than the copy in {self._path}; remove that copy to "
+                f"{self._url}: has diverged from the local copy in {self._path}; remove that copy to "
                 "go on with the URL's"
             )
         for name in self._remote_names():
             target = self._path / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(self._read(name, there))
+            target.write_bytes(self._read(name, manifest))
 
     def _read(self, name: str, manifest: Manifest) -> bytes:
         content: bytes = self._files.cat_file(f"{self._root}/{name}")
@@ -167,16 +167,16 @@ class Mirror:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Mirror in a thread while the block runs, and a last time when it ends, however it does."""
+        """Mirror in a thread while the block runs, and once more when it ends, however it ends."""
         thread = threading.Thread(target=self._keep_level, name="mirror", daemon=True)
         thread.start()
         try:
             yield
-        except BaseException:  # passed on, an interrupt as well: the last copy is for these above all
+        except BaseException:  # interrupts included: then the last copy matters most
             self._finish(thread)
             raise
         if (error := self._finish(thread)) is not None:
-            raise OSError(f"{self._url}: the last copying failed ({error}); everything is in {self._path}")
+            raise OSError(f"{self._url}: the last copy failed ({error}); everything is in {self._path}")
 
     def _keep_level(self) -> None:
         late = False
@@ -185,13 +185,13 @@ class Mirror:
                 self.sync()
             except Exception as error:  # the storage may fail in any way; the search goes on
                 if not late:
-                    log.warning("%s: cannot be written (%s); trying on", self._url, _line(error))
+                    log.warning("%s: cannot be written (%s); still trying", self._url, _line(error))
                 late = True
             else:
                 late = False
 
     def _finish(self, thread: threading.Thread) -> str | None:
-        """Copy a last time; what went wrong, if it did."""
+        """Copy once more; returns the problem, or None."""
         self._end.set()
         thread.join()
         for attempt in range(LAST_TRIES):
@@ -202,20 +202,20 @@ class Mirror:
                 time.sleep(attempt)
             else:
                 return None
-        log.error("%s: the last copying failed (%s); everything is in %s", self._url, problem, self._path)
+        log.error("%s: the last copy failed (%s); everything is in %s", self._url, problem, self._path)
         return problem
 
     def sync(self, *, released: bool = False) -> None:
-        """Send what has changed since the last time: files as they are, append-only ones up to an instant.
+        """Send what has changed since the last sync: whole files, append-only files up to an instant.
 
-        The state of a trial that has ended goes there as it went here, once the ledger there tells of it.
-        released: nobody is at work any more.
+        Removes the checkpoints of ended trials from the storage once the ledger there records their end.
+        released: this process has ended its work.
         """
         sizes = whole_sizes(self._path)
-        there = _versions(self._path)
-        for name, version in there.items():
+        versions = _versions(self._path)
+        for name, version in versions.items():
             if name not in APPENDED and self._sent.get(name) != version:
-                with suppress(FileNotFoundError):  # a trial that ended meanwhile took its state with it
+                with suppress(FileNotFoundError):  # a trial ended meanwhile and removed its checkpoint
                     self._send(name, (self._path / name).read_bytes())
                     self._sent[name] = version
         for name in APPENDED:
@@ -223,7 +223,7 @@ class Mirror:
                 self._send(name, _head(self._path / name, sizes[name]))
                 self._sent[name] = (sizes[name], 0)
         self._sign(sizes, released=released)
-        for name in self._sent.keys() - there.keys():
+        for name in self._sent.keys() - versions.keys():
             if name.startswith(STATES):
                 del self._sent[name]
                 self._remove(name)
@@ -236,7 +236,7 @@ class Mirror:
     def _remove(self, name: str) -> None:
         try:
             self._files.rm_file(f"{self._root}/{name}")
-        except OSError as error:  # it costs room there, no more
+        except OSError as error:  # a leftover only costs disk space
             log.warning("%s: %s cannot be removed (%s)", self._url, name, _line(error))
 
     def _send(self, name: str, content: bytes) -> None:
@@ -244,28 +244,26 @@ class Mirror:
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The file system behind a URL, and the path in it; ValueError where the URL is of no known kind."""
+    """The file system behind a URL and the path in it; raises ValueError for an unsupported URL."""
     try:
         if url.partition("://")[0] in ARROW:
             native, path = arrow.FileSystem.from_uri(url)
             return arrow_files.ArrowFSWrapper(native), path
         files, path = fsspec.core.url_to_fs(url)
     except (ValueError, ImportError) as error:
-        raise ValueError(
-            f"{url}: is no URL to keep a run at ({_line(error)}); use s3://, gs:// or a path"
-        ) from None
+        raise ValueError(f"{url}: cannot hold a run ({_line(error)}); use s3://, gs:// or a path") from None
     return files, path
 
 
 def whole_sizes(path: Path) -> Mapping[str, int]:
-    """Bytes of the append-only files at one instant, each up to its last whole line.
+    """Bytes of the append-only files at the same instant, each up to its last whole line.
 
-    Two looks with the same answer: in between, both files had those sizes at once. So a copy is a state that
-    a crash could have left, from which a run resumes.
+    Reads the sizes until two readings agree: both files had these sizes at once. So a copy is a state that a
+    crash could have left, from which a run can resume.
     """
-    look, again = _sizes(path), _sizes(path)
-    while look != again:
-        look, again = again, _sizes(path)
+    sizes, again = _sizes(path), _sizes(path)
+    while sizes != again:
+        sizes, again = again, _sizes(path)
     return {name: len(whole_lines(_head(path / name, size))) for name, size in again.items()}
 
 
@@ -279,10 +277,10 @@ def _head(file: Path, size: int) -> bytes:
 
 
 def _versions(path: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of every file that is worth keeping: no locks, nothing half written."""
+    """Size and modification time of every file to mirror: no locks, no unfinished files."""
     versions = {}
     for file in path.rglob("*"):
-        with suppress(FileNotFoundError):  # gone since it was found
+        with suppress(FileNotFoundError):  # removed since it was listed
             if file.is_file() and file.name != ".lock" and file.suffix not in {".lock", DRAFT}:
                 stat = file.stat()
                 versions[file.relative_to(path).as_posix()] = (stat.st_size, stat.st_mtime_ns)
@@ -290,7 +288,7 @@ def _versions(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def _dead_neighbour(owner: str) -> bool:
-    """Whether the owner was a process of this machine that is gone."""
+    """Whether the owner was a process of this machine that has ended."""
     host, process, _ = owner.split("/")
     return host == socket.gethostname() and not Path(f"/proc/{process}").exists()
 

@@ -1,4 +1,4 @@
-"""A run's directory: what is in it, and the lock that lets one process at a time write there."""
+"""The directory of a run: its files, and the lock that lets a single process write there."""
 
 import fcntl
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from search.ledger.record import Record
 
 
 class RunDirectory:
-    """The files of one run; see "What a run leaves behind" in the README."""
+    """The files of a run; see "What a run leaves behind" in the README."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -26,7 +26,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory; ValueError if another process holds it, or if it is no run's directory."""
+        """Lock the directory; raises ValueError if another process holds it, or if it holds no run."""
         if not self.path.is_dir():
             raise self._no_run()
         with (self.path / ".lock").open("w") as lock:
@@ -39,16 +39,16 @@ class RunDirectory:
             yield
 
     def load(self) -> tuple[RunConfig, Record]:
-        """The config as run and what has been done; ValueError where this is no run's directory."""
+        """The config as run, and the record so far; raises ValueError if the directory holds no run."""
         config, events = self.read()
         return config, Record.of(events)
 
     def read(self) -> tuple[RunConfig, list[AnyEvent]]:
-        """The config as run and the events so far; ValueError where this is no run's directory."""
+        """The config as run, and the events so far; raises ValueError if the directory holds no run."""
         return self.read_config(), read_ledger(self.ledger) if self.ledger.is_file() else []
 
     def read_config(self) -> RunConfig:
-        """The config as run; ValueError where this is no run's directory."""
+        """The config as run; raises ValueError if the directory holds no run."""
         if not self.config.is_file():
             raise self._no_run()
         return load_config(self.config)
@@ -60,7 +60,7 @@ class RunDirectory:
 
     @contextmanager
     def open_ledger(self, record: Record, config: RunConfig, started_at: float) -> Iterator[Ledger]:
-        """The ledger, to go on with: a new run's first line is written, another's resumption noted."""
+        """Open the ledger for appending, and record the start of a new run or a resumption."""
         ledger = Ledger(self.ledger, record.apply)
         event: AnyEvent = Resumed()
         if record.started is None:
@@ -75,17 +75,17 @@ class RunDirectory:
 
 
 def new_run(path: Path, config: RunConfig) -> RunDirectory:
-    """A directory for a new run. An earlier, interrupted run of the same config in it is gone on with.
+    """Create the directory of a new run, or return that of an interrupted run of the same config.
 
     Raises ValueError if `path` holds a run of another config, or other files.
     """
     run = RunDirectory(path)
     if run.ledger.is_file():
-        there, _ = run.load()
-        if there.sha256 != config.sha256:
+        found, _ = run.read()
+        if found.sha256 != config.sha256:
             raise ValueError(f"--out {path}: holds another run (of another config); choose another directory")
         return run
-    ours = {run.config.name, ".lock"}  # left by a run that did not come as far as its first event
+    ours = {run.config.name, ".lock"}  # left by a run that ended before its first event
     if path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - ours):
         raise ValueError(f"--out {path}: is not an empty directory; choose another one")
     try:
@@ -94,6 +94,6 @@ def new_run(path: Path, config: RunConfig) -> RunDirectory:
         raise ValueError(
             f"--out {path}: cannot be made ({error.strerror}); choose another directory"
         ) from None
-    with run.locked():  # another process may have come this far and be training its baselines
+    with run.locked():  # another process may hold it and be training its baselines
         run.config.write_text(dump_config(config))
     return run

@@ -6,7 +6,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.scoring.grader import BaselinePredictions, BaselineScores, Grader, Score, TestAnswers
+from search.scoring.grader import BaselinePredictions, BaselineScores, Grader, Score, TestGrades
 from trainers.data.examples import Labels
 
 
@@ -42,10 +42,10 @@ class RemoteGrader:
         scores: list[Score] = self._get(self._actor.grade_many.remote(predictions))
         return scores
 
-    def open_test(self, predictions: Mapping[str, Sequence[str]]) -> TestAnswers:
+    def open_test(self, predictions: Mapping[str, Sequence[str]]) -> TestGrades:
         """See Grader.open_test."""
-        answers: TestAnswers = self._get(self._actor.open_test.remote(predictions))
-        return answers
+        grades: TestGrades = self._get(self._actor.open_test.remote(predictions))
+        return grades
 
     @staticmethod
     def _get(reference: Any) -> Any:

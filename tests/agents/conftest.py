@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from agents.findings.answer import Note
 from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFinding
+from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch, Option, Range, Slot
 from tests.servers.messages_api import ScriptedClaude
 from trainers.components.losses import LogConf

@@ -83,8 +83,8 @@ def test_capacity_now_and_grown(
     ],
 )
 def test_how_many_at_once(now: int, grown: int | None, at_most: int | None, trials: int) -> None:
-    can = Capacity(now=now, grown=grown)
-    assert decide(Needs(cpus=1, gpus=0), can, at_most, a_round=20) == trials
+    size = Capacity(now=now, grown=grown)
+    assert decide(Needs(cpus=1, gpus=0), size, at_most, a_round=20) == trials
 
 
 @pytest.mark.parametrize(("trial", "gpu", "together"), [(20, 80, 4), (27, 80, 2), (41, 80, 1), (81, 80, 0)])

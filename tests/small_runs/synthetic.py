@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.findings.answer import LaneReport
 from agents.findings.predictions import pack
+from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Option, Proposal, Range, Slot
 from search.config.load import load_config
@@ -29,7 +29,7 @@ from search.ledger.events import (
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output.result import result, write_result
-from search.scoring.grader import TestAnswers
+from search.scoring.grader import TestGrades
 from search.scoring.pgr import Baselines, pgr
 from search.storage.run_directory import RunDirectory, new_run
 from trainers.components.labels import Soft
@@ -155,11 +155,11 @@ def _trial(config: RunConfig, i: int, branch: str, rng: np.random.Generator) -> 
     yield TrialEnded(at=at + 4, trial=name, state="completed", cause=None)
 
 
-def _answers(config: RunConfig, methods: list[Method], rng: np.random.Generator) -> TestAnswers:
+def _answers(config: RunConfig, methods: list[Method], rng: np.random.Generator) -> TestGrades:
     def correct(accuracy: float, seeds: int) -> Any:
         return rng.uniform(size=(seeds, 2 * EXAMPLES)) < accuracy
 
-    return TestAnswers(
+    return TestGrades(
         correct={
             method.digest: correct(0.78 + 0.02 * k, config.confirm.seeds) for k, method in enumerate(methods)
         },

@@ -1,4 +1,4 @@
-"""The rows behind the report's figures: from a record and result.json's content to points, lines and bars."""
+"""The data of the report's figures: points, lines and bars from a record and the content of result.json."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def scored_trials(record: Record) -> Scored:
 def charts(
     config: RunConfig, record: Record, outcome: Outcome | None, scored: Scored
 ) -> dict[str, Figure | None]:
-    """Every figure by its name; None where there is nothing to draw yet."""
+    """Every figure by name; None if there is nothing to draw yet."""
     return {
         "trials": _over_trials(record, outcome),
         "rungs": _by_rung(config, record),
@@ -49,7 +49,7 @@ def _tip(trial: TrialRecord) -> str:
 def _over_trials(record: Record, outcome: Outcome | None) -> Figure | None:
     points: list[dict[str, Any]] = []
     best: list[dict[str, Any]] = []
-    graded = [one for one in record.trials.values() if one.purpose != "confirm"]
+    graded = [trial for trial in record.trials.values() if trial.purpose != "confirm"]
     for n, trial in enumerate(graded, start=1):
         last = trial.last
         if last is None or last.pgr is None or last.se is None:
@@ -94,7 +94,7 @@ def _parallel(record: Record, scored: Scored) -> Figure | None:
     names = list(dict.fromkeys(trial.branch for trial, _ in ranked))[:BEST_BRANCHES]
     kept = [(trial, pgr) for trial, pgr in ranked if trial.branch in names][:BEST_TRIALS]
     methods = [parameters(trial.method) for trial, _ in kept]
-    rows = sorted(axes(methods), key=lambda axis: -sum(axis.name in one for one in methods))[:MOST_AXES]
+    rows = sorted(axes(methods), key=lambda axis: -sum(axis.name in method for method in methods))[:MOST_AXES]
     if not rows:
         return None
     low, high = kept[-1][1], kept[0][1]
@@ -131,29 +131,32 @@ def _importance(scored: Scored) -> Figure | None:
 
 
 def _finalists(outcome: Outcome) -> Figure:
-    named = [(name, "finalist", one) for name, one in _named(outcome)]
-    rows = [_interval(*one, "PGR", ".3f") for one in [("naive", "naive", outcome["naive"]), *named]]
+    named = [(name, "finalist", finalist) for name, finalist in _named(outcome)]
+    rows = [_interval(*row, "PGR", ".3f") for row in [("naive", "naive", outcome["naive"]), *named]]
     scale = pgr_scale([value for row in rows for value in (row["low"], row["high"])])
     return intervals_figure("PGR on the test split, 95% interval", rows, _lines(outcome)[:2], scale)
 
 
 def _gains(outcome: Outcome) -> Figure:
     rows = [
-        _interval(name, "finalist", one["over_naive"], "over naive", "+.3f") for name, one in _named(outcome)
+        _interval(name, "finalist", finalist["over_naive"], "over naive", "+.3f")
+        for name, finalist in _named(outcome)
     ]
     ends = [value for row in rows for value in (row["low"], row["high"])]
     low, high = max(-2.0, min(0.0, *ends)), min(2.0, max(0.0, *ends))
-    room = 0.05 * (high - low) or 0.05
-    scale = {"domain": [low - room, high + room], "clamp": True, "nice": False}
+    margin = 0.05 * (high - low) or 0.05
+    scale = {"domain": [low - margin, high + margin], "clamp": True, "nice": False}
     zero = [{"pgr": 0, "text": "naive"}]
     return intervals_figure("PGR above naive, paired, 95% interval", rows, zero, scale)
 
 
 def _named(outcome: Outcome) -> list[tuple[str, Any]]:
-    return [(f"{i}. {one['branch']}", one) for i, one in enumerate(outcome["finalists"], start=1)]
+    return [
+        (f"{i}. {finalist['branch']}", finalist) for i, finalist in enumerate(outcome["finalists"], start=1)
+    ]
 
 
-def _interval(name: str, kind: str, one: Any, what: str, form: str) -> dict[str, Any]:
-    low, high = one["ci95"]
-    tip = f"{name}: {what} {one['pgr']:{form}}, 95% interval {low:{form}} to {high:{form}}"
-    return {"name": name, "kind": kind, "pgr": one["pgr"], "low": low, "high": high, "tip": tip}
+def _interval(name: str, kind: str, score: Any, what: str, form: str) -> dict[str, Any]:
+    low, high = score["ci95"]
+    tip = f"{name}: {what} {score['pgr']:{form}}, 95% interval {low:{form}} to {high:{form}}"
+    return {"name": name, "kind": kind, "pgr": score["pgr"], "low": low, "high": high, "tip": tip}

@@ -1,14 +1,15 @@
-"""What the report says in words and rows: pure, from a config, a record and result.json's content."""
+"""The report's texts and rows, computed from a config, a record and the content of result.json."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from agents.findings.differences import differences
 from agents.language.proposal import Branch
 from search.config.schema import RunConfig
+from search.ledger.events import EndState
 from search.ledger.record import Record, TrialRecord
 from search.output.progress import duration, ended, planned, state
 from search.output.result import asked_usage, saved_by_pruning_s, trained_s
@@ -21,7 +22,7 @@ CAUSES = 2  # causes of pruning that a branch shows
 
 
 def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
-    """The outcome in one sentence with its uncertainty; of an unfinished run, what is known so far."""
+    """The outcome in a sentence with its uncertainty; for an unfinished run, what is known so far."""
     if outcome is not None:
         return _confirmed(outcome)
     best = record.best()
@@ -56,10 +57,10 @@ def _confirmed(outcome: Outcome) -> str:
 
 def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tuple[str, str, str]]:
     """Key figures: label, value, note."""
-    counts = [f"{record.ended(one)} {one}" for one in ("completed", "pruned", "failed")]
+    counts = [f"{record.ended(end)} {end}" for end in get_args(EndState)]
     spent, saved = trained_s(record), saved_by_pruning_s(record)
     rows = [
-        ("trials", str(sum(one.purpose != "confirm" for one in record.trials.values())), ", ".join(counts)),
+        ("trials", str(len(record.trials) - record.tally("confirm").started), ", ".join(counts)),
         ("branches", str(len(record.branches)), f"in {record.rounds} rounds"),
         ("training", duration(spent), f"{duration(saved)} saved by pruning"),
         ("state", state(record), f"last event {when(last_at(record))}"),
@@ -75,7 +76,7 @@ def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tu
 
 
 def last_at(record: Record) -> float | None:
-    """When the last thing happened that the record knows a time of."""
+    """The time of the last event that the record keeps a time of."""
     times = [record.started_at, record.baselines.at if record.baselines else None]
     for trial in record.trials.values():
         times += [trial.started_at, trial.ended_at, *(rung.at for rung in trial.rungs.values())]
@@ -89,7 +90,7 @@ def when(at: float | None) -> str:
 
 @dataclass(kw_only=True)
 class Node:
-    """One branch of the family tree, and those that grew from it."""
+    """A branch of the family tree, with the branches that grew from it."""
 
     branch: Branch
     round: int
@@ -100,15 +101,15 @@ class Node:
 
 
 def family_tree(record: Record) -> list[Node]:
-    """The branches that grew from no other, each with its descendants; a parent not known before is none."""
+    """The branches without a parent, each with its descendants; an unknown parent counts as none."""
     mine: dict[str, list[TrialRecord]] = defaultdict(list)
     for trial in record.of_purpose("search"):
         mine[trial.branch].append(trial)
     nodes: dict[str, Node] = {}
     roots: list[Node] = []
-    for name, one in record.branches.items():
-        node = _node(one.branch, one.round, mine[name], record.best(name))
-        parent = nodes.get(one.branch.parent or "")
+    for name, found in record.branches.items():
+        node = _node(found.branch, found.round, mine[name], record.best(name))
+        parent = nodes.get(found.branch.parent or "")
         (parent.children if parent else roots).append(node)
         nodes[name] = node
     return roots
@@ -116,7 +117,7 @@ def family_tree(record: Record) -> list[Node]:
 
 def _node(branch: Branch, number: int, trials: list[TrialRecord], best: TrialRecord | None) -> Node:
     states = Counter(trial.state or "running" for trial in trials)
-    causes = list(dict.fromkeys(short(one.cause) for one in trials if one.state == "pruned"))
+    causes = list(dict.fromkeys(short(trial.cause) for trial in trials if trial.state == "pruned"))
     more = f" and {len(causes) - CAUSES} more" if len(causes) > CAUSES else ""
     return Node(
         branch=branch,
@@ -128,19 +129,19 @@ def _node(branch: Branch, number: int, trials: list[TrialRecord], best: TrialRec
 
 
 def pgr(trial: TrialRecord) -> str:
-    """A trial's PGR at its highest rung, with its error, or a dash where it has none."""
+    """A trial's PGR at its highest rung with its error, or a dash if it has none."""
     last = trial.last
     return f"{last.pgr:.3f} ± {last.se:.3f}" if last and last.pgr is not None else "–"
 
 
 def short(cause: str | None) -> str:
-    """A cause on one line, cut where it is too long for a page."""
+    """A cause on one line, shortened to fit the page."""
     line = " ".join((cause or "no cause was recorded").split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
 def failures(record: Record) -> list[tuple[str, list[str]]]:
-    """Causes of failure with the trials that met them, the most frequent first."""
+    """Causes of failure with the trials that failed for them, the most frequent first."""
     met: dict[str, list[str]] = defaultdict(list)
     for trial in record.trials.values():
         if trial.state == "failed":
@@ -150,7 +151,7 @@ def failures(record: Record) -> list[tuple[str, list[str]]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table of trials."""
+    """A row of the table of trials."""
 
     trial: str
     purpose: str
@@ -163,7 +164,7 @@ class Row:
 
 
 def trial_rows(config: RunConfig, record: Record) -> Iterator[Row]:
-    """Every trial, in the order they started."""
+    """Every trial, in order of its start."""
     for trial in record.trials.values():
         yield Row(
             trial=trial.trial,
@@ -178,7 +179,7 @@ def trial_rows(config: RunConfig, record: Record) -> Iterator[Row]:
 
 
 def costs(record: Record) -> list[tuple[str, str]]:
-    """What the run has cost so far."""
+    """The cost of the run so far."""
     spent, saved = trained_s(record), saved_by_pruning_s(record)
     share = saved / (spent + saved) if spent + saved > 0 else 0.0
     rows = [
@@ -195,7 +196,7 @@ def costs(record: Record) -> list[tuple[str, str]]:
 
 
 def seeds(config: RunConfig) -> list[tuple[str, str]]:
-    """Which seeds the run used for what."""
+    """The seeds of the run, by purpose."""
     return [
         ("run", str(config.seed)),
         ("search trials", str(config.search_seed())),

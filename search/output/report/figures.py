@@ -1,7 +1,7 @@
-"""The figures of the report, drawn by Vega-Lite here and now: SVG that needs neither script nor network.
+"""The figures of the report as SVG, rendered by Vega-Lite when the report is written.
 
-Colours are the page's own variables, so that one figure serves dark, light and print. What a model wrote
-reaches a figure as data only; Vega escapes it.
+They need neither script nor network. Colours are the page's variables, so that a figure serves dark, light
+and print. Text from a model enters a figure only as data, which Vega escapes.
 """
 
 import json
@@ -30,7 +30,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One figure at both widths, and what it shows in a sentence."""
+    """A figure at both widths, and a sentence that says what it shows."""
 
     alt: str
     wide: Markup
@@ -52,7 +52,7 @@ def _svg(width: int, height: int, layers: Sequence[Spec]) -> Markup:
     spec = {
         "width": width,
         "height": height,
-        "padding": {"left": 12, "right": 4, "top": 5, "bottom": 5},  # browsers' letters are wider
+        "padding": {"left": 12, "right": 4, "top": 5, "bottom": 5},  # text is wider in browsers
         "autosize": {"type": "fit-x", "contains": "padding"},
         "background": None,
         "layer": list(layers),
@@ -64,18 +64,18 @@ def _svg(width: int, height: int, layers: Sequence[Spec]) -> Markup:
             | {"columns": 4 if width == WIDE else 2, "labelLimit": width // 3, "symbolOpacity": 1},
         },
     }
-    text = json.dumps(spec, ensure_ascii=False).encode(errors="replace").decode()  # no half characters
+    text = json.dumps(spec, ensure_ascii=False).encode(errors="replace").decode()  # no lone surrogates
     return Markup(vl_convert.vegalite_to_svg(text, vl_version=VERSION, allowed_base_urls=[]))
 
 
 def pgr_scale(values: Sequence[float]) -> Spec:
-    """From the weak floor or lower, to the ceiling or higher; a value beyond -1 or 1.5 lies on the edge."""
+    """A scale that covers weak floor, ceiling and all values; a value beyond -1 or 1.5 lies on the edge."""
     low, high = min([0.0, *values]), max([1.0, *values])
     return {"domain": [max(low, -1.0) - 0.05, min(high, 1.5) + 0.05], "clamp": True, "nice": False}
 
 
 def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: Sequence[Row]) -> Figure:
-    """PGR in the order trials started.
+    """PGR of trials in order of their start.
 
     points: n, pgr, state, tip. best: n, pgr (best so far), low, high (one standard error). lines: pgr, text.
     """
@@ -113,7 +113,7 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
 
 
 def rungs_figure(alt: str, curves: Sequence[Row], ends: Sequence[Row], rungs: Sequence[float]) -> Figure:
-    """PGR at each rung, a line a trial. curves: trial, share, pgr, state, tip. ends: of last rungs only."""
+    """PGR at each rung, a line per trial. curves: trial, share, pgr, state, tip. ends: last rungs."""
     x: Spec = {"field": "share", "type": "quantitative", "title": "share of the training budget (rungs)"}
     x |= {
         "scale": {
@@ -148,9 +148,9 @@ def rungs_figure(alt: str, curves: Sequence[Row], ends: Sequence[Row], rungs: Se
 
 
 def parallel_figure(alt: str, lines: Sequence[Row], marks: Sequence[Row], names: Sequence[str]) -> Figure:
-    """A line a trial over one row a parameter. lines: trial, axis, place, i, branch, weight, tip.
+    """A line per trial over a row per parameter. lines: trial, axis, place, i, branch, weight, tip.
 
-    marks: axis, place, text, side. Rows rather than columns, so that long names stay readable on a phone.
+    marks: axis, place, text, side. Rows instead of columns keep long names readable on a phone.
     """
     y: Spec = {"field": "axis", "type": "nominal", "sort": list(names), "title": None}
     y |= {"axis": {"grid": True, "ticks": False, "domain": False}, "scale": {"padding": 0.5}}
@@ -184,7 +184,7 @@ def parallel_figure(alt: str, lines: Sequence[Row], marks: Sequence[Row], names:
 
 
 def importance_figure(alt: str, bars: Sequence[Row]) -> Figure:
-    """Bars of name, share and text, in their order."""
+    """Bars with name, share and text, in the given order."""
     y: Spec = {
         "field": "name",
         "type": "nominal",
@@ -210,7 +210,7 @@ def importance_figure(alt: str, bars: Sequence[Row]) -> Figure:
 
 
 def intervals_figure(title: str, rows: Sequence[Row], lines: Sequence[Row], scale: Spec) -> Figure:
-    """A point and an interval a row, one below the other, on the axis of that title and scale.
+    """A row per method with its point and interval, on an axis with this title and scale.
 
     rows: name, pgr, low, high, kind, tip. lines: pgr, text.
     """
@@ -245,7 +245,7 @@ def intervals_figure(title: str, rows: Sequence[Row], lines: Sequence[Row], scal
 
 
 def _reference_lines(lines: Sequence[Row], channel: str, position: Spec) -> list[Spec]:
-    """The lines, and their names to be drawn over all else."""
+    """The lines, and their names, which are drawn over everything else."""
     data = {"data": {"values": list(lines)}}
     across = {"x": {"value": "width"}} if channel == "y" else {"y": {"value": 0}}
     text = _silent("text", fontSize=11, color="var(--mute)", align="right", dy=-6, dx=-3)
@@ -260,7 +260,7 @@ def _reference_lines(lines: Sequence[Row], channel: str, position: Spec) -> list
 
 
 def _silent(kind: str, **look: object) -> Spec:
-    """A mark without a name of its own: it repeats what others say."""
+    """A mark hidden from screen readers, because it repeats what other marks say."""
     return {"type": kind, "aria": False, **look}
 
 

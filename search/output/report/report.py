@@ -1,4 +1,4 @@
-"""report.html: a run on one page that needs no network. Only `write_report` reads and writes files."""
+"""report.html: a run on a single page that needs no network. Only `write_report` reads or writes files."""
 
 import base64
 import hashlib
@@ -26,21 +26,22 @@ PAGE = Path(__file__).parent / "page"
 
 
 def write_report(run: RunDirectory, path: Path | None = None) -> Path:
-    """Write report.html of a run, in whatever state it is, whole or not at all; returns its path.
+    """Write the report of a run in any state, whole or not at all; returns its path.
 
-    path: where to, by default the run's own directory. Raises ValueError where the directory holds no run.
+    path: the file to write, by default report.html in the run's directory. Raises ValueError if the directory
+    holds no run.
     """
     config, record = run.load()
     outcome = json.loads(run.result.read_text()) if run.result.is_file() else None
     page = render(config, record, outcome)
     path = path or run.report
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, page.encode(errors="replace"))  # a lone surrogate is no reason to have no report
+    replace_file(path, page.encode(errors="replace"))  # a lone surrogate must not prevent the report
     return path
 
 
 def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> str:
-    """The page. outcome: result.json's content, None before there is one."""
+    """The page. outcome: the content of result.json, None for an unfinished run."""
     script = (PAGE / "report.js").read_text()
     scored = scored_trials(record)
     spent, saved = trained_s(record), saved_by_pruning_s(record)
@@ -78,6 +79,6 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
 
 def _finalists(config: RunConfig, outcome: facts.Outcome | None) -> list[tuple[dict[str, Any], str]]:
     return [
-        (one, differences(Method.model_validate(one["method"]), config.naive))
-        for one in (outcome["finalists"] if outcome else ())
+        (finalist, differences(Method.model_validate(finalist["method"]), config.naive))
+        for finalist in (outcome["finalists"] if outcome else ())
     ]

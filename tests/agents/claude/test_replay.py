@@ -5,8 +5,8 @@ import pytest
 
 from agents.claude.replay import Replay
 from agents.claude.transcript import Concluded, Noted, Opened, Transcript
-from agents.findings.answer import Note
 from agents.findings.findings import Findings
+from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch, Proposal
 from agents.playbook.playbook import Playbook
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from agents.claude.tools import MAX_CHARS, TOOLS, Desk, answer, declarations
+from agents.claude.tools import MAX_CHARS, TOOLS, ToolContext, declarations, run_tool
 from agents.findings.findings import BranchFinding, Findings, TrialFinding
 from agents.findings.notebook import MAX_NOTES, Notebook
 from agents.language.proposal import Branch
@@ -14,9 +14,9 @@ def packed(*bits: int) -> str:
 
 
 @pytest.fixture
-def desk(
+def context(
     campaign: Callable[..., Findings], branch: Callable[..., Branch], tried: Callable[..., TrialFinding]
-) -> Desk:
+) -> ToolContext:
     """Branch a with two completed trials, b with one, c with none; ten search examples, a gap of 0.3."""
     branches = [
         BranchFinding(branch=branch("a"), round=1, live=True, importance=(("loss.logconf.aux", 1.0),)),
@@ -30,7 +30,7 @@ def desk(
         tried("t4", None, branch="b", aux=0.8),
     )
     findings = campaign(branches=branches, trials=trials, examples=10)
-    return Desk(findings=findings, notebook=Notebook((), 3), lane="1")
+    return ToolContext(findings=findings, notebook=Notebook((), 3), lane="1")
 
 
 def listing(**changes: object) -> dict[str, object]:
@@ -58,28 +58,28 @@ def listing(**changes: object) -> dict[str, object]:
     ],
 )
 def test_trials_are_listed_through_a_filter(
-    desk: Desk, filters: dict[str, object], trials: list[str]
+    context: ToolContext, filters: dict[str, object], trials: list[str]
 ) -> None:
-    said, wrong = answer(desk, "list_trials", listing(**filters))
+    said, wrong = run_tool(context, "list_trials", listing(**filters))
     assert not wrong
     assert [line.split()[0] for line in said.splitlines()] == trials
 
 
-def test_a_trial_in_full_but_for_its_predictions(desk: Desk) -> None:
-    said, wrong = answer(desk, "show_trial", {"trial": "t2"})
+def test_a_trial_in_full_but_for_its_predictions(context: ToolContext) -> None:
+    said, wrong = run_tool(context, "show_trial", {"trial": "t2"})
     assert not wrong
     assert '"aux": 0.6' in said
     assert "predictions" not in said
     assert packed(1, 1, 0, 0, 0, 0, 1, 0, 1, 0) not in said
 
 
-def test_two_branches_are_compared_with_a_paired_error(desk: Desk) -> None:
+def test_two_branches_are_compared_with_a_paired_error(context: ToolContext) -> None:
     """t1 and t2 differ from t3 on 3 and 2 of 10 examples, and from each other on 1.
 
     Mean disagreement across 0.25, half of that within the first side 0.5 * (2 * 0.1 / 4) = 0.025; the
     difference 0.4 PGR is 0.12 of accuracy. So (0.25 - 0.025 - 0.0144) / 9 is the error's square in accuracy.
     """
-    said, wrong = answer(desk, "compare_branches", {"first": "a", "second": "b"})
+    said, wrong = run_tool(context, "compare_branches", {"first": "a", "second": "b"})
     assert not wrong
     expected = (0.2106 / 9) ** 0.5 / 0.3
     assert f"difference +0.400 ± {expected:.3f}" in said
@@ -87,26 +87,26 @@ def test_two_branches_are_compared_with_a_paired_error(desk: Desk) -> None:
     assert "the same on 0.75 of the examples" in said
 
 
-def test_curves_branches_and_importance(desk: Desk) -> None:
-    said, _ = answer(desk, "show_curves", {"branch": "a"})
+def test_curves_branches_and_importance(context: ToolContext) -> None:
+    said, _ = run_tool(context, "show_curves", {"branch": "a"})
     assert said.splitlines()[0] == (
         "t2 a (completed): 0.33: 0.60, 1.00: 0.70 (still rising by +0.10 in its last step)"
     )
-    said, _ = answer(desk, "show_branch", {"branch": "a"})
+    said, _ = run_tool(context, "show_branch", {"branch": "a"})
     assert "loss: logconf(aux 0.2 to 1)" in said
     assert "importance: a: loss.logconf.aux 1.00" in said
-    assert answer(desk, "show_curves", {"branch": "c"}) == ("no trial of it has reached a rung", False)
+    assert run_tool(context, "show_curves", {"branch": "c"}) == ("no trial of it has reached a rung", False)
 
 
-def test_a_note_reaches_the_other_lanes_and_the_next_round(desk: Desk) -> None:
-    assert answer(desk, "note", {"text": "soft labels\nhelp"}) == ("noted", False)
-    other = Desk(findings=desk.findings, notebook=desk.notebook, lane="2")
-    assert answer(other, "read_notes", {"round": None})[0] == "round 3, lane 1: soft labels help"
-    assert [note.text for note in desk.notebook.new] == ["soft labels help"]
-    assert answer(other, "read_notes", {"round": 1}) == ("no note", False)
+def test_a_note_reaches_the_other_lanes_and_the_next_round(context: ToolContext) -> None:
+    assert run_tool(context, "note", {"text": "soft labels\nhelp"}) == ("noted", False)
+    other = ToolContext(findings=context.findings, notebook=context.notebook, lane="2")
+    assert run_tool(other, "read_notes", {"round": None})[0] == "round 3, lane 1: soft labels help"
+    assert [note.text for note in context.notebook.new] == ["soft labels help"]
+    assert run_tool(other, "read_notes", {"round": 1}) == ("no note", False)
     for _ in range(MAX_NOTES - 1):
-        answer(desk, "note", {"text": "again"})
-    said, wrong = answer(desk, "note", {"text": "once more"})
+        run_tool(context, "note", {"text": "again"})
+    said, wrong = run_tool(context, "note", {"text": "once more"})
     assert (said, wrong) == (f"a lane leaves at most {MAX_NOTES} notes a round", True)
 
 
@@ -127,9 +127,9 @@ def test_a_note_reaches_the_other_lanes_and_the_next_round(desk: Desk) -> None:
     ],
 )
 def test_a_wrong_question_is_answered_with_what_is_wrong(
-    desk: Desk, name: str, given: object, said: str
+    context: ToolContext, name: str, given: object, said: str
 ) -> None:
-    text, wrong = answer(desk, name, given)
+    text, wrong = run_tool(context, name, given)
     assert wrong
     assert text.startswith(said)
     assert len(text) <= 400
@@ -139,8 +139,8 @@ def test_no_answer_is_longer_than_its_bound(
     campaign: Callable[..., Findings], tried: Callable[..., TrialFinding]
 ) -> None:
     trials = tuple(tried(f"t{i}", 0.5, cause="why " * 300) for i in range(200))
-    desk = Desk(findings=campaign(trials=trials), notebook=Notebook((), 1), lane="1")
-    said, _ = answer(desk, "list_trials", listing(limit=10**9))
+    context = ToolContext(findings=campaign(trials=trials), notebook=Notebook((), 1), lane="1")
+    said, _ = run_tool(context, "list_trials", listing(limit=10**9))
     assert len(said) <= MAX_CHARS + 30
 
 

@@ -2,9 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from agents.findings.answer import Note
 from agents.findings.digest import HISTORY_CHARS, first_shown, history, standing
 from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFinding
+from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch
 
 Make = Callable[..., Findings]

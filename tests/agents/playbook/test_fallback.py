@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
-from agents.findings.answer import Answer
 from agents.findings.findings import Findings
+from agents.findings.round_proposal import RoundProposal
 from agents.language.proposal import Branch, Proposal
 from agents.playbook.fallback import Guarded
 from agents.playbook.playbook import Playbook
@@ -30,4 +30,4 @@ def test_a_proposer_that_raises_never_ends_the_search(campaign: Callable[..., Fi
 
 def test_an_answer_passes_through(campaign: Callable[..., Findings], branch: Callable[..., Branch]) -> None:
     said = Proposal(branches=(branch("a"),), rationale="")
-    assert Guarded(Plain(said), Playbook()).propose(campaign()) == Answer(proposal=said, lanes=())
+    assert Guarded(Plain(said), Playbook()).propose(campaign()) == RoundProposal(proposal=said, lanes=())

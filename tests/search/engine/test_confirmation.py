@@ -7,7 +7,7 @@ import pytest
 from search.config.schema import ConfirmConfig, ReplicationConfig, RunConfig
 from search.engine.confirmation import choose_finalists, confirm, planned_confirmation, sealed_predictions
 from search.ledger.record import Record
-from search.scoring.grader import TestAnswers
+from search.scoring.grader import TestGrades
 from search.scoring.pgr import Baselines
 from trainers.components.labels import Soft
 from trainers.components.losses import Bootstrap, Gce
@@ -181,7 +181,7 @@ def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace,
     def rows(*right: int) -> np.ndarray:
         return np.array([[i < count for i in range(8)] for count in right])
 
-    answers = TestAnswers(
+    answers = TestGrades(
         correct={
             config.naive.digest: rows(4, 6, 5),
             method("t2").digest: rows(6, 8, 7),
@@ -210,7 +210,7 @@ def test_a_finalist_without_answers_is_left_out_of_the_outcome(
 ) -> None:
     record = Record.of(searched(events, t1=0.2, t2=0.7))
     right = np.ones((3, 4), dtype=np.bool_)
-    answers = TestAnswers(
+    answers = TestGrades(
         correct={config.naive.digest: right, method("t1").digest: right},
         baselines=Baselines(weak=~right[[0] * 5], ceiling=right[[0] * 5]),
     )

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.findings.answer import Note
+from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
 from search.engine.findings import brief

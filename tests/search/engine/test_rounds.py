@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from agents.claude.transcript import Received, Transcript
-from agents.findings.answer import Answer, LaneReport, Note
 from agents.findings.findings import Findings
+from agents.findings.round_proposal import LaneReport, Note, RoundProposal
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from agents.language.validation import Problem
@@ -63,7 +63,7 @@ def test_a_proposer_that_breaks_is_answered_for_by_the_playbook(config: RunConfi
 
 
 @pytest.fixture
-def answer(proposal: Callable[..., Proposal], branch: Callable[..., Branch]) -> Answer:
+def answer(proposal: Callable[..., Proposal], branch: Callable[..., Branch]) -> RoundProposal:
     lanes = tuple(
         LaneReport(
             lane=name,
@@ -75,12 +75,12 @@ def answer(proposal: Callable[..., Proposal], branch: Callable[..., Branch]) -> 
         )
         for name in ("1", "2")
     )
-    return Answer(
+    return RoundProposal(
         proposal=proposal(branch("a")), lanes=lanes, notes=(Note(round=3, lane="1", text="so it is"),)
     )
 
 
-def test_the_ledger_is_told_of_lanes_notes_and_refusals(answer: Answer) -> None:
+def test_the_ledger_is_told_of_lanes_notes_and_refusals(answer: RoundProposal) -> None:
     events = list(told(3, answer, [Problem(branch=0, place="branches[0]", text="is a twin")]))
     assert [type(event) for event in events] == [LaneAnswered, LaneAnswered, NoteLeft, BranchesRefused]
     record = Record.of(events)
@@ -89,12 +89,12 @@ def test_the_ledger_is_told_of_lanes_notes_and_refusals(answer: Answer) -> None:
     assert record.refused == [(3, "branches[1]: no"), (3, "branches[0]: is a twin")]
 
 
-def test_a_round_that_was_asked_again_counts_once(answer: Answer, events: SimpleNamespace) -> None:
+def test_a_round_that_was_asked_again_counts_once(answer: RoundProposal, events: SimpleNamespace) -> None:
     record = Record.of([*told(3, answer, ()), *told(3, answer, ())])
     assert sum(lane.usage.usd for lane in record.lanes.values()) == 0.5
 
 
-def test_an_answer_that_came_too_late_is_paid_for_all_the_same(tmp_path: Path, answer: Answer) -> None:
+def test_an_answer_that_came_too_late_is_paid_for_all_the_same(tmp_path: Path, answer: RoundProposal) -> None:
     record = Record.of(told(1, answer, ()))
     for number, lane in ((1, "1"), (2, "1")):
         path = tmp_path / "rounds" / f"{number:03d}" / f"transcript-{lane}.jsonl"
@@ -108,4 +108,4 @@ def test_an_answer_that_came_too_late_is_paid_for_all_the_same(tmp_path: Path, a
 
 
 def test_a_proposer_without_lanes_has_nothing_more_to_tell(proposal: Callable[..., Proposal]) -> None:
-    assert list(told(1, Answer(proposal=proposal(), lanes=()), ())) == []
+    assert list(told(1, RoundProposal(proposal=proposal(), lanes=()), ())) == []

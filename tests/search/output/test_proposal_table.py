@@ -2,7 +2,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from agents.findings.answer import LaneReport
+from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Choice, Option, Proposal, Slot
 from search.output.proposal_table import cost_table, proposal_table

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from agents.findings.answer import LaneReport
+from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from search.engine.confirmation import Confirmation, Confirmed, Finalist
@@ -17,7 +17,7 @@ from search.ledger.events import Finished, Interrupted, LaneAnswered, Proposed, 
 from search.ledger.record import Record
 from search.output.result import outcome_table, result, write_result
 from search.scoring.grader import BaselineScores
-from search.scoring.pgr import Estimate, SeedSpread
+from search.scoring.pgr import Estimate, SeedVariance
 from trainers.components.optim import Adamw
 from trainers.method import Method
 
@@ -25,7 +25,7 @@ BASELINES = BaselineScores(
     weak=Estimate(value=0.61, se=0.02, df=4),
     ceiling=Estimate(value=0.91, se=0.01, df=4),
     gap=0.3,
-    spread=SeedSpread(variance=0.01, free=8),
+    seed_variance=SeedVariance(value=0.01, free=8),
 )
 
 

@@ -9,12 +9,12 @@ from search.scoring.pgr import (
     Baselines,
     Estimate,
     NoGapError,
-    SeedSpread,
+    SeedVariance,
     accuracy,
+    baseline_seed_variance,
     difference,
     estimate,
     pgr,
-    seed_spread,
 )
 
 NO_SUPERVISORS = np.zeros(1, dtype=np.int64)
@@ -238,9 +238,9 @@ def test_p_values_keep_their_promise_without_a_difference(seeds: int) -> None:
 def test_the_spread_of_seeds_is_pooled_over_floor_and_ceiling() -> None:
     # Of the weak rows: variance of their means 1/16, less the interaction 5/36 over 4 examples: 1/36, on two
     # degrees of freedom; the ceiling's two rows are alike. (2/36 + 0) / 3, in units of the gap of a half.
-    answer = seed_spread(BASELINES)
+    answer = baseline_seed_variance(BASELINES)
     assert answer.free == 3
-    assert answer.variance == pytest.approx(2 / 36 / 3 * 4)
+    assert answer.value == pytest.approx(2 / 36 / 3 * 4)
 
 
 def test_the_spread_of_seeds_is_that_of_their_paired_differences() -> None:
@@ -253,7 +253,7 @@ def test_the_spread_of_seeds_is_that_of_their_paired_differences() -> None:
         for apart in [weak[i].astype(float) - weak[j]]
     ]
     baselines = Baselines(weak=weak, ceiling=np.ones((1, 50), dtype=np.bool_))
-    assert seed_spread(baselines).variance == pytest.approx(np.mean(pairs) / baselines.gap**2)
+    assert baseline_seed_variance(baselines).value == pytest.approx(np.mean(pairs) / baselines.gap**2)
 
 
 def test_the_spread_of_seeds_is_estimated_without_bias() -> None:
@@ -264,18 +264,18 @@ def test_the_spread_of_seeds_is_estimated_without_bias() -> None:
         weak, ceiling = (
             rng.random((5, 400)) < np.clip(rng.normal(mean, 0.4 * 0.2, (5, 1)), 0, 1) for mean in (0.5, 0.7)
         )
-        spread = seed_spread(Baselines(weak=weak, ceiling=ceiling))
+        variance = baseline_seed_variance(Baselines(weak=weak, ceiling=ceiling))
         gap = float(ceiling.mean() - weak.mean())
-        found.append(spread.variance * gap**2 / 0.2**2)
+        found.append(variance.value * gap**2 / 0.2**2)
     # Each is chi-squared on 8 degrees of freedom: the mean of 200 errs by 0.16 * sqrt(2 / 8 / 200) = 0.006.
     assert np.mean(found) == pytest.approx(0.16, abs=3 * 0.006)
 
 
 def test_without_further_seeds_nothing_is_known_of_their_spread() -> None:
     alone = Baselines(weak=table("1000"), ceiling=table("1111"))
-    assert seed_spread(alone) == SeedSpread(variance=0.0, free=0)
+    assert baseline_seed_variance(alone) == SeedVariance(value=0.0, free=0)
 
 
 def test_a_spread_of_seeds_below_that_of_the_examples_counts_as_none() -> None:
     # Right on as many examples each, though on different ones.
-    assert seed_spread(Baselines(weak=table("10", "01"), ceiling=table("11"))).variance == 0
+    assert baseline_seed_variance(Baselines(weak=table("10", "01"), ceiling=table("11"))).value == 0

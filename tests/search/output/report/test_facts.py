@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agents.findings.answer import LaneReport
+from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig

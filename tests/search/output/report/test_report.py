@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agents.findings.answer import LaneReport
+from agents.findings.round_proposal import LaneReport
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
 from search.ledger.events import Interrupted, LaneAnswered, Proposed

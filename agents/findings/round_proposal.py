@@ -1,4 +1,4 @@
-"""What a proposer hands back: a proposal, who in it said what, and what it cost."""
+"""What a proposer returns for a round: the proposal, a report for each lane, notes, costs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Source = Literal["claude", "replay", "playbook"]
 
 
 class Note(Frozen):
-    """A finding that a lane left for later rounds and for the other lanes."""
+    """A finding that a lane leaves for later rounds and other lanes."""
 
     round: Annotated[int, Field(ge=1)]
     lane: str
@@ -25,10 +25,11 @@ class Note(Frozen):
 
 
 class LaneReport(Frozen):
-    """What became of one lane in one round.
+    """The outcome of one lane in one round.
 
-    source: who proposed in the end. branches: names of those it brought to the round. refused: what was wrong
-    with the others, a sentence each. why: what kept it from an answer, None where it has one.
+    source: the proposer whose branches were used. branches: names of the branches that the lane added to the
+    round. refused: a sentence for each problem of the other branches. why: why the lane has no proposal, None
+    if it has.
     """
 
     lane: str
@@ -43,8 +44,8 @@ class LaneReport(Frozen):
     budget_spent: bool = False
 
 
-class Answer(Frozen):
-    """A proposal with the lanes and notes behind it."""
+class RoundProposal(Frozen):
+    """A round's proposal with the lanes and notes behind it."""
 
     proposal: Proposal
     lanes: tuple[LaneReport, ...]
@@ -58,5 +59,5 @@ def family_shares(branches: Sequence[Branch]) -> dict[str, float]:
 
 
 def entropy_bits(shares: Sequence[float]) -> float:
-    """Shannon's entropy of shares that add up to 1, in bits: 0 where all is one, log2(n) where n are even."""
+    """Shannon entropy in bits of shares that add up to 1: 0 for a single share, log2(n) for n equal."""
     return -sum(share * log2(share) for share in shares if share > 0) + 0.0

@@ -4,7 +4,7 @@ from math import log2
 import pytest
 from pydantic import ValidationError
 
-from agents.findings.answer import Note, entropy_bits, family_shares
+from agents.findings.round_proposal import Note, entropy_bits, family_shares
 from agents.language.proposal import Branch
 
 
