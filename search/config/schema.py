@@ -38,6 +38,9 @@ class BaselineConfig(Frozen):
     seeds: Annotated[int, Field(ge=2, le=64)] = 5
 
 
+Sampler = Literal["surrogate", "tpe", "gp"]
+
+
 class SearchConfig(Frozen):
     """How much is searched.
 
@@ -51,6 +54,18 @@ class SearchConfig(Frozen):
     round_trials: Annotated[int, Field(ge=1, le=100_000)]
     coarsen: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     effort: Annotated[float, Field(gt=0, le=1)] = 0.25
+    sampler: Annotated[
+        Sampler,
+        Field(
+            description=(
+                "What draws the numbers of a branch's next method. surrogate: many random draws, half of them"
+                " near the branch's best method, compared by the surrogate. tpe: Optuna's TPESampler"
+                " (multivariate, group, constant_liar). gp: Optuna's GPSampler: it learns from completed"
+                " trials alone, and draws at random until a branch has ten; parameters that only some of"
+                " them have stay random. Allocation and promotion are the same with all three."
+            )
+        ),
+    ] = "surrogate"
     pruning: PruningConfig = PruningConfig()
     promotion: PromotionConfig = PromotionConfig()
     allocation: AllocationConfig = AllocationConfig()
