@@ -3,7 +3,7 @@
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -49,6 +49,9 @@ class BaselineConfig(Frozen):
     ] = 5
 
 
+Sampler = Literal["surrogate", "tpe", "gp"]
+
+
 class SearchConfig(Frozen):
     """How much is searched, and by which rules."""
 
@@ -75,6 +78,18 @@ class SearchConfig(Frozen):
             "need.",
         ),
     ] = 0.25
+    sampler: Annotated[
+        Sampler,
+        Field(
+            description=(
+                "What draws the numbers of a branch's next method. surrogate: many random draws, half of them"
+                " near the branch's best method, compared by the surrogate. tpe: Optuna's TPESampler"
+                " (multivariate, group, constant_liar). gp: Optuna's GPSampler: it learns from completed"
+                " trials alone, and draws at random until a branch has ten; parameters that only some of"
+                " them have stay random. Allocation and promotion are the same with all three."
+            )
+        ),
+    ] = "surrogate"
     pruning: Annotated[PruningConfig, Field(description="When a trial is stopped at a rung.")] = (
         PruningConfig()
     )

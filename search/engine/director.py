@@ -18,7 +18,7 @@ from search.engine.trials import Trials
 from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost
 from search.ledger.record import TrialRecord
 from search.policy.faults import out_of_retries, too_many_lost
-from search.studies.branch_sampler import Draw
+from search.studies.sampler import Draw
 from search.studies.storage import open_journal
 from search.studies.studies import Studies
 
@@ -46,7 +46,7 @@ class Director:
         self._record = run.record
         self._rungs = run.config.search.pruning.rungs
         storage = open_journal(run.directory / "optuna.log", run.config.optuna.storage, run.record.started)
-        self._studies = Studies(run.config, run.record, storage)
+        self._studies = Studies(run.config, storage)
         self._exploration = Exploration(run.config, run.record, self._studies.of)
         self._judging = Judging(run)
         self._trials = Trials(run)

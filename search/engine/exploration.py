@@ -22,7 +22,8 @@ from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
 from search.policy.promotion import Promotion, candidates
 from search.policy.training_budget import Budget
-from search.studies.branch_sampler import BranchSampler, Draw
+from search.studies.branch_sampler import BranchSampler
+from search.studies.sampler import Draw
 from trainers.method import Method
 
 log = logging.getLogger(__name__)

@@ -1,19 +1,25 @@
-"""How much each parameter of a branch decided PGR: Optuna's evaluator over the branch's completed trials."""
+"""How much each parameter decided PGR, in a branch or in the whole campaign: PED-ANOVA over completed trials.
 
+By Optuna (Watanabe et al., 2023, arXiv:2304.10255): what it takes to be among the better trials.
+"""
+
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, create_trial
 
 from agents.language.proposal import Branch, branch_contains
-from search.studies.branch_sampler import suggest
+from search.studies.parameters import Axis, Parameters, axes, parameters
+from search.studies.space import recalled
 from trainers.method import Method
 
-FEWEST = 8  # completed trials; with fewer the evaluator tells noise
+FEWEST = 8  # completed trials of a branch; with fewer the evaluator tells noise
+MIN_TRIALS = 12  # and of a campaign, where branches differ
 NEWEST = 300  # trials that are looked at
 
 
@@ -23,7 +29,7 @@ def importance(
     """The shares of a branch's searched parameters, largest first, adding up to 1.
 
     results: (method, PGR) of its completed trials. Empty with fewer than eight of them, or where all have the
-    same PGR. By PED-ANOVA (Watanabe et al., 2023): what it takes to be among the branch's better trials.
+    same PGR.
     """
     return _shares(branch, naive, tuple(results[-NEWEST:]))
 
@@ -35,32 +41,61 @@ def _shares(
     inside = [(m, pgr) for m, pgr in results if branch_contains(branch, m, naive)]
     if len(inside) < FEWEST or len({pgr for _, pgr in inside}) == 1:
         return ()
-    study = optuna.create_study(
-        direction="maximize",
-        storage=optuna.storages.InMemoryStorage(),
-        sampler=optuna.samplers.RandomSampler(),
-    )
-    study.add_trials([_frozen(branch, naive, method, pgr) for method, pgr in inside])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about parameters that hardly vary
-        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=0.3))
-    return tuple((name, float(share)) for name, share in found.items() if share > 0)
+    trials = [_branch_trial(branch, naive, method, pgr) for method, pgr in inside]
+    found = _evaluated(trials, PedAnovaImportanceEvaluator(target_quantile=0.3))
+    return tuple((name, share) for name, share in found if share > 0)
 
 
-def _frozen(branch: Branch, naive: Method, method: Method, pgr: float) -> FrozenTrial:
-    trial = FixedTrial(_params(branch, method))
-    suggest(trial, branch, naive)
+def _branch_trial(branch: Branch, naive: Method, method: Method, pgr: float) -> FrozenTrial:
+    known = recalled(branch, naive, method)
+    return create_trial(params=known.params, distributions=known.distributions, value=pgr)
+
+
+def campaign_importance(scored: Sequence[tuple[Method, float]]) -> list[tuple[str, float]]:
+    """How much each parameter tells the best methods from the others, as shares, the largest first.
+
+    scored: (method, PGR) of completed trials, all branches together. Empty with fewer than MIN_TRIALS of
+    them, or where nothing varies. A parameter has the range that these methods span.
+    """
+    methods = [parameters(method) for method, _ in scored]
+    found = {axis.name: axis for axis in axes(methods)}
+    if len(scored) < MIN_TRIALS or not found:
+        return []
+    trials = [_axes_trial(values, pgr, found) for values, (_, pgr) in zip(methods, scored, strict=True)]
+    return [
+        (name, share)
+        for name, share in _evaluated(trials, PedAnovaImportanceEvaluator())
+        if math.isfinite(share)
+    ]
+
+
+def _axes_trial(values: Parameters, pgr: float, found: Mapping[str, Axis]) -> FrozenTrial:
+    kept = {name: value for name, value in values.items() if name in found}
     return create_trial(
-        state=TrialState.COMPLETE, params=trial.params, distributions=trial.distributions, value=pgr
+        value=pgr,
+        params={name: str(value) if found[name].levels else float(value) for name, value in kept.items()},
+        distributions={name: _distribution(found[name]) for name in kept},
     )
 
 
-def _params(branch: Branch, method: Method) -> dict[str, Any]:
-    """The method's values under the names that the sampler gives them."""
-    named: dict[str, Any] = {}
-    for slot in branch.slots:
-        component = getattr(method, slot.slot)
-        named[f"{slot.slot}.kind"] = component.kind
-        for name in type(component).model_fields:
-            named[f"{slot.slot}.{component.kind}.{name}"] = getattr(component, name)
-    return named
+def _distribution(axis: Axis) -> BaseDistribution:
+    if axis.levels:
+        return CategoricalDistribution(axis.levels)
+    return FloatDistribution(axis.low, axis.high, log=axis.log)
+
+
+def _evaluated(
+    trials: Sequence[FrozenTrial], evaluator: PedAnovaImportanceEvaluator
+) -> list[tuple[str, float]]:
+    """Every parameter's share over completed trials, the largest first."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction="maximize", storage=optuna.storages.InMemoryStorage())
+        study.add_trials(trials)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of parameters that hardly vary, and of what is experimental
+            shares = get_param_importances(study, evaluator=evaluator)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    return [(name, float(share)) for name, share in shares.items()]

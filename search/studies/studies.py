@@ -1,85 +1,153 @@
-"""Optuna's side of the search: one study a branch, kept level with the ledger."""
+"""Optuna's side of the search: a study of the campaign and one of each branch, which listen to the ledger."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.storages import BaseStorage
 
+from agents.language.proposal import Branch
 from search.config.schema import RunConfig
-from search.ledger.events import AnyEvent, RungReached, TrialEnded
-from search.ledger.record import Record, TrialRecord
+from search.ledger.events import AnyEvent, Proposed, RungReached, TrialEnded, TrialStarted
 from search.studies.branch_sampler import BranchSampler
+from search.studies.campaign import (
+    CAMPAIGN,
+    campaign_params,
+    catalogue_distributions,
+    searched_names,
+    study_name,
+)
+from search.studies.mirror import StudyMirror
+from search.studies.sampler import MethodSampler
+from search.studies.space import recalled
 from trainers.cache import digest
+
+TRIAL, BRANCH, NUMBER = "trial", "branch", "number in branch"  # user attributes of a trial
+ERROR, CAUSE, SECONDS = "standard error", "cause", "seconds of training"
+
+
+@dataclass(kw_only=True)
+class _Followed:
+    """A trial of the search that the ledger has not ended: its numbers, and what it has shown so far."""
+
+    branch: str
+    number: int
+    campaign_number: int
+    rungs: dict[float, RungReached] = field(default_factory=dict)
+
+    @property
+    def pgr(self) -> float | None:
+        return self.rungs[max(self.rungs)].pgr if self.rungs else None
+
+    @property
+    def seconds(self) -> float:
+        return sum(rung.train_s + rung.eval_s for rung in self.rungs.values())
 
 
 class Studies:
-    """The branches' samplers, each made when it is first needed."""
+    """The studies of a run. `apply` is the only way that they learn of trials.
 
-    def __init__(self, config: RunConfig, record: Record, storage: BaseStorage) -> None:
+    It may be called again with events that the studies know already, of this process or an earlier one: these
+    change nothing. So replaying a whole ledger opens again what a lost or shortened journal has forgotten.
+    """
+
+    def __init__(self, config: RunConfig, storage: BaseStorage) -> None:
         self._config = config
-        self._record = record
         self._storage = storage
         self._rungs = config.search.pruning.rungs
+        self._branches: dict[str, Branch] = {}
+        self._searched: dict[str, frozenset[str]] = {}
+        self._mirrors: dict[str, StudyMirror] = {}
         self._samplers: dict[str, BranchSampler] = {}
-        self._settled = False
+        self._trials: dict[str, _Followed] = {}
+        self._started: Counter[str] = Counter()
+        self._campaign = self._open(CAMPAIGN)
+        self._campaign_numbers = {
+            (trial.user_attrs[BRANCH], trial.user_attrs[NUMBER]): trial.number
+            for trial in self._campaign.study.get_trials(deepcopy=False)
+            if NUMBER in trial.user_attrs
+        }
+
+    def _open(self, name: str) -> StudyMirror:
+        return StudyMirror(self._storage, name, MethodSampler(self._config.seed))
+
+    def _mirror(self, branch: str) -> StudyMirror:
+        if branch not in self._mirrors:
+            self._mirrors[branch] = self._open(study_name(branch))
+        return self._mirrors[branch]
 
     def of(self, branch: str) -> BranchSampler:
         """The sampler of a branch. A process that takes over draws other methods than the last one did."""
         if branch not in self._samplers:
-            drawn = self._record.tally("search", branch).started
-            seed = int(digest(self._config.seed, branch, drawn)[:8], 16)
             self._samplers[branch] = BranchSampler(
-                self._record.branches[branch].branch,
+                self._branches[branch],
                 self._config.naive,
                 self._config.abilities,
-                self._storage,
-                seed,
+                self._mirror(branch),
+                seed=int(digest(self._config.seed, branch, self._started[branch])[:8], 16),
+                sampler=self._config.search.sampler,
             )
         return self._samplers[branch]
 
     def apply(self, event: AnyEvent) -> None:
-        """Tell Optuna of a rung or of an end."""
-        if self._settled and isinstance(event, RungReached | TrialEnded):
-            trial = self._record.trials[event.trial]
-            if isinstance(event, RungReached):
-                self._report(trial, event)
-            else:
-                self.ended(trial)
+        """Take an event of the ledger into account."""
+        match event:
+            case Proposed():
+                for branch in event.proposal.branches:
+                    self._branches[branch.name] = branch
+                    self._searched[branch.name] = searched_names(branch)
+            case TrialStarted(purpose="search", number=int(number)):
+                if event.trial not in self._trials:  # it may go on after a pause
+                    self._start(event, number)
+            case RungReached() if event.trial in self._trials:
+                self._reach(self._trials[event.trial], event)
+            case TrialEnded() if event.trial in self._trials:
+                self._end(self._trials.pop(event.trial), event)
+            case _:
+                pass
+
+    def _start(self, event: TrialStarted, number: int) -> None:
+        attrs = {TRIAL: event.trial, BRANCH: event.branch}
+        mirror = self._mirror(event.branch)
+        mirror.fill(number)
+        if number == len(mirror):
+            lost = recalled(self._branches[event.branch], self._config.naive, event.method)
+            mirror.add(lost.params, lost.distributions, attrs)
+        mirror.note(number, attrs)
+        self._started[event.branch] += 1
+        self._trials[event.trial] = _Followed(
+            branch=event.branch,
+            number=number,
+            campaign_number=self._campaign_number(event, attrs | {NUMBER: number}),
+        )
+
+    def _campaign_number(self, event: TrialStarted, attrs: Mapping[str, Any]) -> int:
+        key = event.branch, attrs[NUMBER]
+        if key not in self._campaign_numbers:
+            params = campaign_params(event.method, self._searched[event.branch])
+            distributions = {name: catalogue_distributions()[name] for name in params}
+            self._campaign_numbers[key] = self._campaign.add(params, distributions, attrs)
+        return self._campaign_numbers[key]
+
+    def _reach(self, trial: _Followed, event: RungReached) -> None:
+        if event.pgr is None:
+            return
+        trial.rungs[event.share] = event
+        step, attrs = self._rungs.index(event.share), {ERROR: event.se, SECONDS: round(trial.seconds, 3)}
+        self._mirror(trial.branch).report(trial.number, step, event.pgr, attrs)
+        self._campaign.report(trial.campaign_number, step, event.pgr, attrs)
+
+    def _end(self, trial: _Followed, event: TrialEnded) -> None:
+        attrs = {} if event.cause is None else {CAUSE: event.cause}
+        self._mirror(trial.branch).end(trial.number, event.state, trial.pgr, attrs)
+        self._campaign.end(trial.campaign_number, event.state, trial.pgr, attrs)
 
     def settle(self) -> None:
-        """Bring Optuna level with the ledger after a replay."""
-        self.level()
-        self._settled = True
-
-    def _report(self, trial: TrialRecord, reached: RungReached) -> None:
-        if trial.number is not None and reached.pgr is not None:
-            self.of(trial.branch).report(trial.number, self._rungs.index(reached.share), reached.pgr)
-
-    def ended(self, trial: TrialRecord) -> None:
-        """Tell of a trial's end: with a value only where it was completed."""
-        if trial.number is not None:
-            assert trial.state is not None
-            pgr = trial.last.pgr if trial.last else None
-            self.of(trial.branch).tell(trial.number, trial.state, pgr)
-
-    def level(self) -> None:
-        """Tell of what the ledger has and Optuna has not; what only Optuna has heard of has failed.
-
-        Trials that a study has lost, with its file or the end of it, are opened there again first.
-        """
-        known: dict[str, dict[int, TrialRecord]] = {branch: {} for branch in self._record.branches}
-        for trial in self._record.of_purpose("search"):
-            if trial.number is not None:
-                known[trial.branch][trial.number] = trial
-        for branch, trials in known.items():
-            study = self.of(branch)
-            for number in range(study.started, max(trials, default=-1) + 1):
-                study.start_again(trials[number].method if number in trials else None)
-            for number in study.open_numbers():
-                if number in trials:
-                    self._tell(trials[number])
-                else:
-                    study.tell(number, "failed", None)
-
-    def _tell(self, trial: TrialRecord) -> None:
-        for reached in trial.rungs.values():
-            self._report(trial, reached)
-        if trial.state is not None:
-            self.ended(trial)
+        """After the replay of a ledger: trials that only Optuna has heard of have failed."""
+        known: dict[str, set[int]] = defaultdict(set)
+        for trial in self._trials.values():
+            known[trial.branch].add(trial.number)
+        for branch in self._branches:
+            self._mirror(branch).settle(known[branch])
+        self._campaign.settle({trial.campaign_number for trial in self._trials.values()})

@@ -20,6 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from agents.language.catalogue import ParamSpec, param_specs
+from agents.language.naming import kind_name, param_name
 from search.config.schema import RunConfig
 from search.config.services import TrackingConfig
 from search.ledger.events import RunStarted
@@ -172,12 +173,12 @@ def sweep_parameters() -> dict[str, Any]:
     W&B draws a run in parallel coordinates only if it has a value on every axis, and a method has values for
     its own components only. Those are in each run's config, under the names that Optuna uses.
     """
-    parameters: dict[str, Any] = {f"{slot}.kind": {"values": list(kinds)} for slot, kinds in SLOTS.items()}
+    parameters: dict[str, Any] = {kind_name(slot): {"values": list(kinds)} for slot, kinds in SLOTS.items()}
     for slot, kinds in SLOTS.items():
         if len(kinds) == 1:
             for kind, component in kinds.items():
                 for name, spec in param_specs(component).items():
-                    parameters[f"{slot}.{kind}.{name}"] = _room(spec)
+                    parameters[param_name(slot, kind, name)] = _room(spec)
     return parameters
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agents.language.naming import named_values
 from search.tracking.ledger_view import Tracked, TrackedTrial
 from trainers.component import Frozen
 
@@ -43,12 +44,7 @@ def describe(campaign: str, tracked: Tracked, trial: TrackedTrial) -> RunDescrip
 
 def flat(method: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """A method's parameters by the names that Optuna knows them by: loss.kind, loss.logconf.aux."""
-    values: dict[str, Any] = {}
-    for slot, component in method.items():
-        kind = component["kind"]
-        values[f"{slot}.kind"] = kind
-        values |= {f"{slot}.{kind}.{name}": value for name, value in component.items() if name != "kind"}
-    return values
+    return named_values((slot, component.items()) for slot, component in method.items())
 
 
 def trial_row(tracked: Tracked, trial: TrackedTrial, index: int) -> dict[str, float]:

@@ -1,5 +1,4 @@
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +6,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
-
-def free_port() -> int:
-    """A port of this machine that nothing listens on at the moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+from tests.servers.ports import free_port
 
 
 def add_node(cluster: Cluster, name: str) -> None:

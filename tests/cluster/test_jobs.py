@@ -23,7 +23,7 @@ from cluster.jobs import (
     follow,
     runtime_env,
 )
-from tests.cluster.conftest import free_port
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LOG = "one\ntwo\nthree\n"

@@ -16,7 +16,8 @@ from search.output.report.figures import (
     rungs_figure,
     trials_figure,
 )
-from search.studies.parameters import axes, importance, parameters
+from search.studies.importance import campaign_importance
+from search.studies.parameters import axes, parameters
 
 BEST_BRANCHES, BEST_TRIALS, MOST_AXES = 4, 100, 12
 
@@ -122,7 +123,7 @@ def _side(place: float) -> str:
 
 
 def _importance(scored: Scored) -> Figure | None:
-    shares = importance([(trial.method, pgr) for trial, pgr in scored])[:MOST_AXES]
+    shares = campaign_importance([(trial.method, pgr) for trial, pgr in scored])[:MOST_AXES]
     if not shares:
         return None
     bars = [{"name": name, "share": share, "text": f"{share:.0%}"} for name, share in shares]

@@ -18,7 +18,7 @@ from search.output.report import facts as facts
 from search.output.report.charts import charts, scored_trials
 from search.output.result import lane_rows, saved_by_pruning_s, trained_s
 from search.storage.run_directory import RunDirectory
-from search.studies.parameters import MIN_TRIALS
+from search.studies.importance import MIN_TRIALS
 from trainers.files import replace_file
 from trainers.method import Method
 

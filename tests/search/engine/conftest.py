@@ -205,6 +205,10 @@ class Run:
                     assert told.value == trial.last.pgr
                 assert told.params["optim.adamw.lr"] == trial.method.optim.lr
             assert {told.state for told in trials.values()} <= {TrialState.FAIL}
+        campaign = optuna.load_study(study_name="campaign", storage=storage).get_trials()
+        assert {told.user_attrs["trial"]: (told.state, told.user_attrs["branch"]) for told in campaign} == {
+            trial.trial: (STATES[trial.state], trial.branch) for trial in self.record.of_purpose("search")
+        }
 
 
 @pytest.fixture

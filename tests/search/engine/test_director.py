@@ -2,6 +2,7 @@ import json
 import time
 from collections import deque
 
+import optuna
 import pytest
 
 from agents.language.proposal import Proposal
@@ -9,6 +10,7 @@ from search.engine.assignment import Assignment
 from search.engine.confirmation import sealed_predictions
 from search.engine.replication import kind_of
 from search.ledger.events import TestOpened
+from search.studies.storage import open_journal
 from search.workers.remote_grader import RemoteGrader
 from tests.search.engine.conftest import SEARCH_TRUTH, TEST_TRUTH, Run, graded
 
@@ -34,6 +36,26 @@ def test_the_whole_life_of_a_search(run: Run) -> None:
     assert run.record.rounds == 2
     assert not run.record.unfinished()
     run.check_optuna()
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_search_whose_numbers_come_from_a_sampler_of_optuna_s(run: Run, sampler: str) -> None:
+    search = run.config.search.model_copy(update={"sampler": sampler})
+    run.config = run.config.model_copy(update={"search": search})
+    run.restart()
+    given = run.work(until="t00005")
+    run.restart()
+    given += run.work()
+    begun = {one.trial: one.method for one in given if one.purpose == "search"}
+    assert list(begun) == [f"t{i:05d}" for i in range(1, 9)]
+    assert len(set(begun.values())) == 8
+    assert run.director.done
+    assert len(run.record.branches) == 3
+    run.check_optuna()
+    storage = open_journal(run.path / "optuna.log")
+    studies = [optuna.load_study(study_name=name, storage=storage) for name in run.record.branches]
+    # No suggestion that was passed over has become a trial.
+    assert sum(len(study.get_trials()) for study in studies) == 8
 
 
 def test_scores_are_those_of_the_grader(run: Run) -> None:

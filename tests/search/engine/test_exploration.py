@@ -15,7 +15,7 @@ from search.ledger.events import AnyEvent, Proposed, RungReached, TrialEnded, Tr
 from search.ledger.record import Record, TrialRecord
 from search.policy.allocation import AllocationConfig
 from search.policy.promotion import PromotionConfig
-from search.studies.branch_sampler import Draw
+from search.studies.sampler import Draw
 from search.studies.storage import open_journal
 from search.studies.studies import Studies
 from trainers.method import Method
@@ -29,6 +29,7 @@ class Field:
     """One worker, one step after the other; `score` says what a method of a branch reaches at a rung."""
 
     exploration: Exploration
+    studies: Studies
     record: Record
     score: Scorer
     rungs: dict[str, int] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class Field:
         """As the ledger does: the record first."""
         self.record.apply(event)
         self.exploration.apply(event)
+        self.studies.apply(event)
 
     def propose(self, number: int, *branches: Branch) -> None:
         proposal = Proposal(branches=branches, rationale="a test")
@@ -110,8 +112,8 @@ def explore(tmp_path: Path, config: RunConfig) -> Callable[..., Field]:
         )
         here = config.model_copy(update={"search": search, "seed": seed})
         record = Record()
-        studies = Studies(here, record, open_journal(tmp_path / f"{seed}-{trials}.log"))
-        field = Field(Exploration(here, record, studies.of), record, score)
+        studies = Studies(here, open_journal(tmp_path / f"{seed}-{trials}.log"))
+        field = Field(Exploration(here, record, studies.of), studies, record, score)
         field.propose(1, *branches)
         return field
 

@@ -1,9 +1,10 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from agents.language.proposal import Branch
-from search.studies.importance import FEWEST, importance
+from search.studies.importance import FEWEST, MIN_TRIALS, campaign_importance, importance
 from trainers.components.losses import LogConf, Xent
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -44,3 +45,17 @@ def test_too_little_is_known_to_tell(branch: Callable[..., Branch]) -> None:
     assert importance(branch("one"), Method(), results(lambda lr, aux: 0.5)) == ()
     elsewhere = [(Method(optim=Adamw(lr=1e-3, epochs=9)), i / 10) for i in range(10)]
     assert importance(branch("one"), Method(), elsewhere) == ()
+
+
+def test_what_decides_in_the_whole_campaign_comes_first() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        (Method(loss=LogConf(aux=float(aux)), optim=Adamw(lr=float(10**lr))), float(aux))
+        for aux, lr in zip(rng.uniform(size=60), rng.uniform(-4, -2, size=60), strict=True)
+    ]
+    shares = campaign_importance(rows)
+    assert shares[0][0] == "loss.logconf.aux"
+    assert shares[0][1] > 0.8
+    assert sum(share for _, share in shares) == pytest.approx(1)
+    assert campaign_importance(rows[: MIN_TRIALS - 1]) == []
+    assert campaign_importance([rows[0]] * MIN_TRIALS) == []

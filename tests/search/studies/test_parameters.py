@@ -1,7 +1,6 @@
-import numpy as np
 import pytest
 
-from search.studies.parameters import MIN_TRIALS, Axis, axes, importance, parameters
+from search.studies.parameters import Axis, axes, parameters
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -32,17 +31,3 @@ def test_an_axis_for_what_varies() -> None:
 def test_a_number_that_can_be_none_is_a_choice() -> None:
     [axis] = axes([{"select.a.b": 0.5}, {"select.a.b": "None"}])
     assert axis == Axis(name="select.a.b", levels=("0.5", "None"))
-
-
-def test_what_decides_matters_most() -> None:
-    rng = np.random.default_rng(0)
-    rows = [
-        (Method(loss=LogConf(aux=float(aux)), optim=Adamw(lr=float(10**lr))), float(aux))
-        for aux, lr in zip(rng.uniform(size=60), rng.uniform(-4, -2, size=60), strict=True)
-    ]
-    shares = importance(rows)
-    assert shares[0][0] == "loss.logconf.aux"
-    assert shares[0][1] > 0.8
-    assert sum(share for _, share in shares) == pytest.approx(1)
-    assert importance(rows[: MIN_TRIALS - 1]) == []
-    assert importance([rows[0]] * MIN_TRIALS) == []

@@ -1,15 +1,34 @@
 import json
 import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from search.config.load import load_config
+from search.config.schema import OptunaConfig
+from search.ledger.events import RunStarted
+from search.studies.mirror import StudyMirror
+from search.studies.sampler import MethodSampler
 from search.studies.storage import OneWriterFile, open_journal
+from tests.servers.ports import free_port
+
+
+def started(run: str) -> RunStarted:
+    return RunStarted(at=1.5e9, run=run, config_sha256="c0", commit="abc")
+
+
+def mirror(storage: BaseStorage, name: str) -> StudyMirror:
+    return StudyMirror(storage, name, MethodSampler(0))
 
 
 def filled(path: Path) -> optuna.Study:
@@ -82,3 +101,143 @@ def test_on_a_full_disk_what_is_written_stays_whole(tmp_path: Path, monkeypatch:
     assert list(journal.read_logs(1)) == [{"n": 2}]
     assert [json.loads(line) for line in path.read_text().splitlines()] == [{"n": 0}, {"n": 2}]
     assert os.path.getsize(path) == 16
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/studies.db"
+    url: str = request.getfixturevalue("postgres")
+    return url
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of this test's own, on a free port of this machine."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    folder = tmp_path_factory.mktemp("postgres")
+    run: dict[str, Any] = {"check": True, "capture_output": True, "cwd": "/"}
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root
+        try:
+            owner = pwd.getpwnam("postgres")
+        except KeyError:
+            pytest.skip("PostgreSQL needs a user that is not root, and there is no user postgres")
+        folder = Path("/tmp") / f"{folder.parent.name}-{folder.name}-{os.getpid()}"
+        folder.mkdir()
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        run |= {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    port, data = free_port(), str(folder / "data")
+    environment = {"PATH": f"{programs[-1]}:/usr/bin:/bin", "LC_ALL": "C"}
+    settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+    control = str(programs[-1] / "pg_ctl")
+    try:
+        subprocess.run(
+            [str(programs[-1] / "initdb"), "-D", data, "-U", "me", "-E", "UTF8", "--auth=trust", "--no-sync"],
+            env=environment,
+            **run,
+        )
+        subprocess.run(
+            [control, "-D", data, "-o", settings, "-l", f"{data}.log", "-w", "start"],
+            env=environment,
+            **(run | {"capture_output": False}),
+            stdout=subprocess.DEVNULL,
+        )
+        yield f"postgresql://me@127.0.0.1:{port}/postgres"
+        subprocess.run([control, "-D", data, "-m", "immediate", "stop"], env=environment, **run)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_database_does_what_the_journal_does_and_a_resumed_run_goes_on_in_it(
+    database: str, tmp_path: Path
+) -> None:
+    def opened() -> StudyMirror:
+        return mirror(open_journal(tmp_path / "optuna.log", database, started("first")), "one")
+
+    ours = opened()
+    lr = {"optim.adamw.lr": FloatDistribution(1e-4, 1e-2, log=True)}
+    done, stopped, open_ = (ours.add({"optim.adamw.lr": 1e-3}, lr, {"trial": f"t{i}"}) for i in range(3))
+    ours.report(done, 0, 0.5, {"standard error": 0.125})
+    ours.end(done, "completed", 0.5, {})
+    ours.report(stopped, 0, 0.25, {})
+    ours.end(stopped, "pruned", None, {"cause": "why"})
+
+    again = opened()
+    again.report(open_, 0, 0.125, {})
+    again.settle(set())
+    assert again.ask().number == 3
+    assert not (tmp_path / "optuna.log").exists()
+
+    study = optuna.load_study(study_name=f"first-{started('first').id}/one", storage=database)
+    states = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING]
+    assert [trial.state for trial in study.trials] == states
+    assert study.trials[0].user_attrs == {"trial": "t0", "standard error": 0.125}
+    assert study.trials[1].intermediate_values == {0: 0.25}
+    assert study.trials[1].user_attrs == {"trial": "t1", "cause": "why"}
+    assert study.metric_names == ["PGR"]
+    assert study.best_params["optim.adamw.lr"] == 1e-3
+
+
+def test_two_runs_share_a_database_without_sharing_studies(database: str, tmp_path: Path) -> None:
+    both = [mirror(open_journal(tmp_path, database, started(run)), "same") for run in ("a", "b")]
+    assert [one.ask().number for one in (*both, *both)] == [0, 0, 1, 1]
+    names = {study.study_name for study in RDBStorage(database).get_all_studies()[-2:]}
+    assert names == {f"{run}-{started(run).id}/same" for run in ("a", "b")}
+
+
+def test_a_password_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "sqlite:///${STUDIES_FOLDER}/studies.db"
+    with pytest.raises(ValueError, match=r"optuna\.storage: the environment has no STUDIES_FOLDER; set it"):
+        open_journal(tmp_path / "optuna.log", url)
+    monkeypatch.setenv("STUDIES_FOLDER", str(tmp_path))
+    open_journal(tmp_path / "optuna.log", url)
+    assert (tmp_path / "studies.db").is_file()
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////nowhere/at/all.db", "postgresql://me:${SECRET}@127.0.0.1:9/db", "what://x"]
+)
+def test_a_database_that_cannot_be_opened_is_one_line_without_its_password(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    with pytest.raises(ValueError, match=r"optuna\.storage: .* cannot be opened: ") as caught:
+        open_journal(tmp_path / "optuna.log", url)
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@host/db",
+        "mysql+pymysql://me:hunter2@host:3306/db",
+        "postgresql://:hunter2@h/db",
+        "postgresql://h/db?user=me&password=hunter2",
+    ],
+)
+def test_a_password_in_the_config_is_refused_and_not_repeated(
+    tmp_path: Path, dev_yaml: str, url: str
+) -> None:
+    path = tmp_path / "dev.yaml"
+    path.write_text(dev_yaml)
+    with pytest.raises(ValueError, match=r"optuna: storage must name its password's variable") as caught:
+        load_config(path, [f"optuna.storage={url}"])
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///studies.db",
+        "postgresql://host/db",
+        "postgresql://me@host:5432/db",
+        "postgresql+psycopg2://me:${PGPASSWORD}@host/db",
+        "mysql+pymysql://me:${PW}@host:3306/db",
+    ],
+)
+def test_urls_without_a_password_in_clear(url: str) -> None:
+    assert OptunaConfig(storage=url).storage == url

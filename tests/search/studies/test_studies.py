@@ -1,355 +1,281 @@
-"""Optuna's studies as others see them: the real dashboard on a journal, and databases in its place."""
+"""Optuna's studies as the ledger's events make them, and as the real dashboard shows them."""
 
-import json
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from agents.language.proposal import Branch, Proposal
-from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.config.services import OptunaConfig
-from search.ledger.events import Proposed, RunStarted
-from search.ledger.record import Record
-from search.studies.branch_sampler import BranchSampler
+from search.ledger.events import AnyEvent, Proposed
+from search.studies.mirror import LOST
 from search.studies.storage import open_journal
 from search.studies.studies import Studies
-from trainers.method import Abilities, Method
-
-ABLE = Abilities(prior=True, intermediates=0)
-
-
-def started(run: str) -> RunStarted:
-    return RunStarted(at=1.5e9, run=run, config_sha256="c0", commit="abc")
+from tests.servers.dashboard import dashboard, params, shown, user_attrs
+from trainers.components.losses import LogConf
+from trainers.method import Method
 
 
-def sampler(storage: Any, branch: Branch, seed: int = 0) -> BranchSampler:
-    return BranchSampler(branch, Method(), ABLE, storage, seed)
+@dataclass
+class Site:
+    """A ledger's events and the studies of the process at work, over one journal."""
 
+    config: RunConfig
+    journal: Path
+    make: SimpleNamespace
+    events: list[AnyEvent] = field(default_factory=list)
 
-@dataclass(frozen=True, kw_only=True)
-class Started:
-    """A method that was drawn and started, and its trial's number in the study."""
+    def __post_init__(self) -> None:
+        self.studies = Studies(self.config, open_journal(self.journal))
 
-    number: int
-    method: Method
+    def write(self, *events: AnyEvent) -> None:
+        """What happens in the process at work."""
+        for event in events:
+            self.events.append(event)
+            self.studies.apply(event)
 
+    def restart(self) -> None:
+        """Another process takes over: it replays the ledger."""
+        self.studies = Studies(self.config, open_journal(self.journal))
+        self.replay()
 
-def draw(one: BranchSampler) -> Started:
-    drawn = one.offer(1, set(), None)[0]
-    return Started(number=one.start(drawn), method=drawn.method)
+    def replay(self) -> None:
+        for event in self.events:
+            self.studies.apply(event)
+        self.studies.settle()
 
+    def propose(self, *branches: Branch) -> None:
+        self.write(Proposed(round=1, proposal=Proposal(branches=branches, rationale=""), seconds=0))
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    def draw(self, branch: str = "one") -> tuple[int, Method]:
+        """A trial that the study is asked for, and the ledger is not told of."""
+        sampler = self.studies.of(branch)
+        [drawn] = sampler.offer(1, set(), None)
+        return sampler.start(drawn), drawn.method
+
+    def start(self, trial: str, branch: str = "one") -> Method:
+        number, method = self.draw(branch)
+        self.write(self.make.started(trial, branch=branch, number=number, method=method))
+        return method
+
+    def study(self, name: str = "one") -> optuna.Study:
+        return optuna.load_study(study_name=name, storage=open_journal(self.journal))
+
+    def told(self, name: str) -> list[tuple[Any, ...]]:
+        """All that a study says of its trials, but for the times."""
+        return [
+            (one.number, one.state, one.value, one.params, one.intermediate_values, one.user_attrs)
+            for one in self.study(name).get_trials()
+        ]
 
 
 @pytest.fixture
-def dashboard() -> Iterator[Callable[[str], Callable[[str], Any]]]:
-    """dashboard(storage): the real program as README starts it; answers its API by path, as JSON."""
-    processes = []
-
-    def start(storage: str) -> Callable[[str], Any]:
-        port = free_port()
-        program = Path(sys.executable).with_name("optuna-dashboard")
-        process = subprocess.Popen(
-            [str(program), storage, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        processes.append(process)
-
-        def get(path: str) -> Any:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-                return json.load(answer)
-
-        for _ in range(300):
-            try:
-                get("/api/meta")
-                return get
-            except OSError:
-                assert process.poll() is None
-                time.sleep(0.1)
-        raise AssertionError("the dashboard does not answer")
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+def site(tmp_path: Path, config: RunConfig, branch: Callable[..., Branch], events: SimpleNamespace) -> Site:
+    """Two branches, one and two, have been proposed. Rungs are 1/3 and 1."""
+    site = Site(config, tmp_path / "optuna.log", events)
+    site.propose(branch("one"), branch("two"))
+    return site
 
 
-def test_the_dashboard_shows_a_journal_while_a_campaign_writes_it(
-    tmp_path: Path, branch: Callable[..., Branch], dashboard: Callable[[str], Callable[[str], Any]]
-) -> None:
-    journal = tmp_path / "optuna.log"
-    one = sampler(open_journal(journal), branch("one"))
-    first, second = draw(one), draw(one)
-    one.report(first.number, 0, 0.125)
-    one.report(first.number, 1, 0.25)
-    one.tell(first.number, "completed", 0.25)
-    get = dashboard(str(journal))
-    [study] = get("/api/studies")["study_summaries"]
-    assert (study["study_name"], study["directions"]) == ("one", ["maximize"])
-    shown = get(f"/api/studies/{study['study_id']}?after=0")["trials"]
-    assert [trial["state"] for trial in shown] == ["Complete", "Running"]
-    assert shown[0]["values"] == [0.25]
-    assert [(point["step"], point["value"]) for point in shown[0]["intermediate_values"]] == [
-        (0, 0.125),
-        (1, 0.25),
-    ]
-    params = {param["name"]: param["param_external_value"] for param in shown[0]["params"]}
-    assert params["loss.kind"] == first.method.loss.kind
-    assert float(params["optim.adamw.lr"]) == first.method.optim.lr
+def four_trials(site: Site) -> None:
+    """Of the first branch completed, pruned and running; of the second failed."""
+    for trial in ("t1", "t2", "t3"):
+        site.start(trial)
+        site.write(site.make.reached(trial, 1 / 3, 0.25, se=0.125))
+    site.start("t4", "two")
+    site.write(
+        site.make.reached("t1", 1.0, 0.5, se=0.0625),
+        site.make.ended("t1"),
+        site.make.ended("t2", "pruned", "PGR 0.250 at 0.33 of its training"),
+        site.make.ended("t4", "failed", "loss is NaN"),
+    )
 
-    one.report(second.number, 0, -0.5)  # the campaign goes on, unhindered by who looks on
-    one.tell(second.number, "pruned", None)
-    third = draw(one)
+
+def test_the_dashboard_shows_a_campaign_while_it_is_written(site: Site) -> None:
+    with dashboard(str(site.journal)) as get:
+        four_trials(site)
+        wait_for(lambda: len(shown(get, "campaign")[1]) == 4)
+        names = {study["study_name"] for study in get("/api/studies")["study_summaries"]}
+        assert names == {"campaign", "one", "two"}
+        for study, trials in (("one", ["t1", "t2", "t3"]), ("campaign", ["t1", "t2", "t3", "t4"])):
+            details, rows = shown(get, study)
+            assert details["directions"] == ["maximize"]
+            assert details["objective_names"] == ["PGR"]
+            assert [user_attrs(row)["trial"] for row in rows] == trials
+            assert [row["state"] for row in rows] == ["Complete", "Pruned", "Running", "Fail"][: len(rows)]
+            assert rows[0]["values"] == [0.5]
+            curve = [(point["step"], point["value"]) for point in rows[0]["intermediate_values"]]
+            assert curve == [(0, 0.25), (1, 0.5)]
+            assert {
+                "branch": "one",
+                "standard error": "0.0625",
+                "seconds of training": "8.0",
+            }.items() <= user_attrs(rows[0]).items()
+            assert user_attrs(rows[1])["cause"] == "PGR 0.250 at 0.33 of its training"
+            assert user_attrs(rows[2])["seconds of training"] == "4.0"
+        _, rows = shown(get, "campaign")
+        assert user_attrs(rows[3]) == {
+            "trial": "t4",
+            "branch": "two",
+            "number in branch": "0",
+            "cause": "loss is NaN",
+        }
+        site.write(site.make.reached("t3", 1.0, 0.75), site.make.ended("t3"))  # unhindered by who looks on
+        wait_for(lambda: shown(get, "campaign")[1][2]["state"] == "Complete")
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
     for _ in range(100):
-        shown = get(f"/api/studies/{study['study_id']}?after=0")["trials"]
-        if len(shown) == 3:
-            break
+        if happened():
+            return
         time.sleep(0.1)
-    assert [trial["state"] for trial in shown] == ["Complete", "Pruned", "Running"]
-    assert third.number == 2
+    raise AssertionError("it has not happened in ten seconds")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/studies.db"
-    url: str = request.getfixturevalue("postgres")
-    return url
+def test_the_dashboard_shows_every_method_of_the_campaign_on_the_same_axes(site: Site) -> None:
+    methods = {trial: site.start(trial, branch) for trial, branch in (("t1", "one"), ("t2", "two"))}
+    with dashboard(str(site.journal)) as get:
+        details, rows = shown(get, "campaign")
+        assert len(rows) == 2
+        for row in rows:
+            method, found = methods[user_attrs(row)["trial"]], params(row)
+            assert found["loss.kind"] == method.loss.kind
+            assert float(found["optim.adamw.lr"]) == method.optim.lr
+            assert float(found["optim.adamw.epochs"]) == 1.0  # fixed by the branch
+            assert found["student.kind"] == "full"  # and not named by it
+            assert ("loss.logconf.aux" in found) == isinstance(method.loss, LogConf)
+        assert {"loss.kind", "optim.adamw.lr"} <= {one["name"] for one in details["union_search_space"]}
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of this test's own, on a free port of this machine."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not programs:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    folder = tmp_path_factory.mktemp("postgres")
-    run: dict[str, Any] = {"check": True, "capture_output": True, "cwd": "/"}
-    if os.getuid() == 0:  # PostgreSQL refuses to run as root
-        try:
-            owner = pwd.getpwnam("postgres")
-        except KeyError:
-            pytest.skip("PostgreSQL needs a user that is not root, and there is no user postgres")
-        folder = Path("/tmp") / f"{folder.parent.name}-{folder.name}-{os.getpid()}"
-        folder.mkdir()
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-        run |= {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-    port, data = free_port(), str(folder / "data")
-    environment = {"PATH": f"{programs[-1]}:/usr/bin:/bin", "LC_ALL": "C"}
-    settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    control = str(programs[-1] / "pg_ctl")
-    try:
-        subprocess.run(
-            [str(programs[-1] / "initdb"), "-D", data, "-U", "me", "-E", "UTF8", "--auth=trust", "--no-sync"],
-            env=environment,
-            **run,
-        )
-        subprocess.run(
-            [control, "-D", data, "-o", settings, "-l", f"{data}.log", "-w", "start"],
-            env=environment,
-            **(run | {"capture_output": False}),
-            stdout=subprocess.DEVNULL,
-        )
-        yield f"postgresql://me@127.0.0.1:{port}/postgres"
-        subprocess.run([control, "-D", data, "-m", "immediate", "stop"], env=environment, **run)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def test_one_name_has_one_distribution_in_the_campaign_and_a_branch_its_own(site: Site) -> None:
+    site.start("t1", "one")
+    site.start("t2", "two")
+    campaign = [trial.distributions["optim.adamw.lr"] for trial in site.study("campaign").get_trials()]
+    own = [site.study(name).get_trials()[0].distributions["optim.adamw.lr"] for name in ("one", "two")]
+    assert campaign[0] == campaign[1] == optuna.distributions.FloatDistribution(1e-6, 0.1, log=True)
+    assert own[0] != own[1]
 
 
-def test_a_database_does_what_the_journal_does_and_a_resumed_run_goes_on_in_it(
-    database: str, tmp_path: Path, branch: Callable[..., Branch]
-) -> None:
-    ours = sampler(open_journal(tmp_path / "optuna.log", database, started("first")), branch("one"))
-    done, stopped, open_ = draw(ours), draw(ours), draw(ours)
-    ours.report(done.number, 0, 0.5)
-    ours.tell(done.number, "completed", 0.5)
-    ours.report(stopped.number, 0, 0.25)
-    ours.tell(stopped.number, "pruned", None)
-
-    again = sampler(open_journal(tmp_path / "optuna.log", database, started("first")), branch("one"), seed=1)
-    assert again.open_numbers() == [open_.number]
-    again.tell(open_.number, "failed", None)
-    assert draw(again).number == 3
-    assert not (tmp_path / "optuna.log").exists()
-
-    study = optuna.load_study(study_name=f"first-{started('first').id}/one", storage=database)
-    states = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING]
-    assert [trial.state for trial in study.trials] == states
-    assert study.trials[1].intermediate_values == {0: 0.25}
-    assert study.best_params["optim.adamw.lr"] == done.method.optim.lr
-
-
-def test_two_runs_share_a_database_without_sharing_studies(
-    database: str, tmp_path: Path, branch: Callable[..., Branch]
-) -> None:
-    both = [sampler(open_journal(tmp_path, database, started(run)), branch("same")) for run in ("a", "b")]
-    assert [draw(one).number for one in (*both, *both)] == [0, 0, 1, 1]
-    names = {study.study_name for study in RDBStorage(database).get_all_studies()[-2:]}
-    assert names == {f"{run}-{started(run).id}/same" for run in ("a", "b")}
-
-
-def test_a_password_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = "sqlite:///${STUDIES_FOLDER}/studies.db"
-    with pytest.raises(ValueError, match=r"optuna\.storage: the environment has no STUDIES_FOLDER; set it"):
-        open_journal(tmp_path / "optuna.log", url)
-    monkeypatch.setenv("STUDIES_FOLDER", str(tmp_path))
-    open_journal(tmp_path / "optuna.log", url)
-    assert (tmp_path / "studies.db").is_file()
-
-
-@pytest.mark.parametrize(
-    "url", ["sqlite:////nowhere/at/all.db", "postgresql://me:${SECRET}@127.0.0.1:9/db", "what://x"]
-)
-def test_a_database_that_cannot_be_opened_is_one_line_without_its_password(
-    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SECRET", "hunter2")
-    with pytest.raises(ValueError, match=r"optuna\.storage: .* cannot be opened: ") as caught:
-        open_journal(tmp_path / "optuna.log", url)
-    assert "\n" not in str(caught.value)
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://me:hunter2@host/db",
-        "mysql+pymysql://me:hunter2@host:3306/db",
-        "postgresql://:hunter2@h/db",
-        "postgresql://h/db?user=me&password=hunter2",
-    ],
-)
-def test_a_password_in_the_config_is_refused_and_not_repeated(
-    tmp_path: Path, dev_yaml: str, url: str
-) -> None:
-    path = tmp_path / "dev.yaml"
-    path.write_text(dev_yaml)
-    with pytest.raises(ValueError, match=r"optuna: storage must name its password's variable") as caught:
-        load_config(path, [f"optuna.storage={url}"])
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "sqlite:///studies.db",
-        "postgresql://host/db",
-        "postgresql://me@host:5432/db",
-        "postgresql+psycopg2://me:${PGPASSWORD}@host/db",
-        "mysql+pymysql://me:${PW}@host:3306/db",
-    ],
-)
-def test_urls_without_a_password_in_clear(url: str) -> None:
-    assert OptunaConfig(storage=url).storage == url
-
-
-def test_what_a_crash_kept_from_optuna_is_told_when_the_next_process_starts(
-    tmp_path: Path,
-    config: RunConfig,
-    branch: Callable[..., Branch],
-    proposal: Callable[..., Proposal],
-    events: SimpleNamespace,
-) -> None:
-    record = Record.of([Proposed(round=1, proposal=proposal(branch("one")), seconds=0)])
-    storage = open_journal(tmp_path / "optuna.log")
-    studies = Studies(config, record, storage)
-    ended, running, _unheard_of = (draw(studies.of("one")) for _ in range(3))
-    for event in (
-        events.started("t1", number=ended.number, method=ended.method),
-        events.reached("t1", 1 / 3, 0.25),
-        events.reached("t1", 1.0, 0.5),
-        events.ended("t1"),
-        events.started("t2", number=running.number, method=running.method),
-        events.reached("t2", 1 / 3, 0.75),
-    ):
-        record.apply(event)
-    Studies(config, record, storage).level()
-    first, second, third = optuna.load_study(study_name="one", storage=storage).get_trials()
+def test_what_a_crash_kept_from_optuna_is_told_when_the_next_process_starts(site: Site) -> None:
+    number, method = site.draw()
+    site.start("t2")
+    site.draw()  # the process ends before the ledger is told
+    site.events += [
+        site.make.started("t1", number=number, method=method),
+        site.make.reached("t1", 1 / 3, 0.25),
+        site.make.reached("t1", 1.0, 0.5),
+        site.make.ended("t1"),
+        site.make.reached("t2", 1 / 3, 0.75),
+    ]
+    site.restart()
+    first, second, third = site.study().get_trials()
     assert (first.state, first.value) == (TrialState.COMPLETE, 0.5)
     assert first.intermediate_values == {0: 0.25, 1: 0.5}
+    assert first.user_attrs["trial"] == "t1"
     assert (second.state, second.intermediate_values) == (TrialState.RUNNING, {0: 0.75})
-    assert third.state == TrialState.FAIL
-    studies.level()  # once is enough
-    assert [trial.state for trial in optuna.load_study(study_name="one", storage=storage).get_trials()] == [
-        TrialState.COMPLETE,
-        TrialState.RUNNING,
-        TrialState.FAIL,
-    ]
+    assert (third.state, third.user_attrs) == (TrialState.FAIL, {"cause": LOST})
+    campaign = {trial.user_attrs["trial"]: trial for trial in site.study("campaign").get_trials()}
+    assert {name: trial.state for name, trial in campaign.items()} == {
+        "t1": TrialState.COMPLETE,
+        "t2": TrialState.RUNNING,
+    }
+    assert campaign["t2"].intermediate_values == {0: 0.75}
 
 
-@pytest.mark.parametrize("lost", ["the file", "its end"])
-def test_a_study_that_was_lost_is_made_again_from_the_ledger(
-    tmp_path: Path,
-    config: RunConfig,
-    branch: Callable[..., Branch],
-    proposal: Callable[..., Proposal],
-    events: SimpleNamespace,
-    lost: str,
-) -> None:
-    record = Record.of([Proposed(round=1, proposal=proposal(branch("one")), seconds=0)])
-    path = tmp_path / "optuna.log"
-    studies = Studies(config, record, open_journal(path))
-    _unheard_of, ended, pruned, running = (draw(studies.of("one")) for _ in range(4))
-    for name, one in (("t1", ended), ("t2", pruned), ("t3", running)):
-        record.apply(events.started(name, number=one.number, method=one.method))
-        record.apply(events.reached(name, 1 / 3, 0.25))
-    record.apply(events.reached("t1", 1.0, 0.5))
-    record.apply(events.ended("t1"))
-    record.apply(events.ended("t2", "pruned"))
-    studies.level()
+def test_a_replay_changes_nothing_however_often(site: Site) -> None:
+    four_trials(site)
+    before = {name: site.told(name) for name in ("one", "two", "campaign")}
+    site.replay()
+    site.restart()
+    size = site.journal.stat().st_size
+    site.replay()
+    assert {name: site.told(name) for name in before} == before
+    assert site.journal.stat().st_size == size
 
-    def told() -> list[Any]:
-        trials = optuna.load_study(study_name="one", storage=open_journal(path)).get_trials()
-        return [(one.number, one.state, one.value, one.params, one.intermediate_values) for one in trials]
 
-    before = told()
-    if lost == "the file":
-        path.unlink()
-    else:
-        lines = path.read_bytes().splitlines(keepends=True)
-        path.write_bytes(b"".join(lines[:4]))
-    again = Studies(config, record, open_journal(path))
-    again.level()
+@pytest.mark.parametrize("left", [0, 1, 4, 11, 17, 23, 32, 40])
+def test_studies_that_were_lost_or_cut_short_are_made_again_from_the_ledger(site: Site, left: int) -> None:
+    number, _ = site.draw()
+    four_trials(site)
+    site.restart()
+    before = {name: site.told(name) for name in ("one", "two", "campaign")}
+    lines = site.journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) > 40
+    site.journal.write_bytes(b"".join(lines[:left]))
+    site.restart()
     # What was drawn for a trial that the ledger has never heard of is known to the study alone.
-    assert told()[1:] == before[1:]
-    assert told()[0][:2] == (0, TrialState.FAIL)
-    assert draw(again.of("one")).number == 4
+    assert site.told("one")[1:] == before["one"][1:]
+    assert site.told("one")[0][:2] == (number, TrialState.FAIL)
+    assert site.told("two") == before["two"]
+    by_trial = [
+        {one[5]["trial"]: one[1:] for one in told} for told in (site.told("campaign"), before["campaign"])
+    ]
+    assert by_trial[0] == by_trial[1]
+    site.start("t5")
+    assert len(site.told("one")) == len(before["one"]) + 1
 
 
-def test_who_takes_over_draws_other_methods(
-    tmp_path: Path,
-    config: RunConfig,
-    branch: Callable[..., Branch],
-    proposal: Callable[..., Proposal],
-    events: SimpleNamespace,
-) -> None:
-    record = Record.of([Proposed(round=1, proposal=proposal(branch("one")), seconds=0)])
-    storage = open_journal(tmp_path / "optuna.log")
-    one, same = (draw(Studies(config, record, storage).of("one")) for _ in range(2))
-    assert one.method == same.method
-    record.apply(events.started("t1", number=one.number, method=one.method))
-    assert draw(Studies(config, record, storage).of("one")).method != one.method
+def test_a_trial_that_goes_on_after_a_pause_is_the_same_trial(site: Site) -> None:
+    method = site.start("t1")
+    site.write(site.make.reached("t1", 1 / 3, 0.25), site.make.started("t1", number=0, method=method))
+    site.write(site.make.reached("t1", 1.0, 0.5), site.make.ended("t1"))
+    for name in ("one", "campaign"):
+        [trial] = site.study(name).get_trials()
+        assert trial.intermediate_values == {0: 0.25, 1: 0.5}
+
+
+def test_replicates_and_confirmations_are_no_trials_of_a_study(site: Site) -> None:
+    for purpose in ("replicate", "confirm"):
+        site.write(
+            site.make.started(purpose, purpose=purpose, number=None),
+            site.make.reached(purpose, 1.0, None),
+            site.make.ended(purpose),
+        )
+    assert site.told("campaign") == []
+
+
+def test_a_branch_called_campaign_keeps_to_its_own_study(site: Site, branch: Callable[..., Branch]) -> None:
+    site.propose(branch("campaign"))
+    site.start("t1")
+    site.start("t2", "campaign")
+    assert len(site.told("campaign")) == 2
+    assert len(site.told("branch campaign")) == 1
+
+
+def test_who_takes_over_draws_other_methods(site: Site) -> None:
+    number, method = site.draw()
+    site.restart()
+    assert site.draw()[1] == method  # the ledger has heard of no trial
+    site.write(site.make.started("t1", number=number, method=method))
+    site.restart()
+    assert site.draw()[1] != method
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_optuna_s_samplers_are_asked_over_the_branch_s_study(site: Site, sampler: str) -> None:
+    search = site.config.search.model_copy(update={"sampler": sampler})
+    site.config = site.config.model_copy(update={"search": search})
+    site.restart()
+    known: set[str] = set()
+    for i in range(14):
+        offer = site.studies.of("one").offer(8, known, None)
+        assert len(offer) == 1
+        number = site.studies.of("one").start(offer[0])
+        known.add(offer[0].method.digest)
+        pgr = -abs(offer[0].method.optim.lr - 1e-3)
+        site.write(
+            site.make.started(f"t{i}", number=number, method=offer[0].method),
+            site.make.reached(f"t{i}", 1.0, pgr),
+            site.make.ended(f"t{i}"),
+        )
+    assert [state for _, state, *_ in site.told("one")] == [TrialState.COMPLETE] * 14
 
 
 def test_where_a_run_began_its_studies_it_keeps_them_but_who_is_told_may_change(config: RunConfig) -> None:
