@@ -1,5 +1,8 @@
 """What README.md and docs/ tell people to type, to write and to look at is true."""
 
+from __future__ import annotations
+
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +16,7 @@ from typer import TyperException
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from tests.command_line import parse
+from tests.test_architecture import ROOMS
 from trainers.components import losses
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +64,8 @@ def test_settings_are_valid(page: Path, text: str) -> None:
 def test_the_component_of_the_guide_works() -> None:
     [source] = blocks(ROOT / "docs/extending.md", "python")
     names = dict(vars(losses))
-    exec(source, names)  # as if it stood in trainers/losses.py
+    as_there = compile(source, "losses.py", "exec", flags=annotations.compiler_flag)
+    exec(as_there, names)  # as if it stood in trainers/components/losses.py
     config = names["Focal"](gamma=2.0)
     logits = torch.tensor([[0.0, 0.0], [0.0, 3.0]])
     value = names["focal"](config, torch.log_softmax(logits, -1), torch.tensor([1.0, 1.0]), 0.5)
@@ -104,3 +109,35 @@ def test_benchmarks_that_are_quoted_exist() -> None:
 
 def test_the_picture_is_small() -> None:
     assert (ROOT / "docs/report.png").stat().st_size < 200_000
+
+
+HOPS = re.findall(
+    r"^(\d+)\. `([\w/]+\.py):([\w.]+)`", (ROOT / "docs/architecture.md").read_text(), flags=re.M
+)
+
+
+def test_the_path_of_one_number_is_short() -> None:
+    assert [int(number) for number, _, _ in HOPS] == list(range(1, len(HOPS) + 1))
+    assert 10 <= len(HOPS) <= 15
+
+
+@pytest.mark.parametrize(("file", "name"), [hop[1:] for hop in HOPS], ids=lambda part: part)
+def test_every_hop_is_there(file: str, name: str) -> None:
+    scope: Any = ast.parse((ROOT / file).read_text())
+    for part in name.split("."):
+        found = [node for node in scope.body if getattr(node, "name", None) == part]
+        assert len(found) == 1, f"{file} has no {name}"
+        [scope] = found
+    assert isinstance(scope, ast.FunctionDef)
+
+
+def test_the_map_names_the_rooms_in_their_order() -> None:
+    for package, order in ROOMS.items():
+        line = next(
+            line
+            for line in (ROOT / "docs/architecture.md").read_text().splitlines()
+            if line.startswith(f"- `{package}/`: ")
+        )
+        named = line.partition(": ")[2].split(", ")
+        places = [order.split().index(room) for room in named]
+        assert places == sorted(places)
