@@ -45,7 +45,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
     with run.locked():
         config, past = run.read()
         record = Record.of(past)
-        if record.started is not None and record.started.config_sha256 != config.sha256:
+        if record.started is not None and not config.has_sha256(record.started.config_sha256):
             raise ValueError(f"{run.config}: was edited after the run began; put it back, or start a new run")
         if record.finished and run.result.is_file():
             console.print(f"{run.path} is finished; its outcome is in {run.result}", highlight=False)

@@ -210,9 +210,19 @@ class RunConfig(Frozen):
     @property
     def sha256(self) -> str:
         """Digest of the settings that decide the outcome; excludes cache, tracking and fault tolerance."""
-        return hashlib.sha256(
-            self.model_dump_json(exclude={"cache", "tracking", "faults"}).encode()
-        ).hexdigest()
+        return self._digest(exclude_unset=False)
+
+    def has_sha256(self, sha256: str) -> bool:
+        """Whether a run with this digest began with these settings.
+
+        A run of an earlier version did not know the settings that were added since: its config.yaml names all
+        that it knew, so the digest of the named ones counts too.
+        """
+        return sha256 in (self.sha256, self._digest(exclude_unset=True))
+
+    def _digest(self, *, exclude_unset: bool) -> str:
+        settings = self.model_dump_json(exclude={"cache", "tracking", "faults"}, exclude_unset=exclude_unset)
+        return hashlib.sha256(settings.encode()).hexdigest()
 
     @property
     def first_seed(self) -> int:
