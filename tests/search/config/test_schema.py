@@ -19,17 +19,6 @@ def test_naive_is_the_plain_method_with_the_ceiling_s_optimiser(config: RunConfi
     assert config.naive == Method(optim=config.strong.optim)
 
 
-def test_a_trial_s_memory_is_part_of_what_methods_can_count_on(dev: Path) -> None:
-    assert load_config(dev).abilities.room is None  # no GPU, no limit
-    config = load_config(dev, ["trial.memory_gb=1.2", "trial.processes=2"])
-    room = config.abilities.room
-    assert room is not None
-    assert (room.gb, room.world_size, room.engine, room.length) == (1.2, 2, config.engine, 64)
-    assert config.naive.refused(config.abilities) is None
-    tight = load_config(dev, ["trial.memory_gb=0.5"])
-    assert str(tight.naive.refused(tight.abilities)).startswith("student.full needs about 1.")
-
-
 def test_the_digest_changes_with_a_setting_and_not_with_the_cache(dev: Path) -> None:
     digest = load_config(dev).sha256
     assert load_config(dev, ["cache=/elsewhere"]).sha256 == digest
