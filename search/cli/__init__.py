@@ -1,4 +1,4 @@
-"""The command line: its parser and what each command does.
+"""The command line: one file a command, each with its options, its help and its examples.
 
-Begin with parser.py.
+Begin with app.py, which puts the commands together; options.py holds what several of them take.
 """

@@ -44,7 +44,7 @@ def submit(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Where the cluster keeps the run: a path all nodes see, or s3://..., gs://...",
+            help="Where the cluster keeps the run: a path that all nodes see, or an s3:// or gs:// URL.",
         ),
     ] = None,
     follow: Annotated[

@@ -126,7 +126,7 @@ def _setting(place: str, name: str, field: FieldInfo, schema: Schema) -> Setting
         default=None if field.is_required() else _yaml(schema.get("default")),
         allowed=allowed(schema),
         choices=choices(schema),
-        description=field.description or "",
+        description=_sentence(field.description or ""),
         is_group=has_members and not is_list,  # no dotted name reaches into a list
         is_value=not has_members or is_list or type(None) in get_args(field.annotation),
     )
@@ -139,6 +139,15 @@ def _yaml(value: Any) -> str:
     if isinstance(value, float):
         return plain(value)
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _sentence(description: str) -> str:
+    """A description, perhaps a fragment, as a sentence. A value it begins with, as in `bf16: ...`, stays."""
+    if not description:
+        return ""
+    begins_with_value = description.partition(" ")[0].endswith(":")
+    start = description[0] if begins_with_value else description[0].upper()
+    return start + description[1:] + ("" if description.endswith(".") else ".")
 
 
 def _about(model: Model) -> str:

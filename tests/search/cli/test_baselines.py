@@ -26,4 +26,5 @@ def test_trained_baselines_are_shown_to_a_script_and_to_a_person(
     scores = json.loads(line)
     assert scores.keys() == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds", "split"}
     assert (scores["seeds"], scores["split"]) == (2, "search")
-    assert 0.5 < scores["weak_acc"] < scores["ceiling_acc"] <= 1
+    assert 0 < scores["weak_acc"] < scores["ceiling_acc"] <= 1
+    assert 0 < scores["ceiling_se"] < 0.1

@@ -1,5 +1,7 @@
+from typing import Annotated
+
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from agents.prices import Price
 from agents.settings import ClaudeConfig
@@ -24,8 +26,26 @@ def setting(title: str, name: str) -> Setting:
 
 def test_every_setting_says_what_it_means() -> None:
     assert {setting.place for setting in SETTINGS if not setting.is_kind and not setting.description} == set()
-    for described in SETTINGS:
-        assert "\n" not in described.description
+    for setting in SETTINGS:
+        assert "\n" not in setting.description
+
+
+def test_a_fragment_becomes_a_sentence() -> None:
+    class Written(Frozen):
+        """Settings whose descriptions are written in three ways."""
+
+        rate: Annotated[float, Field(description="peak learning rate")] = 0.1
+        kind_of_number: Annotated[str, Field(description="bf16: half of the bits; fp32: all")] = "fp32"
+        trials: Annotated[int, Field(description="Methods to try. At least one.")] = 1
+        silent: int = 0
+
+    [written] = groups(Written)
+    assert [setting.description for setting in written.settings] == [
+        "Peak learning rate.",
+        "bf16: half of the bits; fp32: all.",
+        "Methods to try. At least one.",
+        "",
+    ]
 
 
 def test_every_group_says_what_it_is() -> None:
