@@ -89,7 +89,7 @@ class NoisyOurs(Ours):
 
     def assign(self) -> int | None:
         """As a run does: within the budget."""
-        waiting = {waiter.trial: waiter.rung for waiter in self._waiting}
+        waiting = {waiter.trial: waiter.rung for waiter in self._paused}
         row = super().assign()
         if row is not None:
             self._budget.spend(waiting.get(str(row), -1) + 1)
