@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from agents.claude.conversation import Conclusion
 from agents.findings.findings import BranchFinding, Findings
-from agents.language.proposal import Branch
+from agents.language.proposal import Branch, Proposal
+from agents.language.validation import Problem
 from tests.agents.claude.conftest import NOTES, Propose, names
 from tests.servers.messages_api import Scripted, ScriptedClaude, text
 
@@ -93,3 +95,14 @@ def test_the_tools_are_taken_away_after_the_last_turn(
     assert [one["tool_choice"]["type"] for one in claude.asked] == ["auto", "none", "none"]
     result = claude.asked[2]["messages"][-1]["content"][0]
     assert (result["is_error"], result["content"]) == (True, "no tool turn is left: send the proposal now")
+
+
+def test_an_exchange_comes_to_the_branches_that_can_run(branch: Callable[..., Branch]) -> None:
+    assert Conclusion().valid(4) is None
+    said = Proposal(branches=(branch("bad", 7.0), branch("a"), branch("b"), branch("c")), rationale="why")
+    wrong = [Problem(branch=0, place="branches[0]", text="out of bounds")]
+    found = Conclusion(proposal=said, problems=wrong).valid(2)
+    assert found is not None
+    assert (names(found.branches), found.rationale) == (["a", "b"], "why")
+    hopeless = [Problem(branch=place, place="branches", text="bad") for place in range(4)]
+    assert Conclusion(proposal=said, problems=hopeless).valid(4) is None

@@ -1,16 +1,21 @@
 """The SDK and a server on loopback that speaks the Messages API."""
 
+import json
+import socket
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agents.claude.messages import CallFailedError, Claude, Request, ToolUse, read_key
 from agents.claude.proposer import ClaudeProposer
 from agents.findings.findings import Findings
+from agents.prices import Price
 from agents.settings import ClaudeConfig
 from tests.agents.claude.conftest import Propose, names
-from tests.servers.messages_api import Scripted, ScriptedClaude, text
+from tests.servers.messages_api import Scripted, ScriptedClaude, in_turn, text
 
 
 def test_the_sdk_tries_again_before_we_do(
@@ -88,3 +93,88 @@ def test_an_unknown_model_is_a_mistake_in_the_config(claude: ScriptedClaude, key
     claude.count_failure = Scripted(status=404, error="model: claude-opus-5")
     with pytest.raises(ValueError, match=r"agent\.model 'claude-opus-5': 404"):
         ClaudeProposer(ClaudeConfig(model="claude-opus-5", base_url=claude.url), seed=0, run_dir=None)
+
+
+PRICE = Price(input=4, output=20, cache_write=5, cache_read=0.2)
+
+
+@pytest.fixture
+def api(claude: ScriptedClaude, key: str) -> Claude:
+    """The API as the server on loopback is it: no wait, no second attempt."""
+    return Claude(ClaudeConfig(base_url=claude.url, retries=0, timeout_s=5.0), PRICE, key)
+
+
+REQUEST = Request(
+    system=[{"type": "text", "text": "system"}],
+    tools=[],
+    messages=[{"role": "user", "content": [{"type": "text", "text": "hello"}]}],
+    format={"type": "object"},
+    may_use_tools=False,
+)
+
+
+def test_an_answer_is_its_text_its_tools_and_what_it_cost(api: Claude, claude: ScriptedClaude) -> None:
+    content = [
+        {"type": "text", "text": "I look "},
+        {"type": "tool_use", "id": "toolu_1", "name": "read_notes", "input": {"round": 2}},
+        {"type": "text", "text": "it up"},
+    ]
+    usage = {"input_tokens": 10, "cache_read_input_tokens": None, "output_tokens": 1000}
+    claude.answer = in_turn(Scripted(content=content, stop="tool_use", usage=usage))
+    reply = api.create(REQUEST, 2048)
+    assert (reply.stop, reply.text) == ("tool_use", "I look it up")
+    assert reply.tools == (ToolUse(id="toolu_1", name="read_notes", arguments={"round": 2}),)
+    assert (reply.usage.all_input_tokens, reply.usage.output_tokens) == (10, 1000)
+    assert reply.usage.usd == pytest.approx((10 * 4 + 1000 * 20) / 1e6)
+    [body] = claude.asked
+    assert (body["max_tokens"], body["tool_choice"]) == (2048, {"type": "none"})
+
+
+@pytest.mark.parametrize(
+    ("bad", "retryable", "billed"),
+    [
+        (Scripted(status=400, error="too long"), False, False),
+        (Scripted(status=408, error="slow"), True, False),
+        (Scripted(status=429, error="busy"), True, False),
+        (Scripted(status=500, error="sorry"), True, False),
+        (Scripted(drop=True), True, True),
+        (Scripted(raw="<html>"), True, True),
+        (Scripted(raw='{"content": null}'), True, True),
+    ],
+)
+def test_a_failure_says_whether_to_try_again_and_whether_it_may_be_billed(
+    api: Claude, claude: ScriptedClaude, bad: Scripted, retryable: bool, billed: bool
+) -> None:
+    claude.answer = in_turn(bad)
+    with pytest.raises(CallFailedError) as caught:
+        api.create(REQUEST, 2048)
+    assert (caught.value.retryable, caught.value.billed) == (retryable, billed)
+
+
+def test_what_was_never_sent_cannot_be_billed(api: Claude) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused
+        config = ClaudeConfig(base_url=f"http://127.0.0.1:{taken.getsockname()[1]}", retries=0)
+        with pytest.raises(CallFailedError, match="the connection failed") as caught:
+            Claude(config, PRICE, "sk-test").create(REQUEST, 2048)
+    assert (caught.value.retryable, caught.value.billed) == (True, False)
+
+
+def test_an_error_is_told_on_one_short_line_without_the_key(api: Claude, key: str) -> None:
+    told = api.plain(f"first\n  second \x1b[31m{key} {json.dumps(key)[1:-1]}" + "x" * 400)
+    assert told.startswith("first second ?[31m[key]")
+    assert len(told) == 300
+    assert told.isprintable()
+    assert key not in told
+    assert told.count("[key]") == 2
+
+
+def test_the_key_of_the_environment_comes_before_that_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("  of-the-file\n")
+    config = ClaudeConfig(key_file=str(tmp_path / "key"))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", " of-the-environment ")
+    assert read_key(config) == "of-the-environment"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", " ")
+    assert read_key(config) == "of-the-file"

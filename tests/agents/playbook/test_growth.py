@@ -4,12 +4,14 @@ import random
 import pytest
 
 from agents.findings.findings import BranchFinding
-from agents.language.proposal import Branch, Option, Range, Slot
+from agents.language.catalogue import param_specs
+from agents.language.proposal import Branch, Choice, Fixed, Option, Range, Slot
+from agents.playbook.growth import explored, grown
 from agents.playbook.literature import literature
 from agents.playbook.playbook import Playbook
 from tests.agents.playbook.conftest import NAIVE, drawn, findings, params, trial
 from trainers.components.optim import Adamw
-from trainers.method import Method
+from trainers.method import SLOTS, Method
 
 
 def test_sharpened_ranges_lie_around_the_best_trials() -> None:
@@ -87,3 +89,70 @@ def test_branches_of_another_catalogue_are_no_ground_to_grow_on() -> None:
     said = Playbook(branches=4).propose(known)
     assert len(said.branches) == 4
     assert all(branch.parent is None for branch in said.branches)
+
+
+def grown_from(branch: Branch, *trials: tuple[Method, float], taken: frozenset[str] = frozenset()) -> Branch:
+    """The sharpened branch after these trials of it."""
+    found = [trial(branch.name, method, pgr, name=f"t{i}") for i, (method, pgr) in enumerate(trials)]
+    known = findings([BranchFinding(branch=branch, round=1, live=True)], found)
+    return next(grown([branch], known, taken))
+
+
+def test_of_a_choice_the_values_of_the_best_trials_are_left() -> None:
+    choice = Choice(name="schedule", values=("linear", "cosine", "constant"))
+    fixed = Fixed(name="batch_size", value=16)
+    old = Branch(
+        name="schedules",
+        family="loss",
+        hypothesis="It may help.",
+        parent=None,
+        slots=(Slot(slot="optim", options=(Option(component="adamw", params=(choice, fixed)),)),),
+    )
+
+    def method(schedule: str) -> Method:
+        return Method(optim=Adamw(batch_size=16, schedule=schedule))
+
+    said = grown_from(old, (method("linear"), 0.5), (method("cosine"), 0.4), (method("constant"), 0.1))
+    assert params(said, "optim") == {
+        "schedule": Choice(name="schedule", values=("linear", "cosine")),
+        "batch_size": fixed,
+    }
+    said = grown_from(old, (method("linear"), 0.5), (method("linear"), 0.4), (method("constant"), 0.1))
+    assert params(said, "optim")["schedule"] == Fixed(name="schedule", value="linear")
+
+
+def test_names_are_cut_and_numbered() -> None:
+    old = Branch(
+        name="a" * 48,
+        family="loss",
+        hypothesis="It may help.",
+        parent=None,
+        slots=literature(NAIVE)[0].slots,
+    )
+    best = (Method(optim=Adamw(lr=1e-3, epochs=1, batch_size=16)), 0.5)
+    first = grown_from(old, best).name
+    assert len(first) <= 48
+    second = grown_from(old, best, taken=frozenset({first})).name
+    assert (second[-2:], len(second) <= 48) == ("-2", True)
+    third = grown_from(old, best, taken=frozenset({first, second})).name
+    assert third[-2:] == "-3"
+
+
+def test_exploring_draws_what_naive_does_not_have_over_half_of_its_bounds() -> None:
+    names: set[str] = set()
+    for branch in explored(NAIVE, names, random.Random(0), 40):
+        assert branch.name not in names
+        names.add(branch.name)
+        *drawn_slots, optim = branch.slots
+        assert optim.slot == "optim"
+        assert 1 <= len(drawn_slots) <= 2
+        for slot in drawn_slots:
+            [option] = slot.options
+            assert option.component != getattr(NAIVE, slot.slot).kind
+            specs = param_specs(SLOTS[slot.slot][option.component])
+            for param in option.params:
+                if isinstance(param, Range) and not param.log and specs[param.name].type != "integer":
+                    legal = specs[param.name].high - specs[param.name].low
+                    assert param.high - param.low == pytest.approx(legal / 2, rel=0.02)
+    assert len(names) == 40
+    assert list(explored(NAIVE, (), random.Random(0), 0)) == []
