@@ -4,12 +4,14 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo install test lint types unit chromium clean
+.PHONY: demo install check test lint types fast unit chromium clean
 
 demo: .venv/.installed  ## install, then the whole search on an offline task
 	$(BIN)/python -m search run configs/dev.yaml
 
 install: .venv/.installed
+
+check: .venv/.installed-test lint types fast  ## lint, type check and the fast tests: what to run before a commit
 
 test: .venv/.installed-test lint types unit  ## lint, type check, all tests
 
@@ -21,8 +23,13 @@ types: .venv/.installed-test
 	$(BIN)/mypy
 
 # Two at a time: a test that runs a whole search has use for two cores, most have for one.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+fast: .venv/.installed-test
+	$(PYTEST) -m 'not slow' --quiet
+
 unit: .venv/.installed-test
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(PYTEST)
 
 chromium:  ## a browser for the tests of the report, where it is missing and root may install it
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \

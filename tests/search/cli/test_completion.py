@@ -86,6 +86,8 @@ def bash(environment: dict[str, str], folder: Path) -> Iterator[Shell]:
     shell.close()
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -113,6 +115,7 @@ def test_tab_in_bash(bash: Shell, typed: str, words: list[str]) -> None:
     assert bash.words(typed) == words
 
 
+@pytest.mark.slow
 def test_bash_offers_every_value_and_every_name(bash: Shell) -> None:
     kinds = ["claude", "playbook", "replay"]
     assert bash.words("w2s run c --set agent.kind=", ALL)[4:-1] == [f"agent.kind={kinds[0]}", *kinds[1:]]
@@ -122,6 +125,7 @@ def test_bash_offers_every_value_and_every_name(bash: Shell) -> None:
     assert commands == ["report", "resume"]
 
 
+@pytest.mark.slow
 def test_tab_in_bash_where_words_are_not_broken(environment: dict[str, str], folder: Path) -> None:
     setup = "bind 'set enable-bracketed-paste off'; COMP_WORDBREAKS=' '; eval \"$(w2s completion bash)\""
     shell = Shell(BASH, environment, folder, setup)
@@ -137,6 +141,7 @@ def test_tab_in_bash_where_words_are_not_broken(environment: dict[str, str], fol
     shell.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_tab_in_zsh(environment: dict[str, str], folder: Path) -> None:
     setup = 'bindkey -e; autoload -Uz compinit; compinit -u -D; eval "$(w2s completion zsh)"'

@@ -9,6 +9,8 @@ from search.tracking.launcher import main
 from tests.search.tracking.conftest import Campaign, outcome, tracked
 from tests.servers.wandb import WandbServer
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_server_that_was_away_is_told_everything_once_it_is_back(
     campaign: Campaign, story: list[AnyEvent], server: WandbServer, caplog: pytest.LogCaptureFixture

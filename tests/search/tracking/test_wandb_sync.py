@@ -16,6 +16,8 @@ from tests.search.tracking.conftest import KEY, OUTCOME, Campaign, outcome, trac
 from tests.servers.wandb import WandbServer
 from tests.servers.wandb_files import OfflineRun, offline_runs
 
+pytestmark = pytest.mark.slow
+
 
 def report_late(run: RunDirectory) -> None:
     """Write the report once W&B knows every trial: the search has finished, its process has not."""

@@ -20,7 +20,7 @@ from trainers.training.checkpoint import Checkpoint
 from trainers.training.settings import EngineConfig
 from trainers.trial.workbench import Intermediate, Materials, Report, Workbench
 
-pytestmark = pytest.mark.usefixtures("warm")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm")]
 RUNGS = (1 / 9, 1 / 3, 1.0)
 OPTIM = Adamw(lr=3e-3, epochs=2, batch_size=16)
 
