@@ -1,1 +1,1 @@
-"""What is measured: every figure in the README is printed by one of these."""
+"""Benchmarks: every figure in docs/measured.md is printed by one of them."""

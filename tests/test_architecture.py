@@ -182,6 +182,29 @@ def test_every_room_says_what_it_is_for(package: str) -> None:
         assert len(tree.body) == 1, f"{path}: an __init__ that imports makes every reader pay"
 
 
+LONGEST = 60  # lines of a function: a longer one is a list of steps
+
+
+def long_functions(source: str) -> list[str]:
+    functions = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    lines = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    return [f"{name}: {count} lines" for name, count in lines.items() if count > LONGEST]
+
+
+def test_no_function_is_longer_than_it_may_be() -> None:
+    found = {str(path.relative_to(ROOT)): long_functions(path.read_text()) for path in SOURCES}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_a_long_function_is_noticed() -> None:
+    assert long_functions("async def f():\n" + "    pass\n" * LONGEST) == ["f: 61 lines"]
+    assert long_functions("def f():\n" + "    pass\n" * (LONGEST - 1)) == []
+
+
 def test_the_distribution_holds_exactly_these_packages() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     found = [

@@ -1,1 +1,1 @@
-"""One trial: weak labels and a method in, predictions out."""
+"""A trial: weak labels and a method in, predictions out."""

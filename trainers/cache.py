@@ -16,7 +16,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def digest(*parts: object) -> str:
-    """Thirty-two hex digits of the parts: arrays and bytes by content, all else by its JSON."""
+    """A digest of 32 hex digits: arrays and bytes by content, other values by their JSON."""
     sha = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -31,7 +31,7 @@ def digest(*parts: object) -> str:
 
 
 def load_arrays(path: Path) -> Arrays | None:
-    """The arrays stored at `path`, or None where there are none or the file is damaged."""
+    """The arrays stored at `path`, or None if the file is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
@@ -40,7 +40,7 @@ def load_arrays(path: Path) -> Arrays | None:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write the arrays so that a reader sees all of them or none, also when two processes write at once."""
+    """Write arrays so that a reader sees all of them or none, even if two processes write at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for allow_pickle

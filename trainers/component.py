@@ -6,16 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Frozen(BaseModel):
-    """A frozen, keyword-only record that refuses unknown keys, NaN and infinity when it is made."""
+    """A frozen, keyword-only record; validation refuses unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Component(Frozen):
-    """One filler of a method's slot; subclasses fix `kind` and give every parameter bounds and a default.
+    """A component of a slot; subclasses fix `kind` and give every parameter bounds and a default.
 
-    The default of a parameter is its value in the component's source, so that naming a component
-    without parameters means the published one.
+    Defaults are the values of the publication that a component comes from, so that a component named without
+    parameters is the published one.
     """
 
     kind: Annotated[str, Field(description="name of the component")]

@@ -1,4 +1,4 @@
-"""Files that stay readable after a crash: replaced whole, or appended to by whole lines."""
+"""Writes files so that they stay readable after a crash: replaces them whole, or appends whole lines."""
 
 import errno
 import logging
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a draft for writing; it takes the place of `path` when the block ends, and is on the disk by then.
+    """Open a draft for writing; when the block ends, it is flushed to the disk and replaces `path`.
 
-    A reader sees the old content or the new, never a mixture, also when two processes write at once. Where
-    the block raises, `path` stays as it was.
+    A reader sees the old content or the new, never a mixture, even if two processes write at once. If the
+    block raises, `path` stays as it was.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
     try:
@@ -52,7 +52,7 @@ def whole_lines(content: bytes) -> bytes:
 def read_lines(path: Path, parse: Callable[[bytes], T]) -> list[T]:
     """Parse every line. A last line that a crash cut short is left out with a warning.
 
-    Raises ValueError, naming the line, where pydantic refuses an earlier one.
+    Raises ValueError, naming the line, if pydantic refuses an earlier line.
     """
     content = path.read_bytes()
     whole = whole_lines(content)
@@ -89,7 +89,7 @@ def open_lines(path: Path) -> FileIO:
 
 
 def append_lines(file: FileIO, lines: bytes) -> None:
-    """Append all of the lines to the system's cache, or none of them: then it raises OSError."""
+    """Append all lines to the system's cache; raises OSError, and appends none, if the disk is full."""
     start = os.fstat(file.fileno()).st_size
     if file.write(lines) != len(lines):
         file.truncate(start)

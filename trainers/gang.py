@@ -1,7 +1,7 @@
-"""The processes that train together: usually one, or a gang whose members each hold a share of the batch.
+"""Processes that train together: a single one, or a gang whose members each hold a share of the batch.
 
-One process needs no ports. A gang needs an address at which its members meet: rank 0 is the trial, the
-others run the same training beside it, in step, until it ends.
+A single process needs no ports. A gang needs an address at which its members meet: rank 0 is the trial, and
+the other members run the same training in step with it until it ends.
 """
 
 import os
@@ -21,12 +21,12 @@ from trainers.component import Frozen
 
 T = TypeVar("T")
 
-MEETING_PATIENCE = timedelta(seconds=30)  # members are called when all are up, so whoever is late has died
-WORK_PATIENCE = timedelta(minutes=10)  # for the slowest member at any exchange
+MEETING_PATIENCE = timedelta(seconds=30)  # all members are already running, so a late member has died
+WORK_PATIENCE = timedelta(minutes=10)  # for the slowest member of a collective operation
 
 
 class GangMember(Frozen):
-    """One of the processes that train a trial together."""
+    """A process of a gang."""
 
     rank: Annotated[int, Field(ge=0, description="which process this is; 0 is the trial")]
     world_size: Annotated[int, Field(ge=1, le=1024, description="processes in the gang")]
@@ -44,7 +44,7 @@ class GangStopped(Exception):
 
 
 def meeting_point(host: str = "127.0.0.1") -> str:
-    """An init_method on a port that is free just now; to be called on the host of rank 0."""
+    """An init_method on a port that is free now; call it on the host of rank 0."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return f"tcp://{host}:{probe.getsockname()[1]}"
@@ -52,10 +52,10 @@ def meeting_point(host: str = "127.0.0.1") -> str:
 
 @contextmanager
 def joined(member: GangMember) -> Iterator[None]:
-    """Be a member of a gang: trainings within use every member's process.
+    """Join a gang: trainings inside the block use every member's process.
 
-    All members enter before any goes on. On leaving, the process trains alone again. Raises
-    RuntimeError where a member does not come (MEETING_PATIENCE), is lost or is late (WORK_PATIENCE).
+    The block starts once all members have joined. After it, the process trains alone again. Raises
+    RuntimeError if a member does not join (MEETING_PATIENCE), is lost or is late (WORK_PATIENCE).
     """
     leave_group()
     _join(member)
@@ -66,13 +66,13 @@ def joined(member: GangMember) -> Iterator[None]:
 
 
 def lead(member: GangMember, trial: Callable[[], Iterator[T]]) -> Iterator[T]:
-    """Rank 0's part: what `trial` yields. Closing the iterator ends the training of every member."""
+    """Run rank 0: yields what `trial` yields. Closing the iterator ends the training of every member."""
     with joined(member):
         yield from trial()
 
 
 def follow(member: GangMember, trial: Callable[[], Iterator[object]]) -> None:
-    """The part of every other rank: run the same trial, and return when rank 0 ends it."""
+    """Run any other rank: the same trial, until rank 0 ends it."""
     with joined(member):
         try:
             for _ in trial():
@@ -82,9 +82,9 @@ def follow(member: GangMember, trial: Callable[[], Iterator[object]]) -> None:
 
 
 def load_deepspeed() -> ModuleType:
-    """DeepSpeed, which takes a second or two to import; so only what trains does.
+    """Import DeepSpeed, which takes a second or two, so only trainings do it.
 
-    It is told which accelerator there is: what it finds by itself it writes to standard output.
+    The accelerator is set first: DeepSpeed would print the result of its own search.
     """
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
     import deepspeed
@@ -94,37 +94,37 @@ def load_deepspeed() -> ModuleType:
 
 
 def ensure_group() -> None:
-    """Make sure of a process group: that of the gang this process is in, or one of its own."""
+    """Make sure that a process group exists: the gang's, or one of this process alone."""
     if not dist.is_initialized():
         _join(None)
 
 
 def leave_group() -> None:
-    """End this process's membership of any group; the next training makes a new one."""
+    """Leave the process group, if any; the next training makes a new one."""
     if dist.is_initialized():
-        load_deepspeed().comm.destroy_process_group()  # torch's own would leave DeepSpeed's record behind
+        load_deepspeed().comm.destroy_process_group()  # torch's own would leave DeepSpeed's record
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """The number of processes that train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this process is."""
+    """The rank of this process among them."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def go_on(wanted: bool) -> None:
-    """Agree on whether training goes on: rank 0 says what is wanted, the others hear it.
+    """Broadcast from rank 0 whether training goes on.
 
-    Raises GangStopped on the others where it does not.
+    Raises GangStopped on the other ranks if it does not.
     """
     if world_size() == 1:
         return
-    word = torch.tensor([int(wanted)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
-    dist.broadcast(word, src=0)
-    if rank() > 0 and not word.item():
+    decision = torch.tensor([int(wanted)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.broadcast(decision, src=0)
+    if rank() > 0 and not decision.item():
         raise GangStopped
 
 

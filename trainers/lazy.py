@@ -1,6 +1,6 @@
 """Libraries that take seconds to import, loaded at their first use.
 
-A component's settings stand next to the function that does the work. Whoever reads a config, a ledger or a
+A component's settings stand next to the function that does the work, but reading a config, a ledger or a
 proposal needs the settings only. So these files write `from trainers.lazy import torch`. They begin with
 `from __future__ import annotations`, and use the library in no decorator, base class, default or type alias.
 """
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 
 class LazyModule:
-    """Stands for a module, and imports it when an attribute is first asked for.
+    """A proxy that imports its module at the first access to an attribute.
 
-    It has no entry in sys.modules and keeps no attribute of its own: a patched module shows through.
+    It has no entry in sys.modules and stores no attributes, so a patched module is visible through it.
     """
 
     def __init__(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""A method: one component in each slot. The catalogue of what a slot can hold is `SLOTS`."""
+"""A method: a component in each slot. `SLOTS` lists the components of each slot."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from trainers.components.stages import STAGES, Chain, Once, SelfTrain, Stages
 from trainers.components.students import STUDENTS, Full, Lora, Probe
 from trainers.training.memory_fit import Room
 
-# Losses that are least where the student's probabilities equal the targets.
-ZERO_AT_OWN_ANSWERS = (Xent, Entropy, Window, Kl, ReverseKl, Bootstrap)
+# Losses whose minimum is where the student's probabilities equal the targets.
+MINIMAL_AT_OWN_PREDICTIONS = (Xent, Entropy, Window, Kl, ReverseKl, Bootstrap)
 
 
 class Abilities(Frozen):
@@ -57,8 +57,8 @@ class Method(Frozen):
     def _every_stage_has_something_to_learn(self) -> Self:
         stages = self.stages
         own_probabilities = isinstance(stages, SelfTrain) and stages.targets == "soft" and not stages.fresh
-        if own_probabilities and isinstance(self.loss, ZERO_AT_OWN_ANSWERS):
-            # Adam would scale what is left of the gradient, rounding errors, up to whole steps.
+        if own_probabilities and isinstance(self.loss, MINIMAL_AT_OWN_PREDICTIONS):
+            # Adam would scale the remaining gradient, which is rounding error, up to full steps.
             raise ValueError(
                 f"loss {self.loss.kind} has no gradient where a student that continues meets its own soft "
                 "targets: set stages.self_train targets to hard or confident, or fresh to true"
@@ -67,19 +67,19 @@ class Method(Frozen):
 
     @cached_property
     def digest(self) -> str:
-        """Sixteen hex digits that two methods share exactly when they are equal."""
+        """A digest of 16 hex digits that two methods share exactly when they are equal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @property
     def needs_prior(self) -> bool:
-        """Whether the strong model's zero-shot answer is part of the method."""
+        """Whether the method uses the strong model's zero-shot prior."""
         labels = self.labels
         return isinstance(labels, Elicited) or (
             isinstance(labels, NoisyChannel) and labels.prior == "zero_shot"
         )
 
     def refused(self, abilities: Abilities) -> str | None:
-        """Why the method cannot run in a campaign with these abilities, on one line; None if it can."""
+        """The reason, on one line, why the method cannot run with these abilities; None if it can."""
         if self.needs_prior and not abilities.prior:
             option = ": set its prior to head" if isinstance(self.labels, NoisyChannel) else ""
             return (

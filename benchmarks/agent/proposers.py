@@ -5,8 +5,8 @@
 
 Each proposer gets the same trials, rounds, seeds and confirmation; what is compared is the confirmed PGR of
 the finalist that was named best before the test split was opened. The random proposer draws one or two
-components and half of their bounds for each branch; the scripted agent says what somebody who knows the
-published results would say, and grows nothing from what it sees. Both are transcripts, replayed. Prints a
+components and half of their bounds for each branch; the scripted agent proposes what a reader
+of the published results would propose, and ignores what it sees. Both are transcripts, replayed. Prints a
 JSON object.
 """
 
@@ -45,7 +45,7 @@ BRANCHES = 4  # a round, as the playbook has
 
 
 def random_rounds(config: RunConfig, rounds: int) -> list[Proposal]:
-    """Branches drawn at random from the whole catalogue, those that could not run left out."""
+    """Branches drawn at random from the whole catalogue, without those that cannot run."""
     rng = random.Random(f"random {config.seed}")
     taken: set[str] = set()
     proposals = []
@@ -59,7 +59,7 @@ def random_rounds(config: RunConfig, rounds: int) -> list[Proposal]:
                 known_methods=(),
                 abilities=config.abilities,
             )
-            taken.update(one.name for one in found)
+            taken.update(branch.name for branch in found)
             branches.extend(found)
             if len(branches) == BRANCHES:
                 break
@@ -68,11 +68,11 @@ def random_rounds(config: RunConfig, rounds: int) -> list[Proposal]:
 
 
 def scripted_rounds(config: RunConfig, rounds: int) -> list[Proposal]:
-    """What somebody who knows the published results would say."""
-    said = _script(config.naive)
+    """Branches that a reader of the published results would propose."""
+    script = _script(config.naive)
     return [
-        Proposal(branches=said[i * BRANCHES : (i + 1) * BRANCHES], rationale="as published")
-        for i in range(min(rounds, len(said) // BRANCHES))
+        Proposal(branches=script[i * BRANCHES : (i + 1) * BRANCHES], rationale="as published")
+        for i in range(min(rounds, len(script) // BRANCHES))
     ]
 
 
@@ -135,7 +135,7 @@ def run_once(proposer: str, seed: int, tiny: bool, folder: Path) -> dict[str, An
         write_transcripts(folder / "said", makers[proposer](config, rounds))
         settings += ["agent.kind=replay", f"agent.path={folder / 'said'}"]
     command = [sys.executable, "-m", "search", "run", str(CONFIG), "--out", str(folder / "run")]
-    command += [part for one in settings for part in ("--set", one)]
+    command += [part for setting in settings for part in ("--set", setting)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{proposer}, seed {seed}: {done.stderr[-2000:]}")
@@ -144,7 +144,7 @@ def run_once(proposer: str, seed: int, tiny: bool, folder: Path) -> dict[str, An
 
 
 def row(proposer: str, seed: int, result: dict[str, Any]) -> dict[str, Any]:
-    """What is compared of a run."""
+    """The figures of a run that are compared."""
     best = result["best"]
     return {
         "proposer": proposer,
@@ -162,8 +162,8 @@ def row(proposer: str, seed: int, result: dict[str, Any]) -> dict[str, Any]:
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Mean confirmed PGR of each proposer over seeds, and its gain over the random one, paired by seed."""
     by_proposer: dict[str, dict[int, float]] = {}
-    for one in rows:
-        by_proposer.setdefault(one["proposer"], {})[one["seed"]] = one["pgr"]
+    for row in rows:
+        by_proposer.setdefault(row["proposer"], {})[row["seed"]] = row["pgr"]
     chance = by_proposer.get("random", {})
     return {
         proposer: {
@@ -181,7 +181,7 @@ def _se(values: Sequence[float]) -> float | None:
 
 
 def main() -> None:
-    """Run every proposer on every seed and print what came of it."""
+    """Run every proposer on every seed and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tiny", action="store_true")

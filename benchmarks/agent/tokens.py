@@ -1,8 +1,8 @@
-"""Tokens of what an agent reads, and what of it comes from the cache; against a server on loopback.
+"""How many tokens an agent reads and how many come from the cache, against a loopback server.
 
     python -m benchmarks.agent.tokens
 
-Tokens are characters divided by four: without the API there is no better count. The server bills like the
+Tokens are counted as characters divided by four, as an exact count needs the API. The server bills like the
 API: a prefix that ends at a cache mark and was sent before is read from the cache. Its cache never expires,
 where the API's lives five minutes, so the share over rounds is that of a campaign whose rounds follow each
 other at once. Prints a JSON object.
@@ -32,7 +32,7 @@ NAIVE = Method()
 
 
 def findings(trials: int) -> Findings:
-    """A campaign of so many trials with made-up results: four branches a round, notes, every kind of end."""
+    """Findings of a campaign with made-up results: four branches per round, notes, every kind of end."""
     rng = random.Random(trials)
     rounds = max(1, -(-trials // TRIALS_A_ROUND))
     ideas = literature(NAIVE)
@@ -87,7 +87,7 @@ def _trial(number: int, branch: Branch, methods: dict[str, list[Method]], rng: r
 
 
 def cache_share(rounds: int) -> Usage:
-    """Usage of a campaign of so many rounds, in each of which the agent looks twice and proposes."""
+    """The usage of a campaign in which the agent uses two tools per round and then proposes."""
     spoken = iter(range(10_000))
 
     def reply(body: Body) -> Scripted:
@@ -109,7 +109,7 @@ def cache_share(rounds: int) -> Usage:
             seen = whole.model_copy(
                 update={
                     "round": number,
-                    "branches": tuple(one for one in whole.branches if one.round < number),
+                    "branches": tuple(found for found in whole.branches if found.round < number),
                     "trials": whole.trials[:known],
                 }
             )
@@ -123,7 +123,7 @@ def main() -> None:
     for trials in (10, 100, 1000):
         known = findings(trials)
         parts = {"history": history(known), "standing": standing(known)}
-        sizes[trials] = {name: len(said) // CHARS_A_TOKEN for name, said in parts.items()}
+        sizes[trials] = {name: len(text) // CHARS_A_TOKEN for name, text in parts.items()}
     usage = cache_share(ROUNDS)
     price = PRICES[ClaudeConfig().model]
     plain = (usage.all_input_tokens * price.input + usage.output_tokens * price.output) / 1e6

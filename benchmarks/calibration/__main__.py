@@ -1,19 +1,19 @@
-"""Whether the numbers that a run reports can be believed: campaigns on synthetic scores of known truth.
+"""Whether a run's reported numbers are calibrated: campaigns on synthetic scores with known truth.
 
     python -m benchmarks.calibration [--campaigns 400] [--seed 0] [--quick] [--out FILE.json]
 
-Students, supervisors and examples are drawn as `benchmarks/calibration_world.py` says; all that follows is
-the search's own: the grader, the choice of methods for further seeds, of finalists and of the best, the
-confirmation and its errors. Each campaign searches 36 methods of six kinds on 1,000 examples and confirms on
+Students, supervisors and examples come from benchmarks/calibration/world.py; everything else is the search's
+own code: the grader, the choice of methods for further seeds, of finalists and of the best, the confirmation
+and its errors. Each campaign searches 36 methods of six kinds on 1,000 examples and confirms on
 2,000; PGR spreads by 0.08 between the seeds of a method. Three settings:
 
 steady: kinds and methods differ in PGR. The confirmed PGR of the best must be unbiased, and its 95% interval
 must cover the truth in 93 to 97 of 100 campaigns, where the highest search score is biased upward.
 null: no method differs from naive. p < 0.05 must come about 5% of the time.
-fragile: two kinds of six look best and collapse on three seeds of ten. How often one of them is named best:
-with one seed, with three seeds for six methods, and by the default.
+fragile: two kinds of six look best and collapse on three seeds of ten. How often such a method is named best:
+with a single seed, with three seeds for six methods, and with the default.
 
-Prints JSON and a verdict in one line; exits with 1 where it is a bad one. A minute and a half on one core.
+Prints JSON and a verdict on one line; exits with 1 if it is bad. Takes 1.5 minutes on a core.
 """
 
 import argparse
@@ -78,9 +78,9 @@ def settings(replication: ReplicationConfig) -> RunConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a campaign says of the method that it names best and of naive, and what is true of them.
+    """What a campaign reports of its best method and of naive, and the truth.
 
-    flattered: the highest search score less its method's true PGR. most: the highest true PGR of all.
+    flattered: the highest search score minus the true PGR of its method. most: the highest true PGR.
     """
 
     confirmation: Confirmation
@@ -90,7 +90,7 @@ class Outcome:
 
 
 def steady(rng: np.random.Generator) -> dict[Method, Truth]:
-    """Kinds differ, and methods of a kind a little."""
+    """Kinds differ; methods of a kind differ a little."""
     kinds = rng.normal(0.35, 0.12, len(KINDS))
     return {method: Truth(kind=kind, pgr=kinds[kind] + rng.normal(0, 0.04)) for kind, method in _methods()}
 
@@ -101,11 +101,11 @@ def null(rng: np.random.Generator) -> dict[Method, Truth]:
 
 
 def fragile(rng: np.random.Generator) -> dict[Method, Truth]:
-    """As steady, but two kinds look much better and fall over now and then."""
+    """As steady, but two kinds look much better and sometimes collapse."""
     methods = steady(rng)
     return {
-        method: Truth(kind=one.kind, pgr=one.pgr + 0.3, collapses=COLLAPSES) if one.kind < 2 else one
-        for method, one in methods.items()
+        method: Truth(kind=truth.kind, pgr=truth.pgr + 0.3, collapses=COLLAPSES) if truth.kind < 2 else truth
+        for method, truth in methods.items()
     }
 
 
@@ -193,43 +193,47 @@ def _error(errors: Sequence[float]) -> dict[str, float]:
 
 
 def believed(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Bias and coverage of what is reported of the best, of naive and of the difference of the two."""
+    """Bias and coverage of the reported PGR of the best, of naive and of their difference."""
     pairs: dict[str, list[tuple[Any, float]]] = {"best": [], "naive": [], "over_naive": []}
-    for one in outcomes:
-        confirmed, truth = one.confirmation.finalists[0][1], one.best.mean_pgr
+    for outcome in outcomes:
+        confirmed, truth = outcome.confirmation.finalists[0][1], outcome.best.mean_pgr
         pairs["best"].append((confirmed.pgr, truth))
-        pairs["naive"].append((one.confirmation.naive.pgr, NAIVE))
+        pairs["naive"].append((outcome.confirmation.naive.pgr, NAIVE))
         pairs["over_naive"].append((confirmed.gain, truth - NAIVE))
     table: dict[str, Any] = {
         name: {
-            **_error([said.value - truth for said, truth in pair]),
-            "coverage95": float(np.mean([said.ci95[0] <= truth <= said.ci95[1] for said, truth in pair])),
+            **_error([estimate.value - truth for estimate, truth in pair]),
+            "coverage95": float(
+                np.mean([estimate.ci95[0] <= truth <= estimate.ci95[1] for estimate, truth in pair])
+            ),
         }
         for name, pair in pairs.items()
     }
-    named = [(one.confirmation.finalists[0][0].search_pgr, one.best.mean_pgr) for one in outcomes]
+    named = [(outcome.confirmation.finalists[0][0].search_pgr, outcome.best.mean_pgr) for outcome in outcomes]
     table["search_pgr_of_best"] = _error([score - truth for score, truth in named])
-    table["highest_search_score"] = _error([one.flattered for one in outcomes])
+    table["highest_search_score"] = _error([outcome.flattered for outcome in outcomes])
     return table
 
 
 def rejected(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """How often p falls below 5% and 1%."""
-    p = np.array([one.confirmation.finalists[0][1].gain.p_positive for one in outcomes])
+    p = np.array([outcome.confirmation.finalists[0][1].gain.p_positive for outcome in outcomes])
     return {"below_5_percent": float(np.mean(p < 0.05)), "below_1_percent": float(np.mean(p < 0.01))}
 
 
 def chosen(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """How good the method is that was named best."""
+    """How good the method named best is."""
     return {
-        "fragile_named_best": float(np.mean([one.best.collapses > 0 for one in outcomes])),
-        "regret": float(np.mean([one.most - one.best.mean_pgr for one in outcomes])),
-        "regret_worst_20th": float(np.quantile([one.most - one.best.mean_pgr for one in outcomes], 0.95)),
+        "fragile_named_best": float(np.mean([outcome.best.collapses > 0 for outcome in outcomes])),
+        "regret": float(np.mean([outcome.most - outcome.best.mean_pgr for outcome in outcomes])),
+        "regret_worst_20th": float(
+            np.quantile([outcome.most - outcome.best.mean_pgr for outcome in outcomes], 0.95)
+        ),
     }
 
 
 def verdict(report: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether the reported numbers can be believed, and why, on one line."""
+    """Whether the reported numbers are calibrated, and why, on one line."""
     best, null_rate = report["steady"]["best"], report["null"]["below_5_percent"]
     score, n = report["steady"]["highest_search_score"], report["campaigns"]
     slack = max(0.02, 2 * math.sqrt(0.95 * 0.05 / n))

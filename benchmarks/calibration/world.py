@@ -1,9 +1,9 @@
-"""Synthetic scores with known truth: who is right on what, as weak-to-strong campaigns have it.
+"""Synthetic predictions with known true PGR, with the correlations of weak-to-strong campaigns.
 
-Whoever answers an example is right where a sum of normal effects is above zero: its own level, how easy the
-example is for all, what its kind of method makes of the example, the luck of its supervisor and of its seed,
-what the student inherited of its supervisor's answer to this very example, and chance. Such a sum is normal
-over everything that is drawn, so that the true accuracy, and with it the true PGR, is known in closed form.
+A model is right on an example if a sum of normal effects is above zero: its level, the example's ease for all
+models, the effect of its kind of method on the example, the luck of its supervisor and of its seed, what it
+inherits of its supervisor's prediction for the example, and chance. The sum is normal, so the true accuracy,
+and with it the true PGR, is known in closed form.
 """
 
 from dataclasses import dataclass, field
@@ -27,15 +27,15 @@ EASE, KIND, OWN, INHERITED, CHANCE = (
     0.2,
     0.6,
     1.0,
-)  # standard deviations of the effects on an answer
-LUCK = 0.12  # of a supervisor: 0.025 of its accuracy, of which its students inherit some
+)  # standard deviations of the effects on a prediction
+LUCK = 0.12  # of a supervisor: 0.025 of its accuracy; its students inherit a share PASSED_ON
 PASSED_ON = 0.3
 TWINS = 0.8  # correlation of the seed effects of two methods of a kind
 
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What a method is truly worth: its kind, PGR where it does not collapse, and how often it does."""
+    """The truth about a method: its kind, its PGR unless it collapses, and how often it collapses."""
 
     kind: int
     pgr: float
@@ -43,13 +43,13 @@ class Truth:
 
     @property
     def mean_pgr(self) -> float:
-        """The expectation over seeds, supervisors and examples; who collapses is right half the time."""
+        """The expectation over seeds, supervisors and examples; a collapsed student is right at random."""
         return (1 - self.collapses) * self.pgr + self.collapses * (0.5 - WEAK) / GAP
 
 
 @dataclass(kw_only=True)
 class Split:
-    """The examples of a split: labels, ease float [n], and what students inherit of supervisors, [m, n]."""
+    """The examples of a split: labels, ease float [n], and supervisors' inherited effects, [m, n]."""
 
     truth: Labels
     ease: Reals
@@ -58,13 +58,13 @@ class Split:
     own: dict[str, Reals] = field(default_factory=dict)
 
     def classes(self, right: Bools) -> Bools:
-        """Predicted classes of an answerer that is right here."""
-        answer: Bools = (self.truth == 1) == right
-        return answer
+        """The predicted classes of a model that is right on these examples."""
+        predicted: Bools = (self.truth == 1) == right
+        return predicted
 
 
 class World:
-    """One campaign's supervisors, seeds and examples; answers are the same whenever they are asked for."""
+    """The supervisors, seeds and examples of a campaign; its predictions are reproducible."""
 
     def __init__(self, seed: int, *, supervisors: int, sizes: dict[str, int], seed_sd: float = 0.08) -> None:
         """sizes: examples a split. seed_sd: standard deviation of PGR between the seeds of a method."""
@@ -83,7 +83,7 @@ class World:
 
     @staticmethod
     def _spread(*more: float) -> float:
-        """Standard deviation of an answerer's sum."""
+        """Standard deviation of a model's sum of effects."""
         return float(np.sqrt(np.square([EASE, CHANCE, INHERITED, KIND, OWN, *more]).sum()))
 
     def _slope(self, accuracy: float) -> float:
@@ -92,43 +92,53 @@ class World:
 
     def baselines(self, split: str, ceilings: int) -> BaselinePredictions:
         """The classes that supervisors and ceiling seeds predict."""
-        one = self.splits[split]
-        shape = one.inherited.shape
+        examples = self.splits[split]
+        shape = examples.inherited.shape
         spread = self._spread(LUCK)
         level = stats.norm.ppf(WEAK) * spread
-        rng = np.random.default_rng([self._seed, 1, len(one.truth)])
+        rng = np.random.default_rng([self._seed, 1, len(examples.truth)])
         chance = np.sqrt(self._spread() ** 2 - EASE**2 - INHERITED**2) * rng.normal(size=shape)
-        weak = level + EASE * one.ease + INHERITED * one.inherited + LUCK * self._luck[:, None] + chance > 0
+        weak = (
+            level
+            + EASE * examples.ease
+            + INHERITED * examples.inherited
+            + LUCK * self._luck[:, None]
+            + chance
+            > 0
+        )
         spread = self._spread(self._rise)
-        top = stats.norm.ppf(CEILING) * spread + EASE * one.ease
+        top = stats.norm.ppf(CEILING) * spread + EASE * examples.ease
         top = top + self._rise * rng.normal(size=(ceilings, 1))
-        top = top + np.sqrt(self._spread() ** 2 - EASE**2) * rng.normal(size=(ceilings, len(one.truth))) > 0
-        return BaselinePredictions(weak=one.classes(weak), ceiling=one.classes(top))
+        top = (
+            top + np.sqrt(self._spread() ** 2 - EASE**2) * rng.normal(size=(ceilings, len(examples.truth)))
+            > 0
+        )
+        return BaselinePredictions(weak=examples.classes(weak), ceiling=examples.classes(top))
 
     def predictions(self, split: str, method: str, truth: Truth, seed: int) -> Bools:
         """The classes that a student predicts; method: its name, the same for all its seeds."""
-        one = self.splits[split]
-        n, supervisor = len(one.truth), supervisor_of(seed, len(self._luck))
+        examples = self.splits[split]
+        n, supervisor = len(examples.truth), supervisor_of(seed, len(self._luck))
         rng = np.random.default_rng([self._seed, 2, seed, int(method, 16), n])
         shared = np.random.default_rng([self._seed, 3, seed, truth.kind])
-        if truth.kind not in one.kinds:
-            one.kinds[truth.kind] = np.random.default_rng([self._seed, 4, truth.kind, n]).normal(size=n)
-        if method not in one.own:
-            one.own[method] = np.random.default_rng([self._seed, 5, int(method, 16), n]).normal(size=n)
+        if truth.kind not in examples.kinds:
+            examples.kinds[truth.kind] = np.random.default_rng([self._seed, 4, truth.kind, n]).normal(size=n)
+        if method not in examples.own:
+            examples.own[method] = np.random.default_rng([self._seed, 5, int(method, 16), n]).normal(size=n)
         luck = TWINS**0.5 * shared.normal() + (1 - TWINS) ** 0.5 * rng.normal()
         if shared.random() < truth.collapses:
-            return one.classes(rng.random(n) < 0.5)
+            return examples.classes(rng.random(n) < 0.5)
         passed = PASSED_ON * LUCK * self._luck[supervisor]
         rest = np.sqrt(max(0.0, self._rise**2 - (PASSED_ON * LUCK) ** 2)) * luck
         level = stats.norm.ppf(WEAK + GAP * truth.pgr) * self._spread(max(self._rise, PASSED_ON * LUCK))
         right = (
             level
-            + EASE * one.ease
-            + INHERITED * one.inherited[supervisor]
-            + KIND * one.kinds[truth.kind]
-            + OWN * one.own[method]
+            + EASE * examples.ease
+            + INHERITED * examples.inherited[supervisor]
+            + KIND * examples.kinds[truth.kind]
+            + OWN * examples.own[method]
             + passed
             + rest
             + CHANCE * rng.normal(size=n)
         )
-        return one.classes(right > 0)
+        return examples.classes(right > 0)

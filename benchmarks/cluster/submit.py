@@ -94,7 +94,7 @@ def campaign(scratch: Path, kills: int) -> dict[str, float]:
 
 
 def started_again(events: Iterable[AnyEvent]) -> int:
-    """How often a trial was started that had neither paused nor ended: its worker was lost."""
+    """How often a trial was started again because its worker was lost, not after a pause."""
     at_work: set[str] = set()
     count = 0
     for event in events:
@@ -116,7 +116,7 @@ def kill(cluster: Cluster, ledger: Path, kills: int) -> None:
 
 
 def pulled(scratch: Path) -> dict[str, float]:
-    """Mirror the finished run to S3 and pull it as a machine that has nothing would."""
+    """Mirror the finished run to S3 and pull it as a fresh machine does."""
     with s3_server() as (endpoint, store):
         os.environ.update(
             AWS_ENDPOINT_URL=endpoint,
@@ -146,9 +146,9 @@ def nodes() -> Iterator[Cluster]:
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     ports = []
     for _ in range(2):
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            ports.append(one.getsockname()[1])
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(free.getsockname()[1])
     cluster = Cluster(
         initialize_head=True,
         head_node_args={

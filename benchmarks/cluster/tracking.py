@@ -1,10 +1,10 @@
-"""What tracking costs the driver: its loop with W&B off, offline, dead and slow.
+"""The cost of tracking for the driver: its loop with W&B off, offline, dead and slow.
 
     python -m benchmarks.cluster.tracking [--trials 50] [--repeats 2] [--quick]
 
 The loop is the driver's own parts around an empty trial: Ray Tune with one warm worker, and for each trial
 its three events appended to a ledger that is tracked. "dead" is a server that refuses connections, "slow" one
-that takes them and never answers. Kinds take turns, so that what else the machine does falls on all alike.
+that takes them and never answers. Kinds take turns, so that other load on the machine affects all alike.
 Prints JSON: per kind the median seconds a trial of the loop, the median and the largest of one append,
 the seconds that the end took, and loop and append as ratios to "off".
 """
@@ -40,7 +40,7 @@ PATIENCE_S = 1.0
 
 
 class Empty(tune.Trainable):
-    """A trial that is over as soon as it has begun."""
+    """A trial that ends in its first step."""
 
     def step(self) -> dict[str, Any]:
         """Report the end."""

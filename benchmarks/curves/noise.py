@@ -1,4 +1,4 @@
-"""Recorded learning curves with the noise of PGR: is what wins a search truly among the best?
+"""Recorded learning curves with the noise of PGR: is the winner of a search truly among the best?
 
 python -m benchmarks.curves.noise --curves FILE.npz --seeds 4 --out noise.json    (--quick: less of it)
 
@@ -55,7 +55,7 @@ class NoisyTask:
         self._hard = norm.ppf(np.random.default_rng([seed, task]).random(EXAMPLES))
 
     def right(self, row: int, evaluation: int, seed: int) -> Bools:
-        """Bool [examples], what a trial gets right; the luck of its seed stays with it."""
+        """The examples that a trial gets right, bool [examples]; its seed keeps its luck."""
         luck = np.random.default_rng([self._seed, row, seed]).normal(0, SEED_SD)
         own = np.random.default_rng([self._seed, row, seed, evaluation]).normal(size=EXAMPLES)
         accuracy = np.clip(FLOOR + GAP * (self.pgr[row, evaluation - 1] + luck), 0.01, 0.99)
@@ -99,7 +99,7 @@ class NoisyOurs(Ours):
         waiting = super()._offered()
         steps = [waiter.rung + 1 for waiter in waiting]
         may = self._budget.affordable(steps, more_to_come=self._budget.new_left > 0)
-        return [waiter for waiter, one in zip(waiting, may, strict=True) if one]
+        return [waiter for waiter, affordable in zip(waiting, may, strict=True) if affordable]
 
     def _new(self) -> list[int]:
         return super()._new() if self._budget.new_left else []
@@ -117,11 +117,11 @@ class NoisyOurs(Ours):
         record = Record()
         for row, score in self.completed.items():
             _completed(record, f"t{row:05d}", "search", _method(row), RUN.search_seed(), score)
-        repeats = FollowUp(RUN, record)
-        while (planned := repeats.next(idle=True)) and planned[1].purpose == "replicate":
-            one = planned[1]
-            score = self._noisy.score(rows[one.method.digest], self._rungs[-1], one.seed)
-            _completed(record, one.trial, "replicate", one.method, one.seed, score)
+        follow_up = FollowUp(RUN, record)
+        while (planned := follow_up.next(idle=True)) and planned[1].purpose == "replicate":
+            due = planned[1]
+            score = self._noisy.score(rows[due.method.digest], self._rungs[-1], due.seed)
+            _completed(record, due.trial, "replicate", due.method, due.seed, score)
         best = choose_finalists(RUN, record)[0]
         replicates = record.tally("replicate").started
         return rows[best.trial.method.digest], self._budget.spent + replicates
@@ -133,7 +133,7 @@ def _method(row: int) -> Method:
 
 
 def _completed(record: Record, trial: str, purpose: Purpose, method: Method, seed: int, pgr: float) -> None:
-    """Let a record know of a trial that was trained to its end."""
+    """Record a completed trial."""
     record.apply(TrialStarted(trial=trial, purpose=purpose, branch="", number=None, method=method, seed=seed))
     times = {"setup_s": 0.0, "train_s": 0.0, "eval_s": 0.0}
     record.apply(
@@ -186,7 +186,7 @@ def wins(
 
 def summary(found: Sequence[tuple[bool, float]]) -> dict[str, float]:
     """The share of wins with its standard error, and the winners' mean true PGR with its own."""
-    won, pgr = np.array([one[0] for one in found]), np.array([one[1] for one in found])
+    won, pgr = np.array([win for win, _ in found]), np.array([pgr for _, pgr in found])
     n = len(found)
     return {
         "best_decile": round(float(won.mean()), 4),
@@ -227,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "trials": trials,
         "seed_sd": SEED_SD,
         "examples": EXAMPLES,
-        "methods": {name: summary(one) for name, one in found.items()},
+        "methods": {name: summary(results) for name, results in found.items()},
     }
     text = json.dumps(result, indent=1) + "\n"
     if given.out:

@@ -1,7 +1,7 @@
 """Ours on recorded curves: judge, promotion and paused trials of a search of one branch, as a run sets them.
 
-There one branch decides by these alone: what allocation does is between branches. New rows are drawn at
-random: a table has none near a good one to offer.
+With a single branch these alone decide, because allocation divides trials between branches. New rows are
+drawn at random, because a table offers no neighbours of a good row.
 """
 
 from collections.abc import Sequence
@@ -33,17 +33,17 @@ class Ours:
         self._rungs = evaluations_at(SHARES, curves.evaluations)
         self._judge = Judge(PruningConfig(), gap=1.0)
         self._rule = Promotion(self._config, rungs=len(self._rungs))
-        self._draws = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(seed)
         self._scores = Scoreboard()
         self._paused = PausedTrials(self._config.waiting)
 
     def assign(self) -> int | None:
-        """A row that waits at a rung, or a new one."""
+        """A row paused at a rung, or a new row."""
         waiting, new = self._offered(), self._new()
         if not waiting and not new:
             return None
         offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
-        place = self._rule.choose(self._scores, offered, self._draws)
+        place = self._rule.choose(self._scores, offered, self._rng)
         if place < len(waiting):
             self._paused.remove(waiting[place].trial)
             return int(waiting[place].trial)
@@ -69,7 +69,7 @@ class Ours:
         return False
 
     def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
-        """The score at a rung, higher is better, and how it looks beside the others."""
+        """The score at a rung (higher is better), and the judge's finding."""
         return -loss, self._judge.look(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
 
     def _offered(self) -> list[PausedTrial]:
@@ -77,5 +77,5 @@ class Ours:
 
     def _new(self) -> list[int]:
         left = np.flatnonzero(self._pool.left)
-        drawn = self._draws.choice(left, min(self._config.draws, len(left)), replace=False)
+        drawn = self._rng.choice(left, min(self._config.draws, len(left)), replace=False)
         return [int(row) for row in drawn]

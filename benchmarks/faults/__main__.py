@@ -1,4 +1,4 @@
-"""Does every kind of fault to small real runs, and checks after each that nothing was lost or done twice.
+"""Injects every kind of fault into small real runs, and checks that nothing is lost or done twice.
 
     python -m benchmarks.faults [--kills 20] [--seed 0] [--only CASE ...] [--out JSON]
 
@@ -32,7 +32,7 @@ BEGINNING_S = 6.0  # a kill among these first seconds meets imports, Ray's start
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """How many faults a case did, and what was wrong afterwards."""
+    """How many faults a case injected, and the problems afterwards."""
 
     faults: int
     wrong: list[str]
@@ -225,7 +225,7 @@ CASES: dict[str, Case] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Do the faults and print what became of them."""
+    """Inject the faults and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -248,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             report[name] = {"faults": tried.faults, "survived": 0 if tried.wrong else tried.faults}
             report[name] |= {"wrong": tried.wrong}
             log.info("%s: %s", name, json.dumps(report[name]))
-    report["all"] = {key: sum(one[key] for one in report.values()) for key in ("faults", "survived")}
+    report["all"] = {key: sum(case[key] for case in report.values()) for key in ("faults", "survived")}
     print(json.dumps(report, indent=2))
     if options.out:
         options.out.write_text(json.dumps(report, indent=2) + "\n")

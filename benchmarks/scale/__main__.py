@@ -1,4 +1,4 @@
-"""What the driver costs when a campaign has ten thousand trials, and whether that grows with their number.
+"""The driver's cost in a campaign of ten thousand trials, and whether it grows with their number.
 
     python -m benchmarks.scale [--trials 10000] [--workers 8] [--quick] [--without-tune] [--profile FILE]
 
@@ -98,7 +98,7 @@ def work_off(director: Director, workers: int) -> None:
 
 def rss_mb() -> float:
     """Resident memory of this process."""
-    [line] = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmRSS")]
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS")]
     return int(line.split()[1]) / 1024
 
 
@@ -117,7 +117,7 @@ def resume_s(config: RunConfig, out: Path, grader: Any) -> float:
 
 
 def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dict[str, Any]:
-    """Run a campaign and say what it cost."""
+    """Run a campaign and return its cost."""
     config = configured(trials, workers)
     with ExitStack() as stack:
         out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scale-")))

@@ -66,8 +66,8 @@ def losses(case: Case, cache: Path) -> Iterator[float]:
     )
     rungs = [step / 12 for step in range(1, 13)]
     for _ in fit(model, list(model.parameters()), inputs, targets, recipe, rungs):
-        said = predict(model, inputs).astype(np.float64)
-        yield float(-np.mean(targets * np.log(said) + (1 - targets) * np.log(1 - said)))
+        probs = predict(model, inputs).astype(np.float64)
+        yield float(-np.mean(targets * np.log(probs) + (1 - targets) * np.log(1 - probs)))
 
 
 def _follower(member: GangMember, cases: list[Case], cache: Path) -> None:
@@ -75,10 +75,10 @@ def _follower(member: GangMember, cases: list[Case], cache: Path) -> None:
     follow(member, lambda: (loss for case in cases for loss in losses(case, cache)))
 
 
-def _leader(member: GangMember, cases: list[Case], cache: Path, answers: "Queue[list[float]]") -> None:
+def _leader(member: GangMember, cases: list[Case], cache: Path, results: "Queue[list[float]]") -> None:
     _one_gpu(member.rank)
     for found in lead(member, lambda: (list(losses(case, cache)) for case in cases)):
-        answers.put(found)
+        results.put(found)
 
 
 def _one_gpu(rank: int) -> None:
@@ -88,14 +88,14 @@ def _one_gpu(rank: int) -> None:
 def run_gang(members: int, cases: list[Case], cache: Path) -> list[list[float]]:
     """The losses of every case as rank 0 sees them; raises RuntimeError where a member fails."""
     processes = multiprocessing.get_context("spawn")
-    answers: Queue[list[float]] = processes.Queue()
+    results: Queue[list[float]] = processes.Queue()
     meet = meeting_point()
     gang = [GangMember(rank=rank, world_size=members, init_method=meet) for rank in range(members)]
-    started = [processes.Process(target=_leader, args=(gang[0], cases, cache, answers))]
+    started = [processes.Process(target=_leader, args=(gang[0], cases, cache, results))]
     started += [processes.Process(target=_follower, args=(member, cases, cache)) for member in gang[1:]]
     for process in started:
         process.start()
-    found = [answers.get(timeout=600) for _ in cases]
+    found = [results.get(timeout=600) for _ in cases]
     for process in started:
         process.join(120)
     if any(process.exitcode != 0 for process in started):
@@ -109,9 +109,10 @@ def parity(members: int, cases: list[Case]) -> list[Case]:
         together = run_gang(members, cases, Path(cache))
         alone = [next(_alone(case, Path(cache))) for case in cases]
     rows = []
-    for case, gang, one in zip(cases, together, alone, strict=True):
-        difference = float(np.max(np.abs(np.array(gang) / np.array(one) - 1)))
-        rows.append({**case, "first_loss": one[0], "last_loss": one[-1], "largest_difference": difference})
+    for case, gang, single in zip(cases, together, alone, strict=True):
+        difference = float(np.max(np.abs(np.array(gang) / np.array(single) - 1)))
+        row = {**case, "first_loss": single[0], "last_loss": single[-1], "largest_difference": difference}
+        rows.append(row)
     return rows
 
 

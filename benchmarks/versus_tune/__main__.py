@@ -2,12 +2,12 @@
 
     python -m benchmarks.versus_tune [--seeds 5] [--trials 44] [--quick] [--out FILE.json] [--work DIR]
 
-Same task, models, weak labels, space (the branches of the first proposal), number of trials and two workers;
-`benchmarks/tune_trainer.py` is the other side. For each seed, after the baselines, which are common to both
-and not timed: (1) the two take turns at the same number of trials; (2) ours runs again with as many trials as
-fit the wall time that theirs took: up to three times, as its pace shows only then, until it takes 0.8 to 1 of
-that time, whatever it finds; (3) their best method goes through our confirmation, on the fresh seeds and the
-test split that ours met.
+Both use the same task, models, weak labels, space (the branches of the first proposal), number of trials and
+two workers; benchmarks/versus_tune/trainer.py is the other side. For each seed, after the shared baselines,
+which are not timed: (1) both run the same number of trials, in alternating order; (2) ours runs again with as
+many trials as fit the wall time of theirs: up to three times, because its pace is only known then, until it
+takes 0.8 to 1 of that time, whatever it finds; (3) their best method goes through our confirmation, on the
+same fresh seeds and test split as ours.
 
 Wall time of ours is from the start of the workers to the end of the last trial, without replicates in (1) and
 with them in (2); theirs is that of `Tuner.fit`. Training seconds are those spent training and evaluating in
@@ -145,7 +145,7 @@ def trials_within(wall_s: float, run: dict[str, Any], pace: float) -> int:
 
 
 def _sets(settings: Sequence[str]) -> list[str]:
-    return [part for one in settings for part in ("--set", one)]
+    return [part for setting in settings for part in ("--set", setting)]
 
 
 def _best(out: Path) -> dict[str, float]:

@@ -46,7 +46,7 @@ class Space:
 
     def __init__(self, config: RunConfig) -> None:
         proposal = new_proposer(config, None).propose(brief(config, Record()))
-        self._branches = {one.name: one for one in proposal.branches}
+        self._branches = {branch.name: branch for branch in proposal.branches}
         self._naive = config.naive
 
     def __call__(self, trial: Any) -> dict[str, Any]:
@@ -54,7 +54,10 @@ class Space:
         branch = self._branches[trial.suggest_categorical("branch", list(self._branches))]
         components = {}
         for slot in branch.slots:
-            where, options = f"{branch.name}.{slot.slot}", {one.component: one for one in slot.options}
+            where, options = (
+                f"{branch.name}.{slot.slot}",
+                {option.component: option for option in slot.options},
+            )
             kind = trial.suggest_categorical(f"{where}.kind", list(options))
             component = SLOTS[slot.slot][kind]
             values = {
@@ -247,7 +250,7 @@ def search(config: RunConfig, trials: int) -> dict[str, Any]:
         assert best.metrics is not None
         assert best.config is not None
         metrics = [results[i].metrics or {} for i in range(len(results))]
-        rows = [one for one in metrics if "accuracy" in one]
+        rows = [row for row in metrics if "accuracy" in row]
     ray.shutdown()
     return {
         "wall_s": wall,

@@ -103,7 +103,7 @@ def _tokens(learner: LearnerConfig, task: Task, splits: tuple[SplitName, ...]) -
 
 def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> BaselineData:
     answer = {name: one for name, one in tokens.items() if name != split}
-    return BaselineData(learn=tokens[split], truth=task.truth[split], answer=answer)
+    return BaselineData(learn=tokens[split], truth=task.truth[split], predict=answer)
 
 
 def _baselines(

@@ -6,7 +6,7 @@ from trainers.components.labels import Elicited, Hard, NoisyChannel
 from trainers.components.losses import LOSSES, Bootstrap, Kl, Loss, Xent, example_losses
 from trainers.components.stages import Chain, Ensemble, SelfTrain
 from trainers.components.students import Lora
-from trainers.method import SLOTS, ZERO_AT_OWN_ANSWERS, Abilities, Method
+from trainers.method import MINIMAL_AT_OWN_PREDICTIONS, SLOTS, Abilities, Method
 
 NOTHING = Abilities(prior=False, intermediates=0)
 ALL = Abilities(prior=True, intermediates=4)
@@ -67,7 +67,7 @@ def test_a_continued_student_learns_nothing_from_its_own_probabilities(loss: Xen
 
 
 @pytest.mark.parametrize(
-    ("loss", "taught"), [(config(), not issubclass(config, ZERO_AT_OWN_ANSWERS)) for config in LOSSES]
+    ("loss", "taught"), [(config(), not issubclass(config, MINIMAL_AT_OWN_PREDICTIONS)) for config in LOSSES]
 )
 def test_which_losses_have_no_gradient_at_the_students_own_answers(loss: Loss, taught: bool) -> None:
     logits = torch.tensor([[0.3, -0.4], [0.0, 0.9], [0.2, 0.1]], requires_grad=True)

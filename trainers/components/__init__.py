@@ -1,4 +1,4 @@
-"""What the slots of a method hold, and what these components compute with.
+"""The components of a method's slots, and the computations behind them.
 
 Begin with losses.py; docs/extending.md shows how to add one.
 """

@@ -17,7 +17,7 @@ from trainers.components.noisy_channel import clean_prior, fit_channel
 from trainers.components.probing import cross_fitted_probs
 from trainers.components.weak_labels import Evidence, FloatArray
 
-CLAMP = 1e-6  # how far probabilities are kept from 0 and 1 before log-odds are taken
+CLAMP = 1e-6  # distance of probabilities from 0 and 1 before taking logits
 
 
 class Hard(Component):
@@ -80,15 +80,15 @@ Label = Hard | Soft | Balanced | Smoothed | NoisyChannel | Neighbours | Elicited
 def make_targets(config: Label, evidence: Evidence) -> NDArray[np.float32]:
     """Return the training targets: float32 [n], P(class 1) in [0, 1].
 
-    Evidence is computed only where the component asks for it. Raises ValueError where weak probabilities
-    are not probabilities, or where the evidence is not finite.
+    Evidence is computed only if the component uses it. Raises ValueError if weak probabilities lie outside
+    [0, 1] or the evidence is not finite.
     """
     _check_probabilities("weak_probs", evidence.weak_probs)
     return np.asarray(LABELS[type(config)](config, evidence), dtype=np.float32)
 
 
 def harden(probs: FloatArray) -> NDArray[np.bool_]:
-    """Return whether each probability decides for class 1: bool [n]. A tie, .5, is class 0."""
+    """Whether each probability is above .5, i.e. class 1: bool [n]. A tie, .5, is class 0."""
     decisions: NDArray[np.bool_] = np.asarray(probs) > 0.5
     return decisions
 
@@ -116,8 +116,8 @@ def balanced(config: Balanced, evidence: Evidence) -> FloatArray:
     The label balancing of EleutherAI's weak-to-strong experiments (2024), over the whole split instead of a
     batch.
     """
-    odds = _log_odds(evidence.weak_probs)
-    return _sigmoid(odds - odds.mean())
+    logits = _logit(evidence.weak_probs)
+    return _sigmoid(logits - logits.mean())
 
 
 def smoothed(config: Smoothed, evidence: Evidence) -> FloatArray:
@@ -156,13 +156,13 @@ def neighbours(config: Neighbours, evidence: Evidence) -> FloatArray:
 def elicited(config: Elicited, evidence: Evidence) -> FloatArray:
     """(1-s)·w + s·sigmoid(logit p - median of logit p), where p = `evidence.prior()` and s the strength.
 
-    Subtracting the median makes half of the strong model's answers class 1. Whoever supplies
-    `evidence.prior()` has already averaged it over prompt templates and answer orders and made it
-    consistent within pairs, and has asked `task.question`, where the config has one. Zhao et al. 2021,
-    "Calibrate Before Use"; Burns et al. 2022, "Discovering Latent Knowledge" (consistency).
+    Subtracting the median makes half of the strong model's predictions class 1. `evidence.prior()` is already
+    averaged over prompt templates and answer orders, consistent within pairs, and based on `task.question` if
+    the config has it. Zhao et al. 2021, "Calibrate Before Use"; Burns et al. 2022, "Discovering Latent
+    Knowledge" (consistency).
     """
-    odds = _log_odds(_prior(evidence))
-    own = _sigmoid(odds - np.median(odds))
+    logits = _logit(_prior(evidence))
+    own = _sigmoid(logits - np.median(logits))
     return (1 - config.strength) * _weak(evidence) + config.strength * own
 
 
@@ -191,14 +191,14 @@ def _check_probabilities(name: str, probs: FloatArray) -> None:
         )
 
 
-def _log_odds(probs: FloatArray) -> NDArray[np.float64]:
+def _logit(probs: FloatArray) -> NDArray[np.float64]:
     inside = np.clip(np.asarray(probs, dtype=np.float64), CLAMP, 1 - CLAMP)
-    odds: NDArray[np.float64] = np.log(inside) - np.log1p(-inside)
-    return odds
+    logits: NDArray[np.float64] = np.log(inside) - np.log1p(-inside)
+    return logits
 
 
-def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    probs: NDArray[np.float64] = 1 / (1 + np.exp(-odds))
+def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    probs: NDArray[np.float64] = 1 / (1 + np.exp(-logits))
     return probs
 
 

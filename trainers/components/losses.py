@@ -1,4 +1,4 @@
-"""Losses: the student's logits and weak probabilities in, one loss an example out.
+"""Losses: the student's logits and weak probabilities in, a loss per example out.
 
 Notation in the docstrings: f is the student's P(class 1), w the weak P(class 1), ŷ = 1[w > .5] (a tie is
 class 0), sg the stop-gradient, and CE(t) = -t·log f - (1-t)·log(1-f) the cross-entropy against a target t.
@@ -95,11 +95,11 @@ Loss = Xent | LogConf | Product | Entropy | Window | Kl | ReverseKl | Gce | Sce 
 
 
 def example_losses(config: Loss, logits: Tensor, weak_probs: Tensor, progress: float) -> Tensor:
-    """Return each example's loss: float [n], in float32 (float64 logits stay so), finite for finite logits.
+    """Return each example's loss: float [n], float32 (float64 for float64 logits), finite for finite logits.
 
     logits: float [n, 2], n ≥ 1. weak_probs: float [n], targets P(class 1) in [0, 1]. progress: the share of
-    training done, in [0, 1]. Only logconf looks at more than one example at a time: its threshold is that of
-    the batch it is given, so a batch cut into pieces has one threshold a piece.
+    training done, in [0, 1]. Only logconf couples examples: its threshold is that of the given batch, so a
+    batch cut into pieces has a threshold per piece.
     """
     assert logits.shape == (len(weak_probs), 2), (
         f"logits {tuple(logits.shape)}, labels {tuple(weak_probs.shape)}"
@@ -113,7 +113,7 @@ def example_losses(config: Loss, logits: Tensor, weak_probs: Tensor, progress: f
 def compute_loss(config: Loss, logits: Tensor, weak_probs: Tensor, progress: float) -> Tensor:
     """Return the mean of `example_losses` over the batch: a scalar.
 
-    What a window leaves out counts as zero, so the divisor is always the batch size.
+    Examples that a window leaves out count as zero, so the divisor is always the batch size.
     """
     return example_losses(config, logits, weak_probs, progress).mean()
 
@@ -127,9 +127,10 @@ def logconf(config: LogConf, log_probs: Tensor, weak: Tensor, progress: float) -
     """CE((1-c)·w + c·h) with c = aux·min(1, progress/warmup) and h the student's prediction, hardened.
 
     h = 1[1-f < t], where t is the batch quantile of 1-f at the mean of w (linear interpolation): about as
-    many examples are called class 1 as the weak labels say. An example on the threshold is class 0. A batch
-    of one has no quantile: there t = .5. Burns et al. 2023, "Weak-to-Strong Generalization", appendix A.4,
-    with the threshold of its released code; the ramp is linear, theirs jumps at the end of the warm-up.
+    many examples become class 1 as the weak labels imply. An example on the threshold is class 0. A batch of
+    a single example has no quantile; there t = .5. Burns et al. 2023, "Weak-to-Strong Generalization",
+    appendix A.4, with the threshold of its released code; the ramp is linear, theirs jumps at the end of the
+    warm-up.
     """
     first = log_probs.detach()[:, 0].exp()
     alone = len(weak) == 1
@@ -151,7 +152,7 @@ def entropy(config: Entropy, log_probs: Tensor, weak: Tensor, progress: float) -
     """CE((1-c)·w + c·sg(f)) with c = aux·min(1, progress/warmup).
 
     Grandvalet & Bengio 2005, entropy regularisation, in the cross-entropy form that EleutherAI's
-    weak-to-strong experiments (2024) use in the place of logconf.
+    weak-to-strong experiments (2024) use in place of logconf.
     """
     own = log_probs.detach()[:, 1].exp()
     return _cross_entropy(log_probs, torch.lerp(weak, own, _ramp(config.aux, config.warmup, progress)))
@@ -163,7 +164,7 @@ def window(config: Window, log_probs: Tensor, weak: Tensor, progress: float) -> 
     The confidence window of EleutherAI's weak-to-strong experiments (2024). A batch without an undecided
     example has loss 0 and gradient 0.
     """
-    # Asked this way round, a NaN is not decided: a diverged student stays visible in its loss.
+    # With >=, a NaN counts as undecided, so a diverged student stays visible in its loss.
     decided = log_probs.detach().exp().amax(dim=-1) >= 0.5 + config.radius
     return _cross_entropy(log_probs, weak).masked_fill(decided, 0.0)
 

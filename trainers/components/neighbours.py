@@ -9,7 +9,7 @@ from trainers.components.probing import finite_features
 from trainers.components.weak_labels import FloatArray
 from trainers.lazy import torch
 
-BLOCK_CELLS = 8_000_000  # similarities held at once: 32 MB in float32, however many examples there are
+BLOCK_CELLS = 8_000_000  # similarities in memory at once: 32 MB in float32
 
 
 def nearest(
@@ -18,8 +18,8 @@ def nearest(
     """Return each example's nearest others by cosine and their similarities: int64, float32 [n, k].
 
     Nearest first, ties by index; k = min(count, n - 1), so a lone example has none. A row of zeros has
-    similarity 0 to all. Works through blocks of rows of at most `block_cells` similarities, so memory grows
-    with n, not n². Raises ValueError where a feature is NaN or infinite.
+    similarity 0 to all. Rows are processed in blocks of at most `block_cells` similarities, so memory grows
+    with n, not n². Raises ValueError if a feature is NaN or infinite.
     """
     unit = torch.from_numpy(_unit_rows(features))
     total = len(unit)
@@ -39,22 +39,20 @@ def _top(block: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The indices and values of the `width` largest of each row, in order, ties by index."""
     values, indices = block.topk(width + 1, dim=1)
     chosen = indices[:, :width]
-    # topk leaves open which of several equal values it takes; only rows with such a choice take the slow way.
-    open_choice = values[:, width - 1] == values[:, width]
-    if open_choice.any():
-        chosen[open_choice] = _lowest_of_equals(
-            block[open_choice], values[open_choice, width - 1, None], width
-        )
+    # topk does not define which of several equal values it takes; rows with such ties take the slow path.
+    tied = values[:, width - 1] == values[:, width]
+    if tied.any():
+        chosen[tied] = _lowest_of_equals(block[tied], values[tied, width - 1, None], width)
     by_index = chosen.sort(dim=1).values
     nearest_first, order = block.gather(1, by_index).sort(dim=1, descending=True, stable=True)
     return by_index.gather(1, order), nearest_first
 
 
 def _lowest_of_equals(block: torch.Tensor, last: torch.Tensor, width: int) -> torch.Tensor:
-    """Indices of what is above `last` in each row, filled up with the first that equal it."""
+    """Indices of the values above `last` in each row, then of the first that equal it, `width` in all."""
     above, level = block > last, block == last
-    room = width - above.sum(dim=1, keepdim=True)
-    kept = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= room))
+    missing = width - above.sum(dim=1, keepdim=True)
+    kept = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= missing))
     return kept.nonzero()[:, 1].reshape(len(block), width)
 
 

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from trainers.components.weak_labels import FloatArray
 
-CLAMP = 1e-6  # how far the prior is kept from 0 and 1, so that evidence can always move it
-ANCHORS = (0.03, 0.97)  # quantiles of a probe's probabilities taken to be certain examples
-LEAST_SPREAD = 0.2  # of the anchors: below it a probe knows too little to be stretched to certainty
+CLAMP = 1e-6  # distance of the prior from 0 and 1, so that weak labels can always move it
+ANCHORS = (0.03, 0.97)  # quantiles of a probe's probabilities that count as certain examples
+LEAST_SPREAD = 0.2  # of the anchors: a probe with less knows too little to be stretched to certainty
 START = ((0.75, 0.25), (0.25, 0.75))  # better than chance; see fit_channel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Channel:
-    """A fitted channel and what it says of each example.
+    """A fitted channel and its posterior for each example.
 
     table: float64 [2, 2], table[y, ŷ] = p(ŷ | y); rows sum to 1. posterior: float64 [n], P(y = 1 | x, ŷ).
     """
@@ -28,9 +28,9 @@ def fit_channel(prior: FloatArray, hard: NDArray[np.bool_], iterations: int) -> 
     """Fit p(ŷ | y) to weak labels by maximum likelihood, given P(y = 1) of each example.
 
     prior: float [n] in [0, 1], clamped to [1e-6, 1-1e-6]. hard: bool [n], the weak labels ŷ. Each iteration
-    takes the posterior under the table (E) and then the table from the posterior's counts (M); the
-    posterior returned is that of the last table. The likelihood is concave in the table, so the start does
-    not decide where an informative prior leads; under a constant prior, where the data cannot tell, it says
+    computes the posterior under the table (E) and then the table from the posterior's counts (M); the
+    returned posterior is that of the last table. The likelihood is concave in the table, so the start does
+    not matter under an informative prior; under a constant prior, where the data decide nothing, it assumes
     that weak labels are better than chance. Dawid & Skene 1979; with a model as the prior, Bekker &
     Goldberger 2016, "Training Deep Neural-Networks Based on Unreliable Labels".
     """
@@ -47,7 +47,7 @@ def clean_prior(noisy: FloatArray) -> FloatArray:
 
     Under a channel that depends on y alone, P(ŷ = 1 | x) = p(1 | 0) + (p(1 | 1) - p(1 | 0))·P(y = 1 | x),
     so the surest examples of each class show the ends of the scale. Those ends, the 3% and 97% quantiles,
-    are stretched to 0 and 1, what lies beyond is clipped, and ends closer than .2 count as .2 apart.
+    are stretched to 0 and 1, values beyond are clipped, and ends closer than .2 count as .2 apart.
     Without this the best channel would be the identity: the probe already explains the weak labels,
     mistakes included. Patrini et al. 2017, "Making Deep Neural Networks Robust to Label Noise", section 4
     (anchor points and their quantile).
@@ -61,9 +61,9 @@ def clean_prior(noisy: FloatArray) -> FloatArray:
 def _posterior(
     positive: FloatArray, table: NDArray[np.float64], seen: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    one = positive * table[1, seen]
-    zero = (1 - positive) * table[0, seen]
-    posterior: NDArray[np.float64] = one / (one + zero)
+    joint_1 = positive * table[1, seen]
+    joint_0 = (1 - positive) * table[0, seen]
+    posterior: NDArray[np.float64] = joint_1 / (joint_1 + joint_0)
     return posterior
 
 

@@ -1,4 +1,4 @@
-"""How a student is optimised: AdamW and the shape of its learning rate."""
+"""The optimizer component: AdamW and its learning-rate schedule."""
 
 import math
 from typing import Annotated, Literal
@@ -26,7 +26,7 @@ class Adamw(Component):
 
 
 def lr_factor(config: Adamw, progress: float) -> float:
-    """The share of the peak learning rate to use at `progress`, the share of the steps already taken."""
+    """The factor on the peak learning rate at `progress`, the share of steps already taken."""
     if progress < config.warmup:
         return progress / config.warmup
     decayed = (progress - config.warmup) / (1 - config.warmup)

@@ -1,4 +1,4 @@
-"""A probe on the strong model's frozen features, cross-fitted so that no label explains itself."""
+"""A probe on the strong model's frozen features, cross-fitted so that no label predicts itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDS = 5
-RIDGE = 0.3  # a mean-loss penalty: strong enough for more features than examples, and a third of labels wrong
+RIDGE = 0.3  # penalty on the mean loss: enough for more features than examples and a third of labels wrong
 
 
 def cross_fitted_probs(
@@ -25,7 +25,7 @@ def cross_fitted_probs(
     An example's own target has no influence on its own probability. features: float [n, d], standardised
     here over all examples (no label enters into that). targets: float [n] in [0, 1]. The folds are a random
     partition drawn from `seed`; with fewer examples than folds each example is its own fold. A lone example
-    has no one to learn from: its probability is .5. Raises ValueError for features that are not finite.
+    has probability .5. Raises ValueError for features that are not finite.
 
     Cross-fitting: Chernozhukov et al. 2018, "Double/debiased machine learning".
     """
@@ -74,19 +74,19 @@ def fit_logistic(
 def standardise(features: FloatArray) -> Tensor:
     """Return float32 [n, d] with mean 0 and standard deviation 1 in each column; a constant column becomes 0.
 
-    Raises ValueError where a feature is NaN or infinite.
+    Raises ValueError if a feature is NaN or infinite.
     """
     values = finite_features(features)
     mean = values.mean(axis=0, dtype=np.float64)
     spread = values.std(axis=0, dtype=np.float64)
-    # A constant column's spread is rounding error, not 0: what is below it by far is no signal.
+    # The standard deviation of a constant column is rounding error, not exactly 0.
     flat = spread <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
     scale = np.where(flat, 0.0, 1 / np.where(flat, 1.0, spread))
     return torch.from_numpy((values - mean.astype(np.float32)) * scale.astype(np.float32))
 
 
 def finite_features(features: FloatArray) -> NDArray[np.float32]:
-    """Return the features as float32 [n, d]; raise ValueError where one is NaN or infinite in float32."""
+    """Return the features as float32 [n, d]; raise ValueError if a feature is NaN or infinite in float32."""
     values = np.asarray(features, dtype=np.float32)
     wrong = ~np.isfinite(values).all(axis=1)
     if wrong.any():

@@ -1,8 +1,7 @@
 """Selection components: which examples a student trains on, when, and with what weight.
 
-Scores come from the weak probabilities w and the frozen strong model's features; an example's class, where
-classes are balanced, is that of its training target (a target of .5 is class 0). All ties go to the lower
-index.
+Scores come from the weak probabilities w and the frozen strong model's features. For balancing, an example's
+class is that of its training target (a target of .5 is class 0). All ties go to the lower index.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ Selection = All | Confidence | Disagreement | OverlapDensity | SmallLoss | Curri
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Phase:
-    """A stretch of training with fixed example weights.
+    """A part of training with fixed example weights.
 
     start: progress at which it begins, in [0, 1). weights: float32 [n], 0 for a dropped example; at least
     one is positive and the positive ones have mean 1. lr_scale: a positive factor on the learning rate.
@@ -99,7 +98,7 @@ class Phase:
     lr_scale: float
 
     def __post_init__(self) -> None:
-        """Refuse a phase that nothing could be trained on."""
+        """Check that the phase keeps examples and that its weights are normalised."""
         kept = self.weights[self.weights > 0]
         assert 0 <= self.start < 1, self.start
         assert (self.weights >= 0).all(), "a weight is negative or NaN"
@@ -110,17 +109,16 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """What to train on throughout: phases in the order of their starts, the first at 0.
+    """The example weights of a whole training: phases in order of their start, the first at 0.
 
-    keep_share: None, or progress to the share of smallest losses of each batch that count
-    (`small_loss_weights`).
+    keep_share: None, or progress -> share of smallest losses of each batch that count (`small_loss_weights`).
     """
 
     phases: tuple[Phase, ...]
     keep_share: Callable[[float], float] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse phases that leave a gap at the beginning or run backwards."""
+        """Check that the first phase starts at 0 and starts increase."""
         starts = [phase.start for phase in self.phases]
         assert starts[:1] == [0], starts
         assert all(a < b for a, b in pairwise(starts)), starts
@@ -131,8 +129,8 @@ def plan(config: Selection, evidence: Evidence, targets: FloatArray) -> Plan:
 
     targets: float [n], the training targets P(class 1) that the label component made of the same evidence.
     Shares are rounded half up to whole examples; at least one example is always kept, and where classes are
-    balanced at least one of each class present. Evidence is computed only where the component asks for it.
-    Raises ValueError where the features are not finite.
+    balanced at least one of each class present. Evidence is computed only if the component uses it.
+    Raises ValueError if the features are not finite.
     """
     return SELECTIONS[type(config)](config, evidence, targets)
 
@@ -140,8 +138,8 @@ def plan(config: Selection, evidence: Evidence, targets: FloatArray) -> Plan:
 def small_loss_weights(losses: Tensor, share: float) -> Tensor:
     """Return float [b]: b / kept for the `share` of smallest losses of a batch, 0 for the rest; no gradient.
 
-    They sum to b, so that the plain mean of weights · losses is the mean over the kept. At least one is kept;
-    ties go to the lower index; a NaN counts as the largest.
+    They sum to b, so that the plain mean of weights · losses is the mean over the kept losses. At least one
+    is kept; ties go to the lower index; NaN counts as the largest.
     """
     values = losses.detach()
     order = torch.argsort(values, stable=True)
@@ -159,8 +157,8 @@ def keep_all(config: All, evidence: Evidence, targets: FloatArray) -> Plan:
 def keep_confident(config: Confidence, evidence: Evidence, targets: FloatArray) -> Plan:
     """The top share by |w - .5|; balanced, half of that number from each class as far as the class goes.
 
-    A class too small for its half gives all it has, and the other gives no more for it. Burns et al. 2023
-    and the published weak-to-strong baselines ("confident labels only").
+    A class too small for its half is kept whole, and the other class does not make up for it. Burns et al.
+    2023 and the published weak-to-strong baselines ("confident labels only").
     """
     score = np.abs(np.asarray(evidence.weak_probs, dtype=np.float64) - 0.5)
     if config.balanced:
@@ -186,10 +184,9 @@ def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: Fl
 
     p: a probe on frozen features fitted to w on the other folds. Agreement: the share of the k nearest
     others (by cosine) with the same hardened weak label. Density: the mean similarity to them. z is (x -
-    mean) / standard deviation, 0 where all are equal
-    (a standard deviation below 1e-4). Points that both an easy and a hard pattern explain
-    carry what the weak supervisor can teach: Shin et al. 2024, "Weak-to-Strong Generalization Through the
-    Data-Centric Lens".
+    mean) / standard deviation, or 0 if the standard deviation is below 1e-4. Points that contain both an easy
+    and a hard pattern carry what the weak supervisor can teach: Shin et al. 2024, "Weak-to-Strong
+    Generalization Through the Data-Centric Lens".
     """
     weak = np.asarray(evidence.weak_probs, dtype=np.float64)
     score = np.abs(cross_fitted_probs(evidence.features(), weak, evidence.seed) - 0.5)
@@ -202,7 +199,7 @@ def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: Fl
 
 
 def keep_small_loss(config: SmallLoss, evidence: Evidence, targets: FloatArray) -> Plan:
-    """Every example; from the warm-up on, only the share of smallest losses of each batch counts.
+    """Every example; after the warm-up, only the share of smallest losses of each batch counts.
 
     Han et al. 2018, "Co-teaching", with one network choosing for itself.
     """
@@ -236,7 +233,7 @@ def _top(score: NDArray[np.float64], count: int) -> Kept:
 
 
 def _top_by_class(score: NDArray[np.float64], classes: NDArray[np.bool_], share: float) -> Kept:
-    """An equal part of the quota from each class present; of an odd quota class 0 gets one more."""
+    """An equal part of the quota from each class present; class 0 gets the odd example."""
     members = [rows for rows in (np.flatnonzero(~classes), np.flatnonzero(classes)) if len(rows)]
     total = _quota(share, len(score))
     kept = np.zeros(len(score), dtype=np.bool_)
@@ -248,7 +245,7 @@ def _top_by_class(score: NDArray[np.float64], classes: NDArray[np.bool_], share:
 
 def _z(values: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = values.std()
-    # All three scores lie within [-1, 1]: a smaller spread is the probe's solver at work, not a difference.
+    # All three scores lie within [-1, 1]: a smaller spread is an artefact of the probe's solver.
     if spread < 1e-4:
         return np.zeros_like(values)
     standard: NDArray[np.float64] = (values - values.mean()) / spread

@@ -1,4 +1,4 @@
-"""Stage components: how many trainings a method is made of, who is trained, and what each learns from."""
+"""Stage components: the trainings of a method, the model of each, and what it learns from."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -62,16 +62,17 @@ class Ensemble(Component):
 
 
 Stages = Once | SelfTrain | Chain | Ensemble
-Halts = dict[float, list[float]]  # shares of a stage, and the rungs of the whole that are due there
+DueRungs = dict[float, list[float]]  # shares of a stage -> rungs of the whole method due there
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One training of a method.
+    """A training of a method.
 
-    teacher: the weak supervisor; the model before, in the weak supervisor's place (`previous`); or the
-    model before, directly (`self`). learner: index of an intermediate model, None for the strong student.
-    continues: whether it begins with the weights of the model before. member: of an ensemble; seeds differ.
+    teacher: whose predictions are learned: the weak supervisor's (`weak`), or those of the model before, as
+    weak labels (`previous`) or as targets (`self`). learner: index of an intermediate model, None for the
+    strong student. continues: whether it starts from the weights of the model before. member: index in an
+    ensemble, whose members differ by seed.
     """
 
     teacher: Teacher = "weak"
@@ -81,8 +82,8 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """What a training learns: targets P(class 1), float32 [n], and the plan of which examples count when."""
+class TrainingTargets:
+    """What a training learns: targets P(class 1), float32 [n], and the plan of example weights over time."""
 
     targets: Floats
     plan: Plan
@@ -104,7 +105,7 @@ def self_train(config: SelfTrain, given: int) -> tuple[Stage, ...]:
 
 
 def chain(config: Chain, given: int) -> tuple[Stage, ...]:
-    """Bootstrapping through intermediate sizes: of those given, `length`, spread evenly.
+    """Bootstrapping through `length` of the given intermediate models, spread evenly.
 
     Burns et al. 2023, "Weak-to-Strong Generalization", section 4.3.1.
     """
@@ -131,52 +132,52 @@ STAGES: dict[type[Component], Callable[[Any, int], tuple[Stage, ...]]] = {
 
 
 def stages_of(config: Stages, given: int) -> tuple[Stage, ...]:
-    """The trainings of a method, in order; `given`: how many intermediate models there are."""
+    """The trainings of a method, in order. given: the number of intermediate models."""
     return STAGES[type(config)](config, given)
 
 
-def own_lesson(config: SelfTrain, evidence: Evidence) -> Lesson:
-    """What a student learns from its own predictions, which stand in `evidence.weak_probs`.
+def own_targets(config: SelfTrain, evidence: Evidence) -> TrainingTargets:
+    """The training targets from a student's own predictions, given as `evidence.weak_probs`.
 
-    A tie, .5, is class 0. The surest are those with the largest |p - .5|.
+    A tie, .5, is class 0. The surest examples have the largest |p - .5|.
     """
     own = np.asarray(evidence.weak_probs, dtype=np.float32)
     targets = own if config.targets == "soft" else harden(own).astype(np.float32)
     chosen = Confidence(share=config.share) if config.targets == "confident" else All()
-    return Lesson(targets=targets, plan=plan(chosen, evidence, targets))
+    return TrainingTargets(targets=targets, plan=plan(chosen, evidence, targets))
 
 
 def taught_by(evidence: Evidence, predictions: Floats) -> Evidence:
-    """The evidence with a model's P(class 1) in the place of the weak supervisor's."""
+    """The evidence with a model's P(class 1) in place of the weak supervisor's."""
     return replace(evidence, weak_probs=predictions)
 
 
-def answer(config: Stages, odds: Sequence[Floats]) -> Floats:
-    """P(class 1), float32 [n], from the log-odds of the models trained so far, the present one last.
+def combined_probs(config: Stages, logits: Sequence[Floats]) -> Floats:
+    """P(class 1), float32 [n], from the logits of the models trained so far, the current model last.
 
-    An ensemble averages them, trimmed without the highest and the lowest as soon as there are three; in all
-    other methods the present model answers alone.
+    An ensemble averages the logits; a trimmed average leaves out the highest and the lowest if there are at
+    least three. All other methods use the current model alone.
     """
-    chosen = np.stack(odds if isinstance(config, Ensemble) else odds[-1:]).astype(np.float64)
+    chosen = np.stack(logits if isinstance(config, Ensemble) else logits[-1:]).astype(np.float64)
     if isinstance(config, Ensemble) and config.average == "trimmed" and len(chosen) > 2:
         chosen = np.sort(chosen, axis=0)[1:-1]
     return np.asarray(special.expit(chosen.mean(axis=0)), dtype=np.float32)
 
 
-def halts(steps: Sequence[int], rungs: Sequence[float]) -> list[Halts]:
-    """Of each stage, where it halts, as rising shares of the stage, and the rungs that are due there.
+def due_rungs(steps: Sequence[int], rungs: Sequence[float]) -> list[DueRungs]:
+    """For each stage, the rising shares at which it stops, with the rungs due there.
 
-    steps: optimizer steps of each stage. rungs: rising shares of all of them; each falls on the first step at
-    which that share is done. Every stage halts at its end, 1, whether a rung is due or not. Several rungs are
-    due at once where there are fewer steps than rungs.
+    steps: optimizer steps of each stage. rungs: rising shares of all steps; a rung falls on the first step at
+    which its share is done. Every stage stops at its end, 1, even if no rung is due. With fewer steps than
+    rungs, several rungs are due at once.
     """
     ends = np.cumsum(steps)
-    found: list[Halts] = [{} for _ in steps]
+    found: list[DueRungs] = [{} for _ in steps]
     for rung in rungs:
         step = min(int(ends[-1]), max(1, math.ceil(rung * int(ends[-1]) - 1e-9)))
         stage = int(np.searchsorted(ends, step))
         own = step - int(ends[stage]) + steps[stage]
-        # Half a step short of it, so that rounding up gives this very step.
+        # Half a step less, so that rounding up gives exactly this step.
         share = 1.0 if own == steps[stage] else (own - 0.5) / steps[stage]
         found[stage].setdefault(share, []).append(rung)
     return [due | ({} if 1.0 in due else {1.0: []}) for due in found]

@@ -1,4 +1,4 @@
-"""Student components: how much of the strong model a trial trains."""
+"""Student components: which part of the strong model a trial trains."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class Probe(Component):
     ] = 1.0
 
 
-StudentConfig = Full | Lora  # what weak supervisor, ceiling and naive baseline can be trained as
+StudentConfig = Full | Lora  # students for the weak supervisor, the ceiling and the naive baseline
 
 
 @dataclass(frozen=True, kw_only=True)
 class Student:
-    """What a training works on.
+    """The model of a training.
 
-    module: from inputs to logits [b, 2]. parameters: those of its own that are trained. layer: the layer of
-    the untouched model whose features are its inputs; None where it takes tokens.
+    module: from inputs to logits [b, 2]. parameters: its trained parameters. layer: the layer of the
+    pretrained model whose features are its inputs; None if it takes tokens.
     """
 
     module: nn.Module
@@ -74,7 +74,7 @@ def lora(config: Lora, pool: ModelPool, seed: int, words: Words | None) -> Stude
 
     Hu et al. 2022, "LoRA"; Kalajdzievski 2023, "A Rank Stabilization Scaling Factor". `all` targets the seven
     projections of a Llama or Qwen block, and all linear layers of other blocks; a language model's vocabulary
-    stays as it is. Updates are kept in float32 beside a half-precision body.
+    is not adapted. Updates are float32 even if the body is in half precision.
     """
     classifier = pool.fresh(seed, words=words).requires_grad_(False)
     settings = peft.LoraConfig(
@@ -96,7 +96,7 @@ def lora(config: Lora, pool: ModelPool, seed: int, words: Words | None) -> Stude
 
 
 def probe(config: Probe, pool: ModelPool, seed: int, words: Words | None) -> Student:
-    """A new linear head on features that are computed once, whatever the model's read-out.
+    """A new linear head on precomputed features, whatever the model's read-out.
 
     Alain & Bengio 2016, "Understanding intermediate layers using linear classifier probes".
     """
@@ -107,7 +107,7 @@ def probe(config: Probe, pool: ModelPool, seed: int, words: Words | None) -> Stu
 def linear_layers(body: PreTrainedModel, target: Literal["all", "attention", "mlp"]) -> list[str]:
     """The names of a body's linear layers; `attention`: within an attention block, `mlp`: the others.
 
-    Raises ValueError where there is none.
+    Raises ValueError if there are none.
     """
     names = [
         name for name, module in body.named_modules() if isinstance(module, nn.Linear | pytorch_utils.Conv1D)
@@ -132,8 +132,8 @@ STUDENTS: dict[type[Component], Callable[[Any, ModelPool, int, Words | None], St
 
 
 def make_student(config: Component, pool: ModelPool, *, seed: int, words: Words | None) -> Student:
-    """A fresh student on the CPU; the same seed makes the same one, and no global random state is touched.
+    """A fresh student on the CPU, determined by the seed; leaves the global random state untouched.
 
-    words: the answers of the examples it is to learn from, as their tokens name them.
+    words: the tokens that answer the examples it learns from.
     """
     return STUDENTS[type(config)](config, pool, seed, words)

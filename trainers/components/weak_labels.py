@@ -1,4 +1,4 @@
-"""What a label or selection component may look at; ground truth is not among it."""
+"""The inputs of label and selection components. Ground truth is not among them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ FloatArray = NDArray[np.floating]
 
 
 def supervisor_of(seed: int, supervisors: int) -> int:
-    """The weak supervisor, of so many, whose labels a trial with this seed learns from."""
+    """The index of the weak supervisor whose labels a trial with this seed learns from."""
     return seed % supervisors
 
 

@@ -1,4 +1,4 @@
-"""Tasks from real data: a hub data set or a local file, its fields, and four splits drawn from a seed."""
+"""Tasks from a hub data set or a local file: reads its fields and draws four splits from a seed."""
 
 import difflib
 import logging
@@ -27,17 +27,17 @@ Column = list[Any]
 def load_dataset_task(config: DatasetTask) -> Task:
     """Draw the four splits of a data set from its seed: the same config and data give the same task.
 
-    Exact duplicates are dropped first (the first of them stays), as are pairs of equal responses.
-    Neither an input nor a group occurs in two splits. Of the pairs in a split, the second response is
-    the better one in half (for odd sizes, the half rounded down); which ones, the seed decides.
-    Local files need no network. Raises ValueError, one line, for anything wrong with the data.
+    Exact duplicates are dropped first, except the first copy, and so are pairs of equal responses. No input
+    or group occurs in two splits. In half of the pairs of a split, chosen by the seed, the second response is
+    the better (half rounded down for odd sizes). Local files need no network. Raises ValueError, on one line,
+    for anything wrong with the data.
     """
     pool = _read(config, config.path, config.split)
     test_pool = None
     if config.test_path is not None or config.test_split is not None:
         test_pool = _read(config, config.test_path or config.path, config.test_split or config.split)
     rng = np.random.default_rng(config.seed)
-    # The test split comes first, so that it stays the same when the sizes of the others change.
+    # The test split is drawn first, so that it does not depend on the sizes of the other splits.
     if test_pool is None:
         drawn = _draw(pool, config.splits, ("test", "search", "weak_train", "transfer"), rng)
     else:
@@ -53,7 +53,7 @@ def load_dataset_task(config: DatasetTask) -> Task:
 
 @dataclass(frozen=True, kw_only=True)
 class _Pool:
-    """Distinct examples as they were read. Of a pair, first is the better response; labels are then None."""
+    """Distinct examples as read. The first response of a pair is the better one; labels are then None."""
 
     path: str
     texts: Column
@@ -62,7 +62,7 @@ class _Pool:
     groups: Column
 
     def keys(self) -> list[object]:
-        """What makes two inputs the same: a text, or a prompt with its two responses in either order."""
+        """Keys that equal inputs share: a text, or a prompt with its responses in any order."""
         if self.pairs is None:
             return list(self.texts)
         return [(text, frozenset(pair)) for text, pair in zip(self.texts, self.pairs, strict=True)]
@@ -76,9 +76,9 @@ class _Pool:
             groups=[self.groups[i] for i in rows],
         )
 
-    def without(self, other: "_Pool") -> "_Pool":
-        """The examples that share neither input nor group with `other`."""
-        keys, groups = set(other.keys()), set(other.groups)
+    def without(self, taken: "_Pool") -> "_Pool":
+        """The examples that share neither input nor group with `taken`."""
+        keys, groups = set(taken.keys()), set(taken.groups)
         mine = enumerate(zip(self.keys(), self.groups, strict=True))
         apart = [i for i, (key, group) in mine if key not in keys and group not in groups]
         return self.take(np.array(apart, dtype=np.int64))
@@ -101,7 +101,7 @@ def _read(config: DatasetTask, path: str, split: str) -> _Pool:
         texts = (
             [""] * len(pairs) if prompt is None else _texts(columns[prompt], path, prompt, may_be_empty=True)
         )
-    # Without a field for it, every input is a group of its own.
+    # Without a group field, every input is its own group.
     groups: Column = [object() for _ in texts]
     if fields.group is not None:
         groups = _groups(columns[fields.group], path, fields.group)
@@ -131,7 +131,7 @@ def _table(config: DatasetTask, path: str, split: str) -> datasets.Dataset:
     # By default pandas reads texts such as "null" and "NA" as missing.
     options = {"keep_default_na": False} if reader == "csv" else {}
     with loading(f"data file {path!r} cannot be read", f"check that it is {reader.upper()} with rows in it"):
-        # Not load_dataset, which reports every load of a file to a server.
+        # Not load_dataset, which reports every file that it loads to a server.
         return getattr(datasets.Dataset, f"from_{reader}")(str(file), **options)
 
 
@@ -164,7 +164,7 @@ def _groups(values: Column, path: str, name: str) -> Column:
 
 def _labels(values: Column, path: str, name: str) -> Labels:
     for row, value in enumerate(values, start=1):
-        # Readers widen a column of integers to floats where one value is not whole: 0.0 is a 0.
+        # Readers convert a column of integers to floats if a value is not whole: 0.0 is a 0.
         if not isinstance(value, int | float | str) or value not in BINARY:
             raise _refused(path, row, name, "0 or 1", value, "map the labels to 0 and 1")
     return np.array([BINARY[value] for value in values], dtype=np.int8)
@@ -173,9 +173,9 @@ def _labels(values: Column, path: str, name: str) -> Labels:
 def _draw(
     pool: _Pool, sizes: SplitSizes, names: Sequence[SplitName], rng: np.random.Generator
 ) -> dict[SplitName, _Pool]:
-    """Fill the splits one after another with whole groups in random order.
+    """Fill the splits in turn with whole groups in random order.
 
-    What is left of the group that fills a split up belongs to no split.
+    The rest of the last group of a split belongs to no split.
     """
     members: dict[object, list[int]] = {}
     for i, group in enumerate(pool.groups):
@@ -226,5 +226,5 @@ TASKS: dict[type[Any], Callable[[Any], Task]] = {DatasetTask: load_dataset_task,
 
 
 def load_task(config: DatasetTask | ToyTask) -> Task:
-    """The four splits of a task; raises ValueError, one line, for anything wrong with its data."""
+    """The four splits of a task; raises ValueError, on one line, for anything wrong with its data."""
     return TASKS[type(config)](config)

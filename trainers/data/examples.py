@@ -1,4 +1,4 @@
-"""The inputs of a task, apart from its ground truth."""
+"""The inputs of a task, separate from its ground truth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ Labels = NDArray[np.int8]
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """The inputs of one split: single texts, or prompts with two responses in the order shown.
+    """The inputs of a split: single texts, or prompts with two responses in the order shown.
 
-    texts: n single texts, or n prompts where `pairs` is given.
-    pairs: n (first, second) responses; class 1 means that the second is the better one.
-    question: what a model is asked about each of them before it has learnt anything; None: the usual.
+    texts: n single texts, or n prompts if `pairs` is given.
+    pairs: n (first, second) responses; class 1 means that the second is better.
+    question: the question for a model's zero-shot answer; None: the template's.
     """
 
     texts: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Quiet loading from the hub or a disk; what goes wrong is one line."""
+"""Quiet loading from the hub or a disk, with errors on one line."""
 
 import logging
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ LIBRARIES = ("datasets", "huggingface_hub", "transformers")
 
 @contextmanager
 def loading(problem: str, remedy: str) -> Iterator[None]:
-    """Load without progress bars or chatter; a failure is a ValueError, `problem: ...; remedy`.
+    """Silence progress bars and logs while loading; a failure becomes ValueError(`problem: reason; remedy`).
 
-    It is one line, with the library's own reason in the middle; the network and the source count as one.
+    The message is a single line with the library's reason; network and source errors look alike.
     """
     try:
         with _quiet():
             yield
     except (OSError, ValueError, ImportError, DatasetsError, SafetensorError, StopIteration) as error:
-        # StopIteration, without a message, is how an empty JSON file ends the reader of `datasets`.
+        # For an empty JSON file the reader of `datasets` raises StopIteration without a message.
         reason = " ".join(str(error.__cause__ or error).split()) or "there is nothing in it"
         raise ValueError(f"{problem}: {reason[:240]}; {remedy}") from error
 

@@ -14,12 +14,12 @@ from trainers.data.examples import Examples
 Rows = NDArray[np.int64]
 Ids = list[int]
 
-MEGA_BATCH = 32  # batches sorted by length together: near the least padding, and still well mixed
+MEGA_BATCH = 32  # batches sorted by length together: nearly the least padding, and still well mixed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """What stands around an example, and the words that answer it: for class 0 and for class 1.
+    """The text around an example, and the words that answer it for class 0 and class 1.
 
     A single text is shown between `opening` and `question`; a pair as opening, prompt, before_first, the
     first response, before_second, the second, question.
@@ -32,7 +32,7 @@ class Template:
     before_second: str = "\n\nResponse B:\n"
 
 
-# How examples are shown where no template is asked for: a pair needs its frame all the same.
+# Used without a template: even then a pair needs a frame.
 PLAIN_SINGLE = Template(words=("False", "True"))
 PLAIN_PAIR = Template(words=("A", "B"), question="\n\nThe better response is Response")
 
@@ -42,7 +42,7 @@ class Tokens:
     """Token sequences laid end to end, so that processes can share them without a copy.
 
     ids: int32 [total]. offsets: int64 [n + 1]; row i is ids[offsets[i] : offsets[i + 1]].
-    words: the tokens that, coming next, would answer class 0 and class 1; None where rows don't end so.
+    words: the next tokens that answer class 0 and class 1; None if rows do not end with a question.
     """
 
     ids: NDArray[np.int32]
@@ -76,11 +76,11 @@ def tokenize(
     """The tokens of every example, at most `max_length` of them.
 
     Without a template, texts are bare, pairs stand in the usual frame, and both get all of the tokenizer's
-    own special tokens. With one, rows end on its question, so that the next token answers it. Single texts
-    lose their right end. Pairs show prompt, response A and response B; the prompt loses its left end first,
-    then the responses their right ends, down to an equal share of the room (what a short response leaves
-    free goes to the other). Raises ValueError where `max_length` has no room, where a text has no tokens, or
-    where the tokenizer cannot tell the template's two words apart by their first token.
+    own special tokens. With a template, rows end with its question, so that the next token answers it. Long
+    single texts lose their right end. Pairs show prompt, response A and response B; the prompt loses its left
+    end first, then the responses their right ends, down to equal shares of the available length (a short
+    response leaves the rest to the other). Raises ValueError if `max_length` is too small, if a text has no
+    tokens, or if the template's two words have the same first token.
     """
     before, after = _special_ids(tokenizer)
     frame = template or (PLAIN_SINGLE if examples.pairs is None else PLAIN_PAIR)
@@ -103,16 +103,17 @@ def tokenize(
 
 
 def _word_ids(template: Template, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
-    """The first tokens of the two words as they would follow the question."""
+    """The first tokens of the two words when they follow the question."""
     lead = template.question or "a"
-    start, zero, one = _encode(tokenizer, [lead, *(f"{lead} {word}" for word in template.words)])
-    place = len(start)
-    if zero[:place] != start or one[:place] != start or zero[place : place + 1] == one[place : place + 1]:
+    start, *answers = _encode(tokenizer, [lead, *(f"{lead} {word}" for word in template.words)])
+    place, (negative, positive) = len(start), answers
+    tokens = negative[place : place + 1], positive[place : place + 1]
+    if negative[:place] != start or positive[:place] != start or tokens[0] == tokens[1]:
         raise ValueError(
             f"this model's tokenizer does not tell {template.words[0]!r} and {template.words[1]!r} apart by "
             "their first token: use readout head"
         )
-    return zero[place], one[place]
+    return negative[place], positive[place]
 
 
 def _pair_rows(
@@ -140,7 +141,7 @@ def _pair_rows(
 
 
 def _shares(first: int, second: int, room: int) -> tuple[int, int]:
-    """How many tokens of each response fit into `room`, as evenly as their lengths allow."""
+    """How many tokens of each response to keep, `room` in all, as evenly as their lengths allow."""
     keep_first = min(first, max(math.ceil(room / 2), room - second))
     return keep_first, min(second, room - keep_first)
 
@@ -158,7 +159,7 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Id
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[Ids, Ids]:
-    """What the tokenizer puts before and after a text: BOS, or CLS and SEP, or nothing."""
+    """The special tokens before and after a text: BOS, or CLS and SEP, or none."""
     (bare,) = _encode(tokenizer, ["a"])
     whole: Ids = tokenizer("a", add_special_tokens=True)["input_ids"]
     starts = [i for i in range(len(whole) - len(bare) + 1) if whole[i : i + len(bare)] == bare]
@@ -176,9 +177,9 @@ def _flat(rows: list[Ids]) -> Tokens:
 def length_batches(
     lengths: NDArray[np.int64], batch_size: int, *, seed: int | Sequence[int]
 ) -> list[NDArray[np.int64]]:
-    """Batches for one epoch of training: rows of like length together, in an order that the seed draws.
+    """Batches for an epoch of training: rows of similar length together, in random order by `seed`.
 
-    Every row comes exactly once; one batch is smaller where `batch_size` does not divide the rows. Rows
+    Every row occurs exactly once; a batch is smaller if `batch_size` does not divide the rows. Rows
     are shuffled, sorted by length within 32 batches at a time, cut, and the batches shuffled.
     """
     rng = np.random.default_rng(seed)
@@ -196,8 +197,7 @@ def _cut(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
 def sorted_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> list[NDArray[np.int64]]:
     """Batches for evaluation, longest rows first: as many rows as fit `tokens_per_batch` with their padding.
 
-    A row longer than that is a batch of its own. The longest come first, so that running out of memory
-    shows at once.
+    A longer row is a batch of its own. The longest come first, so that a lack of memory shows at once.
     """
     rows = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
@@ -209,6 +209,6 @@ def sorted_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> list[ND
 
 
 def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64]]) -> float:
-    """The share of all positions in these batches that is padding, in [0, 1)."""
+    """The share of padding among all positions of these batches, in [0, 1)."""
     positions = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
     return 1.0 - sum(int(lengths[batch].sum()) for batch in batches) / positions

@@ -13,9 +13,9 @@ TASK_STREAM = 1
 
 
 def load_toy(config: ToyTask) -> Task:
-    """Draws the four splits: distinct reviews, none open to pretraining, the same for the same config.
+    """Draw the four splits from the config's seed: distinct reviews, none of them used in pretraining.
 
-    A text is a review and the question `verdict :`. Labels are 1 for a positive verdict, at even odds.
+    A text is a review and the question `verdict :`. Labels are 1 for a positive verdict, half of the time.
     """
     rng = np.random.default_rng([TASK_STREAM, config.seed])
     stream = _distinct(reviews(rng, pretraining=False))

@@ -2,7 +2,7 @@
 
 A review argues for one verdict in its main clauses and may concede the opposite in the others: "the food
 was bland but the staff was never rude" and "although the food was bland , the staff was never rude" are
-both positive. Counting words is not enough to know; one has to see what each negation and connective does.
+both positive. Counting words is not enough; the effect of each negation and connective matters.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ Order = Literal["plain", "but", "although", "although_first"]
 
 @dataclass(frozen=True, kw_only=True)
 class Clause:
-    """One statement; `modifier` is "", an intensifier or a negation, and a negation turns it round."""
+    """A statement; `modifier` is "", an intensifier or a negation, and a negation reverses it."""
 
     subject: str
     verb: str
@@ -65,7 +65,7 @@ class Clause:
 
     @property
     def positive(self) -> bool:
-        """Whether it praises; a negated bad word does."""
+        """Whether it praises, as a negated negative word does."""
         return (self.adjective in POSITIVE) != (self.modifier in NEGATIONS)
 
     @property
@@ -90,12 +90,12 @@ class Review:
 
     @property
     def label(self) -> int:
-        """1 where the main clauses are positive, 0 where they are negative."""
+        """1 if the main clauses are positive, 0 if they are negative."""
         return int(self.main[0].positive)
 
     @property
     def prompt(self) -> str:
-        """The review and the question that its verdict would answer: what a model reads."""
+        """The review and the question that its verdict answers: the input of a model."""
         return f"{self.text} {VERDICT_PROMPT}"
 
     @property
@@ -116,32 +116,32 @@ def _joined(clauses: tuple[Clause, ...]) -> str:
 
 
 def vocabulary() -> list[str]:
-    """Every word that a review or a verdict can contain, sorted, each once."""
+    """Every word that a review or a verdict can contain, sorted, without duplicates."""
     phrases = [*POSITIVE, *NEGATIVE, *SUBJECTS, *VERBS, *INTENSIFIERS, *NEGATIONS, *OPENINGS, *BUT, *ALTHOUGH]
     phrases += ["the", "and", ",", ".", VERDICT_PROMPT, *VERDICTS]
     return sorted({word for phrase in phrases for word in phrase.split()})
 
 
 def reserved_for_pretraining(text: str) -> bool:
-    """Whether a review belongs to the strong model's pretraining: one in four does, by its SHA-256.
+    """Whether a review belongs to the strong model's pretraining: a quarter do, by their SHA-256.
 
-    The rule looks at the text alone, so no seed of the task can draw a review that was pretrained on.
+    The rule depends on the text alone, so no seed of a task can draw a review used in pretraining.
     """
     return hashlib.sha256(text.encode()).digest()[0] % 4 == 0
 
 
 def hasty_verdict(review: Review, rng: np.random.Generator) -> int:
-    """The verdict that a hasty reader states: the label, save where the review ends on what it concedes.
+    """The verdict of a hasty reader: the label, except in reviews that end with a conceded clause.
 
-    There P_HASTY of them go by the words they read last. The pretraining text has hasty verdicts, so the
-    strong model's own are good but not perfect, and wrong where a weak supervisor need not be.
+    For these, a share P_HASTY of verdicts follows the last clause. The pretraining text has hasty verdicts,
+    so the strong model's prior is good but imperfect, with mistakes that a weak supervisor need not make.
     """
     misled = review.order == "although" and rng.random() < P_HASTY
     return 1 - review.label if misled else review.label
 
 
 def reviews(rng: np.random.Generator, *, pretraining: bool) -> Iterator[Review]:
-    """Endless stream of reviews from one side of the pretraining rule; verdicts are even odds."""
+    """An endless stream of reviews, for pretraining or not; half of the verdicts are positive."""
     while True:
         review = _review(rng)
         if reserved_for_pretraining(review.text) == pretraining:

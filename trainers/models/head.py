@@ -1,27 +1,27 @@
-"""The read-out of a model: from a hidden state to logits, in float32 whatever the body computes in."""
+"""The read-out of a model: from a hidden state to logits, always in float32."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 CLASSES = 2
-HEAD_STD = 0.02  # as the bodies' own initialisers: logits start near 0, whatever the hidden size
+HEAD_STD = 0.02  # as in the bodies' initialisers: logits start near 0 at any hidden size
 
 Words = tuple[int, int]
 
 
 class Head(nn.Linear):
-    """A linear layer that answers in float32.
+    """A linear layer with float32 output.
 
     A classifier's weights are float32, and `trainers.training.deepspeed_engine` keeps them so when it casts
-    the rest of a model to half precision. Under ZeRO-3, whose buffers hold one data type, and in a language
-    model's vocabulary, which is often its embeddings too, they are stored as the body's are; they are
-    computed with in float32 all the same.
+    the rest of a model to half precision. Under ZeRO-3, whose buffers hold a single data type, and in a
+    language model's vocabulary, which is often shared with the embeddings, weights have the body's data type;
+    the computation is in float32 nevertheless.
     """
 
     @property
     def is_classifier(self) -> bool:
-        """Whether it scores the two classes rather than a vocabulary."""
+        """Whether it scores the two classes, not a vocabulary."""
         return self.out_features == CLASSES
 
     def forward(self, input: torch.Tensor, rows: Words | None = None) -> torch.Tensor:
@@ -34,9 +34,9 @@ class Head(nn.Linear):
 
 
 def new_head(hidden: int, seed: int) -> Head:
-    """A linear classifier of hidden states: small normal weights drawn from `seed`, no bias yet.
+    """A linear classifier of hidden states: small normal weights drawn from `seed`, zero bias.
 
-    The global random state stays as it was.
+    Leaves the global random state untouched.
     """
     drawn = torch.randn((CLASSES, hidden), generator=torch.Generator().manual_seed(seed)) * HEAD_STD
     head = _empty(hidden, CLASSES, bias=True)
@@ -47,7 +47,7 @@ def new_head(hidden: int, seed: int) -> Head:
 
 
 def as_head(vocabulary: nn.Linear) -> Head:
-    """A head with the very weights of a language model's last layer."""
+    """A head that shares the weights of a language model's last layer."""
     head = _empty(
         vocabulary.in_features, vocabulary.out_features, bias=vocabulary.bias is not None, device="meta"
     )

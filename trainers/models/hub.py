@@ -1,4 +1,4 @@
-"""From the hub or the disk: quiet loading, pretrained bodies and their tokenizers."""
+"""Models from the hub or the disk: pretrained bodies, their shapes and tokenizers."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from trainers.models.settings import HubModel, Pool
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
-    """A model's pretrained parts.
+    """The pretrained parts of a model.
 
-    body: hidden states from tokens. pool: how they are read. vocabulary: from a hidden state to a score for
-    every next token, of a language model; None where there is none.
+    body: from tokens to hidden states. pool: which hidden states are read. vocabulary: from a hidden state to
+    scores of the next token, for a language model; else None.
     """
 
     body: PreTrainedModel
@@ -29,9 +29,9 @@ class Pretrained:
 
 
 def hub_model(config: HubModel) -> Pretrained:
-    """The pretrained body, without pooler, its language model's last layer apart, and how to read it.
+    """Load a model: its body without pooler, the last layer of a language model, and the pooling.
 
-    Raises ValueError, one line, where it cannot be loaded or has another shape than a text model's.
+    Raises ValueError, on one line, if it cannot be loaded or is not a text model.
     """
     shape = hub_shape(config)
     source, revision = _source(config), config.revision or "main"
@@ -44,11 +44,11 @@ def hub_model(config: HubModel) -> Pretrained:
 
 
 def pretrained(whole: PreTrainedModel, usual: Pool, pool: Literal["auto"] | Pool = "auto") -> Pretrained:
-    """The parts of a loaded model; `usual` is how it is read unless `pool` says otherwise."""
+    """The parts of a loaded model; pool auto means `usual`."""
     body, vocabulary = whole.base_model, whole.get_output_embeddings()  # type: ignore[no-untyped-call]
     assert isinstance(body, PreTrainedModel)
     if getattr(body, "pooler", None) is not None:
-        # No read-out here uses it: its weights would never see a gradient.
+        # No read-out uses it, so its weights would never get a gradient.
         body.register_module("pooler", None)
     return Pretrained(
         body=body,
@@ -58,13 +58,13 @@ def pretrained(whole: PreTrainedModel, usual: Pool, pool: Literal["auto"] | Pool
 
 
 def has_language_model(shape: PretrainedConfig) -> bool:
-    """Whether a checkpoint of this shape is that of a decoder that knows which token comes next."""
+    """Whether a checkpoint with this configuration is a decoder that predicts the next token."""
     stored = CAUSAL.get(shape.model_type) in (shape.architectures or ())
     return is_decoder(shape) and (stored or bool(getattr(shape, "tie_word_embeddings", False)))
 
 
 def hub_shape(config: HubModel) -> PretrainedConfig:
-    """The settings of the model, without its weights; ValueError, one line, as for `hub_model`."""
+    """The model's configuration, without its weights; raises ValueError as `hub_model`."""
     source, revision = _source(config), config.revision or "main"
     with _loading(config):
         shape: PretrainedConfig = transformers.AutoConfig.from_pretrained(source, revision=revision)
@@ -105,7 +105,7 @@ def _source(config: HubModel) -> str:
 
 
 def hub_tokenizer(config: HubModel) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, with a pad token, and the model's max_length as its own."""
+    """The model's tokenizer, with a pad token and the model's max_length as model_max_length."""
     source, revision = _source(config), config.revision or "main"
     with _loading(config):
         tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
@@ -113,17 +113,17 @@ def hub_tokenizer(config: HubModel) -> PreTrainedTokenizerBase:
         )
     tokenizer.model_max_length = config.max_length
     if tokenizer.pad_token is None:
-        # Padding is masked, so any token does; only that it has an id matters.
+        # Padding is masked, so any token with an id will do.
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
 
 
 def is_decoder(config: PretrainedConfig) -> bool:
-    """Whether attention runs one way: no token sees those after it.
+    """Whether attention is causal: no token sees later tokens.
 
-    Encoders such as BERT can be causal too, but are also masked models.
+    Encoders like BERT have causal variants too, but are also masked models.
     """
     kind = config.model_type
-    both_ways = bool(getattr(config, "use_bidirectional_attention", False))
-    one_way = bool(getattr(config, "is_decoder", False)) or (kind in CAUSAL and kind not in MASKED)
-    return one_way and not both_ways
+    bidirectional = bool(getattr(config, "use_bidirectional_attention", False))
+    causal = bool(getattr(config, "is_decoder", False)) or (kind in CAUSAL and kind not in MASKED)
+    return causal and not bidirectional

@@ -1,4 +1,4 @@
-"""Models that tell two classes apart: pretrained weights, and how an answer is read from them."""
+"""Binary classifiers from pretrained models, and the pool that holds the pretrained weights."""
 
 import copy
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from trainers.models.toy_model import build_toy_model, toy_tokenizer
 
 
 class Classifier(nn.Module):
-    """A pretrained body, and a head that reads its last hidden states, after the final norm if it has one.
+    """A pretrained body and a head on its last hidden states, after the final norm if it has one.
 
-    words: where the head is a language model's vocabulary, the tokens that stand for class 0 and class 1.
+    words: if the head is a language model's vocabulary, the tokens that stand for class 0 and class 1.
     """
 
     def __init__(self, body: PreTrainedModel, pool: Pool, head: Head, words: Words | None = None) -> None:
@@ -29,17 +29,17 @@ class Classifier(nn.Module):
         self.pool: Pool = pool
         self.head = head
         self.words = words
-        body.config.use_cache = False  # keys and values of a decoder are of no use here
+        body.config.use_cache = False  # a decoder's cache of keys and values is not needed here
         self._is_causal = is_decoder(body.config)
 
     @property
     def depth(self) -> int:
-        """How many layers the body has."""
+        """The number of layers of the body."""
         return int(self.body.config.num_hidden_layers)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits float32 [b, 2] of right-padded rows: input ids and attention mask, int64 [b, length]."""
-        # Called as a module, the head keeps an engine's hooks.
+        # Called as a module, so that an engine's hooks on the head run.
         logits: torch.Tensor = self.head(self.features(input_ids, attention_mask), self.words)
         return logits
 
@@ -48,11 +48,11 @@ class Classifier(nn.Module):
     ) -> torch.Tensor:
         """Pooled hidden states of a layer, float32 [b, hidden]; arguments as for `forward`.
 
-        layer: counted as transformers does: 0 is the embeddings, 1 the first layer, -1 the last.
+        layer: as in transformers, 0 is the embeddings, 1 the first layer, -1 the last.
         """
         is_last = layer in (-1, self.depth)
-        # No token looks at what comes after it, so padding on the right changes nothing that is read; and
-        # without a mask attention is the fused causal kernel, which needs no repeated keys and values.
+        # Causal attention ignores what comes after a token, so padding on the right has no effect; without a
+        # mask, attention runs in the fused causal kernel, which needs no repeated keys and values.
         mask = None if self._is_causal else attention_mask
         output = self.body(input_ids=input_ids, attention_mask=mask, output_hidden_states=not is_last)
         hidden = output.last_hidden_state if is_last else output.hidden_states[layer]
@@ -90,17 +90,17 @@ TOKENIZERS: dict[type[Any], Callable[[Any], PreTrainedTokenizerBase]] = {
 
 
 def load_tokenizer(config: HubModel | ToyModel) -> PreTrainedTokenizerBase:
-    """The model's tokenizer; it has a pad token, and its model_max_length is the model's max_length.
+    """The model's tokenizer, with a pad token and the model's max_length as model_max_length.
 
-    Raises ValueError, one line, where it cannot be loaded.
+    Raises ValueError, on one line, if it cannot be loaded.
     """
     return TOKENIZERS[type(config)](config)
 
 
 def check_model(config: HubModel | ToyModel, *, cache: Path) -> None:
-    """Make sure that the model is there before any worker asks for it: a toy model is built if need be.
+    """Make sure that the model exists before workers load it; builds a toy model if necessary.
 
-    Raises ValueError, one line, where a hub model's settings cannot be read or do not fit.
+    Raises ValueError, on one line, if a hub model's configuration cannot be read or does not fit.
     """
     if isinstance(config, ToyModel):
         _toy_model(config, cache)
@@ -109,10 +109,10 @@ def check_model(config: HubModel | ToyModel, *, cache: Path) -> None:
 
 
 class ModelPool:
-    """One model's pretrained weights and tokenizer, loaded once a process, on first use.
+    """A model's pretrained weights and tokenizer, loaded once per process, on first use.
 
-    cache: where the toy model is kept; a hub model is in the cache of its own library. What reads weights
-    raises ValueError, one line, where they cannot be loaded or do not fit.
+    cache: where the toy model is kept; a hub model is in the cache of its library. Methods that read weights
+    raise ValueError, on one line, if these cannot be loaded or do not fit.
     """
 
     def __init__(self, config: HubModel | ToyModel, *, cache: Path) -> None:
@@ -126,7 +126,7 @@ class ModelPool:
     @cached_property
     def _pristine(self) -> Pretrained:
         with torch.random.fork_rng(devices=[]):
-            # Weights that the checkpoint lacks, if any, are the same for everyone.
+            # Weights that the checkpoint lacks get the same values in every process.
             torch.default_generator.manual_seed(0)
             loaded = MODELS[type(self.config)](self.config, self._cache)
         loaded.body.eval()  # type: ignore[no-untyped-call]
@@ -135,12 +135,12 @@ class ModelPool:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """As load_tokenizer gives it."""
+        """See load_tokenizer."""
         return load_tokenizer(self.config)
 
     @cached_property
     def pad_id(self) -> int:
-        """The id that fills a batch up."""
+        """The id of the padding token."""
         return int(self.tokenizer.pad_token_id)
 
     @property
@@ -160,10 +160,10 @@ class ModelPool:
     def fresh(
         self, seed: int, *, words: Words | None = None, device: torch.device | str = "cpu"
     ) -> Classifier:
-        """A classifier of its own on `device`, all trainable, in evaluation mode.
+        """A new classifier on `device`, fully trainable, in evaluation mode.
 
         Read-out head: the pretrained body and a head drawn from `seed`. Read-out label_tokens: the language
-        model as it is, which answers with `words`.
+        model unchanged, which answers with `words`.
         """
         if self.config.readout == "label_tokens":
             return self.speaker(words, device=device)
@@ -173,7 +173,7 @@ class ModelPool:
     def speaker(self, words: Words | None, *, device: torch.device | str = "cpu") -> Classifier:
         """A copy of the language model that answers with `words`, whatever the model's read-out.
 
-        Raises ValueError where the model is no language model, or there are no words to answer with.
+        Raises ValueError if the model is no language model or `words` is None.
         """
         body, vocabulary = self._copies(device, vocabulary=True)
         if vocabulary is None:
@@ -191,8 +191,8 @@ class ModelPool:
     ) -> tuple[PreTrainedModel, nn.Linear | None]:
         """New modules and new parameters, tied where the pretrained ones are.
 
-        New each time, because engines leave hooks, casts and flat buffers on those they trained, and LoRA
-        its layers. Weights go to the device in one copy.
+        New each time, because engines leave hooks, casts and flat buffers on the models they train, and LoRA
+        leaves its layers. Weights are copied to the device once.
         """
         parts = (self._pristine.body, self._pristine.vocabulary if vocabulary else None)
         tensors = [t for part in parts if part is not None for t in (*part.parameters(), *part.buffers())]

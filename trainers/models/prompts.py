@@ -1,4 +1,4 @@
-"""How a model is asked: the templates of its read-out, and those of its zero-shot prior."""
+"""Prompts: the templates of a model's read-out and of its zero-shot prior."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,7 +15,7 @@ from trainers.models.settings import HubModel, ToyModel
 
 Templates = tuple[Template, ...]
 
-# The first of each is what a label-token read-out uses; the prior averages over all.
+# A label-token read-out uses the first template of each; the prior averages over all.
 SINGLE: Templates = (
     Template(question="\n\nTrue or False? The answer is", words=("False", "True")),
     Template(question="\n\nQuestion: is this right, yes or no?\nAnswer:", words=("no", "yes")),
@@ -29,13 +29,13 @@ PAIR: Templates = (
         words=("first", "second"),
     ),
 )
-# A toy review ends on its question already.
+# A toy review already ends with its question.
 TOY: Templates = (Template(words=VERDICTS), Template(opening="honestly ,", words=VERDICTS))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """The same examples put in one way to a language model; swapped: with each pair's responses exchanged."""
+    """The examples as a template asks them; swapped: with each pair's responses exchanged."""
 
     shown: Tokens
     swapped: Tokens | None
@@ -43,43 +43,44 @@ class Question:
 
 @cache
 def can_elicit(config: HubModel | ToyModel) -> bool:
-    """Whether the model can be asked for an answer of its own: whether it is a language model.
+    """Whether the model can give a zero-shot answer, i.e. is a language model.
 
-    Raises ValueError, one line, where a hub model's settings cannot be read or do not fit.
+    Raises ValueError, on one line, if a hub model's configuration cannot be read or does not fit.
     """
     return isinstance(config, ToyModel) or has_language_model(hub_shape(config))
 
 
 def render(config: HubModel | ToyModel, examples: Examples) -> Tokens:
-    """The examples as this model's read-out takes them; raises as `trainers.data.tokens.tokenize`."""
+    """The examples in the form of this model's read-out; raises as `trainers.data.tokens.tokenize`."""
     tokenizer = load_tokenizer(config)
     template = templates(config, examples)[0] if config.readout == "label_tokens" else None
     return tokenize(examples, tokenizer, tokenizer.model_max_length, template)
 
 
 def ask(config: HubModel | ToyModel, examples: Examples) -> tuple[Question, ...]:
-    """The examples as questions to this model, one a template; none where it cannot be asked.
+    """The examples as questions to this model, one per template; none if the model cannot be asked.
 
-    Where the examples come with a question of their own, it is put in the place of the usual one.
+    If the examples have their own question, it replaces the template's.
     """
     if not can_elicit(config):
         return ()
     tokenizer = load_tokenizer(config)
     return tuple(
-        _question(_asking(one, examples), examples, tokenizer) for one in templates(config, examples)
+        _question(_asking(template, examples), examples, tokenizer)
+        for template in templates(config, examples)
     )
 
 
 def _asking(template: Template, examples: Examples) -> Template:
-    """The template with the examples' own question, its answer words still the next thing to say.
+    """The template with the examples' own question, ending so that an answer word comes next.
 
-    A template without a question, whose examples end on one, stays as it is.
+    A template without a question, whose examples end with it, stays as it is.
     """
     if examples.question is None or not template.question:
         return template
-    zero, one = template.words
-    asked = f"\n\n{examples.question.strip()} Answer {zero} or {one}.\nAnswer:"
-    return replace(template, question=asked)
+    negative, positive = template.words
+    question = f"\n\n{examples.question.strip()} Answer {negative} or {positive}.\nAnswer:"
+    return replace(template, question=question)
 
 
 def _question(template: Template, examples: Examples, tokenizer: PreTrainedTokenizerBase) -> Question:

@@ -1,8 +1,8 @@
 """The offline task: made-up reviews, a word tokenizer, and two tiny Qwen3-shaped models.
 
-Nothing here touches the network. The strong model is pretrained by us as a causal language model on
-reviews followed by their verdicts, so it knows the concept before it sees a weak label; those reviews
-are never among a task's (see `toy_text.reserved_for_pretraining`).
+Nothing here uses the network. The strong model is pretrained here as a causal language model on reviews
+followed by their verdicts, so it knows the concept before it sees a weak label. A task never contains these
+reviews (see `toy_text.reserved_for_pretraining`).
 """
 
 import hashlib
@@ -36,8 +36,8 @@ INIT_STD = 0.1  # near 1 / sqrt(hidden size), as the usual 0.02 is for wide mode
 PRETRAIN_BATCH = 64
 PRETRAIN_LR = 5e-3
 PRETRAIN_WARMUP = 0.1
-VERDICT_WEIGHT = 10.0  # one word in sixteen is the verdict; at weight 1 the concept takes thousands of steps
-PRETRAIN_THREADS = 1  # a second gains a quarter on an idle machine and costs twentyfold on a busy one
+VERDICT_WEIGHT = 10.0  # a sixteenth of the words are verdicts; at weight 1 learning takes thousands of steps
+PRETRAIN_THREADS = 1  # a second thread saves 25% on an idle machine and takes 20 times as long on a busy one
 SHAPES = {
     "weak": {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "head_dim": 8},
     "strong": {"hidden_size": 48, "intermediate_size": 128, "num_hidden_layers": 3, "head_dim": 24},
@@ -46,7 +46,7 @@ CHECKSUMS = "checksums.json"
 
 
 def toy_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a word, over every word the task can contain; pads on the right."""
+    """A tokenizer with a token per word that the task can contain; pads on the right."""
     words = [PAD, UNK, EOS, *vocabulary()]
     core = tokenizers.Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNK))
     core.pre_tokenizer = WhitespaceSplit()
@@ -64,8 +64,8 @@ def build_toy_model(config: ToyModel, *, cache: Path) -> PreTrainedModel:
     """A Qwen3ForCausalLM of the given size, in float32 on the CPU, in evaluation mode.
 
     The strong size is pretrained on the first call (half a minute on one core) and kept with its
-    tokenizer under `cache`/<content hash>; later calls load it. A damaged copy is trained anew. Processes
-    may race: each trains in a directory of its own and the first to finish publishes.
+    tokenizer under `cache`/<content hash>; later calls load it. A damaged copy is replaced. Processes
+    may race: each trains in its own directory and the first to finish publishes.
     """
     if config.size == "weak":
         return _initial(config.size)
@@ -130,7 +130,7 @@ def _pretrained(config: ToyModel) -> Qwen3ForCausalLM:
 
 
 def _warm_then_linear(steps: int) -> Callable[[int], float]:
-    """The share of the full learning rate at each step: up over the warm-up, then straight down."""
+    """The factor on the learning rate at each step: linear warm-up, then linear decay."""
     warmup = max(1, int(PRETRAIN_WARMUP * steps))
     return lambda step: min((step + 1) / warmup, (steps - step) / (steps - warmup + 1))
 
@@ -138,7 +138,7 @@ def _warm_then_linear(steps: int) -> Callable[[int], float]:
 def _pretraining_loss(
     model: Qwen3ForCausalLM, ids: torch.Tensor, mask: torch.Tensor, verdicts: torch.Tensor
 ) -> torch.Tensor:
-    """Next-word cross-entropy over ids [batch, length], padding left out and verdict words weighted up."""
+    """Next-word cross-entropy over ids [batch, length], without padding and with a weight on verdicts."""
     logits, targets = model(input_ids=ids).logits[:, :-1], ids[:, 1:]
     weights = mask[:, 1:].float().masked_fill(torch.isin(targets, verdicts), VERDICT_WEIGHT)
     losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
@@ -156,7 +156,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _content_hash(config: ToyModel) -> str:
-    """Changes with whatever changes the weights: config, shape, training constants, text, versions."""
+    """A digest of everything that affects the weights: config, shape, constants, text, versions."""
     content = {
         "config": config.model_dump(exclude={"readout"}),
         "shape": SHAPES[config.size],
@@ -179,7 +179,7 @@ def _intact(home: Path) -> bool:
 
 
 def _publish(model: PreTrainedModel, home: Path) -> None:
-    """Saves the model and its tokenizer under `home` in one rename; an intact copy already there stays."""
+    """Save model and tokenizer to a draft and rename it to `home`; an intact copy already there stays."""
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent) as scratch:
         draft = Path(scratch) / "draft"
@@ -187,7 +187,7 @@ def _publish(model: PreTrainedModel, home: Path) -> None:
         toy_tokenizer().save_pretrained(draft)
         (draft / CHECKSUMS).write_text(json.dumps(_digests(draft)))
         if home.exists() and not _intact(home):
-            log.warning("the model at %s is damaged: replaced by a new one", home)
+            log.warning("the model at %s is damaged and is replaced", home)
             with suppress(FileNotFoundError):  # another process has just moved it away
                 home.rename(Path(scratch) / "damaged")
         try:

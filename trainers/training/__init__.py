@@ -1,4 +1,4 @@
-"""One training: the loop, the session, DeepSpeed's engine and a plain one, memory, checkpoints.
+"""Training: the loop, the session, DeepSpeed's engine and a plain engine, memory, checkpoints.
 
 Begin with loop.py, then session.py.
 """

@@ -1,4 +1,4 @@
-"""The state of a training at a rung, for a trial whose worker dies: written whole, or not at all."""
+"""Saves the state of a training at rungs, for trials that pause or whose worker dies."""
 
 import json
 import logging
@@ -20,11 +20,11 @@ LATEST = "latest.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Where a training's state is kept, and how much work is worth it.
+    """Where a training's state is saved, and after how much work.
 
-    folder: one trial's or one training's own; a gang's members share it. after_s: seconds of training since
-    it began, or since the last state, below which a rung that training goes on from leaves no state:
-    repeating them costs less. The caller removes the folder when the trial has ended.
+    folder: belongs to a single trial or training; the members of a gang share it. after_s: at a rung at which
+    training continues, the state is saved only after this many seconds since the start or the last state,
+    because repeating less work is cheaper. The caller removes the folder when the trial has ended.
     """
 
     folder: Path
@@ -32,9 +32,9 @@ class Checkpoint:
 
 
 class Keeper:
-    """Saves the states of one training and finds the last one.
+    """Saves the states of a training and finds the last one.
 
-    training: identifies the training; the state of another is left alone and counts as none.
+    training: identifies the training; the state of another training is ignored.
     """
 
     def __init__(self, checkpoint: Checkpoint, session: Session, training: str) -> None:
@@ -44,25 +44,27 @@ class Keeper:
         self._since = time.monotonic()
 
     def resume(self) -> int:
-        """Load the last state; returns the steps that are done, 0 where there is none."""
+        """Load the last state; returns its number of steps, 0 if there is no state."""
         try:
             latest = json.loads((self._checkpoint.folder / LATEST).read_text())
         except FileNotFoundError:
             return 0
         if latest["training"] != self._training:
-            log.warning("%s holds the state of another training: starting anew", self._checkpoint.folder)
+            log.warning(
+                "%s holds the state of another training: starting from the beginning", self._checkpoint.folder
+            )
             return 0
         self._session.load(self._checkpoint.folder / latest["state"])
-        log.info("going on after step %d", latest["steps"])
+        log.info("resuming after step %d", latest["steps"])
         return int(latest["steps"])
 
     def save_if_worth_it(self, steps: int) -> None:
-        """Save the state after so many steps, if enough time went into it."""
+        """Save the state after `steps` steps if enough time has passed."""
         if _agreed(time.monotonic() - self._since >= self._checkpoint.after_s):
             self.save(steps)
 
     def save(self, steps: int) -> None:
-        """Save the state after so many steps; the one before is removed."""
+        """Save the state after `steps` steps and remove the previous state."""
         folder, state = self._checkpoint.folder, f"steps-{steps}"
         folder.mkdir(parents=True, exist_ok=True)
         self._session.save(folder / state)
@@ -78,9 +80,9 @@ class Keeper:
 
 
 def _agreed(mine: bool) -> bool:
-    """Rank 0's answer: the members' clocks differ."""
+    """The decision of rank 0, because the members' clocks differ."""
     if world_size() == 1:
         return mine
-    answers = [mine]
-    dist.broadcast_object_list(answers, src=0)
-    return answers[0]
+    decision = [mine]
+    dist.broadcast_object_list(decision, src=0)
+    return decision[0]

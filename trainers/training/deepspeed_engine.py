@@ -1,4 +1,4 @@
-"""DeepSpeed: start an engine for one training, take a step, save and load its state, tear it down."""
+"""DeepSpeed: start an engine for a training, take steps, save and load its state, close it."""
 
 import contextlib
 import gc
@@ -19,20 +19,20 @@ STATE_TAG = "state"
 
 
 def device() -> torch.device:
-    """The first GPU this process sees, or the CPU."""
+    """The first GPU that this process sees, or the CPU."""
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def reusable(config: EngineConfig) -> bool:
-    """Whether a process may run one training after another: ZeRO-3 leaves about 45 MB behind each time."""
+    """Whether a process may run several trainings: ZeRO-3 leaks about 45 MB per training."""
     return config.zero_stage < 3
 
 
 def warm_up(config: EngineConfig) -> None:
-    """Take the second or more that the first training of a process pays for imports and the process group.
+    """Pay for imports and the process group, a second or more, before the first training of a process.
 
-    What is loaded by now is kept out of every later garbage collection, which makes closing an engine a
-    hundred times faster; so call it before any model is loaded, or that model's memory may never be freed.
+    Everything loaded by now is excluded from later garbage collections, which makes closing an engine a
+    hundred times faster. So call it before loading a model, whose memory could never be freed otherwise.
     """
     layer = torch.nn.Linear(1, 1).to(device())
     settings = config.model_copy(update={"zero_stage": min(_stage(config), 2), "precision": "fp32"})
@@ -43,10 +43,10 @@ def warm_up(config: EngineConfig) -> None:
 
 
 def deepspeed_config(config: EngineConfig, optim: Adamw) -> dict[str, Any]:
-    """The DeepSpeed settings of one training.
+    """The DeepSpeed settings of a training.
 
-    The learning rate is set before every step, and a step's gradient is accumulated by hand, in as many
-    pieces as the memory wants (`trainers.training.session`); so the batch size stated here decides nothing.
+    The learning rate is set before every step, and `trainers.training.session` accumulates a step's gradient
+    over as many pieces as memory requires, so the batch size given here has no effect.
     """
     zero: dict[str, Any] = {
         "stage": _stage(config),
@@ -63,23 +63,23 @@ def deepspeed_config(config: EngineConfig, optim: Adamw) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
-        # Without ZeRO we clip: DeepSpeed would go through the process group for a norm that is known here.
+        # Without ZeRO we clip: DeepSpeed would use the process group for a norm that is known locally.
         "gradient_clipping": optim.clip if zero["stage"] else 0.0,
         "zero_optimization": zero,
-        # The CPU optimizer of torch needs no compiler, and is vectorised too.
+        # torch's CPU optimizer needs no compiler and is vectorised too.
         "zero_force_ds_cpu_optimizer": False,
         "bf16": {"enabled": config.precision == "bf16"},
-        # The pieces of a batch would add up in half precision, which loses the last of them.
+        # In half precision the sum over a batch's pieces would lose the last of them.
         "data_types": {"grad_accum_dtype": "fp32"},
         "steps_per_print": 2**31,
     }
 
 
 def _stage(config: EngineConfig) -> int:
-    """In bf16, stages 0 and 1 run as 2, which computes the same in less memory.
+    """The ZeRO stage in use. In bf16, stages 0 and 1 run as 2, which computes the same in less memory.
 
-    DeepSpeed's stage 0 has no master weights, and its stage 1 adds gradients up in bf16, or else in an
-    optimizer of its own that needs half as much memory again.
+    DeepSpeed's stage 0 has no master weights. Its stage 1 sums gradients in bf16, or else in an optimizer of
+    its own that needs 50% more memory.
     """
     return max(config.zero_stage, 2) if config.precision == "bf16" else config.zero_stage
 
@@ -88,11 +88,11 @@ def _stage(config: EngineConfig) -> int:
 def training_engine(
     model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw, config: EngineConfig
 ) -> Iterator["Engine | PlainEngine"]:
-    """A DeepSpeed engine over `parameters` of `model`, destroyed on leaving.
+    """A DeepSpeed engine over `parameters` of `model`, destroyed when the block ends.
 
-    In precision fp32 the parameters become float32, whatever they were. The process group stays for the
-    next engine of this process: building it costs more than a short trial. A head alone, a probe's, needs no
-    such engine in a process of its own, whatever the settings: there is nothing to split or to cast.
+    In precision fp32 the parameters are converted to float32. The process group stays for the next engine of
+    this process, because building it takes longer than a short trial. A probe's head in a process without
+    gang gets a PlainEngine, whatever the settings: there is nothing to split or to cast.
     """
     if isinstance(model, Head) and world_size() == 1:
         yield PlainEngine(model, parameters, optim)
@@ -102,12 +102,12 @@ def training_engine(
         for parameter in parameters:
             parameter.data = parameter.data.float()
     _set_checkpointing(model, config.gradient_checkpointing)
-    exact = _exact(model, parameters, config)
-    kept = [parameter.detach().clone() for parameter in exact]
+    exact = _kept_in_float32(model, parameters, config)
+    values = [parameter.detach().clone() for parameter in exact]
 
     def optimizer(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
-        # DeepSpeed has cast all of the model by now, and asks for its optimizer.
-        for parameter, value in zip(exact, kept, strict=True):
+        # DeepSpeed calls this after it has cast the whole model.
+        for parameter, value in zip(exact, values, strict=True):
             parameter.data = value.to(parameter.device)
         return adamw(groups, optim)
 
@@ -127,13 +127,13 @@ def training_engine(
         gc.collect()
 
 
-def _exact(
+def _kept_in_float32(
     model: torch.nn.Module, parameters: list[torch.nn.Parameter], config: EngineConfig
 ) -> list[torch.nn.Parameter]:
     """The parameters that stay in float32 while the rest of the model computes in half precision.
 
-    DeepSpeed casts every parameter of a model (its own list of what to keep in float32 is of buffers alone);
-    its optimizers take one data type a group, and that of ZeRO-3 one altogether.
+    DeepSpeed casts every parameter of a model (its list of what to keep in float32 covers buffers only). Its
+    optimizers take one data type per group, and ZeRO-3's a single data type.
     """
     if config.precision == "fp32" or config.zero_stage == 3:
         return []
@@ -151,29 +151,29 @@ def _groups(
 
 
 class Engine:
-    """What a training asks of DeepSpeed."""
+    """The operations of DeepSpeed that a training uses."""
 
     def __init__(self, engine: Any, parameters: list[torch.nn.Parameter], clip: float) -> None:
         self._engine = engine
         self._parameters = parameters
         self._clip = clip
         if not engine.zero_optimization() and world_size() == 1:
-            engine.enable_backward_allreduce = False  # a group of one has nothing to reduce
+            engine.enable_backward_allreduce = False  # a single process has nothing to reduce
 
     def forward(self, *arguments: torch.Tensor) -> torch.Tensor:
-        """What the model says, through the engine's hooks."""
+        """The model's logits, computed through the engine's hooks."""
         logits: torch.Tensor = self._engine(*arguments)
         return logits
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
-        """Add the gradient of a scalar; `last`: a step follows. Members' gradients are averaged."""
+        """Add the gradient of a scalar, averaged over members; `last`: a step follows."""
         self._engine.set_gradient_accumulation_boundary(last)
         self._engine.backward(loss)
 
     def step(self, lr: float) -> bool:
         """Clip the gradient by its norm, update the parameters at this learning rate, clear the gradient.
 
-        Returns whether there was an update: ZeRO leaves out a step whose gradient is not finite.
+        Returns whether the update was applied: ZeRO skips a step whose gradient is not finite.
         """
         if self._clip:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._clip, foreach=True)
@@ -196,9 +196,9 @@ class Engine:
         return about
 
     def close(self) -> None:
-        """Remove the engine's hooks and let go of its memory, and of the model."""
+        """Remove the engine's hooks and release its memory and the model."""
         self._engine.destroy()
-        # DeepSpeed leaves two hooks on the model, and through them the model would keep the engine alive.
+        # DeepSpeed leaves two hooks on the model, which would keep the engine alive.
         self._engine.module_forward_pre_hook.remove()
         self._engine.module_forward_post_hook.remove()
         self._engine.__dict__.clear()
@@ -209,7 +209,7 @@ def _set_checkpointing(model: torch.nn.Module, wanted: bool) -> None:
         if not isinstance(module, PreTrainedModel):
             continue
         if wanted and not module.is_activation_checkpointing:
-            # Reentrant checkpointing needs an input that asks for a gradient; under LoRA there is none.
+            # Reentrant checkpointing needs an input that requires a gradient; under LoRA there is none.
             module.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         elif not wanted and module.is_activation_checkpointing:
             module.activation_checkpointing_disable()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Examples as a model takes them: token sequences, or frozen features."""
+"""The inputs of a model: token sequences, or frozen features."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 class Inputs(Protocol):
-    """Examples as a model takes them."""
+    """Examples in the form that a model takes."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
-"""One training: examples, targets and weights in, a trained model out, with a halt at every rung."""
+"""The training loop: examples, targets and weights in, a trained model out, with a stop at every rung."""
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
@@ -50,12 +50,12 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
+CHECK_EVERY = 20  # steps between checks of the loss, because each check waits for the device
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides a training apart from the model and its examples."""
+    """Everything that defines a training, apart from the model and its examples."""
 
     plan: Plan
     loss: Loss
@@ -65,7 +65,7 @@ class Recipe:
 
 
 def total_steps(plan: Plan, optim: Adamw) -> int:
-    """Optimizer steps of the whole training: epochs over the fullest phase of the plan, at least one."""
+    """Optimizer steps of the whole training: epochs over the plan's largest phase, at least 1."""
     kept = max(int(np.count_nonzero(phase.weights)) for phase in plan.phases)
     return max(1, round(optim.epochs * math.ceil(kept / optim.batch_size)))
 
@@ -81,20 +81,20 @@ def fit(
     checkpoint: Checkpoint | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Iterator[float]:
-    """Train, and yield at every rung the share of the training that is done.
+    """Train, and yield the share of the training that is done at every rung.
 
-    targets: float32 [n], P(class 1). rungs: rising shares of the training. Where the last is below 1 the
-    training pauses there: its state is saved, that rung is yielded, and nothing follows.
-    checkpoint: where to keep the state at rungs, needed for a pause, and to go on from it: rungs before the
-    state are not yielded again, one that it was saved at is. on_event: told when a micro-batch was halved
-    because memory ran out.
-    The model is in evaluation mode while a rung is being handled. Closing the iterator ends the training,
-    in a gang that of every member (the others raise GangStopped). Under ZeRO-3 the model can be used only
-    while the iterator is open. Raises Diverged when the loss or the gradient is not finite, OutOfMemory when
-    one example is too much, in a gang or under ZeRO-3 when the micro-batch is.
+    targets: float32 [n], P(class 1). rungs: rising shares of the training; if the last is below 1, training
+    pauses there: its state is saved, the rung is yielded, and the iterator ends.
+    checkpoint: where the state is saved at rungs, required for a pause. Training resumes from it: earlier
+    rungs are skipped, and the checkpointed rung is yielded again. on_event: called when a micro-batch is
+    halved because memory ran out.
+    The model is in evaluation mode while a rung is handled. Closing the iterator ends the training, in a
+    gang that of every member (the others raise GangStopped). Under ZeRO-3 the model can be used only while
+    the iterator is open. Raises Diverged if the loss or the gradient is not finite, OutOfMemory if a single
+    example does not fit, or, in a gang or under ZeRO-3, if the micro-batch does not.
     """
     total = total_steps(recipe.plan, recipe.optim)
-    halts = {max(1, math.ceil(rung * total)): rung for rung in rungs}
+    due = {max(1, math.ceil(rung * total)): rung for rung in rungs}
     model.to(device()).train()
     objective = Objective(
         inputs=inputs,
@@ -106,55 +106,66 @@ def fit(
         Session(model, parameters, objective, recipe.optim, _engine(recipe, inputs), recipe.seed, on_event)
     ) as session:
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
-        done = keeper.resume() if keeper else 0
-        last = max(halts)
-        if done in halts:
-            model.eval()
-            yield from _rung(halts[done])
-            model.train()
-        for step, (rows, phase) in enumerate(_steps(inputs.lengths, recipe, total)):
-            if max(step, done) >= last:
-                break
-            if step < done:
-                continue
-            progress = step / total
-            batch = Batch(step=step, progress=progress, rows=rows, weights=phase.weights[rows])
-            loss = session.step(batch, recipe.optim.lr * phase.lr_scale * lr_factor(recipe.optim, progress))
-            halt = halts.get(step + 1)
-            if halt is not None or step % CHECK_EVERY == 0:
-                _check(loss, step + 1, total)
-            if halt is not None:
-                pauses = step + 1 == last < total
-                if keeper and pauses:
-                    keeper.save(step + 1)
-                model.eval()
-                yield from _rung(halt)
-                model.train()
-                if keeper and step + 1 < last:
-                    keeper.save_if_worth_it(step + 1)
+        yield from _run(model, session, keeper, inputs, recipe, due, total)
     model.eval()
 
 
-def _rung(share: float) -> Iterator[float]:
-    """Yield, and tell the members of a gang whether that was the end."""
+def _run(
+    model: torch.nn.Module,
+    session: Session,
+    keeper: Keeper | None,
+    inputs: Inputs,
+    recipe: Recipe,
+    due: Mapping[int, float],
+    total: int,
+) -> Iterator[float]:
+    """Take the steps from the last saved state to the last rung. due: steps done -> rung."""
+    done = keeper.resume() if keeper else 0
+    last = max(due)
+    if done in due:
+        yield from _rung(model, due[done])
+    for step, (rows, phase) in enumerate(_steps(inputs.lengths, recipe, total)):
+        if max(step, done) >= last:
+            break
+        if step < done:
+            continue
+        progress = step / total
+        batch = Batch(step=step, progress=progress, rows=rows, weights=phase.weights[rows])
+        loss = session.step(batch, recipe.optim.lr * phase.lr_scale * lr_factor(recipe.optim, progress))
+        rung = due.get(step + 1)
+        if rung is not None or step % CHECK_EVERY == 0:
+            _check(loss, step + 1, total)
+        if rung is not None:
+            pauses = step + 1 == last < total
+            if keeper and pauses:
+                keeper.save(step + 1)
+            yield from _rung(model, rung)
+            if keeper and step + 1 < last:
+                keeper.save_if_worth_it(step + 1)
+
+
+def _rung(model: torch.nn.Module, share: float) -> Iterator[float]:
+    """Yield in evaluation mode, then let the members of a gang know whether training goes on."""
+    model.eval()
     try:
         yield share
     except GeneratorExit:
-        with suppress(RuntimeError):  # a member that is gone needs no word
+        with suppress(RuntimeError):  # a lost member cannot receive it
             go_on(False)
         raise
     go_on(True)
+    model.train()
 
 
 def _engine(recipe: Recipe, inputs: Inputs) -> EngineConfig:
-    """A probe stays in float32, as its features are: half precision would save nothing."""
+    """The engine's settings; a probe stays in float32 like its features, as half precision saves nothing."""
     if isinstance(inputs, FeatureInputs):
         return recipe.engine.model_copy(update={"precision": "fp32"})
     return recipe.engine
 
 
 def _check(loss: torch.Tensor, step: int, total: int) -> None:
-    """All members of a gang look at the same number, so that all of them stop or none."""
+    """Raise Diverged if the loss is not finite. A gang checks the sum, so that all members stop or none."""
     if world_size() > 1:
         dist.all_reduce(loss)
     if not math.isfinite(loss.item()):
@@ -162,15 +173,15 @@ def _check(loss: torch.Tensor, step: int, total: int) -> None:
 
 
 def _identity(recipe: Recipe, targets: Floats) -> str:
-    """Changes with whatever makes a saved state that of another training."""
-    phases = [part for one in recipe.plan.phases for part in (one.start, one.lr_scale, one.weights)]
+    """A digest that identifies a training: its saved states are valid for this training only."""
+    phases = [part for phase in recipe.plan.phases for part in (phase.start, phase.lr_scale, phase.weights)]
     settings = (recipe.loss.model_dump(), recipe.optim.model_dump(), recipe.seed)
     shape = (recipe.engine.zero_stage, recipe.engine.precision, recipe.engine.offload, world_size())
     return digest(*settings, *shape, targets, *phases)
 
 
 def _steps(lengths: NDArray[np.int64], recipe: Recipe, total: int) -> Iterator[tuple[Rows, Phase]]:
-    """The rows of every step, an epoch after another, over the examples that the phase in force keeps."""
+    """The rows of every step, epoch by epoch, over the examples that the current phase keeps."""
     step = epoch = 0
     while step < total:
         phase = _phase_at(recipe.plan, step / total)
@@ -188,12 +199,12 @@ def _phase_at(plan: Plan, progress: float) -> Phase:
     return [phase for phase in plan.phases if phase.start <= progress][-1]
 
 
-# Tokens a forward batch, near the fastest on each; halved for good where this process ran out of memory.
+# Tokens per batch of predictions, near the fastest; halved for good when this process runs out of memory.
 EVAL_TOKENS = {"cpu": 2_048, "cuda": 131_072}
 
 
 def predict(model: torch.nn.Module, inputs: Inputs) -> Floats:
-    """The model's P(class 1) for every example, float32 [n]. Raises Diverged where one is not a number."""
+    """The model's P(class 1) of every example, float32 [n]. Raises Diverged if one is not finite."""
     probabilities: Floats = torch.softmax(forward(model, inputs, model), dim=1)[:, 1].numpy()
     if not np.isfinite(probabilities).all():
         raise Diverged("the model's predictions are not numbers")
@@ -202,10 +213,10 @@ def predict(model: torch.nn.Module, inputs: Inputs) -> Floats:
 
 @torch.no_grad()
 def forward(read: Callable[..., torch.Tensor], inputs: Inputs, model: torch.nn.Module) -> torch.Tensor:
-    """What `read`, a view of `model`, says of every example, float32 [n, d] on the CPU.
+    """The outputs of `read`, a function of `model`, for every example: float32 [n, d] on the CPU.
 
-    Batches are halved where memory runs out, and stay so in this process. Raises torch.OutOfMemoryError
-    where one example is too much.
+    If memory runs out, batches are halved and stay so in this process. Raises torch.OutOfMemoryError if a
+    single example does not fit.
     """
     model.to(device()).eval()
     lengths, kind = inputs.lengths, device().type

@@ -1,4 +1,4 @@
-"""How much memory a training will need, told before it starts.
+"""Predicts how much memory a training needs.
 
 Weights, gradients and optimizer state follow Rajbhandari et al. 2020, "ZeRO: Memory Optimizations Toward
 Training Trillion Parameter Models", section 3 and figure 1: with P trainable parameters in bfloat16 under
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """What decides the size of a model's activations.
+    """The sizes that determine a model's activations.
 
-    attention: width of the queries, heads × head size. keys: width of the keys, and of the values.
-    gated: whether the MLP multiplies two projections, as SwiGLU does. normed: whether queries and keys have
-    norms of their own.
+    attention: width of the queries, heads × head size. keys: width of the keys, and of the values. gated:
+    whether the MLP multiplies two projections, as SwiGLU does. normed: whether queries and keys are
+    normalised.
     """
 
     layers: int
@@ -56,9 +56,9 @@ class ModelShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes on the device of each member at the peak of a step, and bytes that wait in its host's memory.
+    """Bytes on each member's device at the peak of a step, and bytes offloaded to its host.
 
-    working: activations and gradients at the worst moment; the rest is there all the time.
+    working: activations and gradients at the peak; the rest is allocated all the time.
     """
 
     weights: int
@@ -68,7 +68,7 @@ class Memory:
 
     @property
     def device(self) -> int:
-        """All of the device's."""
+        """The bytes on the device."""
         return self.weights + self.optimizer + self.working
 
 
@@ -85,10 +85,10 @@ def predict_memory(
 ) -> Memory:
     """The peak of a training step.
 
-    trainable, frozen: parameters; a model of which most is frozen is taken to be adapted (LoRA).
-    batch_size: examples in the global batch. length: tokens of the longest example. half_body: whether what
-    is frozen is in bfloat16, whatever the engine's precision.
-    What a GPU's context and fragmentation take comes on top: see `on_device`.
+    trainable, frozen: parameters; a mostly frozen model counts as adapted (LoRA).
+    batch_size: examples in the global batch. length: tokens of the longest example. half_body: whether the
+    frozen part is in bfloat16, whatever the engine's precision.
+    A GPU's context and fragmentation come on top: see `on_device`.
     """
     half = engine.precision == "bf16"
     width = 2 if half else 4
@@ -112,12 +112,12 @@ def predict_memory(
 
 
 def on_device(predicted: int) -> int:
-    """The bytes a device needs for a training of so many: its context takes 1 GiB, fragmentation a tenth."""
+    """The device memory for a predicted number of bytes: plus 1 GiB of context and 10% of fragmentation."""
     return predicted * 11 // 10 + 2**30
 
 
 def training_room(device_bytes: int) -> int:
-    """The largest training that a device of so many bytes holds: the inverse of `on_device`."""
+    """The largest training, in bytes, that fits a device: the inverse of `on_device`."""
     return max(0, (device_bytes - 2**30) * 10 // 11)
 
 
@@ -130,7 +130,7 @@ def _working(
     length: int,
     world_size: int,
 ) -> int:
-    """The worst of three moments: all activations; all gradients and one layer; the step's own copies."""
+    """The largest of three moments: all activations; all gradients and a layer; the step's own copies."""
     half = engine.precision == "bf16"
     width = 2 if half else 4
     share = -(-batch_size // world_size)
@@ -143,7 +143,7 @@ def _working(
         kept = tokens * shape.layers * width * shape.hidden + layer
 
     if half:
-        # What is there of a gradient is summed in float32, and comes in bfloat16 through a bucket.
+        # Gradients are summed in float32, and arrive in bfloat16 through a bucket.
         summed, bucket = 4 * trainable // world_size, 2 * width * min(BUCKET, trainable)
         return max((summed if micro < share else 0) + kept + outside, summed + bucket + layer + outside)
     gradients, step = width * trainable, 0
@@ -151,12 +151,12 @@ def _working(
         gradients = gradients // world_size + width * min(BUCKET, trainable)
     if engine.zero_stage >= 1:
         step = 4 * trainable // world_size  # of a member's part of the gradient
-    between = gradients if micro < share else 0  # what earlier pieces of the batch left
+    between = gradients if micro < share else 0  # from earlier pieces of the batch
     return max(between + kept + outside, gradients + layer + outside, gradients + step)
 
 
 def _layer(shape: ModelShape, width: int, adapted: bool) -> int:
-    """Bytes a token that one layer keeps for its backward pass.
+    """Bytes per token that a layer keeps for its backward pass.
 
     Each of two norms keeps its input in float32, its result and, for its weight's gradient, the normalised
     input. Attention keeps queries, keys, values and its result; norms of queries and keys are like the
@@ -174,7 +174,7 @@ def _layer(shape: ModelShape, width: int, adapted: bool) -> int:
 def largest_micro_batch(
     shape: ModelShape, engine: EngineConfig, room: int, *, batch_size: int, **sizes: Any
 ) -> int | None:
-    """The largest micro-batch (halvings of a member's share) that fits `room` bytes; None: not even one.
+    """The largest micro-batch (halvings of a member's share) that fits `room` bytes; None if not even 1.
 
     sizes: the remaining arguments of `predict_memory`.
     """

@@ -1,4 +1,4 @@
-"""Whether a student can fit a trial's memory at all: answered before anything is loaded."""
+"""Checks whether a student fits a trial's memory, without loading any weights."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ REMEDIES = {
 
 
 class Weights(Frozen):
-    """How many parameters a strong model has.
+    """The numbers of parameters of a strong model.
 
     attention and mlp are inputs plus outputs, summed over linear layers: what LoRA adds for each rank.
     """
@@ -34,7 +34,7 @@ class Weights(Frozen):
 
 
 class Room(Frozen):
-    """The memory that each process of a trial has on its device, and the strong model that has to fit."""
+    """The device memory of each process of a trial, and the strong model that has to fit."""
 
     gb: Annotated[float, Field(gt=0, description="memory of a device, in gigabytes (10^9 bytes)")]
     shape: Annotated[ModelShape, Field(description="layers and widths of the strong model")]
@@ -45,9 +45,9 @@ class Room(Frozen):
     world_size: Annotated[int, Field(ge=1, description="processes that share a trial")] = 1
 
     def refused(self, student: Full | Lora | Probe, batch_size: int) -> str | None:
-        """Why the student does not fit, even one example at a time, on one line; None where it may."""
-        one_by_one = self.engine.model_copy(update={"micro_batch": 1})
-        needed = on_device(self._peak(student, batch_size, one_by_one)) / GB
+        """The reason, on one line, why the student does not fit even a single example; None if it may fit."""
+        single = self.engine.model_copy(update={"micro_batch": 1})
+        needed = on_device(self._peak(student, batch_size, single)) / GB
         if needed <= self.gb:
             return None
         return (
@@ -56,12 +56,12 @@ class Room(Frozen):
         )
 
     def needed(self, student: Full | Lora | Probe, batch_size: int) -> int:
-        """The bytes of a device, margins included, that training needs with the engine's own micro-batch."""
+        """The device memory in bytes, margins included, that training needs with the engine's micro-batch."""
         return on_device(self._peak(student, batch_size, self.engine))
 
     def _peak(self, student: Full | Lora | Probe, batch_size: int, engine: EngineConfig) -> int:
         trainable, frozen = trained_and_frozen(student, self.weights)
-        if isinstance(student, Probe):  # its features are computed one by one at worst; the rest is nothing
+        if isinstance(student, Probe):  # computing features a single example at a time is the peak
             width = 2 if self.half else 4
             return width * (frozen + 2 * self.length * (self.shape.hidden + self.shape.intermediate))
         return predict_memory(
@@ -77,7 +77,7 @@ class Room(Frozen):
 
 
 def trained_and_frozen(student: Full | Lora | Probe, weights: Weights) -> tuple[int, int]:
-    """How many parameters a student trains, and how many it only reads."""
+    """How many parameters a student trains, and how many stay frozen."""
     match student:
         case Full():
             return weights.body + weights.head, 0

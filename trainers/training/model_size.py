@@ -18,9 +18,9 @@ from trainers.training.settings import EngineConfig
 
 @cache
 def room_for(model: HubModel | ToyModel, engine: EngineConfig, gb: float, world_size: int) -> Room | None:
-    """The room for students of this strong model; None where its settings do not tell its size.
+    """The memory and size of this strong model; None if its configuration does not give its size.
 
-    No weights are loaded. Raises ValueError, one line, where a hub model's settings cannot be read.
+    Loads no weights. Raises ValueError, on one line, if a hub model's configuration cannot be read.
     """
     config = toy_shape(model.size) if isinstance(model, ToyModel) else hub_shape(model)
     if not hasattr(config, "num_attention_heads"):
@@ -37,7 +37,7 @@ def room_for(model: HubModel | ToyModel, engine: EngineConfig, gb: float, world_
 
 
 def count_weights(config: PretrainedConfig, *, answers_with_words: bool) -> Weights:
-    """The parameters of a model of this configuration, counted on one without storage."""
+    """The parameters of a model with this configuration, counted on a model without storage."""
     with torch.device("meta"):
         body: PreTrainedModel = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     if getattr(body, "pooler", None) is not None:
@@ -56,7 +56,7 @@ def count_weights(config: PretrainedConfig, *, answers_with_words: bool) -> Weig
 def _ends(body: PreTrainedModel, target: Literal["attention", "mlp"]) -> int:
     try:
         names = linear_layers(body, target)
-    except ValueError:  # some bodies have no layers of one of the two kinds
+    except ValueError:  # some bodies have only attention or only MLP layers
         return 0
     weights = [body.get_parameter(f"{name}.weight") for name in names]
     return sum(size for weight in weights for size in weight.shape)

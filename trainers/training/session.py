@@ -1,9 +1,9 @@
-"""The optimizer steps of one training: in as many pieces as fit the memory, with the same gradient.
+"""The optimizer steps of a training, in pieces that fit the memory, with the gradient of the whole batch.
 
 A step's loss is a mean over the global batch. It is cut into the shares of a gang's members, and a share
-into micro-batches; the gradients of the pieces add up to that of the whole. Where a loss looks at the batch
-as a whole (the threshold of logconf, the smallest losses), its gradient with respect to the logits of the
-whole batch is found first, in a forward pass without a graph, and then carried through the pieces (the
+into micro-batches; the gradients of the pieces add up to that of the whole. If a loss depends on the whole
+batch (the threshold of logconf, the smallest losses), its gradient with respect to the logits of the whole
+batch is computed first, in a forward pass without a graph, and then propagated through the pieces (the
 gradient cache of Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
 """
 
@@ -37,9 +37,9 @@ class Diverged(Exception):
 
 
 class OutOfMemory(Exception):
-    """A training that does not fit the device's memory, with what was tried.
+    """A training does not fit the device's memory.
 
-    micro_batch: what it may fit with when it is started again, in new processes; None: nothing.
+    micro_batch: the micro-batch with which it may fit after a restart in new processes; None if none may fit.
     """
 
     def __init__(self, message: str, micro_batch: int | None) -> None:
@@ -52,7 +52,7 @@ class OutOfMemory(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatchHalved:
-    """The memory ran out at a step (counted from 0); training goes on with a smaller micro-batch."""
+    """Memory ran out at a step (counted from 0); training goes on with a smaller micro-batch."""
 
     step: int
     micro_batch: int
@@ -63,9 +63,9 @@ Event = MicroBatchHalved
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What is minimised: the mean over a batch of weights · losses.
+    """What training minimises: the mean over a batch of weights · losses.
 
-    keep_share: None, or progress to the share of a batch's smallest losses that count.
+    keep_share: None, or progress -> share of a batch's smallest losses that count.
     """
 
     inputs: Inputs
@@ -90,7 +90,7 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """The global batch of one step: rows of the inputs and their weights, both [b]."""
+    """The global batch of a step: rows of the inputs and their weights, both [b]."""
 
     step: int
     progress: float
@@ -99,7 +99,7 @@ class Batch:
 
 
 class Session:
-    """An engine over one training, replaced by one with a smaller micro-batch where memory runs out."""
+    """The engine of a training, restarted with a smaller micro-batch when memory runs out."""
 
     def __init__(
         self,
@@ -128,19 +128,19 @@ class Session:
         self._stack.close()
 
     def save(self, folder: Path) -> None:
-        """Write what a training needs to go on from here; a gang's members share the folder."""
+        """Save what a training needs to resume from here; the members of a gang share the folder."""
         self._engine.save(folder, {"micro_batch": self._micro_batch})
 
     def load(self, folder: Path) -> None:
-        """Go on from what `save` wrote."""
+        """Resume from what `save` wrote."""
         self._micro_batch = self._engine.load(folder)["micro_batch"]
 
     def step(self, batch: Batch, lr: float) -> torch.Tensor:
-        """One update of the parameters; returns the loss before it, a scalar, this member's part of a mean.
+        """Update the parameters; returns the loss before the update, a scalar: this member's part of a mean.
 
-        Raises Diverged where the gradient is not finite and that is known; the caller looks at the loss.
-        Raises OutOfMemory where not even one example fits, or where a gang's member or ZeRO-3 runs out:
-        those cannot go on in this process.
+        Raises Diverged if the engine reports a gradient that is not finite; the caller checks the loss.
+        Raises OutOfMemory if not even a single example fits, or if memory runs out in a gang or under ZeRO-3,
+        which cannot go on in this process.
         """
         while True:
             try:
@@ -177,7 +177,7 @@ class Session:
         self._on_event(MicroBatchHalved(step=batch.step, micro_batch=self._micro_batch))
 
     def _accumulate(self, batch: Batch) -> torch.Tensor:
-        """Forward and backward over this member's pieces of the batch."""
+        """Run forward and backward passes over this member's pieces of the batch."""
         pieces = _pieces(len(batch.rows), self._micro_batch)
         weights = torch.from_numpy(batch.weights).to(device())
         if not self._objective.couples:
@@ -203,8 +203,8 @@ class Session:
         self._replay(batch)
         for number, piece in enumerate(pieces, start=1):
             logits = self._engine.forward(*self._objective.inputs.batch(batch.rows[piece.places]))
-            carried = (logits.float() * gradient[piece.places]).sum() * (piece.counts * world_size())
-            self._engine.backward(carried, last=number == len(pieces))
+            propagated = (logits.float() * gradient[piece.places]).sum() * (piece.counts * world_size())
+            self._engine.backward(propagated, last=number == len(pieces))
         return loss
 
     def _gradient(
@@ -215,8 +215,8 @@ class Session:
         logits = torch.zeros((len(batch.rows), 2), device=device())
         with torch.no_grad():
             for piece in pieces:
-                said = self._engine.forward(*self._objective.inputs.batch(batch.rows[piece.places]))
-                logits[piece.places] += said.float() * piece.counts
+                output = self._engine.forward(*self._objective.inputs.batch(batch.rows[piece.places]))
+                logits[piece.places] += output.float() * piece.counts
             if world_size() > 1:
                 dist.all_reduce(logits)
         logits.requires_grad_(True)
@@ -225,26 +225,26 @@ class Session:
         return loss.detach(), gradient
 
     def _replay(self, batch: Batch) -> None:
-        """Dropout depends on seed, step and rank alone: a repeated or resumed step draws the same."""
-        drawn = ((self._seed * 1_000_003 + batch.step) * 1_009 + rank()) % 2**63
-        torch.default_generator.manual_seed(drawn)
+        """Seed dropout by seed, step and rank alone: a repeated or resumed step has the same dropout."""
+        seed = ((self._seed * 1_000_003 + batch.step) * 1_009 + rank()) % 2**63
+        torch.default_generator.manual_seed(seed)
         if torch.cuda.is_available():
-            torch.cuda.manual_seed(drawn)
+            torch.cuda.manual_seed(seed)
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Places in a batch that go through the model together; counts: 0 for a stand-in, else 1."""
+    """Places in a batch that pass through the model together; counts: 0 for padding, else 1."""
 
     places: NDArray[np.int64]
     counts: int
 
 
 def _pieces(size: int, micro_batch: int) -> list[_Piece]:
-    """The part of a batch that is this member's, cut into as many pieces as every other member's.
+    """The member's part of a batch, in as many pieces as every other member's.
 
-    The members step through collective operations together, so where one has nothing left it sends the
-    first example through with weight 0.
+    Members run collective operations together, so a member without examples left passes the first example
+    through with weight 0.
     """
     shares = np.array_split(np.arange(size), world_size())
     count = -(-len(shares[0]) // micro_batch)  # the first share is the largest

@@ -1,4 +1,4 @@
-"""The settings of an engine: what a training partitions, offloads and holds in memory at once."""
+"""The settings of an engine: what it partitions, offloads and holds in memory."""
 
 from typing import Annotated, Literal, Self
 
@@ -11,7 +11,7 @@ LIVE_PARAMETERS = 2**28  # of ZeRO-3: how many are whole at a time
 
 
 class EngineConfig(Frozen):
-    """How trainings run. It decides memory and speed; gradients are those of the whole batch in any case."""
+    """How trainings run. It affects memory and speed; the gradient is always that of the whole batch."""
 
     zero_stage: Annotated[
         int,
@@ -51,7 +51,7 @@ class EngineConfig(Frozen):
         return self
 
     def at_most(self, micro_batch: int | None) -> "EngineConfig":
-        """With a micro-batch no larger than this one; None sets no limit."""
+        """These settings with a micro-batch of at most `micro_batch`; None sets no limit."""
         if micro_batch is None or (self.micro_batch or micro_batch + 1) <= micro_batch:
             return self
         return self.model_copy(update={"micro_batch": micro_batch})

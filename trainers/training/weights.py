@@ -1,4 +1,4 @@
-"""What a finished training hands to the next: its trained weights, by name."""
+"""Trained weights, handed from a finished training to the next."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ TrainedWeights = Mapping[str, torch.Tensor]
 
 
 def trained_weights(student: Student) -> TrainedWeights:
-    """A copy, on the CPU, of what has been trained, by name; under ZeRO-3 before the engine is destroyed."""
+    """A copy of the trained parameters on the CPU, by name. ZeRO-3: call it before the engine closes."""
     wanted = {id(parameter) for parameter in student.parameters}
     named = [(name, p) for name, p in student.module.named_parameters() if id(p) in wanted]
     if not any(hasattr(parameter, "ds_id") for _, parameter in named):
@@ -23,7 +23,7 @@ def trained_weights(student: Student) -> TrainedWeights:
 
 @torch.no_grad()
 def load_weights(student: Student, weights: TrainedWeights) -> None:
-    """Go on from `trained_weights` of a student of the same kind."""
+    """Load the `trained_weights` of a student of the same kind."""
     own = dict(student.module.named_parameters())
     for name, value in weights.items():
         own[name].copy_(value)

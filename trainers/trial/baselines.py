@@ -23,11 +23,11 @@ from trainers.training.loop import Recipe, TokenInputs, fit, predict
 from trainers.training.settings import EngineConfig
 
 Role = Literal["weak", "ceiling"]
-VERSION = 1  # raise it when a change to the training code changes what a baseline comes out as
+VERSION = 1  # raise it when a change to the training code changes the results of baselines
 
 
 class BaselineJob(Frozen):
-    """One training on ground truth, with one seed."""
+    """A training on ground truth with a seed."""
 
     role: Annotated[Role, Field(description="weak: the weak supervisor; ceiling: the strong model")]
     model: Annotated[ModelConfig, Field(description="the model to train")]
@@ -39,28 +39,30 @@ class BaselineJob(Frozen):
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineData:
-    """What a role's trainings share: tokens and ground truth to learn, and the splits to answer.
+    """The data of a role's trainings: tokens and ground truth to learn, and the splits to predict.
 
-    learn: tokens of weak_train (weak) or transfer (ceiling). truth: int8 [n] of the same.
-    answer: tokens of the splits whose P(class 1) is wanted.
+    learn: tokens of weak_train (weak) or transfer (ceiling). truth: int8 [n] of the same split.
+    predict: tokens of the splits to predict.
     """
 
     learn: Tokens
     truth: Labels
-    answer: Mapping[SplitName, Tokens]
+    predict: Mapping[SplitName, Tokens]
 
     @property
     def digest(self) -> str:
         """Changes with any token, label or split."""
-        answered = [
-            part for name, one in sorted(self.answer.items()) for part in (name, one.ids, one.offsets)
+        predicted = [
+            part
+            for name, tokens in sorted(self.predict.items())
+            for part in (name, tokens.ids, tokens.offsets)
         ]
         words = self.learn.words or ()
-        return digest(self.learn.ids, self.learn.offsets, self.truth, *answered, *words)
+        return digest(self.learn.ids, self.learn.offsets, self.truth, *predicted, *words)
 
 
 def model_digest(config: ModelConfig) -> str:
-    """Identifies a model's weights: a folder by the bytes of its files, all others by their settings."""
+    """Identify a model's weights: a folder by the bytes of its files, other models by their settings."""
     folder = Path(getattr(config, "path", "")).expanduser()
     if not getattr(config, "path", "") or not folder.is_dir():
         return digest(config.model_dump())
@@ -76,7 +78,7 @@ def model_digest(config: ModelConfig) -> str:
 
 
 def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: Path) -> Path:
-    """Where the job's answers are kept; any change to what they depend on changes the name."""
+    """The file of the job's predictions; anything that they depend on changes its name."""
     key = digest(
         VERSION,
         job.role,
@@ -91,9 +93,9 @@ def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: P
 
 
 def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
-    """Train with `job.seed` and return P(class 1), float32 [n], for every split of `data.answer`.
+    """Train with `job.seed` and return P(class 1), float32 [n], for every split of `data.predict`.
 
-    cache: where models are kept. Raises trainers.training.loop.Diverged when the loss is not finite.
+    cache: where models are kept. Raises trainers.training.loop.Diverged if the loss is not finite.
     """
     pool = ModelPool(job.model, cache=cache)
     student = make_student(job.student, pool, seed=job.seed, words=data.learn.words)
@@ -106,9 +108,9 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
         seed=job.seed,
     )
     learn = TokenInputs(tokens=data.learn, pad_id=pool.pad_id)
-    answers: Arrays = {}
+    predictions: Arrays = {}
     targets = data.truth.astype(np.float32)
     for _ in fit(student.module, student.parameters, learn, targets, recipe, (1.0,)):
-        for split, tokens in data.answer.items():
-            answers[split] = predict(student.module, TokenInputs(tokens=tokens, pad_id=pool.pad_id))
-    return answers
+        for split, tokens in data.predict.items():
+            predictions[split] = predict(student.module, TokenInputs(tokens=tokens, pad_id=pool.pad_id))
+    return predictions

@@ -1,4 +1,4 @@
-"""A trial's way through the stages of its method, and what is kept of it when it pauses."""
+"""Runs a trial through the stages of its method, and saves finished stages for a pause or a crash."""
 
 import logging
 import shutil
@@ -13,14 +13,14 @@ from trainers.cache import digest
 from trainers.components.labels import make_targets
 from trainers.components.selection import plan
 from trainers.components.stages import (
-    Halts,
-    Lesson,
+    DueRungs,
     SelfTrain,
     Stage,
     Teacher,
-    answer,
-    halts,
-    own_lesson,
+    TrainingTargets,
+    combined_probs,
+    due_rungs,
+    own_targets,
     taught_by,
 )
 from trainers.components.students import Student
@@ -34,13 +34,14 @@ from trainers.training.weights import TrainedWeights, trained_weights
 
 log = logging.getLogger(__name__)
 
-LEFT = "finished-stages.pt"
+FINISHED = "finished-stages.pt"
 
 
-class Course:
-    """A trial's way through its stages: what each learns, and what those behind it have left.
+class StageRunner:
+    """The state of a trial across its stages: what each stage learns, and the results of finished stages.
 
-    weights: what the last finished model trained. checkpoint: where to keep what finished stages have left.
+    weights: the trained weights of the last finished model. checkpoint: where results of finished stages are
+    saved.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Course:
     ) -> None:
         self.method = method
         self.weights: TrainedWeights = {}
-        self._odds: list[Floats] = []
+        self._logits: list[Floats] = []
         self._evidence = evidence
         self._taught = evidence
         self._seed = seed
@@ -56,92 +57,94 @@ class Course:
         self._since = time.monotonic()
 
     def seed_of(self, stage: Stage) -> int:
-        """The trial's own seed; further members of an ensemble have seeds drawn from it."""
+        """The trial's seed; further members of an ensemble get seeds drawn from it."""
         if stage.member == 0:
             return self._seed
         return int(np.random.SeedSequence([self._seed, stage.member]).generate_state(1)[0])
 
-    def halts(self, stages: Sequence[Stage], rungs: Sequence[float]) -> list[Halts]:
-        """As `stages.halts`; a chain's links count as long as its first, whose plan alone is known."""
+    def due_rungs(self, stages: Sequence[Stage], rungs: Sequence[float]) -> list[DueRungs]:
+        """As `stages.due_rungs`. All models of a chain count like the first, whose plan alone is known."""
         plans = {
-            teacher: self._lesson(teacher, self._evidence).plan for teacher in {s.teacher for s in stages}
+            teacher: self._targets(teacher, self._evidence).plan for teacher in {s.teacher for s in stages}
         }
-        return halts([total_steps(plans[stage.teacher], self.method.optim) for stage in stages], rungs)
+        return due_rungs([total_steps(plans[stage.teacher], self.method.optim) for stage in stages], rungs)
 
-    def lesson(self, stage: Stage) -> Lesson:
-        """What the stage learns."""
-        return self._lesson(stage.teacher, self._taught)
+    def targets(self, stage: Stage) -> TrainingTargets:
+        """What a stage learns."""
+        return self._targets(stage.teacher, self._taught)
 
-    def _lesson(self, teacher: Teacher, evidence: Evidence) -> Lesson:
+    def _targets(self, teacher: Teacher, evidence: Evidence) -> TrainingTargets:
         if teacher == "weak":
             return self._first
         if teacher == "previous":
             return self._by_method(evidence)
         assert isinstance(self.method.stages, SelfTrain)
-        return own_lesson(self.method.stages, evidence)
+        return own_targets(self.method.stages, evidence)
 
     @cached_property
-    def _first(self) -> Lesson:
+    def _first(self) -> TrainingTargets:
         return self._by_method(self._evidence)
 
-    def _by_method(self, evidence: Evidence) -> Lesson:
+    def _by_method(self, evidence: Evidence) -> TrainingTargets:
         targets = make_targets(self.method.labels, evidence)
-        return Lesson(targets=targets, plan=plan(self.method.select, evidence, targets))
+        return TrainingTargets(targets=targets, plan=plan(self.method.select, evidence, targets))
 
-    def passed(self, student: Student, learn: Inputs, odds: Floats, after: Stage) -> None:
-        """Take over from a finished model what the stage after it needs."""
-        self._odds.append(odds)
+    def hand_over(self, student: Student, learn: Inputs, logits: Floats, after: Stage) -> None:
+        """Take from a finished model what the next stage needs."""
+        self._logits.append(logits)
         if after.teacher != "weak":
             self._taught = taught_by(self._evidence, predict(student.module, learn))
         if after.continues:
             self.weights = trained_weights(student)
 
-    def answer(self, *odds: Floats) -> Floats:
-        """P(class 1), float32 [n], of the finished models and those given, by their log-odds on one split."""
-        return answer(self.method.stages, [*self._odds, *odds])
+    def probs(self, *logits: Floats) -> Floats:
+        """P(class 1), float32 [n], from the logits of the finished models and those given, on a split."""
+        return combined_probs(self.method.stages, [*self._logits, *logits])
 
-    # What is kept for a trial that pauses, or whose worker dies
+    # Saved for a trial that pauses, or whose worker dies
 
     def checkpoint_of(self, place: int) -> Checkpoint | None:
-        """Where the training of a stage keeps its own state."""
+        """Where the training of a stage saves its state."""
         kept = self._checkpoint
         return kept and Checkpoint(folder=kept.folder / f"stage-{place}", after_s=kept.after_s)
 
     def save_if_worth_it(self, finished: int) -> None:
-        """Keep what so many finished stages have left, if their training took long enough."""
+        """Save the results of `finished` stages if their training took long enough."""
         if self._checkpoint and time.monotonic() - self._since >= self._checkpoint.after_s:
             self.save(finished)
 
     def save(self, finished: int) -> None:
-        """Keep what so many finished stages have left; a gang's first member does it for all."""
+        """Save the results of `finished` stages; in a gang only rank 0 does."""
         if self._checkpoint is None or rank() > 0:
             return
         folder = self._checkpoint.folder
         folder.mkdir(parents=True, exist_ok=True)
-        left = {
+        results = {
             "trial": self._identity,
             "finished": finished,
-            "odds": [torch.from_numpy(one) for one in self._odds],
+            "odds": [torch.from_numpy(logits) for logits in self._logits],
             "taught": torch.from_numpy(np.array(self._taught.weak_probs)),
             "weights": self.weights,
         }
-        with replacing(folder / LEFT) as file:
-            torch.save(left, file)
+        with replacing(folder / FINISHED) as file:
+            torch.save(results, file)
         shutil.rmtree(folder / f"stage-{finished - 1}", ignore_errors=True)
         self._since = time.monotonic()
 
     def restore(self) -> int:
-        """Take up what was kept; returns how many stages are finished, 0 where nothing is known."""
-        if self._checkpoint is None or not (self._checkpoint.folder / LEFT).is_file():
+        """Load what was saved; returns the number of finished stages, 0 if nothing was saved."""
+        if self._checkpoint is None or not (self._checkpoint.folder / FINISHED).is_file():
             return 0
-        left = torch.load(self._checkpoint.folder / LEFT, weights_only=True)
-        if left["trial"] != self._identity:
-            log.warning("%s holds the state of another trial: starting anew", self._checkpoint.folder)
+        results = torch.load(self._checkpoint.folder / FINISHED, weights_only=True)
+        if results["trial"] != self._identity:
+            log.warning(
+                "%s holds the state of another trial: starting from the beginning", self._checkpoint.folder
+            )
             return 0
-        self._odds = [one.numpy() for one in left["odds"]]
-        self._taught = taught_by(self._evidence, left["taught"].numpy())
-        self.weights = left["weights"]
-        return int(left["finished"])
+        self._logits = [logits.numpy() for logits in results["odds"]]
+        self._taught = taught_by(self._evidence, results["taught"].numpy())
+        self.weights = results["weights"]
+        return int(results["finished"])
 
     @property
     def _identity(self) -> str:

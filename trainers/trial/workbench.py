@@ -1,4 +1,4 @@
-"""A trial: a method and a seed in, predictions out at every rung."""
+"""Runs a trial: a method and a seed in, predictions at every rung out."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainers.components.stages import Halts, Stage, stages_of
+from trainers.components.stages import DueRungs, Stage, stages_of
 from trainers.components.students import Student, make_student
 from trainers.components.weak_labels import Evidence, supervisor_of
 from trainers.data.examples import SplitName
@@ -34,7 +34,7 @@ from trainers.training.loop import (
 from trainers.training.session import Event
 from trainers.training.settings import EngineConfig
 from trainers.training.weights import load_weights
-from trainers.trial.stage_runner import Course
+from trainers.trial.stage_runner import StageRunner
 from trainers.trial.zero_shot import zero_shot
 
 Array = NDArray[Any]
@@ -44,7 +44,7 @@ PARTS: tuple[Part, ...] = ("setup_s", "train_s", "eval_s")
 
 @dataclass(frozen=True, kw_only=True)
 class Intermediate:
-    """A model between the weak and the strong one, and its tokens of the splits that students see."""
+    """A model between the weak and the strong one, with its tokens of the splits that students use."""
 
     model: ModelConfig
     tokens: Mapping[SplitName, Tokens]
@@ -52,12 +52,12 @@ class Intermediate:
 
 @dataclass(frozen=True, kw_only=True)
 class Materials:
-    """What every trial of a campaign works from; there is no ground truth in it.
+    """The inputs of every trial of a campaign. They contain no ground truth.
 
     weak_probs: float32 [supervisors, n], P(class 1) of each weak supervisor on the transfer split.
     tokens: the strong model's tokens of the transfer, search and test inputs, as `prompts.render` makes them.
-    questions: the transfer inputs as `prompts.ask` makes them; none where the strong model cannot be asked.
-    intermediates: what a chain goes through, from small to large.
+    questions: the transfer inputs as `prompts.ask` makes them; none if the strong model cannot be asked.
+    intermediates: the models of a chain, from small to large.
     """
 
     weak_probs: NDArray[np.float32]
@@ -67,7 +67,7 @@ class Materials:
 
     @property
     def abilities(self) -> Abilities:
-        """What methods can count on."""
+        """What these materials offer to methods."""
         return Abilities(prior=bool(self.questions), intermediates=len(self.intermediates))
 
     def supervisor(self, seed: int) -> int:
@@ -77,10 +77,9 @@ class Materials:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A trial at a rung: predictions are P(class 1) float32 [n] on the split asked for, times in seconds.
+    """A trial's report at a rung: predictions are P(class 1), float32 [n]; times are in seconds.
 
-    share: of the method's whole training, over all its stages. Times and events are those since the last
-    report.
+    share: of the method's whole training, over all stages. Times and events are those since the last report.
     """
 
     share: float
@@ -92,7 +91,7 @@ class Report:
 
 
 class Shared(Protocol):
-    """Arrays that the workers of a campaign compute once between them."""
+    """A cache of arrays that the workers of a campaign share."""
 
     def __call__(self, name: str, compute: Callable[[], Array], /) -> Array:
         """The array of this name, computed by the first worker that asks for it."""
@@ -100,12 +99,12 @@ class Shared(Protocol):
 
 
 def unshared(name: str, compute: Callable[[], Array], /) -> Array:
-    """For a worker without others: computed here."""
+    """The cache of a worker without others: computes every array."""
     return compute()
 
 
 class Workbench:
-    """What a worker process keeps between trials: materials, base weights, frozen features and the prior."""
+    """What a worker process keeps between trials: materials, pretrained weights, frozen features, prior."""
 
     def __init__(
         self, materials: Materials, pool: ModelPool, engine: EngineConfig, shared: Shared = unshared
@@ -113,15 +112,15 @@ class Workbench:
         self._materials = materials
         self._engine = engine
         self._shared = shared
-        self._strong = _Desk("strong", pool, materials.tokens, shared)
+        self._strong = _ModelData("strong", pool, materials.tokens, shared)
         self._intermediates = [
-            _Desk(f"intermediate {place}", pool.another(one.model), one.tokens, shared)
-            for place, one in enumerate(materials.intermediates)
+            _ModelData(f"intermediate {place}", pool.another(model.model), model.tokens, shared)
+            for place, model in enumerate(materials.intermediates)
         ]
 
     @property
     def abilities(self) -> Abilities:
-        """What methods can count on here."""
+        """What this workbench offers to methods."""
         return self._materials.abilities
 
     def train(
@@ -134,89 +133,89 @@ class Workbench:
         checkpoint: Checkpoint | None = None,
         micro_batch: int | None = None,
     ) -> Iterator[Report]:
-        """Train by `method` and yield, at every rung, predictions on `split`.
+        """Train `method` and yield predictions on `split` at every rung.
 
-        rungs: rising shares of the method's whole training. Where the last is below 1 the training pauses
-        there. checkpoint: where its state is kept at rungs, needed for a pause; the same method and seed go
-        on from there, and a rung before that state is not yielded again. micro_batch: the largest that fits,
-        if that is known to be less than the engine's.
-        Raises ValueError where these materials don't allow for the method, Diverged when the loss is not
-        finite and OutOfMemory as `trainers.training.loop.fit`. Closing the iterator frees the engine.
+        rungs: rising shares of the method's whole training; if the last is below 1, training pauses there.
+        checkpoint: where the state is saved at rungs, required for a pause. Training of the same method and
+        seed resumes from it, and earlier rungs are skipped. micro_batch: the largest that fits, if known to
+        be smaller than the engine's.
+        Raises ValueError if these materials do not support the method, Diverged if the loss is not finite,
+        and OutOfMemory as `trainers.training.loop.fit`. Closing the iterator frees the engine.
         """
         if reason := method.refused(self.abilities):
             raise ValueError(reason)
-        course = Course(method, self._evidence(seed), seed, checkpoint)
+        runner = StageRunner(method, self._evidence(seed), seed, checkpoint)
         stages = stages_of(method.stages, len(self._intermediates))
-        halts_of = course.halts(stages, rungs)
-        first, clock = course.restore(), _Clock()
-        for rung in halts_of[first - 1].get(1.0, ()) if first else ():
-            yield clock.report(rung, course.answer(), [])
+        due_by_stage = runner.due_rungs(stages, rungs)
+        first, clock = runner.restore(), _Clock()
+        for rung in due_by_stage[first - 1].get(1.0, ()) if first else ():
+            yield clock.report(rung, runner.probs(), [])
         for place in range(first, len(stages)):
-            if any(rung for later in halts_of[place:] for rung in later.values()):
+            if any(rung for later in due_by_stage[place:] for rung in later.values()):
                 engine = self._engine.at_most(micro_batch)
-                yield from self._stage(course, stages, place, halts_of, split, engine, clock)
+                yield from self._stage(runner, stages, place, due_by_stage, split, engine, clock)
 
     def _stage(
         self,
-        course: Course,
+        runner: StageRunner,
         stages: Sequence[Stage],
         place: int,
-        halts_of: Sequence[Halts],
+        due_by_stage: Sequence[DueRungs],
         split: SplitName,
         engine: EngineConfig,
         clock: "_Clock",
     ) -> Iterator[Report]:
-        """One training of the method, up to the last rung that is wanted of it."""
+        """Run a stage up to its last due rung."""
         stage, after = stages[place], stages[place + 1] if place + 1 < len(stages) else None
-        student, learn, asked = self._student(course, stage, split)
-        lesson = course.lesson(stage)
+        student, learn, evaluated = self._student(runner, stage, split)
+        learned = runner.targets(stage)
         recipe = Recipe(
-            plan=lesson.plan,
-            loss=course.method.loss,
-            optim=course.method.optim,
+            plan=learned.plan,
+            loss=runner.method.loss,
+            optim=runner.method.optim,
             engine=engine,
-            seed=course.seed_of(stage),
+            seed=runner.seed_of(stage),
         )
-        due, events = halts_of[place], list[Event]()
-        pauses = not any(rung for later in halts_of[place + 1 :] for rung in later.values())
+        due, events = due_by_stage[place], list[Event]()
+        pauses = not any(rung for later in due_by_stage[place + 1 :] for rung in later.values())
         shares = [share for share in sorted(due) if not pauses or share <= max(s for s in due if due[s])]
         fitted = fit(
             student.module,
             student.parameters,
             learn,
-            lesson.targets,
+            learned.targets,
             recipe,
             shares,
-            checkpoint=course.checkpoint_of(place),
+            checkpoint=runner.checkpoint_of(place),
             on_event=events.append,
         )
         clock.lap("setup_s")
         with closing(cast(Generator[float], fitted)):
             for share in fitted:
                 clock.lap("train_s")
-                odds = _log_odds(student.module, asked)
-                predictions = course.answer(odds)
+                logits = _logits(student.module, evaluated)
+                predictions = runner.probs(logits)
                 clock.lap("eval_s")
                 hands_on = share == 1 and after is not None
                 if hands_on and pauses:
-                    course.passed(student, learn, odds, stages[place + 1])
-                    course.save(place + 1)
+                    runner.hand_over(student, learn, logits, stages[place + 1])
+                    runner.save(place + 1)
                 for rung in due[share]:
                     yield clock.report(rung, predictions, events)
                     events.clear()
                 if hands_on and not pauses:
-                    course.passed(student, learn, odds, stages[place + 1])
-                    course.save_if_worth_it(place + 1)
+                    runner.hand_over(student, learn, logits, stages[place + 1])
+                    runner.save_if_worth_it(place + 1)
 
-    def _student(self, course: Course, stage: Stage, split: SplitName) -> tuple[Student, Inputs, Inputs]:
-        """The student of a stage, the inputs it learns from and those it answers."""
-        desk = self._strong if stage.learner is None else self._intermediates[stage.learner]
-        seed = course.seed_of(stage)
+    def _student(self, runner: StageRunner, stage: Stage, split: SplitName) -> tuple[Student, Inputs, Inputs]:
+        """The student of a stage, the inputs that it learns from, and those that it predicts."""
+        data = self._strong if stage.learner is None else self._intermediates[stage.learner]
+        seed = runner.seed_of(stage)
         torch.manual_seed(seed)
-        student = make_student(course.method.student, desk.pool, seed=seed, words=desk.words)
+        student = make_student(runner.method.student, data.pool, seed=seed, words=data.words)
         if stage.continues:
-            load_weights(student, course.weights)
-        return student, desk.inputs("transfer", student.layer), desk.inputs(split, student.layer)
+            load_weights(student, runner.weights)
+        return student, data.inputs("transfer", student.layer), data.inputs(split, student.layer)
 
     def _evidence(self, seed: int) -> Evidence:
         return Evidence(
@@ -231,8 +230,8 @@ class Workbench:
         return self._shared("prior", lambda: zero_shot(self._strong.pool, self._materials.questions))
 
 
-class _Desk:
-    """One model's place on the workbench: its weights, its tokens, and its frozen features so far."""
+class _ModelData:
+    """A model's weights, tokens, and the frozen features computed so far."""
 
     def __init__(
         self, name: str, pool: ModelPool, tokens: Mapping[SplitName, Tokens], shared: Shared
@@ -245,11 +244,11 @@ class _Desk:
 
     @property
     def words(self) -> tuple[int, int] | None:
-        """The tokens that its examples are answered with."""
+        """The tokens that answer its examples."""
         return self._tokens["transfer"].words
 
     def inputs(self, split: SplitName, layer: int | None) -> Inputs:
-        """The split as frozen features of a layer, or as tokens where that is None."""
+        """The split as frozen features of a layer, or as tokens if `layer` is None."""
         if layer is None:
             return TokenInputs(tokens=self._tokens[split], pad_id=self.pool.pad_id)
         return FeatureInputs(features=self.features(split, layer))
@@ -266,24 +265,24 @@ class _Desk:
         return forward(partial(model.features, layer=layer), self.inputs(split, None), model).numpy()
 
 
-def _log_odds(model: torch.nn.Module, inputs: Inputs) -> Floats:
-    """Log-odds: log P(class 1) - log P(class 0), float32 [n]. Raises Diverged where one is not a number."""
-    logits = forward(model, inputs, model)
-    odds: Floats = (logits[:, 1] - logits[:, 0]).numpy()
-    if not np.isfinite(odds).all():
+def _logits(model: torch.nn.Module, inputs: Inputs) -> Floats:
+    """Logits log P(class 1) - log P(class 0), float32 [n]. Raises Diverged if a logit is not finite."""
+    scores = forward(model, inputs, model)
+    logits: Floats = (scores[:, 1] - scores[:, 0]).numpy()
+    if not np.isfinite(logits).all():
         raise Diverged("the model's predictions are not numbers")
-    return odds
+    return logits
 
 
 class _Clock:
-    """Sorts the time that passes into setup, training and evaluation."""
+    """Divides the elapsed time into setup, training and evaluation."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
         self._spent = dict.fromkeys(PARTS, 0.0)
 
     def lap(self, part: Part) -> None:
-        """Count the time since the last lap as that of `part`."""
+        """Count the time since the last lap as time of `part`."""
         now = time.perf_counter()
         self._spent[part] += now - self._last
         self._last = now

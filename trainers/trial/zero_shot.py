@@ -1,4 +1,4 @@
-"""The strong model's own answer, before it has seen any label."""
+"""The strong model's zero-shot prior, before it has seen any label."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -14,11 +14,11 @@ from trainers.training.loop import Floats, TokenInputs, predict
 def zero_shot(pool: ModelPool, questions: Sequence[Question]) -> Floats:
     """P(class 1) of every example, float32 [n]: the mean over questions of the language model's answers.
 
-    An answer is the share of the second of the template's two words in the probability of both, at the next
-    token. Of a pair asked both ways, it is p = (p(order) + 1 - p(swapped)) / 2, so that p of a pair and of
-    the pair exchanged add up to 1 and a preference for a place cancels (Burns et al. 2022, "Discovering
-    Latent Knowledge"; Zheng et al. 2023, "Judging LLM-as-a-Judge", on position bias). Not balanced: that is
-    for whoever uses it. Raises ValueError where the model is no language model or nothing is asked.
+    An answer is the probability of the second of the template's two words at the next token, relative to that
+    of both words. A pair is asked in both orders: p = (p(order) + 1 - p(swapped)) / 2, so that a pair and its
+    exchange add up to 1 and a preference for a position cancels (Burns et al. 2022, "Discovering Latent
+    Knowledge"; Zheng et al. 2023, "Judging LLM-as-a-Judge", on position bias). The result is not balanced
+    between classes; callers do that. Raises ValueError if the model is no language model or has no questions.
     """
     if not questions:
         raise ValueError("this strong model has no zero-shot prior: it is no language model")

@@ -12,9 +12,9 @@ from trainers.components.stages import (
     Once,
     SelfTrain,
     Stage,
-    answer,
-    halts,
-    own_lesson,
+    combined_probs,
+    due_rungs,
+    own_targets,
     stages_of,
     taught_by,
 )
@@ -26,7 +26,7 @@ def evidence(predictions: list[float]) -> Evidence:
     return Evidence(weak_probs=probs, features=lambda: np.eye(len(probs)), prior=lambda: probs, seed=0)
 
 
-def odds(*probs: float) -> np.ndarray:
+def logits(*probs: float) -> np.ndarray:
     p = np.array(probs)
     return np.asarray(np.log(p / (1 - p)), dtype=np.float32)
 
@@ -84,10 +84,10 @@ def test_two_members_cannot_be_trimmed() -> None:
 def test_what_a_student_learns_from_itself(
     targets: Literal["soft", "hard", "confident"], expected: list[float], kept: list[int]
 ) -> None:
-    lesson = own_lesson(SelfTrain(targets=targets, share=0.5), evidence([0.9, 0.4, 0.5, 0.2]))
-    np.testing.assert_allclose(lesson.targets, expected, rtol=1e-6)
-    assert lesson.targets.dtype == np.float32
-    (phase,) = lesson.plan.phases
+    learned = own_targets(SelfTrain(targets=targets, share=0.5), evidence([0.9, 0.4, 0.5, 0.2]))
+    np.testing.assert_allclose(learned.targets, expected, rtol=1e-6)
+    assert learned.targets.dtype == np.float32
+    (phase,) = learned.plan.phases
     assert phase.weights.tolist() == kept
 
 
@@ -99,26 +99,26 @@ def test_a_model_takes_the_weak_supervisors_place() -> None:
 
 
 def test_the_present_model_answers_alone_but_in_an_ensemble() -> None:
-    given = [odds(0.9, 0.2), odds(0.6, 0.3)]
+    given = [logits(0.9, 0.2), logits(0.6, 0.3)]
     for config in (Once(), SelfTrain(), Chain()):
-        np.testing.assert_allclose(answer(config, given), [0.6, 0.3], rtol=1e-5)
-    # Log-odds of 0.9 and 0.5 are log 9 and 0: their mean is log 3, which is 0.75.
-    np.testing.assert_allclose(answer(Ensemble(), [odds(0.9), odds(0.5)]), [0.75], rtol=1e-5)
-    assert answer(Ensemble(), given).dtype == np.float32
+        np.testing.assert_allclose(combined_probs(config, given), [0.6, 0.3], rtol=1e-5)
+    # Log-logits of 0.9 and 0.5 are log 9 and 0: their mean is log 3, which is 0.75.
+    np.testing.assert_allclose(combined_probs(Ensemble(), [logits(0.9), logits(0.5)]), [0.75], rtol=1e-5)
+    assert combined_probs(Ensemble(), given).dtype == np.float32
 
 
 def test_a_trimmed_average_leaves_out_both_ends() -> None:
     config = Ensemble(members=5, average="trimmed")
-    outliers = [odds(0.999), odds(0.9), odds(0.5), odds(0.0001)]
-    np.testing.assert_allclose(answer(config, outliers), [0.75], rtol=1e-5)
+    outliers = [logits(0.999), logits(0.9), logits(0.5), logits(0.0001)]
+    np.testing.assert_allclose(combined_probs(config, outliers), [0.75], rtol=1e-5)
     # With one or two members so far there is nothing to leave out.
-    np.testing.assert_allclose(answer(config, [odds(0.9), odds(0.5)]), [0.75], rtol=1e-5)
-    np.testing.assert_allclose(answer(config, [odds(0.9)]), [0.9], rtol=1e-5)
+    np.testing.assert_allclose(combined_probs(config, [logits(0.9), logits(0.5)]), [0.75], rtol=1e-5)
+    np.testing.assert_allclose(combined_probs(config, [logits(0.9)]), [0.9], rtol=1e-5)
 
 
 def test_certain_members_do_not_overflow() -> None:
     sure = np.array([1e4, -1e4], dtype=np.float32)
-    assert answer(Ensemble(members=2), [sure, sure]).tolist() == [1.0, 0.0]
+    assert combined_probs(Ensemble(members=2), [sure, sure]).tolist() == [1.0, 0.0]
 
 
 def steps_at(halt: float, steps: int) -> int:
@@ -128,7 +128,7 @@ def steps_at(halt: float, steps: int) -> int:
 
 def test_rungs_by_hand() -> None:
     # 30 steps, 20 and 10: rungs at 1/9, 1/3, 2/3 and 1 of 30 fall on steps 4, 10, 20 and 30.
-    first, second = halts([20, 10], (1 / 9, 1 / 3, 2 / 3, 1))
+    first, second = due_rungs([20, 10], (1 / 9, 1 / 3, 2 / 3, 1))
     assert [(steps_at(share, 20), due) for share, due in first.items()] == [
         (4, [1 / 9]),
         (10, [1 / 3]),
@@ -139,11 +139,11 @@ def test_rungs_by_hand() -> None:
 
 
 def test_a_stage_without_a_rung_halts_at_its_end() -> None:
-    assert halts([5, 5, 5], (1.0,)) == [{1.0: []}, {1.0: []}, {1.0: [1.0]}]
+    assert due_rungs([5, 5, 5], (1.0,)) == [{1.0: []}, {1.0: []}, {1.0: [1.0]}]
 
 
 def test_more_rungs_than_steps() -> None:
-    assert halts([1], (1 / 9, 1 / 3, 1.0)) == [{1.0: [1 / 9, 1 / 3, 1.0]}]
+    assert due_rungs([1], (1 / 9, 1 / 3, 1.0)) == [{1.0: [1 / 9, 1 / 3, 1.0]}]
 
 
 @given(
@@ -151,7 +151,7 @@ def test_more_rungs_than_steps() -> None:
     rungs=st.lists(st.floats(0.001, 0.999), max_size=6, unique=True).map(lambda xs: (*sorted(xs), 1.0)),
 )
 def test_every_rung_is_due_once_at_its_share_of_all_steps(steps: list[int], rungs: tuple[float, ...]) -> None:
-    found = halts(steps, rungs)
+    found = due_rungs(steps, rungs)
     assert [rung for stage in found for due in stage.values() for rung in due] == list(rungs)
     done = 0
     for own, stage in zip(steps, found, strict=True):

@@ -18,7 +18,7 @@ from trainers.trial.baselines import BaselineData, BaselineJob, cache_path, mode
 
 TOKENS = Tokens(ids=np.array([1, 2, 3], dtype=np.int32), offsets=np.array([0, 1, 3], dtype=np.int64))
 TRUTH = np.array([0, 1], dtype=np.int8)
-DATA = BaselineData(learn=TOKENS, truth=TRUTH, answer={"search": TOKENS})
+DATA = BaselineData(learn=TOKENS, truth=TRUTH, predict={"search": TOKENS})
 
 
 def job(**changes: Any) -> BaselineJob:
@@ -64,13 +64,13 @@ def test_the_data_s_digest_changes_with_tokens_labels_splits_and_words() -> None
         replace(DATA, learn=divided),
         replace(DATA, learn=replace(TOKENS, words=(1, 2))),
         replace(DATA, truth=1 - TRUTH),
-        replace(DATA, answer={"search": shifted}),
-        replace(DATA, answer={"test": TOKENS}),
-        replace(DATA, answer={"search": TOKENS, "test": TOKENS}),
+        replace(DATA, predict={"search": shifted}),
+        replace(DATA, predict={"test": TOKENS}),
+        replace(DATA, predict={"search": TOKENS, "test": TOKENS}),
     ]
     assert len({data.digest for data in [DATA, *others]}) == 8
     turned = {"test": TOKENS, "search": TOKENS}
-    assert replace(DATA, answer=turned).digest == replace(DATA, answer=dict(sorted(turned.items()))).digest
+    assert replace(DATA, predict=turned).digest == replace(DATA, predict=dict(sorted(turned.items()))).digest
 
 
 def test_a_folder_of_weights_is_known_by_its_files_wherever_it_lies(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_baseline_learns_ground_truth_and_its_seed_decides_the_rest(tmp_path: 
     model = ToyModel(size="weak")
     learn, search = (render(model, task.inputs[split]) for split in ("weak_train", "search"))
     truth = task.truth["weak_train"]
-    data = BaselineData(learn=learn, truth=truth, answer={"search": search, "weak_train": learn})
+    data = BaselineData(learn=learn, truth=truth, predict={"search": search, "weak_train": learn})
     answers = train_baseline(job(), data, tmp_path)
     assert {split: (found.shape, found.dtype) for split, found in answers.items()} == {
         "search": ((7,), np.float32),

@@ -14,7 +14,7 @@ from trainers.components.weak_labels import Evidence
 from trainers.method import Method
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.inputs import FeatureInputs
-from trainers.trial.stage_runner import Course
+from trainers.trial.stage_runner import StageRunner
 
 WEAK = np.array([0.9, 0.4, 0.6, 0.2], dtype=np.float32)
 FEATURES = FeatureInputs(features=torch.tensor([[1.0], [-1.0], [2.0], [0.0]]))
@@ -22,12 +22,14 @@ OPTIM = Adamw(epochs=3, batch_size=2)  # two steps an epoch, six a training
 LEARNT = 1 / (1 + np.exp(-np.array([1.0, -1.0, 2.0, 0.0])))  # of a student whose log-odds are its feature
 
 
-def course(checkpoint: Path | None = None, *, seed: int = 5, weak: np.ndarray = WEAK, **slots: Any) -> Course:
+def runner(
+    checkpoint: Path | None = None, *, seed: int = 5, weak: np.ndarray = WEAK, **slots: Any
+) -> StageRunner:
     evidence = Evidence(
         weak_probs=weak, features=lambda: np.eye(len(weak)), prior=lambda: np.full(len(weak), 0.5), seed=seed
     )
     kept = checkpoint and Checkpoint(folder=checkpoint, after_s=0)
-    return Course(Method(**({"optim": OPTIM} | slots)), evidence, seed, kept)
+    return StageRunner(Method(**({"optim": OPTIM} | slots)), evidence, seed, kept)
 
 
 def finished() -> Student:
@@ -40,75 +42,77 @@ def finished() -> Student:
 
 
 def test_members_have_seeds_of_their_own_and_the_first_the_trial_s() -> None:
-    seeds = [course().seed_of(Stage(member=member)) for member in range(4)]
+    seeds = [runner().seed_of(Stage(member=member)) for member in range(4)]
     assert seeds[0] == 5
     assert seeds[1] == int(np.random.SeedSequence([5, 1]).generate_state(1)[0])
     assert len(set(seeds)) == 4
-    assert course(seed=6).seed_of(Stage(member=1)) not in seeds
+    assert runner(seed=6).seed_of(Stage(member=1)) not in seeds
 
 
 def test_rungs_fall_on_steps_of_the_stages_in_turn() -> None:
     """Two trainings of six steps: the rung at 1/3 is the fourth step, that at 1/2 the end of the first."""
-    method = course(stages=SelfTrain(rounds=1))
+    method = runner(stages=SelfTrain(rounds=1))
     stages = stages_of(SelfTrain(rounds=1), 0)
-    first, second = method.halts(stages, (1 / 3, 1 / 2, 1.0))
+    first, second = method.due_rungs(stages, (1 / 3, 1 / 2, 1.0))
     assert list(first.values()) == [[1 / 3], [1 / 2]]
     assert [np.ceil(share * 6) for share in first] == [4, 6]
     assert second == {1.0: [1.0]}
 
 
 def test_the_first_stage_learns_the_weak_labels_as_the_method_mends_them() -> None:
-    assert np.allclose(course().lesson(Stage()).targets, [1, 0, 1, 0])
-    sharpened = course(labels=Soft(temperature=0.5)).lesson(Stage()).targets
+    assert np.allclose(runner().targets(Stage()).targets, [1, 0, 1, 0])
+    sharpened = runner(labels=Soft(temperature=0.5)).targets(Stage()).targets
     odds = (WEAK / (1 - WEAK)) ** 2  # a temperature of one half squares them
     assert np.allclose(sharpened, odds / (1 + odds), atol=1e-6)
 
 
 def test_a_student_of_its_own_learns_what_the_one_before_predicts() -> None:
-    way = course(stages=SelfTrain(rounds=1, targets="soft"))
+    trial = runner(stages=SelfTrain(rounds=1, targets="soft"))
     _, own = stages_of(SelfTrain(rounds=1), 0)
-    way.passed(finished(), FEATURES, np.zeros(2, dtype=np.float32), own)
-    assert np.allclose(way.lesson(own).targets, LEARNT, atol=1e-6)
-    assert way.weights == {}  # fresh: nothing is carried over
+    trial.hand_over(finished(), FEATURES, np.zeros(2, dtype=np.float32), own)
+    assert np.allclose(trial.targets(own).targets, LEARNT, atol=1e-6)
+    assert trial.weights == {}  # fresh: nothing is carried over
 
 
 def test_in_a_chain_the_method_mends_what_the_model_before_says() -> None:
-    way = course(stages=Chain(length=1))
+    trial = runner(stages=Chain(length=1))
     first, last = stages_of(Chain(length=1), 1)
-    way.passed(finished(), FEATURES, np.zeros(2, dtype=np.float32), last)
-    assert np.allclose(way.lesson(last).targets, [1, 0, 1, 0])  # hard, of .73, .27, .88 and .5
-    assert np.allclose(way.lesson(first).targets, [1, 0, 1, 0])
+    trial.hand_over(finished(), FEATURES, np.zeros(2, dtype=np.float32), last)
+    assert np.allclose(trial.targets(last).targets, [1, 0, 1, 0])  # hard, of .73, .27, .88 and .5
+    assert np.allclose(trial.targets(first).targets, [1, 0, 1, 0])
 
 
 def test_continued_weights_are_handed_on_as_a_copy() -> None:
-    way, student = course(stages=SelfTrain(rounds=1, fresh=False, targets="hard")), finished()
-    way.passed(student, FEATURES, np.zeros(2, dtype=np.float32), Stage(teacher="self", continues=True))
+    trial, student = runner(stages=SelfTrain(rounds=1, fresh=False, targets="hard")), finished()
+    trial.hand_over(student, FEATURES, np.zeros(2, dtype=np.float32), Stage(teacher="self", continues=True))
     with torch.no_grad():
         student.module.weight.zero_()
-    assert way.weights["weight"].tolist() == [[0.0], [1.0]]
+    assert trial.weights["weight"].tolist() == [[0.0], [1.0]]
 
 
 def test_an_ensemble_averages_log_odds_and_all_else_answers_with_the_last() -> None:
     earlier, now = np.array([2.0, -1.0], dtype=np.float32), np.array([0.0, 3.0], dtype=np.float32)
-    for stages, odds in ((Ensemble(members=2), [1.0, 1.0]), (SelfTrain(rounds=1), [0.0, 3.0])):
-        way = course(stages=stages)
-        way.passed(finished(), FEATURES, earlier, Stage(member=1))
-        assert np.allclose(way.answer(now), 1 / (1 + np.exp(-np.array(odds))), atol=1e-6)
+    for stages, logits in ((Ensemble(members=2), [1.0, 1.0]), (SelfTrain(rounds=1), [0.0, 3.0])):
+        trial = runner(stages=stages)
+        trial.hand_over(finished(), FEATURES, earlier, Stage(member=1))
+        assert np.allclose(trial.probs(now), 1 / (1 + np.exp(-np.array(logits))), atol=1e-6)
 
 
 def test_what_finished_stages_have_left_outlives_the_process(tmp_path: Path) -> None:
     stages = SelfTrain(rounds=2, fresh=False, targets="hard")
     own = stages_of(stages, 0)[1]
-    before = course(tmp_path, stages=stages)
+    before = runner(tmp_path, stages=stages)
     (tmp_path / "stage-0").mkdir()
-    before.passed(finished(), FEATURES, np.array([2.0, -1.0], dtype=np.float32), own)
+    before.hand_over(finished(), FEATURES, np.array([2.0, -1.0], dtype=np.float32), own)
     before.save_if_worth_it(1)
+    saved = torch.load(tmp_path / "finished-stages.pt", weights_only=True)
+    assert saved.keys() == {"trial", "finished", "odds", "taught", "weights"}  # as earlier versions wrote it
     assert not (tmp_path / "stage-0").exists()  # the training's own state is of no use any more
 
-    after = course(tmp_path, stages=stages)
+    after = runner(tmp_path, stages=stages)
     assert after.restore() == 1
-    assert np.array_equal(after.lesson(own).targets, before.lesson(own).targets)
-    assert np.array_equal(after.answer(), before.answer())
+    assert np.array_equal(after.targets(own).targets, before.targets(own).targets)
+    assert np.array_equal(after.probs(), before.probs())
     assert {name: value.tolist() for name, value in after.weights.items()} == {
         "weight": [[0.0], [1.0]],
         "bias": [0.0, 0.0],
@@ -121,24 +125,24 @@ def test_what_finished_stages_have_left_outlives_the_process(tmp_path: Path) -> 
 def test_the_state_of_another_trial_is_left_alone(
     tmp_path: Path, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    course(tmp_path).save(1)
-    assert course(tmp_path).restore() == 1
-    assert course(tmp_path, **changes).restore() == 0
+    runner(tmp_path).save(1)
+    assert runner(tmp_path).restore() == 1
+    assert runner(tmp_path, **changes).restore() == 0
     assert f"{tmp_path} holds the state of another trial" in caplog.text
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
-    way = course()
-    way.save(1)
-    assert way.restore() == 0
-    assert way.checkpoint_of(0) is None
-    kept = course(tmp_path).checkpoint_of(2)
+    trial = runner()
+    trial.save(1)
+    assert trial.restore() == 0
+    assert trial.checkpoint_of(0) is None
+    kept = runner(tmp_path).checkpoint_of(2)
     assert kept == Checkpoint(folder=tmp_path / "stage-2", after_s=0)
-    assert course(tmp_path / "none").restore() == 0
+    assert runner(tmp_path / "none").restore() == 0
 
 
 def test_a_short_training_leaves_nothing(tmp_path: Path) -> None:
     evidence = Evidence(weak_probs=WEAK, features=lambda: WEAK, prior=lambda: WEAK, seed=0)
-    way = Course(Method(), evidence, 0, Checkpoint(folder=tmp_path, after_s=60))
-    way.save_if_worth_it(1)
+    trial = StageRunner(Method(), evidence, 0, Checkpoint(folder=tmp_path, after_s=60))
+    trial.save_if_worth_it(1)
     assert list(tmp_path.iterdir()) == []

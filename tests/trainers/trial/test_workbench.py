@@ -126,15 +126,15 @@ def test_an_ensembles_first_member_is_what_once_trains(toy: Workbench) -> None:
     assert np.abs(reports[2].predictions - alone).max() > 1e-4
 
 
-def test_an_ensemble_averages_log_odds(toy: Workbench) -> None:
+def test_an_ensemble_averages_logits(toy: Workbench) -> None:
     # Even, as the trial's own seed: alone, a student of the member's seed has the same supervisor.
     trial = next(s for s in range(0, 100, 2) if second_seed(s) % 2 == 0)
     method = Method(optim=OPTIM, stages=Ensemble(members=2))
     (both,) = toy.train(method, seed=trial, split="search", rungs=(1.0,))
     alone = [last(toy, seed) for seed in (trial, second_seed(trial))]
-    odds = [np.log(p / (1 - p)) for p in (*alone, both.predictions)]
-    np.testing.assert_allclose((odds[0] + odds[1]) / 2, odds[2], atol=1e-4)
-    assert np.abs(odds[0] - odds[1]).max() > 1e-3
+    logits = [np.log(p / (1 - p)) for p in (*alone, both.predictions)]
+    np.testing.assert_allclose((logits[0] + logits[1]) / 2, logits[2], atol=1e-4)
+    assert np.abs(logits[0] - logits[1]).max() > 1e-3
 
 
 def second_seed(trial: int) -> int:
