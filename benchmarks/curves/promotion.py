@@ -12,7 +12,7 @@ from benchmarks.curves.data import Curves, Pool, units
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
 from search.policy.promotion import Promotion, PromotionConfig, candidates
-from search.policy.pruning import Finding, Judge, PruningConfig
+from search.policy.pruning import Judge, Judgement, PruningConfig
 
 SHARES = PruningConfig().rungs
 ALL = "all"  # the one branch
@@ -33,7 +33,7 @@ class Ours:
         self._rungs = evaluations_at(SHARES, curves.evaluations)
         self._judge = Judge(PruningConfig(), gap=1.0)
         self._rule = Promotion(self._config, rungs=len(self._rungs))
-        self._draws = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(seed)
         self._scores = Scoreboard()
         self._paused = PausedTrials(self._config.waiting)
 
@@ -43,7 +43,7 @@ class Ours:
         if not waiting and not new:
             return None
         offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
-        place = self._rule.choose(self._scores, offered, self._draws)
+        place = self._rule.choose(self._scores, offered, self._rng)
         if place < len(waiting):
             self._paused.remove(waiting[place].trial)
             return int(waiting[place].trial)
@@ -60,22 +60,22 @@ class Ours:
         if diverged:
             self._scores.add(point, rung, loss)
             return False
-        value, finding = self._seen(row, evaluation, loss)
+        value, judgement = self._seen(row, evaluation, loss)
         self._scores.add(point, rung, value)
-        if rung < len(self._rungs) - 1 and finding.decision == "pause":
+        if rung < len(self._rungs) - 1 and judgement.decision == "pause":
             self._paused.add(PausedTrial(trial=str(row), point=point, rung=rung, value=value, branch=ALL))
             if surplus := self._paused.surplus():
                 self._paused.remove(surplus.trial)
         return False
 
-    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
+    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Judgement]:
         """The score at a rung, higher is better, and how it looks beside the others."""
-        return -loss, self._judge.look(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
+        return -loss, self._judge.judge(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
 
     def _offered(self) -> list[PausedTrial]:
         return list(self._paused)
 
     def _new(self) -> list[int]:
         left = np.flatnonzero(self._pool.left)
-        drawn = self._draws.choice(left, min(self._config.draws, len(left)), replace=False)
+        drawn = self._rng.choice(left, min(self._config.draws, len(left)), replace=False)
         return [int(row) for row in drawn]

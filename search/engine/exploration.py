@@ -16,7 +16,7 @@ from search.ledger.events import (
     TrialStarted,
 )
 from search.ledger.record import Record, TrialRecord
-from search.policy.allocation import BranchState, offering
+from search.policy.allocation import BranchState, offering_branches
 from search.policy.encoding import encode
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
@@ -105,7 +105,7 @@ class Exploration:
         self._in_flight[event.trial] = rung
         self._budget.spend(rung)
         branch = self._branches[event.branch]
-        branch.heading[rung] += 1
+        branch.reached_or_in_flight[rung] += 1
         if rung == 0:
             branch.started += 1
             self._tried.add(event.method.digest)
@@ -114,8 +114,8 @@ class Exploration:
         self._latest[trial.trial] = pgr
         self._scores.add(encode(trial.method), rung, pgr)
         branch = self._branches[trial.branch]
-        branch.back += rung == 0
-        if branch.shows(rung, pgr):
+        branch.returned += rung == 0
+        if branch.add_score(rung, pgr):
             self._good[trial.branch] = trial.method
 
     def _pause(self, trial: TrialRecord) -> None:
@@ -137,9 +137,9 @@ class Exploration:
         if state == "failed":  # nothing near it looks good any more
             self._scores.add(encode(trial.method), rung, np.nan)
             branch = self._branches[trial.branch]
-            branch.back += rung == 0
+            branch.returned += rung == 0
             branch.failed += rung > 0
-            branch.heading[rung] -= 1
+            branch.reached_or_in_flight[rung] -= 1
             self._budget.failed(rung)
 
     def surplus(self) -> str | None:
@@ -187,7 +187,7 @@ class Exploration:
             trial
             for trial in self._paused
             if affordable[trial.rung + 1]
-            and self._branches[trial.branch].unproven(floor, rungs) == trial.rung + 1
+            and self._branches[trial.branch].unproven_rung(floor, rungs) == trial.rung + 1
         ]
         if not due:
             return None
@@ -197,7 +197,7 @@ class Exploration:
     def _draws(self, new_at_most: int) -> list[Draw]:
         while self._budget.new_left and self.started < new_at_most:
             live = [state for name, state in self._branches.items() if name not in self.used_up]
-            names = offering(self._config.search.allocation, live) if live else []
+            names = offering_branches(self._config.search.allocation, live) if live else []
             draws = [draw for name in names for draw in self._offer(name, len(names))]
             if draws or not names:
                 return draws

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from agents.findings.predictions import unpack
 from search.engine.context import RunContext
 from search.ledger.events import AnyEvent, RungReached
-from search.policy.pruning import Finding, Judge, seed_variance
+from search.policy.pruning import Judge, Judgement, seed_variance
 from search.scoring.grader import Score
 
 
@@ -20,7 +20,7 @@ class Judging:
         self._run = run
         self._judge = Judge(run.config.search.pruning, run.gap)
         self._scores: dict[tuple[str, float], Score] = {}  # asked for, and not yet seen in an event
-        self._findings: dict[str, Finding] = {}
+        self._findings: dict[str, Judgement] = {}
 
     def grade(self, rung: RungReached) -> Score:
         """The score of a rung that the ledger has not been told of yet."""
@@ -42,7 +42,7 @@ class Judging:
         if score is None or not self._counts(event):
             return
         config = self._run.config.search.pruning
-        self._findings[event.trial] = self._judge.look(
+        self._findings[event.trial] = self._judge.judge(
             self._run.record.trials[event.trial].branch,
             config.rungs.index(event.share),
             unpack(score.correct, self._run.search_size),
@@ -52,11 +52,11 @@ class Judging:
     def _counts(self, event: RungReached) -> bool:
         return self._run.record.trials[event.trial].purpose == "search"
 
-    def finding(self, trial: str) -> Finding:
+    def finding(self, trial: str) -> Judgement:
         """What the judge found when the trial reached its last rung."""
         return self._findings[trial]
 
     @property
     def any_rung_reached(self) -> bool:
         """Whether any search trial reached a rung."""
-        return self._judge.has_seen_any
+        return self._judge.any_rung_reached

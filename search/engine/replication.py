@@ -166,7 +166,7 @@ class Bounds:
         """The variance of PGR between seeds of a method, over all methods."""
         squares = sum(_squares(pgrs) for pgrs in self._levelled)
         free = sum(len(pgrs) - 1 for pgrs in self._levelled)
-        return seed_variance(self._config, self._floors, squares=squares, free=free)
+        return seed_variance(self._config, self._floors, squares=squares, degrees_of_freedom=free)
 
     @cached_property
     def _levelled(self) -> list[list[float]]:

@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 
 from search.engine.director import Director
 from search.ledger.events import RungReached
-from search.policy.faults import DISK_FULL, Silences
+from search.policy.faults import DISK_FULL, Watchdog
 from search.workers.member import Work
 from search.workers.trial_runner import TrialRunner, UnfitWorkerError
 from trainers.training.deepspeed_engine import reusable
@@ -94,7 +94,7 @@ class _Decisions(_Unsaved, FIFOScheduler):
         self._run_dir = work.checkpoints.parent
         self._shared = work.shared
         self._step_limit_s = work.config.faults.step_limit_s
-        self._silences = Silences(self._step_limit_s, time.monotonic)
+        self._watchdog = Watchdog(self._step_limit_s, time.monotonic)
         self._ended: set[str] = set()
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
@@ -104,13 +104,13 @@ class _Decisions(_Unsaved, FIFOScheduler):
             for trial in tune_controller.get_live_trials()
             if not trial.is_finished() and trial.temporary_state.ray_actor is not None
         }
-        for late in self._silences.overdue(list(working)):
+        for late in self._watchdog.overdue(list(working)):
             self._ended.add(late)
             ray.kill(working[late].temporary_state.ray_actor)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop or continue, as the director says."""
-        self._silences.heard(trial.trial_id)
+        self._watchdog.reset(trial.trial_id)
         name = trial.config["trial"]
         if "failure" in result:
             with self._errors.kept():
