@@ -78,15 +78,15 @@ def watch(run: RunDirectory, console: Console) -> None:
     Reads only, so it never stands in the way of that process. Raises ValueError where there is no run.
     """
     config, follower = run.read_config(), LedgerFollower(run.ledger)
-    record = Record.of(follower.grown().events)
+    record = Record.of(follower.read().events)
     with View(console, config, record) as view:
         while not (record.finished or record.interrupted):
             view.show(record)
             time.sleep(REDRAW_S)
-            growth = follower.grown()
-            if growth.restarted:
+            new = follower.read()
+            if new.restarted:
                 record = Record()
-            for event in growth.events:
+            for event in new.events:
                 record.apply(event)
     console.print(status(config, record, None))
 

@@ -87,10 +87,10 @@ class Tracker:
         ended: whether the search's process is done. Only then is the outcome told: report.html, which goes
         with it, is written after the ledger's last event.
         """
-        growth = self._follower.grown()
-        if growth.restarted:
+        new = self._follower.read()
+        if new.restarted:
             raise ValueError("the ledger was replaced while it was read")  # a new session reads all of it
-        for event in growth.events:
+        for event in new.events:
             self._tracked.apply(event)
         self._confirm_finished()
         if not self._tracked.trials:
