@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.config.schema import RunConfig
-from search.engine.replication import places
+from search.engine.replication import stage_sizes
 from search.ledger.log import LedgerFollower
 from search.ledger.record import BranchRecord, Record, TrialRecord
 from search.storage.run_directory import RunDirectory
@@ -105,7 +105,11 @@ def ended(record: Record) -> int:
 
 def planned(config: RunConfig) -> int:
     """The largest number of trials that the run can have."""
-    return config.search.trials + sum(places(config)) + (1 + config.confirm.finalists) * config.confirm.seeds
+    return (
+        config.search.trials
+        + sum(stage_sizes(config))
+        + (1 + config.confirm.finalists) * config.confirm.seeds
+    )
 
 
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
