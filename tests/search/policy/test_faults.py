@@ -124,7 +124,7 @@ def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
     causes = [event.cause for event in events if event.event == "trial_ended" and event.state == "failed"]
     assert sorted(cause.split(":")[0] for cause in causes) == ["Diverged", "OutOfMemory", "RuntimeError"]
     gone = [event.cause for event in events if event.event == "worker_lost"]
-    assert sum("nothing was heard of it" in cause for cause in gone) == 1
+    assert sum("it reported nothing" in cause for cause in gone) == 1
     assert sum("its worker was lost" in cause for cause in gone) == 1
 
 
