@@ -162,7 +162,7 @@ class Director:
     def _accept(self, proposed: TimedProposal) -> None:
         """Start a round with the branches that pass the checks; log what is wrong with the others."""
         number = self._record.rounds + 1
-        proposal, problems = checked(self._config, self._record, proposed.answer.proposal)
+        proposal, problems = checked(self._config, self._record, proposed.round_proposal.proposal)
         for problem in problems:
             log.warning("round %d: %s", number, problem)
         if not proposal.branches and not self._record.branches:
@@ -170,7 +170,7 @@ class Director:
         folder = self._run.directory / "rounds" / f"{number:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "proposal.json").write_text(proposal.model_dump_json(indent=2) + "\n")
-        for event in round_events(number, proposed.answer, problems):
+        for event in round_events(number, proposed.round_proposal, problems):
             self._run.ledger.append(event)
         self._run.ledger.append(Proposed(round=number, proposal=proposal, seconds=proposed.seconds))
         self._round_is_over = False
@@ -223,9 +223,9 @@ class Director:
 
     def _end_surplus(self) -> None:
         """End paused trials at rungs that hold more than search.promotion.waiting."""
-        places = self._config.search.promotion.waiting
+        limit = self._config.search.promotion.waiting
         while name := self._exploration.surplus():
-            self._trials.prune(self._record.trials[name], f"the {places} places there went to others")
+            self._trials.prune(self._record.trials[name], f"only {limit} trials may pause there")
 
     def out_of_memory(self, name: str, micro_batch: int) -> None:
         """Record that a trial ran out of memory; it restarts with a smaller micro-batch."""

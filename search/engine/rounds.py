@@ -31,7 +31,7 @@ FIRST_WAIT_S = 1.0  # longest wait of a call for the first proposal, so that Ctr
 class TimedProposal:
     """A proposer's answer and the seconds it took."""
 
-    answer: RoundProposal
+    round_proposal: RoundProposal
     seconds: float
 
 
@@ -111,8 +111,9 @@ class Rounds:
             findings, request = item
             started = perf_counter()
             try:
-                answer = ask(self._config, self._proposer, findings)
-                request.set_result(TimedProposal(answer=answer, seconds=perf_counter() - started))
+                proposed = ask(self._config, self._proposer, findings)
+                seconds = perf_counter() - started
+                request.set_result(TimedProposal(round_proposal=proposed, seconds=seconds))
             except BaseException as error:  # the playbook itself failed: `take` raises it
                 request.set_exception(error)
 
@@ -152,14 +153,13 @@ def late_lanes(run_dir: Path, record: Record) -> Iterator[AnyEvent]:
             yield LaneAnswered(round=number, lane=report)
 
 
-def round_events(round: int, answer: RoundProposal, problems: Sequence[Problem]) -> Iterator[AnyEvent]:
+def round_events(round: int, proposed: RoundProposal, problems: Sequence[Problem]) -> Iterator[AnyEvent]:
     """The ledger's events of a round besides its proposal: lanes, notes and rejected branches."""
-    for lane in answer.lanes:
+    for lane in proposed.lanes:
         yield LaneAnswered(round=round, lane=lane)
-    for note in answer.notes:
+    for note in proposed.notes:
         yield NoteLeft(note=note)
-    reasons = [reason for lane in answer.lanes for reason in lane.refused] + [
-        str(problem) for problem in problems
-    ]
+    reasons = [reason for lane in proposed.lanes for reason in lane.refused]
+    reasons += [str(problem) for problem in problems]
     if reasons:
         yield BranchesRefused(round=round, reasons=tuple(dict.fromkeys(reasons)))

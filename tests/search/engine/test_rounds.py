@@ -49,7 +49,7 @@ def test_the_first_proposal_is_not_waited_for_without_end(
     assert time.monotonic() - started < FIRST_WAIT_S + 1
     assert rounds.pending
     thinking.may.set()
-    assert waited(rounds).answer.proposal == proposal(branch("a"))
+    assert waited(rounds).round_proposal.proposal == proposal(branch("a"))
     assert not rounds.pending
     rounds.close()
 
@@ -57,7 +57,7 @@ def test_the_first_proposal_is_not_waited_for_without_end(
 def test_a_proposer_that_breaks_is_answered_for_by_the_playbook(config: RunConfig) -> None:
     broken = Thinking(RuntimeError("no network"))
     broken.may.set()
-    answer = waited(Rounds(config, Record(), broken)).answer
+    answer = waited(Rounds(config, Record(), broken)).round_proposal
     assert len(answer.proposal.branches) == config.agent.branches
     assert [(lane.source, lane.why) for lane in answer.lanes] == [("playbook", "RuntimeError: no network")]
 
