@@ -16,7 +16,7 @@ from search.engine.confirmation import confirm, sealed_predictions
 from search.engine.context import RunContext
 from search.engine.director import Director
 from search.engine.proposers import new_proposer
-from search.engine.rounds import untold
+from search.engine.rounds import late_lanes
 from search.interrupt import Interruption, interruptible
 from search.ledger.events import BaselinesReady, Finished, Interrupted, TestOpened
 from search.ledger.log import Ledger
@@ -171,7 +171,7 @@ def _conclude(
     predictions = sealed_predictions(config, record)
     if record.test_openings:
         console.print("the test split of this run has been opened before", style="yellow")
-    for event in list(untold(run.path, record)):
+    for event in list(late_lanes(run.path, record)):
         ledger.append(event)
     ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
     grades = grader.open_test(predictions)

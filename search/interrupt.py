@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run at the next safe place; a second one ends it at once."""
+"""Ctrl-C or SIGTERM stops a run at the next safe point; a second signal stops it at once."""
 
 import signal
 import threading
@@ -8,25 +8,25 @@ from types import FrameType
 
 
 class Interruption:
-    """Remembers that the run was told to stop."""
+    """Remembers that a signal asked the run to stop."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        self._stop_requested = threading.Event()
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if the run was told to stop."""
-        if self._told.is_set():
+        """Raise KeyboardInterrupt if a signal asked the run to stop."""
+        if self._stop_requested.is_set():
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._told.is_set():
+        if self._stop_requested.is_set():
             raise KeyboardInterrupt
-        self._told.set()
+        self._stop_requested.set()
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Turn SIGINT and SIGTERM into a flag for as long as the block runs."""
+    """Turn SIGINT and SIGTERM into a flag while the block runs."""
     interruption = Interruption()
     before = {
         number: signal.signal(number, interruption._handle) for number in (signal.SIGINT, signal.SIGTERM)

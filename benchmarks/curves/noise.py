@@ -29,7 +29,7 @@ from search.engine.follow_up import FollowUp
 from search.ledger.events import Purpose, RungReached, TrialEnded, TrialStarted
 from search.ledger.record import Record
 from search.policy.paused_trials import PausedTrial
-from search.policy.pruning import Finding, Judge, PruningConfig
+from search.policy.pruning import Judge, Judgement, PruningConfig
 from search.policy.training_budget import Budget
 from search.scoring.pgr import Bools, Reals
 from trainers.components.optim import Adamw
@@ -104,12 +104,12 @@ class NoisyOurs(Ours):
     def _new(self) -> list[int]:
         return super()._new() if self._budget.new_left else []
 
-    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
+    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Judgement]:
         score = self._noisy.score(row, evaluation, seed=0)
         if evaluation == self._rungs[-1]:
             self.completed[row] = score
         right = self._noisy.right(row, evaluation, seed=0)
-        return score, self._judge.look(ALL, self._rungs.index(evaluation), right, SEED_SD**2)
+        return score, self._judge.judge(ALL, self._rungs.index(evaluation), right, SEED_SD**2)
 
     def winner(self) -> tuple[int, float]:
         """The row named best after replication, and the full trainings of search and replicates."""

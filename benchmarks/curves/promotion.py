@@ -12,7 +12,7 @@ from benchmarks.curves.data import Curves, Pool, units
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
 from search.policy.promotion import Promotion, PromotionConfig, candidates
-from search.policy.pruning import Finding, Judge, PruningConfig
+from search.policy.pruning import Judge, Judgement, PruningConfig
 
 SHARES = PruningConfig().rungs
 ALL = "all"  # the one branch
@@ -60,17 +60,17 @@ class Ours:
         if diverged:
             self._scores.add(point, rung, loss)
             return False
-        value, finding = self._seen(row, evaluation, loss)
+        value, judgement = self._seen(row, evaluation, loss)
         self._scores.add(point, rung, value)
-        if rung < len(self._rungs) - 1 and finding.decision == "pause":
+        if rung < len(self._rungs) - 1 and judgement.decision == "pause":
             self._paused.add(PausedTrial(trial=str(row), point=point, rung=rung, value=value, branch=ALL))
             if surplus := self._paused.surplus():
                 self._paused.remove(surplus.trial)
         return False
 
-    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Finding]:
+    def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Judgement]:
         """The score at a rung (higher is better), and the judge's finding."""
-        return -loss, self._judge.look(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
+        return -loss, self._judge.judge(ALL, self._rungs.index(evaluation), np.array([-loss]), EXACT)
 
     def _offered(self) -> list[PausedTrial]:
         return list(self._paused)

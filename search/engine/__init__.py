@@ -1,4 +1,4 @@
-"""What runs next: rounds, exploration, replication, confirmation. No Ray in it.
+"""What runs next: rounds, exploration, replication, confirmation. Without Ray.
 
-Begin with director.py, which hands out assignments and takes in reports.
+Begin with director.py, which hands out assignments and receives reports.
 """

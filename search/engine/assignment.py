@@ -1,4 +1,4 @@
-"""What goes to a worker."""
+"""What a worker is given to do."""
 
 from search.ledger.events import Purpose
 from trainers.component import Frozen
@@ -6,10 +6,10 @@ from trainers.method import Method
 
 
 class Assignment(Frozen):
-    """A method and a seed for a worker, and whether it predicts on the search or on the test split.
+    """A method and a seed for a worker to train. purpose: decides between the search and the test split.
 
-    rungs: rising shares of the training to report at; where the last is below 1, the trial pauses there.
-    micro_batch: the largest that fits, if that is known to be less than the engine's.
+    rungs: rising shares of the training to report at; if the last is below 1, the trial pauses there.
+    micro_batch: the largest that fits in memory, if it is known to be smaller than the engine's.
     """
 
     trial: str

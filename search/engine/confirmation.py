@@ -1,4 +1,4 @@
-"""Finalists and the naive baseline, on fresh seeds and the sealed test split."""
+"""The confirmation: finalists and the naive baseline, on fresh seeds and the sealed test split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.config.schema import RunConfig
-from search.engine.replication import eligible, unlike
+from search.engine.replication import at_most_per_kind, eligible
 from search.ledger.record import Record, TrialRecord
 from search.scoring.grader import TestGrades
 from search.scoring.pgr import Estimate, difference, estimate
@@ -16,34 +16,33 @@ from trainers.method import Method
 
 @dataclass(frozen=True, kw_only=True)
 class Finalist:
-    """A method that goes to confirmation: its trial of the search, and its mean PGR over its search seeds."""
+    """A method to confirm: its search trial, and its mean PGR over search and replication seeds."""
 
     trial: TrialRecord
     search_pgr: float
 
 
 def choose_finalists(config: RunConfig, record: Record) -> list[Finalist]:
-    """The methods that go to confirmation, highest lower bound on PGR over seeds first.
+    """The methods to confirm, highest lower bound on PGR over seeds first.
 
-    No two of them are alike: the same components in all slots, whatever their numbers. The order is fixed
-    before the test split is opened, so that the first can be called the best without having been chosen on
-    the split that it is reported on. The naive baseline is never one of them: it is what they are confirmed
-    beside, and `beats_naive_p` says whether the best is better.
+    No two have the same components in all slots. The order is fixed before the test split is opened, so the
+    first is the best without having been chosen on the split that reports it. The naive baseline is never a
+    finalist: finalists are compared with it, and `beats_naive_p` says whether the best is better.
     """
-    chosen = unlike(eligible(config, record), config.confirm.finalists, 1)
-    return [Finalist(trial=one.trial, search_pgr=one.search_pgr) for one in chosen]
+    chosen = at_most_per_kind(eligible(config, record), config.confirm.finalists, 1)
+    return [Finalist(trial=standing.trial, search_pgr=standing.search_pgr) for standing in chosen]
 
 
 def planned_confirmation(config: RunConfig, record: Record) -> list[tuple[Method, int]]:
     """Every (method, seed) of the confirmation: the naive baseline, then the finalists."""
     finalists = choose_finalists(config, record)
-    methods = [config.naive, *(one.trial.method for one in finalists)]
+    methods = [config.naive, *(finalist.trial.method for finalist in finalists)]
     return [(method, seed) for method in methods for seed in config.confirm_seeds()]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """A method on the test split: PGR over seeds, and what it gains over the naive baseline, paired."""
+    """A method on the test split: PGR over seeds, and its paired gain over the naive baseline."""
 
     method: Method
     pgr: Estimate
@@ -53,42 +52,43 @@ class Confirmed:
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """The naive baseline and the finalists that completed on every seed, in the order they were chosen in."""
+    """The naive baseline and the finalists that completed on every seed, in their order of choice."""
 
     naive: Confirmed
     finalists: Sequence[tuple[Finalist, Confirmed]]
 
 
 def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]]:
-    """Packed test predictions of every method that completed on all fresh seeds: digest -> one a seed.
+    """Test predictions of every method that completed on all fresh seeds, by the method's digest.
 
-    Raises RuntimeError if the naive baseline is not among them, as there is nothing to compare with, or if it
-    is alone.
+    Each value holds the packed predictions of each seed. Raises RuntimeError if the naive baseline, which
+    finalists are compared with, or every finalist is missing.
     """
     completed: dict[str, dict[int, str]] = {}
     for trial in record.of_purpose("confirm"):
         if trial.state == "completed" and trial.last is not None:
             completed.setdefault(trial.method.digest, {})[trial.seed] = trial.last.predictions
     seeds = config.confirm_seeds()
-    whole = {
-        name: [by_seed[seed] for seed in seeds]
-        for name, by_seed in completed.items()
+    on_all_seeds = {
+        digest: [by_seed[seed] for seed in seeds]
+        for digest, by_seed in completed.items()
         if by_seed.keys() >= set(seeds)
     }
-    if config.naive.digest in whole and len(whole) > 1:
-        return whole
+    if config.naive.digest in on_all_seeds and len(on_all_seeds) > 1:
+        return on_all_seeds
     failed = [trial for trial in record.of_purpose("confirm") if trial.state == "failed"]
     if not failed:
         raise RuntimeError("no method of the search completed, so there is no finalist; see the ledger")
-    who = "no finalist completed" if config.naive.digest in whole else "the naive baseline did not complete"
+    naive_completed = config.naive.digest in on_all_seeds
+    missing = "no finalist completed" if naive_completed else "the naive baseline did not complete"
     raise RuntimeError(
-        f"{who} on every confirmation seed, the last that failed because: {failed[-1].cause}. "
-        "Mend what is at fault, then resume: what failed is tried again"
+        f"{missing} on every confirmation seed; the last failure: {failed[-1].cause}. "
+        "Fix the cause, then resume: failed trials are tried again"
     )
 
 
 def confirm(config: RunConfig, record: Record, grades: TestGrades) -> Confirmation:
-    """The statistics of the confirmation, from what the grader says of the test predictions."""
+    """The statistics of the confirmation. grades: of the test predictions, see `sealed_predictions`."""
     seeds = config.confirm_seeds()
     supervisors = np.array([supervisor_of(seed, config.baselines.seeds) for seed in seeds])
     naive_correct = grades.correct[config.naive.digest]
@@ -106,8 +106,8 @@ def confirm(config: RunConfig, record: Record, grades: TestGrades) -> Confirmati
     return Confirmation(
         naive=confirmed(config.naive),
         finalists=[
-            (one, confirmed(one.trial.method))
-            for one in finalists
-            if one.trial.method.digest in grades.correct
+            (finalist, confirmed(finalist.trial.method))
+            for finalist in finalists
+            if finalist.trial.method.digest in grades.correct
         ],
     )

@@ -1,4 +1,4 @@
-"""What every part of the engine works with."""
+"""What every part of the engine needs of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,11 @@ from search.scoring.grader import SearchGrader
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """One run in the process that is at work on it.
+    """A run in the process that works on it.
 
-    directory: the run directory. record: the sum of the ledger's events, applied before any other listener of
-    the ledger. gap: ceiling minus weak floor on the search split, the unit of PGR. search_size: examples in
-    the search split.
+    directory: the run directory. record: the sum of the ledger's events, updated before any other listener
+    of the ledger. gap: ceiling minus weak floor on the search split, the unit of PGR. search_size: examples
+    in the search split.
     """
 
     config: RunConfig

@@ -1,4 +1,4 @@
-"""Decides what runs next and what stops: the whole search apart from Ray, between ledger and workers."""
+"""Decides which trial runs next and which stops: the whole search except Ray."""
 
 import logging
 import math
@@ -13,7 +13,7 @@ from search.engine.context import RunContext
 from search.engine.exploration import Exploration
 from search.engine.follow_up import FollowUp
 from search.engine.judging import Judging
-from search.engine.rounds import Answered, Rounds, checked, told
+from search.engine.rounds import Rounds, TimedProposal, checked, round_events
 from search.engine.trials import Trials
 from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost
 from search.ledger.record import TrialRecord
@@ -25,22 +25,22 @@ from search.studies.studies import Studies
 log = logging.getLogger(__name__)
 
 
-HOPELESS = 8  # failed trials, with none that reached a rung, after which a search is given up
+MAX_EARLY_FAILURES = 8  # failed trials, with none that reached a rung, that end the search
 
 
 class SearchFailedError(RuntimeError):
-    """A run that cannot reach an outcome."""
+    """The run cannot reach an outcome."""
 
 
 class Director:
-    """Gives out assignments and takes in reports; one object a process, used from one thread.
+    """Hands out assignments and receives reports; one object per process, used from one thread.
 
-    Its state is the sum of the ledger's events: exploration, judging and Optuna's studies learn of trials
-    from them alone, whether an event has just been written or is replayed by a process that takes over.
+    Its state is the sum of the ledger's events. Exploration, judging and Optuna's studies learn of trials
+    from these events alone, whether live or replayed on resume.
     """
 
     def __init__(self, run: RunContext, proposer: Proposer, past: Sequence[AnyEvent]) -> None:
-        """past: the ledger's events so far, which `run.record` has applied."""
+        """past: the ledger's events so far; `run.record` has applied them already."""
         self._run = run
         self._config = run.config
         self._record = run.record
@@ -54,11 +54,11 @@ class Director:
         self._rounds = Rounds(run.config, run.record, proposer)
         self._searching = not any(trial.purpose != "search" for trial in run.record.trials.values())
         self._round_is_over = False
-        self._again: deque[str] = deque()  # trials to hand out once more, before any other
+        self._restarts: deque[str] = deque()  # trials to hand out again, before any other
         self._replay(past)
 
     def close(self) -> None:
-        """Stop waiting for a proposal."""
+        """Stop waiting for a proposal; the proposer's thread ends."""
         self._rounds.close()
 
     # What has happened
@@ -69,8 +69,8 @@ class Director:
         self._studies.apply(event)
 
     def _replay(self, past: Sequence[AnyEvent]) -> None:
-        """Learn what an earlier process did, and finish what its end cut short."""
-        self._judging.grade_again(past)
+        """Restore the state of an earlier process, and finish what its end interrupted."""
+        self._judging.regrade(past)
         for event in past:
             self._apply(event)
         self._studies.settle()
@@ -79,25 +79,25 @@ class Director:
             if trial.last and trial.last.share >= trial.due:
                 self._decide(trial)
             else:
-                self._again.append(trial.trial)
-        self._make_room()
+                self._restarts.append(trial.trial)
+        self._end_surplus()
 
     # What runs next
 
     @property
     def done(self) -> bool:
         """Whether every trial of the search and of the confirmation has ended."""
-        return self._follow_up.all_given and not self._record.running
+        return self._follow_up.all_handed_out and not self._record.running
 
     def next(self) -> Assignment | None:
-        """The next assignment, or None while there is none to give: ask again after a report, or soon."""
-        if self._again:
-            trial = self._record.trials[self._again.popleft()]
+        """The next assignment, or None if there is none now: call again after a report, or soon."""
+        if self._restarts:
+            trial = self._record.trials[self._restarts.popleft()]
             return self._trials.resume(trial, trial.due)
         if self._searching:
-            if assignment := self._search():
+            if assignment := self._next_of_search():
                 return assignment
-            if self._record.running or self._more_to_come:
+            if self._record.running or self._proposal_may_come:
                 return None
             self._end_search()
         if planned := self._follow_up.next(idle=not self._record.running):
@@ -111,24 +111,24 @@ class Director:
             self._trials.prune(self._record.trials[name], "the search ended before its turn came")
 
     @property
-    def _more_to_come(self) -> bool:
-        """Whether a proposal may still bring methods that there is room for."""
-        open_to_new = self._exploration.started < self._config.search.trials
-        return open_to_new and (
-            self._rounds.waiting or self._rounds.due(self._exploration.used_up, self._trained)
+    def _proposal_may_come(self) -> bool:
+        """Whether another proposal may come while new trials may still start."""
+        trials_left = self._exploration.started < self._config.search.trials
+        return trials_left and (
+            self._rounds.pending or self._rounds.due(self._exploration.used_up, self._trained)
         )
 
     @property
     def _trained(self) -> float:
-        """Full trainings so far; without bound once the round has nothing left to train."""
+        """Full trainings so far; infinite once the round has nothing left to train."""
         return math.inf if self._round_is_over else self._exploration.trained
 
-    def _search(self) -> Assignment | None:
+    def _next_of_search(self) -> Assignment | None:
         """The search's next assignment: a new method, or a paused trial to its next rung."""
         if self._exploration.started < self._config.search.trials and (
-            answer := self._rounds.take(self._exploration.used_up, self._trained)
+            proposal := self._rounds.take(self._exploration.used_up, self._trained)
         ):
-            self._accept(answer)
+            self._accept(proposal)
         match self._step():
             case Draw() as draw:
                 assignment = Assignment(
@@ -145,43 +145,44 @@ class Director:
         return None
 
     def _step(self) -> Draw | TrialRecord | None:
-        """What to train next. A round keeps to its own trials, but nobody waits for a slow proposer."""
+        """What to train next. A round trains its own trials only, unless the proposer is slow."""
         trials = self._config.search.trials
-        of_rounds = min(trials, self._record.rounds * self._config.search.round_trials)
+        by_now = min(trials, self._record.rounds * self._config.search.round_trials)
         step = self._exploration.next(
-            more_to_come=of_rounds < trials or self._more_to_come, new_at_most=of_rounds
+            more_to_come=by_now < trials or self._proposal_may_come, max_started=by_now
         )
-        if step is None and of_rounds < trials:
+        if step is None and by_now < trials:
             self._round_is_over = True
-            if self._rounds.waiting or not self._more_to_come:
-                step = self._exploration.next(more_to_come=self._more_to_come, new_at_most=trials)
+            if self._rounds.pending or not self._proposal_may_come:
+                step = self._exploration.next(more_to_come=self._proposal_may_come, max_started=trials)
         return step
 
     # Proposals
 
-    def _accept(self, answered: Answered) -> None:
-        """Start a round with the branches that pass the checks; say what is wrong with the others."""
+    def _accept(self, proposed: TimedProposal) -> None:
+        """Start a round with the branches that pass the checks; log what is wrong with the others."""
         number = self._record.rounds + 1
-        proposal, wrong = checked(self._config, self._record, answered.answer.proposal)
-        for problem in wrong:
+        proposal, problems = checked(self._config, self._record, proposed.round_proposal.proposal)
+        for problem in problems:
             log.warning("round %d: %s", number, problem)
         if not proposal.branches and not self._record.branches:
             raise SearchFailedError("the first proposal has no branch that can run; see the warnings above")
         folder = self._run.directory / "rounds" / f"{number:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "proposal.json").write_text(proposal.model_dump_json(indent=2) + "\n")
-        for event in told(number, answered.answer, wrong):
+        for event in round_events(number, proposed.round_proposal, problems):
             self._run.ledger.append(event)
-        self._run.ledger.append(Proposed(round=number, proposal=proposal, seconds=answered.seconds))
+        self._run.ledger.append(Proposed(round=number, proposal=proposal, seconds=proposed.seconds))
         self._round_is_over = False
 
     # What comes back
 
     def report(self, rung: RungReached, micro_batches: Sequence[int] = ()) -> Literal["continue", "stop"]:
-        """Take in a rung that a trial reached, still without a score; say whether the trial goes on at once.
+        """Grade and record a rung that a trial reached. Returns whether the trial goes on at once.
 
-        micro_batches: those that the trial was reduced to on its way. A trial that is not running is told to
-        stop. A rung that the trial has passed (its state was lost, and it began again) is not graded again.
+        rung: without a score. micro_batches: the sizes that the trial was reduced to on its way. A trial
+        that is not running stops. A rung that the trial reached before is not graded again: the trial lost
+        its checkpoint and restarted.
         """
         trial = self._record.trials[rung.trial]
         if rung.trial not in self._record.running:
@@ -194,55 +195,57 @@ class Director:
         return self._decide(trial)
 
     def _graded(self, trial: TrialRecord, rung: RungReached) -> RungReached:
-        """The rung as the ledger keeps it. Predictions on the test split stay ungraded until it is opened."""
-        now: dict[str, float] = {"at": time.time()}  # the worker's clock may differ
+        """The rung with its score. Predictions on the test split stay ungraded until it is opened."""
+        update: dict[str, float] = {"at": time.time()}  # the worker's clock may differ
         if trial.purpose != "confirm":
             score = self._judging.grade(rung)
-            now |= {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}
-        return rung.model_copy(update=now)
+            update |= {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}
+        return rung.model_copy(update=update)
 
     def _decide(self, trial: TrialRecord) -> Literal["continue", "stop"]:
-        """Say what becomes of a trial at the rung that it reached last, and write it down."""
+        """Decide on a trial at the last rung it reached, and record the decision."""
         assert trial.last is not None
         if trial.last.share >= 1:
             self._trials.end(trial, "completed", None)
             return "stop"
         if trial.purpose != "search":
             return "continue"
-        finding = self._judging.finding(trial.trial)
-        if finding.decision == "stop":
-            rivals = finding.rivals + 1
-            self._trials.prune(trial, f"unlikely to be among the best of its branch there (of {rivals})")
+        judgement = self._judging.judgement(trial.trial)
+        if judgement.decision == "stop":
+            trials = judgement.rivals + 1
+            self._trials.prune(trial, f"unlikely to be among the best of its branch there (of {trials})")
         elif trial.last.share < trial.due:
             return "continue"
         else:
             self._trials.pause(trial)
-            self._make_room()
+            self._end_surplus()
         return "stop"
 
-    def _make_room(self) -> None:
-        """End the paused trials that are too many at their rung."""
-        places = self._config.search.promotion.waiting
+    def _end_surplus(self) -> None:
+        """End paused trials at rungs that hold more than search.promotion.waiting."""
+        limit = self._config.search.promotion.waiting
         while name := self._exploration.surplus():
-            self._trials.prune(self._record.trials[name], f"the {places} places there went to others")
+            self._trials.prune(self._record.trials[name], f"only {limit} trials may pause there")
 
     def out_of_memory(self, name: str, micro_batch: int) -> None:
-        """Take in that a trial has to start again, with a smaller micro-batch."""
+        """Record that a trial ran out of memory; it restarts with a smaller micro-batch."""
         self._run.ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
-        self._again.append(name)
+        self._restarts.append(name)
 
     def failed(self, name: str, cause: str) -> None:
-        """Take in that a trial will send no more."""
+        """Record that a trial failed. Raises SearchFailedError if the first trials all failed."""
         if name in self._record.running:
             self._trials.end(self._record.trials[name], "failed", cause)
         failed = self._record.tally("search").ended["failed"]
-        if failed >= HOPELESS and not self._judging.any_rung_reached:
-            raise SearchFailedError(f"the first {HOPELESS} trials all failed, the last because: {cause}")
+        if failed >= MAX_EARLY_FAILURES and not self._judging.any_rung_reached:
+            raise SearchFailedError(
+                f"the first {MAX_EARLY_FAILURES} trials all failed, the last because: {cause}"
+            )
 
     def lost(self, name: str, cause: str, node: str | None, *, begun: bool) -> None:
-        """Take in that a trial's worker is lost: the trial is handed out again, or has failed.
+        """Record that a trial lost its worker. The trial restarts, or fails after too many restarts.
 
-        begun: whether the trial had begun in that worker. Raises SearchFailedError when the run has lost too
+        begun: whether the trial had begun in that worker. Raises SearchFailedError if the run has lost too
         many workers.
         """
         if name not in self._record.running:
@@ -255,4 +258,4 @@ class Director:
         if out_of_retries(self._config.faults, (loss for loss, _ in lost if loss.trial == name)):
             self.failed(name, cause)
         else:
-            self._again.append(name)
+            self._restarts.append(name)

@@ -1,4 +1,4 @@
-"""What the search trains next: a draw of a branch, or a paused trial. Knows no Ray."""
+"""What the search trains next: a new method of a branch, or a paused trial. Without Ray."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from search.ledger.events import (
     TrialStarted,
 )
 from search.ledger.record import Record, TrialRecord
-from search.policy.allocation import BranchState, offering
+from search.policy.allocation import BranchState, offering_branches
 from search.policy.encoding import encode
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 class Exploration:
     """Decides what a free worker trains next in the search; learns of trials from the ledger's events alone.
 
-    With several branches each proves itself early: the best of its first trials is trained to the end, as far
-    as the budget allows. Until then its scores say little beside those of another branch, since kinds of
-    method rise and fall at their own pace. A single branch has no other to prove itself to.
-    A call costs the same however many trials there have been. used_up: branches without new methods.
+    With several branches, the best of each branch's first trials is trained to the end early, as far as the
+    budget allows: methods of different branches learn at different speeds, so scores at lower rungs do not
+    compare across branches. A single branch needs no comparison.
+    A call costs the same for any number of trials. used_up: branches without new methods.
     """
 
     def __init__(self, config: RunConfig, record: Record, sampler: Callable[[str], BranchSampler]) -> None:
-        """record: applies each event before this does. sampler: of the branch with this name."""
+        """record: must apply each event before this object. sampler: finds a branch's by its name."""
         search = config.search
         self.used_up: set[str] = set()
         self._config = config
@@ -56,12 +56,10 @@ class Exploration:
             completions=max(config.replicated, config.confirm.finalists),
         )
         self._branches: dict[str, BranchState] = {}
-        self._good: dict[str, Method] = {}  # of each branch the method with the best PGR at its highest rung
+        self._best_method: dict[str, Method] = {}  # of each branch, at its highest rung
         self._tried = {config.naive.digest}
-        self._in_flight: dict[
-            str, int
-        ] = {}  # of each trial that has not ended the highest rung it started to
-        self._latest: dict[str, float] = {}  # and its PGR at the last rung it reached
+        self._in_flight: dict[str, int] = {}  # trials that have not ended, with the highest rung started to
+        self._last_pgr: dict[str, float] = {}  # of these trials, at the last rung reached
 
     @property
     def started(self) -> int:
@@ -76,24 +74,24 @@ class Exploration:
     # What has happened
 
     def apply(self, event: AnyEvent) -> None:
-        """Take one event into account, live or replayed, in the ledger's order."""
+        """Apply an event, live or replayed, in the ledger's order."""
         match event:
             case Proposed():
                 for branch in event.proposal.branches:
                     self._branches[branch.name] = BranchState(name=branch.name)
             case TrialStarted(purpose="search"):
                 self._started(event)
-            case RungReached() if (trial := self._searched(event.trial)) and event.pgr is not None:
+            case RungReached() if (trial := self._search_trial(event.trial)) and event.pgr is not None:
                 self._scored(trial, self._rungs.index(event.share), event.pgr)
-            case TrialPaused() if trial := self._searched(event.trial):
+            case TrialPaused() if trial := self._search_trial(event.trial):
                 self._pause(trial)
-            case TrialEnded() if trial := self._searched(event.trial):
+            case TrialEnded() if trial := self._search_trial(event.trial):
                 self._ended(trial, event.state)
             case _:
                 pass
 
-    def _searched(self, name: str) -> TrialRecord | None:
-        """The trial with this name if it belongs to the search and has not ended."""
+    def _search_trial(self, name: str) -> TrialRecord | None:
+        """The trial with this name if it is a search trial that has not ended."""
         return self._record.trials[name] if name in self._in_flight else None
 
     def _started(self, event: TrialStarted) -> None:
@@ -101,22 +99,22 @@ class Exploration:
         if event.trial in self._paused:
             self._paused.remove(event.trial)
         if rung <= self._in_flight.get(event.trial, -1):
-            return  # started again in another worker: this step is counted already
+            return  # restarted in another worker: this step has been counted
         self._in_flight[event.trial] = rung
         self._budget.spend(rung)
         branch = self._branches[event.branch]
-        branch.heading[rung] += 1
+        branch.reached_or_in_flight[rung] += 1
         if rung == 0:
             branch.started += 1
             self._tried.add(event.method.digest)
 
     def _scored(self, trial: TrialRecord, rung: int, pgr: float) -> None:
-        self._latest[trial.trial] = pgr
+        self._last_pgr[trial.trial] = pgr
         self._scores.add(encode(trial.method), rung, pgr)
         branch = self._branches[trial.branch]
-        branch.back += rung == 0
-        if branch.shows(rung, pgr):
-            self._good[trial.branch] = trial.method
+        branch.returned += rung == 0
+        if branch.add_score(rung, pgr):
+            self._best_method[trial.branch] = trial.method
 
     def _pause(self, trial: TrialRecord) -> None:
         self._paused.add(
@@ -125,25 +123,25 @@ class Exploration:
                 branch=trial.branch,
                 point=encode(trial.method),
                 rung=self._in_flight[trial.trial],
-                value=self._latest[trial.trial],
+                value=self._last_pgr[trial.trial],
             )
         )
 
     def _ended(self, trial: TrialRecord, state: EndState) -> None:
         rung = self._in_flight.pop(trial.trial)
-        self._latest.pop(trial.trial, None)
+        self._last_pgr.pop(trial.trial, None)
         if trial.trial in self._paused:
             self._paused.remove(trial.trial)
-        if state == "failed":  # nothing near it looks good any more
+        if state == "failed":  # lowers the surrogate's predictions for similar methods
             self._scores.add(encode(trial.method), rung, np.nan)
             branch = self._branches[trial.branch]
-            branch.back += rung == 0
+            branch.returned += rung == 0
             branch.failed += rung > 0
-            branch.heading[rung] -= 1
+            branch.reached_or_in_flight[rung] -= 1
             self._budget.failed(rung)
 
     def surplus(self) -> str | None:
-        """The paused trial that has to end because its rung has too many, if there is one."""
+        """The paused trial to end because its rung holds too many, or None."""
         surplus = self._paused.surplus()
         return surplus.trial if surplus else None
 
@@ -153,32 +151,32 @@ class Exploration:
 
     # What comes next
 
-    def next(self, *, more_to_come: bool, new_at_most: int) -> Draw | TrialRecord | None:
+    def next(self, *, more_to_come: bool, max_started: int) -> Draw | TrialRecord | None:
         """A new method or a paused trial to train to its next rung.
 
-        None while there is no new method and nothing that the budget allows.
+        None if there is no new method and the budget allows no paused trial to go on.
 
-        more_to_come: whether another proposal may still bring new methods. new_at_most: trials that may have
-        been started by now.
+        more_to_come: whether another proposal may bring new methods. max_started: trials that may have been
+        started by now.
         """
-        if step := self._proof():
+        if step := self._unproven_trial():
             return step
-        draws, paused = self._draws(new_at_most), list[PausedTrial]()
+        draws, paused = self._draws(max_started), list[PausedTrial]()
         floor = self._config.search.allocation.floor
         if not draws or self._branches[draws[0].branch].started >= floor:
             steps = [trial.rung + 1 for trial in self._paused]
             affordable = self._budget.affordable(steps, more_to_come=bool(draws) or more_to_come)
-            paused = [trial for trial, may in zip(self._paused, affordable, strict=True) if may]
+            paused = [trial for trial, allowed in zip(self._paused, affordable, strict=True) if allowed]
         if not draws and not paused:
             return None
         offered = candidates(paused, [draw.point for draw in draws], self._rungs)
-        place = self._promotion.choose(self._scores, offered, self._rng())
-        if place >= len(paused):
-            return draws[place - len(paused)]
-        return self._record.trials[paused[place].trial]
+        chosen = self._promotion.choose(self._scores, offered, self._rng())
+        if chosen >= len(paused):
+            return draws[chosen - len(paused)]
+        return self._record.trials[paused[chosen].trial]
 
-    def _proof(self) -> TrialRecord | None:
-        """The trial to resume for a branch of which no trial has gone that far yet, within the budget."""
+    def _unproven_trial(self) -> TrialRecord | None:
+        """A paused trial to resume because no trial of its branch has got further, within the budget."""
         if len(self._branches) == 1:
             return None
         floor, rungs = self._config.search.allocation.floor, len(self._rungs)
@@ -187,17 +185,17 @@ class Exploration:
             trial
             for trial in self._paused
             if affordable[trial.rung + 1]
-            and self._branches[trial.branch].unproven(floor, rungs) == trial.rung + 1
+            and self._branches[trial.branch].unproven_rung(floor, rungs) == trial.rung + 1
         ]
         if not due:
             return None
-        branch = [trial for trial in due if trial.branch == due[0].branch]
-        return self._record.trials[max(branch, key=lambda trial: trial.value).trial]
+        same_branch = [trial for trial in due if trial.branch == due[0].branch]
+        return self._record.trials[max(same_branch, key=lambda trial: trial.value).trial]
 
-    def _draws(self, new_at_most: int) -> list[Draw]:
-        while self._budget.new_left and self.started < new_at_most:
+    def _draws(self, max_started: int) -> list[Draw]:
+        while self._budget.new_left and self.started < max_started:
             live = [state for name, state in self._branches.items() if name not in self.used_up]
-            names = offering(self._config.search.allocation, live) if live else []
+            names = offering_branches(self._config.search.allocation, live) if live else []
             draws = [draw for name in names for draw in self._offer(name, len(names))]
             if draws or not names:
                 return draws
@@ -205,9 +203,9 @@ class Exploration:
 
     def _offer(self, branch: str, branches: int) -> Sequence[Draw]:
         count = max(1, self._config.search.promotion.draws // branches)
-        draws = self._sampler(branch).offer(count, self._tried, self._good.get(branch))
+        draws = self._sampler(branch).offer(count, self._tried, self._best_method.get(branch))
         if not draws:
-            log.info("branch %s is used up: it has shown no new method", branch)
+            log.info("branch %s is used up: its sampler drew no new method", branch)
             self.used_up.add(branch)
         return draws
 

@@ -1,4 +1,4 @@
-"""The record of a run, told to a proposer."""
+"""The findings that a proposer receives, from the record of a run."""
 
 from collections import defaultdict
 from collections.abc import Container, Sequence
@@ -16,7 +16,7 @@ Results = Sequence[tuple[Method, float]]
 
 
 def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Findings:
-    """Everything a proposer may know when the next round is due; used_up: branches without new methods."""
+    """Everything a proposer may know for the next round. used_up: branches without new methods."""
     floors = record.baselines
     trials = list(record.of_purpose("search"))
     results = _results(trials)
@@ -29,8 +29,8 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
         naive=config.naive,
         abilities=config.abilities,
         branches=tuple(
-            _branch(config, one, results[name], live=name not in used_up)
-            for name, one in record.branches.items()
+            _branch(config, branch, results[name], live=name not in used_up)
+            for name, branch in record.branches.items()
         ),
         trials=tuple(_trial(trial, floors) for trial in trials),
         trials_left=max(0, config.search.trials - len(trials)),
@@ -41,7 +41,7 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
 
 
 def _results(trials: Sequence[TrialRecord]) -> defaultdict[str, list[tuple[Method, float]]]:
-    """Of each branch the methods that completed, with their PGR."""
+    """The completed methods of each branch, with their PGR."""
     results = defaultdict[str, list[tuple[Method, float]]](list)
     for trial in trials:
         if trial.final_pgr is not None:
@@ -49,9 +49,9 @@ def _results(trials: Sequence[TrialRecord]) -> defaultdict[str, list[tuple[Metho
     return results
 
 
-def _branch(config: RunConfig, one: BranchRecord, results: Results, *, live: bool) -> BranchFinding:
-    shares = importance(one.branch, config.naive, results)
-    return BranchFinding(branch=one.branch, round=one.round, live=live, importance=shares)
+def _branch(config: RunConfig, known: BranchRecord, results: Results, *, live: bool) -> BranchFinding:
+    shares = importance(known.branch, config.naive, results)
+    return BranchFinding(branch=known.branch, round=known.round, live=live, importance=shares)
 
 
 def _trial(trial: TrialRecord, floors: BaselinesReady | None) -> TrialFinding:
@@ -73,7 +73,7 @@ def _trial(trial: TrialRecord, floors: BaselinesReady | None) -> TrialFinding:
 
 
 def _signals(trial: TrialRecord, floors: BaselinesReady | None) -> dict[str, float | None]:
-    """What a trial's predictions tell without the truth; a student's supervisor is that of its seed."""
+    """Statistics of a trial's predictions that need no ground truth. The seed decides its supervisor."""
     if floors is None or not floors.examples or not trial.rungs:
         return {}
     n, weak = floors.examples, floors.weak_predictions

@@ -1,4 +1,4 @@
-"""What follows a search: its best methods on further seeds, stage after stage, and then the confirmation."""
+"""The trials after the search: replication on further seeds, stage by stage, then the confirmation."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from trainers.method import Method
 
 
 class FollowUp:
-    """Gives out the trials after the search, each with its branch; those that have started are left out."""
+    """Hands out the trials after the search that have not started, each with its branch."""
 
     def __init__(self, config: RunConfig, record: Record) -> None:
         self._config = config
@@ -22,12 +22,12 @@ class FollowUp:
         self._confirmation: deque[tuple[str, Assignment]] | None = None
 
     @property
-    def all_given(self) -> bool:
-        """Whether there is nothing more to give out, now or later."""
+    def all_handed_out(self) -> bool:
+        """Whether no trial is left to hand out, now or later."""
         return self._confirmation is not None and not self._confirmation
 
     def next(self, *, idle: bool) -> tuple[str, Assignment] | None:
-        """The next one; None where there is none, or none before others have ended. idle: none is running."""
+        """The next trial and its branch, None if there is none yet or at all. idle: no trial is running."""
         if self._confirmation is None:
             if not self._replication:  # at first, and after each stage
                 if not idle:
@@ -36,7 +36,9 @@ class FollowUp:
             if self._replication:
                 return self._replication.popleft()
             self._confirmation = self._planned(
-                "c", "confirm", [("", *one) for one in planned_confirmation(self._config, self._record)]
+                "c",
+                "confirm",
+                [("", method, seed) for method, seed in planned_confirmation(self._config, self._record)],
             )
         return self._confirmation.popleft() if self._confirmation else None
 
@@ -47,19 +49,19 @@ class FollowUp:
     def _planned(
         self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]]
     ) -> deque[tuple[str, Assignment]]:
-        """What is still to start of a plan whose order lasts, given as (branch, method, seed)."""
+        """The trials of a plan that have yet to start. planned: (branch, method, seed), in a stable order."""
         return deque(
             (branch, Assignment(trial=name, purpose=purpose, method=method, seed=seed, rungs=(1.0,)))
             for i, (branch, method, seed) in enumerate(planned, start=1)
-            if (name := self._due(f"{letter}{i:05d}", purpose)) is not None
+            if (name := self._free_name(f"{letter}{i:05d}", purpose)) is not None
         )
 
-    def _due(self, name: str, purpose: Purpose) -> str | None:
-        """The name to start a planned trial under, None if it is not to start.
+    def _free_name(self, name: str, purpose: Purpose) -> str | None:
+        """The name to start a planned trial under, or None if it must not start.
 
-        A confirmation that failed in an earlier process is tried again under a name of its own, or one that
-        fails once would keep a run from its outcome for ever. Not once the test split was opened: who is
-        confirmed there must be settled before.
+        A confirmation trial that failed in an earlier process is tried again under a new name; otherwise a
+        single failure would block the outcome for good. After the test split has been opened nothing is tried
+        again: the confirmed methods must be settled before.
         """
         planned, attempts = name, 1
         while (trial := self._record.trials.get(name)) is not None:

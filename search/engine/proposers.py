@@ -13,9 +13,9 @@ from trainers.data.settings import DatasetTask, ToyTask
 
 
 def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
-    """Who proposes, by the config's `agent`; run_dir: where transcripts go, None for nowhere.
+    """The proposer that the config's `agent` names. run_dir: where to write transcripts, None for nowhere.
 
-    Raises ValueError for a key, a model or a transcript that will not do.
+    Raises ValueError if the key, the model or the transcript is unusable.
     """
     match config.agent:
         case PlaybookConfig():
@@ -36,5 +36,5 @@ def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
 
 
 def _samples(task: DatasetTask | ToyTask, count: int) -> tuple[str, ...]:
-    """What the proposer may see of the data: inputs of the transfer split alone, as students do."""
+    """Inputs that the proposer may see: of the transfer split only, as for students."""
     return samples_of(load_task(task).inputs["transfer"], count) if count else ()

@@ -1,10 +1,10 @@
-"""Which methods earn further seeds, and what they are worth at least. Pure: a record in, a plan out.
+"""Which methods get further seeds, and a lower bound on the PGR of each. Pure: a record in, a plan out.
 
-One seed flatters: the best of many noisy scores is mostly lucky. So the best search trials are trained again
-on other seeds, and so on the labels of other weak supervisors, by successive halving (Karnin et al. 2013):
-`replicated` of them on a second seed, the better half of these on a third, and so on, never fewer than there
-are finalists. Of methods alike, the same components in all slots whatever their numbers, no stage takes more
-than its share, places / finalists: near-twins rise and fall together, and a lucky one would bring all others.
+The best of many noisy scores is mostly lucky. So the best search trials are trained again on other seeds, and
+with them on the labels of other weak supervisors, by successive halving (Karnin et al. 2013): `replicated` of
+them on a second seed, the better half on a third, and so on, never fewer than there are finalists. Methods of
+a kind have the same components in all slots and differ in numbers only. They do well or badly together, so a
+stage takes at most size / finalists of a kind: otherwise a lucky method brings all its near-twins along.
 """
 
 import math
@@ -22,19 +22,19 @@ from trainers.lazy import special
 from trainers.method import SLOTS, Method
 
 CONFIDENCE = 0.9  # one-sided, of the lower bounds
-OWN_PRIOR = 4  # those that the spread of all methods counts for beside a method's own
+POOLED_DEGREES_OF_FREEDOM = 4  # given to the pooled variance in the variance of a single method
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A method of the search: its trial there, and its PGR on each seed that it completed, in their order."""
+    """A method: its search trial, and its PGR on each seed it completed, in the order of the seeds."""
 
     trial: TrialRecord
     pgrs: tuple[float, ...]
 
     @property
     def kind(self) -> tuple[str, ...]:
-        """What near-twins share."""
+        """See `kind_of`."""
         return kind_of(self.trial.method)
 
     @property
@@ -44,37 +44,40 @@ class Standing:
 
 
 def kind_of(method: Method) -> tuple[str, ...]:
-    """The component in every slot, without its numbers."""
+    """The component in every slot, without its parameters."""
     return tuple(getattr(method, slot).kind for slot in SLOTS)
 
 
-def places(config: RunConfig) -> list[int]:
-    """How many methods each replication seed is for."""
+def stage_sizes(config: RunConfig) -> list[int]:
+    """How many methods are trained on each replication seed."""
     seeds = len(config.replication_seeds())
     return [max(config.confirm.finalists, math.ceil(config.replicated / 2**i)) for i in range(seeds)]
 
 
 def planned_replication(config: RunConfig, record: Record) -> list[tuple[TrialRecord, int]]:
-    """What is to be replicated as far as it is known now: (trial of the search, seed), in a lasting order.
+    """The replicates known so far, as (search trial, seed). Later plans begin with the same replicates.
 
-    A stage follows once all trials of the one before it have ended; what was planned then stays the beginning
-    of every later plan. A method that failed on a seed gets no further one.
+    A stage is planned once all trials of the stage before have ended. A method that failed on a seed gets no
+    further seeds.
     """
     plan: list[tuple[TrialRecord, int]] = []
     ended = {(t.method.digest, t.seed) for t in record.of_purpose("replicate") if t.state is not None}
     everyone = standings(config, record)
-    for stage, (count, seed) in enumerate(zip(places(config), config.replication_seeds(), strict=True), 1):
-        known = [replace(one, pgrs=one.pgrs[:stage]) for one in everyone]
-        ranked = [one for one in Bounds(config, known, record.baselines).ranked() if len(one.pgrs) == stage]
-        chosen = unlike(ranked, count, max(1, round(count / config.confirm.finalists)))
-        plan += [(one.trial, seed) for one in chosen]
-        if not all((one.trial.method.digest, seed) in ended for one in chosen):
+    for stage, (size, seed) in enumerate(
+        zip(stage_sizes(config), config.replication_seeds(), strict=True), 1
+    ):
+        known = [replace(method, pgrs=method.pgrs[:stage]) for method in everyone]
+        ranked = Bounds(config, known, record.baselines).ranked()
+        on_all_seeds = [method for method in ranked if len(method.pgrs) == stage]
+        chosen = at_most_per_kind(on_all_seeds, size, max(1, round(size / config.confirm.finalists)))
+        plan += [(method.trial, seed) for method in chosen]
+        if not all((method.trial.method.digest, seed) in ended for method in chosen):
             break
     return plan
 
 
 def standings(config: RunConfig, record: Record) -> list[Standing]:
-    """Every method that completed its search trial, with its PGR up to the first seed it has none on."""
+    """Every method that completed its search trial, with its PGRs up to the first seed not completed."""
     known: dict[tuple[str, int], float] = {}
     trials: dict[str, TrialRecord] = {}
     for purpose in ("search", "replicate"):
@@ -101,44 +104,43 @@ def _scored(record: Record, purpose: Purpose) -> Iterator[tuple[float, TrialReco
 def eligible(config: RunConfig, record: Record) -> list[Standing]:
     """The methods that finalists are chosen from, highest lower bound first.
 
-    Where methods are replicated, one that has completed fewer than two seeds is none, nor one that failed on
-    a seed. Where there is no other, it is one that failed on a seed after it had completed two, and at last a
-    method of a single seed, rather one that has not failed. Of near-twins those with the most seeds stand for
-    all: what one of them met on a seed, the others would have.
+    A method needs two completed seeds and no failed one. If there is no such method: two completed seeds,
+    failed or not. If there is none either: one completed seed and no failed one, and at last any method. Of a
+    kind with replicates, only the methods with the most seeds count: the others would have met the same on
+    those seeds.
     """
     ranked = Bounds(config, standings(config, record), record.baselines).ranked()
     failed = {t.method.digest for t in record.of_purpose("replicate") if t.state == "failed"}
-    sound = [one for one in ranked if one.trial.method.digest not in failed]
-    return _tested(sound) or _tested(ranked) or sound or ranked
+    not_failed = [method for method in ranked if method.trial.method.digest not in failed]
+    return _most_replicated(not_failed) or _most_replicated(ranked) or not_failed or ranked
 
 
-def _tested(methods: Sequence[Standing]) -> list[Standing]:
-    """Those of several seeds, and of each kind those with the most."""
+def _most_replicated(methods: Sequence[Standing]) -> list[Standing]:
+    """The methods with several seeds and, within a kind, the most seeds."""
     most: dict[tuple[str, ...], int] = defaultdict(int)
-    for one in methods:
-        most[one.kind] = max(most[one.kind], len(one.pgrs))
-    return [one for one in methods if 1 < len(one.pgrs) == most[one.kind]]
+    for method in methods:
+        most[method.kind] = max(most[method.kind], len(method.pgrs))
+    return [method for method in methods if 1 < len(method.pgrs) == most[method.kind]]
 
 
-def unlike(ranked: Sequence[Standing], count: int, share: int) -> list[Standing]:
-    """The first `count` in their order, with at most `share` of a kind; fewer where there are no others."""
+def at_most_per_kind(ranked: Sequence[Standing], count: int, per_kind: int) -> list[Standing]:
+    """The first `count` methods, skipping those beyond the first `per_kind` of a kind."""
     taken: dict[tuple[str, ...], int] = defaultdict(int)
     chosen: list[Standing] = []
-    for one in ranked:
-        if len(chosen) < count and taken[one.kind] < share:
-            taken[one.kind] += 1
-            chosen.append(one)
+    for method in ranked:
+        if len(chosen) < count and taken[method.kind] < per_kind:
+            taken[method.kind] += 1
+            chosen.append(method)
     return chosen
 
 
 class Bounds:
-    """Lower confidence bounds on the PGR of methods over seeds, with the seed spread that they show together.
+    """Lower confidence bounds on the PGR of methods over seeds, with a pooled seed variance.
 
-    Methods that did not meet the same seeds are compared after what most kinds of method lost or gained on a
-    seed is taken off: that is the seed's doing, and its supervisor's. What is left of a method's PGRs varies
-    around their mean with a variance estimated from all methods (search.spread says with what else), for
-    each method moved towards what it shows itself (the moderated variance of Smyth 2004). So a collapse on
-    one seed costs a method twice: its mean falls and its bound widens.
+    The effect of a seed and its supervisor, which most kinds of method share, is subtracted first, so methods
+    on different seeds compare. The rest varies around a method's mean with a variance pooled over all methods
+    (search.policy.pruning.seed_variance) and moved towards the method's own variance (the moderated variance
+    of Smyth 2004). So a collapse on one seed lowers a method's mean and widens its bound.
     """
 
     def __init__(self, config: RunConfig, methods: Sequence[Standing], floors: BaselinesReady | None) -> None:
@@ -153,51 +155,54 @@ class Bounds:
 
     @cached_property
     def lower(self) -> list[float]:
-        """The bound of every method."""
-        return [self._lower(pgrs) for pgrs in self._levelled]
+        """The bound of every method, in the order of `methods`."""
+        return [self._lower(pgrs) for pgrs in self._adjusted]
 
     def _lower(self, pgrs: Sequence[float]) -> float:
-        free = OWN_PRIOR + len(pgrs) - 1
-        variance = (OWN_PRIOR * self.variance + _squares(pgrs)) / free
-        return fmean(pgrs) - _quantile(free) * math.sqrt(variance / len(pgrs))
+        degrees_of_freedom = POOLED_DEGREES_OF_FREEDOM + len(pgrs) - 1
+        squares = POOLED_DEGREES_OF_FREEDOM * self.variance + _sum_of_squares(pgrs)
+        error = math.sqrt(squares / degrees_of_freedom / len(pgrs))
+        return fmean(pgrs) - _student_quantile(degrees_of_freedom) * error
 
     @cached_property
     def variance(self) -> float:
-        """The variance of PGR between seeds of a method, over all methods."""
-        squares = sum(_squares(pgrs) for pgrs in self._levelled)
-        free = sum(len(pgrs) - 1 for pgrs in self._levelled)
-        return seed_variance(self._config, self._floors, squares=squares, free=free)
+        """The variance of PGR between seeds of a method, pooled over all methods."""
+        squares = sum(_sum_of_squares(pgrs) for pgrs in self._adjusted)
+        degrees_of_freedom = sum(len(pgrs) - 1 for pgrs in self._adjusted)
+        return seed_variance(
+            self._config, self._floors, squares=squares, degrees_of_freedom=degrees_of_freedom
+        )
 
     @cached_property
-    def _levelled(self) -> list[list[float]]:
-        levelled = [[one.pgrs[0]] for one in self._methods]
-        for seed in range(1, max((len(one.pgrs) for one in self._methods), default=1)):
-            at = [i for i, one in enumerate(self._methods) if len(one.pgrs) > seed]
-            change = {i: self._methods[i].pgrs[seed] - fmean(levelled[i]) for i in at}
+    def _adjusted(self) -> list[list[float]]:
+        """The PGRs of every method without the changes from seed to seed that kinds of method share."""
+        adjusted = [[method.pgrs[0]] for method in self._methods]
+        for seed in range(1, max((len(method.pgrs) for method in self._methods), default=1)):
+            trained = [i for i, method in enumerate(self._methods) if len(method.pgrs) > seed]
             by_kind: dict[tuple[str, ...], list[float]] = defaultdict(list)
-            for i in at:
-                by_kind[self._methods[i].kind].append(change[i])
-            common = _common([_middle(changes) for changes in by_kind.values()])
-            for i in at:
-                levelled[i].append(self._methods[i].pgrs[seed] - common)
-        return levelled
+            for i in trained:
+                by_kind[self._methods[i].kind].append(self._methods[i].pgrs[seed] - fmean(adjusted[i]))
+            shared = _shared_change([_cautious_median(changes) for changes in by_kind.values()])
+            for i in trained:
+                adjusted[i].append(self._methods[i].pgrs[seed] - shared)
+        return adjusted
 
 
 @cache
-def _quantile(free: int) -> float:
-    return float(special.stdtrit(free, CONFIDENCE))
+def _student_quantile(degrees_of_freedom: int) -> float:
+    return float(special.stdtrit(degrees_of_freedom, CONFIDENCE))
 
 
-def _common(changes: Sequence[float]) -> float:
-    """What kinds of method have in common; nothing where there is one kind only."""
-    return _middle(changes) if len(changes) > 1 else 0.0
+def _shared_change(changes: Sequence[float]) -> float:
+    """The change that kinds of method share, given that of each kind; 0 if there is only one kind."""
+    return _cautious_median(changes) if len(changes) > 1 else 0.0
 
 
-def _middle(changes: Sequence[float]) -> float:
-    """The median; of an even number of changes the middle one nearer to zero, or zero if between the two."""
+def _cautious_median(changes: Sequence[float]) -> float:
+    """The median; for an even number the middle value nearer to 0, or 0 if the two differ in sign."""
     return max(0.0, median_low(changes)) + min(0.0, median_high(changes))
 
 
-def _squares(pgrs: Sequence[float]) -> float:
+def _sum_of_squares(pgrs: Sequence[float]) -> float:
     mean = fmean(pgrs)
     return sum((pgr - mean) ** 2 for pgr in pgrs)

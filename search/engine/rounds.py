@@ -1,4 +1,4 @@
-"""Rounds: when the next proposal is due, and asking for it while trials go on."""
+"""Rounds: decides when the next proposal is due, and requests it while trials run."""
 
 import threading
 from collections.abc import Container, Iterator, Sequence
@@ -22,121 +22,123 @@ from search.engine.findings import brief
 from search.ledger.events import AnyEvent, BranchesRefused, LaneAnswered, NoteLeft
 from search.ledger.record import Record
 
-ASK_AHEAD = 0.75  # share of a round's trials after which the next proposal is asked for
-ENOUGH = 0.5  # and share of its training, so that there are results to read
-FIRST_S = 1.0  # at a time that the first proposal is waited for: a run that is told to stop must not hang
+ASK_AHEAD = 0.75  # share of a round's trials that start before the next proposal is requested
+MIN_TRAINED = 0.5  # and share of its training, so that the proposer has results to read
+FIRST_WAIT_S = 1.0  # longest wait of a call for the first proposal, so that Ctrl-C is noticed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered:
+class TimedProposal:
     """A proposer's answer and the seconds it took."""
 
-    answer: RoundProposal
+    round_proposal: RoundProposal
     seconds: float
 
 
 class Rounds:
-    """Asks the proposer for the next round, in the background and one question at a time.
+    """Requests the next round from the proposer, in the background and one at a time.
 
-    The playbook answers for a proposer that fails: no question ends the search.
+    If the proposer fails, the playbook proposes instead, so a failure does not end the search.
     """
 
     def __init__(self, config: RunConfig, record: Record, proposer: Proposer) -> None:
         self._config = config
         self._record = record
         self._proposer = proposer
-        self._questions: SimpleQueue[tuple[Findings, Future[Answered]] | None] = SimpleQueue()
+        self._requests: SimpleQueue[tuple[Findings, Future[TimedProposal]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._asked: Future[Answered] | None = None
+        self._request: Future[TimedProposal] | None = None
 
     def close(self) -> None:
-        """Stop waiting for an answer."""
-        self._asked = None
-        self._questions.put(None)
+        """Stop waiting for a proposal; the thread ends after its present request."""
+        self._request = None
+        self._requests.put(None)
 
     @property
-    def waiting(self) -> bool:
-        """Whether a proposal was asked for and has not been taken."""
-        return self._asked is not None
+    def pending(self) -> bool:
+        """Whether a proposal has been requested and not yet taken."""
+        return self._request is not None
 
     def due(self, used_up: Container[str], trained: float) -> bool:
-        """Whether to ask for a proposal: the round is mostly used up, or no branch has a new method.
+        """Whether to request a proposal: the round is mostly used up, or no branch has a new method.
 
-        used_up: branches without new methods. trained: full trainings so far; a proposal made before half of
-        the round's were done would know little of what came of it. The last round is the one that the
-        search's trials end in.
-        After a proposal that brought no branch the used-up ones stay used up.
+        used_up: branches without new methods. trained: full trainings so far; before half of the round's
+        training, a proposer has few results to learn from. The last round is the round in which the search's
+        trials run out. After a proposal without branches, used-up branches alone do not cause a request.
         """
         rounds, size = self._record.rounds, self._config.search.round_trials
         started = self._record.tally("search").started
         effort = size * self._config.search.effort
-        used = started >= (rounds - 1 + ASK_AHEAD) * size and trained >= (rounds - 1 + ENOUGH) * effort
-        if used and rounds * size < self._config.search.trials:
+        mostly_started = started >= (rounds - 1 + ASK_AHEAD) * size
+        half_trained = trained >= (rounds - 1 + MIN_TRAINED) * effort
+        if mostly_started and half_trained and rounds * size < self._config.search.trials:
             return True
         branches = self._record.branches
-        brought = any(branch.round == rounds for branch in branches.values())
-        return brought and all(name in used_up for name in branches)
+        has_branches = any(branch.round == rounds for branch in branches.values())
+        return has_branches and all(name in used_up for name in branches)
 
-    def take(self, used_up: Container[str], trained: float) -> Answered | None:
-        """Ask if it is time to, see `due`; the answer, once it is there.
+    def take(self, used_up: Container[str], trained: float) -> TimedProposal | None:
+        """The requested proposal once it is there, else None. Requests it first if `due` says so.
 
-        Waits, for a second at most, only where there is nothing else to do: for the first proposal.
+        Waits, for a second at most, only for the first proposal, as nothing else can run before it.
         """
-        if self._asked is None:
+        if self._request is None:
             if not self.due(used_up, trained):
                 return None
-            self._asked = self._ask(brief(self._config, self._record, used_up))
+            self._request = self._send(brief(self._config, self._record, used_up))
         if not self._record.branches:
-            wait([self._asked], timeout=FIRST_S)
-        if not self._asked.done():
+            wait([self._request], timeout=FIRST_WAIT_S)
+        if not self._request.done():
             return None
-        asked, self._asked = self._asked, None
-        return asked.result()
+        request, self._request = self._request, None
+        return request.result()
 
-    def _ask(self, findings: Findings) -> Future[Answered]:
-        """Hand the question to the thread that asks. It is a daemon, unlike those of an executor.
+    def _send(self, findings: Findings) -> Future[TimedProposal]:
+        """Send a request to the proposer's thread.
 
-        So a process that was told to stop does not wait for an answer from the network.
+        It is a daemon, unlike the threads of an executor, so a process that stops does not wait for the
+        network.
         """
-        asked: Future[Answered] = Future()
-        self._questions.put((findings, asked))
+        request: Future[TimedProposal] = Future()
+        self._requests.put((findings, request))
         if self._thread is None:
-            self._thread = threading.Thread(target=self._answer, name="proposer", daemon=True)
+            self._thread = threading.Thread(target=self._serve, name="proposer", daemon=True)
             self._thread.start()
-        return asked
+        return request
 
-    def _answer(self) -> None:
-        while question := self._questions.get():
-            findings, asked = question
+    def _serve(self) -> None:
+        while item := self._requests.get():
+            findings, request = item
             started = perf_counter()
             try:
-                answer = ask(self._config, self._proposer, findings)
-                asked.set_result(Answered(answer=answer, seconds=perf_counter() - started))
-            except BaseException as error:  # the playbook itself failed: whoever takes the answer hears of it
-                asked.set_exception(error)
+                proposed = ask(self._config, self._proposer, findings)
+                seconds = perf_counter() - started
+                request.set_result(TimedProposal(round_proposal=proposed, seconds=seconds))
+            except BaseException as error:  # the playbook itself failed: `take` raises it
+                request.set_exception(error)
 
 
 def ask(config: RunConfig, proposer: Proposer, findings: Findings) -> RoundProposal:
-    """The proposer's answer, or the playbook's where it fails."""
+    """The proposer's answer, or the playbook's if it fails."""
     return Guarded(proposer, Playbook(branches=config.agent.branches, seed=config.seed)).propose(findings)
 
 
 def checked(config: RunConfig, record: Record, proposal: Proposal) -> tuple[Proposal, list[Problem]]:
-    """The proposal with the branches that can run, and what is wrong with the others."""
+    """The proposal with only the branches that can run, and the problems of the others."""
     known_branches = list(record.branches)
     known_methods = [trial.method for trial in record.of_purpose("search")]
-    wrong = problems(
+    found = problems(
         proposal,
         naive=config.naive,
         known_branches=known_branches,
         known_methods=known_methods,
         abilities=config.abilities,
     )
-    return proposal.model_copy(update={"branches": kept(proposal, wrong, MAX_BRANCHES)}), wrong
+    return proposal.model_copy(update={"branches": kept(proposal, found, MAX_BRANCHES)}), found
 
 
-def untold(run_dir: Path, record: Record) -> Iterator[AnyEvent]:
-    """Lanes whose answer the search did not wait for: what they cost, from their transcripts."""
+def late_lanes(run_dir: Path, record: Record) -> Iterator[AnyEvent]:
+    """Events for lanes whose answer came too late: what they cost, from their transcripts."""
     for path in sorted(rounds_folder(run_dir).glob("[0-9]*/" + transcript_name("*"))):
         number, lane = int(path.parent.name), path.stem.removeprefix("transcript-")
         if (number, lane) not in record.lanes:
@@ -151,12 +153,13 @@ def untold(run_dir: Path, record: Record) -> Iterator[AnyEvent]:
             yield LaneAnswered(round=number, lane=report)
 
 
-def told(round: int, answer: RoundProposal, wrong: Sequence[Problem]) -> Iterator[AnyEvent]:
-    """What the ledger is told of a round besides its proposal: lanes, notes, and branches left out."""
-    for lane in answer.lanes:
+def round_events(round: int, proposed: RoundProposal, problems: Sequence[Problem]) -> Iterator[AnyEvent]:
+    """The ledger's events of a round besides its proposal: lanes, notes and rejected branches."""
+    for lane in proposed.lanes:
         yield LaneAnswered(round=round, lane=lane)
-    for note in answer.notes:
+    for note in proposed.notes:
         yield NoteLeft(note=note)
-    reasons = [reason for lane in answer.lanes for reason in lane.refused] + [str(one) for one in wrong]
+    reasons = [reason for lane in proposed.lanes for reason in lane.refused]
+    reasons += [str(problem) for problem in problems]
     if reasons:
         yield BranchesRefused(round=round, reasons=tuple(dict.fromkeys(reasons)))

@@ -9,14 +9,14 @@ from search.ledger.record import TrialRecord
 
 
 class Trials:
-    """Writes what happens to trials; whoever keeps state about them listens to the ledger."""
+    """Writes the events of trials. Objects that keep state about trials listen to the ledger."""
 
     def __init__(self, run: RunContext) -> None:
         self._ledger = run.ledger
         self._checkpoints = run.directory / "checkpoints"
 
     def start(self, assignment: Assignment, *, branch: str, number: int | None) -> Assignment:
-        """A worker gets an assignment. number: the trial's in its branch's study, None outside a study."""
+        """Record that a worker gets an assignment. number: in its branch's study, None outside a study."""
         self._ledger.append(
             TrialStarted(
                 trial=assignment.trial,
@@ -31,7 +31,7 @@ class Trials:
         return assignment
 
     def resume(self, trial: TrialRecord, share: float) -> Assignment:
-        """A worker gets a known trial, paused or lost by another worker, to train it to this share."""
+        """Record that a trial, paused or lost by its worker, trains on to this share; its assignment."""
         assignment = Assignment(
             trial=trial.trial,
             purpose=trial.purpose,
@@ -43,16 +43,16 @@ class Trials:
         return self.start(assignment, branch=trial.branch, number=trial.number)
 
     def pause(self, trial: TrialRecord) -> None:
-        """A trial stops at its rung; it may resume."""
+        """Record that a trial paused at its rung."""
         self._ledger.append(TrialPaused(trial=trial.trial))
 
     def prune(self, trial: TrialRecord, why: str) -> None:
-        """A trial that reached a rung ends there."""
+        """Record that a trial is pruned at the rung it reached."""
         assert trial.last is not None
         at = f"PGR {trial.last.pgr:.3f} at {trial.last.share:.2f} of its training"
         self.end(trial, "pruned", f"{at}: {why}")
 
     def end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
-        """A trial ends, and its checkpoints go."""
+        """Record that a trial ended, and delete its checkpoints."""
         self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause))
         shutil.rmtree(self._checkpoints / trial.trial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The append-only record of a run: one event a line, and nothing else is needed to resume."""
+"""The events of a run, one per line of its append-only ledger. A run resumes from them alone."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ EndState = Literal["completed", "pruned", "failed"]
 
 
 class Event(Frozen):
-    """Something that happened, at a time in seconds since the epoch."""
+    """Something that happened. at: seconds since the epoch."""
 
     at: float = Field(default_factory=time.time)
 
@@ -34,16 +34,16 @@ class RunStarted(Event):
 
     @property
     def id(self) -> str:
-        """Twelve hex digits that are this run's alone, also when it is resumed or moved."""
+        """Twelve hex digits that identify the run, also after it is resumed or moved."""
         return hashlib.sha256(f"{self.run} {self.at!r} {self.config_sha256}".encode()).hexdigest()[:12]
 
 
 class BaselinesReady(Event):
     """Weak floor and ceiling on the search split.
 
-    examples: how many it holds. weak_predictions: each supervisor's classes on it, as hexadecimal bits, in
-    the order of seeds: what students are compared with to see whom they imitate. seed_variance: of PGR,
-    between the seeds of either, on seed_free degrees of freedom.
+    examples: size of the split. weak_predictions: the classes that each supervisor predicts on it, packed,
+    in the order of seeds; comparing a student with them shows how far it imitates its supervisor.
+    seed_variance: of PGR, between the seeds of floor and ceiling, on seed_free degrees of freedom.
     """
 
     event: Literal["baselines_ready"] = "baselines_ready"
@@ -69,9 +69,9 @@ class Proposed(Event):
 
 
 class TrialStarted(Event):
-    """A method was given to a worker, for the first time or to go on.
+    """A worker was given a trial, to start it or to resume it.
 
-    number: Optuna's, None outside a study. share: the rung that it trains to.
+    number: the trial's number in its Optuna study, None outside a study. share: the rung it trains to.
     """
 
     event: Literal["trial_started"] = "trial_started"
@@ -87,8 +87,8 @@ class TrialStarted(Event):
 class RungReached(Event):
     """A trial's predictions at a rung, packed, and their score on the search split.
 
-    accuracy, pgr, se: None as a worker sends it, and for predictions on the test split. setup_s, train_s,
-    eval_s: seconds since the last rung.
+    accuracy, pgr, se: None when a worker sends the event, and for predictions on the test split. setup_s,
+    train_s, eval_s: seconds since the last rung.
     """
 
     event: Literal["rung_reached"] = "rung_reached"
@@ -104,7 +104,7 @@ class RungReached(Event):
 
 
 class MicroBatchHalved(Event):
-    """A trial ran out of memory and goes on with so many examples in a forward pass, of the same batch."""
+    """A trial ran out of memory. micro_batch: examples per forward pass from now on; the batch stays."""
 
     event: Literal["micro_batch_halved"] = "micro_batch_halved"
     trial: str
@@ -112,14 +112,14 @@ class MicroBatchHalved(Event):
 
 
 class TrialPaused(Event):
-    """A trial waits at its last rung; its worker is free. It goes on, if it does, as a trial that starts."""
+    """A trial paused at its last rung, and its worker is free. TrialStarted resumes it."""
 
     event: Literal["trial_paused"] = "trial_paused"
     trial: str
 
 
 class TrialEnded(Event):
-    """A trial's end: completed at full resource, pruned by the stopping rule, or failed with its cause."""
+    """A trial ended: completed its training, was pruned, or failed. cause: why it was pruned or failed."""
 
     event: Literal["trial_ended"] = "trial_ended"
     trial: str
@@ -128,9 +128,9 @@ class TrialEnded(Event):
 
 
 class WorkerLost(Event):
-    """The process of a trial died, or was ended as it took too long. node: where, None if not known.
+    """The process of a trial died, or was killed after too long a silence.
 
-    begun: whether the trial had begun in it.
+    node: where it ran, None if unknown. begun: whether the trial had begun in that process.
     """
 
     event: Literal["worker_lost"] = "worker_lost"
@@ -141,7 +141,7 @@ class WorkerLost(Event):
 
 
 class TestOpened(Event):
-    """The test labels were read, to grade `queries` sets of predictions."""
+    """The test labels were read to grade `queries` sets of predictions."""
 
     __test__ = False  # not a pytest class
 
@@ -150,13 +150,13 @@ class TestOpened(Event):
 
 
 class Interrupted(Event):
-    """The run was told to stop; everything before this line is saved."""
+    """The run stopped on request; everything before this event is saved."""
 
     event: Literal["interrupted"] = "interrupted"
 
 
 class Resumed(Event):
-    """A new process took the run over."""
+    """A new process resumed the run."""
 
     event: Literal["resumed"] = "resumed"
 
@@ -168,7 +168,7 @@ class Finished(Event):
 
 
 class LaneAnswered(Event):
-    """What one lane of a round's proposer said, did and cost; of a round asked again the last one counts."""
+    """What a lane of a round's proposer proposed and cost. A later event for the same lane replaces it."""
 
     event: Literal["lane_answered"] = "lane_answered"
     round: int
@@ -183,7 +183,7 @@ class NoteLeft(Event):
 
 
 class BranchesRefused(Event):
-    """Branches of a round's proposal that were not taken, and why, a sentence each."""
+    """Branches of a round's proposal that were rejected. reasons: one sentence each."""
 
     event: Literal["branches_refused"] = "branches_refused"
     round: int

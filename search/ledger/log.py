@@ -1,4 +1,4 @@
-"""The file of a run's events: appended one a line, read back on resume."""
+"""The ledger file: one event per line, appended as it happens and read back on resume."""
 
 import os
 from collections.abc import Callable
@@ -14,19 +14,19 @@ _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
 def read_ledger(path: Path) -> list[AnyEvent]:
-    """All events of a ledger. A last line cut short by a crash is left out, as if it had never happened.
+    """All events of a ledger. A last line that a crash cut short is ignored.
 
-    Raises ValueError, naming the line, where an earlier line cannot be read.
+    Raises ValueError, naming the line, if an earlier line cannot be read.
     """
     return read_lines(path, _EVENT.validate_json)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growth:
-    """The events that a ledger has gained since the last look.
+class NewEvents:
+    """The events added to a ledger since the last read.
 
-    restarted: the file was cut short or replaced. What was read before no longer counts, and `events` are all
-    events of the file.
+    restarted: the file was truncated or replaced, so events read before no longer count, and `events` holds
+    all events of the file.
     """
 
     events: list[AnyEvent]
@@ -34,7 +34,7 @@ class Growth:
 
 
 class LedgerFollower:
-    """Reads a growing ledger bit by bit. It knows the file again by the last line that it has read."""
+    """Reads a growing ledger incrementally. The last line read shows whether the file is still the same."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,10 +42,10 @@ class LedgerFollower:
         self._lines = 0
         self._last = b""
 
-    def grown(self) -> Growth:
-        """The events since the last call. A line that is still being written waits for the next call.
+    def read(self) -> NewEvents:
+        """The events since the last call. A line that is still being written is left for the next call.
 
-        A file that is not there holds no events. Raises ValueError, naming the line, where it cannot be read.
+        A missing file holds no events. Raises ValueError, naming the line, if a line cannot be read.
         """
         content = self._content(self._offset - len(self._last))
         restarted = not content.startswith(self._last)
@@ -58,7 +58,7 @@ class LedgerFollower:
             self._offset += len(lines)
             self._lines += len(events)
             self._last = lines.splitlines(keepends=True)[-1]
-        return Growth(events=events, restarted=restarted)
+        return NewEvents(events=events, restarted=restarted)
 
     def _content(self, start: int) -> bytes:
         try:
@@ -70,24 +70,24 @@ class LedgerFollower:
 
 
 class Ledger:
-    """Appends events to a file, each whole or not at all, and hands each to its listeners once written."""
+    """Appends events to a file, each completely or not at all, and passes each to listeners once written."""
 
     def __init__(self, path: Path, *listeners: Callable[[AnyEvent], None]) -> None:
-        """Open `path` for appending. A last line cut short by a crash is removed first."""
+        """Open `path` for appending. A last line that a crash cut short is removed first."""
         self._listeners = list(listeners)
         self._file = open_lines(path)
 
     def listen(self, listener: Callable[[AnyEvent], None]) -> None:
-        """Hand further events to this listener too, after the listeners that are there."""
+        """Add a listener for further events; it is called after the present listeners."""
         self._listeners.append(listener)
 
     def append(self, event: AnyEvent) -> None:
-        """Write one event and flush it to the disk's cache; OSError where the disk is full."""
+        """Write an event and flush it to the operating system. Raises OSError if the disk is full."""
         append_lines(self._file, event.model_dump_json().encode() + b"\n")
         for listener in self._listeners:
             listener(event)
 
     def close(self) -> None:
-        """Flush to the disk and close."""
+        """Flush to disk and close."""
         os.fsync(self._file.fileno())
         self._file.close()

@@ -1,4 +1,4 @@
-"""What is known of a run: the sum of its ledger's events, kept up to date as they are written."""
+"""The state of a run: the sum of its ledger's events, updated as they are written."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -32,11 +32,11 @@ from trainers.method import Method
 
 @dataclass(kw_only=True)
 class TrialRecord:
-    """One trial as the ledger tells it; one that starts again, after a pause or a crash, keeps its rungs.
+    """One trial. A trial that starts again, after a pause or a crash, keeps its rungs.
 
-    place: its place among all trials, by when each started first.
-    due: the rung that it trains to, or has trained to. paused: whether it waits there for a worker.
-    micro_batch: what it was reduced to when memory ran out.
+    place: its index among all trials, in the order of their first starts.
+    due: the share of the rung it trains to or has reached. paused: whether it is paused there.
+    micro_batch: the size it was reduced to when memory ran out.
     """
 
     trial: str
@@ -62,7 +62,7 @@ class TrialRecord:
 
     @property
     def final_pgr(self) -> float | None:
-        """The PGR of a completed trial; None for any other, and where the test split has not been opened."""
+        """The PGR of a completed trial. None before that, and for predictions on the test split."""
         return self.last.pgr if self.state == "completed" and self.last is not None else None
 
     @property
@@ -73,7 +73,7 @@ class TrialRecord:
 
 @dataclass(kw_only=True)
 class Tally:
-    """Sums over some trials: how many started, how many of them ended how, and the best completed one."""
+    """Counts over a group of trials: started, ended by state; and the completed trial with the best PGR."""
 
     started: int = 0
     ended: Counter[EndState] = field(default_factory=Counter)
@@ -81,7 +81,7 @@ class Tally:
 
     @property
     def running(self) -> int:
-        """How many have not ended."""
+        """Trials that have not ended."""
         return self.started - self.ended.total()
 
     def end(self, trial: TrialRecord) -> None:
@@ -94,7 +94,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class BranchRecord:
-    """A branch and the round whose proposal brought it."""
+    """A branch and the round that proposed it."""
 
     branch: Branch
     round: int
@@ -104,14 +104,13 @@ class BranchRecord:
 class Record:
     """Everything a run has done so far. `apply` takes events in the ledger's order.
 
-    What is asked for at every step of a run costs no more when there are more trials: sums are kept up to
-    date as events come in.
+    Queries made at every step of a run cost the same for any number of trials: `apply` updates the sums.
 
-    interrupted: whether the last thing that happened was that the run was told to stop.
-    active_s: seconds that a process was at work on the run, without the time between a stop and its resume.
-    workers_lost: those that the process now at work on the run has lost, each with how many trials had
+    interrupted: whether the last event is Interrupted.
+    active_s: seconds that processes worked on the run, without the time between a stop and a resume.
+    workers_lost: the workers lost since the run was last started or resumed, each with the number of trials
         started by then.
-    running: trials that started, and have neither paused nor ended; for reading only.
+    running: trials that started and have neither paused nor ended; read only.
     """
 
     started: RunStarted | None = None
@@ -137,14 +136,14 @@ class Record:
 
     @classmethod
     def of(cls, events: Iterable[AnyEvent]) -> "Record":
-        """The record that these events add up to."""
+        """The sum of these events."""
         record = cls()
         for event in events:
             record.apply(event)
         return record
 
     def apply(self, event: AnyEvent) -> None:
-        """Take one more event into account."""
+        """Add an event."""
         if self._last_at is not None and not isinstance(event, Resumed):
             self.active_s += event.at - self._last_at
         self._last_at = event.at
@@ -204,8 +203,8 @@ class Record:
             due=event.share,
             started_at=event.at,
         )
-        for known in (self.trials, self._by_purpose[event.purpose], self._unfinished, self.running):
-            known[event.trial] = trial
+        for index in (self.trials, self._by_purpose[event.purpose], self._unfinished, self.running):
+            index[event.trial] = trial
         for branch in (None, event.branch):
             self._tallies[event.purpose, branch].started += 1
 
@@ -220,23 +219,23 @@ class Record:
             self._tallies[trial.purpose, branch].end(trial)
 
     def tally(self, purpose: Purpose, branch: str | None = None) -> Tally:
-        """Sums over the trials with a purpose, of one branch or all; for reading only."""
+        """Counts over the trials with this purpose, of one branch or of all; read only."""
         return self._tallies.get((purpose, branch)) or Tally()
 
     def of_purpose(self, purpose: Purpose) -> Iterator[TrialRecord]:
-        """The trials of the search, or of the confirmation, in the order they started."""
+        """The trials with this purpose, in the order of their first starts."""
         return iter(self._by_purpose[purpose].values())
 
     def unfinished(self) -> list[TrialRecord]:
-        """Trials that started and have not ended: a resumed run starts these again."""
+        """Trials that started and have not ended."""
         return list(self._unfinished.values())
 
     def ended(self, state: EndState) -> int:
-        """How many trials of the search, its replicates among them, ended so."""
+        """Number of search and replicate trials that ended in this state."""
         return self.tally("search").ended[state] + self.tally("replicate").ended[state]
 
     def best(self, branch: str | None = None) -> TrialRecord | None:
-        """The completed search trial, of one branch or all, with the highest PGR; ties go to the earlier."""
+        """The completed search trial with the highest PGR, of one branch or all. Ties go to the earlier."""
         return self.tally("search", branch).best
 
 

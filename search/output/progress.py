@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.config.schema import RunConfig
-from search.engine.replication import places
+from search.engine.replication import stage_sizes
 from search.ledger.log import LedgerFollower
 from search.ledger.record import BranchRecord, Record, TrialRecord
 from search.storage.run_directory import RunDirectory
@@ -78,15 +78,15 @@ def watch(run: RunDirectory, console: Console) -> None:
     Reads only, so it never stands in the way of that process. Raises ValueError where there is no run.
     """
     config, follower = run.read_config(), LedgerFollower(run.ledger)
-    record = Record.of(follower.grown().events)
+    record = Record.of(follower.read().events)
     with View(console, config, record) as view:
         while not (record.finished or record.interrupted):
             view.show(record)
             time.sleep(REDRAW_S)
-            growth = follower.grown()
-            if growth.restarted:
+            new = follower.read()
+            if new.restarted:
                 record = Record()
-            for event in growth.events:
+            for event in new.events:
                 record.apply(event)
     console.print(status(config, record, None))
 
@@ -105,7 +105,11 @@ def ended(record: Record) -> int:
 
 def planned(config: RunConfig) -> int:
     """The largest number of trials that the run can have."""
-    return config.search.trials + sum(places(config)) + (1 + config.confirm.finalists) * config.confirm.seeds
+    return (
+        config.search.trials
+        + sum(stage_sizes(config))
+        + (1 + config.confirm.finalists) * config.confirm.seeds
+    )
 
 
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:

@@ -1,4 +1,5 @@
 """Pure decisions: pruning, promotion, the surrogate, allocation, the training budget, faults.
 
-Begin with promotion.py (who trains on) and pruning.py (who stops). No Ray, no Optuna, no files.
+Begin with promotion.py (which trial trains next) and pruning.py (which trial stops). No Ray, no Optuna, no
+files.
 """

@@ -1,4 +1,4 @@
-"""Which branches may offer new trials, and which still have to show what they end at. Pure."""
+"""Which branches may offer new trials, and which have not yet trained a trial to the end. Pure."""
 
 import math
 from collections import Counter
@@ -12,72 +12,74 @@ from trainers.component import Frozen
 
 
 class AllocationConfig(Frozen):
-    """An upper confidence bound on the best that a branch has shown at its highest rung (a max-bandit)."""
+    """A max-bandit: branches rank by an upper confidence bound on their best PGR at their highest rung."""
 
     floor: Annotated[
         int, Field(ge=1, le=100, description="Trials that every branch gets before branches are compared.")
     ] = 3
     offering: Annotated[
-        int, Field(ge=1, le=100, description="Branches that offer new trials at a time. The others get none.")
+        int,
+        Field(ge=1, le=100, description="Branches that may offer new trials at a time. The others get none."),
     ] = 8
     spread: Annotated[
         float,
         Field(
             ge=0,
             le=10,
-            description="Bonus of a branch after its first trial, in PGR. It shrinks with the root of its "
-            "trials.",
+            description="Bonus of a branch after its first trial, in PGR. It shrinks with the square root of "
+            "the branch's trials.",
         ),
     ] = 0.5
 
 
 @dataclass(kw_only=True)
 class BranchState:
-    """A live branch.
+    """What the trials of a branch have shown so far.
 
-    started: trials. back: those that the first rung has told of, failures included. failed: those that failed
-    on their way further. heading: how many have reached each rung or are on their way there. highest: the
-    highest rung that one has reached, and best the best PGR there, if any.
+    started: trials started. returned: trials that finished or failed at the first rung. failed: trials that
+    failed above the first rung. reached_or_in_flight: by rung, the trials that reached it or train towards
+    it. highest_rung: the highest rung that a trial has reached, -1 for none. best: the best PGR there.
     """
 
     name: str
     started: int = 0
-    back: int = 0
+    returned: int = 0
     failed: int = 0
-    heading: Counter[int] = field(default_factory=Counter)
-    highest: int = -1
+    reached_or_in_flight: Counter[int] = field(default_factory=Counter)
+    highest_rung: int = -1
     best: float | None = None
 
-    def shows(self, rung: int, pgr: float) -> bool:
-        """Take in a score; whether it is the best, at the highest rung so far."""
-        if self.best is not None and (rung, pgr) <= (self.highest, self.best):
+    def add_score(self, rung: int, pgr: float) -> bool:
+        """Record a score. Returns whether it is the best so far: a higher rung beats a higher PGR."""
+        if self.best is not None and (rung, pgr) <= (self.highest_rung, self.best):
             return False
-        self.highest, self.best = rung, pgr
+        self.highest_rung, self.best = rung, pgr
         return True
 
-    def unproven(self, floor: int, rungs: int) -> int | None:
-        """The first rung above the lowest that no trial has reached or is on its way to, if any.
+    def unproven_rung(self, floor: int, rungs: int) -> int | None:
+        """The lowest rung above the first that no trial has reached or trains towards.
 
-        None while fewer than `floor` trials are back, and once so many have failed above the lowest rung.
+        None if there is no such rung, while fewer than `floor` trials have returned, and once `floor` trials
+        have failed above the first rung.
         """
-        if self.back < floor or self.failed >= floor:
+        if self.returned < floor or self.failed >= floor:
             return None
-        return next((rung for rung in range(1, rungs) if self.heading[rung] == 0), None)
+        return next((rung for rung in range(1, rungs) if self.reached_or_in_flight[rung] == 0), None)
 
 
-def offering(config: AllocationConfig, branches: Sequence[BranchState]) -> list[str]:
-    """The branches that may offer the next new trial, the most hopeful first.
+def offering_branches(config: AllocationConfig, branches: Sequence[BranchState]) -> list[str]:
+    """The branches that may offer the next new trial, highest upper bound first.
 
-    Under the floor, a branch has the offer to itself: the least tried one. Otherwise those with the highest
-    best + spread / sqrt(trials). Ties go to the earlier branch. A branch without a result yet counts as the
-    worst with one.
+    While branches have fewer than `floor` trials, only the one with the fewest offers. After that the upper
+    bound is best + spread / sqrt(trials). Ties go to the earlier branch. A branch without a score gets the
+    lowest best PGR of the others, 0 if no branch has a score.
     """
-    if under := [branch for branch in branches if branch.started < config.floor]:
-        return [min(under, key=lambda branch: branch.started).name]
+    if under_floor := [branch for branch in branches if branch.started < config.floor]:
+        return [min(under_floor, key=lambda branch: branch.started).name]
     worst = min((branch.best for branch in branches if branch.best is not None), default=0.0)
 
-    def hope(branch: BranchState) -> float:
+    def upper_bound(branch: BranchState) -> float:
         best = worst if branch.best is None else branch.best
         return best + config.spread / math.sqrt(branch.started)
 
-    return [branch.name for branch in sorted(branches, key=hope, reverse=True)[: config.offering]]
+    return [branch.name for branch in sorted(branches, key=upper_bound, reverse=True)[: config.offering]]

@@ -1,4 +1,4 @@
-"""A method as a point: what the surrogate compares methods by. Pure."""
+"""Encodes a method as a point in the unit cube, the input of the surrogate. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from search.scoring.pgr import Reals
 from trainers.component import Component
 from trainers.method import SLOTS, Method
 
-ABSENT = 0.5  # where a parameter belongs to a component that the method does not use
-WIDE = 100.0  # bounds this many times apart are scaled by their logarithms
-APART = math.sqrt(0.5)  # the height of a one-hot column: two kinds are a distance of one apart
+ABSENT = 0.5  # coordinate of a parameter whose component the method does not use
+LOG_SCALE_RATIO = 100.0  # a range with high / low at least this is scaled logarithmically
+ONE_HOT_HEIGHT = math.sqrt(0.5)  # two different kinds are at distance 1
 
 
 def encode(method: Method) -> Reals:
     """The method as a point, float [width()], every coordinate in [0, 1].
 
-    For each slot a one-hot of its kinds; then for each kind its parameters, scaled by their bounds. A
-    parameter that takes one of a list of values has a column for each. One of a kind that the method does not
-    use is ABSENT throughout.
+    For each slot: a one-hot of its kinds, then the parameters of every kind, scaled by their bounds. A
+    parameter that takes one of a list of values has a column for each value. The parameters of kinds that the
+    method does not use are ABSENT.
     """
     point: list[float] = []
     for slot, kinds in SLOTS.items():
@@ -35,7 +35,7 @@ def encode(method: Method) -> Reals:
 
 @cache
 def width() -> int:
-    """How many coordinates a point has; fixed by the catalogue."""
+    """Number of coordinates of a point; the catalogue fixes it."""
     return len(encode(Method()))
 
 
@@ -48,10 +48,10 @@ def _params() -> Mapping[str, Mapping[str, tuple[ParamSpec, ...]]]:
 
 
 def _coordinates(spec: ParamSpec, component: Component | None) -> list[float]:
-    """A parameter that is no number, no list and no flag has no column: nothing searches it."""
+    """The columns of a parameter: none unless it is a number, a flag or a choice, as no search varies it."""
     members = spec.members or ((False, True) if spec.type == "boolean" else ())
     if members:
-        absent = [ABSENT * APART] * len(members)
+        absent = [ABSENT * ONE_HOT_HEIGHT] * len(members)
         return absent if component is None else _one_hot(getattr(component, spec.name), members)
     if not spec.ordered or spec.low is None or spec.high is None:
         return []
@@ -59,10 +59,10 @@ def _coordinates(spec: ParamSpec, component: Component | None) -> list[float]:
 
 
 def _one_hot(value: object, members: tuple[object, ...]) -> list[float]:
-    return [APART * (member == value) for member in members] if len(members) > 1 else []
+    return [ONE_HOT_HEIGHT * (member == value) for member in members] if len(members) > 1 else []
 
 
 def _scaled(low: float, high: float, value: float) -> float:
-    if low > 0 and high / low >= WIDE:
+    if low > 0 and high / low >= LOG_SCALE_RATIO:
         return math.log(value / low) / math.log(high / low)
     return (value - low) / (high - low)

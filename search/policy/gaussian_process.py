@@ -1,4 +1,4 @@
-"""What trials seen so far say about trials not seen: a Gaussian process over methods and rungs. Pure."""
+"""The surrogate: a Gaussian process over methods and rungs, fitted to the scores so far. Pure."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from search.scoring.pgr import Reals
 from trainers.lazy import linalg, optimize
 
 PRIOR_LENGTH, PRIOR_NOISE = 0.7, 0.3  # medians of the log-normal priors, with a log standard deviation of 1
-FIT_POINTS, FIT_STEPS = 200, 50  # the hyperparameters settle long before the predictions do
+FIT_POINTS, FIT_STEPS = 200, 50  # hyperparameters converge with fewer points than predictions
 JITTER = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """Lengthscales [d] in units of the points, and the standard deviation of what they do not explain."""
+    """Lengthscales [d] in units of the points, and the standard deviation of the observation noise."""
 
     lengths: Reals
     noise: float
@@ -26,10 +26,10 @@ class Hyperparameters:
 
 
 class Surrogate:
-    """A Gaussian process, Matérn 5/2 with one lengthscale a dimension (Rasmussen and Williams, 2006).
+    """A Gaussian process, Matérn 5/2 with one lengthscale per dimension (Rasmussen and Williams, 2006).
 
-    points: [n, d], about the unit cube. values: [n], of about unit variance. Their noise is fitted: the luck
-    of a seed and of the search split is about the same for all trials.
+    points: [n, d], roughly in the unit cube. values: [n], of roughly unit variance. One noise level is
+    fitted for all: chance from the seed and from the search split is about the same for every trial.
     """
 
     def __init__(self, points: Reals, values: Reals, parameters: Hyperparameters) -> None:
@@ -52,8 +52,8 @@ class Surrogate:
 def fitted(points: Reals, values: Reals, start: Hyperparameters) -> Hyperparameters:
     """The hyperparameters of highest posterior density, by L-BFGS from `start`; shapes as for Surrogate.
 
-    More than 200 points are thinned evenly: their order must not depend on their values. The length of a
-    coordinate that is the same in all points stays as it is.
+    More than 200 points are thinned evenly, so their order must not depend on their values. The lengthscale
+    of a coordinate that is equal in all points keeps its start value.
     """
     thin = np.unique(np.linspace(0, len(points) - 1, min(len(points), FIT_POINTS)).astype(int))
     points, centred = points[thin], values[thin] - values[thin].mean()
@@ -94,13 +94,12 @@ def _objective(logs: Reals, points: Reals, values: Reals) -> tuple[float, Reals]
     covariance[np.diag_indices(len(points))] += noise + JITTER
     factor = linalg.cho_factor(covariance, lower=True)
     weights = linalg.cho_solve(factor, values)
-    slack = linalg.cho_solve(factor, np.eye(len(points))) - np.outer(weights, weights)
-    pull = (
-        slack * (5 / 3) * (1 + distance) * decay
-    )  # times the squared distance in a dimension: d/d log length
-    rows = pull.sum(axis=1)
-    gradient = [float(x**2 @ rows - x @ pull @ x) for x in scaled.T]
-    gradient.append(float(np.trace(slack) * noise))
-    off = np.append(logs[:-1] - np.log(PRIOR_LENGTH), logs[-1] - np.log(PRIOR_NOISE))
-    density = 0.5 * values @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * off @ off
-    return float(density), np.array(gradient) + off
+    by_covariance = linalg.cho_solve(factor, np.eye(len(points))) - np.outer(weights, weights)  # twice d/dK
+    # Times the squared distance in a dimension, this is twice the derivative by the log of its lengthscale.
+    by_distance = by_covariance * (5 / 3) * (1 + distance) * decay
+    rows = by_distance.sum(axis=1)
+    gradient = [float(x**2 @ rows - x @ by_distance @ x) for x in scaled.T]
+    gradient.append(float(np.trace(by_covariance) * noise))
+    from_prior = np.append(logs[:-1] - np.log(PRIOR_LENGTH), logs[-1] - np.log(PRIOR_NOISE))
+    loss = 0.5 * values @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * from_prior @ from_prior
+    return float(loss), np.array(gradient) + from_prior

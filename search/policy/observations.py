@@ -1,4 +1,4 @@
-"""All scores of a search, kept so that choosing by them costs the same however many there are. Pure."""
+"""All scores of a search, and a sample of bounded size for the surrogate to learn from. Pure."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,11 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """Scores to learn from: points [n, d], about the unit cube; rungs int [n] from 0; values [n], normal."""
+class Observations:
+    """Scores to learn from.
+
+    points: [n, d], roughly in the unit cube. rungs: int [n], from 0. values: [n], normal scores.
+    """
 
     points: Reals
     rungs: Ints
@@ -21,52 +24,52 @@ class Evidence:
 
 
 class Scoreboard:
-    """One score a trial and rung, in the order they came in and in that of their values."""
+    """One score per trial and rung, sorted by value; the order of arrival is kept too."""
 
     def __init__(self) -> None:
         self._points: list[Reals] = []
-        self._ladder: Reals = np.empty(0)  # the values, rising
-        self._order: Ints = np.empty(0, dtype=np.int64)  # whose value stands at each step of the ladder
-        self._reached: Ints = np.empty(0, dtype=np.int64)  # the rung it was reached at
+        self._values: Reals = np.empty(0)  # ascending
+        self._arrivals: Ints = np.empty(0, dtype=np.int64)  # of each value, its index in `_points`
+        self._rungs: Ints = np.empty(0, dtype=np.int64)  # of each value, its rung
 
     def __len__(self) -> int:
         return len(self._points)
 
     def add(self, point: Reals, rung: int, value: float) -> None:
-        """Take in a score: higher is better; NaN, a failed trial, ranks below all others."""
-        known = -np.inf if np.isnan(value) else value
-        step = int(np.searchsorted(self._ladder, known))
-        self._ladder = np.insert(self._ladder, step, known)
-        self._order = np.insert(self._order, step, len(self))
-        self._reached = np.insert(self._reached, step, rung)
+        """Add a score; higher is better. NaN stands for a failed trial and ranks below all others."""
+        comparable = -np.inf if np.isnan(value) else value
+        rank = int(np.searchsorted(self._values, comparable))
+        self._values = np.insert(self._values, rank, comparable)
+        self._arrivals = np.insert(self._arrivals, rank, len(self))
+        self._rungs = np.insert(self._rungs, rank, rung)
         self._points.append(point)
 
-    def evidence(self, most: int, draws: np.random.Generator) -> Evidence:
-        """At most so many scores, in the order they came in: half the best of each rung, the others drawn.
+    def sample(self, limit: int, rng: np.random.Generator) -> Observations:
+        """At most `limit` scores, in order of arrival: half are the best of each rung, the rest random.
 
-        A value becomes the normal quantile of its rank among all scores (van der Waerden), ties share theirs:
-        ranks leave the long tails of losses and the scale of PGR alike.
+        A value becomes the normal quantile of its rank among all scores (van der Waerden); ties share a
+        quantile. Ranks remove the long tails of losses and the scale of PGR.
         """
-        steps = self._steps(most, draws)
-        return Evidence(
-            points=np.stack([self._points[i] for i in self._order[steps]]),
-            rungs=self._reached[steps],
-            values=self._normal_scores(self._ladder[steps]),
+        ranks = self._sampled_ranks(limit, rng)
+        return Observations(
+            points=np.stack([self._points[i] for i in self._arrivals[ranks]]),
+            rungs=self._rungs[ranks],
+            values=self._normal_scores(self._values[ranks]),
         )
 
-    def _steps(self, most: int, draws: np.random.Generator) -> Ints:
+    def _sampled_ranks(self, limit: int, rng: np.random.Generator) -> Ints:
         n = len(self)
-        if n <= most:
-            steps = np.arange(n)
+        if n <= limit:
+            ranks = np.arange(n)
         else:
-            rungs = np.flatnonzero(np.bincount(self._reached))
-            share = max(1, most // (2 * len(rungs)))
-            best = np.concatenate([np.flatnonzero(self._reached == rung)[-share:] for rung in rungs])
+            rungs = np.flatnonzero(np.bincount(self._rungs))
+            share = max(1, limit // (2 * len(rungs)))
+            best = np.concatenate([np.flatnonzero(self._rungs == rung)[-share:] for rung in rungs])
             others = np.delete(np.arange(n), best)
-            steps = np.concatenate([best, draws.choice(others, most - len(best), replace=False)])
-        return steps[np.argsort(self._order[steps])]
+            ranks = np.concatenate([best, rng.choice(others, limit - len(best), replace=False)])
+        return ranks[np.argsort(self._arrivals[ranks])]
 
     def _normal_scores(self, values: Reals) -> Reals:
-        low, high = (np.searchsorted(self._ladder, values, side=side) for side in ("left", "right"))
+        low, high = (np.searchsorted(self._values, values, side=side) for side in ("left", "right"))
         quantiles: Reals = special.ndtri((low + high) / 2 / len(self))
         return quantiles

@@ -1,4 +1,4 @@
-"""Trials that wait at a rung, a limited number at each. Pure."""
+"""Trials paused at a rung, a limited number at each. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from search.scoring.pgr import Reals
 
 @dataclass(frozen=True, kw_only=True)
 class PausedTrial:
-    """A trial that stopped at the rung with this index, its score there, and its method as a point."""
+    """A trial paused at a rung. rung: its index. value: the score there. point: the encoded method."""
 
     trial: str
     branch: str
@@ -19,7 +19,7 @@ class PausedTrial:
 
 
 class PausedTrials:
-    """Places for a limited number of trials at each rung: a paused trial costs disk, few of many resume."""
+    """The paused trials, at most `places` at each rung: each costs disk, and few of many resume."""
 
     def __init__(self, places: int) -> None:
         self._places = places
@@ -27,7 +27,7 @@ class PausedTrials:
         self._rung_of: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[PausedTrial]:
-        """From the lowest rung to the highest, at each in the order of arrival."""
+        """From the lowest rung to the highest, within a rung in order of arrival."""
         for rung in sorted(self._rungs):
             yield from self._rungs[rung].values()
 
@@ -36,21 +36,22 @@ class PausedTrials:
         return trial in self._rung_of
 
     def add(self, paused: PausedTrial) -> None:
-        """Take in a trial. It may be one too many, see `surplus`."""
+        """Add a trial. Its rung may then hold more than `places`, see `surplus`."""
         self._rungs.setdefault(paused.rung, {})[paused.trial] = paused
         self._rung_of[paused.trial] = paused.rung
 
     def remove(self, trial: str) -> None:
-        """The trial resumes, or ends."""
+        """Remove a trial, because it resumes or ends."""
         del self._rungs[self._rung_of.pop(trial)][trial]
 
     def surplus(self) -> PausedTrial | None:
-        """The trial that has to leave a rung with too many, if there is one.
+        """The trial to end because a rung holds more than `places`, or None.
 
-        It is the lowest of the branch with the most places at that rung; of equals the last to arrive.
+        It is the lowest-scoring trial of the branch with the most trials at that rung. Ties go to the last
+        to arrive.
         """
-        for here in self._rungs.values():
-            if len(here) > self._places:
-                places = Counter(paused.branch for paused in here.values())
-                return min(reversed(here.values()), key=lambda paused: (-places[paused.branch], paused.value))
+        for at_rung in self._rungs.values():
+            if len(at_rung) > self._places:
+                counts = Counter(trial.branch for trial in at_rung.values())
+                return min(reversed(at_rung.values()), key=lambda trial: (-counts[trial.branch], trial.value))
         return None

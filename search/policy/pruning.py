@@ -1,6 +1,6 @@
-"""The stopping rule: which trials at a rung have no future. Pure: numbers in, a decision out.
+"""The stopping rule: which trials stop for good at a rung. Pure: numbers in, a decision out.
 
-Those that have one pause; which of them goes on, and when, is for `search.promotion`.
+The others pause. Which paused trial resumes, and when, is decided in search.policy.promotion.
 """
 
 import math
@@ -18,11 +18,11 @@ from trainers.component import Frozen
 from trainers.lazy import special
 
 Decision = Literal["pause", "stop"]
-Answers = Bools | Reals
+Correct = Bools | Reals  # [n] for each example 1 if right, 0 if wrong; or a single score, n = 1
 
 
 class PruningConfig(Frozen):
-    """Asynchronous successive halving (Li et al., 2020) that stops a trial only when it is sure enough."""
+    """Asynchronous successive halving (Li et al., 2020) that stops only trials unlikely to be good."""
 
     rungs: Annotated[
         tuple[float, ...],
@@ -37,7 +37,7 @@ class PruningConfig(Frozen):
         Field(
             ge=1.5,
             le=10,
-            description="The best 1 / keep of a branch's trials at a rung go on without further question.",
+            description="The best 1 / keep of a branch's trials at a rung always go on.",
         ),
     ] = 3.0
     doubt: Annotated[
@@ -45,8 +45,8 @@ class PruningConfig(Frozen):
         Field(
             gt=0,
             le=0.5,
-            description="A trial outside the best stops when its chance of truly matching the worst of the "
-            "best is at most this.",
+            description="A trial outside the best 1 / keep stops when the probability that it equals the "
+            "lowest of them is at most this.",
         ),
     ] = 0.25
     seed_sd: Annotated[
@@ -54,8 +54,8 @@ class PruningConfig(Frozen):
         Field(
             ge=0,
             le=1,
-            description="Standard deviation of PGR between seeds of a method: a prior that the campaign's "
-            "own seeds correct. Published runs show 0.06 to 0.10.",
+            description="Standard deviation of PGR between seeds of a method: a prior, updated by the "
+            "campaign's own seeds. Published runs show 0.06 to 0.10.",
         ),
     ] = 0.08
     min_rivals: Annotated[
@@ -63,84 +63,80 @@ class PruningConfig(Frozen):
         Field(
             ge=1,
             le=100,
-            description="Trials of a branch that reach a rung before any other is stopped there.",
+            description="Trials of a branch that must reach a rung before another is stopped there.",
         ),
     ] = 4
 
     def model_post_init(self, _context: object) -> None:
-        """Refuse rungs that are not rising shares ending in 1."""
+        """Reject rungs that are not rising shares ending in 1."""
         rising = all(low < high for low, high in zip(self.rungs, self.rungs[1:], strict=False))
         if not rising or self.rungs[0] <= 0 or self.rungs[-1] != 1:
             raise ValueError(f"rungs must be rising shares above 0, the last one 1, got {list(self.rungs)}")
 
 
 class Rivals:
-    """The trials that reached a rung, kept so that judging costs the same for any number of them.
-
-    What a trial got right is one number an example, [n]: 1 or 0, or a score where n is 1.
-    """
+    """The trials of a branch that reached a rung, sorted: a comparison costs the same for any number."""
 
     def __init__(self) -> None:
-        self._means: list[float] = []  # rising
-        self._right: list[Answers] = []  # in the same order
+        self._means: list[float] = []  # ascending
+        self._correct: list[Correct] = []  # in the same order
 
     def __len__(self) -> int:
         return len(self._means)
 
-    def add(self, right: Answers) -> None:
-        """Count one more trial, unless its score is NaN: nobody is measured by that."""
-        mean = float(right.mean())
+    def add(self, correct: Correct) -> None:
+        """Add a trial. A NaN score is ignored: no trial is compared with it."""
+        mean = float(correct.mean())
         if math.isnan(mean):
             return
         place = bisect_right(self._means, mean)
         self._means.insert(place, mean)
-        self._right.insert(place, right)
+        self._correct.insert(place, correct)
 
-    def last_of_best(self, places: int) -> Answers:
-        """What the trial at this place from the top got right; 1 is the best."""
-        return self._right[-places]
+    def from_top(self, place: int) -> Correct:
+        """What the trial at this place from the top got right; place 1 is the best."""
+        return self._correct[-place]
 
 
 def decide(
-    config: PruningConfig, right: Answers, rivals: Rivals, gap: float, seed_variance: float
+    config: PruningConfig, correct: Correct, rivals: Rivals, gap: float, seed_variance: float
 ) -> Decision:
-    """Whether a trial at a rung may go on one day, given those of its branch that were there before it.
+    """Whether a trial pauses or stops at a rung, compared with the trials of its branch that came before it.
 
-    right: [n], what the trial got right of the search split. gap: ceiling minus weak floor, the unit of PGR.
-    seed_variance: of PGR, between seeds of one method.
+    correct: [n], what the trial got right of the search split. gap: ceiling minus weak floor, the unit of
+    PGR. seed_variance: of PGR, between seeds of one method.
 
-    NaN: stop, also the first. Fewer rivals than `min_rivals`: pause. Among the best one in `keep`, ties
-    included: pause. Otherwise stop when the chance of being as good as the last of the best falls to `doubt`;
-    the error of the difference is the paired one over examples together with the seed spread of both trials.
+    NaN: stop, even if it is the first. Fewer rivals than `min_rivals`: pause. Among the best 1 / keep, ties
+    included: pause. Otherwise stop if the probability of being as good as the lowest of the best is at most
+    `doubt`. The variance of the difference is that of the paired examples plus the seed variance of both.
     """
-    if math.isnan(right.mean()):
+    if math.isnan(correct.mean()):
         return "stop"
     if len(rivals) < config.min_rivals:
         return "pause"
-    paired = (
-        rivals.last_of_best(max(1, int((len(rivals) + 1) / config.keep))).astype(np.float64) - right
-    ) / gap
+    kept = max(1, int((len(rivals) + 1) / config.keep))
+    paired = (rivals.from_top(kept).astype(np.float64) - correct) / gap
     behind = float(paired.mean())
     if behind <= 0:
         return "pause"
-    spread = float(paired.var(ddof=1)) / len(paired) if len(paired) > 1 else 0.0
-    variance = spread + 2 * seed_variance
-    chance = float(special.ndtr(-behind / math.sqrt(variance))) if variance > 0 else 0.0
-    return "pause" if chance > config.doubt else "stop"
+    variance_of_mean = float(paired.var(ddof=1)) / len(paired) if len(paired) > 1 else 0.0
+    variance = variance_of_mean + 2 * seed_variance
+    probability = float(special.ndtr(-behind / math.sqrt(variance))) if variance > 0 else 0.0
+    return "pause" if probability > config.doubt else "stop"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What becomes of a trial at a rung, beside so many rivals that were there before."""
+class Judgement:
+    """The decision on a trial at a rung, and how many rivals it was compared with."""
 
     decision: Decision
     rivals: int
 
 
 class Judge:
-    """Looks at each trial at each rung once, in the order they come in.
+    """Judges each trial once at each rung, in order of arrival.
 
-    A trial is beside those of its branch: another kind of method may rise later, and end higher.
+    Trials are compared within their branch: the methods of another branch may learn later and end higher.
     """
 
     def __init__(self, config: PruningConfig, gap: float) -> None:
@@ -150,36 +146,37 @@ class Judge:
         self._rivals: dict[tuple[str, int], Rivals] = defaultdict(Rivals)
 
     @property
-    def has_seen_any(self) -> bool:
-        """Whether any trial reached a rung."""
+    def any_rung_reached(self) -> bool:
+        """Whether any trial has reached a rung."""
         return bool(self._rivals)
 
-    def look(self, branch: str, rung: int, right: Answers, seed_variance: float) -> Finding:
-        """Compare a trial with those before it, and remember it.
+    def judge(self, branch: str, rung: int, correct: Correct, seed_variance: float) -> Judgement:
+        """Compare a trial with those before it, and add it to them.
 
-        rung: its index. right: [n], of the search split. seed_variance: of PGR, between seeds of one method.
+        rung: its index. correct: [n], what the trial got right of the search split. seed_variance: of PGR,
+        between seeds of one method.
         """
         rivals = self._rivals[branch, rung]
-        finding = Finding(
-            decision=decide(self._config, right, rivals, self._gap, seed_variance),
+        judgement = Judgement(
+            decision=decide(self._config, correct, rivals, self._gap, seed_variance),
             rivals=len(rivals),
         )
-        rivals.add(right)
-        return finding
+        rivals.add(correct)
+        return judgement
 
 
-PRIOR = 8  # degrees of freedom that the configured seed spread counts for
+PRIOR_DEGREES_OF_FREEDOM = 8  # given to the configured seed_sd
 
 
 def seed_variance(
-    config: PruningConfig, floors: BaselinesReady | None, *, squares: float = 0.0, free: int = 0
+    config: PruningConfig, floors: BaselinesReady | None, *, squares: float = 0.0, degrees_of_freedom: int = 0
 ) -> float:
-    """The variance of PGR between seeds, pooled by degrees of freedom over all that is known of it.
+    """The variance of PGR between seeds, pooled by degrees of freedom over three sources.
 
-    That is the prior, the configured `seed_sd`, which stands alone where nothing else is known; floor and
-    ceiling, whose seeds are there before the first trial; and methods on further seeds, by `squares`, their
-    squared deviations from their means, over `free` degrees of freedom.
+    The sources are the configured `seed_sd` as a prior; the weak floor and the ceiling, whose seeds are
+    trained before the first trial; and methods trained on several seeds. squares: the squared deviations of
+    those methods from their means, on `degrees_of_freedom`.
     """
-    weight, known = (floors.seed_free, floors.seed_variance) if floors else (0, 0.0)
-    total = PRIOR * config.seed_sd**2 + weight * known + squares
-    return total / (PRIOR + weight + free)
+    from_floors, variance = (floors.seed_free, floors.seed_variance) if floors else (0, 0.0)
+    total = PRIOR_DEGREES_OF_FREEDOM * config.seed_sd**2 + from_floors * variance + squares
+    return total / (PRIOR_DEGREES_OF_FREEDOM + from_floors + degrees_of_freedom)

@@ -1,4 +1,4 @@
 """Weights & Biases, in a process of its own that reads the ledger: python -m search.tracking DIR
 
-Begin with launcher.py (the search's side), then process.py (the other).
+Begin with launcher.py, which runs in the search's process, then process.py.
 """

@@ -1,4 +1,4 @@
-"""Tell W&B of a run that has ended: python -m search.tracking DIR"""
+"""Upload a run that has ended to W&B: python -m search.tracking DIR"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The tracking process's orders; apart from the rest, so that the process that waits stays small."""
+"""The input of the tracking process; a module of its own, to keep the waiting process small."""
 
 from typing import Any, Literal
 
@@ -8,10 +8,11 @@ Kind = Literal["offline", "online"]
 
 
 class Job(Frozen):
-    """What the tracking process is asked to do. No secret is in it: it lies in the run directory.
+    """What the tracking process has to do. It contains no secrets, as it lies in the run directory.
 
-    campaign: the run's own id, which all ids at W&B start with. config: the run's settings. parameters: the
-    sweep's. sweep: an existing one to use. patience_s: how long to go on once the search has ended.
+    campaign: the run's id, the prefix of all ids at W&B. config: the run's settings. parameters: the
+    parameters of the sweep. sweep: the id of an existing sweep to use. patience_s: seconds to continue after
+    the search has ended.
     """
 
     directory: str

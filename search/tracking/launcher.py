@@ -1,7 +1,7 @@
-"""Weights & Biases for a run: one sweep a campaign, one run a trial. Also python -m search.tracking DIR
+"""Weights & Biases for a run: a sweep per campaign, a run per trial. Also python -m search.tracking DIR
 
-The search is not slowed down by it and does not wait for it: all it does is to start a process (see
-search.tracking.process) that reads the ledger, and in the end to give that process a bounded time to finish.
+Tracking does not slow the search down: the search only starts a process (see search.tracking.process) that
+reads the ledger, and in the end gives that process a limited time to finish.
 """
 
 import argparse
@@ -31,10 +31,10 @@ from trainers.method import SLOTS
 log = logging.getLogger(__name__)
 
 UPLOAD_PATIENCE_S = 24 * 3600.0
-MARGIN_S = 2.0  # for the tracking process to notice by itself that its time is up
-LOG_RANGE = 1000  # a range over this factor is searched, and shown, on a log scale
-# What wandb may take from the environment: run ids, sweeps and modes there are meant for other programs.
-KEPT = {
+MARGIN_S = 2.0  # for the tracking process to notice by itself that its time has run out
+LOG_RANGE = 1000  # a range with high / low at least this is shown on a log scale
+# Variables passed on to wandb. Others, with run ids, sweeps and modes, are meant for other programs.
+PASSED_ON = {
     "WANDB_API_KEY",
     "WANDB_BASE_URL",
     "WANDB_CONFIG_DIR",
@@ -46,14 +46,14 @@ KEPT = {
 
 
 class Tracking:
-    """Has a run tracked from `start` to the end of the block, as its config says."""
+    """Tracks a run from `start` to the end of the block, as its config says."""
 
     def __init__(self, run: RunDirectory, config: RunConfig) -> None:
-        """ValueError where W&B is to be told online and there is no key."""
+        """Raises ValueError if tracking is online and there is no key."""
         self._run = run
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
-        # Wandb's own way to clear its temporary folders away is skipped when a session fails or is killed.
+        # Wandb leaves its temporary folders behind when a session fails or is killed.
         self._temporary = contextlib.ExitStack()
         self.complete = True
         if config.tracking.kind == "online" and not has_key():
@@ -66,7 +66,7 @@ class Tracking:
         return self
 
     def start(self, started: RunStarted | None) -> None:
-        """Begin, once the ledger has its first event."""
+        """Start tracking. started: the ledger's first event; None, before it is written, does nothing."""
         kind = self._config.tracking.kind
         if kind == "off" or started is None:
             return
@@ -76,9 +76,9 @@ class Tracking:
             job = folder / "job.json"
             job.write_text(new_job(self._run.path, self._config, started, kind).model_dump_json(indent=1))
             temporary = tempfile.TemporaryDirectory(prefix="wandb-", ignore_cleanup_errors=True)
-            self._process = _started(job, folder, self._temporary.enter_context(temporary))
+            self._process = _start_process(job, folder, self._temporary.enter_context(temporary))
         except OSError as error:
-            log.warning("tracking could not be started, the search goes on without: %s", error)
+            log.warning("tracking could not be started, the search goes on without it: %s", error)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -98,14 +98,14 @@ class Tracking:
             _kill(process)
         if not self.complete:
             log.warning(
-                "W&B has not been told everything (see %s); tell it with: python -m search.tracking %s",
+                "the upload to W&B is incomplete (see %s); complete it with: python -m search.tracking %s",
                 self._run.path / "wandb" / "tracker.log",
                 self._run.path,
             )
 
 
-def _started(job: Path, folder: Path, temporary: str) -> subprocess.Popen[bytes]:
-    """The tracking process, in a session of its own so that Ctrl-C is not meant for it."""
+def _start_process(job: Path, folder: Path, temporary: str) -> subprocess.Popen[bytes]:
+    """Start the tracking process, in a session of its own so that Ctrl-C does not reach it."""
     with (folder / "tracker.log").open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "search.tracking.process", str(job.resolve())],
@@ -119,18 +119,20 @@ def _started(job: Path, folder: Path, temporary: str) -> subprocess.Popen[bytes]
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End whatever is left of the process group; wandb's service ends when its parent has."""
+    """Kill what is left of the process group; wandb's service ends when its parent has ended."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Ours, with all that wandb writes kept in the run directory and nothing reported to its makers."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("WANDB_") or name in KEPT
+    """The environment for wandb: it writes to the run directory only and sends no error reports."""
+    passed_on = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("WANDB_") or name in PASSED_ON
     }
-    return kept | {
+    return passed_on | {
         "WANDB_CACHE_DIR": str(folder / "cache"),
         "WANDB_DATA_DIR": str(folder / "data"),
         "WANDB_ERROR_REPORTING": "false",
@@ -139,7 +141,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def has_key() -> bool:
-    """Whether wandb will find a key: in the environment, or in .netrc, where `wandb login` puts it."""
+    """Whether wandb will find a key, in the environment or in .netrc, where `wandb login` writes it."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).netloc
@@ -151,7 +153,7 @@ def has_key() -> bool:
 
 
 def new_job(path: Path, config: RunConfig, started: RunStarted, kind: Kind) -> Job:
-    """What the tracking process has to know. Settings that may hold addresses of this place are left out."""
+    """The job of the tracking process. Settings that may hold private addresses are left out."""
     tracking = config.tracking
     return Job(
         directory=str(path.resolve()),
@@ -170,7 +172,7 @@ def new_job(path: Path, config: RunConfig, started: RunStarted, kind: Kind) -> J
 def sweep_parameters() -> dict[str, Any]:
     """The parameters that every method has: each slot's component, and all of a slot that has only one.
 
-    W&B draws a run in parallel coordinates only if it has a value on every axis, and a method has values for
+    W&B plots a run in parallel coordinates only if it has a value on every axis, and a method has values for
     its own components only. Those are in each run's config, under the names that Optuna uses.
     """
     parameters: dict[str, Any] = {kind_name(slot): {"values": list(kinds)} for slot, kinds in SLOTS.items()}
@@ -178,11 +180,11 @@ def sweep_parameters() -> dict[str, Any]:
         if len(kinds) == 1:
             for kind, component in kinds.items():
                 for name, spec in param_specs(component).items():
-                    parameters[param_name(slot, kind, name)] = _room(spec)
+                    parameters[param_name(slot, kind, name)] = _range(spec)
     return parameters
 
 
-def _room(spec: ParamSpec) -> dict[str, Any]:
+def _range(spec: ParamSpec) -> dict[str, Any]:
     if spec.members or spec.type == "boolean":
         return {"values": list(spec.members or (False, True))}
     if not spec.ordered or spec.low is None or spec.high is None:
@@ -196,9 +198,9 @@ def _room(spec: ParamSpec) -> dict[str, Any]:
 
 
 def upload(directory: Path) -> bool:
-    """Tell W&B, online, whatever it does not know of a run; whether it knows everything then.
+    """Upload what W&B does not yet have of a run. Returns whether W&B has everything then.
 
-    ValueError where there is no key, or no run, or one that a process is at work on.
+    Raises ValueError if there is no key, no run, or a process still works on the run.
     """
     run = RunDirectory(directory)
     with run.locked():
@@ -212,8 +214,8 @@ def upload(directory: Path) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 once W&B knows everything, 1 if it does not, 2 for a mistake in the input."""
-    parser = argparse.ArgumentParser(description="Upload a run, tracked offline or in part, to W&B.")
+    """The exit code: 0 if W&B has everything, 1 if not, 2 for a mistake in the input."""
+    parser = argparse.ArgumentParser(description="Upload a run that was tracked offline or in part to W&B.")
     parser.add_argument("directory", type=Path, metavar="DIR")
     try:
         return 0 if upload(parser.parse_args(arguments).directory) else 1

@@ -1,4 +1,4 @@
-"""What W&B is told of a run: a sum of the ledger's events, in which a trial shows its last attempt."""
+"""The subset of a run's state that tracking needs: a sum of the ledger's events."""
 
 from dataclasses import dataclass, field
 
@@ -15,8 +15,8 @@ from search.ledger.events import (
 
 
 @dataclass(kw_only=True)
-class TrackedTrial:
-    """One trial; one that was started again after a crash has the rungs of its last attempt."""
+class TrialView:
+    """A trial. After a restart it holds the rungs of its last attempt only."""
 
     started: TrialStarted
     attempt: int = 1
@@ -35,18 +35,18 @@ class TrackedTrial:
 
 
 @dataclass(kw_only=True)
-class Tracked:
-    """The sum of a ledger's events that tracking needs. ended: trials in the order of their ends."""
+class LedgerView:
+    """The subset of ledger events that tracking needs. ended: trials, in the order in which they ended."""
 
     baselines: BaselinesReady | None = None
     branches: dict[str, tuple[int, Branch]] = field(default_factory=dict)
-    trials: dict[str, TrackedTrial] = field(default_factory=dict)
-    ended: list[TrackedTrial] = field(default_factory=list)
+    trials: dict[str, TrialView] = field(default_factory=dict)
+    ended: list[TrialView] = field(default_factory=list)
     rounds: int = 0
     finished: bool = False
 
     def apply(self, event: AnyEvent) -> None:
-        """Take one more event into account."""
+        """Add an event."""
         match event:
             case BaselinesReady():
                 self.baselines = event
@@ -56,7 +56,7 @@ class Tracked:
             case TrialStarted():
                 before = self.trials.get(event.trial)
                 attempt = before.attempt + 1 if before else 1
-                self.trials[event.trial] = TrackedTrial(started=event, attempt=attempt)
+                self.trials[event.trial] = TrialView(started=event, attempt=attempt)
             case RungReached():
                 self.trials[event.trial].rungs.append(event)
             case TrialEnded():
@@ -68,14 +68,14 @@ class Tracked:
             case _:
                 pass
 
-    def home(self, trial: TrackedTrial) -> tuple[int, Branch] | None:
+    def origin(self, trial: TrialView) -> tuple[int, Branch] | None:
         """The round and branch that a trial's method comes from; None for the naive baseline.
 
-        A trial of the confirmation names no branch: it is that of the search trial with its method.
+        A confirmation trial names no branch: its branch is that of the search trial with the same method.
         """
         if trial.started.branch:
             return self.branches[trial.started.branch]
-        for other in self.trials.values():
-            if other.started.branch and other.started.method == trial.started.method:
-                return self.branches[other.started.branch]
+        for earlier in self.trials.values():
+            if earlier.started.branch and earlier.started.method == trial.started.method:
+                return self.branches[earlier.started.branch]
         return None

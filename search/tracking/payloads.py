@@ -1,4 +1,4 @@
-"""What W&B is told: names, tags, numbers and tables, worked out from what the ledger says."""
+"""What is sent to W&B: names, tags, numbers and tables, computed from the ledger."""
 
 import string
 import unicodedata
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agents.language.naming import named_values
-from search.tracking.ledger_view import Tracked, TrackedTrial
+from search.tracking.ledger_view import LedgerView, TrialView
 from trainers.component import Frozen
 
 TEXT_LENGTH = 500
@@ -15,7 +15,7 @@ _ESCAPES = {ord(mark): f"\\{mark}" for mark in string.punctuation}
 
 
 class RunDescription(Frozen):
-    """How a trial is announced."""
+    """The description of a trial's run at W&B."""
 
     id: str
     name: str
@@ -26,53 +26,53 @@ class RunDescription(Frozen):
     config: dict[str, Any]
 
 
-def describe(campaign: str, tracked: Tracked, trial: TrackedTrial) -> RunDescription:
-    """One run a trial: group by round, tags by branch and family, job type by purpose."""
+def describe(campaign: str, view: LedgerView, trial: TrialView) -> RunDescription:
+    """A run per trial: the group is its round, the tags its branch and family, the job type its purpose."""
     started = trial.started
-    home = tracked.home(trial)
-    label = home[1].name if home else "naive"
+    origin = view.origin(trial)
+    label = origin[1].name if origin else "naive"
     return RunDescription(
         id=f"{campaign}-{started.trial}",
         name=f"{started.trial} {label}",
-        group="confirmation" if started.purpose == "confirm" or home is None else f"round-{home[0]:03d}",
+        group="confirmation" if started.purpose == "confirm" or origin is None else f"round-{origin[0]:03d}",
         job_type=started.purpose,
-        tags=(label, home[1].family) if home else (label,),
-        notes=inert(home[1].hypothesis) if home else "",
+        tags=(label, origin[1].family) if origin else (label,),
+        notes=escape_markdown(origin[1].hypothesis) if origin else "",
         config=flat(started.method.model_dump(mode="json")) | {"seed": started.seed},
     )
 
 
 def flat(method: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A method's parameters by the names that Optuna knows them by: loss.kind, loss.logconf.aux."""
+    """A method's parameters under the names that Optuna uses: loss.kind, loss.logconf.aux."""
     return named_values((slot, component.items()) for slot, component in method.items())
 
 
-def trial_row(tracked: Tracked, trial: TrackedTrial, index: int) -> dict[str, float]:
-    """What a trial reports at a rung: scores, if it has any, with the baselines as lines of reference."""
+def trial_row(view: LedgerView, trial: TrialView, index: int) -> dict[str, float]:
+    """The numbers of a trial at a rung: scores, if there are any, with the baselines as reference lines."""
     rung = trial.rungs[index]
     row: dict[str, float] = {
         "share": rung.share,
-        "train_s": sum(one.train_s for one in trial.rungs[: index + 1]),
+        "train_s": sum(earlier.train_s for earlier in trial.rungs[: index + 1]),
     }
     if rung.pgr is not None and rung.se is not None and rung.accuracy is not None:
-        row |= {"pgr": rung.pgr, "pgr_se": rung.se, "accuracy": rung.accuracy} | references(tracked)
+        row |= {"pgr": rung.pgr, "pgr_se": rung.se, "accuracy": rung.accuracy} | references(view)
     return row
 
 
-def references(tracked: Tracked) -> dict[str, float]:
-    """Weak floor and ceiling, as accuracies and, by definition 0 and 1, as PGR."""
-    if tracked.baselines is None:
+def references(view: LedgerView) -> dict[str, float]:
+    """Weak floor and ceiling, as accuracies and as PGR, where they are 0 and 1 by definition."""
+    if view.baselines is None:
         return {}
     return {
-        "weak_acc": tracked.baselines.weak_acc,
-        "ceiling_acc": tracked.baselines.ceiling_acc,
+        "weak_acc": view.baselines.weak_acc,
+        "ceiling_acc": view.baselines.ceiling_acc,
         "weak_pgr": 0.0,
         "ceiling_pgr": 1.0,
     }
 
 
-def trial_summary(trial: TrackedTrial) -> dict[str, Any]:
-    """How a trial ended; `final_pgr` is that of a completed one only."""
+def trial_summary(trial: TrialView) -> dict[str, Any]:
+    """How a trial ended. Only a completed trial has a `final_pgr`."""
     assert trial.ended is not None
     summary: dict[str, Any] = {"state": trial.ended.state, "train_and_eval_s": trial.train_s}
     if trial.ended.cause:
@@ -82,11 +82,11 @@ def trial_summary(trial: TrackedTrial) -> dict[str, Any]:
     return summary
 
 
-def campaign_row(tracked: Tracked, count: int) -> dict[str, float]:
-    """Where the campaign stood when `count` trials had ended; the best PGR is of completed search trials."""
-    ended = tracked.ended[:count]
+def campaign_row(view: LedgerView, count: int) -> dict[str, float]:
+    """The state of the campaign after `count` ended trials. best_pgr: of completed search trials."""
+    ended = view.ended[:count]
     states = Counter(trial.ended.state for trial in ended if trial.ended)
-    row: dict[str, float] = {"trials": count} | references(tracked)
+    row: dict[str, float] = {"trials": count} | references(view)
     row |= {state: states[state] for state in ("completed", "pruned", "failed")}
     row["train_s"] = sum(trial.train_s for trial in ended)
     if score := search_score(ended[-1]):
@@ -95,8 +95,8 @@ def campaign_row(tracked: Tracked, count: int) -> dict[str, float]:
     return row | {"best_pgr": max(scores)[0]} if scores else row
 
 
-def search_score(trial: TrackedTrial) -> tuple[float, float] | None:
-    """PGR and standard error of a completed trial of the search, None for any other."""
+def search_score(trial: TrialView) -> tuple[float, float] | None:
+    """PGR and standard error of a completed search trial, None for any other trial."""
     last, ended = trial.last, trial.ended
     if ended is None or ended.state != "completed" or trial.started.purpose != "search" or last is None:
         return None
@@ -104,7 +104,7 @@ def search_score(trial: TrackedTrial) -> tuple[float, float] | None:
 
 
 def outcome_summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """What the campaign's run shows of result.json: the methods themselves are in its artifact."""
+    """The part of result.json in the summary of the campaign's run; the methods are in its artifact."""
     shown = {key: outcome[key] for key in ("baselines", "cost", "trials", "grader_queries")}
     scores = ("branch", "pgr", "se", "ci95", "seeds", "search_pgr", "over_naive", "beats_naive_p")
     for key in ("naive", "best"):
@@ -139,16 +139,16 @@ TRIALS = (
 )
 
 
-def findings(tracked: Tracked) -> Iterator[list[Any]]:
-    """A row a branch, with the columns FINDINGS."""
-    for number, branch in tracked.branches.values():
+def findings(view: LedgerView) -> Iterator[list[Any]]:
+    """A row per branch, with the columns FINDINGS."""
+    for number, branch in view.branches.values():
         trials = [
-            one
-            for one in tracked.trials.values()
-            if one.started.branch == branch.name and one.started.purpose == "search"
+            trial
+            for trial in view.trials.values()
+            if trial.started.branch == branch.name and trial.started.purpose == "search"
         ]
-        states = Counter(one.ended.state for one in trials if one.ended)
-        scores = [score for one in trials if (score := search_score(one))]
+        states = Counter(trial.ended.state for trial in trials if trial.ended)
+        scores = [score for trial in trials if (score := search_score(trial))]
         yield [
             number,
             branch.name,
@@ -161,9 +161,9 @@ def findings(tracked: Tracked) -> Iterator[list[Any]]:
         ]
 
 
-def trial_table(tracked: Tracked) -> Iterator[list[Any]]:
-    """A row a trial, with the columns TRIALS."""
-    for name, trial in tracked.trials.items():
+def trial_table(view: LedgerView) -> Iterator[list[Any]]:
+    """A row per trial, with the columns TRIALS."""
+    for name, trial in view.trials.items():
         last, ended = trial.last, trial.ended
         yield [
             name,
@@ -177,11 +177,11 @@ def trial_table(tracked: Tracked) -> Iterator[list[Any]]:
 
 
 def plain(text: str) -> str:
-    """At most 500 characters on one line, none of them a control or direction mark, no address a link."""
-    seen = "".join(mark if unicodedata.category(mark)[0] != "C" else " " for mark in text)
-    return " ".join(seen.replace("://", ": //").split())[:TEXT_LENGTH]
+    """At most 500 characters on one line, without control or direction characters and without links."""
+    visible = "".join(mark if unicodedata.category(mark)[0] != "C" else " " for mark in text)
+    return " ".join(visible.replace("://", ": //").split())[:TEXT_LENGTH]
 
 
-def inert(text: str) -> str:
-    """Plain text for where Markdown is rendered: every mark that could mean something is escaped."""
+def escape_markdown(text: str) -> str:
+    """Plain text with all punctuation escaped, for places where W&B renders Markdown."""
     return plain(text).translate(_ESCAPES)

@@ -1,8 +1,8 @@
-"""The process that tells Weights & Biases of a run: python -m search.tracking.process JOB
+"""The process that uploads a run to Weights & Biases: python -m search.tracking.process JOB
 
-It reads the run's ledger as that grows. So the search never waits for it, and no event is lost: whatever W&B
-has not confirmed is told again, from the ledger, by the next process. It ends when its standard input does,
-which is when the search has ended, however it ended.
+It reads the run's ledger as it grows. So the search never waits for it, and no event is lost: the next
+process sends again what W&B has not confirmed. The end of standard input means that the search has ended, for
+whatever reason.
 """
 
 import logging
@@ -22,43 +22,46 @@ RETRY_S = (5.0, 10.0, 30.0, 60.0, 300.0)  # pauses after the first, second, ... 
 
 
 def _ends_within(seconds: float) -> bool:
-    """Whether standard input ends while this waits: the search has ended, however it did."""
+    """Wait; returns whether standard input ended meanwhile: the search has ended."""
     ready, _, _ = select.select([0], [], [], max(0.0, seconds))
     return bool(ready) and not os.read(0, 4096)
 
 
 def session(job: Job, deadline: float) -> bool:
-    """Follow the run until the search has ended and W&B knows all of it; False where that failed.
+    """Follow the run until the search has ended and W&B has all of it. Returns False if that failed.
 
-    deadline: by time.monotonic(), when to give up; at the latest the job's patience after the search's end.
+    deadline: on the clock of time.monotonic(); at the latest job.patience_s after the end of the search.
     """
-    import wandb  # here, so that the process that forks sessions stays without its threads
+    import wandb  # here, so that the process that forks sessions has none of its threads
 
-    from search.tracking.wandb_sync import Tracker
+    from search.tracking.wandb_sync import WandbSync
 
-    tracker, ended = Tracker(job), False
+    sync, ended = WandbSync(job), False
     try:
-        while not (ended and tracker.level):
-            tracker.catch_up(ended=ended)
+        while not (ended and sync.complete):
+            sync.catch_up(ended=ended)
             if time.monotonic() > deadline:
                 return False
             if ended:
                 time.sleep(LAST_POLL_S)
             elif _ends_within(POLL_S):
                 ended, deadline = True, min(deadline, time.monotonic() + job.patience_s)
-                tracker.catch_up(ended=True)
-        tracker.close()
+                sync.catch_up(ended=True)
+        sync.close()
         wandb.teardown()
-    except Exception as error:  # wandb raises much; whatever it is, a new session may fare better
-        log.warning("W&B was not told: %s: %s", type(error).__name__, " ".join(str(error).split())[:500])
+    except Exception as error:  # wandb raises many kinds of exception; a new session may succeed
+        log.warning(
+            "the upload to W&B failed: %s: %s", type(error).__name__, " ".join(str(error).split())[:500]
+        )
         return False
     return True
 
 
 def supervise(job: Job) -> bool:
-    """Hold sessions until one comes to the end; False if patience runs out first.
+    """Start sessions until one completes. Returns False if job.patience_s runs out first.
 
-    Each is a process of its own: one that fails leaves no run half open and no crashed service behind.
+    Each session is a process of its own, so a failed session leaves no open run and no crashed service
+    behind.
     """
     failures, deadline = 0, float("inf")
     while True:
@@ -78,9 +81,9 @@ def supervise(job: Job) -> bool:
 
 
 def main() -> int:
-    """0 if W&B knows all of the run, 1 if something is still to be told."""
-    for told_to_end in (signal.SIGINT, signal.SIGTERM):  # the search is told as well, and saves what it has
-        signal.signal(told_to_end, signal.SIG_IGN)
+    """The exit code: 0 if W&B has all of the run, 1 if not."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the search receives them too, and ends this process
+        signal.signal(number, signal.SIG_IGN)
     os.nice(19)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     return 0 if supervise(Job.model_validate_json(Path(sys.argv[1]).read_bytes())) else 1

@@ -1,4 +1,4 @@
-"""Brings W&B level with a ledger: the only place that knows wandb, and that waits for it."""
+"""Uploads a ledger to W&B: the only module that imports wandb and waits for it."""
 
 import json
 import shutil
@@ -11,14 +11,14 @@ import wandb
 
 from search.ledger.log import LedgerFollower
 from search.tracking.job import Job
-from search.tracking.ledger_view import Tracked, TrackedTrial
+from search.tracking.ledger_view import LedgerView, TrialView
 from search.tracking.payloads import (
     FINDINGS,
     TRIALS,
     campaign_row,
     describe,
+    escape_markdown,
     findings,
-    inert,
     outcome_summary,
     trial_row,
     trial_summary,
@@ -28,15 +28,15 @@ from trainers.component import Frozen
 from trainers.files import replace_file
 
 INIT_S, FINISH_S = 60.0, 120.0
-UPLOADS = 8  # runs whose last data is on its way at once
-STOPPED = 130  # exit code of a run that the end of the search cut short
+UPLOADS = 8  # runs that finish their upload at the same time
+STOPPED = 130  # exit code of a run whose trial had not ended when the search ended
 CAMPAIGN = "campaign"
 
 
-class Told(Frozen):
-    """What W&B has confirmed, kept in the run directory.
+class Confirmed(Frozen):
+    """What W&B has confirmed, saved in the run directory as tracking.json.
 
-    offline, online: the trials, and "campaign", whose runs are complete there.
+    offline, online: trials, and "campaign", whose runs are complete there.
     """
 
     sweep: str | None = None
@@ -47,66 +47,66 @@ class Told(Frozen):
 
 @dataclass(kw_only=True)
 class OpenRun:
-    """A run at W&B: the attempt of the trial that it shows, and how many of its rows it has."""
+    """A run at W&B. attempt: the attempt of the trial that it shows. rows: how many it has of them."""
 
     run: Any
     attempt: int
     rows: int = 0
 
 
-class Tracker:
-    """Brings W&B level with a ledger, by as many calls of `catch_up` as it takes."""
+class WandbSync:
+    """Uploads a ledger to W&B, in repeated calls of `catch_up`."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._directory = Path(job.directory)
-        self._told_path = self._directory / "tracking.json"
-        self._told = Told()
-        if self._told_path.is_file():
-            self._told = Told.model_validate_json(self._told_path.read_bytes())
+        self._confirmed_path = self._directory / "tracking.json"
+        self._confirmed = Confirmed()
+        if self._confirmed_path.is_file():
+            self._confirmed = Confirmed.model_validate_json(self._confirmed_path.read_bytes())
         self._follower = LedgerFollower(self._directory / "ledger.jsonl")
-        self._tracked = Tracked()
+        self._view = LedgerView()
         self._open: dict[str, OpenRun] = {}
         self._finishing: dict[str, Future[None]] = {}
         self._pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="finish")
         self._rounds_shown = 0
 
     @property
-    def level(self) -> bool:
-        """Whether W&B knows all that there is to tell of what has ended."""
-        ended = {trial.started.trial for trial in self._tracked.ended}
-        return ended | ({CAMPAIGN} if self._tracked.finished else set()) <= set(self._done)
+    def complete(self) -> bool:
+        """Whether W&B has all trials that have ended, and the outcome once the run has finished."""
+        ended = {trial.started.trial for trial in self._view.ended}
+        return ended | ({CAMPAIGN} if self._view.finished else set()) <= set(self._done)
 
     @property
     def _done(self) -> tuple[str, ...]:
-        return self._told.online if self._job.kind == "online" else self._told.offline
+        return self._confirmed.online if self._job.kind == "online" else self._confirmed.offline
 
     def catch_up(self, *, ended: bool) -> None:
-        """Tell W&B what it does not know yet; whatever wandb raises when it cannot.
+        """Send W&B what it does not have yet. Raises what wandb raises.
 
-        ended: whether the search's process is done. Only then is the outcome told: report.html, which goes
-        with it, is written after the ledger's last event.
+        ended: whether the search's process has ended. The outcome is sent only then: report.html, which
+        belongs to it, is written after the ledger's last event.
         """
-        growth = self._follower.grown()
-        if growth.restarted:
+        new = self._follower.read()
+        if new.restarted:
             raise ValueError("the ledger was replaced while it was read")  # a new session reads all of it
-        for event in growth.events:
-            self._tracked.apply(event)
+        for event in new.events:
+            self._view.apply(event)
         self._confirm_finished()
-        if not self._tracked.trials:
+        if not self._view.trials:
             return
-        self._campaign(concluding=ended and self._tracked.finished)
-        for name, trial in list(self._tracked.trials.items()):
+        self._campaign(concluding=ended and self._view.finished)
+        for name, trial in list(self._view.trials.items()):
             if name not in self._done and name not in self._finishing:
                 self._trial(name, trial)
         self._confirm_finished()
 
-    def _trial(self, name: str, trial: TrackedTrial) -> None:
+    def _trial(self, name: str, trial: TrialView) -> None:
         open_run = self._open.get(name)
         if open_run is None or open_run.attempt != trial.attempt:
-            open_run = self._open[name] = self._opened_trial(trial)
+            open_run = self._open[name] = self._open_trial_run(trial)
         for index in range(open_run.rows, len(trial.rungs)):
-            row = trial_row(self._tracked, trial, index)
+            row = trial_row(self._view, trial, index)
             open_run.run.log(row | {"_timestamp": trial.rungs[index].at})
             open_run.rows += 1
         if trial.ended is not None:
@@ -115,8 +115,8 @@ class Tracker:
             open_run.run.summary.update(trial_summary(trial))
             self._finish(name, 1 if trial.ended.state == "failed" else 0)
 
-    def _opened_trial(self, trial: TrackedTrial) -> OpenRun:
-        description = describe(self._job.campaign, self._tracked, trial)
+    def _open_trial_run(self, trial: TrialView) -> OpenRun:
+        description = describe(self._job.campaign, self._view, trial)
         run = self._init(
             at=trial.started.at,
             id=description.id,
@@ -135,27 +135,27 @@ class Tracker:
         return OpenRun(run=run, attempt=trial.attempt)
 
     def _campaign(self, *, concluding: bool) -> None:
-        """The campaign's own run: how it went trial by trial, the findings, and in the end the outcome."""
+        """Update the campaign's own run: its progress by trial, the findings and, at the end, the outcome."""
         if CAMPAIGN in self._done or CAMPAIGN in self._finishing:
             return
         if CAMPAIGN not in self._open:
-            self._open[CAMPAIGN] = OpenRun(run=self._opened_campaign(), attempt=1)
+            self._open[CAMPAIGN] = OpenRun(run=self._open_campaign_run(), attempt=1)
             self._rounds_shown = 0
         campaign = self._open[CAMPAIGN]
-        for count in range(campaign.rows + 1, len(self._tracked.ended) + 1):
-            campaign.run.log(campaign_row(self._tracked, count))
+        for count in range(campaign.rows + 1, len(self._view.ended) + 1):
+            campaign.run.log(campaign_row(self._view, count))
             campaign.rows = count
-        if self._rounds_shown < self._tracked.rounds or concluding:
+        if self._rounds_shown < self._view.rounds or concluding:
             campaign.run.log(
-                {"findings": wandb.Table(columns=list(FINDINGS), data=list(findings(self._tracked)))}
+                {"findings": wandb.Table(columns=list(FINDINGS), data=list(findings(self._view)))}
             )
-            self._rounds_shown = self._tracked.rounds
+            self._rounds_shown = self._view.rounds
         if concluding:
             self._conclude(campaign.run)
             self._finish(CAMPAIGN, 0)
 
-    def _opened_campaign(self) -> Any:
-        first = next(iter(self._tracked.trials.values())).started
+    def _open_campaign_run(self) -> Any:
+        first = next(iter(self._view.trials.values())).started
         run = self._init(
             at=first.at,
             id=self._job.campaign,
@@ -172,7 +172,7 @@ class Tracker:
         return run
 
     def _conclude(self, run: Any) -> None:
-        run.log({"all_trials": wandb.Table(columns=list(TRIALS), data=list(trial_table(self._tracked)))})
+        run.log({"all_trials": wandb.Table(columns=list(TRIALS), data=list(trial_table(self._view)))})
         outcome = json.loads((self._directory / "result.json").read_text())
         run.summary.update({"outcome": outcome_summary(outcome)})
         artifact = wandb.Artifact(f"outcome-{self._job.campaign}", type="outcome")
@@ -183,10 +183,10 @@ class Tracker:
 
     # The SDK
 
-    def _init(self, *, at: float, sweep: str | None, **described: Any) -> Any:
-        """Open a run; what was told under its id before is replaced, not added to."""
-        for before in (self._directory / "wandb").glob(f"offline-run-*-{described['id']}"):
-            shutil.rmtree(before)
+    def _init(self, *, at: float, sweep: str | None, **description: Any) -> Any:
+        """Open a run. It replaces what was sent under its id before."""
+        for previous in (self._directory / "wandb").glob(f"offline-run-*-{description['id']}"):
+            shutil.rmtree(previous)
         run = wandb.init(
             project=self._job.project,
             entity=self._job.entity,
@@ -208,58 +208,60 @@ class Tracker:
                 finish_timeout=FINISH_S,
                 finish_timeout_raises=True,
             ),
-            **described,
+            **description,
         )
-        if run.sweep_url and not self._told.url:
-            self._keep(self._told.model_copy(update={"url": run.sweep_url}))
+        if run.sweep_url and not self._confirmed.url:
+            self._save(self._confirmed.model_copy(update={"url": run.sweep_url}))
         return run
 
     def _sweep(self) -> str | None:
-        """The campaign's sweep, made once; None offline, unless one exists: only W&B can name it."""
-        if known := self._told.sweep or self._job.sweep:
+        """The id of the campaign's sweep, created once. Offline None unless it exists: W&B chooses the id."""
+        if known := self._confirmed.sweep or self._job.sweep:
             return known
         if self._job.kind == "offline":
             return None
         config = {
             "name": self._job.name,
-            "description": inert(f"Campaign {self._job.campaign}; Optuna draws the methods, not W&B."),
+            "description": escape_markdown(
+                f"Campaign {self._job.campaign}; Optuna draws the methods, not W&B."
+            ),
             "method": "bayes",
             "metric": {"name": "pgr.max", "goal": "maximize"},
             "parameters": self._job.parameters,
         }
-        made: str = wandb.sweep(config, entity=self._job.entity, project=self._job.project)
-        self._keep(self._told.model_copy(update={"sweep": made}))
-        return made
+        created: str = wandb.sweep(config, entity=self._job.entity, project=self._job.project)
+        self._save(self._confirmed.model_copy(update={"sweep": created}))
+        return created
 
     def _finish(self, name: str, exit_code: int) -> None:
-        self._finishing[name] = self._pool.submit(_finished, self._open[name].run, exit_code)
+        self._finishing[name] = self._pool.submit(_finish_run, self._open[name].run, exit_code)
 
     def _confirm_finished(self) -> None:
-        """Note the runs that are complete; raises what kept another from it, as wandb raised it."""
+        """Save which runs are complete. Raises what wandb raised for a run that failed to complete."""
         failure: BaseException | None = None
         for name, future in list(self._finishing.items()):
             if future.done():
                 del self._finishing[name], self._open[name]
                 failure = future.exception() or failure
                 if future.exception() is None:
-                    self._keep(self._told.model_copy(update={self._job.kind: (*self._done, name)}))
+                    self._save(self._confirmed.model_copy(update={self._job.kind: (*self._done, name)}))
         if failure:
             raise failure
 
-    def _keep(self, told: Told) -> None:
-        self._told = told
-        replace_file(self._told_path, told.model_dump_json(indent=1) + "\n")
+    def _save(self, confirmed: Confirmed) -> None:
+        self._confirmed = confirmed
+        replace_file(self._confirmed_path, confirmed.model_dump_json(indent=1) + "\n")
 
     def close(self) -> None:
-        """Leave runs that have not ended as stopped: the run is resumed, and they are told again."""
-        for name, one in self._open.items():
+        """Finish the open runs as stopped. When the search resumes, they are sent again."""
+        for name, open_run in self._open.items():
             if name not in self._finishing:
-                _finished(one.run, STOPPED)
+                _finish_run(open_run.run, STOPPED)
         self._pool.shutdown()
 
 
-def _finished(run: Any, exit_code: int) -> None:
-    """Complete a run and clear away what is left of it apart from its data."""
+def _finish_run(run: Any, exit_code: int) -> None:
+    """Finish a run and delete its leftovers, except its data."""
     run.finish(exit_code=exit_code)
     folder = Path(run.sync_dir)
     for leftover in (folder / "logs", folder / "tmp") if run.offline else (folder,):

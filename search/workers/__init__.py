@@ -1,4 +1,4 @@
-"""Ray: Tune's adapters, the trial's process, gangs, the grader's actor, baselines.
+"""Ray: Tune's adapters, the process of a trial, gangs, the grader's actor, baselines.
 
 Begin with tune.py, then trial_runner.py.
 """

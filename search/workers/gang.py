@@ -1,4 +1,4 @@
-"""The peers of a trial that trains in several processes, inside its own placement group."""
+"""A trial that trains in several processes: rank 0 and its peers, in the trial's placement group."""
 
 import logging
 import os
@@ -17,27 +17,27 @@ from trainers.trial.workbench import Report
 
 log = logging.getLogger(__name__)
 
-PEER_PATIENCE_S = 30.0  # for a peer to say how its part of a trial ended
+PEER_TIMEOUT_S = 30.0  # for a peer to return after the trial has ended
 
 
 class _Peer:
-    """The process of a gang's other member, an actor in a bundle of the trial's placement group."""
+    """A process of rank 1 or above, an actor in a bundle of the trial's placement group."""
 
     def __init__(self, work: Work) -> None:
         self._member = Member(work)
 
     def ready(self) -> None:
-        """Answers once the process is up."""
+        """Returns once the process is up."""
 
     def follow(self, assignment: Assignment, member: GangMember) -> None:
-        """Train along until rank 0 ends it."""
+        """Train with rank 0 until it ends the trial."""
         follow(member, lambda: self._member.train(assignment))
 
 
 class Gang:
-    """The peers of a trial's first process. They are its actors, and die with it.
+    """The peers of a trial's rank 0. They are its actors, and die with it.
 
-    parts: references to what each of them returns when the trial has ended.
+    results: Ray references to the return values of the peers, ready once the trial has ended.
     """
 
     def __init__(self, work: Work) -> None:
@@ -46,21 +46,21 @@ class Gang:
         needs = work.config.trial.needs
         self._actor = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Peer)
         self._peers: dict[int, Any] = {}
-        self.parts: list[Any] = []
+        self.results: list[Any] = []
 
     def lead(self, assignment: Assignment, train: Train) -> Iterator[Report]:
-        """The reports of a trial that all members train together."""
-        self._summon()
+        """Train a trial with all members; its reports."""
+        self._ensure_peers()
         meet = meeting_point(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # Ray has no types
         members = [GangMember(rank=r, world_size=self._size, init_method=meet) for r in range(self._size)]
-        self.parts = [
+        self.results = [
             peer.follow.remote(assignment, member)
             for peer, member in zip(self._peers.values(), members[1:], strict=True)
         ]
         return lead(members[0], lambda: train(assignment))
 
-    def _summon(self) -> None:
-        """See that every peer is up: whoever waited for a dead one to join would wait for long."""
+    def _ensure_peers(self) -> None:
+        """Start the peers that are missing or dead: a process group waits minutes for a dead member."""
         for bundle in range(1, self._size):
             if bundle not in self._peers:
                 self._peers[bundle] = self._peer(bundle)
@@ -78,25 +78,27 @@ class Gang:
         return self._actor.options(scheduling_strategy=place).remote(self._work)
 
     def failure(self) -> Exception | None:
-        """What a peer failed of, if one did.
+        """The exception of a peer that failed, or None.
 
-        Raises ray.exceptions.RayActorError where its process died, TimeoutError where it does not answer.
+        Raises ray.exceptions.RayActorError if a peer's process died, TimeoutError if a peer does not return.
         """
-        done, silent = ray.wait(self.parts, num_returns=len(self.parts), timeout=PEER_PATIENCE_S)
+        done, silent = ray.wait(self.results, num_returns=len(self.results), timeout=PEER_TIMEOUT_S)
         if silent:
-            raise TimeoutError(f"{len(silent)} of {self._size} processes of the trial do not answer")
-        for part in done:
+            raise TimeoutError(
+                f"{len(silent)} of {self._size} processes of the trial did not return in {PEER_TIMEOUT_S:g} s"
+            )
+        for result in done:
             try:
-                ray.get(part)
+                ray.get(result)
             except ray.exceptions.RayTaskError as error:
                 cause = error.cause
                 return cause if isinstance(cause, Exception) else error
         return None
 
     def end(self) -> None:
-        """See that every peer is ready for another trial; they are replaced where one is not."""
-        _, busy = ray.wait(self.parts, num_returns=len(self.parts), timeout=PEER_PATIENCE_S)
-        self.parts = []
+        """Wait until the peers are ready for another trial. If one is not, all are killed, to be replaced."""
+        _, busy = ray.wait(self.results, num_returns=len(self.results), timeout=PEER_TIMEOUT_S)
+        self.results = []
         if busy:
             for peer in self._peers.values():
                 ray.kill(peer)
@@ -104,23 +106,23 @@ class Gang:
 
 
 @contextmanager
-def watched(parts: Sequence[Any], patience_s: float = PEER_PATIENCE_S) -> Iterator[None]:
-    """Do a step that needs these parts to go on: a process that waits in vain for one of them ends itself.
+def exit_if_peer_ends(results: Sequence[Any], timeout_s: float = PEER_TIMEOUT_S) -> Iterator[None]:
+    """Exit this process if a peer ends while the block runs and the block does not end in time.
 
-    A peer that dies while a process group is made leaves the others waiting for many minutes, in code that
-    nothing interrupts. parts: what the peers' calls return, as Ray's references.
+    A peer that dies while a process group forms leaves the others waiting for many minutes, in code that
+    cannot be interrupted. results: Ray references to the peers' return values.
     """
-    over = threading.Event()
+    block_ended = threading.Event()
 
     def watch() -> None:
-        while not over.is_set():
-            ended, _ = ray.wait(list(parts), num_returns=1, timeout=1.0)
-            if ended and not over.wait(patience_s):
-                log.error("a process of the trial has ended, and this one still waits for it: it ends too")
+        while not block_ended.is_set():
+            ended, _ = ray.wait(list(results), num_returns=1, timeout=1.0)
+            if ended and not block_ended.wait(timeout_s):
+                log.error("a process of the trial has ended while this process waits for it: exiting")
                 os._exit(1)
 
     threading.Thread(target=watch, name="peers", daemon=True).start()
     try:
         yield
     finally:
-        over.set()
+        block_ended.set()

@@ -1,4 +1,4 @@
-"""What one process of a trial needs to train."""
+"""What a process of a trial needs to train."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ Train = Callable[[Assignment], Iterator[Report]]
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What every worker gets once: the materials and the settings of a trial. No ground truth is in it.
+    """What every worker gets once: the materials and the settings of all trials. It has no ground truth.
 
-    checkpoints: the folder for states at rungs, one folder a trial; best on a file system that all share.
+    checkpoints: holds a folder of checkpoints per trial; best on a file system that all nodes share.
     """
 
     config: RunConfig
@@ -31,7 +31,7 @@ class Work:
 
 
 class Member:
-    """One process's means to train: what all its trials share."""
+    """A process of a trial: the model pool and the workbench that its trials share."""
 
     def __init__(self, work: Work) -> None:
         torch.set_num_threads(max(1, int(work.config.trial.cpus)))
@@ -41,7 +41,7 @@ class Member:
         self._checkpoints = work.checkpoints
 
     def train(self, assignment: Assignment) -> Iterator[Report]:
-        """The reports of a trial."""
+        """Train a trial; its reports."""
         return self._bench.train(
             assignment.method,
             seed=assignment.seed,

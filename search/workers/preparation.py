@@ -1,4 +1,4 @@
-"""From a config to what a search needs: splits, tokens, weak labels, floor and ceiling."""
+"""Prepares a search from its config: splits, tokens, weak labels, floor and ceiling."""
 
 import logging
 import time
@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 Graded = tuple[Labels, BaselinePredictions]
 Advance = Callable[[int, int], None]
 STUDENTS_SEE: tuple[SplitName, ...] = ("transfer", "search", "test")
-POLL_S = 0.5  # between two looks at whether the run was told to stop
+POLL_S = 0.5  # between calls of `advance`, which raises if the run was asked to stop
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What trials get (materials), what only the grader gets (search, test), and seconds spent training."""
+    """materials: for trials. search, test: for the grader only. train_s: seconds spent on baselines."""
 
     materials: Materials
     search: Graded
@@ -45,7 +45,7 @@ class Prepared:
 
 
 def with_gpus(config: RunConfig) -> RunConfig:
-    """The config with `trial.gpus` decided by the cluster and the memory predicted for the naive method."""
+    """The config with `trial.gpus` set from the cluster's GPUs and the memory that the naive method needs."""
     if config.trial.gpus is not None:
         return config
     memories, naive, needed = gpu_memories(), config.naive, None
@@ -54,14 +54,15 @@ def with_gpus(config: RunConfig) -> RunConfig:
     ):
         needed = room.needed(naive.student, naive.optim.batch_size)
     trial = config.trial.on(memories, needed, may_come=gpus_may_come())
-    log.info("trial.gpus is open: %g of a GPU for each process", trial.needs.gpus)
+    log.info("trial.gpus is null in the config: set to %g GPUs per process", trial.needs.gpus)
     return config.model_copy(update={"trial": trial})
 
 
 def prepare(config: RunConfig, advance: Advance) -> Prepared:
-    """Load the task, train or fetch the baselines on Ray; `advance(done, all)` is called as they come in.
+    """Load the task, and train the baselines on Ray or load them from the cache.
 
-    Raises ValueError, one line, for whatever is wrong with the data or the models.
+    advance: called with (done, all) as baselines finish. Raises ValueError, of one line, if the data or the
+    models are unusable.
     """
     task = load_task(config.task)
     for model in (config.weak.model, config.strong.model, *config.intermediates):
@@ -74,17 +75,17 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
         "weak": _data("weak_train", task, weak),
         "ceiling": _data("transfer", task, strong),
     }
-    answers, train_s = _baselines(config, data, advance)
+    predictions, train_s = _baselines(config, data, advance)
 
     def classes(role: Role, split: SplitName) -> Any:
-        return np.stack([answer[split] for answer in answers[role]]) > np.float32(0.5)
+        return np.stack([of_seed[split] for of_seed in predictions[role]]) > np.float32(0.5)
 
     def graded(split: SplitName) -> Graded:
-        predictions = BaselinePredictions(weak=classes("weak", split), ceiling=classes("ceiling", split))
-        return task.truth[split], predictions
+        baselines = BaselinePredictions(weak=classes("weak", split), ceiling=classes("ceiling", split))
+        return task.truth[split], baselines
 
     materials = Materials(
-        weak_probs=np.stack([answer["transfer"] for answer in answers["weak"]]),
+        weak_probs=np.stack([of_seed["transfer"] for of_seed in predictions["weak"]]),
         tokens=strong,
         questions=ask(config.strong.model, task.inputs["transfer"]),
         intermediates=tuple(
@@ -102,16 +103,16 @@ def _tokens(learner: LearnerConfig, task: Task, splits: tuple[SplitName, ...]) -
 
 
 def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> BaselineData:
-    answer = {name: one for name, one in tokens.items() if name != split}
-    return BaselineData(learn=tokens[split], truth=task.truth[split], predict=answer)
+    others = {name: of_split for name, of_split in tokens.items() if name != split}
+    return BaselineData(learn=tokens[split], truth=task.truth[split], predict=others)
 
 
 def _baselines(
     config: RunConfig, data: dict[Role, BaselineData], advance: Advance
 ) -> tuple[dict[Role, list[Arrays]], float]:
-    """Answers of every role and seed, in the order of the seeds, and the seconds that training took."""
+    """Predictions of every role, in the order of seeds, and the seconds spent training."""
     learners: dict[Role, LearnerConfig] = {"weak": config.weak, "ceiling": config.strong}
-    answers: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
+    predictions: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
     pending = {}
     for role, learner in learners.items():
         shared = None
@@ -126,8 +127,8 @@ def _baselines(
                 seed=seed,
             )
             path = cache_path(job, content, weights, config.cache_dir)
-            if (known := load_arrays(path)) is not None:
-                answers[role][seed] = known
+            if (cached := load_arrays(path)) is not None:
+                predictions[role][seed] = cached
                 continue
             shared = shared or ray.put(data[role])
             pending[_remote(config).remote(job, shared, config.cache_dir)] = (job, path)
@@ -142,21 +143,22 @@ def _baselines(
             job, path = pending.pop(ready)
             arrays, seconds = _result(ready)
             save_arrays(path, arrays)
-            answers[job.role][job.seed] = arrays
+            predictions[job.role][job.seed] = arrays
             train_s += seconds
-    return {role: [by_seed[seed] for seed in sorted(by_seed)] for role, by_seed in answers.items()}, train_s
+    in_order = {role: [by_seed[seed] for seed in sorted(by_seed)] for role, by_seed in predictions.items()}
+    return in_order, train_s
 
 
 def _result(reference: Any) -> tuple[Arrays, float]:
     try:
-        answer: tuple[Arrays, float] = ray.get(reference)
+        result: tuple[Arrays, float] = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, ValueError | RuntimeError | OSError):
             raise error.cause from None
         raise RuntimeError(f"a baseline failed: {type(error.cause).__name__}: {error.cause}") from None
-    except ray.exceptions.RayError as error:  # Ray has tried it again already
+    except ray.exceptions.RayError as error:  # after Ray's own retries
         raise RuntimeError(f"the worker of a baseline died: {str(error).splitlines()[0]}") from None
-    return answer
+    return result
 
 
 def _remote(config: RunConfig) -> Any:
@@ -166,11 +168,11 @@ def _remote(config: RunConfig) -> Any:
 
 @cache
 def _warmed_up(config: EngineConfig) -> None:
-    """Once a worker process, before its first training."""
+    """Warm up the engine, once per worker process."""
     warm_up(config)
 
 
-def _timed_training(job: BaselineJob, data: BaselineData, kept_in: Path) -> tuple[Arrays, float]:
+def _timed_training(job: BaselineJob, data: BaselineData, cache_dir: Path) -> tuple[Arrays, float]:
     _warmed_up(job.engine)
     started = time.perf_counter()
-    return train_baseline(job, data, kept_in), time.perf_counter() - started
+    return train_baseline(job, data, cache_dir), time.perf_counter() - started

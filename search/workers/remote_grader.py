@@ -11,10 +11,10 @@ from trainers.data.examples import Labels
 
 
 class RemoteGrader:
-    """A grader in a Ray actor of its own, which Ray starts again if its process dies.
+    """A grader in a Ray actor of its own, which Ray restarts if its process dies.
 
-    It runs on the driver's node, so that a node lost to the cluster never takes the grader with it, and the
-    labels leave the driver's machine for no other.
+    It runs on the driver's node, so losing another node never loses the grader, and the labels never leave
+    the driver's machine.
     """
 
     def __init__(

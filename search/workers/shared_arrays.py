@@ -1,4 +1,4 @@
-"""Arrays that every worker needs and one computes, once a campaign: frozen features and the prior."""
+"""Arrays that all workers need and one worker computes, once per campaign: frozen features, the prior."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,65 +10,67 @@ from numpy.typing import NDArray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 Array = NDArray[Any]
-PATIENCE_S = 600.0  # a worker that takes longer is taken for dead, and its work is done again
+COMPUTE_TIMEOUT_S = 600.0  # a worker that takes longer counts as dead, and another computes the array
 
 
-class _Shelf:
-    """Holds the arrays, and knows which are being computed."""
+class _ArrayStore:
+    """Holds the arrays, and records which are being computed."""
 
     def __init__(self) -> None:
         self._arrays: dict[str, Array] = {}
         self._computing: dict[str, asyncio.Event] = {}
 
-    async def take(self, name: str) -> Array | None:
-        """The array, waited for if somebody computes it; None: the caller is the one to compute it."""
+    async def get_or_claim(self, name: str) -> Array | None:
+        """The array, after a wait if a worker is computing it. None: the caller must compute it."""
         while name not in self._arrays:
             if name not in self._computing:
                 self._computing[name] = asyncio.Event()
                 return None
             try:
-                await asyncio.wait_for(self._computing[name].wait(), PATIENCE_S)
+                await asyncio.wait_for(self._computing[name].wait(), COMPUTE_TIMEOUT_S)
             except TimeoutError:
                 return None
         return self._arrays[name]
 
     async def put(self, name: str, array: Array | None) -> None:
-        """What came of it; None: nothing, so that it is another's turn."""
+        """Store a computed array. None: computing failed, and a waiting worker computes it instead."""
         if array is not None:
             self._arrays[name] = array
-        if waited_for := self._computing.pop(name, None):
-            waited_for.set()
+        if computed := self._computing.pop(name, None):
+            computed.set()
 
-    async def ask_again(self) -> None:
-        """Have all who wait ask again, the first of them to compute."""
+    async def release_all(self) -> None:
+        """Release all claims: the first waiting worker computes the array."""
         while self._computing:
-            _, waited_for = self._computing.popitem()
-            waited_for.set()
+            _, computed = self._computing.popitem()
+            computed.set()
 
 
 class SharedArrays:
-    """A trainers.trial.workbench.Shared: made in the driver, kept on its node, used in workers."""
+    """A trainers.trial.workbench.Shared: created by the driver, stored on its node, used by workers."""
 
     def __init__(self) -> None:
         here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(_Shelf)
-        self._shelf: Any = actor.remote()
+        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(
+            _ArrayStore
+        )
+        self._store: Any = actor.remote()
 
     def __call__(self, name: str, compute: Callable[[], Array], /) -> Array:
-        """The array of this name, computed by the first worker that asks for it; read-only elsewhere."""
-        found: Array | None = ray.get(self._shelf.take.remote(name))
+        """The array of this name, computed by the first worker that needs it; read-only in the others."""
+        found: Array | None = ray.get(self._store.get_or_claim.remote(name))
         if found is not None:
             return found
         computed = None
         try:
             computed = np.asarray(compute())
         finally:
-            ray.get(self._shelf.put.remote(name, computed))
+            ray.get(self._store.put.remote(name, computed))
         return computed
 
     def worker_lost(self) -> None:
-        """A worker has died, perhaps the one that others wait for: whatever is being computed is begun again.
+        """Restart what is being computed: a worker died, perhaps while others wait for its array.
 
-        If it lives after all, an array is computed twice.
+        If another worker died, an array is computed twice.
         """
-        self._shelf.ask_again.remote()
+        self._store.release_all.remote()

@@ -1,4 +1,4 @@
-"""A trial in its worker processes: usually one, or a gang of them inside the trial's own placement group."""
+"""A trial in its worker process, or in a gang of processes in the trial's placement group."""
 
 import logging
 import re
@@ -16,7 +16,7 @@ from agents.findings.predictions import pack
 from search.engine.assignment import Assignment
 from search.ledger.events import RungReached
 from search.policy.faults import DISK_FULL
-from search.workers.gang import Gang, watched
+from search.workers.gang import Gang, exit_if_peer_ends
 from search.workers.member import Member, Work
 from trainers.training.loop import OutOfMemory
 from trainers.trial.workbench import Report
@@ -24,18 +24,18 @@ from trainers.trial.workbench import Report
 log = logging.getLogger(__name__)
 
 
-DEVICE = re.compile(r"(CUDA|cuDNN|NCCL|HIP)\b|No (CUDA|HIP) GPUs")  # how PyTorch tells of a broken one
+DEVICE_ERROR = re.compile(r"(CUDA|cuDNN|NCCL|HIP)\b|No (CUDA|HIP) GPUs")  # PyTorch's messages
 
 
 class UnfitWorkerError(RuntimeError):
-    """A process, its node or a connection is no good: a trial that failed there may do well elsewhere."""
+    """A process, its node or a connection is broken: a trial that failed there may succeed elsewhere."""
 
 
 def blames_worker(error: Exception) -> bool:
-    """Whether an error says something of the process or its node, and nothing of the method that was trained.
+    """Whether an error is due to the process or its node, not to the method.
 
-    After an error of a device every later trial of the process would fail as well. A full disk is neither's
-    fault, and too little memory the method's.
+    After a device error every later trial of the process would fail too. A full disk is due to neither; too
+    little memory is due to the method.
     """
     if isinstance(error, OSError):
         return error.errno not in DISK_FULL
@@ -43,14 +43,14 @@ def blames_worker(error: Exception) -> bool:
         return False
     if isinstance(error, dist.DistError | ImportError | torch.AcceleratorError):
         return True
-    return isinstance(error, RuntimeError) and DEVICE.match(str(error)) is not None
+    return isinstance(error, RuntimeError) and DEVICE_ERROR.match(str(error)) is not None
 
 
 class TrialRunner(tune.Trainable):
-    """A trial in a worker process; a step trains to the next rung and answers with predictions."""
+    """A trial in a worker process; a step trains to the next rung and returns predictions."""
 
     def setup(self, config: dict[str, Any], work: Work) -> None:  # type: ignore[override]  # with_parameters adds it
-        """Load what all trials of this worker share, and begin the first."""
+        """Load what all trials of this worker share, and begin the first trial."""
         self._member = Member(work)
         self._gang = Gang(work) if work.config.trial.processes > 1 else None
         self._reports: Iterator[Report] = iter(())
@@ -70,21 +70,21 @@ class TrialRunner(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """The next rung, without its score, or the cause of failure: here a failed trial becomes data.
 
-        What it raises is a lost worker, and the trial starts again from its last rung, in another process.
+        Raises only if the worker is lost; the trial then restarts from its last rung in another process.
         """
         try:
-            with watched(self._gang.parts) if self._gang else nullcontext():
+            with exit_if_peer_ends(self._gang.results) if self._gang else nullcontext():
                 report = next(self._reports)
-        except ray.exceptions.RayError:  # a process or node that it needs is gone: no fault of the trial's
+        except ray.exceptions.RayError:  # a process or node of the trial is gone: the worker is lost
             raise
         except Exception as error:
             cause = (self._gang.failure() if self._gang else None) or error
-            said = f"{type(cause).__name__}: {cause}"
+            message = f"{type(cause).__name__}: {cause}"
             if blames_worker(cause):
-                raise UnfitWorkerError(" ".join(said.split())) from error
+                raise UnfitWorkerError(" ".join(message.split())) from error
             log.exception("the trial failed")
             smaller = cause.micro_batch if isinstance(cause, OutOfMemory) else None
-            return {"failure": said, "micro_batch": smaller}
+            return {"failure": message, "micro_batch": smaller}
         rung = RungReached(
             trial=self._trial,
             share=report.share,
@@ -97,7 +97,7 @@ class TrialRunner(tune.Trainable):
         return {"rung": rung.model_dump_json(), "micro_batches": micro_batches}
 
     def cleanup(self) -> None:
-        """End the present training and free its engine."""
+        """End the current training and free its engine."""
         close = getattr(self._reports, "close", None)
         if close:
             close()

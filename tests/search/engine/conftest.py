@@ -157,9 +157,9 @@ class Run:
         """The next assignment, once a proposer that is about to answer has done so."""
         for _ in range(2000):
             assignment = self.director.next()
-            asked = self.director._rounds._asked
-            if asked is not None and not isinstance(self.proposer, Slow):
-                asked.exception(30)  # so that a busy machine does not change which branch a trial is of
+            request = self.director._rounds._request
+            if request is not None and not isinstance(self.proposer, Slow):
+                request.exception(30)  # so that a busy machine does not change which branch a trial is of
             if assignment or self.director.done:
                 return assignment
             time.sleep(0.002)

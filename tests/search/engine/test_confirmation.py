@@ -164,11 +164,11 @@ def test_without_naive_or_a_finalist_there_is_nothing_to_compare(
 ) -> None:
     told = searched(events, t1=0.2)
     no_naive = [*told, *confirmed(events, config, "a", config.naive, fails=2)]
-    with pytest.raises(RuntimeError, match=r"naive baseline did not complete .* because: nan\. Mend"):
+    with pytest.raises(RuntimeError, match=r"naive baseline did not complete .* last failure: nan\. Fix"):
         sealed_predictions(config, Record.of(no_naive))
     naive = [*told, *confirmed(events, config, "a", config.naive)]
     no_finalist = [*naive, *confirmed(events, config, "b", method("t1"), fails=0)]
-    with pytest.raises(RuntimeError, match=r"no finalist completed on every .* because: nan\. Mend"):
+    with pytest.raises(RuntimeError, match=r"no finalist completed on every .* last failure: nan\. Fix"):
         sealed_predictions(config, Record.of(no_finalist))
     with pytest.raises(RuntimeError, match=r"no method of the search completed"):
         sealed_predictions(config, Record.of(naive))

@@ -35,7 +35,7 @@ def test_a_slow_proposer_holds_nobody_up(
     time.sleep(0.05)
     assert run.record.trials[run.director.next().trial].branch == "two"
     assert run.record.rounds == 2
-    assert len(slow.shown[1].trials) == 4  # what was known when it was asked
+    assert len(slow.shown[1].trials) == 4  # what was known when it was requested
     run.director.close()
 
 
@@ -51,7 +51,7 @@ def test_workers_stay_busy_while_a_slow_proposer_thinks(
     slow = Slow([proposal(branch(f"{i}-a"), branch(f"{i}-b")) for i in range(4)])
     run = Run(tmp_path, config.model_copy(update={"search": search}), grader, slow)
     running: list[tuple[float, str, Assignment]] = []
-    now, busy, asked_at = 0.0, 0.0, None
+    now, busy, requested_at = 0.0, 0.0, None
     while True:
         while len(running) < 4 and (assignment := run.director.next()) and assignment.purpose == "search":
             seconds = 30 * (assignment.rungs[0] - (1 / 3 if assignment.rungs == (1.0,) else 0))
@@ -61,11 +61,11 @@ def test_workers_stay_busy_while_a_slow_proposer_thinks(
             break
         now, _, ended = heapq.heappop(running)
         run.finish(ended)
-        asked = run.director._rounds._asked
-        asked_at = None if asked is None else now if asked_at is None else asked_at
-        if asked_at is not None and now >= asked_at + 60:
+        request = run.director._rounds._request
+        requested_at = None if request is None else now if requested_at is None else requested_at
+        if requested_at is not None and now >= requested_at + 60:
             slow.answer.set()
-            asked.result(30)
+            request.result(30)
             slow.answer.clear()
     assert run.record.rounds > 1
     assert busy / (4 * now) > 0.95

@@ -68,7 +68,7 @@ def test_who_waits_behind_too_many_better_ones_is_pruned(alone: Run) -> None:
     states = [alone.record.trials[one.trial].state for one in (first, second, third)]
     assert states == [None, "pruned", None]
     cause = alone.record.trials[second.trial].cause
-    assert cause == "PGR 0.700 at 0.33 of its training: the 2 places there went to others"
+    assert cause == "PGR 0.700 at 0.33 of its training: only 2 trials may pause there"
 
 
 def test_what_still_waits_at_the_end_of_the_search_is_pruned(run: Run) -> None:

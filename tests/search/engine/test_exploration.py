@@ -47,7 +47,7 @@ class Field:
 
     def step(self) -> bool:
         """Train what comes next to its rung; False where nothing does."""
-        match self.exploration.next(more_to_come=False, new_at_most=10**6):
+        match self.exploration.next(more_to_come=False, max_started=10**6):
             case Draw() as draw:
                 self._train(f"t{len(self.record.trials):05d}", draw.branch, draw.method, 0)
             case TrialRecord() as trial:

@@ -56,7 +56,7 @@ def test_without_replication_the_confirmation_is_naive_and_the_finalists(
     ]
     assert [one.trial for _, one in found] == [f"c{i:05d}" for i in range(1, 10)]
     assert {(branch, one.purpose, one.rungs) for branch, one in found} == {("", "confirm", (1.0,))}
-    assert follow_up.all_given
+    assert follow_up.all_handed_out
 
 
 def test_nothing_is_planned_while_a_trial_of_the_search_is_running(
@@ -64,7 +64,7 @@ def test_nothing_is_planned_while_a_trial_of_the_search_is_running(
 ) -> None:
     follow_up = FollowUp(config, searched)
     assert follow_up.next(idle=False) is None
-    assert not follow_up.all_given
+    assert not follow_up.all_handed_out
     assert follow_up.next(idle=True) is not None
     assert follow_up.next(idle=False) is not None  # the plan stands: it may be given out side by side
 
@@ -110,4 +110,4 @@ def test_a_confirmation_that_failed_is_tried_again_until_the_test_split_is_opene
     searched.apply(TestOpened(queries=2))
     settled = FollowUp(config, searched)
     assert given(settled) == []
-    assert settled.all_given
+    assert settled.all_handed_out

@@ -67,20 +67,20 @@ def test_a_trial_far_behind_its_rivals_is_to_stop(context: RunContext) -> None:
     assert not judging.any_rung_reached
     search(context, judging, [0.9, 0.8, 0.85, 0.1])
     assert judging.any_rung_reached
-    assert [judging.finding(f"t{n}").decision for n in range(4)] == ["pause", "pause", "pause", "stop"]
-    assert [judging.finding(f"t{n}").rivals for n in range(4)] == [0, 1, 2, 3]
+    assert [judging.judgement(f"t{n}").decision for n in range(4)] == ["pause", "pause", "pause", "stop"]
+    assert [judging.judgement(f"t{n}").rivals for n in range(4)] == [0, 1, 2, 3]
 
 
-def test_after_a_restart_the_findings_are_the_same(context: RunContext, tmp_path: Path) -> None:
+def test_after_a_restart_the_judgements_are_the_same(context: RunContext, tmp_path: Path) -> None:
     live = Judging(context)
     context.ledger.listen(live.apply)
     search(context, live, [0.9, 0.8, 0.85, 0.1, 0.84])
     past: list[AnyEvent] = read_ledger(tmp_path / "ledger.jsonl")
     replayed = Judging(context)
-    replayed.grade_again(past)
+    replayed.regrade(past)
     for event in past:
         replayed.apply(event)
-    assert [replayed.finding(f"t{n}") for n in range(5)] == [live.finding(f"t{n}") for n in range(5)]
+    assert [replayed.judgement(f"t{n}") for n in range(5)] == [live.judgement(f"t{n}") for n in range(5)]
 
 
 @pytest.mark.parametrize("purpose", ["replicate", "confirm"])

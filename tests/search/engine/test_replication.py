@@ -10,11 +10,11 @@ from search.engine.confirmation import choose_finalists
 from search.engine.replication import (
     Bounds,
     Standing,
+    at_most_per_kind,
     kind_of,
-    places,
     planned_replication,
+    stage_sizes,
     standings,
-    unlike,
 )
 from search.ledger.record import Record
 from trainers.components.losses import LOSSES, Gce
@@ -72,9 +72,9 @@ def test_near_twins_share_their_components_not_their_numbers() -> None:
 
 
 def test_places_halve_down_to_the_finalists(plan: Plan) -> None:
-    assert places(plan(12, 5, finalists=2)) == [12, 6, 3, 2]
-    assert places(plan(1, 3, finalists=2)) == [2, 2]
-    assert places(plan(12, 1)) == []
+    assert stage_sizes(plan(12, 5, finalists=2)) == [12, 6, 3, 2]
+    assert stage_sizes(plan(1, 3, finalists=2)) == [2, 2]
+    assert stage_sizes(plan(12, 1)) == []
 
 
 def test_more_trials_have_more_methods_replicated_unless_the_config_says_how_many(config: RunConfig) -> None:
@@ -106,9 +106,9 @@ def test_each_stage_waits_for_the_one_before_and_keeps_its_place(plan: Plan, eve
 
 def test_a_stage_takes_no_more_than_its_share_of_a_kind(plan: Plan, events: SimpleNamespace) -> None:
     search = trained(events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7, gce_4=0.6, xent_1=0.1, xent_2=0.0, kl_1=-1.0)
-    # Four places for two finalists: two of a kind.
+    # Four stage_sizes for two finalists: two of a kind.
     assert planned(plan(4, 2), search) == [("gce_1", 1), ("gce_2", 1), ("xent_1", 1), ("xent_2", 1)]
-    # Where there are no other kinds, places stay empty.
+    # Where there are no other kinds, stage_sizes stay empty.
     only = trained(events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7)
     assert planned(plan(4, 2), only) == [("gce_1", 1), ("gce_2", 1)]
 
@@ -125,10 +125,10 @@ def test_without_a_completed_trial_there_is_nothing_to_plan(plan: Plan) -> None:
     assert planned(plan(4, 3), []) == []
 
 
-def test_unlike_keeps_the_order() -> None:
+def test_at_most_per_kind_keeps_the_order() -> None:
     ranked = [standing("gce-1", 0.3), standing("gce-2", 0.2), standing("xent-1", 0.1), standing("kl-1", 0.0)]
-    assert unlike(ranked, 3, 1) == [ranked[0], ranked[2], ranked[3]]
-    assert unlike(ranked, 2, 2) == ranked[:2]
+    assert at_most_per_kind(ranked, 3, 1) == [ranked[0], ranked[2], ranked[3]]
+    assert at_most_per_kind(ranked, 2, 2) == ranked[:2]
 
 
 def standing(name: str, *pgrs: float) -> Standing:
@@ -209,7 +209,7 @@ def test_near_twins_that_fall_over_on_fresh_seeds_are_not_all_there_is(
     for seed, reached in enumerate(later, start=1):
         due = [name for name, at in planned(config, told) if at == seed]
         told += trained(events, seed, **{name: reached[name.split("_")[0]] for name in due})
-    # Twelve places for three finalists: four of the twins at first.
+    # Twelve stage_sizes for three finalists: four of the twins at first.
     assert [name for name, at in planned(config, told) if at == 1][:4] == [
         f"logconf_{i}" for i in range(1, 5)
     ]

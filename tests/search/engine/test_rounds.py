@@ -13,7 +13,7 @@ from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from agents.language.validation import Problem
 from search.config.schema import RunConfig
-from search.engine.rounds import FIRST_S, Answered, Rounds, told, untold
+from search.engine.rounds import FIRST_WAIT_S, Rounds, TimedProposal, late_lanes, round_events
 from search.ledger.events import BranchesRefused, LaneAnswered, NoteLeft
 from search.ledger.record import Record
 
@@ -32,10 +32,10 @@ class Thinking:
         return self.answer
 
 
-def waited(rounds: Rounds) -> Answered:
+def waited(rounds: Rounds) -> TimedProposal:
     for _ in range(30):
-        if answered := rounds.take((), 0.0):
-            return answered
+        if proposal := rounds.take((), 0.0):
+            return proposal
     raise AssertionError("no answer came")
 
 
@@ -46,18 +46,18 @@ def test_the_first_proposal_is_not_waited_for_without_end(
     rounds = Rounds(config, Record(), thinking)
     started = time.monotonic()
     assert rounds.take((), 0.0) is None
-    assert time.monotonic() - started < FIRST_S + 1
-    assert rounds.waiting
+    assert time.monotonic() - started < FIRST_WAIT_S + 1
+    assert rounds.pending
     thinking.may.set()
-    assert waited(rounds).answer.proposal == proposal(branch("a"))
-    assert not rounds.waiting
+    assert waited(rounds).round_proposal.proposal == proposal(branch("a"))
+    assert not rounds.pending
     rounds.close()
 
 
 def test_a_proposer_that_breaks_is_answered_for_by_the_playbook(config: RunConfig) -> None:
     broken = Thinking(RuntimeError("no network"))
     broken.may.set()
-    answer = waited(Rounds(config, Record(), broken)).answer
+    answer = waited(Rounds(config, Record(), broken)).round_proposal
     assert len(answer.proposal.branches) == config.agent.branches
     assert [(lane.source, lane.why) for lane in answer.lanes] == [("playbook", "RuntimeError: no network")]
 
@@ -81,7 +81,7 @@ def answer(proposal: Callable[..., Proposal], branch: Callable[..., Branch]) -> 
 
 
 def test_the_ledger_is_told_of_lanes_notes_and_refusals(answer: RoundProposal) -> None:
-    events = list(told(3, answer, [Problem(branch=0, place="branches[0]", text="is a twin")]))
+    events = list(round_events(3, answer, [Problem(branch=0, place="branches[0]", text="is a twin")]))
     assert [type(event) for event in events] == [LaneAnswered, LaneAnswered, NoteLeft, BranchesRefused]
     record = Record.of(events)
     assert list(record.lanes) == [(3, "1"), (3, "2")]
@@ -90,22 +90,22 @@ def test_the_ledger_is_told_of_lanes_notes_and_refusals(answer: RoundProposal) -
 
 
 def test_a_round_that_was_asked_again_counts_once(answer: RoundProposal, events: SimpleNamespace) -> None:
-    record = Record.of([*told(3, answer, ()), *told(3, answer, ())])
+    record = Record.of([*round_events(3, answer, ()), *round_events(3, answer, ())])
     assert sum(lane.usage.usd for lane in record.lanes.values()) == 0.5
 
 
 def test_an_answer_that_came_too_late_is_paid_for_all_the_same(tmp_path: Path, answer: RoundProposal) -> None:
-    record = Record.of(told(1, answer, ()))
+    record = Record.of(round_events(1, answer, ()))
     for number, lane in ((1, "1"), (2, "1")):
         path = tmp_path / "rounds" / f"{number:03d}" / f"transcript-{lane}.jsonl"
         usage = Usage(requests=1, output_tokens=7, usd=0.125)
         Transcript(path, "").write(Received(stop="end_turn", content=[], usage=usage))
-    (late,) = untold(tmp_path, record)
+    (late,) = late_lanes(tmp_path, record)
     assert isinstance(late, LaneAnswered)
     assert (late.round, late.lane.lane, late.lane.usage.usd) == (2, "1", 0.125)
     record.apply(late)
-    assert list(untold(tmp_path, record)) == []
+    assert list(late_lanes(tmp_path, record)) == []
 
 
 def test_a_proposer_without_lanes_has_nothing_more_to_tell(proposal: Callable[..., Proposal]) -> None:
-    assert list(told(1, RoundProposal(proposal=proposal(), lanes=()), ())) == []
+    assert list(round_events(1, RoundProposal(proposal=proposal(), lanes=()), ())) == []

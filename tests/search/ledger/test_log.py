@@ -24,13 +24,13 @@ def test_every_event_is_told_once(tmp_path: Path, three: list[AnyEvent]) -> None
     seen = []
     for event in three:
         ledger.append(event)
-        growth = follower.grown()
-        assert not growth.restarted
-        seen += growth.events
-        assert follower.grown().events == []
+        new = follower.read()
+        assert not new.restarted
+        seen += new.events
+        assert follower.read().events == []
     ledger.append(Interrupted())
     ledger.append(Interrupted())
-    assert len(follower.grown().events) == 2
+    assert len(follower.read().events) == 2
     ledger.close()
     assert seen == three == read_ledger(tmp_path / "l")[:3]
 
@@ -41,49 +41,49 @@ def test_only_what_was_appended_is_read(
     path = tmp_path / "l"
     path.write_bytes(b"".join(map(line, three * 1000)))
     follower = LedgerFollower(path)
-    assert len(follower.grown().events) == 3000
+    assert len(follower.read().events) == 3000
     # Whatever stands before the last line read may be anything now: it is not looked at again.
     whole = path.read_bytes()
     kept = len(line(three[-1]))
     path.write_bytes(b"x" * (len(whole) - kept) + whole[-kept:] + line(Interrupted(at=1.0)))
-    growth = follower.grown()
-    assert growth.events == [Interrupted(at=1.0)]
-    assert not growth.restarted
+    new = follower.read()
+    assert new.events == [Interrupted(at=1.0)]
+    assert not new.restarted
 
 
 def test_a_line_that_is_being_written_waits(tmp_path: Path, three: list[AnyEvent]) -> None:
     path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
     first, second, third = map(line, three)
     path.write_bytes(first + second[:20])
-    assert follower.grown().events == three[:1]
-    assert follower.grown().events == []
+    assert follower.read().events == three[:1]
+    assert follower.read().events == []
     path.write_bytes(first + second + third[:-1])  # all but the newline
-    assert follower.grown().events == three[1:2]
+    assert follower.read().events == three[1:2]
     path.write_bytes(first + second + third)
-    assert follower.grown().events == three[2:]
+    assert follower.read().events == three[2:]
 
 
 def test_a_cut_line_that_a_resumed_run_removes_was_never_told(tmp_path: Path, three: list[AnyEvent]) -> None:
     path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
     path.write_bytes(line(three[0]) + line(three[1])[:-9])
-    assert follower.grown().events == three[:1]
+    assert follower.read().events == three[:1]
     ledger = Ledger(path)  # removes the cut line
     ledger.append(Interrupted(at=1.0))
     ledger.close()
-    growth = follower.grown()
-    assert growth.events == [Interrupted(at=1.0)]
-    assert not growth.restarted
+    new = follower.read()
+    assert new.events == [Interrupted(at=1.0)]
+    assert not new.restarted
 
 
 def test_a_file_that_was_cut_short_starts_over(tmp_path: Path, three: list[AnyEvent]) -> None:
     path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
     path.write_bytes(b"".join(map(line, three)))
-    follower.grown()
+    follower.read()
     os.truncate(path, len(line(three[0])))
-    growth = follower.grown()
-    assert growth.restarted
-    assert growth.events == three[:1]
-    assert not follower.grown().restarted
+    new = follower.read()
+    assert new.restarted
+    assert new.events == three[:1]
+    assert not follower.read().restarted
 
 
 @pytest.mark.parametrize("length", [1, 3, 9])
@@ -92,36 +92,36 @@ def test_a_file_that_was_replaced_starts_over_however_long_it_is(
 ) -> None:
     path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
     path.write_bytes(b"".join(map(line, three)))
-    follower.grown()
+    follower.read()
     others = [events.run_started(run="other"), *(events.started(f"u{i}") for i in range(length - 1))]
     (tmp_path / "new").write_bytes(b"".join(map(line, others)))
     os.replace(tmp_path / "new", path)
-    growth = follower.grown()
-    assert growth.restarted
-    assert growth.events == others
+    new = follower.read()
+    assert new.restarted
+    assert new.events == others
 
 
 def test_a_copy_that_only_grew_does_not_start_over(tmp_path: Path, three: list[AnyEvent]) -> None:
     path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
     path.write_bytes(b"".join(map(line, three[:2])))
-    follower.grown()
+    follower.read()
     (tmp_path / "new").write_bytes(b"".join(map(line, three)))
     os.replace(tmp_path / "new", path)
-    growth = follower.grown()
-    assert growth.events == three[2:]
-    assert not growth.restarted
+    new = follower.read()
+    assert new.events == three[2:]
+    assert not new.restarted
 
 
 def test_a_file_that_is_not_there_yet_or_no_longer_holds_no_events(
     tmp_path: Path, three: list[AnyEvent]
 ) -> None:
     path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
-    assert follower.grown().events == []
+    assert follower.read().events == []
     path.write_bytes(line(three[0]))
-    assert follower.grown().events == three[:1]
+    assert follower.read().events == three[:1]
     path.unlink()
-    growth = follower.grown()
-    assert (growth.events, growth.restarted) == ([], True)
+    new = follower.read()
+    assert (new.events, new.restarted) == ([], True)
 
 
 def test_a_line_that_cannot_be_read_is_named_by_its_number_in_the_file(
@@ -129,8 +129,8 @@ def test_a_line_that_cannot_be_read_is_named_by_its_number_in_the_file(
 ) -> None:
     path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
     path.write_bytes(line(three[0]) + line(three[1]))
-    follower.grown()
+    follower.read()
     with path.open("ab") as file:
         file.write(line(three[2]) + b'{"event":"no such"}\n')
     with pytest.raises(ValueError, match=r"line 4 cannot be read .*; restore it from a copy"):
-        follower.grown()
+        follower.read()

@@ -13,7 +13,7 @@ from search.__main__ import main
 from search.ledger.events import WorkerLost
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
-from search.policy.faults import FaultConfig, Silences, out_of_retries, too_many_lost
+from search.policy.faults import FaultConfig, Watchdog, out_of_retries, too_many_lost
 from tests.small_runs.site import Site
 from tests.small_runs.whole import problems
 
@@ -28,7 +28,7 @@ def test_a_few_lost_workers_are_borne_and_a_share_of_many() -> None:
     assert too_many_lost(config, lost("a", "a"), started=3) is None
     assert too_many_lost(config, lost("a", "b", "b"), started=3) == (
         "3 workers were lost in 3 trials, more than faults.workers and faults.share allow (2); "
-        "2 of them on node b, the last because: cause 2. Mend what is at fault, then resume"
+        "2 of them on node b, the last because: cause 2. Fix the cause, then resume"
     )
     assert too_many_lost(config, lost("a", "b", "b"), started=30) is None
     assert "allow (3)" in (too_many_lost(config, lost(*"abbb"), started=30) or "")
@@ -59,17 +59,17 @@ def test_a_worker_that_was_gone_before_its_trial_began_costs_no_retry() -> None:
 
 def test_a_silent_trial_is_overdue_once_and_every_report_gives_it_time() -> None:
     now = 0.0
-    silences = Silences(10, lambda: now)
-    assert silences.overdue(["a", "b"]) == []
+    watchdog = Watchdog(10, lambda: now)
+    assert watchdog.overdue(["a", "b"]) == []
     now = 8
-    silences.heard("b")
+    watchdog.reset("b")
     now = 11
-    assert silences.overdue(["a", "b", "c"]) == ["a"]
+    assert watchdog.overdue(["a", "b", "c"]) == ["a"]
     now = 19
-    assert silences.overdue(["a", "b", "c"]) == ["b"]
-    assert silences.overdue(["c"]) == []
+    assert watchdog.overdue(["a", "b", "c"]) == ["b"]
+    assert watchdog.overdue(["c"]) == []
     now = 40  # a and b have ended and begin anew; c has been silent since 11
-    assert silences.overdue(["a", "b", "c"]) == ["c"]
+    assert watchdog.overdue(["a", "b", "c"]) == ["c"]
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
     causes = [event.cause for event in events if event.event == "trial_ended" and event.state == "failed"]
     assert sorted(cause.split(":")[0] for cause in causes) == ["Diverged", "OutOfMemory", "RuntimeError"]
     gone = [event.cause for event in events if event.event == "worker_lost"]
-    assert sum("nothing was heard of it" in cause for cause in gone) == 1
+    assert sum("it reported nothing" in cause for cause in gone) == 1
     assert sum("its worker was lost" in cause for cause in gone) == 1
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search.policy.observations import Evidence, Scoreboard
+from search.policy.observations import Observations, Scoreboard
 
 THIRD = 0.967422  # the normal quantile of 5/6
 
@@ -13,12 +13,12 @@ def board(values: list[float]) -> Scoreboard:
     return scores
 
 
-def evidence(values: list[float], most: int = 100) -> Evidence:
-    return board(values).evidence(most, np.random.default_rng(0))
+def observed(values: list[float], most: int = 100) -> Observations:
+    return board(values).sample(most, np.random.default_rng(0))
 
 
 def test_values_are_quantiles_of_ranks_in_the_order_they_came_in() -> None:
-    found = evidence([30.0, -5.0, 2.0])
+    found = observed([30.0, -5.0, 2.0])
     assert found.values == pytest.approx([THIRD, -THIRD, 0], abs=1e-6)
     assert list(found.points[:, 0]) == [0, 1, 2]
     assert list(found.rungs) == [0, 1, 2]
@@ -26,17 +26,17 @@ def test_values_are_quantiles_of_ranks_in_the_order_they_came_in() -> None:
 
 def test_a_failed_trial_ranks_below_all_and_ties_share_their_rank() -> None:
     # Ranks 1, 2.5, 2.5 of 3: the quantiles of 1/6 and of 2/3.
-    assert evidence([np.nan, 1.0, 1.0]).values == pytest.approx([-THIRD, 0.430727, 0.430727], abs=1e-6)
+    assert observed([np.nan, 1.0, 1.0]).values == pytest.approx([-THIRD, 0.430727, 0.430727], abs=1e-6)
 
 
 def test_all_failed_are_all_alike() -> None:
-    found = evidence([np.nan] * 4)
+    found = observed([np.nan] * 4)
     assert found.values == pytest.approx([0, 0, 0, 0])
 
 
 def test_of_many_half_are_the_best_of_each_rung_and_the_others_are_drawn() -> None:
     values = np.random.default_rng(2).permutation(100).astype(float)
-    found = evidence(list(values), most=20)
+    found = observed(list(values), most=20)
     kept = found.points[:, 0].astype(int)
     assert list(kept) == sorted(set(kept))
     assert len(kept) == 20
@@ -53,8 +53,8 @@ def test_of_a_rung_with_few_scores_all_are_kept() -> None:
         scores.add(np.zeros(1), 0, float(i))
     for value in (-3.0, -2.0):
         scores.add(np.zeros(1), 2, value)
-    assert list(scores.evidence(20, np.random.default_rng(0)).rungs).count(2) == 2
+    assert list(scores.sample(20, np.random.default_rng(0)).rungs).count(2) == 2
 
 
 def test_of_few_all_are_kept() -> None:
-    assert len(evidence([3.0, 1.0], most=2).values) == 2
+    assert len(observed([3.0, 1.0], most=2).values) == 2

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from search.policy.pruning import Answers, Decision, PruningConfig, Rivals
+from search.policy.pruning import Correct, Decision, PruningConfig, Rivals
 from search.policy.pruning import decide as decide_beside
 
 N, GAP = 1000, 0.2
 SURE = PruningConfig(seed_sd=0.0, min_rivals=1)
 
 
-def among(rivals: Sequence[Answers]) -> Rivals:
+def among(rivals: Sequence[Correct]) -> Rivals:
     there = Rivals()
     for rival in rivals:
         there.add(rival)
     return there
 
 
-def decide(config: PruningConfig, right: Answers, rivals: Sequence[Answers], gap: float) -> Decision:
+def decide(config: PruningConfig, right: Correct, rivals: Sequence[Correct], gap: float) -> Decision:
     return decide_beside(config, right, among(rivals), gap, config.seed_sd**2)
 
 

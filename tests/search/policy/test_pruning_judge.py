@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search.policy.pruning import Finding, Judge, PruningConfig
+from search.policy.pruning import Judge, Judgement, PruningConfig
 
 CONFIG = PruningConfig(rungs=(0.5, 1.0), min_rivals=2, doubt=0.2)
 GAP = 0.2
@@ -13,14 +13,14 @@ def right_on(count: int) -> np.ndarray:
 
 def test_a_trial_is_beside_those_that_reached_its_rung_before_it() -> None:
     judge = Judge(CONFIG, GAP)
-    assert not judge.has_seen_any
-    looks = [judge.look("one", 0, right_on(count), 0.0) for count in (900, 800, 700, 850)]
-    assert judge.has_seen_any
+    assert not judge.any_rung_reached
+    looks = [judge.judge("one", 0, right_on(count), 0.0) for count in (900, 800, 700, 850)]
+    assert judge.any_rung_reached
     assert looks == [
-        Finding(decision="pause", rivals=0),
-        Finding(decision="pause", rivals=1),
-        Finding(decision="stop", rivals=2),
-        Finding(decision="stop", rivals=3),  # behind the best: one of four is kept
+        Judgement(decision="pause", rivals=0),
+        Judgement(decision="pause", rivals=1),
+        Judgement(decision="stop", rivals=2),
+        Judgement(decision="stop", rivals=3),  # behind the best: one of four is kept
     ]
 
 
@@ -28,9 +28,9 @@ def test_a_trial_is_beside_those_that_reached_its_rung_before_it() -> None:
 def test_each_rung_and_each_branch_has_its_own_rivals(elsewhere: tuple[str, int]) -> None:
     judge = Judge(CONFIG, GAP)
     for _ in range(3):
-        judge.look("one", 0, right_on(900), 0.0)
-    assert judge.look(*elsewhere, right_on(100), 0.0) == Finding(decision="pause", rivals=0)
-    assert judge.look("one", 0, right_on(100), 0.0) == Finding(decision="stop", rivals=3)
+        judge.judge("one", 0, right_on(900), 0.0)
+    assert judge.judge(*elsewhere, right_on(100), 0.0) == Judgement(decision="pause", rivals=0)
+    assert judge.judge("one", 0, right_on(100), 0.0) == Judgement(decision="stop", rivals=3)
 
 
 def test_the_same_distance_is_within_the_spread_of_seeds_or_beyond_it() -> None:
@@ -39,5 +39,5 @@ def test_the_same_distance_is_within_the_spread_of_seeds_or_beyond_it() -> None:
     for spread, decision in ((0.02, "stop"), (0.1, "pause")):
         judge = Judge(CONFIG, GAP)
         for count in (720, 720):
-            judge.look("one", 0, right_on(count), spread**2)
-        assert judge.look("one", 0, right_on(700), spread**2).decision == decision
+            judge.judge("one", 0, right_on(count), spread**2)
+        assert judge.judge("one", 0, right_on(700), spread**2).decision == decision

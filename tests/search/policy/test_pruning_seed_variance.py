@@ -17,4 +17,4 @@ def test_floor_and_ceiling_move_it_and_replicates_move_it_further(events: Simple
     floors = events.baselines(seed_variance=0.04, seed_free=8)
     assert seed_variance(CONFIG, floors) == pytest.approx(0.025)  # eight degrees of freedom each
     # Sixteen more, of replicates with a variance of 0.0025: (8 * 0.01 + 8 * 0.04 + 0.04) / 32.
-    assert seed_variance(CONFIG, floors, squares=0.04, free=16) == pytest.approx(0.01375)
+    assert seed_variance(CONFIG, floors, squares=0.04, degrees_of_freedom=16) == pytest.approx(0.01375)

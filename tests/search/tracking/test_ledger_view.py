@@ -5,11 +5,11 @@ import pytest
 
 from agents.language.proposal import Branch
 from search.ledger.events import AnyEvent, Finished, Interrupted, Proposed, Resumed
-from search.tracking.ledger_view import Tracked
+from search.tracking.ledger_view import LedgerView
 
 
-def summed(*events: AnyEvent) -> Tracked:
-    view = Tracked()
+def summed(*events: AnyEvent) -> LedgerView:
+    view = LedgerView()
     for event in events:
         view.apply(event)
     return view
@@ -70,5 +70,5 @@ def test_a_method_comes_from_the_branch_that_searched_it(
         events.started("t1", lr=2e-3),
         events.started("c1", lr=2e-3, **confirming),
     )
-    homes = {name: view.home(trial) for name, trial in view.trials.items()}
-    assert homes == {"c0": None, "t1": (4, branch("one")), "c1": (4, branch("one"))}
+    origins = {name: view.origin(trial) for name, trial in view.trials.items()}
+    assert origins == {"c0": None, "t1": (4, branch("one")), "c1": (4, branch("one"))}

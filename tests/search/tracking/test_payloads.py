@@ -7,13 +7,13 @@ import pytest
 
 from agents.language.proposal import Branch
 from search.ledger.events import AnyEvent, Finished, Interrupted, Proposed, Resumed
-from search.tracking.ledger_view import Tracked
+from search.tracking.ledger_view import LedgerView
 from search.tracking.payloads import (
     campaign_row,
     describe,
+    escape_markdown,
     findings,
     flat,
-    inert,
     plain,
     search_score,
     trial_row,
@@ -24,8 +24,8 @@ from trainers.components.optim import Adamw
 from trainers.method import Method
 
 
-def tracked(*events: AnyEvent) -> Tracked:
-    known = Tracked()
+def tracked(*events: AnyEvent) -> LedgerView:
+    known = LedgerView()
     for event in events:
         known.apply(event)
     return known
@@ -144,5 +144,5 @@ def test_text_is_one_plain_line_of_bounded_length() -> None:
 
 
 def test_markdown_is_escaped() -> None:
-    assert inert("# *a* [b](c) <i>&`") == r"\# \*a\* \[b\]\(c\) \<i\>\&\`"
-    assert inert("plain words 12") == "plain words 12"
+    assert escape_markdown("# *a* [b](c) <i>&`") == r"\# \*a\* \[b\]\(c\) \<i\>\&\`"
+    assert escape_markdown("plain words 12") == "plain words 12"

@@ -16,7 +16,7 @@ import ray
 from search.ledger.events import RungReached
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
-from search.workers.gang import watched
+from search.workers.gang import exit_if_peer_ends
 from tests.small_runs.settings import REPO, SMALL_TASK
 
 SETTINGS = (
@@ -76,7 +76,7 @@ class Member:
         time.sleep(60)
 
     def wait_for(self, parts: list[ray.ObjectRef]) -> str:
-        with watched(parts, patience_s=0.5):
+        with exit_if_peer_ends(parts, timeout_s=0.5):
             time.sleep(3)
         return "went on"
 
