@@ -1,9 +1,12 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu.__main__ import flops_a_token, main
+from benchmarks.gpu.__main__ import LIMITS, WHOLE, main, table
+from benchmarks.gpu.short import chat_lengths
+from benchmarks.gpu.work import flops_a_token
 from trainers.training.memory import ModelShape
 
 
@@ -45,3 +48,39 @@ def test_without_a_gpu_only_the_dry_run_runs(
         main()
     assert caught.value.code == 2
     assert "there is no GPU here: use --tiny for a dry run" in capsys.readouterr().err
+
+
+def test_the_parts_fit_into_eight_minutes() -> None:
+    assert sum(LIMITS.values()) <= WHOLE <= 480
+
+
+def test_chat_lengths_are_like_those_of_the_data() -> None:
+    lengths = chat_lengths(6826)
+    assert lengths.mean() == pytest.approx(123, abs=3)
+    assert 16 <= lengths.min() < lengths.max() <= 1024
+
+
+def test_a_table_has_the_columns_of_all_rows() -> None:
+    rows = [{"loop": "ours", "tokens_per_s": 1234.5}, {"loop": "plain", "memory": 2_000_000_000, "why": None}]
+    assert table(rows).splitlines() == [
+        " loop  tokens_per_s  memory  why",
+        " ours         1,234       –    –",
+        "plain             –   2.0 G    –",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_all_parts_run_dry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu", "all", "--out", str(tmp_path), "--tiny"])
+    main()
+    said = capsys.readouterr().out
+    assert [line.split()[1] for line in said.splitlines() if line.split(":")[0] in LIMITS] == ["done"] * 4
+    found = {part: json.loads((tmp_path / f"{part}.json").read_text())["rows"] for part in LIMITS}
+    assert [row["compile"] for row in found["layers"]] == ["on", "off"]
+    assert len(found["short"]) == 4
+    assert {row["ok"] for row in found["checks"]} == {True, None}  # running out of memory needs a GPU
+    assert found["campaign"][0]["trials"]["failed"] == 0
+    assert len(list(tmp_path.iterdir())) == 8
