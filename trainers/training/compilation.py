@@ -33,8 +33,7 @@ def share_compiled_code(cache: Path) -> None:
 
 def repeated_layers(model: nn.Module) -> list[nn.Module]:
     """The layers of a body: of all outermost lists of modules of one class, the one with most parameters."""
-    lists = list(_uniform_lists(model))
-    return list(max(lists, key=_parameters)) if lists else []
+    return max(map(list, _uniform_lists(model)), key=_parameters, default=[])
 
 
 def _uniform_lists(module: nn.Module) -> Iterator[nn.ModuleList]:
@@ -45,9 +44,8 @@ def _uniform_lists(module: nn.Module) -> Iterator[nn.ModuleList]:
             yield from _uniform_lists(child)
 
 
-def _parameters(module: nn.Module) -> int:
-    # Under ZeRO-3 a parameter is empty between its uses.
-    return sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in module.parameters())
+def _parameters(layers: list[nn.Module]) -> int:
+    return sum(parameter.numel() for layer in layers for parameter in layer.parameters())
 
 
 def wants_compiled(config: EngineConfig, model: nn.Module) -> bool:
@@ -62,7 +60,7 @@ def wants_compiled(config: EngineConfig, model: nn.Module) -> bool:
     if config.compile == "on":
         return True
     on_gpu = all(parameter.is_cuda for parameter in layers[0].parameters())
-    return on_gpu and sum(map(_parameters, layers)) >= LEAST_PARAMETERS
+    return on_gpu and _parameters(layers) >= LEAST_PARAMETERS
 
 
 class CompiledLayers:
@@ -115,16 +113,17 @@ class _Call:
     def __init__(self, layer: nn.Module, all_layers: CompiledLayers) -> None:
         self._layer, self._all = layer, all_layers
         self._compiled: Any = layer._compiled_call_impl
+        self._uncompiled: Any = layer._call_impl
         self._trained = any(parameter.requires_grad for parameter in layer.parameters())
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if not self._all.active or not self._layer.training:
-            return self._layer._call_impl(*arguments, **named)
+            return self._uncompiled(*arguments, **named)
         try:
             return self._compiled(*self._alike(arguments), **named)
         except torch._dynamo.exc.TorchDynamoException as error:
             self._all.fail(error)
-        return self._layer._call_impl(*arguments, **named)
+        return self._uncompiled(*arguments, **named)
 
     def _alike(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Make the first layer's input want a gradient as every other's does, which saves it its own code."""
