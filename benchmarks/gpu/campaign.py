@@ -37,7 +37,7 @@ def run(tiny: bool, record: Record) -> None:
     gpus = ["trial.gpus=0.25"] if torch.cuda.is_available() else []
     with tempfile.TemporaryDirectory() as folder, gpu_use() as busy:
         out = Path(folder) / "run"
-        chosen = [*(TINY if tiny else SEARCH), f"cache_dir={folder}/cache", *gpus]
+        chosen = [*(TINY if tiny else SEARCH), f"cache={folder}/cache", *gpus]
         settings = [part for setting in chosen for part in ("--set", setting)]
         command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", "--out", str(out), *settings]
         started = time.perf_counter()
@@ -53,6 +53,8 @@ def run(tiny: bool, record: Record) -> None:
             "gpu_busy": statistics.mean(busy) / 100 if busy else None,
         }
     )
+    if done.returncode != 0:
+        sys.exit("the search failed; what it said stands above")
 
 
 @contextmanager

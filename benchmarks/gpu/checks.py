@@ -87,7 +87,7 @@ def prepared(case: Case) -> tuple[nn.Module, list[nn.Parameter], Inputs]:
     pool = cast(ModelPool, Given(classifier(case.words, dtype)))
     make: Callable[..., Any] = full if isinstance(case.student, Full) else lora
     student = make(case.student, pool, seed=0, words=case.words)
-    lengths = np.random.default_rng(0).integers(17, 33, size=EXAMPLES)
+    lengths = np.random.default_rng(0).integers(17, 25, size=EXAMPLES)
     return (
         student.module,
         student.parameters,

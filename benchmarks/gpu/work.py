@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._dynamo.utils import counters
 
 from benchmarks.training.models import QWEN3, TINY, qwen3, random_classifier, random_tokens, with_lora
 from trainers.components.losses import Xent
@@ -77,6 +78,7 @@ def pace(work: Work, peak: float | None = None) -> Row:
     config = qwen3(**TINY, vocab_size=512) if work.shape == "tiny" else qwen3(**QWEN3[work.shape])
     length, batch = work.sizes
     start_measuring()
+    graphs = compiled_graphs()
     model = random_classifier(config, dtype=torch.bfloat16, device=device(), attention=work.attention)
     parameters = with_lora(model, RANK)
     trainable = sum(parameter.numel() for parameter in parameters)
@@ -101,6 +103,7 @@ def pace(work: Work, peak: float | None = None) -> Row:
         "peak_memory": peak_memory(),
         "predicted_memory": predict_memory(shape, engine, **sizes).device,
         "warm_up_s": first,
+        "graphs": compiled_graphs() - graphs,
         "projected_s": PUBLISHED["examples"] * PUBLISHED["epochs"] * length / tokens_per_s,
         "published_s": PUBLISHED["seconds"],
     }
@@ -127,6 +130,11 @@ def _timed(
     for _ in fit(model, parameters, inputs, targets, recipe, (WARM_UP / steps, 1.0), on_event=events.append):
         times.append(time.perf_counter())
     return times[2] - times[1], times[1] - times[0], events
+
+
+def compiled_graphs() -> int:
+    """How many pieces of code torch has compiled in this process."""
+    return int(counters["stats"]["unique_graphs"])
 
 
 def start_measuring() -> None:
