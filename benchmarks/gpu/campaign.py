@@ -14,21 +14,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.gpu.work import Record
+from tests.small_runs.settings import SMALL
 
 SEARCH = [
     "search.trials=24",
     "search.round_trials=12",
     "baselines.seeds=4",
     "confirm={finalists: 2, seeds: 2}",
-]
-TINY = [
-    "search.trials=2",
-    "search.round_trials=2",
-    "baselines.seeds=2",
-    "confirm={finalists: 1, seeds: 2}",
-    "task.splits={weak_train: 100, transfer: 100, search: 100, test: 100}",
-    "strong.model.pretrain_steps=1",
-    "replication=null",
 ]
 
 
@@ -37,7 +29,7 @@ def run(tiny: bool, record: Record) -> None:
     gpus = ["trial.gpus=0.25"] if torch.cuda.is_available() else []
     with tempfile.TemporaryDirectory() as folder, gpu_use() as busy:
         out = Path(folder) / "run"
-        chosen = [*(TINY if tiny else SEARCH), f"cache={folder}/cache", *gpus]
+        chosen = [*(SMALL if tiny else SEARCH), f"cache={folder}/cache", *gpus]
         settings = [part for setting in chosen for part in ("--set", setting)]
         command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", "--out", str(out), *settings]
         started = time.perf_counter()
