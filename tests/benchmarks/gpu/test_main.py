@@ -5,18 +5,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu.__main__ import LIMITS, WHOLE, main, table
-from benchmarks.gpu.short import chat_lengths
-from benchmarks.gpu.work import flops_a_token
-from trainers.training.memory import ModelShape
-
-
-def test_work_by_hand() -> None:
-    # Qwen3-4B, LoRA of rank 32: 3.63e9 frozen weights in linear layers, 66 million of adapters; attention:
-    # 6 x 1,024 x 36 layers x 4,096 wide: 4 x 3.63e9 + 6 x 0.066e9 + 0.906e9.
-    shape = ModelShape(
-        layers=36, hidden=2560, intermediate=9728, attention=4096, keys=1024, gated=True, normed=True
-    )
-    assert flops_a_token(shape, 3_633_315_840, 66_060_288, 1024) == pytest.approx(15.836e9, rel=1e-3)
 
 
 def test_the_dry_run_takes_the_whole_path(
@@ -54,12 +42,6 @@ def test_the_parts_fit_into_eight_minutes() -> None:
     assert sum(LIMITS.values()) <= WHOLE <= 480
 
 
-def test_chat_lengths_are_like_those_of_the_data() -> None:
-    lengths = chat_lengths(6826)
-    assert lengths.mean() == pytest.approx(123, abs=3)
-    assert 16 <= lengths.min() < lengths.max() <= 1024
-
-
 def test_a_table_has_the_columns_of_all_rows() -> None:
     rows = [{"loop": "ours", "tokens_per_s": 1234.5}, {"loop": "plain", "memory": 2_000_000_000, "why": None}]
     assert table(rows).splitlines() == [
@@ -82,5 +64,6 @@ def test_all_parts_run_dry(
     assert [row["compile"] for row in found["layers"]] == ["on", "off"]
     assert len(found["short"]) == 4
     assert {row["ok"] for row in found["checks"]} == {True, None}  # running out of memory needs a GPU
+    assert found["campaign"][0]["exit"] == 0
     assert found["campaign"][0]["trials"]["failed"] == 0
     assert len(list(tmp_path.iterdir())) == 8
