@@ -1,137 +1,114 @@
-"""A LoRA student at full size on one GPU: tokens a second, share of the card's bf16 peak, peak memory.
+"""What only a GPU can tell, in parts that each run in a process of its own.
 
-    python -m benchmarks.gpu [--shape Qwen3-4B] [--micro-batch N] [--checkpointing] [--quick]
-    python -m benchmarks.gpu --tiny            a dry run of the same path in a shape that a CPU can take
+    python -m benchmarks.gpu all --out DIR [--tiny]     all parts, most telling first, in eight minutes
+    python -m benchmarks.gpu PART --out DIR [--tiny]    one part: layers, short, checks or campaign
+    python -m benchmarks.gpu [shape] [--shape Qwen3-4B] [--micro-batch N] [--checkpointing] [--quick | --tiny]
 
-It has not run on a GPU yet: what is known is that the dry run passes. Qwen3 shapes with random weights, LoRA
-of rank 32 on all linear layers, bf16, batches of 32 sequences of 1,024 tokens (no padding), torch's fused
-attention (its flash kernel on a GPU; --attention takes any that transformers knows). The micro-batch is the
-largest that trainers.memory expects to fit, and is halved if it does not. Prints JSON, one row a shape.
-
-FLOPs a token: 4 a parameter of the linear layers (forward, and backward to the activations: frozen weights
-have no gradient), 6 an adapter parameter, and causal attention's 6 · length · layers · attention width
-(Korthikanti et al. 2022, appendix A, for half the scores); recomputation counts as time, not as work.
-Projected: 6,826 examples for 5 epochs, all as long as these, against the 6,353 s that the published chat
-trial took on one H200.
+A part writes PART.json into the folder, after every row, and PART.log. It is stopped at its time limit; the
+rows so far stay. `--tiny` is a dry run of the same path in sizes that a CPU can take.
 """
 
 import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from benchmarks.training.models import QWEN3, TINY, qwen3, random_classifier, random_tokens, with_lora
-from trainers.components.losses import Xent
-from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
-from trainers.training.deepspeed_engine import device, warm_up
-from trainers.training.loop import Recipe, TokenInputs, fit
-from trainers.training.memory import ModelShape, largest_micro_batch, predict_memory, training_room
-from trainers.training.session import Event
-from trainers.training.settings import EngineConfig
-
-PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}  # dense bf16 FLOP/s
-RANK, BATCH, LENGTH = 32, 32, 1024
-PUBLISHED = {"examples": 6826, "epochs": 5, "seconds": 6353}
-
-
-def flops_a_token(shape: ModelShape, frozen_linear: int, trainable: int, length: int) -> float:
-    """As the module says."""
-    return 4 * frozen_linear + 6 * trainable + 6 * length * shape.layers * shape.attention
-
-
-def bench(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """One shape."""
-    config = qwen3(**TINY, vocab_size=512) if arguments.tiny else qwen3(**QWEN3[name])
-    length, batch = (32, 4) if arguments.tiny else (LENGTH, BATCH)
-    model = random_classifier(config, dtype=torch.bfloat16, device=device(), attention=arguments.attention)
-    parameters = with_lora(model, RANK)
-    trainable = sum(parameter.numel() for parameter in parameters)
-    frozen = sum(parameter.numel() for parameter in model.parameters()) - trainable
-    shape = ModelShape.of(config)
-    engine = EngineConfig(precision="bf16", gradient_checkpointing=arguments.checkpointing)
-    sizes = {"trainable": trainable, "frozen": frozen, "length": length}
-    micro = (
-        arguments.micro_batch or largest_micro_batch(shape, engine, _room(), batch_size=batch, **sizes) or 1
-    )
-    engine = engine.model_copy(update={"micro_batch": micro})
-
-    steps = 2 + (2 if arguments.quick or arguments.tiny else 8)
-    tokens = random_tokens(np.full(steps * batch, length), int(config.vocab_size))
-    recipe = Recipe(
-        plan=Plan(phases=(Phase(start=0.0, weights=np.ones(len(tokens), dtype=np.float32), lr_scale=1.0),)),
-        loss=Xent(),
-        optim=Adamw(lr=1e-4, epochs=1, batch_size=batch),
-        engine=engine,
-        seed=0,
-    )
-    events: list[Event] = []
-    times = []
-    targets = np.tile([0.0, 1.0], len(tokens) // 2).astype(np.float32)
-    inputs = TokenInputs(tokens=tokens, pad_id=0)
-    # The first rung comes after two steps: kernels are chosen and buffers allocated by then.
-    for _ in fit(model, parameters, inputs, targets, recipe, (2 / steps, 1.0), on_event=events.append):
-        times.append(time.perf_counter())
-    pace = (steps - 2) * batch * length / (times[1] - times[0])
-    embeddings = int(config.vocab_size) * int(config.hidden_size)
-    work = flops_a_token(shape, frozen - embeddings, trainable, length)
-    predicted = predict_memory(shape, engine, batch_size=batch, **sizes)
-    peak = arguments.peak or _peak_flops()
-    projected = PUBLISHED["examples"] * PUBLISHED["epochs"] * length / pace
-    return {
-        "shape": "tiny" if arguments.tiny else name,
-        "trainable": trainable,
-        "frozen": frozen,
-        "micro_batch": events[-1].micro_batch if events else micro,
-        "tokens_per_s": pace,
-        "share_of_peak": pace * work / peak if peak else None,
-        "peak_memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
-        "predicted_memory": predicted.device,
-        "projected_s": projected,
-        "published_s": PUBLISHED["seconds"],
-    }
-
-
-def _room() -> int:
-    if not torch.cuda.is_available():
-        return 2**30
-    return training_room(int(torch.cuda.get_device_properties(0).total_memory))
-
-
-def _peak_flops() -> float | None:
-    if not torch.cuda.is_available():
-        return None
-    name = torch.cuda.get_device_name(0)
-    return next((peak for card, peak in PEAK.items() if card in name), None)
+LIMITS = {"layers": 125, "short": 150, "checks": 85, "campaign": 100}  # seconds
+WHOLE = 465  # seconds for all of them
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    """Run what the first argument names."""
+    command, *rest = sys.argv[1:] or ["shape"]
+    if command not in (*LIMITS, "all"):
+        from benchmarks.gpu import shape
+
+        shape.main(rest if command == "shape" else sys.argv[1:])
+        return
+    parser = argparse.ArgumentParser(prog=f"benchmarks.gpu {command}")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tiny", action="store_true", help="a dry run in sizes that a CPU can take")
+    arguments = parser.parse_args(rest)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if command == "all":
+        run_all(arguments.out, arguments.tiny)
+    else:
+        run_part(command, arguments.out, arguments.tiny)
+
+
+def run_all(out: Path, tiny: bool) -> None:
+    """Run every part, and print its table as soon as it has ended."""
+    ends = time.monotonic() + (3600 if tiny else WHOLE)
+    for part, limit in LIMITS.items():
+        started = time.monotonic()
+        ended = in_process(part, out, tiny, min(3600 if tiny else limit, max(1.0, ends - started)))
+        print(f"\n{part}: {ended} after {time.monotonic() - started:.0f} s", flush=True)
+        print(summary(out / f"{part}.json", out / f"{part}.log"), flush=True)
+
+
+def in_process(part: str, out: Path, tiny: bool, limit: float) -> str:
+    """Run a part in a process group of its own; returns how it ended."""
+    command = [sys.executable, "-m", "benchmarks.gpu", part, "--out", str(out), *(["--tiny"] if tiny else [])]
+    with (out / f"{part}.log").open("w") as log:
+        started = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            code = started.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+            return "stopped at its limit"
+    return "done" if code == 0 else f"failed with exit code {code}"
+
+
+def run_part(part: str, out: Path, tiny: bool) -> None:
+    """Run a part in this process."""
+    import torch
+
+    from benchmarks.gpu import campaign, checks, layers, short, work
+
+    if not tiny and not torch.cuda.is_available():
+        sys.exit("there is no GPU here: use --tiny for a dry run")
+    rows: list[work.Row] = []
+
+    def record(row: work.Row) -> None:
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+        about = {"part": part, "device": work.card(), "torch": torch.__version__, "tiny": tiny}
+        (out / f"{part}.json").write_text(json.dumps({**about, "rows": rows}, indent=1))
+
+    parts = {"layers": layers, "short": short, "checks": checks, "campaign": campaign}
+    parts[part].run(tiny, record)  # type: ignore[attr-defined]  # every part has a run
+
+
+def summary(rows: Path, log: Path) -> str:
+    """The table of a part; where it left no rows, the end of its log."""
+    if not rows.exists():
+        return "\n".join(log.read_text().splitlines()[-15:])
+    found = json.loads(rows.read_text())
+    return f"{found['device']}, torch {found['torch']}\n{table(found['rows'])}"
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows under the names of all their columns."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(names))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells
     )
-    parser.add_argument("--shape", choices=list(QWEN3), action="append", help="default: all")
-    parser.add_argument("--micro-batch", type=int)
-    parser.add_argument("--checkpointing", action="store_true")
-    parser.add_argument("--attention", default="sdpa")
-    parser.add_argument("--peak", type=float, help="the card's dense bf16 FLOP/s, where it is not known here")
-    parser.add_argument("--quick", action="store_true", help="two measured steps")
-    parser.add_argument("--tiny", action="store_true", help="a dry run")
-    arguments = parser.parse_args()
-    if not arguments.tiny and not torch.cuda.is_available():
-        parser.error("there is no GPU here: use --tiny for a dry run")
-    warm_up(EngineConfig(precision="bf16"))
-    rows = []
-    for name in ["tiny"] if arguments.tiny else arguments.shape or list(QWEN3):
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        rows.append(bench(name, arguments))
-    card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
-    print(json.dumps({"device": card, "attention": arguments.attention, "shapes": rows}, indent=1))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value / 1e9:.1f} G" if abs(value) >= 10**9 else f"{value:,}"
+    return "–" if value is None else str(value)
 
 
 if __name__ == "__main__":

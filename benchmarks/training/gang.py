@@ -61,7 +61,11 @@ def losses(case: Case, cache: Path) -> Iterator[float]:
         plan=Plan(phases=(Phase(start=0.0, weights=np.ones(EXAMPLES, dtype=np.float32), lr_scale=1.0),)),
         loss=LOSSES[case["loss"]],
         optim=Adamw(lr=0.01, epochs=2, batch_size=8),
-        engine=EngineConfig(zero_stage=case["zero_stage"], micro_batch=case["micro_batch"]),
+        engine=EngineConfig(
+            zero_stage=case["zero_stage"],
+            micro_batch=case["micro_batch"],
+            compile=case.get("compile", "auto"),
+        ),
         seed=0,
     )
     rungs = [step / 12 for step in range(1, 13)]
@@ -117,7 +121,7 @@ def parity(members: int, cases: list[Case]) -> list[Case]:
 
 
 def _alone(case: Case, cache: Path) -> Iterator[list[float]]:
-    yield list(losses({**case, "zero_stage": 0, "micro_batch": None}, cache))
+    yield list(losses({**case, "zero_stage": 0, "micro_batch": None, "compile": "off"}, cache))
 
 
 def cases(quick: bool) -> list[Case]:

@@ -56,13 +56,15 @@ def random_classifier(
 
 def with_lora(classifier: Classifier, rank: int) -> list[torch.nn.Parameter]:
     """Adapters on all linear layers, in place; returns what is trained."""
-    student = lora(Lora(rank=rank), cast(ModelPool, _Given(classifier)), seed=0, words=None)
+    student = lora(Lora(rank=rank), cast(ModelPool, Given(classifier)), seed=0, words=None)
     for parameter in student.parameters:  # peft makes them on the CPU
         parameter.data = parameter.data.to(classifier.head.weight.device)
     return student.parameters
 
 
-class _Given:
+class Given:
+    """Stands for a pool that gives this classifier."""
+
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
 

@@ -57,10 +57,16 @@ class Tokens:
         """Tokens in each row, int64 [n]."""
         return np.diff(self.offsets)
 
-    def pad_batch(self, rows: Rows, pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows padded on the right to the longest: (input ids, attention mask), int64 [rows, longest]."""
+    def pad_batch(
+        self, rows: Rows, pad_id: int, *, bucketed: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows padded on the right to the longest: (input ids, attention mask), int64 [rows, longest].
+
+        bucketed: padded to `bucket` of the longest, but not beyond the longest row of all.
+        """
         starts, lengths = self.offsets[rows], self.offsets[np.asarray(rows) + 1] - self.offsets[rows]
-        columns = np.arange(int(lengths.max()))
+        longest = int(lengths.max())
+        columns = np.arange(min(bucket(longest), int(self.lengths.max())) if bucketed else longest)
         filled = columns[None, :] < lengths[:, None]
         ids = np.full(filled.shape, pad_id, dtype=np.int64)
         ids[filled] = self.ids[(starts[:, None] + columns[None, :])[filled]]
@@ -206,6 +212,17 @@ def sorted_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> list[ND
         batches.append(rows[start : start + size])
         start += size
     return batches
+
+
+def bucket(length: int) -> int:
+    """The padded length of a batch whose longest row has this length, so that batches come in few shapes.
+
+    Multiples of an eighth of the next power of two, and of 8 at least: 8, 16, 24, ... 64, 80, 96, 112, 128,
+    160, 192, 224, 256, 320, ... On the lengths of chat preferences (mean 123) padding grows from 9% of all
+    positions to 17%, on those of single sentences (mean 23) from 5% to 17%.
+    """
+    step = max(8, (1 << (length - 1).bit_length()) // 8)
+    return -(-length // step) * step
 
 
 def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64]]) -> float:

@@ -117,18 +117,18 @@ class ModelPool:
 
     def __init__(self, config: HubModel | ToyModel, *, cache: Path) -> None:
         self.config = config
-        self._cache = cache
+        self.cache = cache
 
     def another(self, config: HubModel | ToyModel) -> "ModelPool":
         """The pool of another model, with the same cache."""
-        return ModelPool(config, cache=self._cache)
+        return ModelPool(config, cache=self.cache)
 
     @cached_property
     def _pristine(self) -> Pretrained:
         with torch.random.fork_rng(devices=[]):
             # Weights that the checkpoint lacks get the same values in every process.
             torch.default_generator.manual_seed(0)
-            loaded = MODELS[type(self.config)](self.config, self._cache)
+            loaded = MODELS[type(self.config)](self.config, self.cache)
         loaded.body.eval()  # type: ignore[no-untyped-call]
         loaded.body.requires_grad_(True)
         return loaded

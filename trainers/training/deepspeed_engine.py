@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from trainers.components.optim import Adamw
 from trainers.gang import ensure_group, load_deepspeed, world_size
 from trainers.models.head import Head
+from trainers.training.compilation import CompiledLayers, repeated_layers, wants_compiled
 from trainers.training.plain_engine import PlainEngine, adamw
 from trainers.training.settings import BUCKET, LIVE_PARAMETERS, EngineConfig
 
@@ -117,10 +118,15 @@ def training_engine(
         optimizer=optimizer,
         config=deepspeed_config(config, optim),
     )
-    engine = Engine(built, parameters, optim.clip if _stage(config) == 0 else 0.0)
+    layers = CompiledLayers(repeated_layers(model)) if wants_compiled(config, model) else None
+    engine = Engine(
+        built, parameters, optim.clip if _stage(config) == 0 else 0.0, compiled=layers is not None
+    )
     try:
         yield engine
     finally:
+        if layers is not None:
+            layers.undo()
         engine.close()
         del engine, built
         _set_checkpointing(model, False)
@@ -151,9 +157,15 @@ def _groups(
 
 
 class Engine:
-    """The operations of DeepSpeed that a training uses."""
+    """The operations of DeepSpeed that a training uses.
 
-    def __init__(self, engine: Any, parameters: list[torch.nn.Parameter], clip: float) -> None:
+    compiled: whether layers are compiled, so that batches are better padded to few shapes.
+    """
+
+    def __init__(
+        self, engine: Any, parameters: list[torch.nn.Parameter], clip: float, *, compiled: bool
+    ) -> None:
+        self.compiled = compiled
         self._engine = engine
         self._parameters = parameters
         self._clip = clip

@@ -21,8 +21,12 @@ class Inputs(Protocol):
     def lengths(self) -> NDArray[np.int64]:
         """Tokens an example, int64 [n]."""
 
-    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
-        """The arguments of the model's forward pass for these rows, on the device."""
+    def batch(self, rows: Rows, fill: int | None = None) -> tuple[torch.Tensor, ...]:
+        """The arguments of the model's forward pass for these rows, on the device.
+
+        fill: for compiled code, which wants few shapes: repeat the first row up to so many rows, and pad the
+        length to a bucket.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +41,9 @@ class TokenInputs:
         """Tokens an example, int64 [n]."""
         return self.tokens.lengths
 
-    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
+    def batch(self, rows: Rows, fill: int | None = None) -> tuple[torch.Tensor, ...]:
         """(input ids, attention mask), int64 [rows, longest]."""
-        ids, mask = self.tokens.pad_batch(rows, self.pad_id)
+        ids, mask = self.tokens.pad_batch(_filled(rows, fill), self.pad_id, bucketed=fill is not None)
         return ids.to(device()), mask.to(device())
 
 
@@ -54,6 +58,11 @@ class FeatureInputs:
         """Ones, int64 [n]."""
         return np.ones(len(self.features), dtype=np.int64)
 
-    def batch(self, rows: Rows) -> tuple[torch.Tensor, ...]:
+    def batch(self, rows: Rows, fill: int | None = None) -> tuple[torch.Tensor, ...]:
         """(features,), float32 [rows, d]."""
-        return (self.features[torch.from_numpy(rows)].to(device()),)
+        return (self.features[torch.from_numpy(_filled(rows, fill))].to(device()),)
+
+
+def _filled(rows: Rows, fill: int | None) -> Rows:
+    missing = max(0, (fill or 0) - len(rows))
+    return np.concatenate([rows, np.repeat(rows[:1], missing)])

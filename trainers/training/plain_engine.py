@@ -13,6 +13,8 @@ STATE = "state.pt"
 class PlainEngine:
     """`trainers.training.deepspeed_engine.Engine` for one process, in float32 and without DeepSpeed."""
 
+    compiled = False
+
     def __init__(self, model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw) -> None:
         self._model = model
         self._parameters = parameters

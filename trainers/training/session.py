@@ -191,7 +191,7 @@ class Session:
         total = torch.zeros((), device=device())
         for number, piece in enumerate(pieces, start=1):
             rows = batch.rows[piece.places]
-            logits = self._engine.forward(*self._objective.inputs.batch(rows))
+            logits = self._logits(rows)
             losses = self._objective.losses(logits, rows, weights[piece.places], batch.progress)
             loss = losses.sum() * (piece.counts * world_size() / len(batch.rows))
             self._engine.backward(loss, last=number == len(pieces))
@@ -202,7 +202,7 @@ class Session:
         loss, gradient = self._gradient(batch, weights, pieces)
         self._replay(batch)
         for number, piece in enumerate(pieces, start=1):
-            logits = self._engine.forward(*self._objective.inputs.batch(batch.rows[piece.places]))
+            logits = self._logits(batch.rows[piece.places])
             propagated = (logits.float() * gradient[piece.places]).sum() * (piece.counts * world_size())
             self._engine.backward(propagated, last=number == len(pieces))
         return loss
@@ -215,7 +215,7 @@ class Session:
         logits = torch.zeros((len(batch.rows), 2), device=device())
         with torch.no_grad():
             for piece in pieces:
-                output = self._engine.forward(*self._objective.inputs.batch(batch.rows[piece.places]))
+                output = self._logits(batch.rows[piece.places])
                 logits[piece.places] += output.float() * piece.counts
             if world_size() > 1:
                 dist.all_reduce(logits)
@@ -223,6 +223,15 @@ class Session:
         loss = self._objective.losses(logits, batch.rows, weights, batch.progress).mean()
         (gradient,) = torch.autograd.grad(loss, logits)
         return loss.detach(), gradient
+
+    def _logits(self, rows: Rows) -> torch.Tensor:
+        """The model's logits of these rows, [rows, 2]."""
+        fill = self._largest_piece() if self._engine.compiled else None
+        return self._engine.forward(*self._objective.inputs.batch(rows, fill))[: len(rows)]
+
+    def _largest_piece(self) -> int:
+        share = -(-self._optim.batch_size // world_size())
+        return -(-share // -(-share // self._micro_batch))
 
     def _replay(self, batch: Batch) -> None:
         """Seed dropout by seed, step and rank alone: a repeated or resumed step has the same dropout."""

@@ -44,6 +44,14 @@ class EngineConfig(Frozen):
         bool, Field(description="compute activations twice instead of keeping them")
     ] = False
 
+    compile: Annotated[
+        Literal["auto", "on", "off"],
+        Field(
+            description="run a body's layers as code that torch compiles for every padded length; auto: on a "
+            "GPU, for models of 32 million parameters and more; never at stage 3"
+        ),
+    ] = "auto"
+
     @model_validator(mode="after")
     def _offload_needs_a_stage(self) -> Self:
         if self.offload and self.zero_stage == 0:

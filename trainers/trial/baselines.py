@@ -19,6 +19,7 @@ from trainers.data.examples import Labels, SplitName
 from trainers.data.tokens import Tokens
 from trainers.models.pool import ModelPool
 from trainers.models.settings import ModelConfig
+from trainers.training.compilation import share_compiled_code
 from trainers.training.loop import Recipe, TokenInputs, fit, predict
 from trainers.training.settings import EngineConfig
 
@@ -85,7 +86,7 @@ def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: P
         weights_digest,
         job.student.model_dump(),
         job.optim.model_dump(),
-        job.engine.model_dump(),
+        job.engine.model_dump(exclude={"compile"}),  # it changes speed alone
         job.seed,
         data_digest,
     )
@@ -97,6 +98,7 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
 
     cache: where models are kept. Raises trainers.training.loop.Diverged if the loss is not finite.
     """
+    share_compiled_code(cache)
     pool = ModelPool(job.model, cache=cache)
     student = make_student(job.student, pool, seed=job.seed, words=data.learn.words)
     weights = np.ones(len(data.truth), dtype=np.float32)

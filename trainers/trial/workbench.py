@@ -21,6 +21,7 @@ from trainers.models.pool import ModelPool
 from trainers.models.prompts import Question
 from trainers.models.settings import ModelConfig
 from trainers.training.checkpoint import Checkpoint
+from trainers.training.compilation import share_compiled_code
 from trainers.training.loop import (
     Diverged,
     FeatureInputs,
@@ -109,6 +110,7 @@ class Workbench:
     def __init__(
         self, materials: Materials, pool: ModelPool, engine: EngineConfig, shared: Shared = unshared
     ) -> None:
+        share_compiled_code(pool.cache)
         self._materials = materials
         self._engine = engine
         self._shared = shared

@@ -1,19 +1,10 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu.__main__ import flops_a_token, main
-from trainers.training.memory import ModelShape
-
-
-def test_work_by_hand() -> None:
-    # Qwen3-4B, LoRA of rank 32: 3.63e9 frozen weights in linear layers, 66 million of adapters; attention:
-    # 6 x 1,024 x 36 layers x 4,096 wide: 4 x 3.63e9 + 6 x 0.066e9 + 0.906e9.
-    shape = ModelShape(
-        layers=36, hidden=2560, intermediate=9728, attention=4096, keys=1024, gated=True, normed=True
-    )
-    assert flops_a_token(shape, 3_633_315_840, 66_060_288, 1024) == pytest.approx(15.836e9, rel=1e-3)
+from benchmarks.gpu.__main__ import LIMITS, WHOLE, main, table
 
 
 def test_the_dry_run_takes_the_whole_path(
@@ -45,3 +36,34 @@ def test_without_a_gpu_only_the_dry_run_runs(
         main()
     assert caught.value.code == 2
     assert "there is no GPU here: use --tiny for a dry run" in capsys.readouterr().err
+
+
+def test_the_parts_fit_into_eight_minutes() -> None:
+    assert sum(LIMITS.values()) <= WHOLE <= 480
+
+
+def test_a_table_has_the_columns_of_all_rows() -> None:
+    rows = [{"loop": "ours", "tokens_per_s": 1234.5}, {"loop": "plain", "memory": 2_000_000_000, "why": None}]
+    assert table(rows).splitlines() == [
+        " loop  tokens_per_s  memory  why",
+        " ours         1,234       –    –",
+        "plain             –   2.0 G    –",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_all_parts_run_dry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu", "all", "--out", str(tmp_path), "--tiny"])
+    main()
+    said = capsys.readouterr().out
+    assert [line.split()[1] for line in said.splitlines() if line.split(":")[0] in LIMITS] == ["done"] * 4
+    found = {part: json.loads((tmp_path / f"{part}.json").read_text())["rows"] for part in LIMITS}
+    assert [row["compile"] for row in found["layers"]] == ["on", "off"]
+    assert len(found["short"]) == 4
+    assert {row["ok"] for row in found["checks"]} == {True, None}  # running out of memory needs a GPU
+    assert found["campaign"][0]["exit"] == 0
+    assert found["campaign"][0]["trials"]["failed"] == 0
+    assert len(list(tmp_path.iterdir())) == 8

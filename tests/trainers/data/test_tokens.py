@@ -9,7 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from trainers.data.dataset import load_task
 from trainers.data.examples import Examples
 from trainers.data.settings import DatasetTask, PairFields, SplitSizes
-from trainers.data.tokens import Tokens, length_batches, padding_share, sorted_batches, tokenize
+from trainers.data.tokens import Tokens, bucket, length_batches, padding_share, sorted_batches, tokenize
 from trainers.models.toy_model import toy_tokenizer
 
 
@@ -39,6 +39,20 @@ ROWS = Tokens(
 def test_rows_and_lengths() -> None:
     assert len(ROWS) == 3
     assert ROWS.lengths.tolist() == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("length", "padded"),
+    [(1, 8), (8, 8), (9, 16), (24, 24), (64, 64), (65, 80), (128, 128), (129, 160), (300, 320), (900, 1024)],
+)
+def test_a_bucket_is_the_next_eighth_of_a_power_of_two(length: int, padded: int) -> None:
+    assert bucket(length) == padded
+
+
+@given(st.integers(1, 100_000))
+def test_a_bucket_adds_less_than_a_quarter(length: int) -> None:
+    assert length <= bucket(length) < max(length * 1.25, length + 8)
+    assert bucket(bucket(length)) == bucket(length)
 
 
 def test_padding_stands_on_the_right_of_the_rows_asked_for() -> None:
