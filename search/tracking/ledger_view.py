@@ -16,10 +16,9 @@ from search.ledger.events import (
 
 @dataclass(kw_only=True)
 class TrialView:
-    """A trial. After a restart it holds the rungs of its last attempt only."""
+    """A trial. It keeps its rungs when it goes on after a pause, or in place of a lost worker."""
 
     started: TrialStarted
-    attempt: int = 1
     rungs: list[RungReached] = field(default_factory=list)
     ended: TrialEnded | None = None
 
@@ -54,9 +53,7 @@ class LedgerView:
                 self.rounds = event.round
                 self.branches |= {branch.name: (event.round, branch) for branch in event.proposal.branches}
             case TrialStarted():
-                before = self.trials.get(event.trial)
-                attempt = before.attempt + 1 if before else 1
-                self.trials[event.trial] = TrialView(started=event, attempt=attempt)
+                self.trials.setdefault(event.trial, TrialView(started=event))
             case RungReached():
                 self.trials[event.trial].rungs.append(event)
             case TrialEnded():

@@ -47,10 +47,9 @@ class Confirmed(Frozen):
 
 @dataclass(kw_only=True)
 class OpenRun:
-    """A run at W&B. attempt: the attempt of the trial that it shows. rows: how many it has of them."""
+    """A run at W&B, and how many rows it has."""
 
     run: Any
-    attempt: int
     rows: int = 0
 
 
@@ -103,7 +102,7 @@ class WandbSync:
 
     def _trial(self, name: str, trial: TrialView) -> None:
         open_run = self._open.get(name)
-        if open_run is None or open_run.attempt != trial.attempt:
+        if open_run is None:
             open_run = self._open[name] = self._open_trial_run(trial)
         for index in range(open_run.rows, len(trial.rungs)):
             row = trial_row(self._view, trial, index)
@@ -132,14 +131,14 @@ class WandbSync:
         run.define_metric("pgr", step_metric="share", summary="max")
         for metric in ("pgr_se", "accuracy", "weak_*", "ceiling_*", "train_s"):
             run.define_metric(metric, step_metric="share")
-        return OpenRun(run=run, attempt=trial.attempt)
+        return OpenRun(run=run)
 
     def _campaign(self, *, concluding: bool) -> None:
         """Update the campaign's own run: its progress by trial, the findings and, at the end, the outcome."""
         if CAMPAIGN in self._done or CAMPAIGN in self._finishing:
             return
         if CAMPAIGN not in self._open:
-            self._open[CAMPAIGN] = OpenRun(run=self._open_campaign_run(), attempt=1)
+            self._open[CAMPAIGN] = OpenRun(run=self._open_campaign_run())
             self._rounds_shown = 0
         campaign = self._open[CAMPAIGN]
         for count in range(campaign.rows + 1, len(self._view.ended) + 1):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from agents.language.proposal import Branch
-from search.ledger.events import AnyEvent, Finished, Interrupted, Proposed, Resumed
+from search.ledger.events import AnyEvent, Finished, Interrupted, Proposed, Resumed, TrialPaused
 from search.tracking.ledger_view import LedgerView
 
 
@@ -19,18 +19,23 @@ def test_a_trial_is_the_sum_of_its_events(events: SimpleNamespace) -> None:
     started, end = events.started("t1"), events.ended("t1", "pruned", "behind")
     first, second = (events.reached("t1", share, pgr) for share, pgr in ((1 / 3, 0.2), (1.0, 0.4)))
     trial = summed(started).trials["t1"]
-    assert (trial.attempt, trial.last, trial.ended, trial.train_s) == (1, None, None, 0)
+    assert (trial.last, trial.ended, trial.train_s) == (None, None, 0)
     trial = summed(started, first, second, end).trials["t1"]
     assert (trial.started, trial.last, trial.ended) == (started, second, end)
     assert trial.rungs == [first, second]
     assert trial.train_s == pytest.approx(2 * (3.0 + 1.0))  # training and evaluation, not the set-up
 
 
-def test_a_trial_that_is_started_again_begins_anew(events: SimpleNamespace) -> None:
-    view = summed(
-        events.started("t1"), events.reached("t1", 1 / 3), Interrupted(), Resumed(), events.started("t1")
-    )
-    assert (view.trials["t1"].attempt, view.trials["t1"].rungs) == (2, [])
+def test_a_trial_that_goes_on_after_a_pause_or_a_restart_keeps_its_rungs(events: SimpleNamespace) -> None:
+    """The ledger never repeats a rung: a trial whose state was lost is not graded there again."""
+    first, last = events.reached("t1", 1 / 3), events.reached("t1", 1.0)
+    started = events.started("t1")
+    paused = TrialPaused(trial="t1")
+    view = summed(started, first, paused, events.started("t1"), Interrupted(), Resumed())
+    assert view.trials["t1"].rungs == [first]
+    view.apply(events.started("t1"))
+    view.apply(last)
+    assert (view.trials["t1"].started, view.trials["t1"].rungs) == (started, [first, last])
 
 
 def test_trials_stand_in_the_order_of_their_starts_and_of_their_ends(events: SimpleNamespace) -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from agents.language.proposal import Branch
-from search.ledger.events import AnyEvent, Finished, Interrupted, Proposed, Resumed
+from search.ledger.events import AnyEvent, Finished, Proposed, TrialPaused
 from search.tracking.ledger_view import LedgerView
 from search.tracking.payloads import (
     campaign_row,
@@ -67,12 +67,12 @@ def test_a_confirmation_is_of_the_branch_of_its_method_and_naive_of_none(
     assert (third.name, third.notes) == ("c2 naive", "")
 
 
-def test_a_trial_started_again_has_the_rungs_of_its_last_attempt(
-    opened: list[AnyEvent], events: SimpleNamespace
-) -> None:
-    first = [*opened, events.started("t1"), events.reached("t1", 1 / 3)]
-    known = tracked(*first, Interrupted(), Resumed(), events.started("t1"))
-    assert (known.trials["t1"].attempt, known.trials["t1"].rungs) == (2, [])
+def test_a_promoted_trial_has_a_row_of_each_rung(opened: list[AnyEvent], events: SimpleNamespace) -> None:
+    first, last = events.reached("t1", 1 / 3, 0.25), events.reached("t1", 1.0, 0.5)
+    started = events.started("t1")
+    known = tracked(*opened, started, first, TrialPaused(trial="t1"), started, last)
+    trial = known.trials["t1"]
+    assert [trial_row(known, trial, index)["pgr"] for index in range(len(trial.rungs))] == [0.25, 0.5]
 
 
 def test_a_row_of_a_trial_adds_up_its_seconds_and_a_sealed_one_has_no_score(
