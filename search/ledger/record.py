@@ -129,6 +129,7 @@ class Record:
     refused: list[tuple[int, str]] = field(default_factory=list)
     workers_lost: list[tuple[WorkerLost, int]] = field(default_factory=list)
     running: dict[str, TrialRecord] = field(default_factory=dict)
+    ended_trials: list[TrialRecord] = field(default_factory=list)
     _tallies: dict[tuple[Purpose, str | None], Tally] = field(default_factory=lambda: defaultdict(Tally))
     _by_purpose: dict[Purpose, dict[str, TrialRecord]] = field(default_factory=lambda: defaultdict(dict))
     _unfinished: dict[str, TrialRecord] = field(default_factory=dict)
@@ -215,6 +216,7 @@ class Record:
         self.running.pop(event.trial, None)
         trial.paused = False
         trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
+        self.ended_trials.append(trial)
         for branch in (None, trial.branch):
             self._tallies[trial.purpose, branch].end(trial)
 

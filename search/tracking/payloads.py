@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agents.language.naming import named_values
-from search.tracking.ledger_view import LedgerView, TrialView
+from search.ledger.record import BranchRecord, Record, TrialRecord
 from trainers.component import Frozen
 
 TEXT_LENGTH = 500
@@ -26,20 +26,32 @@ class RunDescription(Frozen):
     config: dict[str, Any]
 
 
-def describe(campaign: str, view: LedgerView, trial: TrialView) -> RunDescription:
+def describe(campaign: str, record: Record, trial: TrialRecord) -> RunDescription:
     """A run per trial: the group is its round, the tags its branch and family, the job type its purpose."""
-    started = trial.started
-    origin = view.origin(trial)
-    label = origin[1].name if origin else "naive"
+    found = origin(record, trial)
+    label = found.branch.name if found else "naive"
     return RunDescription(
-        id=f"{campaign}-{started.trial}",
-        name=f"{started.trial} {label}",
-        group="confirmation" if started.purpose == "confirm" or origin is None else f"round-{origin[0]:03d}",
-        job_type=started.purpose,
-        tags=(label, origin[1].family) if origin else (label,),
-        notes=escape_markdown(origin[1].hypothesis) if origin else "",
-        config=flat(started.method.model_dump(mode="json")) | {"seed": started.seed},
+        id=f"{campaign}-{trial.trial}",
+        name=f"{trial.trial} {label}",
+        group="confirmation" if trial.purpose == "confirm" or found is None else f"round-{found.round:03d}",
+        job_type=trial.purpose,
+        tags=(label, found.branch.family) if found else (label,),
+        notes=escape_markdown(found.branch.hypothesis) if found else "",
+        config=flat(trial.method.model_dump(mode="json")) | {"seed": trial.seed},
     )
+
+
+def origin(record: Record, trial: TrialRecord) -> BranchRecord | None:
+    """The branch that a trial's method comes from; None for the naive baseline.
+
+    A confirmation trial names no branch: its branch is that of the search trial with the same method.
+    """
+    if trial.branch:
+        return record.branches[trial.branch]
+    for searched in record.of_purpose("search"):
+        if searched.method == trial.method:
+            return record.branches[searched.branch]
+    return None
 
 
 def flat(method: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -47,46 +59,46 @@ def flat(method: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return named_values((slot, component.items()) for slot, component in method.items())
 
 
-def trial_row(view: LedgerView, trial: TrialView, index: int) -> dict[str, float]:
+def trial_row(record: Record, trial: TrialRecord, index: int) -> dict[str, float]:
     """The numbers of a trial at a rung: scores, if there are any, with the baselines as reference lines."""
-    rung = trial.rungs[index]
+    rungs = list(trial.rungs.values())
+    rung = rungs[index]
     row: dict[str, float] = {
         "share": rung.share,
-        "train_s": sum(earlier.train_s for earlier in trial.rungs[: index + 1]),
+        "train_s": sum(earlier.train_s for earlier in rungs[: index + 1]),
     }
     if rung.pgr is not None and rung.se is not None and rung.accuracy is not None:
-        row |= {"pgr": rung.pgr, "pgr_se": rung.se, "accuracy": rung.accuracy} | references(view)
+        row |= {"pgr": rung.pgr, "pgr_se": rung.se, "accuracy": rung.accuracy} | references(record)
     return row
 
 
-def references(view: LedgerView) -> dict[str, float]:
+def references(record: Record) -> dict[str, float]:
     """Weak floor and ceiling, as accuracies and as PGR, where they are 0 and 1 by definition."""
-    if view.baselines is None:
+    if record.baselines is None:
         return {}
     return {
-        "weak_acc": view.baselines.weak_acc,
-        "ceiling_acc": view.baselines.ceiling_acc,
+        "weak_acc": record.baselines.weak_acc,
+        "ceiling_acc": record.baselines.ceiling_acc,
         "weak_pgr": 0.0,
         "ceiling_pgr": 1.0,
     }
 
 
-def trial_summary(trial: TrialView) -> dict[str, Any]:
+def trial_summary(trial: TrialRecord) -> dict[str, Any]:
     """How a trial ended. Only a completed trial has a `final_pgr`."""
-    assert trial.ended is not None
-    summary: dict[str, Any] = {"state": trial.ended.state, "train_and_eval_s": trial.train_s}
-    if trial.ended.cause:
-        summary["cause"] = plain(trial.ended.cause)
-    if trial.ended.state == "completed" and trial.last and trial.last.pgr is not None:
-        summary |= {"final_pgr": trial.last.pgr, "final_pgr_se": trial.last.se}
+    summary: dict[str, Any] = {"state": trial.state, "train_and_eval_s": trial.train_s}
+    if trial.cause:
+        summary["cause"] = plain(trial.cause)
+    if trial.final_pgr is not None and trial.last is not None:
+        summary |= {"final_pgr": trial.final_pgr, "final_pgr_se": trial.last.se}
     return summary
 
 
-def campaign_row(view: LedgerView, count: int) -> dict[str, float]:
+def campaign_row(record: Record, count: int) -> dict[str, float]:
     """The state of the campaign after `count` ended trials. best_pgr: of completed search trials."""
-    ended = view.ended[:count]
-    states = Counter(trial.ended.state for trial in ended if trial.ended)
-    row: dict[str, float] = {"trials": count} | references(view)
+    ended = record.ended_trials[:count]
+    states = Counter(trial.state for trial in ended)
+    row: dict[str, float] = {"trials": count} | references(record)
     row |= {state: states[state] for state in ("completed", "pruned", "failed")}
     row["train_s"] = sum(trial.train_s for trial in ended)
     if score := search_score(ended[-1]):
@@ -95,12 +107,11 @@ def campaign_row(view: LedgerView, count: int) -> dict[str, float]:
     return row | {"best_pgr": max(scores)[0]} if scores else row
 
 
-def search_score(trial: TrialView) -> tuple[float, float] | None:
+def search_score(trial: TrialRecord) -> tuple[float, float] | None:
     """PGR and standard error of a completed search trial, None for any other trial."""
-    last, ended = trial.last, trial.ended
-    if ended is None or ended.state != "completed" or trial.started.purpose != "search" or last is None:
+    if trial.purpose != "search" or trial.final_pgr is None or trial.last is None or trial.last.se is None:
         return None
-    return None if last.pgr is None or last.se is None else (last.pgr, last.se)
+    return trial.final_pgr, trial.last.se
 
 
 def outcome_summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,18 +150,15 @@ TRIALS = (
 )
 
 
-def findings(view: LedgerView) -> Iterator[list[Any]]:
+def findings(record: Record) -> Iterator[list[Any]]:
     """A row per branch, with the columns FINDINGS."""
-    for number, branch in view.branches.values():
-        trials = [
-            trial
-            for trial in view.trials.values()
-            if trial.started.branch == branch.name and trial.started.purpose == "search"
-        ]
-        states = Counter(trial.ended.state for trial in trials if trial.ended)
+    for found in record.branches.values():
+        branch = found.branch
+        trials = [trial for trial in record.of_purpose("search") if trial.branch == branch.name]
+        states = Counter(trial.state for trial in trials)
         scores = [score for trial in trials if (score := search_score(trial))]
         yield [
-            number,
+            found.round,
             branch.name,
             branch.family,
             branch.parent or "",
@@ -161,18 +169,18 @@ def findings(view: LedgerView) -> Iterator[list[Any]]:
         ]
 
 
-def trial_table(view: LedgerView) -> Iterator[list[Any]]:
+def trial_table(record: Record) -> Iterator[list[Any]]:
     """A row per trial, with the columns TRIALS."""
-    for name, trial in view.trials.items():
-        last, ended = trial.last, trial.ended
+    for name, trial in record.trials.items():
+        last = trial.last
         yield [
             name,
-            trial.started.purpose,
-            trial.started.branch,
-            ended.state if ended else "running",
+            trial.purpose,
+            trial.branch,
+            trial.state or "running",
             *((last.share, last.accuracy, last.pgr, last.se) if last else (None,) * 4),
             trial.train_s,
-            plain(ended.cause or "") if ended else "",
+            plain(trial.cause or ""),
         ]
 
 

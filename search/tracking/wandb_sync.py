@@ -10,8 +10,8 @@ from typing import Any
 import wandb
 
 from search.ledger.log import LedgerFollower
+from search.ledger.record import Record, TrialRecord
 from search.tracking.job import Job
-from search.tracking.ledger_view import LedgerView, TrialView
 from search.tracking.payloads import (
     FINDINGS,
     TRIALS,
@@ -64,7 +64,7 @@ class WandbSync:
         if self._confirmed_path.is_file():
             self._confirmed = Confirmed.model_validate_json(self._confirmed_path.read_bytes())
         self._follower = LedgerFollower(self._directory / "ledger.jsonl")
-        self._view = LedgerView()
+        self._record = Record()
         self._open: dict[str, OpenRun] = {}
         self._finishing: dict[str, Future[None]] = {}
         self._pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="finish")
@@ -73,8 +73,8 @@ class WandbSync:
     @property
     def complete(self) -> bool:
         """Whether W&B has all trials that have ended, and the outcome once the run has finished."""
-        ended = {trial.started.trial for trial in self._view.ended}
-        return ended | ({CAMPAIGN} if self._view.finished else set()) <= set(self._done)
+        ended = {trial.trial for trial in self._record.ended_trials}
+        return ended | ({CAMPAIGN} if self._record.finished else set()) <= set(self._done)
 
     @property
     def _done(self) -> tuple[str, ...]:
@@ -90,34 +90,34 @@ class WandbSync:
         if new.restarted:
             raise ValueError("the ledger was replaced while it was read")  # a new session reads all of it
         for event in new.events:
-            self._view.apply(event)
+            self._record.apply(event)
         self._confirm_finished()
-        if not self._view.trials:
+        if not self._record.trials:
             return
-        self._campaign(concluding=ended and self._view.finished)
-        for name, trial in list(self._view.trials.items()):
+        self._campaign(concluding=ended and self._record.finished)
+        for name, trial in list(self._record.trials.items()):
             if name not in self._done and name not in self._finishing:
                 self._trial(name, trial)
         self._confirm_finished()
 
-    def _trial(self, name: str, trial: TrialView) -> None:
+    def _trial(self, name: str, trial: TrialRecord) -> None:
         open_run = self._open.get(name)
         if open_run is None:
             open_run = self._open[name] = self._open_trial_run(trial)
-        for index in range(open_run.rows, len(trial.rungs)):
-            row = trial_row(self._view, trial, index)
-            open_run.run.log(row | {"_timestamp": trial.rungs[index].at})
+        for index, rung in enumerate(list(trial.rungs.values())[open_run.rows :], start=open_run.rows):
+            row = trial_row(self._record, trial, index)
+            open_run.run.log(row | {"_timestamp": rung.at})
             open_run.rows += 1
-        if trial.ended is not None:
-            if trial.ended.state != "completed":
-                open_run.run.tags += (trial.ended.state,)
+        if trial.state is not None:
+            if trial.state != "completed":
+                open_run.run.tags += (trial.state,)
             open_run.run.summary.update(trial_summary(trial))
-            self._finish(name, 1 if trial.ended.state == "failed" else 0)
+            self._finish(name, 1 if trial.state == "failed" else 0)
 
-    def _open_trial_run(self, trial: TrialView) -> OpenRun:
-        description = describe(self._job.campaign, self._view, trial)
+    def _open_trial_run(self, trial: TrialRecord) -> OpenRun:
+        description = describe(self._job.campaign, self._record, trial)
         run = self._init(
-            at=trial.started.at,
+            at=trial.started_at,
             id=description.id,
             name=description.name,
             group=description.group,
@@ -141,22 +141,22 @@ class WandbSync:
             self._open[CAMPAIGN] = OpenRun(run=self._open_campaign_run())
             self._rounds_shown = 0
         campaign = self._open[CAMPAIGN]
-        for count in range(campaign.rows + 1, len(self._view.ended) + 1):
-            campaign.run.log(campaign_row(self._view, count))
+        for count in range(campaign.rows + 1, len(self._record.ended_trials) + 1):
+            campaign.run.log(campaign_row(self._record, count))
             campaign.rows = count
-        if self._rounds_shown < self._view.rounds or concluding:
+        if self._rounds_shown < self._record.rounds or concluding:
             campaign.run.log(
-                {"findings": wandb.Table(columns=list(FINDINGS), data=list(findings(self._view)))}
+                {"findings": wandb.Table(columns=list(FINDINGS), data=list(findings(self._record)))}
             )
-            self._rounds_shown = self._view.rounds
+            self._rounds_shown = self._record.rounds
         if concluding:
             self._conclude(campaign.run)
             self._finish(CAMPAIGN, 0)
 
     def _open_campaign_run(self) -> Any:
-        first = next(iter(self._view.trials.values())).started
+        first = next(iter(self._record.trials.values()))
         run = self._init(
-            at=first.at,
+            at=first.started_at,
             id=self._job.campaign,
             name=self._job.name,
             group=None,
@@ -171,7 +171,7 @@ class WandbSync:
         return run
 
     def _conclude(self, run: Any) -> None:
-        run.log({"all_trials": wandb.Table(columns=list(TRIALS), data=list(trial_table(self._view)))})
+        run.log({"all_trials": wandb.Table(columns=list(TRIALS), data=list(trial_table(self._record)))})
         outcome = json.loads((self._directory / "result.json").read_text())
         run.summary.update({"outcome": outcome_summary(outcome)})
         artifact = wandb.Artifact(f"outcome-{self._job.campaign}", type="outcome")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from agents.language.proposal import Branch, Proposal
-from search.ledger.events import Finished, Interrupted, Proposed, Resumed, TestOpened, WorkerLost
+from search.ledger.events import Finished, Interrupted, Proposed, Resumed, TestOpened, TrialPaused, WorkerLost
 from search.ledger.record import Record
 
 
@@ -198,3 +198,22 @@ def test_a_proposal_starts_a_round_and_brings_branches(branch: Callable[..., Bra
 def test_an_unknown_trial_is_no_silent_matter(events: SimpleNamespace) -> None:
     with pytest.raises(KeyError):
         Record.of([events.reached("t9")])
+
+
+def test_ended_trials_stand_in_the_order_of_their_ends(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [*(events.started(name) for name in ("t1", "t2", "t3")), events.ended("t3"), events.ended("t1")]
+    )
+    assert list(record.trials) == ["t1", "t2", "t3"]
+    assert [trial.trial for trial in record.ended_trials] == ["t3", "t1"]
+
+
+def test_a_trial_that_goes_on_after_a_pause_or_a_restart_keeps_its_rungs(events: SimpleNamespace) -> None:
+    """The ledger never repeats a rung: a trial whose state was lost is not graded there again."""
+    first, last = events.reached("t1", 1 / 3), events.reached("t1", 1.0)
+    record = Record.of([events.started("t1"), first, TrialPaused(trial="t1")])
+    assert list(record.running) == []
+    for event in (events.started("t1"), Interrupted(), Resumed(), events.started("t1"), last):
+        record.apply(event)
+    assert list(record.trials["t1"].rungs.values()) == [first, last]
+    assert list(record.running) == ["t1"]

@@ -7,7 +7,7 @@ import pytest
 
 from agents.language.proposal import Branch
 from search.ledger.events import AnyEvent, Finished, Proposed, TrialPaused
-from search.tracking.ledger_view import LedgerView
+from search.ledger.record import Record
 from search.tracking.payloads import (
     campaign_row,
     describe,
@@ -24,8 +24,8 @@ from trainers.components.optim import Adamw
 from trainers.method import Method
 
 
-def tracked(*events: AnyEvent) -> LedgerView:
-    known = LedgerView()
+def tracked(*events: AnyEvent) -> Record:
+    known = Record()
     for event in events:
         known.apply(event)
     return known
