@@ -1,7 +1,7 @@
 """What methods can count on in a campaign: asked of the strong model's settings and of this machine.
 
-The answer needs torch, and transformers for a model of the hub. A config itself needs neither, so they are
-loaded at the first question.
+The answer for a model of the hub needs transformers, and one about memory torch. A config itself needs neither,
+so they are loaded at the first question.
 """
 
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ def abilities_of(
     """What methods can count on. Raises ValueError, one line, where a hub model's settings cannot be read."""
     gb = trial.room_gb
     return Abilities(
-        prior=prompts.can_elicit(strong),
+        prior=isinstance(strong, ToyModel) or prompts.can_elicit(strong),
         intermediates=intermediates,
         room=model_size.room_for(strong, engine, gb, trial.processes) if gb else None,
     )
