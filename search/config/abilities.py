@@ -1,7 +1,7 @@
 """What methods can count on in a campaign: asked of the strong model's settings and of this machine.
 
-The answer for a model of the hub needs transformers, and one about memory torch. A config itself needs neither,
-so they are loaded at the first question.
+The answer for a model of the hub needs transformers, an answer about memory torch. A config itself needs
+neither, so they are loaded at the first question.
 """
 
 from typing import TYPE_CHECKING
