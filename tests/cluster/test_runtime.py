@@ -22,6 +22,7 @@ def test_what_the_job_sets_is_left_to_it() -> None:
     }
 
 
+@pytest.mark.slow
 def test_signals_stay_with_who_handled_them_and_a_jobs_environment_does_not_clash(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -187,6 +187,7 @@ def test_tab_is_quick_and_loads_neither_ray_nor_torch(line: str, measured: Calla
     assert ran.cpu_s <= 1.5 * SLOWER
 
 
+@pytest.mark.slow
 def test_no_candidate_is_half_a_meaning(measured: Callable[..., Measured]) -> None:
     for group in ("", "agent.", "search.", "trial.", "tracking."):
         ran = measured(

@@ -43,7 +43,7 @@ def remote(local_ray: None) -> RemoteGrader:
     return RemoteGrader(SEARCH, TEST)
 
 
-@pytest.fixture(params=["here", "in an actor"])
+@pytest.fixture(params=["here", pytest.param("in an actor", marks=pytest.mark.slow)])
 def grader(request: pytest.FixtureRequest) -> Grader | RemoteGrader:
     return Grader(SEARCH, TEST) if request.param == "here" else request.getfixturevalue("remote")
 
@@ -66,17 +66,22 @@ def test_a_trial_is_scored_on_the_search_split(grader: Grader | RemoteGrader) ->
     assert unpack(score.correct, 10).tolist() == [i not in (3, 9) for i in range(10)]
 
 
-def test_scores_can_be_coarsened(local_ray: None) -> None:
+@pytest.mark.parametrize("make", [Grader, pytest.param(RemoteGrader, marks=pytest.mark.slow)])
+def test_scores_can_be_coarsened(
+    make: type[Grader] | type[RemoteGrader], request: pytest.FixtureRequest
+) -> None:
+    if make is RemoteGrader:
+        request.getfixturevalue("local_ray")
     # Accuracies of 0.7 and 0.8, PGR of 0.25 and 0.5: on a grid of 0.4 both are 0.4, of accuracy 0.6 + 0.16.
     one, other = pack(answers(TRUTH, 3, 9, 5)), pack(answers(TRUTH, 3, 9))
     exact = Grader(SEARCH, TEST).grade(one)
-    for grader in (Grader(SEARCH, TEST, 0.4), RemoteGrader(SEARCH, TEST, 0.4)):
-        score = grader.grade(one)
-        assert (score.pgr, score.accuracy) == (0.4, 0.76) == (grader.grade(other).pgr, score.accuracy)
-        assert score.se == pytest.approx(0.4 * math.ceil(exact.se / 0.4))
-        assert score.correct == exact.correct  # for the driver, which compares trials example by example
-        opened = grader.open_test({"one": [pack(answers(TEST_TRUTH, 1))]})
-        assert opened.correct["one"].mean() == 0.75
+    grader = make(SEARCH, TEST, 0.4)
+    score = grader.grade(one)
+    assert (score.pgr, score.accuracy) == (0.4, 0.76) == (grader.grade(other).pgr, score.accuracy)
+    assert score.se == pytest.approx(0.4 * math.ceil(exact.se / 0.4))
+    assert score.correct == exact.correct  # for the driver, which compares trials example by example
+    opened = grader.open_test({"one": [pack(answers(TEST_TRUTH, 1))]})
+    assert opened.correct["one"].mean() == 0.75
 
 
 def test_a_perfect_and_a_hopeless_trial(grader: Grader | RemoteGrader) -> None:

@@ -52,6 +52,7 @@ def test_a_naive_baseline_that_cannot_fit_stops_the_run_before_it_starts(cache: 
         prepare(small(cache, "trial.memory_gb=0.5"), lambda done, total: None)
 
 
+@pytest.mark.slow
 def test_on_a_machine_without_gpus_open_ones_are_none(ray_is_up: None, cache: Path) -> None:
     given, left_open = small(cache, "trial.gpus=0.5"), small(cache, "trial.gpus=null")
     assert with_gpus(given) is given

@@ -103,7 +103,9 @@ def worlds(request: pytest.FixtureRequest, cache: Path) -> Workbench:
             return workbench(HubModel(path=path, max_length=24), toy_inputs(), [], cache)
 
 
-@pytest.fixture(scope="module", params=["toy, head", "toy, label tokens"])
+@pytest.fixture(
+    scope="module", params=["toy, head", pytest.param("toy, label tokens", marks=pytest.mark.slow)]
+)
 def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     return worlds(request, tmp_path_factory.mktemp("cache"))
 
