@@ -61,7 +61,9 @@ def _in_brief(description: str) -> str:
 
 def _choices(sections: list[Group], place: str) -> Iterator[str]:
     for section in sections:
-        yield from (choice for one in section.settings if one.place == place for choice in one.choices)
+        yield from (
+            choice for setting in section.settings if setting.place == place for choice in setting.choices
+        )
 
 
 def _beginning_with(incomplete: str) -> list[Path]:

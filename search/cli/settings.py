@@ -55,7 +55,9 @@ def below(prefix: str, found: list[Group]) -> list[Group]:
         return found
     chosen = []
     for group in found:
-        settings = tuple(one for one in group.settings if f"{one.place}.".startswith(f"{prefix}."))
+        settings = tuple(
+            setting for setting in group.settings if f"{setting.place}.".startswith(f"{prefix}.")
+        )
         if settings:
             chosen.append(replace(group, settings=settings))
     if not chosen:
@@ -64,7 +66,7 @@ def below(prefix: str, found: list[Group]) -> list[Group]:
 
 
 def _nearest(prefix: str, found: list[Group]) -> str:
-    places = list(dict.fromkeys(one.place for group in found for one in group.settings))
+    places = list(dict.fromkeys(setting.place for group in found for setting in group.settings))
     ends = [place for place in places if prefix.rpartition(".")[2] in place.split(".")[-1:]]
     near = ends or difflib.get_close_matches(prefix, places, n=3, cutoff=0.6)
     return f"; did you mean {', '.join(near[:3])}?" if near else f"; there are {', '.join(_tops(places))}"
@@ -75,7 +77,7 @@ def _tops(places: list[str]) -> list[str]:
 
 
 def _print(group: Group, people: Console) -> None:
-    shown = [one for one in group.settings if one.is_value and not one.is_kind]
+    shown = [setting for setting in group.settings if setting.is_value and not setting.is_kind]
     if group.kind or len(shown) > 1:
         people.print(Text.assemble((group.title or "settings", "bold underline"), f"  {group.about}"))
     for setting in shown:

@@ -54,10 +54,10 @@ class Axis:
 
 def axes(methods: Sequence[Parameters]) -> list[Axis]:
     """An axis for every parameter that takes at least two values, in the order of the slots."""
-    names = dict.fromkeys(name for slot in SLOTS for one in methods for name in one if _of(name, slot))
+    names = dict.fromkeys(name for slot in SLOTS for method in methods for name in method if _of(name, slot))
     found = []
     for name in names:
-        values = {one[name] for one in methods if name in one}
+        values = {method[name] for method in methods if name in method}
         if len(values) > 1:
             found.append(_axis(name, values))
     return found

@@ -19,6 +19,6 @@ document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: tru
 let folded = [];
 addEventListener("beforeprint", () => {
   folded = [...document.querySelectorAll("details:not([open]):not(.long)")];
-  for (const one of folded) one.open = true;
+  for (const details of folded) details.open = true;
 });
-addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
+addEventListener("afterprint", () => { for (const details of folded) details.open = false; });
