@@ -2,6 +2,8 @@
 
 import random
 
+from pydantic import ValidationError
+
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState
 from agents.language.catalogue import param_specs
 from agents.language.proposal import Branch, Choice, Fixed, Param, Range, with_components
@@ -53,7 +55,20 @@ def trial(
     )
 
 
+ATTEMPTS = 20  # of search.studies.branch_sampler, too
+
+
 def drawn(branch: Branch, rng: random.Random, naive: Method = NAIVE) -> Method:
+    """A method of the branch. As in a search, combinations that cannot work together are left out."""
+    for _ in range(ATTEMPTS):
+        try:
+            return combined(branch, rng, naive)
+        except ValidationError:
+            continue
+    raise AssertionError(f"{branch.name} shows no method that can work in {ATTEMPTS} draws")
+
+
+def combined(branch: Branch, rng: random.Random, naive: Method) -> Method:
     components: dict[str, Component] = {}
     for slot in branch.slots:
         option = rng.choice(slot.options)

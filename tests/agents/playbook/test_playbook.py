@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agents.findings.findings import BranchFinding, TrialFinding, TrialState
@@ -93,6 +93,7 @@ def test_three_rounds_stay_valid_new_and_repeatable(seed: int) -> None:
     epochs=st.floats(0.1, 20),
     errors=st.booleans(),
 )
+@example(seed=83, size=6, lr=0.0625, epochs=1.0, errors=False)  # grows a branch with such a combination
 def test_many_rounds_stay_valid_new_and_repeatable(
     seed: int, size: int, lr: float, epochs: float, errors: bool
 ) -> None:
