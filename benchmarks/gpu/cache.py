@@ -1,7 +1,7 @@
-"""What compiled layers cost a fresh process: with nothing in torch's cache, and with what another left there.
+"""What compiled layers cost a fresh process, with an empty cache of torch and with a filled one.
 
-Each process trains our loop of `benchmarks.gpu.short`, whose first epoch meets every padded length. A worker of
-a search is like the second, once another worker has trained on the same lengths.
+Each process trains our loop of `benchmarks.gpu.short`, whose first epoch meets every padded length. A worker
+of a search is like the second process, once another worker has trained on the same lengths.
 """
 
 import json

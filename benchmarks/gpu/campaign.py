@@ -21,11 +21,12 @@ from tests.small_runs.settings import SMALL
 SEARCH = [
     "search.trials=24",
     "search.round_trials=12",
-    "baselines.seeds=4",
+    "baselines.seeds=2",
     "confirm={finalists: 2, seeds: 2}",
 ]
-PATIENCE_S = 200  # for the search; then it is interrupted, and the row tells how far it came
-FAREWELL_S = 20  # to save what there is
+PATIENCE_S = 130  # for the search; then it is interrupted, and the row tells how far it came
+FAREWELL_S = 12  # to save what there is
+PROCESSES = ["ps", "-eo", "pid,etimes,cputimes,args", "--sort=-cputimes", "--cols=160"]
 
 
 def run(tiny: bool, record: Record) -> None:
@@ -56,11 +57,12 @@ def run(tiny: bool, record: Record) -> None:
 
 
 def within(command: list[str], seconds: float) -> int:
-    """The exit code of a command, which is interrupted after so many seconds."""
+    """The exit code of a command; after so many seconds it is interrupted, and what runs then is listed."""
     with subprocess.Popen(command) as started:
         try:
             return started.wait(seconds)
         except subprocess.TimeoutExpired:
+            subprocess.run(PROCESSES, check=False)
             started.send_signal(signal.SIGINT)
         try:
             return started.wait(FAREWELL_S)
