@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--shape", choices=list(QWEN3), action="append", help="default: all")
     parser.add_argument("--micro-batch", type=int)
     parser.add_argument("--checkpointing", action="store_true")
-    parser.add_argument("--compile", choices=("auto", "on", "off"), default="auto")
+    parser.add_argument("--compile", choices=("on", "off"), default="on")
     parser.add_argument("--attention", default="sdpa")
     parser.add_argument("--peak", type=float, help="the card's dense bf16 FLOP/s, where it is not known here")
     parser.add_argument("--quick", action="store_true", help="two measured steps")

@@ -18,6 +18,7 @@ from trainers.components.selection import Phase, Plan
 from trainers.data.tokens import length_batches, sorted_batches
 from trainers.gang import go_on, world_size
 from trainers.training.checkpoint import Checkpoint, Keeper
+from trainers.training.compilation import long_enough
 from trainers.training.deepspeed_engine import device
 from trainers.training.inputs import FeatureInputs, Floats, Inputs, Rows, TokenInputs
 from trainers.training.session import (
@@ -103,7 +104,9 @@ def fit(
         keep_share=recipe.plan.keep_share,
     )
     with closing(
-        Session(model, parameters, objective, recipe.optim, _engine(recipe, inputs), recipe.seed, on_event)
+        Session(
+            model, parameters, objective, recipe.optim, _engine(recipe, inputs, total), recipe.seed, on_event
+        )
     ) as session:
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
         yield from _run(model, session, keeper, inputs, recipe, due, total)
@@ -157,11 +160,18 @@ def _rung(model: torch.nn.Module, share: float) -> Iterator[float]:
     model.train()
 
 
-def _engine(recipe: Recipe, inputs: Inputs) -> EngineConfig:
-    """The engine's settings; a probe stays in float32 like its features, as half precision saves nothing."""
+def _engine(recipe: Recipe, inputs: Inputs, total: int) -> EngineConfig:
+    """The engine's settings for a training of `total` steps.
+
+    A probe stays in float32 like its features, as half precision saves nothing. A short training leaves its
+    layers uncompiled unless that is asked for.
+    """
+    engine = recipe.engine
     if isinstance(inputs, FeatureInputs):
-        return recipe.engine.model_copy(update={"precision": "fp32"})
-    return recipe.engine
+        return engine.model_copy(update={"precision": "fp32"})
+    if engine.compile == "auto" and not long_enough(inputs.lengths, recipe.optim.batch_size, total):
+        return engine.model_copy(update={"compile": "off"})
+    return engine
 
 
 def _check(loss: torch.Tensor, step: int, total: int) -> None:

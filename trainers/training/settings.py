@@ -48,7 +48,8 @@ class EngineConfig(Frozen):
         Literal["auto", "on", "off"],
         Field(
             description="run a body's layers as code that torch compiles for every padded length; auto: on a "
-            "GPU, for models of 32 million parameters and more; never at stage 3"
+            "GPU, for models of 32 million parameters and more and trainings of at least 48 steps for each "
+            "padded length; never at stage 3"
         ),
     ] = "auto"
 

@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from trainers.data.tokens import Tokens
 from trainers.models.head import new_head
 from trainers.models.pool import Classifier, ModelPool
 from trainers.models.settings import ToyModel
-from trainers.training.compilation import CompiledLayers, repeated_layers, share_compiled_code, wants_compiled
+from trainers.training import deepspeed_engine
+from trainers.training.compilation import (
+    CompiledLayers,
+    long_enough,
+    repeated_layers,
+    share_compiled_code,
+    wants_compiled,
+)
 from trainers.training.deepspeed_engine import training_engine
 from trainers.training.loop import Floats, Recipe, TokenInputs, fit, predict
 from trainers.training.settings import EngineConfig
@@ -103,6 +111,38 @@ def test_what_is_compiled(pool: ModelPool) -> None:
     assert not wants_compiled(EngineConfig(compile="off"), model)
     assert not wants_compiled(EngineConfig(compile="on", zero_stage=3), model)
     assert not wants_compiled(EngineConfig(compile="on"), nn.Linear(2, 2))
+
+
+def test_a_training_is_long_enough_with_48_steps_for_each_padded_length() -> None:
+    # The longest of batches of two have 64, 40 and 12 tokens: three padded lengths, 64, 40 and 16.
+    lengths = np.array([10, 39, 64, 12, 40, 63])
+    assert not long_enough(lengths, batch_size=2, steps=3 * 48 - 1)
+    assert long_enough(lengths, batch_size=2, steps=3 * 48)
+    # 57 to 64 tokens are all padded to 64.
+    assert long_enough(np.arange(57, 65), batch_size=2, steps=48)
+
+
+@pytest.mark.parametrize(
+    ("asked", "epochs", "given"), [("auto", 16, "auto"), ("auto", 8, "off"), ("on", 1, "on")]
+)
+def test_short_trainings_are_compiled_only_when_asked(
+    pool: ModelPool, monkeypatch: pytest.MonkeyPatch, asked: str, epochs: int, given: str
+) -> None:
+    seen: list[str] = []
+
+    def uncompiled(config: EngineConfig, model: nn.Module) -> bool:
+        seen.append(config.compile)
+        return False
+
+    monkeypatch.setattr(deepspeed_engine, "wants_compiled", uncompiled)
+    using = recipe(compile=asked)
+    using = replace(using, optim=using.optim.model_copy(update={"epochs": epochs}))
+    made = make_student(Lora(rank=2), pool, seed=0, words=None)
+    # 3 steps an epoch and one padded length: 16 epochs have the 48 steps.
+    steps = fit(made.module, made.parameters, inputs([16] * N), TARGETS, using, (0.1, 1.0))
+    next(steps)
+    steps.close()
+    assert seen == [given]
 
 
 CASES: dict[str, tuple[StudentConfig, Loss, dict[str, Any]]] = {

@@ -1,0 +1,43 @@
+"""What compiled layers cost a fresh process, with an empty cache of torch and with a filled one.
+
+Each process trains our loop of `benchmarks.gpu.short`, whose first epoch meets every padded length. A worker
+of a search is like the second process, once another worker has trained on the same lengths.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.gpu import short
+from benchmarks.gpu.work import Record, Row, compiled_graphs
+from trainers.training.compilation import CACHE_DIR
+
+
+def run(tiny: bool, record: Record) -> None:
+    """A row a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        for cache in ("empty", "filled"):
+            record({"cache": cache, **fresh_process(Path(folder), tiny)})
+
+
+def fresh_process(cache: Path, tiny: bool) -> Row:
+    """The row of a process that keeps its compiled code in this folder."""
+    command = [sys.executable, "-m", "benchmarks.gpu.cache", *(["--tiny"] if tiny else [])]
+    done = subprocess.run(
+        command, env={**os.environ, CACHE_DIR: str(cache)}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    row: Row = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def measured(tiny: bool) -> Row:
+    """Both epochs of our loop with compiled layers, in this process."""
+    start, first, second = short.ours(short.setting(tiny), "on")
+    return {"first_epoch_s": first - start, "second_epoch_s": second - first, "graphs": compiled_graphs()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measured("--tiny" in sys.argv)))
