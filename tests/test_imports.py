@@ -94,5 +94,5 @@ def test_the_status_of_a_run_is_told_without_torch(tmp_path: Path) -> None:
     assert loaded(f"{CONFIG}from search.storage.run_directory import new_run; {run}\n{status}") == set()
 
 
-def test_the_ability_of_a_model_is_asked_with_torch() -> None:
-    assert "torch" in loaded(f"{CONFIG}load_config(Path('configs/dev.yaml')).abilities")
+def test_the_ability_of_a_generated_model_is_known_without_torch() -> None:
+    assert loaded(f"{CONFIG}load_config(Path('configs/dev.yaml')).abilities") == set()
