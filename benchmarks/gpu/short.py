@@ -6,6 +6,7 @@ and layers compiled by then. Trainer stands as a user of peft has it by default:
 Tokens are those of the examples, without padding.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -110,6 +111,7 @@ class _Times(TrainerCallback):
 
 def theirs(given: Setting) -> Iterator[float]:
     """The same for transformers' Trainer."""
+    os.environ.pop("LOCAL_RANK", None)  # with a rank, Trainer would train as a distributed job of one
     model, _ = given.fresh()
     clock = _Times()
 
