@@ -1,4 +1,4 @@
-"""What a method does otherwise than the naive baseline, in words."""
+"""How a method differs from the naive baseline, in words."""
 
 from collections.abc import Iterator
 

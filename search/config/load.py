@@ -35,7 +35,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     try:
         return RunConfig.model_validate(settings)
     except ValidationError as error:
-        raise ValueError(f"{path}: {_first_problem(error)}") from None
+        raise ValueError(f"{path}: {_first_problem(error, settings)}") from None
 
 
 def dump_config(config: RunConfig) -> str:
@@ -60,17 +60,32 @@ def _override(settings: dict[str, Any], override: str) -> None:
         raise ValueError(f"--set {override}: {text!r} cannot be read as YAML") from None
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, settings: Any) -> str:
     details = error.errors(include_url=False)
     unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
     detail = (unknown or details)[0]
-    place = ".".join(str(part) for part in detail["loc"])
+    place = _place(detail["loc"], settings)
     if detail["type"] == "missing":
         return f"{place} is missing; it has no default{_meaning(detail['loc'])}"
     if detail["type"] == "extra_forbidden":
         return f"{place} is not a setting{_nearest(detail['loc'])}"
     got = "" if isinstance(detail["input"], Mapping) else f", got {detail['input']!r}"
     return f"{place}: {detail['msg'].removeprefix('Value error, ')}{got}{_meaning(detail['loc'])}"
+
+
+def _place(loc: tuple[int | str, ...], settings: Any) -> str:
+    """A setting as its user writes it: without the kinds that choose between the members of a union."""
+    parts, node = list[str](), settings
+    for number, part in enumerate(loc, start=1):
+        is_last, inside = number == len(loc), isinstance(node, dict)
+        if inside and part not in node and (not is_last or part == node.get("kind")):
+            continue
+        parts.append(str(part))
+        if (inside and part in node) or (
+            isinstance(node, list) and isinstance(part, int) and part < len(node)
+        ):
+            node = node[part]
+    return ".".join(parts)
 
 
 def _meaning(loc: tuple[int | str, ...]) -> str:

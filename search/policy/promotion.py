@@ -33,7 +33,8 @@ class PromotionConfig(Frozen):
         Field(
             ge=2,
             le=1000,
-            description="Scores before the surrogate decides. Until then every trial is new.",
+            description="Scores before the surrogate decides. Until then new methods come first; only the "
+            "best early trial of each branch is trained on.",
         ),
     ] = 16
     foresight: Annotated[

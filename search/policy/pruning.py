@@ -37,7 +37,8 @@ class PruningConfig(Frozen):
         Field(
             ge=1.5,
             le=10,
-            description="The best 1 / keep of a branch's trials at a rung always go on.",
+            description="The best 1 / keep of a branch's trials at a rung are never stopped by this rule: "
+            "they pause.",
         ),
     ] = 3.0
     doubt: Annotated[

@@ -1,4 +1,4 @@
-"""One of Optuna's studies as a mirror of the ledger: what it has been told is not told again."""
+"""A study of Optuna that mirrors the ledger; applying an event twice changes nothing."""
 
 import warnings
 from collections.abc import Container, Iterable, Mapping
@@ -23,7 +23,7 @@ _NONE: Mapping[str, Any] = {}
 
 
 class _OpenTrial:
-    """A trial that the study has not been told the end of."""
+    """A trial that has not ended in the study."""
 
     def __init__(self, trial: Trial, steps: Iterable[int] = (), attrs: Mapping[str, Any] = _NONE) -> None:
         self._trial = trial
@@ -43,7 +43,7 @@ class _OpenTrial:
 
 
 class StudyMirror:
-    """A study whose trials are named by their numbers; those that it knows to have ended stay as they are.
+    """A study whose trials are identified by number; ended trials are never changed.
 
     The study's trials are read once, when it is opened. Nobody else may write it.
     """
@@ -54,7 +54,7 @@ class StudyMirror:
         )
         self._storage = storage
         self._id = storage.get_study_id_from_name(name)
-        self.version = 0  # counts what this process has told the study
+        self.version = 0  # counts this process's changes to the study
         if self.study.metric_names is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
@@ -101,7 +101,7 @@ class StudyMirror:
         self.version += 1
 
     def fill(self, size: int) -> None:
-        """Bring a study that was cut short to so many trials: those that the ledger has no word of failed."""
+        """Add failed trials until the study has `size`: trials that the ledger does not know."""
         while self._size < size:
             self.study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"cause": LOST}))
             self._size += 1
@@ -127,6 +127,6 @@ class StudyMirror:
             self.version += 1
 
     def settle(self, known: Container[int]) -> None:
-        """Tell that the open trials whose numbers are not known have failed."""
+        """Fail the open trials whose numbers are not known."""
         for number in [number for number in self._open if number not in known]:
             self.end(number, "failed", None, {"cause": LOST})

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Full(Component):
-    """Trains every weight of the strong model and its head."""
+    """Trains every weight of the model and its head."""
 
     kind: Literal["full"] = "full"
 
 
 class Lora(Component):
-    """Trains low-rank updates of the strong model's linear layers, and its head."""
+    """Trains low-rank updates of the model's linear layers, and its head."""
 
     kind: Literal["lora"] = "lora"
     rank: Annotated[int, Field(ge=1, le=256, description="rank of each update")] = 32

@@ -187,7 +187,7 @@ class Session:
         return self._coupled(batch, weights, pieces)
 
     def _separable(self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]) -> torch.Tensor:
-        self._replay(batch)
+        self._seed_dropout(batch)
         total = torch.zeros((), device=device())
         for number, piece in enumerate(pieces, start=1):
             rows = batch.rows[piece.places]
@@ -200,7 +200,7 @@ class Session:
 
     def _coupled(self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]) -> torch.Tensor:
         loss, gradient = self._gradient(batch, weights, pieces)
-        self._replay(batch)
+        self._seed_dropout(batch)
         for number, piece in enumerate(pieces, start=1):
             logits = self._logits(batch.rows[piece.places])
             propagated = (logits.float() * gradient[piece.places]).sum() * (piece.counts * world_size())
@@ -211,7 +211,7 @@ class Session:
         self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss of the global batch, and its gradient with respect to the logits, float32 [b, 2]."""
-        self._replay(batch)
+        self._seed_dropout(batch)
         logits = torch.zeros((len(batch.rows), 2), device=device())
         with torch.no_grad():
             for piece in pieces:
@@ -233,7 +233,7 @@ class Session:
         share = -(-self._optim.batch_size // world_size())
         return -(-share // -(-share // self._micro_batch))
 
-    def _replay(self, batch: Batch) -> None:
+    def _seed_dropout(self, batch: Batch) -> None:
         """Seed dropout by seed, step and rank alone: a repeated or resumed step has the same dropout."""
         seed = ((self._seed * 1_000_003 + batch.step) * 1_009 + rank()) % 2**63
         torch.default_generator.manual_seed(seed)
