@@ -77,14 +77,13 @@ def _place(loc: tuple[int | str, ...], settings: Any) -> str:
     """A setting as its user writes it: without the kinds that choose between the members of a union."""
     parts, node = list[str](), settings
     for number, part in enumerate(loc, start=1):
-        is_last, inside = number == len(loc), isinstance(node, dict)
-        if inside and part not in node and (not is_last or part == node.get("kind")):
-            continue
-        parts.append(str(part))
-        if (inside and part in node) or (
-            isinstance(node, list) and isinstance(part, int) and part < len(node)
-        ):
-            node = node[part]
+        children = dict(enumerate(node)) if isinstance(node, list) else node
+        known = isinstance(children, dict) and part in children
+        is_kind = isinstance(node, dict) and (number < len(loc) or part == node.get("kind"))
+        if known or not is_kind:
+            parts.append(str(part))
+        if known:
+            node = children[part]
     return ".".join(parts)
 
 

@@ -55,7 +55,7 @@ def test_a_table_has_the_columns_of_all_rows() -> None:
 def test_the_parts_run_dry_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two of the four: the others compile as much again, and test_campaign.py runs a search."""
+    """Two of the four: the others take minutes on a CPU."""
     monkeypatch.setattr(
         "benchmarks.gpu.__main__.LIMITS", {part: LIMITS[part] for part in ("layers", "short")}
     )
