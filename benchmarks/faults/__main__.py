@@ -5,7 +5,8 @@
 Each case is a run of its own on the offline task; `kills` times its driver is killed at random moments, from
 its first second to its last, and resumed. A fault is survived when the run ends as it should, `resume` brings
 it to its end, and `problems` finds every trial exactly once in ledger, Optuna and result.json.
-Takes half a minute to a minute a start of a driver. tests/search/policy/test_faults.py does the same, in fewer runs.
+Each start of a driver takes half a minute to a minute. tests/search/policy/test_faults.py does the same in
+fewer runs.
 """
 
 import argparse
