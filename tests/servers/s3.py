@@ -22,6 +22,7 @@ class Store:
 class Handler(BaseHTTPRequestHandler):
     store: Store
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a body waits 40 ms for its headers to be acknowledged
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -173,7 +174,7 @@ def s3_server() -> Iterator[tuple[str, Store]]:
     """A server on a free port: its URL and what it holds."""
     store = Store()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"store": store}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", store

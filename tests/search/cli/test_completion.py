@@ -87,7 +87,6 @@ def bash(environment: dict[str, str], folder: Path) -> Iterator[Shell]:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -158,6 +157,7 @@ def test_tab_in_zsh(environment: dict[str, str], folder: Path) -> None:
     shell.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 @pytest.mark.parametrize(
     ("typed", "candidates"),

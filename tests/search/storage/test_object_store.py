@@ -159,7 +159,7 @@ def test_the_storage_failing_does_not_stop_the_run_but_is_said_at_the_end(
         begin(tmp_path / "run")
         store.down = True
         while "cannot be written" not in caplog.text:
-            pass
+            time.sleep(0.01)
         store.down = False
     assert store.objects["bucket/runs/one/ledger.jsonl"] == FIRST
     with pytest.raises(OSError, match=r"the last copy failed .* everything is in"), one.running():
