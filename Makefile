@@ -22,14 +22,13 @@ lint: .venv/.installed-test
 types: .venv/.installed-test
 	$(BIN)/mypy
 
-# Two at a time: a test that runs a whole search has use for two cores, most have for one.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 fast: .venv/.installed-test
-	$(PYTEST) -m 'not slow' --quiet
+	$(PYTEST) --numprocesses 2 -m 'not slow' --quiet
 
-unit: .venv/.installed-test
-	$(PYTEST)
+unit: .venv/.installed-test  # three processes on two cores: slow tests wait half of their time
+	$(PYTEST) --numprocesses 3
 
 chromium:  ## a browser for the tests of the report, where it is missing and root may install it
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \

@@ -1,5 +1,6 @@
 import fcntl
 import gc
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -12,6 +13,36 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 # A shell ignores Ctrl-C on behalf of what it starts with `&`, and children inherit that: tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal the tests to the processes of this run, long ones first: one begun last keeps a core waiting.
+
+    Tests with a time limit of their own take longest, then the other slow ones. xdist gives each process one
+    stretch of the list, and later what others have not begun. Tests of one file stay together: they share
+    what they set up.
+    """
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    dealt: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    for together in (_long, _slow, _fast):
+        files = [
+            list(group) for _, group in itertools.groupby(filter(together, items), lambda item: item.path)
+        ]
+        for nth, group in enumerate(files):
+            dealt[nth % processes] += group
+    items[:] = itertools.chain.from_iterable(dealt)
+
+
+def _long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("timeout") is not None
+
+
+def _slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None and not _long(item)
+
+
+def _fast(item: pytest.Item) -> bool:
+    return not _long(item) and not _slow(item)
 
 
 def pytest_collection_finish() -> None:

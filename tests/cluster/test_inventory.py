@@ -42,6 +42,7 @@ def at_once(cpus: float, gpus: float, at_most: int | None, **more: bool) -> int:
     return trials_at_once(needs, at_most=at_most, a_round=20, elastic=more.get("elastic", False))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_cpus")
 @pytest.mark.parametrize(
     ("cpus", "at_most", "trials"), [(1, None, 2), (0.5, None, 4), (2, None, 1), (1, 1, 1), (1, 5, 2)]
@@ -50,6 +51,7 @@ def test_as_many_as_fit_and_no_more_than_wanted(cpus: float, at_most: int | None
     assert at_once(cpus, 0, at_most) == trials
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_cpus")
 @pytest.mark.parametrize(("cpus", "gpus"), [(3, 0), (1, 1)])
 def test_a_trial_that_fits_nowhere_is_told_in_one_line(cpus: float, gpus: float) -> None:
@@ -60,6 +62,7 @@ def test_a_trial_that_fits_nowhere_is_told_in_one_line(cpus: float, gpus: float)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_cpus")
 def test_memory_that_no_node_has_is_an_error() -> None:
     needs = Needs(cpus=1, gpus=0, memory=1e15)
@@ -67,11 +70,13 @@ def test_memory_that_no_node_has_is_an_error() -> None:
         trials_at_once(needs, at_most=None, a_round=20, elastic=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_cpus")
 def test_an_elastic_cluster_is_believed() -> None:
     assert at_once(3, 1, 6, elastic=True) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_cpus")
 def test_a_cluster_of_ray_up_is_asked_for_what_it_can_grow_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

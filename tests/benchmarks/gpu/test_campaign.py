@@ -28,6 +28,7 @@ def test_the_stages_of_a_search_that_was_interrupted(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_command_that_is_too_slow_is_interrupted(capfd: pytest.CaptureFixture[str]) -> None:
     slow = "import sys, time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit(130)"
     assert within([sys.executable, "-c", slow], 2) == 130

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.gpu.__main__ import LIMITS, WHOLE, main, table
 
 
+@pytest.mark.slow
 def test_the_dry_run_takes_the_whole_path(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

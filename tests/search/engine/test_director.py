@@ -10,14 +10,18 @@ from search.engine.assignment import Assignment
 from search.engine.confirmation import sealed_predictions
 from search.engine.replication import kind_of
 from search.ledger.events import TestOpened
+from search.scoring.grader import Grader
 from search.studies.storage import open_journal
 from search.workers.remote_grader import RemoteGrader
 from tests.search.engine.conftest import SEARCH_TRUTH, TEST_TRUTH, Run, graded
 
 
-@pytest.fixture(scope="module")
-def grader(local_ray: None) -> RemoteGrader:
-    return RemoteGrader(graded(SEARCH_TRUTH), graded(TEST_TRUTH))
+@pytest.fixture(params=["here", pytest.param("in an actor", marks=pytest.mark.slow)])
+def grader(request: pytest.FixtureRequest) -> Grader | RemoteGrader:
+    if request.param == "in an actor":
+        request.getfixturevalue("local_ray")
+        return RemoteGrader(graded(SEARCH_TRUTH), graded(TEST_TRUTH))
+    return Grader(graded(SEARCH_TRUTH), graded(TEST_TRUTH))
 
 
 def test_the_whole_life_of_a_search(run: Run) -> None:

@@ -64,6 +64,7 @@ def test_a_path_is_left_alone(tmp_path: Path) -> None:
         assert path == Path.home() / "run"
 
 
+@pytest.mark.slow
 def test_a_run_is_mirrored_and_pulled_on_another_machine(
     storage: tuple[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +102,7 @@ def test_the_thread_keeps_up_and_what_has_not_changed_is_not_sent_again(
     assert store.puts.count("bucket/runs/one/config.yaml") == 0
 
 
+@pytest.mark.slow
 def test_the_state_of_a_trial_goes_when_the_trial_has_ended(
     storage: tuple[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +152,7 @@ def test_only_whole_lines_and_what_the_manifest_counts(
         assert (seen / "optuna.log").read_bytes() == b"a\n"
 
 
+@pytest.mark.slow
 def test_the_storage_failing_does_not_stop_the_run_but_is_said_at_the_end(
     storage: tuple[str, Store], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -193,6 +196,7 @@ def test_two_machines_at_once_are_refused_and_a_dead_one_is_replaced(
         Mirror(url, tmp_path / "run").take_over()
 
 
+@pytest.mark.slow
 def test_what_went_on_elsewhere_is_taken_and_two_continuations_are_refused(
     storage: tuple[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

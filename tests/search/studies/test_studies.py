@@ -98,6 +98,7 @@ def four_trials(site: Site) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_a_campaign_while_it_is_written(site: Site) -> None:
     with dashboard(str(site.journal)) as get:
         four_trials(site)
@@ -139,6 +140,7 @@ def wait_for(happened: Callable[[], bool]) -> None:
     raise AssertionError("it has not happened in ten seconds")
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_every_method_of_the_campaign_on_the_same_axes(site: Site) -> None:
     methods = {trial: site.start(trial, branch) for trial, branch in (("t1", "one"), ("t2", "two"))}
     with dashboard(str(site.journal)) as get:

@@ -18,6 +18,7 @@ from trainers.components.losses import LogConf
 from trainers.method import Method
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.0, 5.0], ids=["dead", "slow"])
 def test_the_search_does_not_wait_for_a_server(
     campaign: Campaign,

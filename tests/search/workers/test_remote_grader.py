@@ -5,6 +5,8 @@ from agents.findings.predictions import pack
 from search.scoring.grader import BaselinePredictions
 from search.workers.remote_grader import RemoteGrader
 
+pytestmark = pytest.mark.slow
+
 TRUTH = np.array([1, 1, 0, 0, 1, 0, 1, 0, 1, 1], dtype=np.int8)
 
 

@@ -236,6 +236,7 @@ def test_later_trials_compile_nothing(pool: ModelPool) -> None:
     assert graphs() > before
 
 
+@pytest.mark.slow
 def test_a_compiler_that_fails_leaves_layers_uncompiled(
     pool: ModelPool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -140,6 +140,7 @@ def test_closing_frees_the_engine_at_once_and_leaves_the_model_without_hooks(sta
         gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_memory_stays_flat_over_many_engines(stage: int) -> None:
     def resident() -> float:

@@ -115,6 +115,7 @@ def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return worlds(request, tmp_path_factory.mktemp("cache"))
 
 
+@pytest.mark.slow
 def test_a_few_methods_train(toy: Workbench) -> None:
     assert run(toy, 12, seed=1)["trained"] == 12
 

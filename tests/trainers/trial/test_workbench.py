@@ -110,6 +110,7 @@ def test_a_student_learns_what_its_own_supervisor_says(toy: Workbench, task: Tas
     assert learnt_by_heart(toy, task) > 0.9
 
 
+@pytest.mark.slow
 def test_label_tokens_learn(task: Task, cache: Path) -> None:
     assert learnt_by_heart(bench(task, cache, readout="label_tokens"), task) > 0.9
 
@@ -176,6 +177,7 @@ def test_loss_schedules_start_anew_in_each_stage(toy: Workbench, monkeypatch: py
     assert [len(shares) for shares in seen] == [2, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_chain_is_taught_by_the_model_before(toy: Workbench, task: Task) -> None:
     """What the weak supervisor said reaches the strong student through the one in between."""
     none = Adamw(lr=1e-6, epochs=0.1, batch_size=64)

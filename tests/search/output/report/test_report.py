@@ -273,6 +273,7 @@ def test_hostile_strings_are_shown_and_do_nothing(
     assert "{{ 7*7 }}" in shown(opened, "h1")[0]
 
 
+@pytest.mark.slow
 def test_a_run_in_progress_and_one_that_was_stopped(
     tmp_path: Path, config: RunConfig, events: SimpleNamespace, open_report: Callable[..., Opened]
 ) -> None:
