@@ -76,12 +76,15 @@ class ClaudeConfig(Frozen):
     timeout_s: Annotated[
         float, Field(gt=0, le=3600, description="Longest wait for an answer, in seconds.")
     ] = 900.0
-    retries: Annotated[int, Field(ge=0, le=10, description="Retries of a request by the SDK itself.")] = 2
+    retries: Annotated[
+        int,
+        Field(ge=0, le=10, description="Quick retries of a request. Each attempt counts against max_usd."),
+    ] = 2
     backoff_s: Annotated[
         tuple[Seconds, ...],
         Field(
             max_length=10,
-            description="Waits before further tries after the SDK has given up, in seconds each.",
+            description="Waits before further tries after the quick retries, in seconds each.",
         ),
     ] = (10.0, 60.0)
 

@@ -12,6 +12,7 @@ from agents.findings.predictions import pack
 from cluster.inventory import trials_at_once
 from cluster.runtime import ray_runtime
 from search.config.schema import RunConfig
+from search.engine.account import LedgerAccount
 from search.engine.confirmation import confirm, sealed_predictions
 from search.engine.context import RunContext
 from search.engine.director import Director
@@ -53,7 +54,8 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             return finished
         started_at = time.time()
         # First, so that a refused key ends the run before any training.
-        proposer = new_proposer(config, run.path)
+        account = LedgerAccount(record)
+        proposer = new_proposer(config, run.path, account)
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
             as_written, config = config, with_gpus(config)
             concurrent = _concurrent(config)
@@ -87,8 +89,9 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                         gap=baselines.gap,
                         search_size=len(prepared.search[0]),
                     )
-                    director = Director(context, proposer, past)
-                    _run_trials(run, config, record, prepared, director, concurrent, console, stop)
+                    with account.writing(ledger, run.path):
+                        director = Director(context, proposer, past)
+                        _run_trials(run, config, record, prepared, director, concurrent, console, stop)
                     return _conclude(run, config, record, ledger, grader, console)
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
@@ -171,7 +174,7 @@ def _conclude(
     predictions = sealed_predictions(config, record)
     if record.test_openings:
         console.print("the test split of this run has been opened before", style="yellow")
-    for event in list(late_lanes(run.path, record)):
+    for event in list(late_lanes(record)):
         ledger.append(event)
     ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
     grades = grader.open_test(predictions)

@@ -1,10 +1,15 @@
-"""The budget in dollars: usage, and a hard cap over all lanes."""
+"""The budget in dollars: usage, and a hard cap over all lanes, retries and resumes."""
 
+import logging
 import threading
+from typing import Protocol
 
+from agents.findings.bill import Bill, LaneId
 from agents.findings.usage import Usage
 from agents.prices import Price
 from trainers.component import Frozen
+
+log = logging.getLogger(__name__)
 
 MILLION = 1_000_000
 MARGIN = 1.1  # the count of tokens before a request is an estimate
@@ -33,9 +38,71 @@ class BudgetSpentError(Exception):
     """The rest of the budget does not pay for another reply."""
 
 
+class AccountClosedError(Exception):
+    """The run has ended; no further request may be sent."""
+
+
+class Account(Protocol):
+    """Keeps the bill of a campaign; thread-safe.
+
+    A reservation must outlive the process before its request is sent: when the process is killed, its
+    successor counts the request at its reservation.
+    """
+
+    @property
+    def usd(self) -> float:
+        """Dollars of all requests, each unanswered one at its reservation."""
+        ...
+
+    def reserve(self, lane: LaneId, usd: float) -> int:
+        """Write down a request that is about to be sent; returns its number.
+
+        Raises AccountClosedError after the end of the run. If it raises anything, the request must not be
+        sent.
+        """
+        ...
+
+    def settle(self, request: int, usage: Usage) -> None:
+        """Write down what a request cost. After the end of the run it keeps counting at its reservation."""
+        ...
+
+    def usage(self, lane: LaneId) -> Usage:
+        """What a lane has used in its round, in earlier processes too."""
+        ...
+
+
+class MemoryAccount:
+    """An account that ends with its process, for a proposal outside a run."""
+
+    def __init__(self) -> None:
+        self._bill = Bill()
+        self._lock = threading.Lock()
+
+    @property
+    def usd(self) -> float:
+        """Dollars so far."""
+        return self._bill.usd
+
+    def reserve(self, lane: LaneId, usd: float) -> int:
+        """Add a request."""
+        with self._lock:
+            request = self._bill.next_request
+            self._bill.reserve(request, lane, usd)
+            return request
+
+    def settle(self, request: int, usage: Usage) -> None:
+        """Replace the reservation of a request by its cost."""
+        self._bill.settle(request, usage)
+
+    def usage(self, lane: LaneId) -> Usage:
+        """What a lane has used."""
+        return self._bill.by_lane().get(lane, Usage())
+
+
 class Reservation(Frozen):
     """Dollars reserved for a request, and the output tokens that they pay for."""
 
+    request: int
     usd: float
     max_tokens: int
 
@@ -43,30 +110,29 @@ class Reservation(Frozen):
 class Budget:
     """The budget of a campaign in dollars; thread-safe.
 
-    Each request reserves its highest possible cost before it is sent, so that parallel lanes stay under the
-    cap together.
+    Each attempt at a request reserves its highest possible cost in the account before it is sent, so that
+    parallel lanes stay under the cap together, whatever becomes of their requests.
     """
 
-    def __init__(self, max_usd: float, price: Price, spent_usd: float = 0.0) -> None:
+    def __init__(self, max_usd: float, price: Price, account: Account) -> None:
         self._max_usd = max_usd
         self._price = price
-        self._spent = spent_usd
-        self._reserved = 0.0
+        self._account = account
         self._lock = threading.Lock()
 
     @property
     def left_usd(self) -> float:
         """Dollars neither spent nor reserved, never below zero."""
-        with self._lock:
-            return max(0.0, self._max_usd - self._spent - self._reserved)
+        return max(0.0, self._max_usd - self._account.usd)
 
-    def reserve(self, input_tokens: int, max_tokens: int) -> Reservation:
+    def reserve(self, input_tokens: int, max_tokens: int, lane: LaneId) -> Reservation:
         """Reserve the highest cost of a request; `max_tokens` shrinks to what the budget pays for.
 
         Raises BudgetSpentError if the budget does not pay for a short reply.
         """
         with self._lock:
-            left = self._max_usd - self._spent - self._reserved
+            counted = self._account.usd
+            left = self._max_usd - counted
             input_usd = input_tokens * MARGIN * self._price.worst_input / MILLION
             each = self._price.output / MILLION
             affordable = (
@@ -75,15 +141,14 @@ class Budget:
             allowed = min(max_tokens, affordable)
             if allowed < min(FEWEST_OUTPUT, max_tokens):
                 raise BudgetSpentError(
-                    f"the budget is spent: {self._spent:.4f} of {self._max_usd:g} dollars, and one more "
+                    f"the budget is spent: {counted:.4f} of {self._max_usd:g} dollars, and one more "
                     f"answer can cost {input_usd + min(FEWEST_OUTPUT, max_tokens) * each:.4f}"
                 )
-            reservation = Reservation(usd=input_usd + allowed * each, max_tokens=allowed)
-            self._reserved += reservation.usd
-            return reservation
+            usd = input_usd + allowed * each
+            return Reservation(request=self._account.reserve(lane, usd), usd=usd, max_tokens=allowed)
 
-    def settle(self, reservation: Reservation, usd: float) -> None:
-        """Release a reservation and count the actual cost of its request."""
-        with self._lock:
-            self._reserved -= reservation.usd
-            self._spent += usd
+    def settle(self, reservation: Reservation, usage: Usage) -> None:
+        """Replace a reservation by the usage of its request."""
+        if usage.usd > reservation.usd:
+            log.warning("an answer cost %.4f dollars; at most %.4f was expected", usage.usd, reservation.usd)
+        self._account.settle(reservation.request, usage)

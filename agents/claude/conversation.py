@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.claude.budget import Budget
-from agents.claude.messages import CallFailedError, Claude, Reply, Request, ToolUse
+from agents.claude.failures import CallFailedError, quick_wait, waits
+from agents.claude.messages import Claude, Reply, Request, ToolUse
 from agents.claude.prompting import repair_prompt
 from agents.claude.tools import ToolContext, declarations, run_tool
 from agents.claude.transcript import Block, Failed, Received, Sent, Transcript
@@ -13,7 +14,8 @@ from agents.findings.findings import Findings
 from agents.findings.novelty import all_problems, kept
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal, json_schema
-from agents.language.validation import Problem, read_proposal
+from agents.language.reading import read_answer
+from agents.language.validation import Problem
 from agents.settings import ClaudeConfig
 
 MAX_REPAIRS = 2
@@ -122,35 +124,34 @@ class Conversation:
         return False
 
     def _problems_of(self, reply: Reply) -> list[Problem]:
-        """The problems of a reply; a readable proposal becomes the conclusion."""
+        """The problems of a reply that are worth a repair; a readable proposal becomes the conclusion."""
         if reply.stop in ("max_tokens", "model_context_window_exceeded"):
-            text = f"the answer was cut off after {reply.usage.output_tokens} tokens; send a shorter proposal"
+            tokens = reply.usage.output_tokens if reply.usage else self._config.max_tokens
+            text = f"the answer was cut off after {tokens} tokens; send a shorter proposal"
             return [Problem(branch=None, place="proposal", text=text)]
         if not reply.text.strip():
             return [Problem(branch=None, place="proposal", text="the answer is empty; send the proposal")]
-        read = read_proposal(reply.text)
-        if not isinstance(read, Proposal):
-            return list(read)
-        problems = all_problems(read, self._findings)
-        if len(read.branches) > self._config.branches:
-            text = f"at most {self._config.branches} branches are taken, got {len(read.branches)}"
+        read = read_answer(reply.text)
+        if read.proposal is None:
+            return list(read.problems)
+        problems = [read.as_answered(problem) for problem in all_problems(read.proposal, self._findings)]
+        if len(read.proposal.branches) > self._config.branches:
+            text = f"at most {self._config.branches} branches are taken, got {len(read.proposal.branches)}"
             problems.append(Problem(branch=None, place="branches", text=text))
-        self.conclusion.proposal, self.conclusion.problems = read, problems
-        return problems
+        known = [*problems, *read.problems]
+        self._keep(read.proposal, known)
+        return known if problems else []  # what could not be read is not worth another request
+
+    def _keep(self, proposal: Proposal, problems: list[Problem]) -> None:
+        """Make this the conclusion, unless an earlier answer has more branches that can run."""
+        before, most = self.conclusion, self._config.branches
+        if before.proposal is None or len(kept(before.proposal, before.problems, most)) <= len(
+            kept(proposal, problems, most)
+        ):
+            before.proposal, before.problems = proposal, problems
 
     def _ask(self) -> Reply:
-        """Send a request; retry after each of the configured waits while the error allows it."""
-        waits = list(self._config.backoff_s)
-        while True:
-            try:
-                return self._request()
-            except CallFailedError as error:
-                if not error.retryable or not waits:
-                    raise NoProposalError(f"the API gave no answer: {error}") from None
-                time.sleep(waits.pop(0))
-
-    def _request(self) -> Reply:
-        """One request within the budget. If the reply is lost, its highest possible cost counts."""
+        """The model's reply, after as many attempts as the config and the budget allow."""
         request = Request(
             system=self._system,
             tools=declarations(),
@@ -158,18 +159,35 @@ class Conversation:
             format=json_schema(),
             may_use_tools=self.conclusion.tool_turns < self._config.tool_turns,
         )
+        left = waits(self._config)
+        failures = 0
+        while True:
+            try:
+                return self._attempt(request)
+            except CallFailedError as error:
+                failures += 1
+                if not error.retryable or not left:
+                    raise NoProposalError(f"the API gave no answer: {error}") from None
+                wait_s = left.popleft()
+                time.sleep(quick_wait(error, failures) if wait_s is None else wait_s)
+
+    def _attempt(self, request: Request) -> Reply:
+        """One attempt within the budget. If its reply is lost, its highest possible cost counts."""
+        lane = self._context.findings.round, self._context.lane
         reserved = None
         try:
-            reserved = self._budget.reserve(self._claude.count(request), self._config.max_tokens)
+            tokens = self._claude.count(request)
+            reserved = self._budget.reserve(tokens, self._config.max_tokens, lane)
             reply = self._claude.create(request, reserved.max_tokens)
         except CallFailedError as error:
-            usd = reserved.usd * self._claude.attempts if reserved and error.billed else 0.0
-            self._transcript.write(Failed(why=str(error), usage=Usage(usd=usd)))
+            usage = Usage(usd=reserved.usd if reserved and error.billed else 0.0)
             if reserved:
-                self._budget.settle(reserved, usd)
+                self._budget.settle(reserved, usage)
+            self._transcript.write(Failed(why=str(error), usage=usage))
             raise
-        self._budget.settle(reserved, reply.usage.usd)
-        self._transcript.write(Received(stop=reply.stop, content=reply.content, usage=reply.usage))
+        usage = reply.usage or Usage(requests=1, usd=reserved.usd)
+        self._budget.settle(reserved, usage)
+        self._transcript.write(Received(stop=reply.stop, content=reply.content, usage=usage))
         return reply
 
 

@@ -1,15 +1,18 @@
 """The Messages API through the anthropic SDK. Every failure becomes a CallFailedError."""
 
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import anthropic
-import httpx2
 from anthropic.types import Message
+from anthropic.types import Usage as ReportedUsage
 
 from agents.claude.budget import priced
+from agents.claude.failures import CallFailedError, failed
 from agents.claude.transcript import Block, blotted
 from agents.findings.usage import Usage
 from agents.language.proposal import printable
@@ -18,17 +21,10 @@ from agents.settings import ClaudeConfig
 from trainers.component import Frozen
 
 KEY = "ANTHROPIC_API_KEY"
-UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # the request cannot be billed
-RETRYABLE = frozenset({408, 409, 429})  # statuses; so are all from 500 on
+UNREADABLE = (ValueError, RecursionError)  # a body that claims to be JSON and is not, or is nested too deep
+LONGEST_CONNECT_S = 60.0  # for a connection, which costs nothing
 
-
-class CallFailedError(Exception):
-    """A request failed. retryable: it may succeed later. billed: it may cost although its reply is lost."""
-
-    def __init__(self, why: str, *, retryable: bool, billed: bool = False) -> None:
-        super().__init__(why)
-        self.retryable = retryable
-        self.billed = billed
+T = TypeVar("T")
 
 
 class ToolUse(Frozen):
@@ -40,13 +36,16 @@ class ToolUse(Frozen):
 
 
 class Reply(Frozen):
-    """The model's reply: stop reason, text, tool calls, and the content blocks to send back."""
+    """The model's reply: stop reason, text, tool calls, and the content blocks to send back.
+
+    usage: None if the API does not say what the reply cost.
+    """
 
     stop: str
     text: str
     tools: tuple[ToolUse, ...]
     content: list[Block]
-    usage: Usage
+    usage: Usage | None
 
 
 class Request(Frozen):
@@ -86,13 +85,12 @@ class Claude:
         self._price = price
         self._key = key
         self._client = anthropic.Anthropic(
-            api_key=key, base_url=config.base_url, timeout=config.timeout_s, max_retries=config.retries
+            api_key=key,
+            base_url=config.base_url,
+            timeout=anthropic.Timeout(config.timeout_s, connect=min(config.timeout_s / 2, LONGEST_CONNECT_S)),
+            max_retries=0,  # a retry that the budget does not know of could break the cap
+            http_client=anthropic.DefaultHttpxClient(follow_redirects=False),  # nor is a request sent twice
         )
-
-    @property
-    def attempts(self) -> int:
-        """The most times that the SDK sends a request."""
-        return 1 + self._config.retries
 
     def check(self) -> None:
         """Check key and model with a free request.
@@ -101,8 +99,11 @@ class Claude:
         be reached, which may have passed when the first proposal is due.
         """
         try:
-            self._client.messages.count_tokens(
-                model=self._config.model, messages=[{"role": "user", "content": "hello"}]
+            free = self._client.with_options(max_retries=self._config.retries).messages
+            self._within(
+                lambda: free.count_tokens(
+                    model=self._config.model, messages=[{"role": "user", "content": "hello"}]
+                )
             )
         except (anthropic.AuthenticationError, anthropic.PermissionDeniedError) as error:
             source = f"in {KEY}" if os.environ.get(KEY, "").strip() else f"of {self._config.key_file}"
@@ -118,30 +119,59 @@ class Claude:
     def count(self, request: Request) -> int:
         """Input tokens of a request, counted by the API for free; raises CallFailedError."""
         try:
-            counted = self._client.messages.count_tokens(**self._body(request))
+            body = self._body(request)
+            counted = self._within(lambda: self._client.messages.count_tokens(**body))
         except anthropic.APIError as error:
             raise self._failed(error) from None
+        except UNREADABLE as error:
+            raise CallFailedError(
+                f"the count of tokens cannot be read: {self.plain(error)}", retryable=True
+            ) from None
         tokens: object = getattr(counted, "input_tokens", None)
         if not isinstance(tokens, int) or tokens < 0:
             raise CallFailedError("the count of tokens came back without a number", retryable=True)
         return tokens
 
     def create(self, request: Request, max_tokens: int) -> Reply:
-        """The model's reply of at most `max_tokens` tokens; raises CallFailedError."""
+        """The model's reply of at most `max_tokens` tokens; raises CallFailedError. Sends one request."""
         try:
-            message = self._client.messages.create(max_tokens=max_tokens, **self._body(request))
+            body = self._body(request)
+            message = self._within(lambda: self._client.messages.create(max_tokens=max_tokens, **body))
         except anthropic.APIError as error:
             raise self._failed(error) from None
-        except ValueError as error:  # the body claims to be JSON and is not
+        except UNREADABLE as error:
             raise CallFailedError(
                 f"the answer cannot be read: {self.plain(error)}", retryable=True, billed=True
             ) from None
         try:
             return self._reply(message)
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, *UNREADABLE) as error:
             raise CallFailedError(
                 f"the answer is no message: {self.plain(error)}", retryable=True, billed=True
             ) from None
+
+    def _within(self, send: Callable[[], T]) -> T:
+        """The result of a call, within `timeout_s`; the SDK bounds only the wait for each next byte.
+
+        Raises CallFailedError if it takes longer. Its thread then ends with its connection.
+        """
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(send())
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=work, name="request", daemon=True).start()
+        try:
+            return future.result(self._config.timeout_s)
+        except TimeoutError:
+            raise CallFailedError(self._no_answer, retryable=True, billed=True) from None
+
+    @property
+    def _no_answer(self) -> str:
+        return f"no answer within {self._config.timeout_s:g} s"
 
     def plain(self, error: object) -> str:
         """An error in at most 300 characters on one line, without the key."""
@@ -163,7 +193,6 @@ class Claude:
 
     def _reply(self, message: Message) -> Reply:
         content = [cast(Block, block.to_dict(mode="json")) for block in message.content]
-        usage = message.usage
         return Reply(
             stop=message.stop_reason or "none",
             text="".join(_texts(content)),
@@ -173,30 +202,34 @@ class Claude:
                 if block.get("type") == "tool_use"
             ),
             content=content,
-            usage=priced(
-                self._price,
-                new=usage.input_tokens,
-                cache_write=usage.cache_creation_input_tokens or 0,
-                cache_read=usage.cache_read_input_tokens or 0,
-                output=usage.output_tokens,
-            ),
+            usage=self._usage(message.usage, content),
         )
 
+    def _usage(self, reported: ReportedUsage, content: Sequence[Block]) -> Usage | None:
+        """The usage that the API reports, None if it cannot be true."""
+        try:
+            new, output = reported.input_tokens, reported.output_tokens
+            written = reported.cache_creation_input_tokens or 0
+            read = reported.cache_read_input_tokens or 0
+        except AttributeError:
+            return None
+        if any(type(tokens) is not int or tokens < 0 for tokens in (new, output, written, read)):
+            return None
+        if new + written + read == 0 or (content and output == 0):
+            return None
+        return priced(self._price, new=new, cache_write=written, cache_read=read, output=output)
+
     def _failed(self, error: anthropic.APIError) -> CallFailedError:
-        billed = not isinstance(error.__cause__, UNSENT)
         match error:
             case anthropic.APITimeoutError():
-                why = f"no answer within {self._config.timeout_s:g} s, {self.attempts} times"
-                return CallFailedError(why, retryable=True, billed=billed)
+                why = self._no_answer
             case anthropic.APIConnectionError():
-                return CallFailedError(
-                    f"the connection failed: {self.plain(error)}", retryable=True, billed=billed
-                )
+                why = f"the connection failed: {self.plain(error)}"
             case anthropic.APIStatusError():
-                retryable = error.status_code in RETRYABLE or error.status_code >= 500
-                return CallFailedError(self._status(error), retryable=retryable)
+                why = self._status(error)
             case _:
-                return CallFailedError(self.plain(error), retryable=True, billed=True)
+                why = self.plain(error)
+        return failed(error, why)
 
     def _status(self, error: anthropic.APIStatusError) -> str:
         return self.plain(f"{error.status_code} {error.type or ''}: {error.api_message or error.message}")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from agents.claude.budget import Budget, BudgetSpentError
+from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError, MemoryAccount
 from agents.claude.conversation import CACHED, Conversation, NoProposalError
+from agents.claude.failures import CallFailedError
 from agents.claude.lanes import Lane, joined, lanes_of, side_by_side
-from agents.claude.messages import CallFailedError, Claude, read_key
+from agents.claude.messages import Claude, read_key
 from agents.claude.prompting import filled, system_prompt, unmarked
 from agents.claude.samples import samples_section
 from agents.claude.tools import ToolContext
@@ -19,7 +20,6 @@ from agents.claude.transcript import (
     Noted,
     Opened,
     Transcript,
-    spent_usd,
     transcript_name,
 )
 from agents.findings.digest import history, standing
@@ -46,14 +46,20 @@ class _LaneResult:
 class ClaudeProposer:
     """Asks Claude for each round; if no lane has a branch that can run, the playbook proposes.
 
-    run_dir: where transcripts are kept, None to keep none. The cost of earlier transcripts there counts
-    against the budget. samples: inputs of the task for the prompt, from `samples_of`. The constructor checks
-    key and model with a free request. Raises ValueError, on one line, if the API refuses them or if the key
-    or the model's price is missing.
+    run_dir: where transcripts are kept, None to keep none. samples: inputs of the task for the prompt, from
+    `samples_of`. account: where each request is written down, None for the memory of this process. The
+    constructor checks key and model with a free request. Raises ValueError, on one line, if the API refuses
+    them or if the key or the model's price is missing.
     """
 
     def __init__(
-        self, config: ClaudeConfig, *, seed: int, run_dir: Path | None, samples: Sequence[str] = ()
+        self,
+        config: ClaudeConfig,
+        *,
+        seed: int,
+        run_dir: Path | None,
+        samples: Sequence[str] = (),
+        account: Account | None = None,
     ) -> None:
         price = price_of(config.model, config.prices)
         self._key = read_key(config)
@@ -63,7 +69,8 @@ class ClaudeProposer:
         self._samples = samples_section(samples)
         self._claude = Claude(config, price, self._key)
         self._playbook = Playbook(branches=config.branches, seed=seed)
-        self._budget = Budget(config.max_usd, price, spent_usd(run_dir) if run_dir else 0.0)
+        self._account = account or MemoryAccount()
+        self._budget = Budget(config.max_usd, price, self._account)
         try:
             self._claude.check()
         except CallFailedError as error:
@@ -117,7 +124,7 @@ class ClaudeProposer:
         why, spent = None, False
         try:
             conversation.run(self._opening(lane, findings))
-        except NoProposalError as error:
+        except (NoProposalError, AccountClosedError) as error:
             why = self._claude.plain(error)
         except BudgetSpentError as error:
             why, spent = str(error), True
@@ -138,7 +145,7 @@ class ClaudeProposer:
             branches=(),
             refused=refused,
             why=why,
-            usage=transcript.usage,
+            usage=self._account.usage((findings.round, lane.name)),
             tool_turns=end.tool_turns,
             repairs=end.repairs,
             budget_spent=spent,

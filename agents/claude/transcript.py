@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from agents.findings.bill import LaneId
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal
 from trainers.component import Frozen
@@ -106,32 +107,31 @@ def rounds_folder(path: Path) -> Path:
     return path / "rounds" if (path / "rounds").is_dir() else path
 
 
-def spent_usd(run_dir: Path) -> float:
-    """The cost of all transcripts of a run in dollars: a resumed budget starts from it."""
-    paths = sorted(rounds_folder(run_dir).glob("*/" + transcript_name("*")))
-    return sum(total_usage(read_transcript(path)).usd for path in paths)
+def usage_by_lane(run_dir: Path) -> dict[LaneId, Usage]:
+    """The usage in the transcripts of a run, by round and lane; empty if it has none."""
+    paths = sorted(rounds_folder(run_dir).glob("[0-9]*/" + transcript_name("*")))
+    return {
+        (int(path.parent.name), path.stem.removeprefix("transcript-")): total_usage(read_transcript(path))
+        for path in paths
+        if path.parent.name.isdecimal()
+    }
 
 
 class Transcript:
-    """Appends entries to a lane's file; without a path it only counts usage.
+    """Appends entries to a lane's file, if there is a path. An earlier, interrupted conversation stays there.
 
-    secret: a text that is blotted out wherever it occurs. An earlier, interrupted conversation in the file
-    stays and counts in `usage`.
+    secret: a text that is blotted out wherever it occurs.
     """
 
     def __init__(self, path: Path | None, secret: str) -> None:
         self._path = path
         self._secret = secret
         self._lock = threading.Lock()
-        self.usage = Usage()
         if path is not None and path.is_file():
-            open_lines(path).close()
-            self.usage = total_usage(read_transcript(path))
+            open_lines(path).close()  # removes a line that a crash cut short
 
     def write(self, entry: AnyEntry) -> None:
-        """Append an entry and count its usage."""
-        if isinstance(entry, Received | Failed):
-            self.usage += entry.usage
+        """Append an entry."""
         if self._path is None:
             return
         line = blotted(entry.model_dump_json(), self._secret)

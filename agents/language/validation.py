@@ -89,17 +89,19 @@ def read_proposal(text: str | bytes) -> Proposal | tuple[Problem, ...]:
     try:
         return Proposal.model_validate_json(text)
     except ValidationError as error:
-        return tuple(dict.fromkeys(_unreadable(error)))
+        return tuple(dict.fromkeys(unreadable(error)))
 
 
-def _unreadable(error: ValidationError) -> Iterator[Problem]:
+def unreadable(error: ValidationError, prefix: tuple[str | int, ...] = ()) -> Iterator[Problem]:
+    """The problems of a text that is no proposal, at most 64; `prefix`: where the part at fault stands."""
     for detail in error.errors(include_url=False)[:64]:
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
-        index = detail["loc"][1] if len(detail["loc"]) > 1 else None
+        loc = (*prefix, *detail["loc"])
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+        index = loc[1] if len(loc) > 1 else None
         yield Problem(
             branch=index if isinstance(index, int) else None,
-            place=_printable(where.lstrip(".")) or "proposal",
-            text=f"{_printable(detail['msg'])}, got {_shown(detail['input'])}",
+            place=printable_part(where.lstrip(".")) or "proposal",
+            text=f"{printable_part(detail['msg'])}, got {_shown(detail['input'])}",
         )
 
 
@@ -278,7 +280,7 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return hint or (f"; there are {', '.join(listed[:16])}" if listed else "; there is none")
 
 
-def _printable(text: str) -> str:
+def printable_part(text: str) -> str:
     """At most 200 characters; a question mark replaces each that could move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:200])
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agents.claude.budget import Account
 from agents.claude.replay import Replay
 from agents.claude.samples import samples_of
 from agents.findings.proposer import Proposer
@@ -12,8 +13,10 @@ from trainers.data.dataset import load_task
 from trainers.data.settings import DatasetTask, ToyTask
 
 
-def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
+def new_proposer(config: RunConfig, run_dir: Path | None, account: Account | None = None) -> Proposer:
     """The proposer that the config's `agent` names. run_dir: where to write transcripts, None for nowhere.
+
+    account: where requests that cost money are written down, None for this process's memory.
 
     Raises ValueError if the key, the model or the transcript is unusable.
     """
@@ -32,6 +35,7 @@ def new_proposer(config: RunConfig, run_dir: Path | None) -> Proposer:
                 seed=config.seed,
                 run_dir=run_dir,
                 samples=_samples(config.task, config.agent.samples),
+                account=account,
             )
 
 

@@ -4,11 +4,9 @@ import threading
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter
 
-from agents.claude.transcript import read_transcript, rounds_folder, total_usage, transcript_name
 from agents.findings.findings import Findings
 from agents.findings.novelty import kept
 from agents.findings.proposer import Proposer
@@ -137,10 +135,9 @@ def checked(config: RunConfig, record: Record, proposal: Proposal) -> tuple[Prop
     return proposal.model_copy(update={"branches": kept(proposal, found, MAX_BRANCHES)}), found
 
 
-def late_lanes(run_dir: Path, record: Record) -> Iterator[AnyEvent]:
-    """Events for lanes whose answer came too late: what they cost, from their transcripts."""
-    for path in sorted(rounds_folder(run_dir).glob("[0-9]*/" + transcript_name("*"))):
-        number, lane = int(path.parent.name), path.stem.removeprefix("transcript-")
+def late_lanes(record: Record) -> Iterator[AnyEvent]:
+    """Events for lanes whose answer came too late: what they cost, their requests in flight included."""
+    for (number, lane), usage in record.bill.by_lane().items():
         if (number, lane) not in record.lanes:
             report = LaneReport(
                 lane=lane,
@@ -148,7 +145,7 @@ def late_lanes(run_dir: Path, record: Record) -> Iterator[AnyEvent]:
                 source="claude",
                 branches=(),
                 why="the search ended before this answer came",
-                usage=total_usage(read_transcript(path)),
+                usage=usage,
             )
             yield LaneAnswered(round=number, lane=report)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agents.findings.round_proposal import LaneReport, Note
+from agents.findings.usage import Usage
 from agents.language.proposal import Proposal
 from trainers.component import Frozen
 from trainers.method import Method
@@ -175,6 +176,27 @@ class LaneAnswered(Event):
     lane: LaneReport
 
 
+class RequestReserved(Event):
+    """A request to the model is about to be sent; until it is settled, it counts `usd`, its highest cost.
+
+    request: its number in this run. Every attempt is a request of its own.
+    """
+
+    event: Literal["request_reserved"] = "request_reserved"
+    request: int
+    round: int
+    lane: str
+    usd: Annotated[float, Field(ge=0)]
+
+
+class RequestSettled(Event):
+    """A request ended. usage: what it cost; its reservation again if it may be billed without an answer."""
+
+    event: Literal["request_settled"] = "request_settled"
+    request: int
+    usage: Usage
+
+
 class NoteLeft(Event):
     """A finding that a proposer left for later rounds."""
 
@@ -205,6 +227,8 @@ AnyEvent = Annotated[
     | Resumed
     | Finished
     | LaneAnswered
+    | RequestReserved
+    | RequestSettled
     | NoteLeft
     | BranchesRefused,
     Field(discriminator="event"),

@@ -1,6 +1,7 @@
 """The ledger file: one event per line, appended as it happens and read back on resume."""
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,22 +71,32 @@ class LedgerFollower:
 
 
 class Ledger:
-    """Appends events to a file, each completely or not at all, and passes each to listeners once written."""
+    """Appends events to a file, each completely or not at all, and passes each to listeners once written.
+
+    Any thread may append; listeners are called one event at a time, in the order of the file.
+    """
 
     def __init__(self, path: Path, *listeners: Callable[[AnyEvent], None]) -> None:
         """Open `path` for appending. A last line that a crash cut short is removed first."""
         self._listeners = list(listeners)
         self._file = open_lines(path)
+        self._lock = threading.RLock()  # a listener may append
 
     def listen(self, listener: Callable[[AnyEvent], None]) -> None:
         """Add a listener for further events; it is called after the present listeners."""
         self._listeners.append(listener)
 
-    def append(self, event: AnyEvent) -> None:
-        """Write an event and flush it to the operating system. Raises OSError if the disk is full."""
-        append_lines(self._file, event.model_dump_json().encode() + b"\n")
-        for listener in self._listeners:
-            listener(event)
+    def append(self, event: AnyEvent, *, durable: bool = False) -> None:
+        """Write an event and flush it to the operating system; if `durable`, to the disk.
+
+        Raises OSError if the disk is full, ValueError if the ledger is closed.
+        """
+        with self._lock:
+            append_lines(self._file, event.model_dump_json().encode() + b"\n")
+            if durable:
+                os.fsync(self._file.fileno())
+            for listener in self._listeners:
+                listener(event)
 
     def close(self) -> None:
         """Flush to disk and close."""

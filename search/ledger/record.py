@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from agents.findings.bill import Bill, LaneId
 from agents.findings.round_proposal import LaneReport, Note
 from agents.language.proposal import Branch
 from search.ledger.events import (
@@ -18,6 +19,8 @@ from search.ledger.events import (
     NoteLeft,
     Proposed,
     Purpose,
+    RequestReserved,
+    RequestSettled,
     Resumed,
     RungReached,
     RunStarted,
@@ -124,7 +127,8 @@ class Record:
     finished: bool = False
     interrupted: bool = False
     active_s: float = 0.0
-    lanes: dict[tuple[int, str], LaneReport] = field(default_factory=dict)
+    lanes: dict[LaneId, LaneReport] = field(default_factory=dict)
+    bill: Bill = field(default_factory=Bill)
     notes: list[Note] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
     workers_lost: list[tuple[WorkerLost, int]] = field(default_factory=list)
@@ -180,6 +184,10 @@ class Record:
                 self.finished = True
             case LaneAnswered():
                 self.lanes[event.round, event.lane.lane] = event.lane
+            case RequestReserved():
+                self.bill.reserve(event.request, (event.round, event.lane), event.usd)
+            case RequestSettled():
+                self.bill.settle(event.request, event.usage)
             case NoteLeft():
                 self.notes.append(event.note)
             case BranchesRefused():

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agents.findings.bill import LaneId
 from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.findings.usage import Usage
 from search.config.schema import RunConfig
@@ -55,6 +56,7 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
             "train_s": trained_s(record),
             "saved_by_pruning_s": saved_by_pruning_s(record),
             "usd": usage.usd,
+            "unanswered_usd": record.bill.unanswered_usd,
             "input_tokens": usage.all_input_tokens,
             "output_tokens": usage.output_tokens,
         },
@@ -81,6 +83,7 @@ def _agent(record: Record) -> dict[str, Any]:
 
 def lane_rows(record: Record) -> list[dict[str, Any]]:
     """A row for each lane of each round that left a report: its branches, tokens and dollars."""
+    used = _usage_by_lane(record)
     return [
         {
             "round": number,
@@ -89,13 +92,13 @@ def lane_rows(record: Record) -> list[dict[str, Any]]:
             "branches": len(lane.branches),
             "refused": len(lane.refused),
             "why": lane.why,
-            "usd": lane.usage.usd,
-            "input_tokens": lane.usage.all_input_tokens,
-            "cache_read_tokens": lane.usage.cache_read_tokens,
-            "cache_write_tokens": lane.usage.cache_write_tokens,
-            "output_tokens": lane.usage.output_tokens,
+            "usd": used[number, name].usd,
+            "input_tokens": used[number, name].all_input_tokens,
+            "cache_read_tokens": used[number, name].cache_read_tokens,
+            "cache_write_tokens": used[number, name].cache_write_tokens,
+            "output_tokens": used[number, name].output_tokens,
         }
-        for (number, _), lane in record.lanes.items()
+        for (number, name), lane in record.lanes.items()
     ]
 
 
@@ -125,8 +128,13 @@ def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
 
 
 def asked_usage(record: Record) -> Usage:
-    """Tokens and dollars of all rounds and lanes so far."""
-    return sum((lane.usage for lane in record.lanes.values()), Usage())
+    """Tokens and dollars of all rounds and lanes so far, requests in flight included."""
+    return sum(_usage_by_lane(record).values(), Usage())
+
+
+def _usage_by_lane(record: Record) -> dict[LaneId, Usage]:
+    """From the bill; from lanes' reports where a ledger of an earlier version has no bill."""
+    return {key: lane.usage for key, lane in record.lanes.items()} | record.bill.by_lane()
 
 
 def trained_s(record: Record) -> float:
@@ -195,8 +203,11 @@ def _asked(outcome: dict[str, Any]) -> str:
     stood_in = sum(row["lane"] == "playbook" for row in agent["lanes"])
     playbook = f"; the playbook stood in for {stood_in} rounds" if stood_in else ""
     spent = " (the budget was spent)" if agent["budget_spent"] else ""
+    lost = cost["unanswered_usd"]
+    unanswered = f" ({lost:.4f} of them reserved for answers that never came)" if lost else ""
     return (
-        f"\nagent: {cost['usd']:.4f} dollars, {cost['input_tokens']} tokens in, {cost['output_tokens']} out; "
+        f"\nagent: {cost['usd']:.4f} dollars{unanswered}, {cost['input_tokens']} tokens in, "
+        f"{cost['output_tokens']} out; "
         f"families' entropy {agent['entropy_bits']:.2f} bits{playbook}{spent}"
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,8 @@ class Scripted:
     """One answer: blocks and a stop reason, or an HTTP failure, or silence.
 
     status: 200, or an error's with `error` as its body. raw: sent in place of a message. silent_s: seconds
-    before anything is sent. drop: close the connection without an answer.
+    before anything is sent. drop: close the connection without an answer. headers: in place of the usual
+    ones. cut: close the connection after so many bytes of the body. drip_s: seconds between two bytes of it.
     """
 
     content: Sequence[Body] = ()
@@ -29,8 +31,14 @@ class Scripted:
     raw: str | None = None
     silent_s: float = 0.0
     drop: bool = False
-    usage: Mapping[str, int] | None = None
+    usage: Mapping[str, Any] | None = None
     output_tokens: int = 100
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    drip_s: float = 0.0
+
+
+USUAL = Scripted()
 
 
 def text(said: str, **more: Any) -> Scripted:
@@ -133,6 +141,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     script: ScriptedClaude
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing where the client did not wait for the answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -167,9 +180,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
         elif one.status != 200:
-            self._send(one.status, _error("api_error", one.error))
+            self._send(one.status, _error("api_error", one.error), one)
         else:
-            self._send(200, one.raw if one.raw is not None else json.dumps(self._message(one, body)))
+            self._send(200, one.raw if one.raw is not None else json.dumps(self._message(one, body)), one)
 
     def _message(self, one: Scripted, body: Body) -> Body:
         usage = one.usage or {**self.server.script.usage(body), "output_tokens": one.output_tokens}
@@ -184,14 +197,23 @@ class _Handler(BaseHTTPRequestHandler):
             "usage": dict(usage),
         }
 
-    def _send(self, status: int, content: str) -> None:
+    def _send(self, status: int, content: str, one: Scripted = USUAL) -> None:
         data = content.encode()
+        usual = {
+            "content-type": "application/json",
+            "content-length": str(len(data)),
+            "retry-after-ms": "1",
+        }
         self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.send_header("retry-after-ms", "1")
+        for name, value in (usual | dict(one.headers)).items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        for piece in [data[i : i + 1] for i in range(len(data))] if one.drip_s else [data[: one.cut]]:
+            self.wfile.write(piece)
+            time.sleep(one.drip_s)
+        if one.cut is not None:
+            self.close_connection = True
+            self.connection.close()
 
 
 def _error(kind: str, message: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agents.claude.budget import MemoryAccount
 from agents.claude.proposer import ClaudeProposer
 from agents.language.proposal import Branch
 from agents.settings import ClaudeConfig
@@ -17,12 +18,16 @@ NOTES = use("read_notes", {"round": None})
 
 @pytest.fixture
 def proposer(claude: ScriptedClaude, tmp_path: Path) -> Propose:
-    """proposer(answers..., setting=...): a proposer whose model gives these answers, without waits."""
+    """proposer(answers..., setting=...): a proposer whose model gives these answers, without waits.
+
+    All proposers of a test share an account, as the processes of a run share its ledger.
+    """
+    account = MemoryAccount()
 
     def make(*answers: Scripted, **settings: Any) -> ClaudeProposer:
         claude.answer = in_turn(*answers) if answers else claude.answer
         values = {"base_url": claude.url, "retries": 0, "backoff_s": (), "timeout_s": 5.0}
-        return ClaudeProposer(ClaudeConfig(**(values | settings)), seed=0, run_dir=tmp_path)
+        return ClaudeProposer(ClaudeConfig(**(values | settings)), seed=0, run_dir=tmp_path, account=account)
 
     return make
 

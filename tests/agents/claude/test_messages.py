@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from agents.claude.messages import CallFailedError, Claude, Request, ToolUse, read_key
+from agents.claude.failures import CallFailedError
+from agents.claude.messages import Claude, Request, ToolUse, read_key
 from agents.claude.proposer import ClaudeProposer
 from agents.findings.findings import Findings
 from agents.prices import Price
@@ -18,7 +19,7 @@ from tests.agents.claude.conftest import Propose, names
 from tests.servers.messages_api import Scripted, ScriptedClaude, in_turn, text
 
 
-def test_the_sdk_tries_again_before_we_do(
+def test_a_request_is_tried_again_at_once_while_the_api_is_busy(
     proposer: Propose, claude: ScriptedClaude, campaign: Callable[..., Findings], branch: Any, spoken: Any
 ) -> None:
     busy = Scripted(status=529, error="overloaded")
@@ -124,6 +125,7 @@ def test_an_answer_is_its_text_its_tools_and_what_it_cost(api: Claude, claude: S
     reply = api.create(REQUEST, 2048)
     assert (reply.stop, reply.text) == ("tool_use", "I look it up")
     assert reply.tools == (ToolUse(id="toolu_1", name="read_notes", arguments={"round": 2}),)
+    assert reply.usage is not None
     assert (reply.usage.all_input_tokens, reply.usage.output_tokens) == (10, 1000)
     assert reply.usage.usd == pytest.approx((10 * 4 + 1000 * 20) / 1e6)
     [body] = claude.asked
@@ -134,9 +136,12 @@ def test_an_answer_is_its_text_its_tools_and_what_it_cost(api: Claude, claude: S
     ("bad", "retryable", "billed"),
     [
         (Scripted(status=400, error="too long"), False, False),
-        (Scripted(status=408, error="slow"), True, False),
+        (Scripted(status=408, error="slow"), True, True),
         (Scripted(status=429, error="busy"), True, False),
-        (Scripted(status=500, error="sorry"), True, False),
+        (Scripted(status=500, error="sorry"), True, True),
+        (Scripted(status=504, error="late"), True, True),
+        (Scripted(status=529, error="overloaded"), True, False),
+        (Scripted(status=307, error="elsewhere"), False, True),
         (Scripted(drop=True), True, True),
         (Scripted(raw="<html>"), True, True),
         (Scripted(raw='{"content": null}'), True, True),

@@ -102,7 +102,7 @@ def test_when_the_budget_is_spent_the_playbook_carries_on(
     branch: Callable[..., Branch],
     spoken: Callable[..., str],
 ) -> None:
-    costly = {"input_tokens": 0, "output_tokens": 20_000}  # 0.4 dollars
+    costly = {"input_tokens": 1, "output_tokens": 20_000}  # 0.4 dollars
     ready = proposer(text(spoken(branch("a")), usage=costly), max_usd=0.45, max_tokens=20_000)
     assert ready.propose(campaign()).lanes[0].source == "claude"
     lane, playbook = ready.propose(campaign(round=2)).lanes
@@ -110,7 +110,7 @@ def test_when_the_budget_is_spent_the_playbook_carries_on(
     assert lane.budget_spent
     assert playbook.budget_spent
     assert str(playbook.why).startswith("the budget is spent: 0.4000 of 0.45 dollars")
-    # and a process that takes the run over knows of it from the transcripts
+    # and a process that takes the run over knows of it from the account
     lane, _ = proposer(max_usd=0.45, max_tokens=20_000).propose(campaign(round=3)).lanes
     assert lane.budget_spent
 

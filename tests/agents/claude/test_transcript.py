@@ -11,7 +11,7 @@ from agents.claude.transcript import (
     Transcript,
     blotted,
     read_transcript,
-    spent_usd,
+    usage_by_lane,
 )
 from agents.findings.usage import Usage
 
@@ -33,8 +33,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     for entry in entries:
         transcript.write(entry)
     assert read_transcript(path) == entries
-    assert transcript.usage == Usage(requests=1, usd=0.75)
-    assert spent_usd(tmp_path) == 0.75
+    assert usage_by_lane(tmp_path) == {(1, "1"): Usage(requests=1, usd=0.75)}
 
 
 def test_an_exchange_that_a_crash_cut_short_still_counts(tmp_path: Path) -> None:
@@ -42,11 +41,9 @@ def test_an_exchange_that_a_crash_cut_short_still_counts(tmp_path: Path) -> None
     Transcript(path, "").write(received(0.25))
     with path.open("a") as file:
         file.write('{"entry": "recei')
-    assert spent_usd(tmp_path) == 0.25
-    again = Transcript(path, "")
-    assert again.usage.usd == 0.25
-    again.write(received(1.0))
-    assert again.usage.usd == 1.25
+    assert usage_by_lane(tmp_path)[1, "1"].usd == 0.25
+    Transcript(path, "").write(received(1.0))
+    assert usage_by_lane(tmp_path)[1, "1"].usd == 1.25
     assert len(read_transcript(path)) == 2
 
 
@@ -57,10 +54,9 @@ def test_a_line_that_is_no_entry_is_named(tmp_path: Path) -> None:
         read_transcript(path)
 
 
-def test_without_a_file_only_the_usage_is_kept() -> None:
-    transcript = Transcript(None, "")
-    transcript.write(received(0.5))
-    assert transcript.usage.usd == 0.5
+def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
+    Transcript(None, "").write(received(0.5))
+    assert usage_by_lane(tmp_path) == {}
 
 
 def test_a_secret_is_blotted_out_as_json_spells_it() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from agents.findings.findings import Findings
 from agents.findings.novelty import all_problems, kept
-from agents.language.proposal import Proposal, branch_contains
+from agents.language.proposal import branch_contains
+from agents.language.reading import read_answer
 from agents.language.space import sample_methods
-from agents.language.validation import read_proposal
 from agents.playbook.literature import literature
 from trainers.method import SLOTS, Abilities, Method
 
@@ -53,6 +53,15 @@ SPELLED = (
     "'x'",
     "[" * 5000,
     "{" * 5000,
+)
+
+
+WRAPPED = (
+    "```json\n{}\n```",
+    "Here it is:\n\n{}\n\nGood luck!",
+    '{{not this}} {{"nor": 1}} {}',
+    "[{}]",
+    "{0}{0}",
 )
 
 
@@ -143,21 +152,22 @@ def texts(rng: random.Random, valid: list[Any]) -> Iterator[str]:
 def test_no_answer_crashes_and_none_that_passes_holds_an_invalid_trial(
     campaign: Callable[..., Findings],
 ) -> None:
-    rng = random.Random(0)
+    rng, wrapping = random.Random(0), random.Random(1)
     findings = campaign(abilities=Abilities(prior=True, intermediates=2))
     ideas = [branch.model_dump() for branch in literature(Method())]
     valid = [{"branches": rng.sample(ideas, k=2), "rationale": "because"} for _ in range(20)]
     outcomes: Counter[str] = Counter()
     for said in texts(rng, valid):
-        read = read_proposal(said)
-        if not isinstance(read, Proposal):
+        read = read_answer(wrapping.choice(WRAPPED).format(said) if wrapping.random() < 0.3 else said)
+        problems = list(read.problems)
+        if read.proposal is None:
             outcomes["not a proposal"] += 1
-            assert read
-            problems = list(read)
+            assert problems
         else:
-            problems = all_problems(read, findings)
+            outcomes["read in part"] += bool(problems)
+            problems += [read.as_answered(problem) for problem in all_problems(read.proposal, findings)]
             outcomes["refused in part or whole" if problems else "accepted"] += 1
-            for branch in kept(read, problems, 16):
+            for branch in kept(read.proposal, all_problems(read.proposal, findings), 16):
                 assert branch.name == branch.name.encode("ascii").decode()
                 assert branch.hypothesis.isprintable()
                 for method in sample_methods(branch, findings.naive):
@@ -169,5 +179,6 @@ def test_no_answer_crashes_and_none_that_passes_holds_an_invalid_trial(
             assert problem.text
             assert line.isprintable()
             assert len(line) < 700
+    assert outcomes.pop("read in part") > 100
     assert sum(outcomes.values()) == PROPOSALS
     assert min(outcomes["accepted"], outcomes["refused in part or whole"], outcomes["not a proposal"]) > 100

@@ -1,12 +1,10 @@
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from agents.claude.transcript import Received, Transcript
 from agents.findings.findings import Findings
 from agents.findings.round_proposal import LaneReport, Note, RoundProposal
 from agents.findings.usage import Usage
@@ -14,7 +12,7 @@ from agents.language.proposal import Branch, Proposal
 from agents.language.validation import Problem
 from search.config.schema import RunConfig
 from search.engine.rounds import FIRST_WAIT_S, Rounds, TimedProposal, late_lanes, round_events
-from search.ledger.events import BranchesRefused, LaneAnswered, NoteLeft
+from search.ledger.events import BranchesRefused, LaneAnswered, NoteLeft, RequestReserved, RequestSettled
 from search.ledger.record import Record
 
 
@@ -94,17 +92,16 @@ def test_a_round_that_was_asked_again_counts_once(answer: RoundProposal, events:
     assert sum(lane.usage.usd for lane in record.lanes.values()) == 0.5
 
 
-def test_an_answer_that_came_too_late_is_paid_for_all_the_same(tmp_path: Path, answer: RoundProposal) -> None:
+def test_an_answer_that_came_too_late_is_paid_for_all_the_same(answer: RoundProposal) -> None:
     record = Record.of(round_events(1, answer, ()))
-    for number, lane in ((1, "1"), (2, "1")):
-        path = tmp_path / "rounds" / f"{number:03d}" / f"transcript-{lane}.jsonl"
-        usage = Usage(requests=1, output_tokens=7, usd=0.125)
-        Transcript(path, "").write(Received(stop="end_turn", content=[], usage=usage))
-    (late,) = late_lanes(tmp_path, record)
+    for request, (number, lane) in enumerate([(1, "1"), (2, "1"), (2, "1")], start=1):
+        record.apply(RequestReserved(request=request, round=number, lane=lane, usd=0.5))
+    record.apply(RequestSettled(request=2, usage=Usage(requests=1, output_tokens=7, usd=0.125)))
+    (late,) = late_lanes(record)
     assert isinstance(late, LaneAnswered)
-    assert (late.round, late.lane.lane, late.lane.usage.usd) == (2, "1", 0.125)
+    assert (late.round, late.lane.lane, late.lane.usage.usd) == (2, "1", 0.125 + 0.5)
     record.apply(late)
-    assert list(late_lanes(tmp_path, record)) == []
+    assert list(late_lanes(record)) == []
 
 
 def test_a_proposer_without_lanes_has_nothing_more_to_tell(proposal: Callable[..., Proposal]) -> None:

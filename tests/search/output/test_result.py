@@ -13,7 +13,16 @@ from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from search.engine.confirmation import Confirmation, Confirmed, Finalist
-from search.ledger.events import Finished, Interrupted, LaneAnswered, Proposed, Resumed, TestOpened
+from search.ledger.events import (
+    Finished,
+    Interrupted,
+    LaneAnswered,
+    Proposed,
+    RequestReserved,
+    RequestSettled,
+    Resumed,
+    TestOpened,
+)
 from search.ledger.record import Record
 from search.output.result import outcome_table, result, write_result
 from search.scoring.grader import BaselineScores
@@ -106,6 +115,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "train_s",
         "saved_by_pruning_s",
         "usd",
+        "unanswered_usd",
         "input_tokens",
         "output_tokens",
     }
@@ -217,3 +227,17 @@ def test_it_says_what_the_agent_cost_by_round_and_lane(record: Record, confirmat
     Console(file=output, width=200).print(outcome_table(outcome))
     assert "agent: 0.7500 dollars, 200 tokens in, 10 out" in output.getvalue()
     assert "the playbook stood in for 1 rounds (the budget was spent)" in output.getvalue()
+
+
+def test_it_counts_requests_that_were_never_answered(record: Record, confirmation: Confirmation) -> None:
+    lane = LaneReport(lane="1", direction="", source="claude", branches=("one",), usage=Usage(usd=0.25))
+    record.apply(LaneAnswered(at=126.0, round=1, lane=lane))
+    for request in (1, 2):
+        record.apply(RequestReserved(at=126.0, request=request, round=1, lane="1", usd=0.5))
+    record.apply(RequestSettled(at=126.0, request=1, usage=Usage(requests=1, output_tokens=7, usd=0.25)))
+    outcome = result(record, confirmation, BASELINES)
+    assert (outcome["cost"]["usd"], outcome["cost"]["unanswered_usd"]) == (0.75, 0.5)
+    assert outcome["agent"]["lanes"][0]["usd"] == 0.75
+    output = StringIO()
+    Console(file=output, width=200).print(outcome_table(outcome))
+    assert "agent: 0.7500 dollars (0.5000 of them reserved for answers that never came)" in output.getvalue()
