@@ -81,7 +81,9 @@ class Conversation:
         while True:
             reply = self._ask()
             match reply.stop:
-                case "tool_use" | "pause_turn":
+                case "tool_use" if reply.tools:
+                    self._use_tools(reply)
+                case "pause_turn" if reply.content:
                     self._use_tools(reply)
                 case "refusal":
                     raise NoProposalError("the model refused to answer")

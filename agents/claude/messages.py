@@ -1,5 +1,6 @@
 """The Messages API through the anthropic SDK. Every failure becomes a CallFailedError."""
 
+import json
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -192,7 +193,7 @@ class Claude:
         }
 
     def _reply(self, message: Message) -> Reply:
-        content = [cast(Block, block.to_dict(mode="json")) for block in message.content]
+        content = _writable([block.to_dict(mode="json", warnings=False) for block in message.content])
         return Reply(
             stop=message.stop_reason or "none",
             text="".join(_texts(content)),
@@ -233,6 +234,11 @@ class Claude:
 
     def _status(self, error: anthropic.APIStatusError) -> str:
         return self.plain(f"{error.status_code} {error.type or ''}: {error.api_message or error.message}")
+
+
+def _writable(content: list[dict[str, object]]) -> list[Block]:
+    """The blocks with a question mark for each lone surrogate, which no file and no request can hold."""
+    return cast(list[Block], json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace")))
 
 
 def _texts(content: Sequence[Mapping[str, Any]]) -> Sequence[str]:

@@ -113,6 +113,11 @@ def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_
         if entry.entry == "received"
     ]
     assert result["cost"]["usd"] == pytest.approx(sum(usage.usd for usage in spent))
+    assert result["cost"]["usd"] == record.bill.usd
+    assert result["cost"]["unanswered_usd"] == 0
+    events = read_ledger(out / "ledger.jsonl")
+    reserved = [event.request for event in events if event.event == "request_reserved"]
+    assert reserved == [event.request for event in events if event.event == "request_settled"] == [1, 2, 3]
     assert result["cost"]["output_tokens"] == 100 * len(claude.asked) == 300
     assert [(row["round"], row["source"]) for row in result["agent"]["lanes"]] == [
         (1, "claude"),

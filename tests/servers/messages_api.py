@@ -122,6 +122,11 @@ def in_turn(*answers: Scripted) -> Callable[[Body], Scripted]:
     return answer
 
 
+def tokens_of(body: Body) -> int:
+    """Input tokens of a request."""
+    return sum(len(piece) for piece, _ in _pieces(body)) // CHARS_A_TOKEN
+
+
 def _pieces(body: Body) -> Iterator[tuple[str, bool]]:
     """The blocks of a request in the order in which a prefix is formed, and whether each bears a mark."""
     yield json.dumps(body.get("tools", [])), False
@@ -166,8 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/messages/count_tokens":
             script.counted.append(body)
             failure = script.count_failure
-            tokens = sum(len(piece) for piece, _ in _pieces(body)) // CHARS_A_TOKEN
-            self._play(failure, body) if failure else self._send(200, json.dumps({"input_tokens": tokens}))
+            counted = json.dumps({"input_tokens": tokens_of(body)})
+            self._play(failure, body) if failure else self._send(200, counted)
         elif self.path == "/v1/messages":
             script.asked.append(body)
             self._play(script.answer(body), body)

@@ -1,5 +1,6 @@
 """Exchanges through the real SDK with a server on loopback."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -106,3 +107,28 @@ def test_an_exchange_comes_to_the_branches_that_can_run(branch: Callable[..., Br
     assert (names(found.branches), found.rationale) == (["a", "b"], "why")
     hopeless = [Problem(branch=place, place="branches", text="bad") for place in range(4)]
     assert Conclusion(proposal=said, problems=hopeless).valid(4) is None
+
+
+@pytest.mark.parametrize("wrapped", ["{}", "```json\n{}\n```", "Here are four:\n{}\nShall I go on?"])
+def test_what_cannot_be_read_costs_its_own_branch_and_no_further_request(
+    proposer: Propose,
+    claude: ScriptedClaude,
+    campaign: Callable[..., Findings],
+    branch: Callable[..., Branch],
+    spoken: Callable[..., str],
+    wrapped: str,
+) -> None:
+    said = json.loads(spoken(*[branch(f"b{i}", i / 10) for i in range(4)]))
+    said["branches"][2]["note"] = "a key of its own"
+    answer = proposer(text(wrapped.replace("{}", json.dumps(said)))).propose(campaign())
+    assert names(answer.proposal.branches) == ["b0", "b1", "b3"]
+    assert len(claude.asked) == 1
+    assert [reason.partition(":")[0] for reason in answer.lanes[0].refused] == ["branches[2].note"]
+
+
+def test_a_repair_that_is_worse_than_the_answer_before_it_is_not_taken(
+    proposer: Propose, campaign: Callable[..., Findings], branch: Callable[..., Branch], spoken: Any
+) -> None:
+    first = text(spoken(branch("a"), branch("b", 0.3), branch("bad", 7.0)))
+    answer = proposer(first, text(spoken(branch("bad", 8.0)))).propose(campaign())
+    assert names(answer.proposal.branches) == ["a", "b"]

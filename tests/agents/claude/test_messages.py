@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -48,6 +49,44 @@ def test_an_answer_that_was_lost_counts_as_the_most_it_can_have_cost(
     assert (
         0.2 < answer.lanes[0].usage.usd < 0.25
     )  # 10,000 tokens out at 20 dollars a million, and what went in
+
+
+def test_an_answer_that_trickles_is_late_all_the_same(
+    proposer: Propose, campaign: Callable[..., Findings]
+) -> None:
+    started = time.monotonic()
+    trickle = Scripted(content=[{"type": "text", "text": "x" * 2000}], drip_s=0.01)
+    (lane, _) = proposer(trickle, timeout_s=0.2, max_tokens=10_000).propose(campaign()).lanes
+    assert time.monotonic() - started < 2
+    assert lane.why == "the API gave no answer: no answer within 0.2 s"
+    assert lane.usage.usd > 0.2
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"service_tier": "standard"},
+        {"input_tokens": 0, "output_tokens": 0},
+        {"input_tokens": 10, "output_tokens": 0},
+        {"input_tokens": -1, "output_tokens": 5},
+        {"input_tokens": 2.5, "output_tokens": 5},
+        {"input_tokens": "10", "output_tokens": "5"},
+    ],
+)
+def test_an_answer_that_does_not_say_what_it_cost_is_taken_at_its_highest_price(
+    proposer: Propose, campaign: Callable[..., Findings], branch: Any, spoken: Any, usage: Any
+) -> None:
+    (lane,) = proposer(text(spoken(branch("a")), usage=usage), max_tokens=10_000).propose(campaign()).lanes
+    assert (lane.branches, lane.usage.requests) == (("a",), 1)
+    assert 0.2 < lane.usage.usd < 0.25
+
+
+def test_a_request_is_not_sent_on_to_where_an_answer_points(
+    proposer: Propose, claude: ScriptedClaude, campaign: Callable[..., Findings]
+) -> None:
+    elsewhere = Scripted(status=307, error="moved", headers={"location": "/v1/messages"})
+    lane = proposer(elsewhere).propose(campaign()).lanes[0]
+    assert (len(claude.asked), str(lane.why)[:38]) == (1, "the API gave no answer: 307 api_error:")
 
 
 @pytest.mark.parametrize("found", ["environment", "file"])
