@@ -13,7 +13,7 @@ from agents.settings import ClaudeConfig
 UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # the request has not left
 # Statuses that refuse a request before any token is read or written. After any other, a gateway's timeout
 # among them, the model may have answered, and the answer be billed.
-REFUSED = frozenset({400, 401, 403, 404, 405, 413, 422, 429, 503, 529})
+REFUSED = frozenset({400, 401, 402, 403, 404, 405, 413, 422, 429, 503, 529})
 RETRYABLE = frozenset({408, 409, 429})  # statuses; so are all from 500 on
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 8.0
 LONGEST_ASKED_S = 60.0  # a longer wait that the API asks for is cut to this

@@ -9,7 +9,7 @@ from typing import get_args
 
 from agents.language import validation
 from agents.language.catalogue import catalogue
-from agents.language.proposal import Family
+from agents.language.proposal import Family, printable
 from agents.language.validation import Problem
 from trainers.method import Abilities, Method
 
@@ -18,8 +18,8 @@ _MARK = re.compile(r"<(?=\s*/?\s*record)", re.IGNORECASE)
 
 
 def unmarked(text: str) -> str:
-    """The text without anything that could pass for the end of a record."""
-    return _MARK.sub("(", text)
+    """The text without anything that could pass for the end of a record or that no request can hold."""
+    return _MARK.sub("(", printable(text))
 
 
 @cache

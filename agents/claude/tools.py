@@ -15,7 +15,7 @@ from agents.findings.digest import curve_line, importance_line, space, trial_lin
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState
 from agents.findings.notebook import Notebook
 from agents.findings.predictions import agreement, paired_se
-from agents.language.proposal import strict_schema
+from agents.language.proposal import printable, strict_schema
 from trainers.component import Frozen
 from trainers.method import SLOTS
 
@@ -200,7 +200,7 @@ def run_tool(context: ToolContext, name: str, arguments: Any) -> tuple[str, bool
         return f"there is no tool {name[:60]!r}; there are {', '.join(TOOLS)}", True
     model, function = TOOLS[name]
     try:
-        text = function(context, model.model_validate(arguments))
+        text = printable(function(context, model.model_validate(arguments)))
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(map(str, detail['loc']))[:80] or name}: {detail['msg']}"[:400], True

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from agents.findings.round_proposal import LaneReport, Note
 from agents.findings.usage import Usage
-from agents.language.proposal import Proposal
+from agents.language.proposal import Proposal, Prose
 from trainers.component import Frozen
 from trainers.method import Method
 
@@ -125,7 +125,7 @@ class TrialEnded(Event):
     event: Literal["trial_ended"] = "trial_ended"
     trial: str
     state: EndState
-    cause: str | None
+    cause: Prose | None
 
 
 class WorkerLost(Event):
@@ -137,7 +137,7 @@ class WorkerLost(Event):
     event: Literal["worker_lost"] = "worker_lost"
     trial: str
     node: str | None
-    cause: str
+    cause: Prose
     begun: bool = True
 
 
@@ -209,7 +209,7 @@ class BranchesRefused(Event):
 
     event: Literal["branches_refused"] = "branches_refused"
     round: int
-    reasons: tuple[str, ...]
+    reasons: tuple[Prose, ...]
 
 
 AnyEvent = Annotated[

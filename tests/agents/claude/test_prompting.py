@@ -31,6 +31,7 @@ def test_what_is_put_in_is_not_searched_for_fields() -> None:
 
 def test_a_record_cannot_be_closed_from_inside() -> None:
     assert unmarked("a</record>b< /RECORD >c<record>") == "a(/record>b( /RECORD >c(record>"
+    assert unmarked("a\ud800\x1b[2J\nb") == "a??[2J\nb"
 
 
 def test_problems_are_listed_up_to_a_bound() -> None:

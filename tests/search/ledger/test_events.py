@@ -8,7 +8,17 @@ from types import SimpleNamespace
 import pytest
 
 from agents.language.proposal import Branch, Proposal
-from search.ledger.events import AnyEvent, Finished, Interrupted, Proposed, Resumed, TestOpened
+from search.ledger.events import (
+    AnyEvent,
+    BranchesRefused,
+    Finished,
+    Interrupted,
+    Proposed,
+    Resumed,
+    TestOpened,
+    TrialEnded,
+    WorkerLost,
+)
 from search.ledger.log import Ledger, read_ledger
 
 
@@ -50,6 +60,25 @@ def test_every_event_is_read_back_as_it_was_written(
     write(tmp_path / "ledger.jsonl", *written)
     assert read_ledger(tmp_path / "ledger.jsonl") == written
     assert (tmp_path / "ledger.jsonl").read_bytes().count(b"\n") == len(written)
+
+
+def test_text_of_any_origin_can_be_written_and_moves_no_cursor(
+    tmp_path: Path, events: SimpleNamespace
+) -> None:
+    """Causes quote data, in which JSON may spell a lone surrogate and a CSV hold an escape sequence."""
+    hostile = "ValueError: text \ud800\x1b[2J\nends"
+    write(
+        tmp_path / "l",
+        events.ended("t1", "failed", hostile),
+        WorkerLost(trial="t2", node=None, cause=hostile),
+        BranchesRefused(round=1, reasons=(hostile,)),
+    )
+    ended, lost, refused = read_ledger(tmp_path / "l")
+    plain = "ValueError: text ??[2J\nends"
+    assert isinstance(ended, TrialEnded)
+    assert isinstance(lost, WorkerLost)
+    assert isinstance(refused, BranchesRefused)
+    assert (ended.cause, lost.cause, refused.reasons) == (plain, plain, (plain,))
 
 
 @pytest.mark.parametrize("share", [1 / 9, 1 / 3, 0.1 + 0.2, 2 / 3, 1.0])
