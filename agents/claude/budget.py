@@ -57,8 +57,8 @@ class Account(Protocol):
     def reserve(self, lane: LaneId, usd: float) -> int:
         """Write down a request that is about to be sent; returns its number.
 
-        Raises AccountClosedError after the end of the run. If it raises anything, the request must not be
-        sent.
+        Raises AccountClosedError after the end of the run, OSError if it cannot be written down. If it raises
+        anything, the request must not be sent.
         """
         ...
 

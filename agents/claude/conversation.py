@@ -4,12 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agents.claude.budget import Budget
+from agents.claude.budget import Budget, Reservation
 from agents.claude.failures import CallFailedError, quick_wait, waits
 from agents.claude.messages import Claude, Reply, Request, ToolUse
 from agents.claude.prompting import repair_prompt
 from agents.claude.tools import ToolContext, declarations, run_tool
 from agents.claude.transcript import Block, Failed, Received, Sent, Transcript
+from agents.findings.bill import LaneId
 from agents.findings.findings import Findings
 from agents.findings.novelty import all_problems, kept
 from agents.findings.usage import Usage
@@ -179,7 +180,7 @@ class Conversation:
         reserved = None
         try:
             tokens = self._claude.count(request)
-            reserved = self._budget.reserve(tokens, self._config.max_tokens, lane)
+            reserved = self._reserved(tokens, lane)
             reply = self._claude.create(request, reserved.max_tokens)
         except CallFailedError as error:
             usage = Usage(usd=reserved.usd if reserved and error.billed else 0.0)
@@ -191,6 +192,12 @@ class Conversation:
         self._budget.settle(reserved, usage)
         self._transcript.write(Received(stop=reply.stop, content=reply.content, usage=usage))
         return reply
+
+    def _reserved(self, tokens: int, lane: LaneId) -> Reservation:
+        try:
+            return self._budget.reserve(tokens, self._config.max_tokens, lane)
+        except OSError as error:
+            raise CallFailedError(f"its cost cannot be reserved: {error}", retryable=True) from None
 
 
 def _with_cached_end(messages: Sequence[Block]) -> list[Block]:

@@ -4,7 +4,7 @@ A request without a complete answer counts at its reservation, the most that it 
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import fsum
 
 from agents.findings.usage import Usage
@@ -23,11 +23,11 @@ class _Request:
         return Usage(usd=self.reserved_usd) if self.usage is None else self.usage
 
 
+@dataclass
 class Bill:
     """The requests so far. Another thread may read it while one adds to it."""
 
-    def __init__(self) -> None:
-        self._requests: dict[int, _Request] = {}
+    _requests: dict[int, _Request] = field(default_factory=dict)
 
     @property
     def next_request(self) -> int:

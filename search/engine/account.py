@@ -12,6 +12,7 @@ from agents.findings.usage import Usage
 from search.ledger.events import RequestReserved, RequestSettled
 from search.ledger.log import Ledger
 from search.ledger.record import Record
+from search.storage.object_store import store
 
 
 class LedgerAccount:
@@ -21,12 +22,13 @@ class LedgerAccount:
         """record: the sum of the ledger's events, which the ledger keeps up to date."""
         self._record = record
         self._ledger: Ledger | None = None
+        self._run_dir: Path | None = None
         self._lock = threading.Lock()
 
     @contextmanager
     def writing(self, ledger: Ledger, run_dir: Path) -> Iterator[None]:
         """Allow requests while the block runs. Those in flight at its end count at their reservations."""
-        self._ledger = ledger
+        self._ledger, self._run_dir = ledger, run_dir
         self._carry_over(run_dir)
         try:
             yield
@@ -49,16 +51,21 @@ class LedgerAccount:
         return self._record.bill.usd
 
     def reserve(self, lane: LaneId, usd: float) -> int:
-        """Write a reservation to the disk.
+        """Write a reservation to the disk, and to the run's object storage if it is there.
 
-        Raises AccountClosedError outside `writing`, OSError if the disk is full.
+        Raises AccountClosedError outside `writing`, OSError if it cannot be written.
         """
         with self._lock:
-            if self._ledger is None:
+            if self._ledger is None or self._run_dir is None:
                 raise AccountClosedError("the run has ended")
             request, (number, name) = self._record.bill.next_request, lane
             event = RequestReserved(request=request, round=number, lane=name, usd=usd)
             self._ledger.append(event, durable=True)
+            try:
+                store(self._run_dir)
+            except OSError:
+                self._ledger.append(RequestSettled(request=request, usage=Usage()))  # it is not sent
+                raise
             return request
 
     def settle(self, request: int, usage: Usage) -> None:

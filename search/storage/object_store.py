@@ -74,8 +74,32 @@ def run_path(out: str) -> Iterator[Path]:
     mirror = Mirror(out, path)
     mirror.take_over()
     mirror.pull()
-    with mirror.running():
+    with mirror.running(), _known(path, mirror):
         yield path
+
+
+_MIRRORS: dict[Path, "Mirror"] = {}  # of this process, by their local directory
+
+
+@contextmanager
+def _known(path: Path, mirror: "Mirror") -> Iterator[None]:
+    _MIRRORS[path] = mirror
+    try:
+        yield
+    finally:
+        del _MIRRORS[path]
+
+
+def store(path: Path) -> None:
+    """Send what a run directory holds to its URL, if it has one, before the next beat would.
+
+    Raises OSError if the storage cannot be written.
+    """
+    if mirror := _MIRRORS.get(path):
+        try:
+            mirror.sync()
+        except Exception as error:  # the storage may fail in any way
+            raise OSError(f"the run's storage cannot be written ({_line(error)})") from None
 
 
 @contextmanager
@@ -111,6 +135,7 @@ class Mirror:
         self._beat = 0
         self._sent: dict[str, tuple[int, int]] = {}
         self._end = threading.Event()
+        self._syncing = threading.Lock()
 
     # Before the run
 
@@ -211,6 +236,10 @@ class Mirror:
         Removes the checkpoints of ended trials from the storage once the ledger there records their end.
         released: this process has ended its work.
         """
+        with self._syncing:
+            self._sync(released=released)
+
+    def _sync(self, *, released: bool) -> None:
         sizes = whole_sizes(self._path)
         versions = _versions(self._path)
         for name, version in versions.items():
