@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,10 +120,12 @@ def _distinct(pool: _Pool) -> _Pool:
 
 
 def _table(config: DatasetTask, path: str, split: str) -> datasets.Dataset:
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise ValueError(f"data set {path!r} is a folder (looked from {Path.cwd()}): name a file in it")
     if not is_file_path(path):
         with loading(f"data set {path!r} cannot be loaded", "check its id, subset, split and the network"):
             return datasets.load_dataset(path, name=config.name, split=split)
-    file = Path(path).expanduser()
     reader = next((READERS[end] for end in READERS if path.lower().endswith(end)), None)
     if reader is None:
         raise ValueError(f"data file {path!r} must end with one of {', '.join(READERS)}")
@@ -130,9 +133,15 @@ def _table(config: DatasetTask, path: str, split: str) -> datasets.Dataset:
         raise ValueError(f"data file {path!r} is not there (looked from {Path.cwd()}): check the path")
     # By default pandas reads texts such as "null" and "NA" as missing.
     options = {"keep_default_na": False} if reader == "csv" else {}
-    with loading(f"data file {path!r} cannot be read", f"check that it is {reader.upper()} with rows in it"):
-        # Not load_dataset, which reports every file that it loads to a server.
-        return getattr(datasets.Dataset, f"from_{reader}")(str(file), **options)
+    with (
+        loading(f"data file {path!r} cannot be read", f"check that it is {reader.upper()} with rows in it"),
+        tempfile.TemporaryDirectory(prefix="rows-") as scratch,
+    ):
+        # Not load_dataset, which reports every file that it loads to a server. Not the library's cache: it
+        # knows a file by path and modification time, not by content, and would keep the labels.
+        read = getattr(datasets.Dataset, f"from_{reader}")
+        table: datasets.Dataset = read(str(file), cache_dir=scratch, keep_in_memory=True, **options)
+        return table
 
 
 def _column(table: datasets.Dataset, name: str, path: str) -> Column:

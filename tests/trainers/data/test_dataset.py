@@ -1,6 +1,7 @@
 import csv
 import gzip
 import json
+import os
 import socket
 from collections import Counter
 from pathlib import Path
@@ -36,6 +37,19 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     return str(path)
 
 
+def write_as(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write single texts in the format that the file's name says."""
+    if path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["text", "label"])
+            writer.writeheader()
+            writer.writerows(rows)
+    elif path.suffix == ".parquet":
+        datasets.Dataset.from_list(rows).to_parquet(path)
+    else:
+        write(path, rows)
+
+
 def load(path: str, splits: SplitSizes = SMALL, **more: Any) -> Task:
     return load_task(DatasetTask(path=path, splits=splits, **more))
 
@@ -68,6 +82,30 @@ def test_the_test_split_does_not_depend_on_the_size_of_the_others(tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "parquet"])
+def test_a_file_is_read_anew_whatever_its_time_and_its_labels_are_kept_nowhere(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / f"a.{kind}"
+    write_as(path, singles(40))
+    before, first = path.stat(), load(str(path))
+    write_as(path, [row | {"label": 1 - row["label"]} for row in singles(40)])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    flipped = load(str(path))
+    assert flipped.inputs == first.inputs
+    for split in SPLITS:
+        assert flipped.truth[split].tolist() == (1 - first.truth[split]).tolist()
+    assert not list((tmp_path / "cache").rglob("*.arrow")), "the library's cache holds ground truth"
+
+
+def test_a_folder_is_no_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews").mkdir()
+    for path in ("reviews", str(tmp_path / "reviews")):
+        with pytest.raises(ValueError, match=f"data set '{path}' is a folder .*: name a file in it"):
+            load(path)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "parquet"])
 def test_every_format_gives_the_same_task_without_network(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,15 +122,7 @@ def test_every_format_gives_the_same_task_without_network(
     rows[3]["text"] = "null"  # a text, not a missing value
     expected = all_texts(load(write(tmp_path / "expected.jsonl", rows)))
     path = tmp_path / f"data.{kind}"
-    if kind == "csv":
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["text", "label"])
-            writer.writeheader()
-            writer.writerows(rows)
-    elif kind == "parquet":
-        datasets.Dataset.from_list(rows).to_parquet(path)
-    else:
-        write(path, rows)
+    write_as(path, rows)
     assert all_texts(load(str(path))) == expected
     assert asked == []
 
