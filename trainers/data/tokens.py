@@ -93,9 +93,15 @@ def tokenize(
     opening, question = _encode(tokenizer, [frame.opening, frame.question])
     before, after = before + opening, question + ([] if template else after)
     room = max_length - len(before) - len(after)
+    if room < 1 and examples.pairs is None:
+        asked = f" before the question {frame.question.strip()!r}" if template and frame.question else ""
+        least = len(before) + len(after) + 1
+        raise ValueError(
+            f"max_length must be at least {least} to show a token of a text{asked}, got {max_length}"
+        )
     texts = _encode(tokenizer, examples.texts)
     if examples.pairs is None:
-        rows = [ids[: max(room, 0)] for ids in texts]
+        rows = [ids[:room] for ids in texts]
     else:
         rows = _pair_rows(texts, examples.pairs, tokenizer, frame, room, max_length)
     for i, ids in enumerate(rows):

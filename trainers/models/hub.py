@@ -1,9 +1,10 @@
 """Models from the hub or the disk: pretrained bodies, their shapes and tokenizers."""
 
+import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -12,6 +13,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
 
 from trainers.data.loading import loading
+from trainers.models.checks import body_of, check_no_adapter, check_positions, check_whole
 from trainers.models.settings import HubModel, Pool
 
 
@@ -31,22 +33,53 @@ class Pretrained:
 def hub_model(config: HubModel) -> Pretrained:
     """Load a model: its body without pooler, the last layer of a language model, and the pooling.
 
-    Raises ValueError, on one line, if it cannot be loaded or is not a text model.
+    Raises ValueError, on one line, if it cannot be loaded, is not a text model, or lacks tensors.
     """
     shape = hub_shape(config)
+    whole = _loaded(config, shape, dtype=getattr(torch, config.dtype))
+    return pretrained(whole, "last" if is_decoder(shape) else "mean", config.pool)
+
+
+def check_hub_model(config: HubModel) -> None:
+    """Make sure, without reading weights, that a model can be used.
+
+    Of a folder the names and shapes of the tensors are compared with the model's. Those of a hub id are
+    compared when it is loaded, so that a driver need not download what its workers use. Raises ValueError as
+    `hub_model`.
+    """
+    source = _source(config)
+    check_no_adapter(source, config.revision, config.path)
+    shape = hub_shape(config)
+    if Path(source).is_dir():
+        _loaded(config, shape, device_map="meta")
+        return
+    with torch.device("meta"):
+        body: PreTrainedModel = transformers.AutoModel.from_config(shape)  # type: ignore[no-untyped-call]
+    check_positions(body, config.max_length, _place(shape, config))
+
+
+def _loaded(config: HubModel, shape: PretrainedConfig, **options: Any) -> PreTrainedModel:
+    """The model as transformers loads it; raises ValueError as `hub_model`."""
     source, revision = _source(config), config.revision or "main"
     with _loading(config):
         kind = transformers.AutoModelForCausalLM if has_language_model(shape) else transformers.AutoModel
-        whole: PreTrainedModel = kind.from_pretrained(
-            source, revision=revision, config=shape, dtype=getattr(torch, config.dtype)
+        whole, info = kind.from_pretrained(  # type: ignore[misc]  # its stub knows no output_loading_info
+            source,
+            revision=revision,
+            config=shape,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # check_whole refuses them by name
+            **options,
         )
-    return pretrained(whole, "last" if is_decoder(shape) else "mean", config.pool)
+    assert isinstance(whole, PreTrainedModel)
+    check_whole(whole, info, _place(shape, config))
+    check_positions(body_of(whole), config.max_length, _place(shape, config))
+    return whole
 
 
 def pretrained(whole: PreTrainedModel, usual: Pool, pool: Literal["auto"] | Pool = "auto") -> Pretrained:
     """The parts of a loaded model; pool auto means `usual`."""
-    body, vocabulary = whole.base_model, whole.get_output_embeddings()  # type: ignore[no-untyped-call]
-    assert isinstance(body, PreTrainedModel)
+    body, vocabulary = body_of(whole), whole.get_output_embeddings()  # type: ignore[no-untyped-call]
     if getattr(body, "pooler", None) is not None:
         # No read-out uses it, so its weights would never get a gradient.
         body.register_module("pooler", None)
@@ -66,6 +99,8 @@ def has_language_model(shape: PretrainedConfig) -> bool:
 def hub_shape(config: HubModel) -> PretrainedConfig:
     """The model's configuration, without its weights; raises ValueError as `hub_model`."""
     source, revision = _source(config), config.revision or "main"
+    if Path(source).is_dir():
+        check_no_adapter(source, None, config.path)
     with _loading(config):
         shape: PretrainedConfig = transformers.AutoConfig.from_pretrained(source, revision=revision)
     _check_shape(shape, config)
@@ -77,8 +112,12 @@ def _loading(config: HubModel) -> AbstractContextManager[None]:
     return loading(problem, "check its hub id or folder, its revision and the network")
 
 
+def _place(shape: PretrainedConfig, config: HubModel) -> str:
+    return f"model {config.path!r} ({shape.model_type})"
+
+
 def _check_shape(shape: PretrainedConfig, config: HubModel) -> None:
-    place = f"model {config.path!r} ({shape.model_type})"
+    place = _place(shape, config)
     for field in ("hidden_size", "num_hidden_layers"):
         if not isinstance(getattr(shape, field, None), int):
             raise ValueError(f"{place} has no {field}: name a text encoder or decoder")
@@ -112,10 +151,19 @@ def hub_tokenizer(config: HubModel) -> PreTrainedTokenizerBase:
             source, revision=revision
         )
     tokenizer.model_max_length = config.max_length
-    if tokenizer.pad_token is None:
-        # Padding is masked, so any token with an id will do.
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
+    rows = embedding_rows(config)
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
+        # Padding is masked, so any token with a row in the embedding will do.
+        others = (tokenizer.eos_token_id, tokenizer.unk_token_id)
+        usable = next((int(token) for token in others if token is not None and token < rows), 0)
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(usable)
     return tokenizer
+
+
+def embedding_rows(config: HubModel) -> float:
+    """The rows of the model's embedding, one for each token id; infinite if its configuration is silent."""
+    rows = getattr(hub_shape(config), "vocab_size", None)
+    return rows if isinstance(rows, int) else math.inf
 
 
 def is_decoder(config: PretrainedConfig) -> bool:

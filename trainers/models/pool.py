@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainers.data.loading import loading
 from trainers.models.head import Head, Words, as_head, new_head
-from trainers.models.hub import Pretrained, hub_model, hub_shape, hub_tokenizer, is_decoder, pretrained
+from trainers.models.hub import Pretrained, check_hub_model, hub_model, hub_tokenizer, is_decoder, pretrained
 from trainers.models.settings import HubModel, Pool, ToyModel
 from trainers.models.toy_model import build_toy_model, toy_tokenizer
 
@@ -100,12 +100,13 @@ def load_tokenizer(config: HubModel | ToyModel) -> PreTrainedTokenizerBase:
 def check_model(config: HubModel | ToyModel, *, cache: Path) -> None:
     """Make sure that the model exists before workers load it; builds a toy model if necessary.
 
-    Raises ValueError, on one line, if a hub model's configuration cannot be read or does not fit.
+    Raises ValueError, on one line, if a hub model's configuration cannot be read or does not fit, or if a
+    folder lacks tensors of the model.
     """
     if isinstance(config, ToyModel):
         _toy_model(config, cache)
     else:
-        hub_shape(config)
+        check_hub_model(config)
 
 
 class ModelPool:

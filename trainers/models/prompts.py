@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from trainers.data.examples import Examples
 from trainers.data.tokens import PLAIN_PAIR, Template, Tokens, tokenize
 from trainers.data.toy_text import VERDICTS
-from trainers.models.hub import has_language_model, hub_shape
+from trainers.models.hub import embedding_rows, has_language_model, hub_shape
 from trainers.models.pool import load_tokenizer
 from trainers.models.settings import HubModel, ToyModel
 
@@ -54,7 +54,7 @@ def render(config: HubModel | ToyModel, examples: Examples) -> Tokens:
     """The examples in the form of this model's read-out; raises as `trainers.data.tokens.tokenize`."""
     tokenizer = load_tokenizer(config)
     template = templates(config, examples)[0] if config.readout == "label_tokens" else None
-    return tokenize(examples, tokenizer, tokenizer.model_max_length, template)
+    return _tokens(config, examples, tokenizer, template)
 
 
 def ask(config: HubModel | ToyModel, examples: Examples) -> tuple[Question, ...]:
@@ -66,9 +66,32 @@ def ask(config: HubModel | ToyModel, examples: Examples) -> tuple[Question, ...]
         return ()
     tokenizer = load_tokenizer(config)
     return tuple(
-        _question(_asking(template, examples), examples, tokenizer)
+        _question(config, _asking(template, examples), examples, tokenizer)
         for template in templates(config, examples)
     )
+
+
+def _tokens(
+    config: HubModel | ToyModel,
+    examples: Examples,
+    tokenizer: PreTrainedTokenizerBase,
+    template: Template | None,
+) -> Tokens:
+    """Tokenize for this model; raises ValueError for a token that its embedding has no row for."""
+    if not isinstance(config, HubModel):
+        return tokenize(examples, tokenizer, tokenizer.model_max_length, template)
+    try:
+        tokens = tokenize(examples, tokenizer, tokenizer.model_max_length, template)
+    except ValueError as error:
+        raise ValueError(f"model {config.path!r}: {error}") from None
+    largest, rows = int(tokens.ids.max()), embedding_rows(config)
+    if largest >= rows:
+        raise ValueError(
+            f"model {config.path!r}: its tokenizer makes the token {largest}, "
+            f"{tokenizer.convert_ids_to_tokens(largest)!r}, but its embedding has {rows} rows: take the "
+            "tokenizer of the same model, or resize the embedding"
+        )
+    return tokens
 
 
 def _asking(template: Template, examples: Examples) -> Template:
@@ -83,9 +106,11 @@ def _asking(template: Template, examples: Examples) -> Template:
     return replace(template, question=question)
 
 
-def _question(template: Template, examples: Examples, tokenizer: PreTrainedTokenizerBase) -> Question:
+def _question(
+    config: HubModel | ToyModel, template: Template, examples: Examples, tokenizer: PreTrainedTokenizerBase
+) -> Question:
     def shown(shown_examples: Examples) -> Tokens:
-        return tokenize(shown_examples, tokenizer, tokenizer.model_max_length, template)
+        return _tokens(config, shown_examples, tokenizer, template)
 
     if examples.pairs is None:
         return Question(shown=shown(examples), swapped=None)

@@ -31,11 +31,15 @@ def refusal(path: Path | str, tmp_path: Path, **more: Any) -> str:
     return str(caught.value)
 
 
-def test_a_model_is_checked_without_its_weights(shared: Path, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_bytes((shared / "models/stories260K/config.json").read_bytes())
+def test_a_model_is_checked_without_reading_its_weights(shared: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((shared / "models/stories260K" / name).read_bytes())
     check_model(HubModel(path=str(tmp_path), max_length=512), cache=tmp_path)
     with pytest.raises(ValueError, match="max_length must be at most 512, its positions, got 513"):
         check_model(HubModel(path=str(tmp_path), max_length=513), cache=tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"model '.*' cannot be loaded: .*safetensors"):
+        check_model(HubModel(path=str(tmp_path), max_length=512), cache=tmp_path)
 
 
 @pytest.mark.usefixtures("offline")

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +69,10 @@ def test_long_texts_lose_their_own_end_and_keep_the_question(stories: HubModel) 
         tokens = tokenize(long, tokenizer, 64, template)
         assert tokens.lengths.tolist() == [64]
         assert texts(tokens, stories)[0].rstrip().endswith(template.question.strip().splitlines()[-1])
-    with pytest.raises(ValueError, match="example 1 of 1 has no tokens within max_length 8: raise"):
+    with pytest.raises(
+        ValueError,
+        match=r"must be at least \d+ to show a token of a text before the question 'True or .*', got 8",
+    ):
         tokenize(long, tokenizer, 8, SINGLE[0])
 
 
@@ -144,3 +148,25 @@ def test_every_model_has_templates_for_both_kinds_of_examples(stories: HubModel)
     for config in (stories, ToyModel(size="weak")):
         for examples in (SINGLES, PAIRS):
             assert len(set(templates(config, examples))) >= 2
+
+
+def test_a_length_too_short_for_the_question_of_a_prior_names_the_model(stories: HubModel) -> None:
+    short = stories.model_copy(update={"max_length": 16, "readout": "head"})
+    assert len(render(short, SINGLES)) == len(SINGLES)
+    with pytest.raises(
+        ValueError, match=r"^model '.*stories260K': max_length must be at least \d+ .*, got 16$"
+    ):
+        ask(short, SINGLES)
+
+
+def test_a_token_without_a_row_in_the_embedding_is_named(shared: Path, tmp_path: Path) -> None:
+    shutil.copytree(shared / "models/stories260K", tmp_path, dirs_exist_ok=True)
+    tokenizer = load_tokenizer(HubModel(path=str(tmp_path), max_length=64))
+    tokenizer.add_tokens(["<|turn|>"])
+    tokenizer.save_pretrained(tmp_path)
+    config = HubModel(path=str(tmp_path), max_length=64)
+    assert len(render(config, SINGLES)) == len(SINGLES)
+    with pytest.raises(
+        ValueError, match=r"makes the token 512, '.*<\|turn\|>', but its embedding has 512 rows"
+    ):
+        render(config, Examples(texts=("hello <|turn|> you",)))
