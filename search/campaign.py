@@ -26,22 +26,27 @@ from search.output.progress import View
 from search.output.report.report import write_report
 from search.output.result import outcome_table, result, write_result
 from search.scoring.grader import BaselineScores
+from search.storage.openings import Opening, Registry
 from search.storage.run_directory import RunDirectory
 from search.tracking.launcher import Tracking
 from search.workers.member import Work
 from search.workers.preparation import Prepared, prepare, with_gpus
 from search.workers.remote_grader import RemoteGrader
 from search.workers.shared_arrays import SharedArrays
+from search.workers.sources import Loaded, checked_sources, load, with_commits
 from search.workers.tune import run_trials
+from trainers.data.digests import example_keys, inputs_digest
+from trainers.data.examples import Examples
 
 log = logging.getLogger(__name__)
 
 
-def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
+def run_campaign(run: RunDirectory, console: Console, url: str | None = None) -> dict[str, Any]:
     """Run or resume the run in a directory until its outcome is written; returns the content of result.json.
 
-    Raises ValueError for a mistake in the input, KeyboardInterrupt on an interrupt (everything is saved),
-    RuntimeError if no outcome can be reached.
+    url: where the directory is mirrored in object storage, None if it is not. Raises ValueError for a mistake
+    in the input, KeyboardInterrupt on an interrupt (everything is saved), RuntimeError if no outcome can be
+    reached.
     """
     with run.locked():
         config, past = run.read()
@@ -53,32 +58,25 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             finished: dict[str, Any] = json.loads(run.result.read_text())
             return finished
         started_at = time.time()
+        as_written = config
+        config, found = with_commits(config, record.started)
         # First, so that a refused key ends the run before any training.
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
+        loaded = load(config)
+        now = checked_sources(config, loaded, found, record.started)
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
-            as_written, config = config, with_gpus(config)
+            config = with_gpus(config)
             concurrent = _concurrent(config)
-            prepared = prepare_with_progress(config, console, stop)
+            prepared = prepare_with_progress(config, loaded, console, stop)
             grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
             baselines = grader.baselines()
-            with run.open_ledger(record, as_written, started_at) as ledger:
+            if record.baselines is None and not config.baselines.allow_unclear_gap:
+                baselines.require_clear_gap()
+            with run.open_ledger(record, as_written, started_at, now) as ledger:
                 tracking.start(record.started)
                 if record.baselines is None:
-                    ledger.append(
-                        BaselinesReady(
-                            weak_acc=baselines.weak.value,
-                            weak_se=baselines.weak.se,
-                            ceiling_acc=baselines.ceiling.value,
-                            ceiling_se=baselines.ceiling.se,
-                            seeds=config.baselines.seeds,
-                            train_s=prepared.train_s,
-                            examples=len(prepared.search[0]),
-                            weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
-                            seed_variance=baselines.seed_variance.value,
-                            seed_free=baselines.seed_variance.free,
-                        )
-                    )
+                    ledger.append(_ready(config, prepared, baselines))
                 try:
                     context = RunContext(
                         config=config,
@@ -92,10 +90,27 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                     with account.writing(ledger, run.path):
                         director = Director(context, proposer, past)
                         _run_trials(run, config, record, prepared, director, concurrent, console, stop)
-                    return _conclude(run, config, record, ledger, grader, console)
+                    registry = Registry(config.cache_dir, url)
+                    test = loaded.task.inputs["test"]
+                    return _conclude(run, config, record, ledger, grader, registry, test, console)
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
+
+
+def _ready(config: RunConfig, prepared: Prepared, baselines: BaselineScores) -> BaselinesReady:
+    return BaselinesReady(
+        weak_acc=baselines.weak.value,
+        weak_se=baselines.weak.se,
+        ceiling_acc=baselines.ceiling.value,
+        ceiling_se=baselines.ceiling.se,
+        seeds=config.baselines.seeds,
+        train_s=prepared.train_s,
+        examples=len(prepared.search[0]),
+        weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
+        seed_variance=baselines.seed_variance.value,
+        seed_free=baselines.seed_variance.free,
+    )
 
 
 def _concurrent(config: RunConfig) -> int:
@@ -117,12 +132,16 @@ def _concurrent(config: RunConfig) -> int:
 
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split; trains the baselines that are not cached."""
+    config, _ = with_commits(config, None)
+    loaded = load(config)
     with interruptible() as stop, ray_runtime():
-        prepared = prepare_with_progress(with_gpus(config), console, stop)
+        prepared = prepare_with_progress(with_gpus(config), loaded, console, stop)
         return RemoteGrader(prepared.search, prepared.test).baselines()
 
 
-def prepare_with_progress(config: RunConfig, console: Console, stop: Interruption) -> Prepared:
+def prepare_with_progress(
+    config: RunConfig, loaded: Loaded, console: Console, stop: Interruption
+) -> Prepared:
     """Prepare the baselines, with a progress bar."""
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("weak floor and ceiling", total=None)
@@ -131,7 +150,7 @@ def prepare_with_progress(config: RunConfig, console: Console, stop: Interruptio
             stop.check()
             progress.update(bar, completed=done, total=total)
 
-        return prepare(config, advance)
+        return prepare(config, loaded, advance)
 
 
 def _run_trials(
@@ -168,15 +187,20 @@ def _conclude(
     record: Record,
     ledger: Ledger,
     grader: RemoteGrader,
+    registry: Registry,
+    test: Examples,
     console: Console,
 ) -> dict[str, Any]:
     """Open the test split, write the outcome and print it."""
     predictions = sealed_predictions(config, record)
-    if record.test_openings:
-        console.print("the test split of this run has been opened before", style="yellow")
     for event in list(late_lanes(record)):
         ledger.append(event)
-    ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
+    _register(registry, record, ledger, test, queries=sum(len(seeds) for seeds in predictions.values()))
+    if record.test_openings > 1:
+        console.print("the test split of this run has been opened before", style="yellow")
+    elif record.test_opened and record.test_opened.earlier:
+        runs = ", ".join(sorted({opening.run for opening in record.test_opened.earlier}))
+        console.print(f"examples of this test split have been opened before, by {runs}", style="yellow")
     grades = grader.open_test(predictions)
     confirmation = confirm(config, record, grades)
     outcome = result(record, confirmation, grades.baseline_scores)
@@ -185,6 +209,17 @@ def _conclude(
     console.print(outcome_table(outcome))
     _report(run, console)
     return outcome
+
+
+def _register(registry: Registry, record: Record, ledger: Ledger, test: Examples, *, queries: int) -> None:
+    """Record that this run opens the test split, before its labels are read."""
+    assert record.started is not None
+    keys, now = example_keys(test), time.time()
+    earlier = registry.earlier(keys)
+    registry.add(Opening(run=record.started.run, id=record.started.id, at=now, examples=keys))
+    ledger.append(
+        TestOpened(at=now, queries=queries, digest=inputs_digest(test), examples=len(keys), earlier=earlier)
+    )
 
 
 def _report(run: RunDirectory, console: Console) -> None:

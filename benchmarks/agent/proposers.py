@@ -122,7 +122,7 @@ def write_transcripts(path: Path, proposals: Sequence[Proposal]) -> None:
 
 def settings_of(seed: int, tiny: bool) -> list[str]:
     """The overrides of a run."""
-    return [f"seed={seed}", *(TINY if tiny else ())]
+    return [f"seed={seed}", f"task.seed={seed}", *(TINY if tiny else ())]
 
 
 def run_once(proposer: str, seed: int, tiny: bool, folder: Path) -> dict[str, Any]:

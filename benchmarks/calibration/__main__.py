@@ -217,7 +217,7 @@ def believed(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def rejected(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """How often p falls below 5% and 1%."""
-    p = np.array([outcome.confirmation.finalists[0][1].gain.p_positive for outcome in outcomes])
+    p = np.array([outcome.confirmation.finalists[0][1].beats_naive_p for outcome in outcomes])
     return {"below_5_percent": float(np.mean(p < 0.05)), "below_1_percent": float(np.mean(p < 0.01))}
 
 

@@ -58,7 +58,7 @@ class Bench:
 
     def __init__(self, folder: Path, seed: int, trials: int, settings: Sequence[str]) -> None:
         self._folder, self._trials = folder, trials
-        self._settings = [f"seed={seed}", "trial={cpus: 1, concurrent: 2}", *settings]
+        self._settings = [f"seed={seed}", f"task.seed={seed}", "trial={cpus: 1, concurrent: 2}", *settings]
         self._seed = seed
 
     def compare(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from search.engine.proposers import new_proposer
 from search.ledger.record import Record
 from search.scoring.grader import Grader
 from search.workers.preparation import prepare
+from search.workers.sources import load
 from trainers.component import Component
 from trainers.method import SLOTS, Method
 from trainers.models.pool import Classifier, ModelPool
@@ -226,7 +227,7 @@ def search(config: RunConfig, trials: int) -> dict[str, Any]:
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    prepared = prepare(config, lambda done, total: None)
+    prepared = prepare(config, load(config), lambda done, total: None)
     truth, _ = prepared.search
     floors = Grader(prepared.search, prepared.test).baselines()
     trainable = tune.with_parameters(train, config=config, materials=prepared.materials, truth=truth)

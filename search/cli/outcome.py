@@ -6,6 +6,7 @@ from rich.console import Console
 
 from search.cli.output import write_json
 from search.policy.faults import DISK_FULL
+from search.storage.object_store import is_url
 from search.storage.run_directory import RunDirectory
 
 
@@ -19,7 +20,7 @@ def reach_outcome(run: RunDirectory, console: Console, *, out: str, as_json: boo
 
     resume = f"python -m search resume {out}"
     try:
-        outcome = run_campaign(run, console)
+        outcome = run_campaign(run, console, out if is_url(out) else None)
     except KeyboardInterrupt:
         console.print(f"stopped; everything is saved. Go on with: {resume}", highlight=False, soft_wrap=True)
         raise

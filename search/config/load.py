@@ -16,8 +16,7 @@ from search.config.schema import RunConfig
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """The config in a YAML file, with `key.sub=value` overrides applied.
 
-    A task without a seed of its own takes the run's. Raises ValueError, one line naming the place, the value
-    and the remedy, for whatever is wrong.
+    Raises ValueError, one line naming the place, the value and the remedy, for whatever is wrong.
     """
     try:
         settings = yaml.safe_load(path.read_text())
@@ -29,9 +28,6 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ValueError(f"{path}: must be a mapping of settings, got {type(settings).__name__}")
     for override in overrides:
         _override(settings, override)
-    task = settings.get("task")
-    if isinstance(task, dict):
-        task.setdefault("seed", settings.get("seed", 0))
     try:
         return RunConfig.model_validate(settings)
     except ValidationError as error:

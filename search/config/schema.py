@@ -47,6 +47,13 @@ class BaselineConfig(Frozen):
             "seed.",
         ),
     ] = 5
+    allow_unclear_gap: Annotated[
+        bool,
+        Field(
+            description="Search even if the ceiling is not two standard errors above the weak floor on the "
+            "search split. PGR then says little; without any gap a run is refused all the same."
+        ),
+    ] = False
 
 
 Sampler = Literal["surrogate", "tpe", "gp"]

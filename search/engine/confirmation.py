@@ -9,7 +9,7 @@ from search.config.schema import RunConfig
 from search.engine.replication import at_most_per_kind, eligible
 from search.ledger.record import Record, TrialRecord
 from search.scoring.grader import TestGrades
-from search.scoring.pgr import Estimate, difference, estimate
+from search.scoring.pgr import Estimate, accuracy_gain, difference, estimate
 from trainers.components.weak_labels import supervisor_of
 from trainers.method import Method
 
@@ -42,12 +42,22 @@ def planned_confirmation(config: RunConfig, record: Record) -> list[tuple[Method
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """A method on the test split: PGR over seeds, and its paired gain over the naive baseline."""
+    """A method on the test split: accuracy and PGR over seeds, and its paired gain over the naive baseline.
+
+    pgr, gain: None if the test split has no gap. accuracy_gain: the gain in accuracy.
+    """
 
     method: Method
-    pgr: Estimate
-    gain: Estimate
+    accuracy: Estimate
+    accuracy_gain: Estimate
+    pgr: Estimate | None
+    gain: Estimate | None
     seeds: int
+
+    @property
+    def beats_naive_p(self) -> float:
+        """One-sided p value of the hypothesis that the method is no better than naive."""
+        return (self.gain or self.accuracy_gain).p_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,17 +98,23 @@ def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]
 
 
 def confirm(config: RunConfig, record: Record, grades: TestGrades) -> Confirmation:
-    """The statistics of the confirmation. grades: of the test predictions, see `sealed_predictions`."""
+    """The statistics of the confirmation. grades: of the test predictions, see `sealed_predictions`.
+
+    No gap on the test split is an outcome: accuracies, and no PGR.
+    """
     seeds = config.confirm_seeds()
     supervisors = np.array([supervisor_of(seed, config.baselines.seeds) for seed in seeds])
     naive_correct = grades.correct[config.naive.digest]
+    has_gap = grades.baselines.ceiling_acc > grades.baselines.weak_acc
 
     def confirmed(method: Method) -> Confirmed:
         correct = grades.correct[method.digest]
         return Confirmed(
             method=method,
-            pgr=estimate(correct, supervisors, grades.baselines),
-            gain=difference(correct, naive_correct, supervisors, grades.baselines),
+            accuracy=accuracy_gain(correct, np.zeros_like(correct), supervisors),
+            accuracy_gain=accuracy_gain(correct, naive_correct, supervisors),
+            pgr=estimate(correct, supervisors, grades.baselines) if has_gap else None,
+            gain=difference(correct, naive_correct, supervisors, grades.baselines) if has_gap else None,
             seeds=len(seeds),
         )
 

@@ -1,12 +1,18 @@
 """Scores of search trials at rungs, and the judgements of the stopping rule on them."""
 
-from collections.abc import Iterable
+import logging
+import math
+from collections.abc import Iterable, Sequence
 
 from agents.findings.predictions import unpack
 from search.engine.context import RunContext
 from search.ledger.events import AnyEvent, RungReached
 from search.policy.pruning import Judge, Judgement, seed_variance
 from search.scoring.grader import Score
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = 1e-9  # the same sums on another machine may differ in their last bits
 
 
 class Judging:
@@ -29,10 +35,12 @@ class Judging:
         return score
 
     def regrade(self, events: Iterable[AnyEvent]) -> None:
-        """Grade all search rungs among these events again, before they are replayed."""
-        rungs = [event for event in events if isinstance(event, RungReached) and self._is_search(event)]
+        """Grade all scored rungs among these events again, before their replay; warn of other scores."""
+        rungs = [event for event in events if isinstance(event, RungReached) and event.pgr is not None]
         scores = self._run.grader.grade_many([rung.predictions for rung in rungs])
-        self._scores |= {(rung.trial, rung.share): score for rung, score in zip(rungs, scores, strict=True)}
+        pairs = list(zip(rungs, scores, strict=True))
+        self._scores |= {(rung.trial, rung.share): score for rung, score in pairs if self._is_search(rung)}
+        _compare(pairs)
 
     def apply(self, event: AnyEvent) -> None:
         """Compare a search trial that reached a rung with its rivals there."""
@@ -60,3 +68,24 @@ class Judging:
     def any_rung_reached(self) -> bool:
         """Whether any search trial has reached a rung."""
         return self._judge.any_rung_reached
+
+
+def _compare(pairs: Sequence[tuple[RungReached, Score]]) -> None:
+    """Warn, in one line, if the grader's scores are not the recorded ones."""
+    others = [(rung, score) for rung, score in pairs if not _same(rung, score)]
+    if others:
+        rung, score = others[0]
+        log.warning(
+            "%d of %d recorded scores are not what the grader gives now, the first of trial %s at %.2f of "
+            "its training: PGR %.6f ± %.6f recorded, %.6f ± %.6f now. Weak floor and ceiling were trained "
+            "again with another result, or the code has changed: earlier and later scores cannot be compared",
+            *(len(others), len(pairs), rung.trial, rung.share, rung.pgr, rung.se or 0, score.pgr, score.se),
+        )
+
+
+def _same(rung: RungReached, score: Score) -> bool:
+    recorded, now = (rung.accuracy, rung.pgr, rung.se), (score.accuracy, score.pgr, score.se)
+    return all(
+        a is None or math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        for a, b in zip(recorded, now, strict=True)
+    )

@@ -25,13 +25,31 @@ class Event(Frozen):
     at: float = Field(default_factory=time.time)
 
 
+class Sources(Frozen):
+    """What a run learns from and is graded by; all processes that work on it must find the same.
+
+    salt: keys the digests of ground truth, in hex; it stays in the ledger. digests: of the inputs and the
+    ground truth of every split and of the weights of every model, by name. commits: what hub ids meant when
+    the run began, by the place of their setting.
+    """
+
+    salt: str
+    digests: dict[str, str]
+    commits: dict[str, str] = Field(default_factory=dict)
+
+
 class RunStarted(Event):
-    """The first line of every ledger."""
+    """The first line of every ledger.
+
+    sources: None in ledgers of earlier versions. code: see `cluster.commit.running_code`.
+    """
 
     event: Literal["run_started"] = "run_started"
     run: str
     config_sha256: str
     commit: str
+    sources: Sources | None = None
+    code: dict[str, str] = Field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -141,13 +159,28 @@ class WorkerLost(Event):
     begun: bool = True
 
 
+class EarlierOpening(Frozen):
+    """An opening of test examples by a run, this one or another, before. shared: examples in common."""
+
+    run: str
+    at: float
+    shared: int
+
+
 class TestOpened(Event):
-    """The test labels were read to grade `queries` sets of predictions."""
+    """The test labels were read to grade `queries` sets of predictions.
+
+    digest: of the test split's inputs. examples: its size. earlier: the openings of its examples that are
+    known, oldest first.
+    """
 
     __test__ = False  # not a pytest class
 
     event: Literal["test_opened"] = "test_opened"
     queries: int
+    digest: str = ""
+    examples: int = 0
+    earlier: tuple[EarlierOpening, ...] = ()
 
 
 class Interrupted(Event):
@@ -157,9 +190,10 @@ class Interrupted(Event):
 
 
 class Resumed(Event):
-    """A new process resumed the run."""
+    """A new process resumed the run. code: see `cluster.commit.running_code`."""
 
     event: Literal["resumed"] = "resumed"
+    code: dict[str, str] = Field(default_factory=dict)
 
 
 class Finished(Event):

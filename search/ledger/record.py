@@ -114,6 +114,8 @@ class Record:
     workers_lost: the workers lost since the run was last started or resumed, each with the number of trials
         started by then.
     running: trials that started and have neither paused nor ended; read only.
+    test_openings, test_opened: how often this run opened the test split, and the last time it did.
+    codes: the code of every process that worked on the run, each code once, the first first.
     """
 
     started: RunStarted | None = None
@@ -124,6 +126,7 @@ class Record:
     rounds: int = 0
     grader_queries: Counter[str] = field(default_factory=Counter)
     test_openings: int = 0
+    test_opened: TestOpened | None = None
     finished: bool = False
     interrupted: bool = False
     active_s: float = 0.0
@@ -133,6 +136,7 @@ class Record:
     refused: list[tuple[int, str]] = field(default_factory=list)
     workers_lost: list[tuple[WorkerLost, int]] = field(default_factory=list)
     running: dict[str, TrialRecord] = field(default_factory=dict)
+    codes: list[dict[str, str]] = field(default_factory=list)
     ended_trials: list[TrialRecord] = field(default_factory=list)
     _tallies: dict[tuple[Purpose, str | None], Tally] = field(default_factory=lambda: defaultdict(Tally))
     _by_purpose: dict[Purpose, dict[str, TrialRecord]] = field(default_factory=lambda: defaultdict(dict))
@@ -156,6 +160,7 @@ class Record:
         match event:
             case RunStarted():
                 self.started, self.started_at = event, event.at
+                self._runs_on(event.code)
             case BaselinesReady():
                 self.baselines = event
             case Proposed():
@@ -177,8 +182,10 @@ class Record:
                 self.workers_lost.append((event, len(self.trials)))
             case Resumed():
                 self.workers_lost.clear()
+                self._runs_on(event.code)
             case TestOpened():
                 self.test_openings += 1
+                self.test_opened = event
                 self.grader_queries["test"] += event.queries
             case Finished():
                 self.finished = True
@@ -194,6 +201,10 @@ class Record:
                 self.refused += [(event.round, reason) for reason in event.reasons]
             case _:
                 pass
+
+    def _runs_on(self, code: dict[str, str]) -> None:
+        if code and code not in self.codes:
+            self.codes.append(code)
 
     def _start(self, event: TrialStarted) -> None:
         if event.trial in self.trials:

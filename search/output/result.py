@@ -1,6 +1,8 @@
 """The outcome of a run: result.json, and the table in the terminal."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.findings.usage import Usage
 from search.config.schema import RunConfig
 from search.engine.confirmation import Confirmation, Confirmed, Finalist
+from search.ledger.events import RunStarted
 from search.ledger.record import Record, TrialRecord
 from search.scoring.grader import BaselineScores
-from search.scoring.pgr import SIGNIFICANT_P
+from search.scoring.pgr import SIGNIFICANT_P, Estimate
 from trainers.files import replace_file
 
 SCHEMA = 1
@@ -23,6 +26,9 @@ SCHEMA = 1
 
 def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
     """The content of result.json. All accuracies, PGRs and errors except `search_pgr` are of the test split.
+
+    If the test split has no gap, every PGR on it is null with its error and interval, and `beats_naive_p` is
+    that of the accuracies.
 
     `best` is the finalist that ranked first on the search split, whether or not it then beats naive.
     `over_naive` is a finalist's PGR minus the naive baseline's, paired by seed and example, and
@@ -38,11 +44,15 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
         "run": record.started.run,
         "config_sha256": record.started.config_sha256,
         "commit": record.started.commit,
+        "code": record.codes,
+        "sources": _sources(record.started),
         "baselines": {
             "weak_acc": baselines.weak.value,
             "weak_se": baselines.weak.se,
             "ceiling_acc": baselines.ceiling.value,
             "ceiling_se": baselines.ceiling.se,
+            "gap": baselines.gap,
+            "gap_se": baselines.gap_se,
             "seeds": record.baselines.seeds,
         },
         "naive": _confirmed(confirmation.naive),
@@ -63,7 +73,40 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
         "agent": _agent(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
         "test_openings": record.test_openings,
+        "test_split": _test_split(record),
     }
+
+
+def _sources(started: RunStarted) -> dict[str, Any] | None:
+    """Digests and commits without the salt, so that nobody can guess labels from this file."""
+    return None if started.sources is None else started.sources.model_dump(exclude={"salt"})
+
+
+def _test_split(record: Record) -> dict[str, Any] | None:
+    """How often the examples of the test split have been opened by any run, and by which.
+
+    by: every opening, oldest first. shared: how many of the examples it had in common with this test split.
+    """
+    opened = record.test_opened
+    if opened is None or record.started is None:
+        return None
+    by = [opening.model_dump() for opening in opened.earlier]
+    return {
+        "digest": opened.digest,
+        "opened": len(by) + 1,
+        "by": [*by, {"run": record.started.run, "at": opened.at, "shared": opened.examples}],
+    }
+
+
+def openings_text(outcome: Mapping[str, Any]) -> str:
+    """Who has opened the test split, in words; empty for a result of an earlier version."""
+    split = outcome.get("test_split")
+    if not split:
+        return ""
+    counts = Counter(opening["run"] for opening in split["by"])
+    names = ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in counts.items())
+    times = "once" if split["opened"] == 1 else f"{split['opened']} times"
+    return f"the test split has been opened {times}, by {names}"
 
 
 def _agent(record: Record) -> dict[str, Any]:
@@ -105,9 +148,9 @@ def lane_rows(record: Record) -> list[dict[str, Any]]:
 def _confirmed(confirmed: Confirmed) -> dict[str, Any]:
     return {
         "method": confirmed.method.model_dump(),
-        "pgr": confirmed.pgr.value,
-        "se": confirmed.pgr.se,
-        "ci95": list(confirmed.pgr.ci95),
+        "accuracy": confirmed.accuracy.value,
+        "accuracy_se": confirmed.accuracy.se,
+        **_pgr(confirmed.pgr),
         "seeds": confirmed.seeds,
         "split": "test",
     }
@@ -119,12 +162,18 @@ def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
         "branch": finalist.trial.branch,
         "search_pgr": finalist.search_pgr,
         "over_naive": {
-            "pgr": confirmed.gain.value,
-            "se": confirmed.gain.se,
-            "ci95": list(confirmed.gain.ci95),
+            "accuracy": confirmed.accuracy_gain.value,
+            "accuracy_se": confirmed.accuracy_gain.se,
+            **_pgr(confirmed.gain),
         },
-        "beats_naive_p": confirmed.gain.p_positive,
+        "beats_naive_p": confirmed.beats_naive_p,
     }
+
+
+def _pgr(estimate: Estimate | None) -> dict[str, Any]:
+    if estimate is None:
+        return {"pgr": None, "se": None, "ci95": None}
+    return {"pgr": estimate.value, "se": estimate.se, "ci95": list(estimate.ci95)}
 
 
 def asked_usage(record: Record) -> Usage:
@@ -162,20 +211,7 @@ def write_result(path: Path, outcome: dict[str, Any]) -> None:
 
 def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     """The outcome as a table for the terminal: PGR on the test split, finalists against naive."""
-    table = Table(title="Performance gap recovered on the test split", title_justify="left")
-    for column in ("method", "PGR", "± SE", "95% interval", "over naive", "p", "search PGR", "seeds"):
-        table.add_column(column, justify="left" if column == "method" else "right")
-    naive = outcome["naive"]
-    table.add_row("naive", *_cells(naive), "", "", "", str(naive["seeds"]))
-    for row in outcome["finalists"]:
-        table.add_row(
-            Text(row["branch"]),
-            *_cells(row),
-            f"{row['over_naive']['pgr']:+.3f}",
-            f"{row['beats_naive_p']:.2g}",
-            f"{row['search_pgr']:.3f}",
-            str(row["seeds"]),
-        )
+    table = _pgr_table(outcome) if has_gap(outcome) else _accuracy_table(outcome)
     floor, cost, trials = outcome["baselines"], outcome["cost"], outcome["trials"]
     summary = (
         f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}, "
@@ -185,7 +221,47 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
         f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
         f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
     ) + _asked(outcome)
+    if openings := openings_text(outcome):
+        summary += f"\n{openings}"
     return Group(table, Text(_verdict(outcome["best"]["beats_naive_p"])), Text(summary))
+
+
+def has_gap(outcome: Mapping[str, Any]) -> bool:
+    """Whether the test split has a gap, so that there is a PGR on it."""
+    return outcome["naive"]["pgr"] is not None
+
+
+NO_GAP = "there is no gap to recover on the test split, so no PGR: accuracies are compared"
+
+
+def _pgr_table(outcome: dict[str, Any]) -> Table:
+    columns = ("method", "PGR", "± SE", "95% interval", "over naive", "p", "search PGR", "seeds")
+    table = _table("Performance gap recovered on the test split", columns)
+    naive = outcome["naive"]
+    table.add_row("naive", *_cells(naive), "", "", "", str(naive["seeds"]))
+    for row in outcome["finalists"]:
+        table.add_row(
+            Text(row["branch"]), *_cells(row), f"{row['over_naive']['pgr']:+.3f}", *_other_cells(row)
+        )
+    return table
+
+
+def _accuracy_table(outcome: dict[str, Any]) -> Table:
+    columns = ("method", "accuracy", "± SE", "over naive", "p", "search PGR", "seeds")
+    table = _table(f"Accuracy on the test split: {NO_GAP}", columns)
+    naive = outcome["naive"]
+    table.add_row("naive", *_accuracy_cells(naive), "", "", "", str(naive["seeds"]))
+    for row in outcome["finalists"]:
+        over = f"{row['over_naive']['accuracy']:+.4f}"
+        table.add_row(Text(row["branch"]), *_accuracy_cells(row), over, *_other_cells(row))
+    return table
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "method" else "right")
+    return table
 
 
 def _verdict(p: float) -> str:
@@ -212,6 +288,14 @@ def _asked(outcome: dict[str, Any]) -> str:
     )
 
 
+def _other_cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    return f"{row['beats_naive_p']:.2g}", f"{row['search_pgr']:.3f}", str(row["seeds"])
+
+
+def _accuracy_cells(row: dict[str, Any]) -> tuple[str, str]:
+    return f"{row['accuracy']:.4f}", f"{row['accuracy_se']:.4f}"
+
+
 def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
     low, high = row["ci95"]
     return f"{row['pgr']:.3f}", f"{row['se']:.3f}", f"{low:.3f} to {high:.3f}"
@@ -224,4 +308,5 @@ def baseline_table(config: RunConfig, scores: BaselineScores) -> Table:
         table.add_column(column, justify="left" if column == "baseline" else "right")
     for name, score in (("weak floor", scores.weak), ("ceiling", scores.ceiling)):
         table.add_row(name, f"{score.value:.4f}", f"{score.se:.4f}")
+    table.add_row("gap", f"{scores.gap:.4f}", f"{scores.gap_se:.4f}")
     return table

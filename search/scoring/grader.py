@@ -9,9 +9,12 @@ import numpy as np
 
 from agents.findings.predictions import pack, unpack
 from search.scoring.pgr import (
+    CLEAR_SES,
+    LARGER_GAP,
     Baselines,
     Bools,
     Estimate,
+    NoGapError,
     SeedVariance,
     accuracy,
     baseline_seed_variance,
@@ -49,12 +52,30 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineScores:
-    """Weak floor and ceiling on a split: means over seeds with their errors, gap, seed variance."""
+    """Weak floor and ceiling on a split: means over seeds with their errors, gap, seed variance.
+
+    gap: ceiling minus weak floor; not above zero where there is none, and the seed variance is then unknown.
+    """
 
     weak: Estimate
     ceiling: Estimate
     gap: float
+    gap_se: float
     seed_variance: SeedVariance
+
+    @property
+    def gap_is_clear(self) -> bool:
+        """Whether the gap is shown: more than two standard errors above zero."""
+        return self.gap > CLEAR_SES * self.gap_se
+
+    def require_clear_gap(self) -> None:
+        """Raise NoGapError, on one line, unless the gap is clear."""
+        if not self.gap_is_clear:
+            raise NoGapError(
+                f"no clear gap to recover: ceiling minus weak floor is {self.gap:.4f} ± {self.gap_se:.4f} on "
+                f"the search split, within {CLEAR_SES} standard errors of zero; {LARGER_GAP}, make "
+                "task.splits.search or baselines.seeds larger, or set baselines.allow_unclear_gap=true"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +89,7 @@ class TestGrades:
 
     @property
     def baseline_scores(self) -> BaselineScores:
-        """Weak floor and ceiling on the test split."""
+        """Weak floor and ceiling on the test split, where there may be no gap."""
         return _scores(self.baselines)
 
 
@@ -95,6 +116,7 @@ class Grader:
 
     def baselines(self) -> BaselineScores:
         """Weak floor, ceiling and gap on the search split; raises NoGapError if there is no gap."""
+        _ = self._search.gap
         return _scores(self._search)
 
     def grade(self, predictions: str) -> Score:
@@ -126,11 +148,13 @@ class Grader:
 
 
 def _scores(baselines: Baselines) -> BaselineScores:
+    gap = baselines.measured_gap
     return BaselineScores(
         weak=accuracy(baselines.weak),
         ceiling=accuracy(baselines.ceiling),
-        gap=baselines.gap,
-        seed_variance=baseline_seed_variance(baselines),
+        gap=gap.value,
+        gap_se=gap.se,
+        seed_variance=baseline_seed_variance(baselines) if gap.value > 0 else SeedVariance(value=0.0, free=0),
     )
 
 

@@ -15,8 +15,14 @@ Reals = NDArray[np.float64]
 SIGNIFICANT_P = 0.05  # one-sided p value below which a difference counts as shown
 
 
+CLEAR_SES = 2  # standard errors that a gap must exceed to count as shown
+
+
 class NoGapError(ValueError):
-    """The ceiling is not above the weak floor, so there is no gap to recover."""
+    """The ceiling is not above the weak floor, or not clearly, so there is no gap to recover."""
+
+
+LARGER_GAP = "use a stronger strong model, a weaker supervisor or a longer ceiling training"
 
 
 def pgr(transfer_acc: float, weak_acc: float, ceiling_acc: float) -> float:
@@ -27,7 +33,7 @@ def pgr(transfer_acc: float, weak_acc: float, ceiling_acc: float) -> float:
     if not ceiling_acc > weak_acc:
         raise NoGapError(
             f"no gap to recover: the ceiling's accuracy {ceiling_acc:.4f} is not above the weak floor's "
-            f"{weak_acc:.4f}; use a stronger strong model, a weaker supervisor or a longer ceiling training"
+            f"{weak_acc:.4f}; {LARGER_GAP}"
         )
     return (transfer_acc - weak_acc) / (ceiling_acc - weak_acc)
 
@@ -70,6 +76,13 @@ class Baselines:
     def ceiling_acc(self) -> float:
         """The ceiling: mean accuracy over seeds."""
         return float(self.ceiling.mean())
+
+    @property
+    def measured_gap(self) -> "Estimate":
+        """Ceiling minus weak floor, which may be negative, with the error from seeds and examples."""
+        weak, ceiling = self.weak.astype(np.float64), self.ceiling.astype(np.float64)
+        examples = ceiling.mean(axis=0) - weak.mean(axis=0)
+        return _combine(self.ceiling_acc - self.weak_acc, [weak, ceiling], examples)
 
     @property
     def gap(self) -> float:
@@ -131,6 +144,12 @@ def difference(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64], basel
     gains = ours.astype(np.float64) - theirs
     value = float(gains.mean()) / baselines.gap
     return _ratio(value, gains, supervisors, baselines, floor=value, ceiling=value)
+
+
+def accuracy_gain(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64]) -> Estimate:
+    """Accuracy of a method minus that of another, paired by seed and example; arguments as `difference`."""
+    gains = ours.astype(np.float64) - theirs
+    return _combine(float(gains.mean()), [_by_supervisor(gains, supervisors)], gains.mean(axis=0))
 
 
 def _ratio(

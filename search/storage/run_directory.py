@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.commit import commit
+from cluster.commit import running_code
 from search.config.load import dump_config, load_config
 from search.config.schema import RunConfig
-from search.ledger.events import AnyEvent, Resumed, RunStarted
+from search.ledger.events import AnyEvent, Resumed, RunStarted, Sources
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
 
@@ -59,13 +59,20 @@ class RunDirectory:
         )
 
     @contextmanager
-    def open_ledger(self, record: Record, config: RunConfig, started_at: float) -> Iterator[Ledger]:
+    def open_ledger(
+        self, record: Record, config: RunConfig, started_at: float, sources: Sources | None = None
+    ) -> Iterator[Ledger]:
         """Open the ledger for appending, and record the start of a new run or a resumption."""
-        ledger = Ledger(self.ledger, record.apply)
-        event: AnyEvent = Resumed()
+        ledger, code = Ledger(self.ledger, record.apply), running_code()
+        event: AnyEvent = Resumed(code=code)
         if record.started is None:
             event = RunStarted(
-                at=started_at, run=self.path.resolve().name, config_sha256=config.sha256, commit=commit()
+                at=started_at,
+                run=self.path.resolve().name,
+                config_sha256=config.sha256,
+                commit=code["commit"],
+                sources=sources,
+                code=code,
             )
         ledger.append(event)
         try:

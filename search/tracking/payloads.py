@@ -116,8 +116,9 @@ def search_score(trial: TrialRecord) -> tuple[float, float] | None:
 
 def outcome_summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """The part of result.json in the summary of the campaign's run; the methods are in its artifact."""
-    shown = {key: outcome[key] for key in ("baselines", "cost", "trials", "grader_queries")}
-    scores = ("branch", "pgr", "se", "ci95", "seeds", "search_pgr", "over_naive", "beats_naive_p")
+    parts = ("baselines", "cost", "trials", "grader_queries", "sources", "test_split")
+    shown = {part: outcome[part] for part in parts if part in outcome}
+    scores = ("branch", "accuracy", "pgr", "se", "ci95", "seeds", "search_pgr", "over_naive", "beats_naive_p")
     for key in ("naive", "best"):
         shown[key] = {name: outcome[key][name] for name in scores if name in outcome[key]}
     return shown

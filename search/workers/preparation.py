@@ -1,8 +1,8 @@
-"""Prepares a search from its config: splits, tokens, weak labels, floor and ceiling."""
+"""Prepares a search from its config and its task: tokens, weak labels, floor and ceiling."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,12 +14,12 @@ import ray
 from cluster.inventory import gpu_memories, gpus_may_come
 from search.config.schema import LearnerConfig, RunConfig
 from search.scoring.grader import BaselinePredictions
+from search.workers.sources import Loaded
 from trainers.cache import Arrays, load_arrays, save_arrays
-from trainers.data.dataset import load_task
 from trainers.data.examples import Labels, SplitName, Task
 from trainers.data.tokens import Tokens
-from trainers.models.pool import check_model
 from trainers.models.prompts import ask, render
+from trainers.models.settings import ModelConfig
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.model_size import room_for
 from trainers.training.settings import EngineConfig
@@ -58,15 +58,13 @@ def with_gpus(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"trial": trial})
 
 
-def prepare(config: RunConfig, advance: Advance) -> Prepared:
-    """Load the task, and train the baselines on Ray or load them from the cache.
+def prepare(config: RunConfig, loaded: Loaded, advance: Advance) -> Prepared:
+    """Train the baselines on Ray or load them from the cache.
 
     advance: called with (done, all) as baselines finish. Raises ValueError, of one line, if the data or the
     models are unusable.
     """
-    task = load_task(config.task)
-    for model in (config.weak.model, config.strong.model, *config.intermediates):
-        check_model(model, cache=config.cache_dir)
+    task = loaded.task
     if reason := config.naive.refused(config.abilities):
         raise ValueError(f"strong: the naive baseline cannot run: {reason}")
     weak = _tokens(config.weak, task, ("weak_train", "transfer", "search", "test"))
@@ -75,7 +73,7 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
         "weak": _data("weak_train", task, weak),
         "ceiling": _data("transfer", task, strong),
     }
-    predictions, train_s = _baselines(config, data, advance)
+    predictions, train_s = _baselines(config, loaded.weights, data, advance)
 
     def classes(role: Role, split: SplitName) -> Any:
         return np.stack([of_seed[split] for of_seed in predictions[role]]) > np.float32(0.5)
@@ -108,7 +106,7 @@ def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> Base
 
 
 def _baselines(
-    config: RunConfig, data: dict[Role, BaselineData], advance: Advance
+    config: RunConfig, weights: Mapping[ModelConfig, str], data: dict[Role, BaselineData], advance: Advance
 ) -> tuple[dict[Role, list[Arrays]], float]:
     """Predictions of every role, in the order of seeds, and the seconds spent training."""
     learners: dict[Role, LearnerConfig] = {"weak": config.weak, "ceiling": config.strong}
@@ -116,7 +114,7 @@ def _baselines(
     pending = {}
     for role, learner in learners.items():
         shared = None
-        weights, content = model_digest(learner.model), data[role].digest
+        model, content = model_digest(learner.model, weights[learner.model]), data[role].digest
         for seed in range(config.first_seed, config.first_seed + config.baselines.seeds):
             job = BaselineJob(
                 role=role,
@@ -126,7 +124,7 @@ def _baselines(
                 engine=config.engine,
                 seed=seed,
             )
-            path = cache_path(job, content, weights, config.cache_dir)
+            path = cache_path(job, content, model, config.cache_dir)
             if (cached := load_arrays(path)) is not None:
                 predictions[role][seed] = cached
                 continue

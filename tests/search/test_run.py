@@ -32,8 +32,11 @@ RESULT_KEYS = {
     "agent",
     "grader_queries",
     "test_openings",
+    "test_split",
+    "sources",
+    "code",
 }
-METHOD_KEYS = {"method", "pgr", "se", "ci95", "seeds", "split"}
+METHOD_KEYS = {"method", "accuracy", "accuracy_se", "pgr", "se", "ci95", "seeds", "split"}
 
 
 def command(cache: Path, out: Path, *more: str) -> list[str]:
@@ -65,7 +68,8 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     assert set(result) == RESULT_KEYS
     assert set(result["naive"]) == METHOD_KEYS
     assert set(result["best"]) == METHOD_KEYS | {"branch", "search_pgr", "over_naive", "beats_naive_p"}
-    assert set(result["baselines"]) == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds"}
+    floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
+    assert set(result["baselines"]) == floors
     assert set(result["cost"]) == {
         "wall_s",
         "train_s",

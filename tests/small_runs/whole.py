@@ -81,6 +81,10 @@ def _outcome_problems(record: Record, outcome: dict[str, Any]) -> Iterator[str]:
     if len(confirmed) < 1 + len(outcome["finalists"]):
         yield "there are more finalists than methods in the confirmation"
     for one in (outcome["naive"], *outcome["finalists"]):
+        if one["pgr"] is None:  # no gap on the test split
+            if not (0 <= one["accuracy"] <= 1 and one["accuracy_se"] >= 0):
+                yield f"no accuracy with its error: {one}"
+            continue
         low, high = one["ci95"]
         if not (math.isfinite(one["pgr"]) and one["se"] >= 0 and low <= one["pgr"] <= high):
             yield f"no PGR with its error: {one}"

@@ -33,10 +33,12 @@ def load_dataset_task(config: DatasetTask) -> Task:
     the better (half rounded down for odd sizes). Local files need no network. Raises ValueError, on one line,
     for anything wrong with the data.
     """
-    pool = _read(config, config.path, config.split)
+    pool = _read(config, config.path, config.split, config.revision)
     test_pool = None
     if config.test_path is not None or config.test_split is not None:
-        test_pool = _read(config, config.test_path or config.path, config.test_split or config.split)
+        revision = config.revision if config.test_path is None else config.test_revision
+        path, split = config.test_path or config.path, config.test_split or config.split
+        test_pool = _read(config, path, split, revision)
     rng = np.random.default_rng(config.seed)
     # The test split is drawn first, so that it does not depend on the sizes of the other splits.
     if test_pool is None:
@@ -85,8 +87,8 @@ class _Pool:
         return self.take(np.array(apart, dtype=np.int64))
 
 
-def _read(config: DatasetTask, path: str, split: str) -> _Pool:
-    table = _table(config, path, split)
+def _read(config: DatasetTask, path: str, split: str, revision: str | None) -> _Pool:
+    table = _table(config, path, split, revision)
     fields = config.fields
     names = [name for name in fields.model_dump().values() if name is not None]
     columns = {name: _column(table, name, path) for name in names}
@@ -119,13 +121,13 @@ def _distinct(pool: _Pool) -> _Pool:
     return pool.take(np.array(list(first.values()), dtype=np.int64))
 
 
-def _table(config: DatasetTask, path: str, split: str) -> datasets.Dataset:
+def _table(config: DatasetTask, path: str, split: str, revision: str | None) -> datasets.Dataset:
     file = Path(path).expanduser()
     if file.is_dir():
         raise ValueError(f"data set {path!r} is a folder (looked from {Path.cwd()}): name a file in it")
     if not is_file_path(path):
         with loading(f"data set {path!r} cannot be loaded", "check its id, subset, split and the network"):
-            return datasets.load_dataset(path, name=config.name, split=split)
+            return datasets.load_dataset(path, name=config.name, split=split, revision=revision)
     reader = next((READERS[end] for end in READERS if path.lower().endswith(end)), None)
     if reader is None:
         raise ValueError(f"data file {path!r} must end with one of {', '.join(READERS)}")

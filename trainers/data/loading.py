@@ -24,7 +24,7 @@ def loading(problem: str, remedy: str) -> Iterator[None]:
     The message is a single line with the library's reason; network and source errors look alike.
     """
     try:
-        with _quiet():
+        with quiet():
             yield
     except (OSError, ValueError, ImportError, DatasetsError, SafetensorError, StopIteration) as error:
         # For an empty JSON file the reader of `datasets` raises StopIteration without a message.
@@ -33,7 +33,8 @@ def loading(problem: str, remedy: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Silence the progress bars and logs of the libraries that load from the hub."""
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     models = transformers.utils.logging
     bars = (

@@ -68,7 +68,11 @@ class DatasetTask(Frozen):
     ]
     name: Annotated[str | None, Field(description="subset of a hub data set")] = None
     split: Annotated[str, Field(description="hub split to draw from")] = "train"
+    revision: Annotated[str | None, Field(description="hub branch, tag or commit; null: main")] = None
     test_path: Annotated[str | None, Field(description="hub id or file of the test examples")] = None
+    test_revision: Annotated[
+        str | None, Field(description="hub branch, tag or commit of test_path; null: main")
+    ] = None
     test_split: Annotated[str | None, Field(description="hub split of the test examples")] = None
     fields: Annotated[
         Fields,
@@ -78,7 +82,9 @@ class DatasetTask(Frozen):
         Annotated[str, Field(max_length=1000, pattern=r"\S")] | None,
         Field(description="asked of the strong model for its zero-shot answer; yes means label 1"),
     ] = None
-    seed: Annotated[Seed, Field(description="draws the splits and the order of pairs")] = 0
+    seed: Annotated[
+        Seed, Field(description="draws the splits and the order of pairs, whatever the run's seed is")
+    ] = 0
     splits: Annotated[SplitSizes, Field(description="examples in each split")]
 
     @model_validator(mode="after")
@@ -103,7 +109,7 @@ class ToyTask(Frozen):
     """Made-up reviews, and whether each argues for a positive verdict; needs no network."""
 
     kind: Literal["toy"] = "toy"
-    seed: Annotated[Seed, Field(description="draws the examples")] = 0
+    seed: Annotated[Seed, Field(description="draws the examples, whatever the run's seed is")] = 0
     splits: Annotated[SplitSizes, Field(description="examples in each split")] = SplitSizes(
         weak_train=1600, transfer=1600, search=1500, test=2000
     )

@@ -69,7 +69,7 @@ def build_toy_model(config: ToyModel, *, cache: Path) -> PreTrainedModel:
     """
     if config.size == "weak":
         return _initial(config.size)
-    home = cache / f"toy-{_content_hash(config)}"
+    home = cache / f"toy-{content_hash(config)}"
     if not _intact(home):
         _publish(_pretrained(config), home)
     loaded: PreTrainedModel = Qwen3ForCausalLM.from_pretrained(home)
@@ -155,7 +155,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _content_hash(config: ToyModel) -> str:
+def content_hash(config: ToyModel) -> str:
     """A digest of everything that affects the weights: config, shape, constants, text, versions."""
     content = {
         "config": config.model_dump(exclude={"readout"}),

@@ -1,6 +1,5 @@
 """Weak floor, ceiling and weak labels: trained on ground truth, over several seeds, cached by content."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,20 +61,9 @@ class BaselineData:
         return digest(self.learn.ids, self.learn.offsets, self.truth, *predicted, *words)
 
 
-def model_digest(config: ModelConfig) -> str:
-    """Identify a model's weights: a folder by the bytes of its files, other models by their settings."""
-    folder = Path(getattr(config, "path", "")).expanduser()
-    if not getattr(config, "path", "") or not folder.is_dir():
-        return digest(config.model_dump())
-    sha = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.is_file():
-            sha.update(file.name.encode())
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    sha.update(block)
-    settings = {key: value for key, value in config.model_dump().items() if key != "path"}
-    return digest(sha.hexdigest(), settings)
+def model_digest(config: ModelConfig, weights: str) -> str:
+    """Identify a model: its weights, as `trainers.models.weights.weights_digest` gives them, and settings."""
+    return digest(weights, config.model_dump(exclude={"path", "revision"}))
 
 
 def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: Path) -> Path:

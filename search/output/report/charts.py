@@ -16,6 +16,7 @@ from search.output.report.figures import (
     rungs_figure,
     trials_figure,
 )
+from search.output.result import has_gap
 from search.studies.importance import campaign_importance
 from search.studies.parameters import axes, parameters
 
@@ -38,8 +39,8 @@ def charts(
         "rungs": _by_rung(config, record),
         "parallel": _parallel(record, scored),
         "importance": _importance(scored),
-        "finalists": _finalists(outcome) if outcome else None,
-        "gains": _gains(outcome) if outcome else None,
+        "finalists": _finalists(outcome) if outcome and has_gap(outcome) else None,
+        "gains": _gains(outcome) if outcome and has_gap(outcome) else None,
     }
 
 
@@ -70,7 +71,9 @@ def _over_trials(record: Record, outcome: Outcome | None) -> Figure | None:
 
 
 def _lines(outcome: Outcome | None) -> list[dict[str, Any]]:
-    naive = [{"pgr": outcome["naive"]["pgr"], "text": "naive (test split)"}] if outcome else []
+    naive = []
+    if outcome and has_gap(outcome):
+        naive = [{"pgr": outcome["naive"]["pgr"], "text": "naive (test split)"}]
     return [{"pgr": 0, "text": "weak floor"}, {"pgr": 1, "text": "ceiling"}, *naive]
 
 

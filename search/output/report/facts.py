@@ -8,11 +8,12 @@ from typing import Any, get_args
 
 from agents.findings.differences import differences
 from agents.language.proposal import Branch
+from cluster.commit import other_code
 from search.config.schema import RunConfig
 from search.ledger.events import EndState
 from search.ledger.record import Record, TrialRecord
 from search.output.progress import duration, ended, planned, state
-from search.output.result import asked_usage, saved_by_pruning_s, trained_s
+from search.output.result import asked_usage, has_gap, openings_text, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
 
 Outcome = Mapping[str, Any]
@@ -37,16 +38,25 @@ def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
 
 def _confirmed(outcome: Outcome) -> str:
     best, naive = outcome["best"], outcome["naive"]
-    low, high = best["ci95"]
     over, p = best["over_naive"], best["beats_naive_p"]
-    least, most = over["ci95"]
     verdict = (
         "better than"
         if p < SIGNIFICANT_P
         else "not clearly better than"
-        if over["pgr"] > 0
+        if over["pgr" if has_gap(outcome) else "accuracy"] > 0
         else "not better than"
     )
+    if not has_gap(outcome):
+        floors = outcome["baselines"]
+        return (
+            f"The test split has no gap to recover: the ceiling's accuracy is {floors['ceiling_acc']:.4f} ± "
+            f"{floors['ceiling_se']:.4f}, the weak floor's {floors['weak_acc']:.4f} ± "
+            f"{floors['weak_se']:.4f}. {best['branch']} reaches {best['accuracy']:.4f} ± "
+            f"{best['accuracy_se']:.4f} ({best['seeds']} fresh seeds), {over['accuracy']:+.4f} against naive "
+            f"at {naive['accuracy']:.4f}: {verdict} naive (one-sided p = {p:.2g})."
+        )
+    low, high = best["ci95"]
+    least, most = over["ci95"]
     return (
         f"{best['branch']} recovers {best['pgr']:.1%} of the performance gap (PGR {best['pgr']:.3f} ± "
         f"{best['se']:.3f}, 95% interval {low:.3f} to {high:.3f}, {best['seeds']} fresh seeds, test split), "
@@ -68,6 +78,12 @@ def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tu
     if outcome is None:
         return rows
     best, naive = outcome["best"], outcome["naive"]
+    if not has_gap(outcome):
+        return [
+            ("best accuracy", f"{best['accuracy']:.3f}", f"± {best['accuracy_se']:.3f}, test split"),
+            ("naive accuracy", f"{naive['accuracy']:.3f}", f"± {naive['accuracy_se']:.3f}, test split"),
+            *rows,
+        ]
     return [
         ("best PGR", f"{best['pgr']:.3f}", f"± {best['se']:.3f}, test split"),
         ("naive PGR", f"{naive['pgr']:.3f}", f"± {naive['se']:.3f}, test split"),
@@ -176,6 +192,20 @@ def trial_rows(config: RunConfig, record: Record) -> Iterator[Row]:
             seconds=f"{trial.train_s:.1f}",
             method=differences(trial.method, config.naive),
         )
+
+
+def sources(record: Record, outcome: Outcome | None) -> list[tuple[str, str]]:
+    """Digests of data and weights, commits of hub ids, further code, and openings of the test split."""
+    rows = []
+    if record.started is not None and (found := record.started.sources) is not None:
+        rows += [(f"digest: {name}", value) for name, value in found.digests.items()]
+        rows += [(f"hub commit: {place}", commit) for place, commit in found.commits.items()]
+    for code in record.codes[1:]:
+        changed = other_code(record.codes[0], code)
+        rows.append(("went on with other code", changed))
+    if outcome is not None and (openings := openings_text(outcome)):
+        rows.append(("test split", openings))
+    return rows
 
 
 def costs(record: Record) -> list[tuple[str, str]]:

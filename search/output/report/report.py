@@ -16,7 +16,7 @@ from search.ledger.record import Record
 from search.output.progress import state
 from search.output.report import facts as facts
 from search.output.report.charts import charts, scored_trials
-from search.output.result import lane_rows, saved_by_pruning_s, trained_s
+from search.output.result import lane_rows, openings_text, saved_by_pruning_s, trained_s
 from search.storage.run_directory import RunDirectory
 from search.studies.importance import MIN_TRIALS
 from trainers.files import replace_file
@@ -69,6 +69,8 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
         commit=commit,
         config_sha256=config.sha256,
         seeds=facts.seeds(config),
+        sources=facts.sources(record, outcome),
+        openings=openings_text(outcome) if outcome else "",
         config_yaml=dump_config(config),
         rows=list(facts.trial_rows(config, record)),
         style=Markup((PAGE / "report.css").read_text()),

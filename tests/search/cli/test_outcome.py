@@ -10,7 +10,7 @@ from search.storage.run_directory import RunDirectory
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def fail(_run: RunDirectory, _console: Console) -> None:
+    def fail(*given: object) -> None:
         raise error
 
     monkeypatch.setattr(campaign, "run_campaign", fail)

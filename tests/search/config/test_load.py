@@ -37,8 +37,8 @@ def test_the_dump_keeps_every_bit_of_the_rungs(config: RunConfig, tmp_path: Path
     assert load_config(tmp_path / "c.yaml").search.pruning.rungs == (1 / 3, 1.0)
 
 
-def test_a_task_without_a_seed_takes_the_run_s(dev: Path) -> None:
-    assert load_config(dev, ["seed=7"]).task.seed == 7
+def test_the_splits_do_not_change_with_the_seed_of_the_run(dev: Path) -> None:
+    assert load_config(dev, ["seed=7"]).task == load_config(dev).task
     assert load_config(dev, ["seed=7", "task.seed=3"]).task.seed == 3
 
 

@@ -34,6 +34,7 @@ BASELINES = BaselineScores(
     weak=Estimate(value=0.61, se=0.02, df=4),
     ceiling=Estimate(value=0.91, se=0.01, df=4),
     gap=0.3,
+    gap_se=0.02,
     seed_variance=SeedVariance(value=0.01, free=8),
 )
 
@@ -72,6 +73,8 @@ def confirmation(record: Record) -> Confirmation:
     def confirmed(value: float, gain: float, lr: float) -> Confirmed:
         return Confirmed(
             method=Method(optim=Adamw(lr=lr)),
+            accuracy=Estimate(value=0.61 + 0.3 * value, se=0.03, df=4),
+            accuracy_gain=Estimate(value=0.3 * gain, se=0.03, df=4),
             pgr=Estimate(value=value, se=0.1, df=4),
             gain=Estimate(value=gain, se=0.1, df=4),
             seeds=5,
@@ -89,7 +92,7 @@ def outcome(record: Record, confirmation: Confirmation) -> dict[str, Any]:
 
 
 def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
-    one = {"method", "pgr", "se", "ci95", "seeds", "split"}
+    one = {"method", "accuracy", "accuracy_se", "pgr", "se", "ci95", "seeds", "split"}
     assert outcome.keys() == {
         "schema",
         "run",
@@ -106,8 +109,12 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "agent",
         "grader_queries",
         "test_openings",
+        "test_split",
+        "sources",
+        "code",
     }
-    assert outcome["baselines"].keys() == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds"}
+    floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
+    assert outcome["baselines"].keys() == floors
     assert outcome["naive"].keys() == one
     assert outcome["best"].keys() == one | {"branch", "search_pgr", "over_naive", "beats_naive_p"}
     assert outcome["cost"].keys() == {
@@ -129,6 +136,8 @@ def test_it_says_what_happened(outcome: dict[str, Any]) -> None:
         "weak_se": 0.02,
         "ceiling_acc": 0.91,
         "ceiling_se": 0.01,
+        "gap": 0.3,
+        "gap_se": 0.02,
         "seeds": 5,
     }
     assert outcome["trials"] == {"completed": 1, "pruned": 1, "failed": 1}

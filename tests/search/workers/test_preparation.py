@@ -1,7 +1,7 @@
 """Baselines and materials of a small run of the offline task, on a real Ray."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from search.config.schema import RunConfig
 from search.workers.member import Work
 from search.workers.preparation import Prepared, prepare, with_gpus
 from search.workers.shared_arrays import SharedArrays
+from search.workers.sources import load
 from trainers.data.dataset import load_task
 
 REPO = Path(__file__).parents[3]
@@ -31,6 +32,10 @@ def small(cache: Path, *more: str) -> RunConfig:
     return load_config(REPO / "configs/dev.yaml", settings)
 
 
+def prepared_by(config: RunConfig, advance: Callable[[int, int], None]) -> Prepared:
+    return prepare(config, load(config), advance)
+
+
 @pytest.fixture(scope="module")
 def ray_is_up() -> Iterator[None]:
     with ray_runtime():
@@ -44,12 +49,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(ray_is_up: None, cache: Path) -> Prepared:
-    return prepare(small(cache), lambda done, total: None)
+    return prepared_by(small(cache), lambda done, total: None)
 
 
 def test_a_naive_baseline_that_cannot_fit_stops_the_run_before_it_starts(cache: Path) -> None:
     with pytest.raises(ValueError, match=r"^strong: the naive baseline cannot run: student.full needs"):
-        prepare(small(cache, "trial.memory_gb=0.5"), lambda done, total: None)
+        prepared_by(small(cache, "trial.memory_gb=0.5"), lambda done, total: None)
 
 
 @pytest.mark.slow
@@ -99,14 +104,14 @@ def test_baselines_are_cached_by_content_and_independent_of_trial_settings(
 ) -> None:
     calls: list[tuple[int, int]] = []
     config = small(cache, "search.trials=3", "confirm.seeds=3", "search.pruning.keep=2", "agent.branches=1")
-    again = prepare(config, lambda done, total: calls.append((done, total)))
+    again = prepared_by(config, lambda done, total: calls.append((done, total)))
     assert calls == [(4, 4)]
     assert again.train_s == 0
     np.testing.assert_array_equal(again.materials.weak_probs, prepared.materials.weak_probs)
 
     other = small(cache, "weak.optim.lr=0.002")
     calls.clear()
-    changed = prepare(other, lambda done, total: calls.append((done, total)))
+    changed = prepared_by(other, lambda done, total: calls.append((done, total)))
     assert calls[0] == (2, 4), "a changed supervisor is trained again, the ceiling is not"
     assert (changed.materials.weak_probs != prepared.materials.weak_probs).any()
 

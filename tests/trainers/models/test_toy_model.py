@@ -125,7 +125,7 @@ def test_of_two_that_race_the_first_to_finish_publishes(
     rival = toy._initial("strong")
 
     def overtaken(config: ToyModel) -> Qwen3ForCausalLM:
-        toy._publish(rival, tmp_path / f"toy-{toy._content_hash(config)}")
+        toy._publish(rival, tmp_path / f"toy-{toy.content_hash(config)}")
         return pretrained(config)
 
     monkeypatch.setattr(toy, "_pretrained", overtaken)

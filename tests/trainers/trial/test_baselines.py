@@ -73,25 +73,14 @@ def test_the_data_s_digest_changes_with_tokens_labels_splits_and_words() -> None
     assert replace(DATA, predict=turned).digest == replace(DATA, predict=dict(sorted(turned.items()))).digest
 
 
-def test_a_folder_of_weights_is_known_by_its_files_wherever_it_lies(tmp_path: Path) -> None:
-    def folder(name: str, weights: bytes) -> HubModel:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.safetensors").write_bytes(weights)
-        return HubModel(path=str(tmp_path / name), max_length=8)
-
-    here, copied, other = folder("here", b"1"), folder("copied", b"1"), folder("other", b"2")
-    assert model_digest(here) == model_digest(copied) != model_digest(other)
-    assert model_digest(here) != model_digest(here.model_copy(update={"max_length": 9}))
-    (tmp_path / "copied" / "more.json").write_text("{}")
-    assert model_digest(here) != model_digest(copied)
-
-
-def test_other_models_are_known_by_their_settings() -> None:
+def test_a_model_is_known_by_its_weights_and_its_settings_wherever_it_lies() -> None:
+    here, there = (HubModel(path=path, max_length=8) for path in ("here", "there"))
+    assert model_digest(here, "weights") == model_digest(there, "weights") != model_digest(here, "others")
+    assert model_digest(here, "weights") != model_digest(here.model_copy(update={"max_length": 9}), "weights")
     toy = ToyModel(size="strong")
-    assert model_digest(toy) == model_digest(ToyModel(size="strong"))
-    assert model_digest(toy) != model_digest(ToyModel(size="strong", pretrain_steps=501))
-    hub = HubModel(path="someone/model", max_length=8)  # no folder here
-    assert model_digest(hub) != model_digest(hub.model_copy(update={"revision": "v2"}))
+    assert model_digest(toy, "weights") != model_digest(
+        toy.model_copy(update={"readout": "label_tokens"}), "weights"
+    )
 
 
 @pytest.mark.usefixtures("warm")

@@ -1,0 +1,76 @@
+"""Which test examples have been opened, by which run and when: a registry that runs share.
+
+Each opening is a file of its own, so that no two processes ever write the same file. It lies in the cache
+and, for a run in object storage, beside that run too.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from search.ledger.events import EarlierOpening
+from search.storage.object_store import file_system
+from trainers.cache import digest
+from trainers.component import Frozen
+from trainers.files import replace_file
+
+log = logging.getLogger(__name__)
+
+FOLDER = "test-openings"
+
+
+class Opening(Frozen):
+    """Test examples, by their keys (`trainers.data.digests.example_keys`), that a run opened."""
+
+    run: str
+    id: str
+    at: float
+    examples: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return f"{digest(list(self.examples))[:16]}-{self.id}-{self.at:.6f}.json"
+
+
+class Registry:
+    """The openings in a cache and, if `url` is given, beside the run at that URL."""
+
+    def __init__(self, cache: Path, url: str | None = None) -> None:
+        self._folder = cache / FOLDER
+        self._files, self._remote = None, PurePosixPath()
+        if url is not None:
+            self._files, root = file_system(url)
+            self._remote = PurePosixPath(root.rstrip("/")).parent / FOLDER
+
+    def add(self, opening: Opening) -> None:
+        """Record an opening; raises OSError if it cannot be written everywhere."""
+        content = opening.model_dump_json()
+        if self._files is not None:
+            self._files.pipe_file(str(self._remote / opening.name), content.encode())
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace_file(self._folder / opening.name, content)
+
+    def earlier(self, examples: Sequence[str]) -> tuple[EarlierOpening, ...]:
+        """The openings of any of these examples, oldest first."""
+        wanted, found = set(examples), {}
+        for name, content in self._contents():
+            try:
+                opening = Opening.model_validate_json(content)
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"]
+                log.warning("%s cannot be read (%s): an opening may be missing", name, reason)
+                continue
+            if shared := len(wanted.intersection(opening.examples)):
+                found[opening.name] = EarlierOpening(run=opening.run, at=opening.at, shared=shared)
+        return tuple(sorted(found.values(), key=lambda opening: opening.at))
+
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
+        if self._folder.is_dir():
+            for file in sorted(self._folder.glob("*.json")):
+                yield str(file), file.read_bytes()
+        if self._files is not None:
+            for name in self._files.find(str(self._remote)):
+                yield name, self._files.cat_file(name)

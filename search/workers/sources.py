@@ -1,0 +1,145 @@
+"""What a run learns from and is graded by: loaded once, and compared with what it was when the run began."""
+
+import logging
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cluster.commit import other_code, running_code
+from search.config.schema import LearnerConfig, RunConfig
+from search.ledger.events import RunStarted, Sources
+from trainers.data.dataset import load_task
+from trainers.data.digests import task_digests
+from trainers.data.examples import Task
+from trainers.data.hub import RepositoryKind, hub_commit
+from trainers.data.settings import DatasetTask
+from trainers.models.pool import check_model
+from trainers.models.settings import HubModel, ModelConfig
+from trainers.models.weights import weights_digest
+
+log = logging.getLogger(__name__)
+
+Commits = Mapping[str, str]  # by the place of the setting that names the hub id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The task, and the digest of every model's weights."""
+
+    task: Task
+    weights: Mapping[ModelConfig, str]
+
+
+def load(config: RunConfig) -> Loaded:
+    """Load the task and check the models; raises ValueError, of one line, if one of them is unusable."""
+    task = load_task(config.task)
+    for _, model in _models(config):
+        check_model(model, cache=config.cache_dir)
+    return Loaded(task=task, weights={model: weights_digest(model) for _, model in _models(config)})
+
+
+def _models(config: RunConfig) -> Iterator[tuple[str, ModelConfig]]:
+    yield "weak.model", config.weak.model
+    yield "strong.model", config.strong.model
+    for i, model in enumerate(config.intermediates):
+        yield f"intermediates.{i}", model
+
+
+# Hub ids
+
+
+def with_commits(config: RunConfig, began: RunStarted | None) -> tuple[RunConfig, Commits]:
+    """The config with the commits that its hub ids mean, and these: on resume those that the run began with.
+
+    So all processes of a run load the same, however the hub moves on.
+    """
+    found = began.sources.commits if began is not None and began.sources is not None else commits(config)
+    return pinned(config, found), found
+
+
+def commits(config: RunConfig) -> dict[str, str]:
+    """The commits that the config's hub ids mean now, as far as anybody knows."""
+    named: list[tuple[str, str, str | None, RepositoryKind]] = [
+        (place, model.path, model.revision, "model")
+        for place, model in _models(config)
+        if isinstance(model, HubModel)
+    ]
+    if isinstance(task := config.task, DatasetTask):
+        named.append(("task", task.path, task.revision, "dataset"))
+        if task.test_path is not None:
+            named.append(("task.test_path", task.test_path, task.test_revision, "dataset"))
+    found = {place: hub_commit(path, revision, kind) for place, path, revision, kind in named}
+    return {place: commit for place, commit in found.items() if commit is not None}
+
+
+def pinned(config: RunConfig, found: Commits) -> RunConfig:
+    """The config with these commits as revisions."""
+
+    def model(place: str, settings: ModelConfig) -> ModelConfig:
+        commit = found.get(place)
+        if commit is None or not isinstance(settings, HubModel):
+            return settings
+        return settings.model_copy(update={"revision": commit})
+
+    def learner(place: str, settings: LearnerConfig) -> LearnerConfig:
+        return settings.model_copy(update={"model": model(place, settings.model)})
+
+    task = config.task
+    if isinstance(task, DatasetTask):
+        revisions = {
+            "revision": found.get("task", task.revision),
+            "test_revision": found.get("task.test_path", task.test_revision),
+        }
+        task = task.model_copy(update=revisions)
+    middle = tuple(model(f"intermediates.{i}", settings) for i, settings in enumerate(config.intermediates))
+    changed = {
+        "task": task,
+        "weak": learner("weak.model", config.weak),
+        "strong": learner("strong.model", config.strong),
+        "intermediates": middle,
+    }
+    return config.model_copy(update=changed)
+
+
+# Digests
+
+
+def checked_sources(config: RunConfig, loaded: Loaded, found: Commits, began: RunStarted | None) -> Sources:
+    """The digests of all that was loaded, which must be those that the run began with.
+
+    Warns of other code. Raises ValueError, on one line that names what has changed, for other data or
+    weights.
+    """
+    before = None if began is None else began.sources
+    now = sources(config, loaded, found, secrets.token_hex(16) if before is None else before.salt)
+    if began is None:
+        return now
+    if before is None:
+        log.warning("%s began with a version that kept no digests: data and weights may be others", began.run)
+    else:
+        _require_same(config, before, now)
+    if changed := other_code(began.code or {"commit": began.commit}, running_code()):
+        log.warning("%s began with other code: %s", began.run, changed)
+    return now
+
+
+def sources(config: RunConfig, loaded: Loaded, found: Commits, salt: str) -> Sources:
+    """The digests of all that was loaded. salt: keys those of ground truth, in hex."""
+    weights = {f"{place}.weights": loaded.weights[model] for place, model in _models(config)}
+    digests = task_digests(loaded.task, bytes.fromhex(salt)) | weights
+    return Sources(salt=salt, digests=digests, commits=dict(found))
+
+
+def _require_same(config: RunConfig, before: Sources, now: Sources) -> None:
+    changed = [name for name in before.digests if now.digests.get(name) != before.digests[name]]
+    if not changed:
+        return
+    paths = {f"{place}.weights": getattr(model, "path", "toy") for place, model in _models(config)}
+    data = [name for name in changed if name not in paths]
+    parts = [f"{name} ({paths[name]})" for name in changed if name in paths]
+    if data:
+        parts = [f"{', '.join(data)} ({getattr(config.task, 'path', 'toy')})", *parts]
+    raise ValueError(
+        f"since the run began these have changed: {'; '.join(parts)}; put them back as they were, or start a "
+        "new run"
+    )
