@@ -223,7 +223,8 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     ) + _asked(outcome)
     if openings := openings_text(outcome):
         summary += f"\n{openings}"
-    return Group(table, Text(_verdict(outcome["best"]["beats_naive_p"])), Text(summary))
+    verdict = ("" if has_gap(outcome) else NO_GAP) + _verdict(outcome["best"]["beats_naive_p"])
+    return Group(table, Text(verdict), Text(summary))
 
 
 def has_gap(outcome: Mapping[str, Any]) -> bool:
@@ -231,7 +232,7 @@ def has_gap(outcome: Mapping[str, Any]) -> bool:
     return outcome["naive"]["pgr"] is not None
 
 
-NO_GAP = "there is no gap to recover on the test split, so no PGR: accuracies are compared"
+NO_GAP = "there is no gap to recover on the test split, so no PGR: accuracies are compared\n"
 
 
 def _pgr_table(outcome: dict[str, Any]) -> Table:
@@ -248,7 +249,7 @@ def _pgr_table(outcome: dict[str, Any]) -> Table:
 
 def _accuracy_table(outcome: dict[str, Any]) -> Table:
     columns = ("method", "accuracy", "± SE", "over naive", "p", "search PGR", "seeds")
-    table = _table(f"Accuracy on the test split: {NO_GAP}", columns)
+    table = _table("Accuracy on the test split", columns)
     naive = outcome["naive"]
     table.add_row("naive", *_accuracy_cells(naive), "", "", "", str(naive["seeds"]))
     for row in outcome["finalists"]:
