@@ -206,11 +206,11 @@ def test_no_gap_on_the_test_split_is_an_outcome_and_a_lost_line_hides_no_opening
     assert outcome["baselines"]["gap"] < 0
     for row in (outcome["naive"], outcome["best"], outcome["best"]["over_naive"]):
         assert (row["pgr"], row["se"], row["ci95"]) == (None, None, None)
-        assert row["accuracy_se"] > 0
+        assert row["accuracy_se"] >= 0
     floors = first["baselines"]
     accuracy = floors["weak_acc"] + first["naive"]["pgr"] * floors["gap"]
     assert outcome["naive"]["accuracy"] == first["naive"]["accuracy"] == pytest.approx(accuracy)
-    assert 0 < outcome["best"]["beats_naive_p"] < 1
+    assert 0 <= outcome["best"]["beats_naive_p"] <= 1
     assert "The test split has no gap to recover" in run.report.read_text()
     ledger = run.ledger.read_bytes()
     assert "is finished" in campaign(run)
