@@ -34,6 +34,12 @@ def baselines(
     scores = baseline_scores(loaded, people)
     if not as_json:
         people.print(baseline_table(loaded, scores))
+        if not scores.gap_is_clear:
+            people.print(
+                "the gap is within two standard errors of zero: a run is refused unless "
+                "baselines.allow_unclear_gap is true",
+                style="yellow",
+            )
         return
     write_json(
         {
@@ -41,6 +47,8 @@ def baselines(
             "weak_se": scores.weak.se,
             "ceiling_acc": scores.ceiling.value,
             "ceiling_se": scores.ceiling.se,
+            "gap": scores.gap,
+            "gap_se": scores.gap_se,
             "seeds": loaded.baselines.seeds,
             "split": "search",
         }

@@ -1,10 +1,11 @@
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from cluster import commit as module
-from cluster.commit import COMMIT, commit
+from cluster.commit import COMMIT, commit, other_code, running_code
 
 
 def git(where: Path, *arguments: str) -> str:
@@ -44,3 +45,23 @@ def test_a_copy_without_a_repository_is_of_an_unknown_commit(
 def test_a_job_is_told_its_commit(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(COMMIT, "abc")
     assert commit() == "abc"
+
+
+def test_the_running_code_is_known_by_sources_and_libraries_too(copy: Path) -> None:
+    root = copy / "code"
+    (root / "search").mkdir(parents=True)
+    (root / "search" / "a.py").write_text("1")
+    module.__file__ = str(root / "cluster" / "commit.py")
+    before = running_code()
+    assert before["torch"] == metadata.version("torch")
+    assert before["python"].startswith("3.")
+    assert running_code() == before
+    (root / "search" / "a.py").write_text("2")
+    assert other_code(before, running_code()) == f"sources {before['sources']} → {running_code()['sources']}"
+
+
+def test_a_change_of_code_is_said_in_words() -> None:
+    then = {"commit": "a" * 40, "sources": "s1", "torch": "2.11.0"}
+    assert other_code(then, dict(then)) == ""
+    now = {"commit": "b" * 40 + "+", "sources": "s1", "torch": "2.13.0", "ray": "2.60.0"}
+    assert other_code(then, now) == "commit aaaaaaaaaa → bbbbbbbbbb+, torch 2.11.0 → 2.13.0"

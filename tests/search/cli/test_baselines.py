@@ -19,12 +19,19 @@ def test_trained_baselines_are_shown_to_a_script_and_to_a_person(
     assert table.code == 0, table.errors
     assert "weak" in table.output
     assert "ceiling" in table.output
+    assert "gap" in table.output
+    assert "within two standard errors" not in table.output
 
     answer = measured(*words, "--json")
     assert answer.code == 0, answer.errors
     [line] = answer.output.splitlines()  # and nothing else on stdout
     scores = json.loads(line)
-    assert scores.keys() == {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "seeds", "split"}
+    assert scores.keys() == {
+        *("weak_acc", "weak_se", "ceiling_acc", "ceiling_se"),
+        *("gap", "gap_se", "seeds", "split"),
+    }
+    assert scores["gap"] == pytest.approx(scores["ceiling_acc"] - scores["weak_acc"])
+    assert 0 < scores["gap_se"] < scores["gap"] / 2
     assert (scores["seeds"], scores["split"]) == (2, "search")
     assert 0 < scores["weak_acc"] < scores["ceiling_acc"] <= 1
     assert 0 < scores["ceiling_se"] < 0.1

@@ -215,3 +215,23 @@ def test_a_finalist_without_answers_is_left_out_of_the_outcome(
         baselines=Baselines(weak=~right[[0] * 5], ceiling=right[[0] * 5]),
     )
     assert [one.trial.trial for one, _ in confirm(config, record, answers).finalists] == ["t1"]
+
+
+def test_without_a_gap_on_the_test_split_accuracies_are_compared(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    record = Record.of(searched(events, t1=0.2, t2=0.7))
+
+    def rows(*right: int) -> np.ndarray:
+        return np.array([[i < count for i in range(8)] for count in right])
+
+    grades = TestGrades(
+        correct={config.naive.digest: rows(4, 6, 5), method("t2").digest: rows(6, 8, 7)},
+        baselines=Baselines(weak=rows(6, 6, 6, 6, 6), ceiling=rows(6, 6, 6, 6, 6)),
+    )
+    outcome = confirm(config, record, grades)
+    [(_, best)] = outcome.finalists
+    assert (best.pgr, best.gain, outcome.naive.pgr) == (None, None, None)
+    assert (outcome.naive.accuracy.value, best.accuracy.value) == (5 / 8, 7 / 8)
+    assert best.accuracy_gain.value == 0.25
+    assert best.beats_naive_p == best.accuracy_gain.p_positive < 0.1

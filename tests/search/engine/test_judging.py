@@ -1,5 +1,6 @@
 """Scores and findings, live and after a restart, with a grader in this process."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,3 +94,25 @@ def test_only_trials_of_the_search_are_judged(context: RunContext, purpose: Purp
         judging.grade(reached)
     context.ledger.append(reached)
     assert not judging.any_rung_reached
+
+
+def test_scores_that_the_grader_does_not_give_again_are_told(
+    context: RunContext, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = Judging(context)
+    context.ledger.listen(live.apply)
+    for number, pgr in enumerate([0.9, 0.8, 0.85]):
+        context.ledger.append(started(f"t{number}"))
+        score = live.grade(rung(f"t{number}", pgr))
+        told = {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}
+        context.ledger.append(rung(f"t{number}", pgr).model_copy(update=told))
+    past: list[AnyEvent] = read_ledger(tmp_path / "ledger.jsonl")
+    with caplog.at_level(logging.WARNING):
+        Judging(context).regrade(past)
+        assert caplog.text == ""
+        last = past[-1]
+        assert isinstance(last, RungReached)
+        Judging(context).regrade([*past[:-1], last.model_copy(update={"pgr": 0.7})])
+    [line] = caplog.messages
+    assert "1 of 3 recorded scores are not what the grader gives now, the first of trial t2 at 0.33" in line
+    assert "PGR 0.700000 ± " in line

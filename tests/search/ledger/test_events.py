@@ -54,7 +54,9 @@ def test_every_event_is_read_back_as_it_was_written(
         events.reached("c00001", 1.0, None),
         TestOpened(queries=3),
         Interrupted(),
-        Resumed(),
+        Resumed(code={"commit": "abc", "torch": "2"}),
+        events.run_started(sources={"salt": "5a", "digests": {"test.truth": "d"}, "commits": {"task": "c"}}),
+        TestOpened(queries=3, digest="d", examples=2, earlier=({"run": "a", "at": 1.5, "shared": 1},)),
         Finished(),
     ]
     write(tmp_path / "ledger.jsonl", *written)

@@ -14,6 +14,7 @@ from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from search.engine.confirmation import Confirmation, Confirmed, Finalist
 from search.ledger.events import (
+    EarlierOpening,
     Finished,
     Interrupted,
     LaneAnswered,
@@ -21,6 +22,7 @@ from search.ledger.events import (
     RequestReserved,
     RequestSettled,
     Resumed,
+    Sources,
     TestOpened,
 )
 from search.ledger.record import Record
@@ -250,3 +252,59 @@ def test_it_counts_requests_that_were_never_answered(record: Record, confirmatio
     output = StringIO()
     Console(file=output, width=200).print(outcome_table(outcome))
     assert "agent: 0.7500 dollars (0.5000 of them reserved for answers that never came)" in output.getvalue()
+
+
+def test_without_a_gap_there_is_no_pgr_and_the_table_says_so(
+    record: Record, confirmation: Confirmation
+) -> None:
+    [(finalist, best)] = confirmation.finalists
+    without = {"pgr": None, "gain": None}
+    outcome = result(
+        record,
+        Confirmation(
+            naive=replace(confirmation.naive, **without), finalists=[(finalist, replace(best, **without))]
+        ),
+        replace(BASELINES, gap=-0.1),
+    )
+    assert json.loads(json.dumps(outcome))["best"]["over_naive"] == {
+        "accuracy": pytest.approx(0.09),
+        "accuracy_se": 0.03,
+        **dict.fromkeys(("pgr", "se", "ci95")),
+    }
+    # Student's t with 4 degrees of freedom: above 3, 0.01997.
+    assert outcome["best"]["beats_naive_p"] == pytest.approx(0.01997, abs=1e-4)
+    out = StringIO()
+    Console(file=out, width=160).print(outcome_table(outcome))
+    shown = out.getvalue()
+    assert "there is no gap to recover on the test split, so no PGR: accuracies are compared" in shown
+    [row] = [line.split() for line in shown.splitlines() if "two-red" in line]
+    assert {"0.7600", "0.0300", "+0.0900", "0.02", "0.600", "5"} <= set(row)
+
+
+def test_it_names_data_weights_code_and_openings_and_keeps_the_salt(
+    record: Record, confirmation: Confirmation, events: SimpleNamespace
+) -> None:
+    assert result(record, confirmation, BASELINES)["sources"] is None  # of an earlier version
+    found = Sources(salt="5a17", digests={"test.truth": "d1"}, commits={"task": "c1"})
+    code = {"commit": "abc", "torch": "1"}
+    earlier = (EarlierOpening(run="before", at=1.0, shared=7), EarlierOpening(run="unit", at=2.0, shared=9))
+    record.apply(events.run_started(sources=found, code=code))
+    record.apply(Resumed(code=code))
+    record.apply(Resumed(code=code | {"torch": "2"}))
+    record.apply(TestOpened(at=125.0, queries=2, digest="d2", examples=9, earlier=earlier))
+    outcome = result(record, confirmation, BASELINES)
+    assert outcome["sources"] == {"digests": {"test.truth": "d1"}, "commits": {"task": "c1"}}
+    assert "5a17" not in json.dumps(outcome)
+    assert outcome["code"] == [code, code | {"torch": "2"}]
+    assert outcome["test_split"] == {
+        "digest": "d2",
+        "opened": 3,
+        "by": [
+            {"run": "before", "at": 1.0, "shared": 7},
+            {"run": "unit", "at": 2.0, "shared": 9},
+            {"run": "unit", "at": 125.0, "shared": 9},
+        ],
+    }
+    out = StringIO()
+    Console(file=out, width=160).print(outcome_table(outcome))
+    assert "the test split has been opened 3 times, by before, unit (2 times)" in out.getvalue()

@@ -122,6 +122,29 @@ def test_nothing_but_an_opening_reads_the_test_labels() -> None:
         grader.open_test({"a": [pack(answers(TEST_TRUTH))]})
 
 
+def test_a_gap_must_be_clear_of_its_error() -> None:
+    clear = Grader(SEARCH, TEST).baselines()
+    assert clear.gap > 2 * clear.gap_se > 0
+    clear.require_clear_gap()
+    # Two seeds of ten examples: 0.6 and 0.8 against 0.7 and 0.9 are a gap of one tenth, and no clear one.
+    weak = np.stack([answers(TRUTH, 0, 1, 2, 3), answers(TRUTH, 4, 5)])
+    ceiling = np.stack([answers(TRUTH, 4, 6, 7), answers(TRUTH, 8)])
+    unclear = Grader((TRUTH, BaselinePredictions(weak=weak, ceiling=ceiling)), TEST).baselines()
+    assert unclear.gap == pytest.approx(0.1)
+    with pytest.raises(NoGapError, match=r"0\.1000 ± 0\.\d+ .* or set baselines\.allow_unclear_gap=true$"):
+        unclear.require_clear_gap()
+
+
+def test_the_test_split_may_have_no_gap() -> None:
+    turned = BaselinePredictions(weak=TEST[1].ceiling, ceiling=TEST[1].weak)
+    scores = (
+        Grader(SEARCH, (TEST_TRUTH, turned)).open_test({"a": [pack(answers(TEST_TRUTH))]}).baseline_scores
+    )
+    assert scores.gap == pytest.approx(-0.5)
+    assert scores.seed_variance.free == 0
+    assert not scores.gap_is_clear
+
+
 def test_no_gap_is_told_as_such() -> None:
     flat = BaselinePredictions(weak=SEARCH[1].weak, ceiling=SEARCH[1].weak)
     with pytest.raises(NoGapError, match="no gap to recover"):

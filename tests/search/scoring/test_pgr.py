@@ -11,6 +11,7 @@ from search.scoring.pgr import (
     NoGapError,
     SeedVariance,
     accuracy,
+    accuracy_gain,
     baseline_seed_variance,
     difference,
     estimate,
@@ -51,6 +52,31 @@ def test_no_gap_is_refused(ceiling: float) -> None:
 def test_baselines_without_a_gap_are_refused() -> None:
     with pytest.raises(NoGapError, match="no gap to recover"):
         _ = Baselines(weak=table("11"), ceiling=table("10")).gap
+
+
+def test_a_gap_has_the_error_of_seeds_and_of_examples_paired() -> None:
+    # The ceiling is right on all: the error is that of the floor alone.
+    gap = BASELINES.measured_gap
+    assert gap.value == 0.5
+    assert gap.se == pytest.approx(accuracy(BASELINES.weak).se)
+    # What both get right and wrong together is no error of the gap, however few the examples.
+    same = Baselines(weak=table("1100", "1100"), ceiling=table("1100", "1100"))
+    assert (same.measured_gap.value, same.measured_gap.se) == (0.0, 0.0)
+    assert accuracy(same.weak).se > 0
+    # Single seeds: differences 0, 0, 1, 1 with variance 1/3, over four examples 1/12.
+    single = Baselines(weak=table("1100"), ceiling=table("1111"))
+    assert single.measured_gap.se == pytest.approx(math.sqrt(1 / 12))
+    below = Baselines(weak=table("1111"), ceiling=table("1100"))
+    assert (below.measured_gap.value, below.measured_gap.se) == (-0.5, single.measured_gap.se)
+
+
+def test_a_gain_in_accuracy_is_paired_by_seed_and_example() -> None:
+    ours, theirs = table("1111", "1111"), table("1100", "1100")
+    gain = accuracy_gain(ours, theirs, np.array([0, 1]))
+    assert gain.value == 0.5
+    assert gain.se == pytest.approx(math.sqrt(1 / 12))
+    same = accuracy_gain(ours, ours, np.array([0, 1]))
+    assert (same.value, same.se, same.p_positive) == (0.0, 0.0, 1.0)
 
 
 def test_accuracy_has_the_error_of_seeds_and_examples() -> None:

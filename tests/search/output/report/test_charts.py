@@ -158,3 +158,12 @@ def test_confirmed_methods_have_their_intervals_and_gains(config: RunConfig, rec
         "1. one: over naive +0.300, 95% interval +0.100 to +0.500; "
         "2. two: over naive -0.100, 95% interval -0.400 to +0.200"
     )
+
+
+def test_without_a_gap_on_the_test_split_there_is_no_figure_of_finalists(
+    config: RunConfig, record: Record
+) -> None:
+    figures = drawn(config, record, {"naive": {"pgr": None}, "finalists": [{"pgr": None}]})
+    assert figures["finalists"] is figures["gains"] is None
+    assert figures["trials"] is not None
+    assert "naive (test split)" not in figures["trials"].wide

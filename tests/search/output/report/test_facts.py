@@ -8,7 +8,7 @@ from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
-from search.ledger.events import AnyEvent, Finished, Interrupted, LaneAnswered, Proposed
+from search.ledger.events import AnyEvent, Finished, Interrupted, LaneAnswered, Proposed, Resumed, Sources
 from search.ledger.record import Record
 from search.output.report.facts import (
     LONGEST,
@@ -18,6 +18,7 @@ from search.output.report.facts import (
     headline,
     last_at,
     short,
+    sources,
     tiles,
     when,
 )
@@ -132,3 +133,41 @@ def test_the_last_event_in_utc(grown: list[AnyEvent]) -> None:
     assert last_at(Record.of(grown)) == 7.0
     assert when(last_at(Record.of(grown))) == "1970-01-01 00:00 UTC"
     assert when(last_at(Record())) == "never"
+
+
+def test_without_a_gap_on_the_test_split_the_sentence_compares_accuracies(config: RunConfig) -> None:
+    none = dict.fromkeys(("pgr", "se", "ci95"))
+    over = none | {"accuracy": 0.09, "accuracy_se": 0.03}
+    best = none | {"branch": "one", "accuracy": 0.76, "accuracy_se": 0.02, "seeds": 5, "over_naive": over}
+    found = {
+        "best": best | {"beats_naive_p": 0.02},
+        "naive": none | {"accuracy": 0.67, "accuracy_se": 0.02},
+        "baselines": {"weak_acc": 0.8, "weak_se": 0.01, "ceiling_acc": 0.79, "ceiling_se": 0.02},
+    }
+    assert headline(config, Record(), found) == (
+        "The test split has no gap to recover: the ceiling's accuracy is 0.7900 ± 0.0200, the weak floor's "
+        "0.8000 ± 0.0100. one reaches 0.7600 ± 0.0200 (5 fresh seeds), +0.0900 against naive at 0.6700: "
+        "better than naive (one-sided p = 0.02)."
+    )
+    assert tiles(config, Record(), found)[0] == ("best accuracy", "0.760", "± 0.020, test split")
+
+
+def test_sources_are_digests_commits_other_code_and_openings_without_the_salt(
+    events: SimpleNamespace,
+) -> None:
+    found = Sources(salt="5a17", digests={"test.truth": "d1"}, commits={"task": "c1"})
+    record = Record.of(
+        [
+            events.run_started(sources=found, code={"torch": "1"}),
+            Resumed(code={"torch": "1"}),
+            Resumed(code={"torch": "2"}),
+        ]
+    )
+    opened = {"opened": 1, "by": [{"run": "unit", "at": 1.0, "shared": 3}]}
+    assert sources(record, {"test_split": opened}) == [
+        ("digest: test.truth", "d1"),
+        ("hub commit: task", "c1"),
+        ("went on with other code", "torch 1 → 2"),
+        ("test split", "the test split has been opened once, by unit"),
+    ]
+    assert sources(Record.of([events.run_started()]), None) == []
