@@ -172,7 +172,7 @@ def test_a_mistake_in_the_data_is_a_mistake_in_the_input(tmp_path: Path, refused
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_no_gap_is_one_line(cache: Path, refused: Refused) -> None:
+def test_no_gap_is_one_line(cache: Path, tmp_path: Path, refused: Refused) -> None:
     # The roles exchanged: a pretrained supervisor over an untrained student.
     line = refused(
         *SMALL,
@@ -182,6 +182,7 @@ def test_no_gap_is_one_line(cache: Path, refused: Refused) -> None:
         "weak.optim.lr=0.001",
     )
     assert "no gap to recover" in line
+    assert not (tmp_path / "run/ledger.jsonl").exists(), "a refused run has not begun"
 
 
 @pytest.mark.slow
@@ -197,7 +198,7 @@ def test_real_text_and_real_models(
         "weak.optim.epochs=2",
         "strong.model.max_length=24",
         "strong.optim.batch_size=16",
-        "baselines.seeds=2",
+        "baselines={seeds: 2, allow_unclear_gap: true}",
         "search.trials=2",
         "search.round_trials=2",
         "replication={methods: 1, seeds: 1}",
