@@ -215,8 +215,7 @@ def _register(registry: Registry, record: Record, ledger: Ledger, test: Examples
     """Record that this run opens the test split, before its labels are read."""
     assert record.started is not None
     keys, now = example_keys(test), time.time()
-    earlier = registry.earlier(keys)
-    registry.add(Opening(run=record.started.run, id=record.started.id, at=now, examples=keys))
+    earlier = registry.add(Opening(run=record.started.run, id=record.started.id, at=now, examples=keys))
     ledger.append(
         TestOpened(at=now, queries=queries, digest=inputs_digest(test), examples=len(keys), earlier=earlier)
     )

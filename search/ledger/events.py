@@ -170,8 +170,8 @@ class EarlierOpening(Frozen):
 class TestOpened(Event):
     """The test labels were read to grade `queries` sets of predictions.
 
-    digest: of the test split's inputs. examples: its size. earlier: the openings of its examples that are
-    known, oldest first.
+    digest: of the test split's inputs. examples: its size. earlier: the other openings of its examples that
+    are known, oldest first.
     """
 
     __test__ = False  # not a pytest class

@@ -5,7 +5,7 @@ and, for a run in object storage, beside that run too.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
@@ -45,17 +45,21 @@ class Registry:
             self._files, root = file_system(url)
             self._remote = PurePosixPath(root.rstrip("/")).parent / FOLDER
 
-    def add(self, opening: Opening) -> None:
-        """Record an opening; raises OSError if it cannot be written everywhere."""
+    def add(self, opening: Opening) -> tuple[EarlierOpening, ...]:
+        """Record an opening; returns the others of any of its examples, oldest first.
+
+        It is written before the others are read, so that of two openings at once each sees the other. Raises
+        OSError if it cannot be written everywhere.
+        """
         content = opening.model_dump_json()
         if self._files is not None:
             self._files.pipe_file(str(self._remote / opening.name), content.encode())
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_file(self._folder / opening.name, content)
+        return self._others(opening)
 
-    def earlier(self, examples: Sequence[str]) -> tuple[EarlierOpening, ...]:
-        """The openings of any of these examples, oldest first."""
-        wanted, found = set(examples), {}
+    def _others(self, mine: Opening) -> tuple[EarlierOpening, ...]:
+        wanted, found = set(mine.examples), {}
         for name, content in self._contents():
             try:
                 opening = Opening.model_validate_json(content)
@@ -63,7 +67,8 @@ class Registry:
                 reason = error.errors()[0]["msg"]
                 log.warning("%s cannot be read (%s): an opening may be missing", name, reason)
                 continue
-            if shared := len(wanted.intersection(opening.examples)):
+            shared = len(wanted.intersection(opening.examples))
+            if shared and opening != mine:
                 found[opening.name] = EarlierOpening(run=opening.run, at=opening.at, shared=shared)
         return tuple(sorted(found.values(), key=lambda opening: opening.at))
 
