@@ -75,6 +75,7 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
         "train_s",
         "saved_by_pruning_s",
         "usd",
+        "unanswered_usd",
         "input_tokens",
         "output_tokens",
     }
