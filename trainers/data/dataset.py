@@ -4,7 +4,6 @@ import difflib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -12,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.data.examples import SPLITS, Examples, Labels, SplitName, Task
+from trainers.data.files import Column, read_file, shown_names
 from trainers.data.loading import loading
-from trainers.data.settings import READERS, DatasetTask, SingleFields, SplitSizes, ToyTask, is_file_path
+from trainers.data.settings import DatasetTask, SingleFields, SplitSizes, ToyTask, is_file_path
 from trainers.data.toy_task import load_toy
+from trainers.data.values import read_groups, read_labels, read_texts
 
 log = logging.getLogger(__name__)
 
-BINARY = {0: 0, 1: 1, "0": 0, "1": 1}
-
 Rows = NDArray[np.int64]
-Column = list[Any]
 
 
 def load_dataset_task(config: DatasetTask) -> Task:
@@ -48,7 +46,9 @@ def load_dataset_task(config: DatasetTask) -> Task:
     for split in SPLITS:
         inputs[split], truth[split] = _examples(drawn[split], rng, config.question)
         _check_classes(truth[split], split, drawn[split].path)
-    return Task(inputs=inputs, truth=truth)
+    pools = [pool] if test_pool is None else [pool, test_pool]
+    files = {of_file.path: of_file.sha256 for of_file in pools if of_file.sha256 is not None}
+    return Task(inputs=inputs, truth=truth, files=files)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class _Pool:
     pairs: list[tuple[str, str]] | None
     labels: Labels | None
     groups: Column
+    sha256: str | None
 
     def keys(self) -> list[object]:
         """Keys that equal inputs share: a text, or a prompt with its responses in any order."""
@@ -74,6 +75,7 @@ class _Pool:
             pairs=None if self.pairs is None else [self.pairs[i] for i in rows],
             labels=None if self.labels is None else self.labels[rows],
             groups=[self.groups[i] for i in rows],
+            sha256=self.sha256,
         )
 
     def without(self, taken: "_Pool") -> "_Pool":
@@ -85,27 +87,28 @@ class _Pool:
 
 
 def _read(config: DatasetTask, path: str, split: str) -> _Pool:
-    table = _table(config, path, split)
     fields = config.fields
     names = [name for name in fields.model_dump().values() if name is not None]
-    columns = {name: _column(table, name, path) for name in names}
+    columns, sha256 = _columns(config, path, split, names)
     pairs, labels = None, None
     if isinstance(fields, SingleFields):
-        texts = _texts(columns[fields.text], path, fields.text)
-        labels = _labels(columns[fields.label], path, fields.label)
+        texts = read_texts(columns[fields.text], path, fields.text)
+        labels = read_labels(columns[fields.label], path, fields.label)
     else:
-        chosen = _texts(columns[fields.chosen], path, fields.chosen, may_be_empty=True)
-        rejected = _texts(columns[fields.rejected], path, fields.rejected, may_be_empty=True)
+        chosen = read_texts(columns[fields.chosen], path, fields.chosen, may_be_empty=True)
+        rejected = read_texts(columns[fields.rejected], path, fields.rejected, may_be_empty=True)
         pairs = list(zip(chosen, rejected, strict=True))
         prompt = fields.prompt
         texts = (
-            [""] * len(pairs) if prompt is None else _texts(columns[prompt], path, prompt, may_be_empty=True)
+            [""] * len(pairs)
+            if prompt is None
+            else read_texts(columns[prompt], path, prompt, may_be_empty=True)
         )
     # Without a group field, every input is its own group.
     groups: Column = [object() for _ in texts]
     if fields.group is not None:
-        groups = _groups(columns[fields.group], path, fields.group)
-    return _distinct(_Pool(path=path, texts=texts, pairs=pairs, labels=labels, groups=groups))
+        groups = read_groups(columns[fields.group], path, fields.group)
+    return _distinct(_Pool(path=path, texts=texts, pairs=pairs, labels=labels, groups=groups, sha256=sha256))
 
 
 def _distinct(pool: _Pool) -> _Pool:
@@ -118,56 +121,28 @@ def _distinct(pool: _Pool) -> _Pool:
     return pool.take(np.array(list(first.values()), dtype=np.int64))
 
 
-def _table(config: DatasetTask, path: str, split: str) -> datasets.Dataset:
-    if not is_file_path(path):
-        with loading(f"data set {path!r} cannot be loaded", "check its id, subset, split and the network"):
-            return datasets.load_dataset(path, name=config.name, split=split)
-    file = Path(path).expanduser()
-    reader = next((READERS[end] for end in READERS if path.lower().endswith(end)), None)
-    if reader is None:
-        raise ValueError(f"data file {path!r} must end with one of {', '.join(READERS)}")
-    if not file.is_file():
-        raise ValueError(f"data file {path!r} is not there (looked from {Path.cwd()}): check the path")
-    # By default pandas reads texts such as "null" and "NA" as missing.
-    options = {"keep_default_na": False} if reader == "csv" else {}
-    with loading(f"data file {path!r} cannot be read", f"check that it is {reader.upper()} with rows in it"):
-        # Not load_dataset, which reports every file that it loads to a server.
-        return getattr(datasets.Dataset, f"from_{reader}")(str(file), **options)
+def _columns(
+    config: DatasetTask, path: str, split: str, names: Sequence[str]
+) -> tuple[dict[str, Column], str | None]:
+    """The named columns of a file or a hub data set, and the digest of the file."""
+    if is_file_path(path):
+        file = read_file(path)
+        _check_names(names, list(file.columns), path)
+        return {name: list(file.columns[name]) for name in names}, file.sha256
+    with loading(f"data set {path!r} cannot be loaded", "check its id, subset, split and the network"):
+        table = datasets.load_dataset(path, name=config.name, split=split)
+    _check_names(names, table.column_names, path)
+    return {name: list(table[name]) for name in names}, None
 
 
-def _column(table: datasets.Dataset, name: str, path: str) -> Column:
-    if name not in table.column_names:
-        near = sorted(table.column_names, key=lambda c: -difflib.SequenceMatcher(None, c, name).ratio())
-        raise ValueError(f"{path} has no field {name!r}: map it in `fields` to one of {', '.join(near)}")
-    return list(table[name])
-
-
-def _refused(path: str, row: int, name: str, must: str, value: object, remedy: str) -> ValueError:
-    got = "nothing" if value is None else repr(value)[:40]
-    return ValueError(f"{path}, row {row}: field {name!r} must be {must}, got {got}: {remedy}")
-
-
-def _texts(values: Column, path: str, name: str, *, may_be_empty: bool = False) -> list[str]:
-    for row, value in enumerate(values, start=1):
-        if not isinstance(value, str) or not (may_be_empty or value.strip()):
-            must = "a text" if may_be_empty else "a text that is not empty"
-            raise _refused(path, row, name, must, value, "fill it in or drop the row")
-    return values
-
-
-def _groups(values: Column, path: str, name: str) -> Column:
-    for row, value in enumerate(values, start=1):
-        if not isinstance(value, int | str):
-            raise _refused(path, row, name, "a text or an integer", value, "name the group of every row")
-    return values
-
-
-def _labels(values: Column, path: str, name: str) -> Labels:
-    for row, value in enumerate(values, start=1):
-        # Readers convert a column of integers to floats if a value is not whole: 0.0 is a 0.
-        if not isinstance(value, int | float | str) or value not in BINARY:
-            raise _refused(path, row, name, "0 or 1", value, "map the labels to 0 and 1")
-    return np.array([BINARY[value] for value in values], dtype=np.int8)
+def _check_names(names: Sequence[str], there: Sequence[str], path: str) -> None:
+    for name in names:
+        if name not in there:
+            near = sorted(there, key=lambda c: -difflib.SequenceMatcher(None, c, name).ratio())
+            without = ", or write `prompt: null` if there is none" if name == "prompt" else ""
+            raise ValueError(
+                f"{path} has no field {name!r}: map it in `fields` to one of {shown_names(near)}{without}"
+            )
 
 
 def _draw(

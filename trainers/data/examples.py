@@ -1,7 +1,7 @@
 """The inputs of a task, separate from its ground truth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -31,7 +31,11 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Four disjoint splits: inputs, and ground truth (int8 [n], 0 or 1) kept apart from them."""
+    """Four disjoint splits: inputs, and ground truth (int8 [n], 0 or 1) kept apart from them.
+
+    files: the SHA-256 of the bytes of every local file that the examples were read from, by its path.
+    """
 
     inputs: Mapping[SplitName, Examples]
     truth: Mapping[SplitName, Labels]
+    files: Mapping[str, str] = field(default_factory=dict)

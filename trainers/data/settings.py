@@ -8,7 +8,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from trainers.component import Frozen
 
-READERS = {".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
+FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
+READERS = {f"{end}{packed}": reader for end, reader in FORMATS.items() for packed in ("", ".gz")} | {
+    ".parquet": "parquet"
+}
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -57,14 +60,18 @@ Fields = Annotated[
 
 
 class DatasetTask(Frozen):
-    """A data set of the hub, or a JSONL, CSV or Parquet file.
+    """A data set of the hub, or a JSONL, JSON, CSV, TSV or Parquet file.
 
     Without test_path and test_split, the test split is drawn from the same examples as the other splits.
     """
 
     kind: Literal["dataset"] = "dataset"
     path: Annotated[
-        str, Field(min_length=1, description="hub id, or .jsonl, .jsonl.gz, .csv or .parquet file")
+        str,
+        Field(
+            min_length=1,
+            description="hub id, or a .jsonl, .json, .csv or .tsv file, packed (.gz) or not, or .parquet",
+        ),
     ]
     name: Annotated[str | None, Field(description="subset of a hub data set")] = None
     split: Annotated[str, Field(description="hub split to draw from")] = "train"

@@ -235,10 +235,14 @@ def test_a_split_of_one_class_is_refused(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("absent.jsonl", None, r"data file '.*absent.jsonl' is not there \(looked from .*\): check the path"),
-        ("a.txt", b"x", "must end with one of .jsonl, .jsonl.gz, .csv, .csv.gz, .parquet"),
+        ("a.txt", b"x", "must end with one of .jsonl, .jsonl.gz, .json, .json.gz, .csv, .csv.gz, .tsv"),
         ("empty.jsonl", b"", "cannot be read: there is nothing in it; check that it is JSON"),
-        ("empty.csv", b"", "cannot be read: No columns"),
-        ("broken.jsonl", b'{"text": "a", "label": 0}\nnot json\n', "cannot be read: JSON parse error"),
+        ("empty.csv", b"", "cannot be read: there is nothing in it; check that it is CSV"),
+        (
+            "broken.jsonl",
+            b'{"text": "a", "label": 0}\nnot json\n',
+            "cannot be read: row 2, 'not json': Expecting value",
+        ),
         ("broken.jsonl.gz", b"zzzz", "cannot be read: Not a gzipped file"),
         ("broken.parquet", b"zzzz", "cannot be read: Parquet file size"),
     ],
