@@ -77,6 +77,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                             weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
                             seed_variance=baselines.seed_variance.value,
                             seed_free=baselines.seed_variance.free,
+                            data=prepared.counts,
                         )
                     )
                 try:

@@ -24,6 +24,7 @@ SCHEMA = 1
 def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
     """The content of result.json. All accuracies, PGRs and errors except `search_pgr` are of the test split.
 
+    `data` counts what became of the rows of the data, and what the models' lengths leave of them.
     `best` is the finalist that ranked first on the search split, whether or not it then beats naive.
     `over_naive` is a finalist's PGR minus the naive baseline's, paired by seed and example, and
     `beats_naive_p` the one-sided p value of the hypothesis that this difference is not above zero. `train_s`
@@ -45,6 +46,7 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
             "ceiling_se": baselines.ceiling.se,
             "seeds": record.baselines.seeds,
         },
+        "data": record.baselines.data.model_dump() if record.baselines.data else None,
         "naive": _confirmed(confirmation.naive),
         "best": finalists[0],
         "finalists": finalists,

@@ -22,6 +22,7 @@ RESULT_KEYS = {
     "config_sha256",
     "commit",
     "baselines",
+    "data",
     "naive",
     "best",
     "finalists",

@@ -195,6 +195,12 @@ def costs(record: Record) -> list[tuple[str, str]]:
     return [*rows, ("proposer", f"{usage.usd:.4f} USD; tokens: {tokens}")]
 
 
+def lost_data(record: Record) -> list[str]:
+    """What was lost of the data, a line for each file and model that lost some."""
+    counts = record.baselines.data if record.baselines else None
+    return list(counts.sentences()) if counts else []
+
+
 def seeds(config: RunConfig) -> list[tuple[str, str]]:
     """The seeds of the run, by purpose."""
     return [

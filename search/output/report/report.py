@@ -62,6 +62,7 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
         scored=len(scored),
         needed=MIN_TRIALS,
         costs=facts.costs(record),
+        lost_data=facts.lost_data(record),
         lanes=lane_rows(record),
         spent_percent=round(100 * spent / (spent + saved)) if spent + saved > 0 else 100,
         failures=facts.failures(record),

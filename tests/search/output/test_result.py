@@ -96,6 +96,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "config_sha256",
         "commit",
         "baselines",
+        "data",
         "naive",
         "best",
         "finalists",

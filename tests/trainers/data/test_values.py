@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from trainers.data.values import label_key, read_labels, read_texts
+from trainers.data.settings import label_key
+from trainers.data.values import read_labels, read_texts
 
 
 @pytest.mark.parametrize(

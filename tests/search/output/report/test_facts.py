@@ -17,10 +17,12 @@ from search.output.report.facts import (
     family_tree,
     headline,
     last_at,
+    lost_data,
     short,
     tiles,
     when,
 )
+from trainers.data.counts import DataCounts, FileCounts
 
 
 def outcome(pgr: float, p: float) -> dict[str, Any]:
@@ -49,6 +51,16 @@ def grown(events: SimpleNamespace, branch: Callable[..., Branch]) -> list[AnyEve
         events.started("t4", at=6.0, branch="two"),
         events.ended("t4", "failed", "out of memory", at=7.0),
     ]
+
+
+def test_what_was_lost_of_the_data_is_told(events: SimpleNamespace) -> None:
+    counts = DataCounts(
+        files=(FileCounts(path="a.csv", rows=9, duplicates=2), FileCounts(path="b.csv", rows=3))
+    )
+    record = Record.of([events.run_started(at=0.0), events.baselines(at=1.0, data=counts)])
+    assert lost_data(record) == ["a.csv: of 9 rows left out: 2 repeat an earlier row"]
+    assert lost_data(Record.of([events.run_started(at=0.0), events.baselines(at=1.0)])) == []
+    assert lost_data(Record()) == []
 
 
 def test_the_sentence_of_a_clear_win(config: RunConfig) -> None:
