@@ -63,11 +63,11 @@ def test_a_cache_that_cannot_be_written_stops_the_run_before_it_starts(tmp_path:
 def test_what_is_lost_of_the_data_is_said_once_before_training_and_kept(
     ray_is_up: None, tmp_path: Path, shared: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lines = [{"text": f"{i} once upon a time " * 9, "label": i % 2} for i in range(40)]
+    lines = [{"text": f"{i} once upon a time " * 20, "label": i % 2} for i in range(40)]
     lines += [{"text": "both", "label": 0}, {"text": "both", "label": 1}, lines[0]]
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    model = f"{{kind: hub, path: {shared}/models/stories260K, max_length: 16}}"
+    model = f"{{kind: hub, path: {shared}/models/stories260K, max_length: 64}}"
     config = load_config(
         REPO / "configs/dev.yaml",
         [
@@ -86,8 +86,8 @@ def test_what_is_lost_of_the_data_is_said_once_before_training_and_kept(
     assert warned == [
         f"{path}: of 43 rows left out: 2 contradict each other (1 inputs with both labels, neither is kept), "
         "1 repeat an earlier row",
-        "weak.model: of 32 examples within max_length 16, 32 are truncated",
-        "strong.model: of 24 examples within max_length 16, 24 are truncated",
+        "weak.model: of 32 examples within max_length 64, 32 are truncated",
+        "strong.model: of 24 examples within max_length 64, 24 are truncated",
     ]
 
 
