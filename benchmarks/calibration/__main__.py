@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from agents.findings.predictions import pack
 from benchmarks.calibration.world import Truth, World
+from search.cli.output import stdout_for_json, write_json
 from search.config.schema import (
     BaselineConfig,
     ConfirmConfig,
@@ -266,6 +267,7 @@ def calibration(count: int, seed: int) -> dict[str, Any]:
     return report
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the report."""
     parser = argparse.ArgumentParser(
@@ -277,11 +279,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the JSON here")
     arguments = parser.parse_args()
     report = calibration(40 if arguments.quick else arguments.campaigns, arguments.seed)
-    text = json.dumps(report, indent=1)
     if arguments.out:
-        arguments.out.write_text(text + "\n")
-    print(text)
-    print(report["verdict"])
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    write_json(report, indent=1)
+    print(report["verdict"], file=sys.stderr)
     sys.exit(not report["calibrated"])
 
 

@@ -23,6 +23,7 @@ from benchmarks.curves.data import Curves, load
 from benchmarks.curves.methods import RayAsha, quiet
 from benchmarks.curves.promotion import ALL, SHARES, Ours
 from benchmarks.curves.simulation import simulate
+from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.engine.confirmation import choose_finalists
 from search.engine.follow_up import FollowUp
@@ -196,6 +197,7 @@ def summary(found: Sequence[tuple[bool, float]]) -> dict[str, float]:
     }
 
 
+@stdout_for_json()
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit 0 on success, 2 on a mistake in the input."""
     parser = argparse.ArgumentParser(
@@ -229,10 +231,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "examples": EXAMPLES,
         "methods": {name: summary(results) for name, results in found.items()},
     }
-    text = json.dumps(result, indent=1) + "\n"
     if given.out:
-        given.out.write_text(text)
-    sys.stdout.write(text)
+        given.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(result, indent=1)
     return 0
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.cli.output import stdout_for_json, write_json
 from tests.small_runs.site import Driver, Site
 from tests.small_runs.whole import problems
 
@@ -225,6 +226,7 @@ CASES: dict[str, Case] = {
 }
 
 
+@stdout_for_json()
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Inject the faults and print the results."""
     parser = argparse.ArgumentParser(
@@ -250,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             report[name] |= {"wrong": tried.wrong}
             log.info("%s: %s", name, json.dumps(report[name]))
     report["all"] = {key: sum(case[key] for case in report.values()) for key in ("faults", "survived")}
-    print(json.dumps(report, indent=2))
+    write_json(report, indent=2)
     if options.out:
         options.out.write_text(json.dumps(report, indent=2) + "\n")
     return report

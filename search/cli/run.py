@@ -1,13 +1,14 @@
 """The command `run`."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from search.cli.options import ConfigFile, OutcomeAsJson, Overrides, complete_run
 from search.cli.outcome import reach_outcome
-from search.cli.output import console
+from search.cli.output import console, stdout_for_json
 from search.config.load import load_config
 from search.storage.object_store import run_path
 from search.storage.run_directory import new_run
@@ -37,6 +38,11 @@ def run(
     The same command with the same --out goes on where an interrupted run stopped.
     `python -m search settings` prints every setting, its bounds and its meaning.
     """
+    with stdout_for_json(wanted=as_json):
+        _run(config, overrides, out, as_json=as_json)
+
+
+def _run(config: Path, overrides: list[str], out: str | None, *, as_json: bool) -> None:
     loaded = load_config(config, overrides)
     out = out or f"runs/{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     people = console(as_json=as_json)
