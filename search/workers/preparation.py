@@ -84,6 +84,7 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
         "weak": _data("weak_train", task, weak),
         "ceiling": _data("transfer", task, strong),
     }
+    questions = ask(config.strong.model, task.inputs["transfer"])
     predictions, train_s = _baselines(config, data, advance)
 
     def classes(role: Role, split: SplitName) -> Any:
@@ -96,7 +97,7 @@ def prepare(config: RunConfig, advance: Advance) -> Prepared:
     materials = Materials(
         weak_probs=np.stack([of_seed["transfer"] for of_seed in predictions["weak"]]),
         tokens=strong,
-        questions=ask(config.strong.model, task.inputs["transfer"]),
+        questions=questions,
         intermediates=tuple(
             Intermediate(model=model, tokens=tokens)
             for model, tokens in zip(config.intermediates, intermediates, strict=True)
