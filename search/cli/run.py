@@ -10,7 +10,7 @@ from search.cli.outcome import reach_outcome
 from search.cli.output import console
 from search.config.load import load_config
 from search.storage.object_store import run_path
-from search.storage.run_directory import new_run
+from search.storage.run_directory import claimed_run
 
 EXAMPLES = (
     ("run configs/dev.yaml", "into runs/dev-TIME"),
@@ -40,7 +40,6 @@ def run(
     loaded = load_config(config, overrides)
     out = out or f"runs/{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     people = console(as_json=as_json)
-    with run_path(out) as path:
-        directory = new_run(path, loaded)
+    with run_path(out) as path, claimed_run(path, loaded) as directory:
         people.print(f"run directory: {out}", highlight=False, soft_wrap=True)
         reach_outcome(directory, people, out=out, as_json=as_json)
