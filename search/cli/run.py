@@ -40,6 +40,6 @@ def run(
     loaded = load_config(config, overrides)
     out = out or f"runs/{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     people = console(as_json=as_json)
-    with run_path(out) as path, claimed_run(path, loaded) as directory:
+    with run_path(out, loaded) as path, claimed_run(path, loaded) as directory:
         people.print(f"run directory: {out}", highlight=False, soft_wrap=True)
         reach_outcome(directory, people, out=out, as_json=as_json)
