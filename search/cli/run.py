@@ -26,7 +26,7 @@ def run(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="The run directory, or an s3:// or gs:// URL. Default: runs/NAME-TIME.",
+            help="The run directory, or an s3://, gs:// or az:// URL. Default: runs/NAME-TIME.",
             autocompletion=complete_run,
         ),
     ] = None,

@@ -103,6 +103,7 @@ class Mirror:
         self._swept = False  # whether the objects of earlier epochs are gone
         self._lost: LostRunError | None = None
         self._end = threading.Event()
+        self._syncing = threading.Lock()
 
     # Before the run
 
@@ -234,8 +235,12 @@ class Mirror:
 
         Removes the checkpoints of ended trials from the storage once the ledger there records their end.
         released: this process has ended its work. Raises LostRunError, and sends nothing, if the run is
-        another process's now.
+        another process's now. Any thread may call it.
         """
+        with self._syncing:
+            self._sync(released=released)
+
+    def _sync(self, *, released: bool) -> None:
         sizes = whole_sizes(self._path)
         pointers = _contents(self._path)  # before the states that they name: a later state may be missing
         versions = _versions(self._path)
