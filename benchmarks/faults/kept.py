@@ -150,15 +150,13 @@ def _ours(folder: Path) -> list[Path]:
 
 
 def slept_driver(site: Site, rng: random.Random, kills: int) -> Tried:
-    """A driver sleeps past its lease on a run in a bucket; another machine takes the run over; it wakes up."""
+    """A driver sleeps past its lease on a bucket; another machine takes the run over; it wakes up."""
     with s3_server() as (endpoint, store):
         url, homes = "s3://bucket/run?region=us-east-1", [site.out.parent / name for name in ("one", "two")]
         keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
         with environment(AWS_ENDPOINT_URL=endpoint, **keys):
             first = _on_machine(site, homes[0], "run", "configs/dev.yaml", "--out", url, *site._set())
-            first.wait_for(
-                lambda: any(b'"rung_reached"' in content for content in list(store.objects.values()))
-            )
+            first.wait_for(lambda: any(b"rung_reached" in content for content in [*store.objects.values()]))
             first.process.send_signal(signal.SIGSTOP)
             second = _on_machine(site, homes[1], "resume", url)
             second.wait_for(lambda: any("/epoch-000002/ledger" in name for name in list(store.objects)))
