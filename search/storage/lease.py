@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -138,13 +139,15 @@ class LostRunError(RuntimeError):
 
 
 class Lease:
-    """The ownership of the run at a URL."""
+    """The ownership of the run at a URL. Any thread may use it."""
 
     def __init__(self, url: str, bucket: Bucket, lease_s: float) -> None:
         self._url, self._bucket, self._lease_s = url, bucket, lease_s
         self._owner = this_process()
         self._version: UpdateVersion | None = None
         self._manifest: Manifest | None = None
+        self._lock = threading.RLock()
+        self._written_at = time.monotonic()
 
     def look(self) -> Manifest | None:
         """The manifest, None if there is none; raises ValueError if it cannot be read."""
@@ -207,24 +210,33 @@ class Lease:
         assert self._manifest is not None, "the run is not claimed"
         return self._manifest.epoch
 
+    def beat_if_silent(self, seconds: float) -> None:
+        """Beat if this process has written no manifest for so long, unless the run is released."""
+        with self._lock:
+            silent = time.monotonic() - self._written_at >= seconds
+            if silent and self._manifest is not None and not self._manifest.released:
+                self.beat()
+
     def beat(self) -> None:
         """Show that this process lives; raises LostRunError if the run is another's."""
-        assert self._manifest is not None, "the run is not claimed"
-        self._sign(self._manifest.model_copy(update={"beat": self._manifest.beat + 1}))
+        self._sign({})
 
     def sign(self, files: tuple[str, ...], sizes: Mapping[str, int], *, released: bool) -> None:
         """Say that this epoch has sent these files; raises LostRunError if the run is another's."""
-        assert self._manifest is not None, "the run is not claimed"
-        content = {"beat": self._manifest.beat + 1, "held": self.epoch, "files": files, "sizes": sizes}
-        self._sign(self._manifest.model_copy(update=content | {"released": released}))
+        self._sign({"held": self.epoch, "files": files, "sizes": sizes, "released": released})
 
     def release(self) -> None:
         """Own the run no longer, if the storage can be told; what it holds stays as it is."""
-        assert self._manifest is not None, "the run is not claimed"
         with suppress(OSError, LostRunError):  # then the next owner waits for a sign of life
-            self._sign(self._manifest.model_copy(update={"released": True}))
+            self._sign({"released": True})
 
-    def _sign(self, manifest: Manifest) -> None:
+    def _sign(self, changes: Mapping[str, object]) -> None:
+        with self._lock:
+            assert self._manifest is not None, "the run is not claimed"
+            update = {"beat": self._manifest.beat + 1, **changes}
+            self._replace(self._manifest.model_copy(update=update))
+
+    def _replace(self, manifest: Manifest) -> None:
         try:
             self._write(manifest)
         except TakenError:
@@ -234,5 +246,5 @@ class Lease:
 
     def _write(self, manifest: Manifest) -> Manifest:
         self._version = self._bucket.write_if(MANIFEST, manifest.model_dump_json().encode(), self._version)
-        self._manifest = manifest
+        self._manifest, self._written_at = manifest, time.monotonic()
         return manifest

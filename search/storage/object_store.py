@@ -7,17 +7,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from search.config.schema import RunConfig
 from search.interrupt import end_run
+from search.storage import local_files
 from search.storage.bucket import Bucket, line
 from search.storage.endpoints import check_endpoints
 from search.storage.lease import Lease, LostRunError, Manifest, epoch_of, object_name
+from search.storage.local_files import APPENDED, LEDGER, POINTERS, STATES
 from search.storage.run_directory import RunDirectory
 from trainers.cache import digest
-from trainers.files import DRAFT, sync, whole_lines
+from trainers.files import sync
 from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -26,10 +28,7 @@ LOCAL_COPIES = Path("~/.cache/weak-to-strong-search/runs")
 INTERVAL_S = 10.0
 LEASE_S = 3 * INTERVAL_S  # a mirror without a beat for this long counts as dead
 LAST_TRIES = 3
-CONFIG, LEDGER = "config.yaml", "ledger.jsonl"
-APPENDED = ("optuna.log", LEDGER)  # in the order of sending
-STATES = "checkpoints/"  # of trials that have not ended
-POINTERS = ("latest.json",)  # name a state; sent after all states
+CONFIG = "config.yaml"
 # Also kept under their own names when a process ends, for people and tools; a resume never reads these.
 FOR_PEOPLE = (CONFIG, LEDGER, "result.json", "report.html")
 
@@ -102,7 +101,7 @@ class Mirror:
         self._sent: dict[str, tuple[int, int]] = {}
         self._swept = False  # whether the objects of earlier epochs are gone
         self._lost: LostRunError | None = None
-        self._end = threading.Event()
+        self._end, self._over = threading.Event(), threading.Event()  # of the run, and of its last copy
         self._syncing = threading.Lock()
 
     # Before the run
@@ -184,14 +183,18 @@ class Mirror:
 
         Raises LostRunError if another process takes the run over; the run is told to end at once.
         """
-        thread = threading.Thread(target=self._keep_level, name="mirror", daemon=True)
-        thread.start()
+        threads = [
+            threading.Thread(target=target, name="mirror", daemon=True)
+            for target in (self._keep_level, self._stay_alive)
+        ]
+        for thread in threads:
+            thread.start()
         try:
             yield
         except BaseException:  # interrupts included: then the last copy matters most
-            self._finish(thread)
+            self._finish(*threads)
             raise
-        if (error := self._finish(thread)) is not None:
+        if (error := self._finish(*threads)) is not None:
             raise OSError(f"{self._url}: the last copy failed ({error}); everything is in {self._path}")
 
     def _keep_level(self) -> None:
@@ -211,10 +214,28 @@ class Mirror:
         while self._lost and not self._end.wait(0.1):  # the run may not be far enough to be told
             end_run(self._lost)
 
-    def _finish(self, thread: threading.Thread) -> str | None:
+    def _stay_alive(self) -> None:
+        """Show that this process lives also while a large file is on its way."""
+        while not self._over.wait(self._interval_s):
+            try:
+                self._lease.beat_if_silent(self._interval_s)
+            except LostRunError as error:
+                self._lost = error
+                return
+            except OSError:
+                continue  # whoever sends says so
+
+    def _finish(self, mirror: threading.Thread, alive: threading.Thread) -> str | None:
         """Copy once more; returns the problem, or None. Raises LostRunError if the run is another's."""
         self._end.set()
-        thread.join()
+        mirror.join()
+        try:
+            return self._last_copy()
+        finally:
+            self._over.set()
+            alive.join()
+
+    def _last_copy(self) -> str | None:
         if self._lost:
             raise self._lost
         for attempt in range(LAST_TRIES):
@@ -241,9 +262,9 @@ class Mirror:
             self._sync(released=released)
 
     def _sync(self, *, released: bool) -> None:
-        sizes = whole_sizes(self._path)
-        pointers = _contents(self._path)  # before the states that they name: a later state may be missing
-        versions = _versions(self._path)
+        sizes = local_files.whole_sizes(self._path)
+        pointers = local_files.pointers(self._path)  # first: a state that is named later may not be listed
+        versions = local_files.versions(self._path)
         appended = {name: (size, 0) for name, size in sizes.items()}
         whole = {name: version for name, version in versions.items() if name not in APPENDED}
         if any(self._sent.get(name) != version for name, version in (whole | appended).items()):
@@ -256,7 +277,7 @@ class Mirror:
                     del versions[name]
         for name in APPENDED:
             if name in sizes and self._sent.get(name) != appended[name]:
-                self._send(name, _head(self._path / name, sizes[name]))
+                self._send(name, local_files.head(self._path / name, sizes[name]))
                 self._sent[name] = appended[name]
         gone = [name for name in self._sent.keys() - versions.keys() if name.startswith(STATES)]
         self._lease.sign(tuple(sorted(self._sent.keys() - set(gone))), sizes, released=False)
@@ -280,7 +301,7 @@ class Mirror:
         for name in FOR_PEOPLE:
             file = self._path / name
             if name in self._sent and file.is_file():
-                content = _head(file, sizes[name]) if name in sizes else file.read_bytes()
+                content = local_files.head(file, sizes[name]) if name in sizes else file.read_bytes()
                 self._bucket.write(name, content)
         self._lease.sign(tuple(sorted(self._sent)), sizes, released=True)
 
@@ -304,45 +325,3 @@ class Mirror:
 def _before(name: str, epoch: int) -> bool:
     found = epoch_of(name)
     return found is not None and found < epoch
-
-
-def whole_sizes(path: Path) -> Mapping[str, int]:
-    """Bytes of the append-only files at the same instant, each up to its last whole line.
-
-    Reads the sizes until two readings agree: both files had these sizes at once. So a copy is a state that a
-    crash could have left, from which a run can resume.
-    """
-    sizes, again = _sizes(path), _sizes(path)
-    while sizes != again:
-        sizes, again = again, _sizes(path)
-    return {name: len(whole_lines(_head(path / name, size))) for name, size in again.items()}
-
-
-def _sizes(path: Path) -> dict[str, int]:
-    return {name: (path / name).stat().st_size for name in APPENDED if (path / name).is_file()}
-
-
-def _head(file: Path, size: int) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(size)
-
-
-def _contents(path: Path) -> dict[str, bytes]:
-    """The files that point to states."""
-    contents = {}
-    for pointer in POINTERS:
-        for file in (path / STATES).rglob(pointer):
-            with suppress(FileNotFoundError):
-                contents[file.relative_to(path).as_posix()] = file.read_bytes()
-    return contents
-
-
-def _versions(path: Path) -> dict[str, tuple[int, int]]:
-    """Size and modification time of every file to mirror: no locks, no unfinished files."""
-    versions = {}
-    for file in path.rglob("*"):
-        with suppress(FileNotFoundError):  # removed since it was listed
-            if file.is_file() and file.name != ".lock" and file.suffix not in {".lock", DRAFT}:
-                stat = file.stat()
-                versions[file.relative_to(path).as_posix()] = (stat.st_size, stat.st_mtime_ns)
-    return versions

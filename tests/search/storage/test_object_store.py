@@ -12,7 +12,8 @@ from search.config.schema import RunConfig
 from search.ledger.events import Proposed
 from search.ledger.log import Ledger
 from search.storage.bucket import Bucket
-from search.storage.object_store import local_copy, run_path, snapshot, whole_sizes
+from search.storage.local_files import whole_sizes
+from search.storage.object_store import local_copy, run_path, snapshot
 from search.storage.run_directory import new_run
 from tests.search.storage.mirrored import (
     FIRST,

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from tests.search.storage.mirrored import (
     begin,
     claimed,
     held,
+    manifest,
 )
 from tests.servers.s3 import Store
 from tests.small_runs.settings import SMALL_TASK
@@ -62,6 +64,27 @@ def test_a_driver_that_slept_past_its_lease_overwrites_nothing(
     assert store.objects == before
     with snapshot(url) as seen:
         assert (seen / "ledger.jsonl").read_bytes() == FIRST + ours
+
+
+def test_a_large_file_on_its_way_is_no_sign_of_death(storage: tuple[str, Store], tmp_path: Path) -> None:
+    url, store = storage
+    ours = claimed(url, tmp_path / "run", interval_s=0.05)
+    begin(tmp_path / "run")
+    sending, sent = threading.Event(), threading.Event()
+
+    def slow(key: str) -> None:
+        if key.endswith("optuna.log"):
+            sending.set()
+            sent.wait(20)
+
+    store.before_put = slow
+    with ours.running():
+        assert sending.wait(20)
+        with pytest.raises(ValueError, match="is at work on this run"):
+            claimed(url, tmp_path / "next", lease_s=0.5)
+        sent.set()
+    assert held(store, "ledger.jsonl") == FIRST
+    assert manifest(store).released
 
 
 def test_a_run_that_is_taken_over_ends_in_one_line(
