@@ -66,8 +66,32 @@ def run_path(out: str, config: RunConfig | None = None) -> Iterator[Path]:
         except BaseException:
             mirror.let_go()
             raise
-    with mirror.running():
+    with mirror.running(), _known(path, mirror):
         yield path
+
+
+_MIRRORS: dict[Path, "Mirror"] = {}  # of this process, by their local directory
+
+
+@contextmanager
+def _known(path: Path, mirror: "Mirror") -> Iterator[None]:
+    _MIRRORS[path] = mirror
+    try:
+        yield
+    finally:
+        del _MIRRORS[path]
+
+
+def store(path: Path) -> None:
+    """Send what a run directory holds to its URL, if it has one, before the next beat would.
+
+    Raises OSError if the storage cannot be written, or if the run is another process's now.
+    """
+    if mirror := _MIRRORS.get(path):
+        try:
+            mirror.sync()
+        except Exception as error:  # the storage may fail in any way
+            raise OSError(f"the run's storage cannot be written ({line(error)})") from None
 
 
 @contextmanager
