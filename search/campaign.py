@@ -1,8 +1,6 @@
 """A whole run: baselines, rounds, confirmation, outcome."""
 
-import json
 import logging
-import time
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +17,7 @@ from search.engine.director import Director
 from search.engine.proposers import new_proposer
 from search.engine.rounds import late_lanes
 from search.interrupt import Interruption, interruptible
-from search.ledger.events import BaselinesReady, Finished, Interrupted, TestOpened
+from search.ledger.events import BaselinesReady, Finished, Interrupted, TestOpened, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output.progress import View
@@ -48,11 +46,12 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
         record = Record.of(past)
         if record.started is not None and not config.has_sha256(record.started.config_sha256):
             raise ValueError(f"{run.config}: was edited after the run began; put it back, or start a new run")
-        if record.finished and run.result.is_file():
-            console.print(f"{run.path} is finished; its outcome is in {run.result}", highlight=False)
-            finished: dict[str, Any] = json.loads(run.result.read_text())
-            return finished
-        started_at = time.time()
+        if record.finished:
+            if outcome := run.read_result():
+                console.print(f"{run.path} is finished; its outcome is in {run.result}", highlight=False)
+                return outcome
+            log.warning("%s is missing or damaged: it is written anew from the ledger", run.result)
+        started_at = now()
         # First, so that a refused key ends the run before any training.
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
@@ -173,16 +172,18 @@ def _conclude(
 ) -> dict[str, Any]:
     """Open the test split, write the outcome and print it."""
     predictions = sealed_predictions(config, record)
-    if record.test_openings:
+    if record.test_openings and not record.finished:
         console.print("the test split of this run has been opened before", style="yellow")
     for event in list(late_lanes(record)):
         ledger.append(event)
-    ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
+    if not record.finished:  # else result.json is written anew, from the same grades of the same predictions
+        ledger.append(TestOpened(queries=sum(len(seeds) for seeds in predictions.values())))
     grades = grader.open_test(predictions)
     confirmation = confirm(config, record, grades)
     outcome = result(record, confirmation, grades.baseline_scores)
     write_result(run.result, outcome)
-    ledger.append(Finished())
+    if not record.finished:
+        ledger.append(Finished())
     console.print(outcome_table(outcome))
     _report(run, console)
     return outcome

@@ -19,6 +19,7 @@ WITHOUT_A_MODULE = {
     "tests/benchmarks/test_stdout.py": "what all benchmarks write on stdout",
     "tests/cluster/test_manifests.py": "cluster/manifests/ holds no Python",
     "tests/cluster/test_nodes.py": "a campaign on several nodes",
+    "tests/search/storage/test_taking_over.py": "runs in a bucket, and what others do to them there",
     "tests/search/test_agent_run.py": "campaigns with Claude",
     "tests/search/test_leaks.py": "what a trial's process can know of the labels",
     "tests/search/test_run.py": "the command line as a user runs it",

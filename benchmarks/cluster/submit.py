@@ -127,7 +127,9 @@ def pulled(scratch: Path) -> dict[str, float]:
         )
         url = "s3://bucket/run?region=us-east-1"
         began = time.perf_counter()
-        mirror.Mirror(url, scratch / "run").sync(released=True)
+        pushing = mirror.Mirror(url, scratch / "run")
+        pushing.take_over()
+        pushing.sync(released=True)
         pushed = time.perf_counter()
         with mirror.snapshot(url) as copy:
             took = time.perf_counter() - pushed

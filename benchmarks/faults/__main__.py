@@ -17,46 +17,19 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.faults.case import Case, Tried, ended, whole
+from benchmarks.faults.kept import KEPT
 from search.cli.output import stdout_for_json, write_json
-from tests.small_runs.site import Driver, Site
-from tests.small_runs.whole import problems
+from tests.small_runs.site import Site
 
 log = logging.getLogger(__name__)
 
 TORN = '{"at":17'
 BEGINNING_S = 6.0  # a kill among these first seconds meets imports, Ray's start and the restored state
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tried:
-    """How many faults a case injected, and the problems afterwards."""
-
-    faults: int
-    wrong: list[str]
-
-
-Case = Callable[[Site, random.Random, int], Tried]
-
-
-def ended(site: Site, driver: Driver, code: int = 0, says: str = "") -> list[str]:
-    """What is wrong with how a driver ended: its exit code, and a line that it should write."""
-    got, output, errors = driver.wait()
-    wrong = [] if got == code else [f"exit code {got} in place of {code}: {errors[-300:]}"]
-    if "Traceback" in errors and code:
-        wrong.append("a traceback")
-    if says not in output + errors:
-        wrong.append(f"does not say {says!r}: {errors[-300:]}")
-    return wrong
-
-
-def whole(site: Site, driver: Driver) -> list[str]:
-    """What is wrong once this driver has brought the run to its end."""
-    return ended(site, driver) or problems(site.out)
 
 
 def killed_driver(site: Site, rng: random.Random, kills: int) -> Tried:
@@ -223,7 +196,7 @@ CASES: dict[str, Case] = {
     "journal-lost": journal_lost,
     "two-resumes": two_resumes,
     "full-disk": full_disk,
-}
+} | KEPT
 
 
 @stdout_for_json()

@@ -11,7 +11,7 @@ from search.cli.outcome import reach_outcome
 from search.cli.output import console, stdout_for_json
 from search.config.load import load_config
 from search.storage.object_store import run_path
-from search.storage.run_directory import new_run
+from search.storage.run_directory import claimed_run
 
 EXAMPLES = (
     ("run configs/dev.yaml", "into runs/dev-TIME"),
@@ -27,7 +27,7 @@ def run(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="The run directory, or an s3:// or gs:// URL. Default: runs/NAME-TIME.",
+            help="The run directory, or an s3://, gs:// or az:// URL. Default: runs/NAME-TIME.",
             autocompletion=complete_run,
         ),
     ] = None,
@@ -46,7 +46,6 @@ def _run(config: Path, overrides: list[str], out: str | None, *, as_json: bool) 
     loaded = load_config(config, overrides)
     out = out or f"runs/{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     people = console(as_json=as_json)
-    with run_path(out) as path:
-        directory = new_run(path, loaded)
+    with run_path(out, loaded) as path, claimed_run(path, loaded) as directory:
         people.print(f"run directory: {out}", highlight=False, soft_wrap=True)
         reach_outcome(directory, people, out=out, as_json=as_json)

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Literal
@@ -15,7 +14,7 @@ from search.engine.follow_up import FollowUp
 from search.engine.judging import Judging
 from search.engine.rounds import Rounds, TimedProposal, checked, round_events
 from search.engine.trials import Trials
-from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost
+from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost, now
 from search.ledger.record import TrialRecord
 from search.policy.faults import out_of_retries, too_many_lost
 from search.studies.sampler import Draw
@@ -196,7 +195,7 @@ class Director:
 
     def _graded(self, trial: TrialRecord, rung: RungReached) -> RungReached:
         """The rung with its score. Predictions on the test split stay ungraded until it is opened."""
-        update: dict[str, float] = {"at": time.time()}  # the worker's clock may differ
+        update: dict[str, float] = {"at": now()}  # the worker's clock may differ
         if trial.purpose != "confirm":
             score = self._judging.grade(rung)
             update |= {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}

@@ -150,7 +150,7 @@ class Record:
     def apply(self, event: AnyEvent) -> None:
         """Add an event."""
         if self._last_at is not None and not isinstance(event, Resumed):
-            self.active_s += event.at - self._last_at
+            self.active_s += max(0.0, event.at - self._last_at)  # the clock may have been set back
         self._last_at = event.at
         self.interrupted = isinstance(event, Interrupted)
         match event:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,7 @@ def write_report(run: RunDirectory, path: Path | None = None) -> Path:
     holds no run.
     """
     config, record = run.load()
-    outcome = json.loads(run.result.read_text()) if run.result.is_file() else None
-    page = render(config, record, outcome)
+    page = render(config, record, run.read_result())
     path = path or run.report
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, page.encode(errors="replace"))  # a lone surrogate must not prevent the report

@@ -25,6 +25,18 @@ def test_a_trial_s_life(events: SimpleNamespace) -> None:
     assert trial.train_s == (3 + 1) + (6 + 1)  # training and evaluation, not setting up
 
 
+def test_a_clock_that_is_set_back_takes_no_time_away(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            events.run_started(at=5000.0),
+            events.started("t1", at=5010.0),
+            events.ended("t1", at=1410.0),  # an hour back
+            events.started("t2", at=1430.0),
+        ]
+    )
+    assert record.active_s == 10 + 20
+
+
 def test_the_last_rung_is_the_highest_share(events: SimpleNamespace) -> None:
     record = Record.of(
         [events.started("t1"), events.reached("t1", 1 / 3, 0.3), events.reached("t1", 1 / 9, 0.1)]
