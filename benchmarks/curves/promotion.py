@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.curves.data import Curves, Pool, units
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
-from search.policy.promotion import Promotion, PromotionConfig, candidates
+from search.policy.promotion import Candidates, Promotion, PromotionConfig, stopped_at
 from search.policy.pruning import Judge, Judgement, PruningConfig
 
 SHARES = PruningConfig().rungs
@@ -32,7 +32,9 @@ class Ours:
         self._pool = Pool(units(curves.hp))
         self._rungs = evaluations_at(SHARES, curves.evaluations)
         self._judge = Judge(PruningConfig(), gap=1.0)
-        self._rule = Promotion(self._config, rungs=len(self._rungs))
+        self._shares = [rung / curves.evaluations for rung in self._rungs]
+        self._points = np.column_stack([self._pool.points, np.ones(curves.rows)])
+        self._rule = Promotion(self._config, rungs=self._shares, column=self._points.shape[1] - 1)
         self._rng = np.random.default_rng(seed)
         self._scores = Scoreboard()
         self._paused = PausedTrials(self._config.waiting)
@@ -42,7 +44,14 @@ class Ours:
         waiting, new = self._offered(), self._new()
         if not waiting and not new:
             return None
-        offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
+        at = np.array([self._rungs[trial.rung] for trial in waiting] + [0] * len(new))
+        rows = [int(trial.trial) for trial in waiting] + new
+        costs = np.array(self._rungs) - at[:, None]
+        offered = Candidates(
+            points=self._points[rows],
+            rungs=np.array([trial.rung + 1 for trial in waiting] + [0] * len(new)),
+            costs=np.where(costs > 0, costs, np.inf),
+        )
         place = self._rule.choose(self._scores, offered, self._rng)
         if place < len(waiting):
             self._paused.remove(waiting[place].trial)
@@ -56,7 +65,8 @@ class Ours:
         diverged = bool(np.isnan(loss))
         if not diverged and evaluation not in self._rungs:
             return True
-        rung, point = int(np.searchsorted(self._rungs, evaluation)), self._pool.points[row]
+        rung = int(np.searchsorted(self._rungs, evaluation))
+        point = stopped_at(self._points[[row]], self._points.shape[1] - 1, self._shares[rung])[0]
         if diverged:
             self._scores.add(point, rung, loss)
             return False

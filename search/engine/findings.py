@@ -41,11 +41,11 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
 
 
 def _results(trials: Sequence[TrialRecord]) -> defaultdict[str, list[tuple[Method, float]]]:
-    """The completed methods of each branch, with their PGR."""
+    """The methods of each branch, each stopped at its best rung, with their PGR."""
     results = defaultdict[str, list[tuple[Method, float]]](list)
     for trial in trials:
-        if trial.final_pgr is not None:
-            results[trial.branch].append((trial.method, trial.final_pgr))
+        if trial.best_pgr is not None:
+            results[trial.branch].append((trial.method, trial.best_pgr))
     return results
 
 

@@ -68,7 +68,7 @@ def config() -> RunConfig:
             trials=8,
             round_trials=4,
             effort=0.7,
-            pruning=PruningConfig(rungs=(1 / 3, 1.0), min_rivals=3, seed_sd=0.02),
+            pruning=PruningConfig(rungs=(1 / 3, 1.0), min_rivals=3, seed_sd=0.02, min_steps=1),
             promotion=PromotionConfig(first=4, draws=16),
         ),
         replication=ReplicationConfig(methods=2, seeds=1),

@@ -15,6 +15,7 @@ from search.ledger.events import AnyEvent, Proposed, RungReached, TrialEnded, Tr
 from search.ledger.record import Record, TrialRecord
 from search.policy.allocation import AllocationConfig
 from search.policy.promotion import PromotionConfig
+from search.policy.pruning import PruningConfig
 from search.studies.sampler import Draw
 from search.studies.storage import open_journal
 from search.studies.studies import Studies
@@ -107,6 +108,7 @@ def explore(tmp_path: Path, config: RunConfig) -> Callable[..., Field]:
             trials=trials,
             round_trials=trials,
             effort=effort,
+            pruning=PruningConfig(min_steps=1),
             promotion=PromotionConfig(draws=64),
             allocation=AllocationConfig(offering=offering),
         )
