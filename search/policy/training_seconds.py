@@ -17,7 +17,7 @@ BELIEVED = {
     "lora": (2.3, 2.0, 1.0, 50.0),
     "probe": (0.01, 1.0, 0.002, 50.0),
 }
-BELIEF = 0.1  # weight of one belief, in observations
+BELIEF = 0.01  # weight of one belief, in observations
 EXTRAS = ("labels", "select")  # slots whose components compute something at every start
 COSTS: list[tuple[str, int | str]] = [
     *((student, place) for student in BELIEVED for place in range(4)),

@@ -61,7 +61,7 @@ def config() -> RunConfig:
     return RunConfig(
         name="unit",
         seed=1,
-        task=ToyTask(splits=SplitSizes(weak_train=10, transfer=20, search=200, test=300)),
+        task=ToyTask(splits=SplitSizes(weak_train=10, transfer=20_000, search=200, test=300)),
         weak=LearnerConfig(model=ToyModel(size="weak"), optim=Adamw(lr=1e-2)),
         strong=LearnerConfig(model=ToyModel(size="strong"), optim=Adamw(lr=1e-3)),
         search=SearchConfig(

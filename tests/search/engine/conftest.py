@@ -142,14 +142,15 @@ class Run:
     def report(self, assignment: Assignment, share: float, pgr: float | None = None) -> str:
         truth = SEARCH_TRUTH if assignment.purpose == "search" else TEST_TRUTH
         predictions = answers(truth, true_pgr(assignment.method) if pgr is None else pgr)
+        trained = share - max(self.record.trials[assignment.trial].rungs, default=0.0)
         return self.director.report(
             RungReached(
                 trial=assignment.trial,
                 share=share,
                 predictions=pack(predictions),
-                setup_s=0.1,
-                train_s=1,
-                eval_s=0.5,
+                setup_s=0.3 * trained,
+                train_s=3 * trained,
+                eval_s=1.5 * trained,
             )
         )
 
