@@ -203,7 +203,7 @@ class Run:
                     rungs.index(share): rung.pgr for share, rung in trial.rungs.items()
                 }
                 if trial.state == "completed":
-                    assert told.value == trial.last.pgr
+                    assert told.value == trial.best_pgr
                 assert told.params["optim.adamw.lr"] == trial.method.optim.lr
             assert {told.state for told in trials.values()} <= {TrialState.FAIL}
         campaign = optuna.load_study(study_name="campaign", storage=storage).get_trials()
