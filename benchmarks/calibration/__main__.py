@@ -136,17 +136,17 @@ class Campaign:
         self._train("t", "search", [(method, config.search_seed()) for method in searched])
         done = 0
         while len(plan := planned_replication(config, record)) > done:
-            self._train("r", "replicate", [(trial.method, seed) for trial, seed in plan[done:]])
+            self._train("r", "replicate", [(standing.method, seed) for standing, seed in plan[done:]])
             done = len(plan)
         self._train("c", "confirm", planned_confirmation(config, record))
         confirmation = confirm(config, record, self._grader.open_test(sealed_predictions(config, record)))
         highest = record.best()
         assert highest is not None
-        assert highest.final_pgr is not None
+        assert highest.best_pgr is not None
         return Outcome(
             confirmation=confirmation,
             best=self._truths[confirmation.finalists[0][0].trial.method],
-            flattered=highest.final_pgr - self._truths[highest.method].mean_pgr,
+            flattered=highest.best_pgr - self._truths[highest.method].mean_pgr,
             most=max(self._truths[method].mean_pgr for method in searched),
         )
 

@@ -43,7 +43,6 @@ class Director:
         self._run = run
         self._config = run.config
         self._record = run.record
-        self._rungs = run.config.search.pruning.rungs
         storage = open_journal(run.directory / "optuna.log", run.config.optuna.storage, run.record.started)
         self._studies = Studies(run.config, storage)
         self._exploration = Exploration(run.config, run.record, self._studies.of)
@@ -119,8 +118,8 @@ class Director:
 
     @property
     def _trained(self) -> float:
-        """Full trainings so far; infinite once the round has nothing left to train."""
-        return math.inf if self._round_is_over else self._exploration.trained
+        """The share of the search's training so far; infinite once the round has nothing left to train."""
+        return math.inf if self._round_is_over else self._exploration.spent
 
     def _next_of_search(self) -> Assignment | None:
         """The search's next assignment: a new method, or a paused trial to its next rung."""
@@ -135,12 +134,12 @@ class Director:
                     purpose="search",
                     method=draw.method,
                     seed=self._config.search_seed(),
-                    rungs=self._rungs[:1],
+                    rungs=(self._exploration.first_rung(draw.method),),
                 )
                 number = self._studies.of(draw.branch).start(draw)
                 return self._trials.start(assignment, branch=draw.branch, number=number)
             case TrialRecord() as trial:
-                return self._trials.resume(trial, self._rungs[self._rungs.index(trial.due) + 1])
+                return self._trials.resume(trial, self._exploration.next_rung(trial))
         return None
 
     def _step(self) -> Draw | TrialRecord | None:

@@ -70,7 +70,8 @@ class StageRunner:
         plans = {
             teacher: self._targets(teacher, self._evidence).plan for teacher in {s.teacher for s in stages}
         }
-        return due_rungs([total_steps(plans[stage.teacher], self.method.optim) for stage in stages], rungs)
+        steps = [total_steps(plans[stage.teacher], self.method.optim) for stage in stages]
+        return due_rungs(steps, rungs, self.method.optim.stop)
 
     def targets(self, stage: Stage) -> TrainingTargets:
         """What a stage learns."""

@@ -100,7 +100,7 @@ def test_a_branch_stands_under_the_one_it_grew_from(grown: list[AnyEvent]) -> No
     assert [child.branch.name for child in one.children] == ["two"]
     assert one.result == "best PGR 0.400 ± 0.100"
     assert (one.counts, one.pruned) == ("1 completed, 1 pruned", "PGR -0.1 at a third")
-    assert (three.counts, three.result, three.pruned) == ("no trial yet", "no trial completed", "")
+    assert (three.counts, three.result, three.pruned) == ("no trial yet", "no trial has a score", "")
 
 
 def test_a_branch_that_names_itself_as_parent_ends_no_recursion(branch: Callable[..., Branch]) -> None:
