@@ -36,20 +36,29 @@ chromium:  ## a browser for the tests of the report, where it is missing and roo
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; } || \
 		echo "no chromium: the report's tests in a browser will be skipped"
 
-.venv/bin/python:
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# .made: the environment is whole. .installing: packages are being installed; what an interruption leaves of one pip
+# takes for whole, so the next install begins with a new environment.
+USABLE := { [ -e .venv/.made ] || [ -e .venv/.installed ]; } && [ ! -e .venv/.installing ] && $(BIN)/python -c '' 2>&1
+UNUSABLE := $(shell { $(USABLE); } >/dev/null || echo environment)
+
+.PHONY: environment
+environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V); try make PYTHON=python3.11"; exit 2; }
-	$(PYTHON) -m venv .venv
+	@{ $(USABLE); } >/dev/null || { $(PYTHON) -m venv --clear .venv && touch .venv/.made; }
 
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-
-.venv/.installed: .venv/bin/python pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml constraints.txt $(UNUSABLE)
+	@$(MAKE) --no-print-directory environment
+	@touch .venv/.installing
 	$(PIP) --editable .
-	touch $@
+	@touch $@ && rm .venv/.installing
 
-.venv/.installed-test: .venv/bin/python pyproject.toml constraints.txt
+.venv/.installed-test: pyproject.toml constraints.txt $(UNUSABLE)
+	@$(MAKE) --no-print-directory environment
+	@touch .venv/.installing
 	$(PIP) --editable '.[test]'
-	touch .venv/.installed $@
+	@touch .venv/.installed $@ && rm .venv/.installing
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -10,7 +10,7 @@ from typer import TyperException
 
 from search.cli.app import PROGRAM, command_line
 from search.cli.completion import VARIABLE
-from search.cli.output import FAILED, INPUT_MISTAKE, complain
+from search.cli.output import FAILED, INPUT_MISTAKE, complain, stdout_is_done
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,4 +40,6 @@ def _line(error: TyperException) -> str:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # before anything is under way, as Ctrl-C
-    sys.exit(main())
+    code = main()
+    stdout_is_done()
+    sys.exit(code)

@@ -1,8 +1,6 @@
 """A whole run: baselines, rounds, confirmation, outcome."""
 
-import json
 import logging
-import time
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +17,7 @@ from search.engine.director import Director
 from search.engine.proposers import new_proposer
 from search.engine.rounds import late_lanes
 from search.interrupt import Interruption, interruptible
-from search.ledger.events import BaselinesReady, Finished, Interrupted, TestOpened
+from search.ledger.events import BaselinesReady, Finished, Interrupted, TestOpened, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output.progress import View
@@ -53,18 +51,19 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
         record = Record.of(past)
         if record.started is not None and not config.has_sha256(record.started.config_sha256):
             raise ValueError(f"{run.config}: was edited after the run began; put it back, or start a new run")
-        if record.finished and run.result.is_file():
-            console.print(f"{run.path} is finished; its outcome is in {run.result}", highlight=False)
-            finished: dict[str, Any] = json.loads(run.result.read_text())
-            return finished
-        started_at = time.time()
+        if record.finished:
+            if outcome := run.read_result():
+                console.print(f"{run.path} is finished; its outcome is in {run.result}", highlight=False)
+                return outcome
+            log.warning("%s is missing or damaged: it is written anew from the ledger", run.result)
+        started_at = now()
         as_written = config
         config, found = with_commits(config, record.started)
         # First, so that a refused key ends the run before any training.
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
         loaded = load(config)
-        now = checked_sources(config, loaded, found, record.started)
+        sources = checked_sources(config, loaded, found, record.started)
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
             config = with_gpus(config)
             concurrent = _concurrent(config)
@@ -73,7 +72,7 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
             baselines = grader.baselines()
             if record.baselines is None and not config.baselines.allow_unclear_gap:
                 baselines.require_clear_gap()
-            with run.open_ledger(record, as_written, started_at, now) as ledger:
+            with run.open_ledger(record, as_written, started_at, sources) as ledger:
                 tracking.start(record.started)
                 if record.baselines is None:
                     ledger.append(_ready(config, prepared, baselines))
@@ -110,6 +109,7 @@ def _ready(config: RunConfig, prepared: Prepared, baselines: BaselineScores) -> 
         weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
         seed_variance=baselines.seed_variance.value,
         seed_free=baselines.seed_variance.free,
+        data=prepared.counts,
     )
 
 
@@ -195,30 +195,35 @@ def _conclude(
     predictions = sealed_predictions(config, record)
     for event in list(late_lanes(record)):
         ledger.append(event)
-    _register(registry, record, ledger, test, queries=sum(len(seeds) for seeds in predictions.values()))
-    if record.test_openings > 1:
-        console.print("the test split of this run has been opened before", style="yellow")
-    elif record.test_opened and record.test_opened.earlier:
-        runs = ", ".join(sorted({opening.run for opening in record.test_opened.earlier}))
-        console.print(f"examples of this test split have been opened before, by {runs}", style="yellow")
+    if not record.finished:  # else result.json is written anew, from the same grades of the same predictions
+        queries = sum(len(seeds) for seeds in predictions.values())
+        _register(registry, record, ledger, test, console, queries=queries)
     grades = grader.open_test(predictions)
     confirmation = confirm(config, record, grades)
     outcome = result(record, confirmation, grades.baseline_scores)
     write_result(run.result, outcome)
-    ledger.append(Finished())
+    if not record.finished:
+        ledger.append(Finished())
     console.print(outcome_table(outcome))
     _report(run, console)
     return outcome
 
 
-def _register(registry: Registry, record: Record, ledger: Ledger, test: Examples, *, queries: int) -> None:
+def _register(
+    registry: Registry, record: Record, ledger: Ledger, test: Examples, console: Console, *, queries: int
+) -> None:
     """Record that this run opens the test split, before its labels are read."""
     assert record.started is not None
-    keys, now = example_keys(test), time.time()
-    earlier = registry.add(Opening(run=record.started.run, id=record.started.id, at=now, examples=keys))
-    ledger.append(
-        TestOpened(at=now, queries=queries, digest=inputs_digest(test), examples=len(keys), earlier=earlier)
-    )
+    keys, at = example_keys(test), now()
+    earlier = registry.add(Opening(run=record.started.run, id=record.started.id, at=at, examples=keys))
+    digest = inputs_digest(test)
+    ledger.append(TestOpened(at=at, queries=queries, digest=digest, examples=len(keys), earlier=earlier))
+    if record.test_openings > 1:
+        console.print("the test split of this run has been opened before", style="yellow")
+    elif earlier:
+        runs = ", ".join(sorted({opening.run for opening in earlier}))
+        say = f"examples of this test split have been opened before, by {runs}"
+        console.print(say, style="yellow", markup=False, highlight=False)
 
 
 def _report(run: RunDirectory, console: Console) -> None:

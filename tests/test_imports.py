@@ -10,6 +10,7 @@ HEAVY = {
     "datasets",
     "deepspeed",
     "fsspec",
+    "obstore",
     "optuna",
     "peft",
     "pyarrow",

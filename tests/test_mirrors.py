@@ -16,8 +16,10 @@ WITHOUT_TESTS = {
 }
 WITHOUT_A_MODULE = {
     "tests/agents/language/test_fuzz.py": "hostile answers, through reading, checking and sampling",
+    "tests/benchmarks/test_stdout.py": "what all benchmarks write on stdout",
     "tests/cluster/test_manifests.py": "cluster/manifests/ holds no Python",
     "tests/cluster/test_nodes.py": "a campaign on several nodes",
+    "tests/search/storage/test_taking_over.py": "runs in a bucket, and what others do to them there",
     "tests/search/test_agent_run.py": "campaigns with Claude",
     "tests/search/test_leaks.py": "what a trial's process can know of the labels",
     "tests/search/test_run.py": "the command line as a user runs it",
@@ -25,6 +27,7 @@ WITHOUT_A_MODULE = {
     "tests/test_configs.py": "configs/",
     "tests/test_docs.py": "README.md and docs/",
     "tests/test_imports.py": "what every package loads when it is imported",
+    "tests/test_makefile.py": "the Makefile's install",
     "tests/test_mirrors.py": "this file",
     "tests/trainers/trial/test_any_method.py": "random methods through a whole trial",
     "tests/trainers/trial/test_pausing.py": "trials that pause or die, and go on",

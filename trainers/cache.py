@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,19 @@ def digest(*parts: object) -> str:
             sha.update(json.dumps(part, sort_keys=True).encode())
         sha.update(b"\0")
     return sha.hexdigest()[:32]
+
+
+def check_writable(cache: Path) -> None:
+    """Raise ValueError, on one line, if nothing can be written below a folder; makes the folder."""
+    probe = cache / f".probe.{secrets.token_hex(4)}"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"cache {str(cache)!r} cannot be written ({error.strerror}): set `cache` to a folder that can be"
+        ) from None
 
 
 def load_arrays(path: Path) -> Arrays | None:

@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 DRAFT = ".tmp"  # suffix of a file that is not complete yet
 
+UNKNOWN = ("union_tag_invalid", "extra_forbidden", "literal_error")  # pydantic's names for what is not known
+DAMAGED = "restore it from a copy"
+
 T = TypeVar("T")
 
 
@@ -33,9 +36,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
+        sync(path.parent)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
@@ -72,10 +85,10 @@ def parse_lines(path: Path, lines: bytes, parse: Callable[[bytes], T], *, first:
         try:
             parsed.append(parse(line))
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise ValueError(
-                f"{path}: line {number} cannot be read ({reason}); restore it from a copy"
-            ) from None
+            found = error.errors()[0]
+            remedy = "a newer version wrote it: go on with that one" if found["type"] in UNKNOWN else DAMAGED
+            reason = found["msg"].partition(" does not match any")[0]  # a list of what is known follows
+            raise ValueError(f"{path}: line {number} cannot be read ({reason}); {remedy}") from None
     return parsed
 
 

@@ -65,6 +65,31 @@ class Method(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _training_stops_where_there_is_a_student(self) -> Self:
+        optim, trainings = self.optim, self.stages.trainings
+        if optim.stop * trainings <= optim.warmup:
+            raise ValueError(
+                f"optim.stop {optim.stop:g} ends the training inside its warm-up: set it above "
+                f"{optim.warmup / trainings:g}, or optim.warmup lower"
+            )
+        if isinstance(self.stages, Chain) and optim.stop <= 1 - 1 / trainings:
+            raise ValueError(
+                f"optim.stop {optim.stop:g} ends the chain before its strong student, which trains last: set "
+                f"it above {1 - 1 / trainings:.3g}"
+            )
+        return self
+
+    def stopped_at(self, share: float) -> "Method":
+        """The same method, but its training ends at a share of its own, in (0, 1].
+
+        The learning rate keeps the schedule of the whole training. So a trial of this method at a rung is the
+        finished trial of the method that stops there.
+        """
+        slots = {slot: getattr(self, slot) for slot in SLOTS}
+        optim = self.optim.model_copy(update={"stop": self.optim.stop * share})
+        return Method(**slots | {"optim": optim})
+
     @cached_property
     def digest(self) -> str:
         """A digest of 16 hex digits that two methods share exactly when they are equal."""

@@ -21,7 +21,7 @@ from trainers.method import SLOTS
 
 MAX_CHARS = 6000
 MAX_LINES = 40
-COMPARED = 3  # best completed trials of a branch
+COMPARED = 3  # best trials of a branch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def compare_branches(context: ToolContext, query: CompareBranches) -> str:
     sides = [_best(context, name) for name in (query.first, query.second)]
     means = [fmean(trial.pgr for trial in side if trial.pgr is not None) for side in sides]
     lines = [
-        f"{name}: mean PGR {mean:.3f} of its best {len(side)} completed trials"
+        f"{name}: mean PGR {mean:.3f} of its best {len(side)} trials"
         for name, mean, side in zip((query.first, query.second), means, sides, strict=True)
     ]
     packed = [[trial.predictions for trial in side if trial.predictions] for side in sides]
@@ -117,7 +117,7 @@ def _best(context: ToolContext, branch: str) -> Sequence[TrialFinding]:
     _branch(context, branch)
     best = context.findings.best_trials(branch, n=COMPARED)
     if not best:
-        raise ValueError(f"the branch {branch} has no completed trial to compare")
+        raise ValueError(f"the branch {branch} has no trial with a score to compare")
     return best
 
 

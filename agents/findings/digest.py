@@ -85,7 +85,7 @@ def curve_line(trial: TrialFinding) -> str:
 def importance_line(found: BranchFinding) -> str:
     """How much each parameter of a branch decided its PGR, on one line."""
     shares = ", ".join(f"{name} {share:.2f}" for name, share in found.importance)
-    return _cut(f"{found.branch.name}: {shares or 'too few completed trials to tell'}")
+    return _cut(f"{found.branch.name}: {shares or 'too few trials to tell'}")
 
 
 def _cut(text: str, most: int = LINE_CHARS) -> str:
@@ -168,7 +168,7 @@ def _branch_line(findings: Findings, found: BranchFinding, mine: Sequence[TrialF
     parts = [
         f"{found.branch.name}{'' if found.live else ' (used up)'}",
         counts or "no trial yet",
-        f"best {shown_pgr(best[0])}" if best else "none completed",
+        f"best {shown_pgr(best[0])}" if best else "none has a score",
         _pruned(mine),
         f"mean agreement with the supervisor {fmean(agreed):.2f}" if agreed else "",
         ("what mattered: " + importance_line(found).split(": ", 1)[1]) if found.importance else "",
@@ -177,7 +177,7 @@ def _branch_line(findings: Findings, found: BranchFinding, mine: Sequence[TrialF
 
 
 def _pruned(mine: Sequence[TrialFinding]) -> str:
-    """At which shares trials were pruned and why, and the best PGR among them."""
+    """At which shares trials were not trained further and why, and the best PGR among them."""
     pruned = [trial for trial in mine if trial.state == "pruned" and trial.curve]
     if not pruned:
         return ""
@@ -185,8 +185,8 @@ def _pruned(mine: Sequence[TrialFinding]) -> str:
     where = ", ".join(f"{n} at {share}" for share, n in sorted(shares.items()))
     whys = Counter((trial.cause or "").partition(": ")[2].partition(" (")[0] for trial in pruned)
     why = ", ".join(f"{n} x {reason}" for reason, n in whys.most_common(CAUSES) if reason)
-    best = max(trial.curve[-1][1] for trial in pruned)
-    return f"pruned {where}, the best of them at {best:.2f}" + (f" ({why})" if why else "")
+    best = max(pgr for trial in pruned for _, pgr in trial.curve)
+    return f"not trained further: {where}, the best of them at {best:.2f}" + (f" ({why})" if why else "")
 
 
 def _failures(findings: Findings) -> Iterator[str]:

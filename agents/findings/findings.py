@@ -17,9 +17,10 @@ TrialState = Literal["running", "completed", "pruned", "failed"]
 class TrialFinding(Frozen):
     """One trial: one method with one seed.
 
-    pgr, se: at the largest share reached, None before the first score. curve: (share of the budget, pgr)
-    at each rung. cause: why the trial was pruned or failed. train_s: seconds of training.
-    predictions: packed predictions on the search split at the largest share reached. balance: share of them
+    pgr, se: at its best rung, None before the first score. stop: the share of its training at that rung; the
+    method that stops there is what it stands for. curve: (share of its training, pgr) at each rung. cause:
+    why it was not trained further (`pruned`), or failed. train_s: seconds of training.
+    predictions: packed predictions on the search split at the best rung. balance: share of them
     that are class 1. agreement: share that equal the predictions of the weak supervisor whose labels the
     trial learned from. steadiness: share that equal the trial's own at the rung before. None where unknown;
     none of these uses or reveals ground truth.
@@ -32,6 +33,7 @@ class TrialFinding(Frozen):
     state: TrialState
     pgr: float | None
     se: Annotated[float, Field(ge=0)] | None
+    stop: float | None = None
     curve: tuple[tuple[float, float], ...]
     cause: str | None
     train_s: Annotated[float, Field(ge=0)]
@@ -103,27 +105,24 @@ class Findings(Frozen):
         return max((trial.se for trial in self.trials if trial.se is not None), default=0.0)
 
     def best_trials(self, branch: str | None = None, n: int = 5) -> tuple[TrialFinding, ...]:
-        """The n completed trials, of one branch or of all, with the highest lower bounds, best first.
+        """The n trials with a score, of one branch or of all, with the highest lower bounds, best first.
 
-        Ties keep the order of the trials. Pruned trials are left out because their PGR is of a smaller share.
-        Until a trial has completed, running trials stand in with the PGR that they have reached.
+        Ties keep the order of the trials.
         """
         return tuple(self._ranked.get(branch, ())[:n])
 
     @cached_property
     def _ranked(self) -> dict[str | None, list[TrialFinding]]:
-        """Completed trials, or else running trials, by branch and best first; None holds all branches."""
+        """Trials with a score by branch and best first; None holds all branches."""
         ranked: dict[str | None, list[TrialFinding]] = {None: []}
         scored = [trial for trial in self.trials if trial.pgr is not None]
-        done = [trial for trial in scored if trial.state == "completed"]
-        done = done or [trial for trial in scored if trial.state == "running"]
-        for trial in sorted(done, key=self.lower_bound, reverse=True):
+        for trial in sorted(scored, key=self.lower_bound, reverse=True):
             ranked[None].append(trial)
             ranked.setdefault(trial.branch, []).append(trial)
         return ranked
 
     def branch_score(self, branch: str) -> float:
-        """Mean lower bound of the branch's three best completed trials; -inf if it has none.
+        """Mean lower bound of the branch's three best trials; -inf if none has a score.
 
         Three trials, because the maximum of many noisy scores is mostly noise.
         """
@@ -131,7 +130,7 @@ class Findings(Frozen):
         return fmean(map(self.lower_bound, best)) if best else float("-inf")
 
     def ranked_branches(self) -> tuple[Branch, ...]:
-        """The branches with a completed trial, best score first; ties keep the order of proposal."""
+        """The branches with a trial that has a score, best first; ties keep the order of proposal."""
         scored = [found.branch for found in self.branches if self.best_trials(found.branch.name, n=1)]
         return tuple(sorted(scored, key=lambda branch: self.branch_score(branch.name), reverse=True))
 

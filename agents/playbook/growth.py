@@ -98,7 +98,7 @@ def _changes(slot: Slot | None, naive: Method) -> bool:
 
 
 def _top(branch: Branch, findings: Findings) -> tuple[TrialFinding, ...]:
-    """The best quarter of the branch's completed trials: two to five, if there are as many."""
+    """The best quarter of the branch's trials: two to five, if there are as many."""
     best = findings.best_trials(branch.name, n=len(findings.trials))
     inside = [trial for trial in best if branch_contains(branch, trial.method, findings.naive)]
     return tuple(inside[: min(_TOP, max(2, math.ceil(len(inside) / 4)))])

@@ -11,7 +11,6 @@ predicts what is no probability, has failed and is listed with its cause. Prints
 
 import argparse
 import ast
-import json
 import sys
 import tempfile
 from collections import Counter
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from search.cli.output import stdout_for_json, write_json
 from tests.small_runs.random_methods import draw_method
 from trainers.data.settings import ToyTask
 from trainers.data.toy_task import load_toy
@@ -127,6 +127,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+@stdout_for_json()
 def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(
@@ -140,7 +141,7 @@ def main() -> None:
     if arguments.random:
         with tempfile.TemporaryDirectory() as cache:
             found["random"] = try_random(arguments.random, arguments.seed, bench(Path(cache)))
-    print(json.dumps({**found, "coverage": rows}, indent=1))
+    write_json({**found, "coverage": rows}, indent=1)
     print(table(rows), file=sys.stderr)
 
 

@@ -32,6 +32,7 @@ from agents.findings.usage import Usage
 from agents.playbook.literature import literature
 from agents.prices import PRICES
 from agents.settings import ClaudeConfig
+from search.cli.output import stdout_for_json, write_json
 from search.engine.account import LedgerAccount
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
@@ -275,6 +276,7 @@ def measured(runs: int, first: int = 0) -> Outcome:
     return outcome
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the outcome as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -285,7 +287,7 @@ def main() -> None:
     started = time.process_time()
     outcome = measured(given.runs, given.first)
     rows = {**vars(outcome), "requests": outcome.requests.total(), "kinds_of_answers": len(outcome.requests)}
-    print(json.dumps({**rows, "cpu_s": round(time.process_time() - started, 1)}, indent=2))
+    write_json({**rows, "cpu_s": round(time.process_time() - started, 1)}, indent=2)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from agents.language.proposal import Branch, Choice, Family, Fixed, Option, Para
 from agents.language.validation import valid_branches
 from agents.playbook.growth import explored
 from agents.playbook.literature import optim_slot
+from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from trainers.method import Method
@@ -180,6 +181,7 @@ def _se(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
+@stdout_for_json()
 def main() -> None:
     """Run every proposer on every seed and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -193,7 +195,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 rows.append(row(proposer, seed, run_once(proposer, seed, options.tiny, Path(folder))))
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    print(json.dumps({"rows": rows, "summary": summary(rows)}, indent=2))
+    write_json({"rows": rows, "summary": summary(rows)}, indent=2)
 
 
 if __name__ == "__main__":

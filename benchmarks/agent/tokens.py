@@ -23,6 +23,7 @@ from agents.language.space import sample_methods
 from agents.playbook.literature import literature
 from agents.prices import PRICES
 from agents.settings import ClaudeConfig
+from search.cli.output import stdout_for_json, write_json
 from tests.servers.messages_api import CHARS_A_TOKEN, Body, Scripted, ScriptedClaude, text, use
 from trainers.method import Abilities, Method
 
@@ -117,6 +118,7 @@ def cache_share(rounds: int) -> Usage:
     return total
 
 
+@stdout_for_json()
 def main() -> None:
     """Print tokens of findings by trials, and the share of input that the cache spared over ten rounds."""
     sizes = {}
@@ -127,20 +129,18 @@ def main() -> None:
     usage = cache_share(ROUNDS)
     price = PRICES[ClaudeConfig().model]
     plain = (usage.all_input_tokens * price.input + usage.output_tokens * price.output) / 1e6
-    print(
-        json.dumps(
-            {
-                "tokens_are": "characters / 4",
-                "instructions": len(system_prompt(NAIVE, Abilities(prior=True, intermediates=0), 4)) // 4,
-                "findings_by_trials": sizes,
-                "rounds": ROUNDS,
-                "requests": usage.requests,
-                "cache_read_share": round(usage.cache_read_tokens / usage.all_input_tokens, 3),
-                "usd": round(usage.usd, 4),
-                "usd_without_cache": round(plain, 4),
-            },
-            indent=2,
-        )
+    write_json(
+        {
+            "tokens_are": "characters / 4",
+            "instructions": len(system_prompt(NAIVE, Abilities(prior=True, intermediates=0), 4)) // 4,
+            "findings_by_trials": sizes,
+            "rounds": ROUNDS,
+            "requests": usage.requests,
+            "cache_read_share": round(usage.cache_read_tokens / usage.all_input_tokens, 3),
+            "usd": round(usage.usd, 4),
+            "usd_without_cache": round(plain, 4),
+        },
+        indent=2,
     )
 
 

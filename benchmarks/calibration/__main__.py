@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from agents.findings.predictions import pack
 from benchmarks.calibration.world import Truth, World
+from search.cli.output import stdout_for_json, write_json
 from search.config.schema import (
     BaselineConfig,
     ConfirmConfig,
@@ -135,17 +136,17 @@ class Campaign:
         self._train("t", "search", [(method, config.search_seed()) for method in searched])
         done = 0
         while len(plan := planned_replication(config, record)) > done:
-            self._train("r", "replicate", [(trial.method, seed) for trial, seed in plan[done:]])
+            self._train("r", "replicate", [(standing.method, seed) for standing, seed in plan[done:]])
             done = len(plan)
         self._train("c", "confirm", planned_confirmation(config, record))
         confirmation = confirm(config, record, self._grader.open_test(sealed_predictions(config, record)))
         highest = record.best()
         assert highest is not None
-        assert highest.final_pgr is not None
+        assert highest.best_pgr is not None
         return Outcome(
             confirmation=confirmation,
             best=self._truths[confirmation.finalists[0][0].trial.method],
-            flattered=highest.final_pgr - self._truths[highest.method].mean_pgr,
+            flattered=highest.best_pgr - self._truths[highest.method].mean_pgr,
             most=max(self._truths[method].mean_pgr for method in searched),
         )
 
@@ -266,6 +267,7 @@ def calibration(count: int, seed: int) -> dict[str, Any]:
     return report
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the report."""
     parser = argparse.ArgumentParser(
@@ -277,11 +279,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the JSON here")
     arguments = parser.parse_args()
     report = calibration(40 if arguments.quick else arguments.campaigns, arguments.seed)
-    text = json.dumps(report, indent=1)
     if arguments.out:
-        arguments.out.write_text(text + "\n")
-    print(text)
-    print(report["verdict"])
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    write_json(report, indent=1)
+    print(report["verdict"], file=sys.stderr)
     sys.exit(not report["calibrated"])
 
 

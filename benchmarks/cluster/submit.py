@@ -8,7 +8,6 @@ nodes, and how long a fresh machine takes to pull the run from a loopback S3 ser
 
 import argparse
 import contextlib
-import json
 import os
 import socket
 import sys
@@ -24,6 +23,7 @@ from ray.cluster_utils import Cluster
 
 from cluster import jobs
 from cluster.commit import commit
+from search.cli.output import stdout_for_json, write_json
 from search.ledger.events import AnyEvent
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
@@ -43,6 +43,7 @@ SETTINGS = [
 ]
 
 
+@stdout_for_json()
 def main() -> None:
     """Run it all and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -53,7 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         figures = sent(scratch) | campaign(scratch, options.kills) | pulled(scratch)
-    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+    write_json(figures, indent=2)
 
 
 def sent(scratch: Path) -> dict[str, float]:
@@ -126,7 +127,9 @@ def pulled(scratch: Path) -> dict[str, float]:
         )
         url = "s3://bucket/run?region=us-east-1"
         began = time.perf_counter()
-        mirror.Mirror(url, scratch / "run").sync(released=True)
+        pushing = mirror.Mirror(url, scratch / "run")
+        pushing.take_over()
+        pushing.sync(released=True)
         pushed = time.perf_counter()
         with mirror.snapshot(url) as copy:
             took = time.perf_counter() - pushed

@@ -10,7 +10,6 @@ the seconds that the end took, and loop and append as ratios to "off".
 """
 
 import argparse
-import json
 import os
 import socket
 import statistics
@@ -24,6 +23,7 @@ from typing import Any
 from ray import tune
 
 from cluster.runtime import ray_runtime
+from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.config.services import TrackingConfig
@@ -159,6 +159,7 @@ def _row(turns: list[tuple[float, list[float], float]]) -> dict[str, float]:
     }
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -171,7 +172,7 @@ def main() -> None:
     trials, repeats = (20, 1) if arguments.quick else (arguments.trials, arguments.repeats)
     with ray_runtime():
         rows = measure(trials, repeats)
-    print(json.dumps({"trials": trials, "repeats": repeats, "kinds": rows}, indent=1))
+    write_json({"trials": trials, "repeats": repeats, "kinds": rows}, indent=1)
 
 
 if __name__ == "__main__":

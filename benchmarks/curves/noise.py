@@ -6,7 +6,8 @@ The lowest final loss of a task counts as PGR 1, the median one as 0. A score is
 right on 1,000 search examples that all trials share; seeds differ by 0.08 PGR. Ours searches, trains its best
 methods on further seeds and names the first finalist, by the objects and settings of configs/dev.yaml
 with one branch, whose methods are all near-twins: seven replicates are all there are. ASHA, as Ray ships it,
-gets as much training and takes the highest score. A win counts where the true PGR is in the best decile.
+gets as much training and takes the highest score. Either's winner counts as it was where it stopped: a win is
+a true PGR that only a tenth of all rows reach at their end.
 """
 
 import argparse
@@ -23,14 +24,17 @@ from benchmarks.curves.data import Curves, load
 from benchmarks.curves.methods import RayAsha, quiet
 from benchmarks.curves.promotion import ALL, SHARES, Ours
 from benchmarks.curves.simulation import simulate
+from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.engine.confirmation import choose_finalists
 from search.engine.follow_up import FollowUp
 from search.ledger.events import Purpose, RungReached, TrialEnded, TrialStarted
 from search.ledger.record import Record
+from search.policy.ladder import Ladders
 from search.policy.paused_trials import PausedTrial
 from search.policy.pruning import Judge, Judgement, PruningConfig
 from search.policy.training_budget import Budget
+from search.policy.training_seconds import Step, TrainingSeconds
 from search.scoring.pgr import Bools, Reals
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -66,10 +70,10 @@ class NoisyTask:
         """The PGR that a trial shows."""
         return float((self.right(row, evaluation, seed).mean() - FLOOR) / GAP)
 
-    def is_best_decile(self, row: int) -> bool:
-        """Whether the row is truly among the best tenth."""
+    def is_best_decile(self, pgr: float) -> bool:
+        """Whether a true PGR is that of the best tenth of rows, each at its end."""
         final = self.pgr[:, -1]
-        return bool(final[row] >= np.nanquantile(np.where(np.isnan(final), LEAST, final), 0.9))
+        return bool(pgr >= np.nanquantile(np.where(np.isnan(final), LEAST, final), 0.9))
 
 
 class NoisyOurs(Ours):
@@ -79,25 +83,34 @@ class NoisyOurs(Ours):
         super().__init__(curves, seed)
         self._noisy = noisy
         self._judge = Judge(PruningConfig(), GAP)
-        self._budget = Budget(
-            trials=trials,
-            effort=RUN.search.effort,
-            rungs=SHARES,
-            completions=RUN.replicated,
-        )
-        self.completed: dict[int, float] = {}
+        seconds = TrainingSeconds(transfer=EXAMPLES, evaluated=0)
+        self._budget = Budget(seconds, trials=trials, effort=RUN.search.effort, max_s=None)
+        self._ladder = Ladders(seconds, SHARES, examples=EXAMPLES, min_steps=1).of(Method())  # of every row
+        self._steps = np.diff(self._ladder.amounts @ seconds.costs, prepend=0.0)  # seconds up to each rung
+        self._record = Record()
 
     def assign(self) -> int | None:
         """As a run does: within the budget."""
         waiting = {waiter.trial: waiter.rung for waiter in self._paused}
         row = super().assign()
         if row is not None:
-            self._budget.spend(waiting.get(str(row), -1) + 1)
+            rung = waiting.get(str(row), -1) + 1
+            if rung == 0:
+                self._budget.start(self._ladder)
+                _start(self._record, f"t{row:05d}", "search", _method(row), RUN.search_seed())
+            start = SHARES[rung - 1] if rung else 0.0
+            self._budget.give(str(row), Step(method=Method(), start=start, end=SHARES[rung]))
         return row
+
+    def report(self, row: int, evaluation: int, loss: float) -> bool:
+        """As a run does: a step that has ended took its seconds."""
+        if np.isnan(loss) or evaluation in self._rungs:
+            self._budget.end(str(row), None)
+        return super().report(row, evaluation, loss)
 
     def _offered(self) -> list[PausedTrial]:
         waiting = super()._offered()
-        steps = [waiter.rung + 1 for waiter in waiting]
+        steps = np.array([self._steps[waiter.rung + 1] for waiter in waiting])
         may = self._budget.affordable(steps, more_to_come=self._budget.new_left > 0)
         return [waiter for waiter, affordable in zip(waiting, may, strict=True) if affordable]
 
@@ -105,26 +118,28 @@ class NoisyOurs(Ours):
         return super()._new() if self._budget.new_left else []
 
     def _seen(self, row: int, evaluation: int, loss: float) -> tuple[float, Judgement]:
-        score = self._noisy.score(row, evaluation, seed=0)
-        if evaluation == self._rungs[-1]:
-            self.completed[row] = score
+        score, share = self._noisy.score(row, evaluation, seed=0), SHARES[self._rungs.index(evaluation)]
+        _reach(self._record, f"t{row:05d}", share, score)
         right = self._noisy.right(row, evaluation, seed=0)
         return score, self._judge.judge(ALL, self._rungs.index(evaluation), right, SEED_SD**2)
 
-    def winner(self) -> tuple[int, float]:
-        """The row named best after replication, and the full trainings of search and replicates."""
-        rows = {_method(row).digest: row for row in self.completed}
-        record = Record()
-        for row, score in self.completed.items():
-            _completed(record, f"t{row:05d}", "search", _method(row), RUN.search_seed(), score)
+    def winner(self) -> tuple[int, int, float]:
+        """The row named best after replication, where it stops, and the full trainings of all this."""
+        record, trained = self._record, self._budget.spent_s / self._steps.sum()
+        rows = {
+            _method(row).stopped_at(share).digest: (row, evaluation)
+            for row in range(len(self._points))
+            for share, evaluation in zip(SHARES, self._rungs, strict=True)
+        }
         follow_up = FollowUp(RUN, record)
         while (planned := follow_up.next(idle=True)) and planned[1].purpose == "replicate":
             due = planned[1]
-            score = self._noisy.score(rows[due.method.digest], self._rungs[-1], due.seed)
-            _completed(record, due.trial, "replicate", due.method, due.seed, score)
-        best = choose_finalists(RUN, record)[0]
-        replicates = record.tally("replicate").started
-        return rows[best.trial.method.digest], self._budget.spent + replicates
+            score = self._noisy.score(*rows[due.method.digest], due.seed)
+            _start(record, due.trial, "replicate", due.method, due.seed)
+            _reach(record, due.trial, 1.0, score)
+            record.apply(TrialEnded(trial=due.trial, state="completed", cause=None))
+            trained += due.method.optim.stop
+        return *rows[choose_finalists(RUN, record)[0].method.digest], trained
 
 
 def _method(row: int) -> Method:
@@ -132,14 +147,13 @@ def _method(row: int) -> Method:
     return Method(optim=Adamw(lr=1e-6 * (1 + row)))
 
 
-def _completed(record: Record, trial: str, purpose: Purpose, method: Method, seed: int, pgr: float) -> None:
-    """Record a completed trial."""
+def _start(record: Record, trial: str, purpose: Purpose, method: Method, seed: int) -> None:
     record.apply(TrialStarted(trial=trial, purpose=purpose, branch="", number=None, method=method, seed=seed))
+
+
+def _reach(record: Record, trial: str, share: float, pgr: float) -> None:
     times = {"setup_s": 0.0, "train_s": 0.0, "eval_s": 0.0}
-    record.apply(
-        RungReached(trial=trial, share=1.0, predictions="", accuracy=None, pgr=pgr, se=None, **times)
-    )
-    record.apply(TrialEnded(trial=trial, state="completed", cause=None))
+    record.apply(RungReached(trial=trial, share=share, predictions="", pgr=pgr, **times))
 
 
 class NoisyAsha(RayAsha):
@@ -160,9 +174,10 @@ class NoisyAsha(RayAsha):
         return super().report(row, evaluation, -score)
 
     @property
-    def winner(self) -> int:
-        """The row with the highest score of those that came furthest."""
-        return max(self._scores, key=lambda row: self._scores[row])
+    def winner(self) -> tuple[int, int]:
+        """The row with the highest score of those that came furthest, and where it stopped."""
+        row = max(self._scores, key=lambda row: self._scores[row])
+        return row, self._scores[row][0]
 
 
 def wins(
@@ -175,11 +190,12 @@ def wins(
             noisy = NoisyTask(curves, task, seed)
             ours = NoisyOurs(curves, noisy, trials, seed)
             simulate(curves, task, ours, workers=workers, budgets=[np.inf])
-            ours_row, cost = ours.winner()
+            *ours_winner, cost = ours.winner()
             asha = NoisyAsha(curves, noisy, seed)
             simulate(curves, task, asha, workers=workers, budgets=[cost])
-            for name, row in (("ours", ours_row), ("asha", asha.winner)):
-                found[name].append((noisy.is_best_decile(row), float(noisy.pgr[row, -1])))
+            for name, (row, evaluation) in (("ours", ours_winner), ("asha", asha.winner)):
+                pgr = float(noisy.pgr[row, evaluation - 1])
+                found[name].append((noisy.is_best_decile(pgr), pgr))
             done()
     return found
 
@@ -196,6 +212,7 @@ def summary(found: Sequence[tuple[bool, float]]) -> dict[str, float]:
     }
 
 
+@stdout_for_json()
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit 0 on success, 2 on a mistake in the input."""
     parser = argparse.ArgumentParser(
@@ -229,10 +246,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "examples": EXAMPLES,
         "methods": {name: summary(results) for name, results in found.items()},
     }
-    text = json.dumps(result, indent=1) + "\n"
     if given.out:
-        given.out.write_text(text)
-    sys.stdout.write(text)
+        given.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(result, indent=1)
     return 0
 
 

@@ -1,7 +1,8 @@
 """Ours on recorded curves: judge, promotion and paused trials of a search of one branch, as a run sets them.
 
 With a single branch these alone decide, because allocation divides trials between branches. New rows are
-drawn at random, because a table offers no neighbours of a good row.
+drawn at random, because a table offers no neighbours of a good row. The last coordinate of a point is the
+share of the training.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 from benchmarks.curves.data import Curves, Pool, units
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
-from search.policy.promotion import Promotion, PromotionConfig, candidates
+from search.policy.promotion import Candidates, Promotion, PromotionConfig, stopped_at
 from search.policy.pruning import Judge, Judgement, PruningConfig
 
 SHARES = PruningConfig().rungs
@@ -32,7 +33,9 @@ class Ours:
         self._pool = Pool(units(curves.hp))
         self._rungs = evaluations_at(SHARES, curves.evaluations)
         self._judge = Judge(PruningConfig(), gap=1.0)
-        self._rule = Promotion(self._config, rungs=len(self._rungs))
+        self._shares = [rung / curves.evaluations for rung in self._rungs]
+        self._points = np.column_stack([self._pool.points, np.ones(curves.rows)])
+        self._rule = Promotion(self._config, rungs=self._shares, column=-1)
         self._rng = np.random.default_rng(seed)
         self._scores = Scoreboard()
         self._paused = PausedTrials(self._config.waiting)
@@ -42,8 +45,7 @@ class Ours:
         waiting, new = self._offered(), self._new()
         if not waiting and not new:
             return None
-        offered = candidates(waiting, [self._pool.points[row] for row in new], self._rungs)
-        place = self._rule.choose(self._scores, offered, self._rng)
+        place = self._rule.choose(self._scores, self._candidates(waiting, new), self._rng)
         if place < len(waiting):
             self._paused.remove(waiting[place].trial)
             return int(waiting[place].trial)
@@ -51,19 +53,32 @@ class Ours:
         self._pool.take(row)
         return row
 
+    def _candidates(self, waiting: Sequence[PausedTrial], new: Sequence[int]) -> Candidates:
+        rows = [int(trial.trial) for trial in waiting] + list(new)
+        trained = np.array([self._rungs[trial.rung] for trial in waiting] + [0] * len(new))
+        costs = np.array(self._rungs) - trained[:, None]
+        return Candidates(
+            points=self._points[rows],
+            rungs=np.array([trial.rung + 1 for trial in waiting] + [0] * len(new)),
+            costs=np.where(costs > 0, costs, np.inf),
+        )
+
     def report(self, row: int, evaluation: int, loss: float) -> bool:
         """Go on to the next rung, and stop or wait there; a diverged trial never goes on."""
         diverged = bool(np.isnan(loss))
         if not diverged and evaluation not in self._rungs:
             return True
-        rung, point = int(np.searchsorted(self._rungs, evaluation)), self._pool.points[row]
+        rung = int(np.searchsorted(self._rungs, evaluation))
+        point = stopped_at(self._points[[row]], -1, self._shares[rung])[0]
         if diverged:
             self._scores.add(point, rung, loss)
             return False
         value, judgement = self._seen(row, evaluation, loss)
         self._scores.add(point, rung, value)
         if rung < len(self._rungs) - 1 and judgement.decision == "pause":
-            self._paused.add(PausedTrial(trial=str(row), point=point, rung=rung, value=value, branch=ALL))
+            self._paused.add(
+                PausedTrial(trial=str(row), point=self._points[row], rung=rung, value=value, branch=ALL)
+            )
             if surplus := self._paused.surplus():
                 self._paused.remove(surplus.trial)
         return False

@@ -12,53 +12,25 @@ fewer runs.
 import argparse
 import json
 import logging
-import os
 import random
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.small_runs.site import Driver, Site
-from tests.small_runs.whole import problems
-from trainers.data.settings import ToyTask
-from trainers.data.toy_task import load_toy
+from benchmarks.faults.case import Case, Tried, ended, whole
+from benchmarks.faults.data import DATA
+from benchmarks.faults.kept import KEPT
+from search.cli.output import stdout_for_json, write_json
+from tests.small_runs.site import Site
 
 log = logging.getLogger(__name__)
 
 TORN = '{"at":17'
 BEGINNING_S = 6.0  # a kill among these first seconds meets imports, Ray's start and the restored state
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tried:
-    """How many faults a case injected, and the problems afterwards."""
-
-    faults: int
-    wrong: list[str]
-
-
-Case = Callable[[Site, random.Random, int], Tried]
-
-
-def ended(site: Site, driver: Driver, code: int = 0, says: str = "") -> list[str]:
-    """What is wrong with how a driver ended: its exit code, and a line that it should write."""
-    got, output, errors = driver.wait()
-    wrong = [] if got == code else [f"exit code {got} in place of {code}: {errors[-300:]}"]
-    if "Traceback" in errors and code:
-        wrong.append("a traceback")
-    if says not in output + errors:
-        wrong.append(f"does not say {says!r}: {errors[-300:]}")
-    return wrong
-
-
-def whole(site: Site, driver: Driver) -> list[str]:
-    """What is wrong once this driver has brought the run to its end."""
-    return ended(site, driver) or problems(site.out)
 
 
 def killed_driver(site: Site, rng: random.Random, kills: int) -> Tried:
@@ -178,37 +150,6 @@ def two_resumes(site: Site, rng: random.Random, kills: int) -> Tried:
     return Tried(faults=1, wrong=[*wrong, *whole(site, driver)])
 
 
-def changed_data(site: Site, rng: random.Random, kills: int) -> Tried:
-    """All labels of the data file are flipped behind the run's back, and its time is kept; then put back."""
-    file = site.out.parent / "reviews.jsonl"
-    write_reviews(file)
-    splits = "{weak_train: 300, transfer: 300, search: 300, test: 400}"
-    site = Site(
-        site.out, site.cache, [*site.settings, f"task={{kind: dataset, path: {file}, splits: {splits}}}"]
-    )
-    driver = site.run()
-    driver.wait_for(lambda: site.count("rung_reached") >= 2)
-    driver.process.kill()
-    driver.wait()
-    content, times = file.read_text(), file.stat()
-    file.write_text(content.translate({ord("0"): "1", ord("1"): "0"}))
-    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-    wrong = ended(site, site.resume(), 2, "these have changed: weak_train.truth, transfer.truth")
-    file.write_text(content)
-    return Tried(faults=1, wrong=[*wrong, *whole(site, site.resume())])
-
-
-def write_reviews(file: Path) -> None:
-    """The offline task's examples in a file."""
-    task = load_toy(ToyTask())
-    rows = [
-        {"text": text, "label": int(label)}
-        for split, examples in task.inputs.items()
-        for text, label in zip(examples.texts, task.truth[split], strict=True)
-    ]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 def full_disk(site: Site, rng: random.Random, kills: int) -> Tried:
     """No room under the run directory, on a disk of its own of 64 MB; not tried where none can be mounted."""
     disk = site.out.parent / "disk"
@@ -238,28 +179,32 @@ def fill(file: Path) -> None:
             return
 
 
-CASES: dict[str, Case] = {
-    "driver-killed": killed_driver,
-    "worker-killed": killed_workers,
-    "grader-killed": killed_grader,
-    "step-hangs": planted("hang"),
-    "out-of-memory": planted("oom"),
-    "nan": planted("nan"),
-    "exception": planted("raise"),
-    "broken-device": broken_device,
-    "confirmation-fails": confirmation_fails,
-    "bad-node": bad_node,
-    "sigterm": told_to_stop(signal.SIGTERM),
-    "sigint": told_to_stop(signal.SIGINT),
-    "two-signals": told_to_stop(signal.SIGTERM, signal.SIGTERM),
-    "torn-lines": torn_lines,
-    "journal-lost": journal_lost,
-    "two-resumes": two_resumes,
-    "changed-data": changed_data,
-    "full-disk": full_disk,
-}
+CASES: dict[str, Case] = (
+    {
+        "driver-killed": killed_driver,
+        "worker-killed": killed_workers,
+        "grader-killed": killed_grader,
+        "step-hangs": planted("hang"),
+        "out-of-memory": planted("oom"),
+        "nan": planted("nan"),
+        "exception": planted("raise"),
+        "broken-device": broken_device,
+        "confirmation-fails": confirmation_fails,
+        "bad-node": bad_node,
+        "sigterm": told_to_stop(signal.SIGTERM),
+        "sigint": told_to_stop(signal.SIGINT),
+        "two-signals": told_to_stop(signal.SIGTERM, signal.SIGTERM),
+        "torn-lines": torn_lines,
+        "journal-lost": journal_lost,
+        "two-resumes": two_resumes,
+        "full-disk": full_disk,
+    }
+    | KEPT
+    | DATA
+)
 
 
+@stdout_for_json()
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Inject the faults and print the results."""
     parser = argparse.ArgumentParser(
@@ -285,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             report[name] |= {"wrong": tried.wrong}
             log.info("%s: %s", name, json.dumps(report[name]))
     report["all"] = {key: sum(case[key] for case in report.values()) for key in ("faults", "survived")}
-    print(json.dumps(report, indent=2))
+    write_json(report, indent=2)
     if options.out:
         options.out.write_text(json.dumps(report, indent=2) + "\n")
     return report

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.gpu import short
 from benchmarks.gpu.work import Record, Row, compiled_graphs
+from search.cli.output import stdout_for_json, write_json
 from trainers.training.compilation import CACHE_DIR
 
 
@@ -40,4 +41,5 @@ def measured(tiny: bool) -> Row:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measured("--tiny" in sys.argv)))
+    with stdout_for_json():
+        write_json(measured("--tiny" in sys.argv))

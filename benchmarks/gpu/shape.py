@@ -8,16 +8,17 @@ the published chat trial took on one H200.
 """
 
 import argparse
-import json
 
 import torch
 
 from benchmarks.gpu.work import Work, card, pace
 from benchmarks.training.models import QWEN3
+from search.cli.output import stdout_for_json, write_json
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.settings import EngineConfig
 
 
+@stdout_for_json()
 def main(argv: list[str]) -> None:
     """Print JSON, one row a shape."""
     parser = argparse.ArgumentParser(
@@ -46,4 +47,4 @@ def main(argv: list[str]) -> None:
         pace(Work(shape=name, engine=engine, steps=steps, attention=arguments.attention), arguments.peak)
         for name in (["tiny"] if arguments.tiny else arguments.shape or list(QWEN3))
     ]
-    print(json.dumps({"device": card(), "attention": arguments.attention, "shapes": rows}, indent=1))
+    write_json({"device": card(), "attention": arguments.attention, "shapes": rows}, indent=1)

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from numpy.typing import NDArray
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
 from benchmarks.gpu.work import RANK, Record, compiled_graphs, everything, peak_memory, start_measuring
 from benchmarks.training.models import QWEN3, TINY, qwen3, random_classifier, random_tokens, with_lora
@@ -121,7 +122,7 @@ def theirs(given: Setting) -> Iterator[float]:
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
     with tempfile.TemporaryDirectory() as folder:
-        settings = TrainingArguments(
+        settings = transformers.TrainingArguments(
             output_dir=folder,
             per_device_train_batch_size=OPTIM.batch_size,
             num_train_epochs=OPTIM.epochs,
@@ -135,7 +136,7 @@ def theirs(given: Setting) -> Iterator[float]:
             logging_strategy="no",
         )
         rows: Any = range(len(given.targets))
-        trainer = Trainer(
+        trainer = transformers.Trainer(
             WithLoss(model), settings, data_collator=collate, train_dataset=rows, callbacks=[clock]
         )
         trainer.remove_callback(PrinterCallback)

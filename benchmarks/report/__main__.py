@@ -7,7 +7,6 @@ are installed: from opening the file, in a fresh page, until two frames after it
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import tempfile
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from search.cli.output import stdout_for_json, write_json
 from search.output.report.report import write_report
 from tests.small_runs.chromium import CHROMIUM_ARGUMENTS
 from tests.small_runs.synthetic import synthetic_run
@@ -61,6 +61,7 @@ def browser_ms(page: Path, repeats: int) -> int | None:
     return round(statistics.median(times))
 
 
+@stdout_for_json()
 def main() -> None:
     """Print one JSON object a size."""
     parser = argparse.ArgumentParser(
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     for trials in options.trials:
-        print(json.dumps(measure(trials, options.repeats)))
+        write_json(measure(trials, options.repeats))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ the next trial, imports not counted.
 import argparse
 import cProfile
 import gc
-import json
 import tempfile
 import time
 from collections import deque
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from cluster.runtime import ray_runtime
+from search.cli.output import stdout_for_json, write_json
 from search.config.schema import (
     RunConfig,
 )
@@ -167,6 +167,7 @@ def measure(trials: int, workers: int, tuned: bool, profile: Path | None) -> dic
         }
 
 
+@stdout_for_json()
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -180,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser.parse_args(arguments)
     trials, workers = (60, 2) if options.quick else (options.trials, options.workers)
     figures = measure(trials, workers, not options.without_tune, options.profile)
-    print(json.dumps(figures, indent=2))
+    write_json(figures, indent=2)
     return figures
 
 

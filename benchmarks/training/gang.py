@@ -8,7 +8,6 @@ and as a table on stderr.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from search.cli.output import stdout_for_json, write_json
 from trainers.components.losses import LogConf, Loss, Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
@@ -146,6 +146,7 @@ def table(rows: list[Case]) -> str:
     return "\n".join(lines)
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -155,7 +156,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="without micro-batches")
     arguments = parser.parse_args()
     rows = parity(arguments.members, cases(arguments.quick))
-    print(json.dumps({"members": arguments.members, "cases": rows}, indent=1))
+    write_json({"members": arguments.members, "cases": rows}, indent=1)
     print(table(rows), file=sys.stderr)
 
 

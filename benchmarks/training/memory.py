@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.training.models import TINY, qwen3, random_classifier, random_tokens, with_lora
+from search.cli.output import stdout_for_json, write_json
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
@@ -137,6 +138,7 @@ def measure(wanted: Case) -> Case:
     return {**wanted, **found, "error": round(found["predicted"] / found["measured"] - 1, 4)}
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -146,12 +148,12 @@ def main() -> None:
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
-        print(json.dumps(train(json.loads(arguments.case))))
+        write_json(train(json.loads(arguments.case)))
         return
     rows = [measure(wanted) for wanted in (CASES[:3] if arguments.quick else CASES)]
     errors = [abs(row["error"]) for row in rows]
     table = {"device": device().type, "mean_error": float(np.mean(errors)), "largest_error": max(errors)}
-    print(json.dumps({**table, "cases": rows}, indent=1))
+    write_json({**table, "cases": rows}, indent=1)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ that others use too). --model PATH measures it on a pretrained model as well, su
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from search.cli.output import stdout_for_json, write_json
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.students import Probe
@@ -101,6 +101,7 @@ def probes(model: HubModel | ToyModel, trials: int) -> dict[str, Any]:
     }
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -121,7 +122,7 @@ def main() -> None:
     if arguments.model:
         probed.append(HubModel(path=arguments.model, max_length=64))
     probe_rows = [probes(model, trials) for model in probed]
-    print(json.dumps({"warm_up_s": started, "stages": rows, "probes": probe_rows}, indent=1))
+    write_json({"warm_up_s": started, "stages": rows, "probes": probe_rows}, indent=1)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ the ratio of processor time, for a machine that others use too.
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -22,9 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import PrinterCallback, Trainer, TrainingArguments
+import transformers
+from transformers.trainer_callback import PrinterCallback
 
 from benchmarks.training.models import hashed, sst2_texts
+from search.cli.output import stdout_for_json, write_json
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
@@ -120,7 +121,7 @@ def theirs(given: Setting, seed: int) -> dict[str, float]:
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
     with tempfile.TemporaryDirectory() as folder:
-        settings = TrainingArguments(
+        settings = transformers.TrainingArguments(
             output_dir=folder,
             per_device_train_batch_size=OPTIM.batch_size,
             num_train_epochs=OPTIM.epochs,
@@ -139,7 +140,7 @@ def theirs(given: Setting, seed: int) -> dict[str, float]:
         )
         rows: Any = range(len(given.targets))  # a dataset of row numbers, which `collate` turns into batches
         start, cpu = time.perf_counter(), time.process_time()
-        trainer = Trainer(WithLoss(model), settings, data_collator=collate, train_dataset=rows)
+        trainer = transformers.Trainer(WithLoss(model), settings, data_collator=collate, train_dataset=rows)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
@@ -180,6 +181,7 @@ def compare(given: Setting, repeats: int) -> dict[str, Any]:
     }
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the comparison."""
     parser = argparse.ArgumentParser(
@@ -199,7 +201,7 @@ def main() -> None:
         theirs(short, 0)
         examples, repeats = (960, 1) if arguments.quick else (7781, arguments.repeats)
         table = compare(setting(arguments.model, arguments.data, examples, Path(cache)), repeats)
-    print(json.dumps({"model": arguments.model, "threads": arguments.threads, **table}, indent=1))
+    write_json({"model": arguments.model, "threads": arguments.threads, **table}, indent=1)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from agents.findings.predictions import pack
+from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.engine.findings import brief
@@ -259,6 +260,7 @@ def _median(shares: Sequence[float | None]) -> float:
     return float(np.median([math.inf if share is None else share for share in shares]))
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the comparison."""
     parser = argparse.ArgumentParser(
@@ -272,17 +274,18 @@ def main() -> None:
     arguments = parser.parse_args()
     seeds, trials = (1, 8) if arguments.quick else (arguments.seeds, arguments.trials)
     work = arguments.work or Path(tempfile.mkdtemp(prefix="versus-tune-"))
-    rows, text = [], ""
+    rows: list[dict[str, Any]] = []
+    found: dict[str, Any] = {}
     for seed in range(seeds):
         folder = work / f"seed-{seed}"
         folder.mkdir(parents=True)
         rows.append(Bench(folder, seed, trials, QUICK if arguments.quick else ()).compare())
-        text = json.dumps({"summary": summary(rows), "seeds": rows}, indent=1)
+        found = {"summary": summary(rows), "seeds": rows}
         if arguments.out:
-            arguments.out.write_text(text + "\n")
+            arguments.out.write_text(json.dumps(found, indent=1) + "\n")
     if not arguments.work:
         shutil.rmtree(work)
-    print(text)
+    write_json(found, indent=1)
 
 
 if __name__ == "__main__":

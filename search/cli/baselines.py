@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from search.cli.options import ConfigFile, Overrides
-from search.cli.output import console, write_json
+from search.cli.output import console, stdout_for_json, write_json
 from search.config.load import load_config
+from search.config.schema import RunConfig
 
 EXAMPLES = (
     ("baselines configs/dev.yaml", "is there a gap to recover?"),
@@ -25,7 +26,11 @@ def baselines(
 
     They are kept in the cache: a later run with the same settings does not train them again.
     """
-    loaded = load_config(config, overrides)
+    with stdout_for_json(wanted=as_json):
+        _baselines(load_config(config, overrides), as_json=as_json)
+
+
+def _baselines(loaded: RunConfig, *, as_json: bool) -> None:
     # Ray and torch take seconds to import: a mistake in the config is answered before.
     from search.campaign import baseline_scores
     from search.output.result import baseline_table

@@ -1,13 +1,18 @@
 """Where commands write: people read the console, scripts read JSON on stdout."""
 
 import json
+import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import Any, TextIO
 
 from rich.console import Console
 
 FAILED, INPUT_MISTAKE = 1, 2
 PIPE_WIDTH = 140  # columns where the output is no terminal
+
+_kept: list[TextIO] = []  # stdout, innermost last, while it is kept for `write_json`
 
 
 def console(*, as_json: bool = False) -> Console:
@@ -16,9 +21,63 @@ def console(*, as_json: bool = False) -> Console:
     return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH)
 
 
-def write_json(values: dict[str, Any]) -> None:
-    """One line on stdout."""
-    sys.stdout.write(json.dumps(values) + "\n")
+@contextmanager
+def stdout_for_json(*, wanted: bool = True) -> Iterator[None]:
+    """Keep stdout for `write_json` while the block runs; whatever else is written there goes to stderr.
+
+    Libraries print on stdout, some only if a variable of the environment says so, and so may the processes
+    that this one starts: both the stream of this process and its file descriptor are led away.
+    """
+    if not wanted:
+        yield
+        return
+    with _descriptor_led_away() as stdout, redirect_stdout(sys.stderr):
+        _kept.append(stdout)
+        try:
+            yield
+        finally:
+            _kept.pop()
+            stdout.flush()
+
+
+@contextmanager
+def _descriptor_led_away() -> Iterator[TextIO]:
+    """The real stdout, while file descriptor 1 leads to stderr; sys.stdout itself if it is another file."""
+    sys.stdout.flush()
+    try:
+        os.fstat(2)
+        real = os.dup(1)
+    except OSError:  # started without a stdout or a stderr
+        yield sys.stdout
+        return
+    try:
+        with open(real, "w", encoding="utf-8", closefd=False) as stdout:
+            os.dup2(2, 1)
+            yield stdout if _is_descriptor_1(sys.stdout) else sys.stdout
+    finally:
+        os.dup2(real, 1)
+        os.close(real)
+
+
+def _is_descriptor_1(stream: TextIO) -> bool:
+    """Whether a stream is the process's stdout; that of a test that captures it is not."""
+    with suppress(OSError, ValueError, AttributeError):
+        return stream.fileno() == 1
+    return False
+
+
+def stdout_is_done() -> None:
+    """Lead what libraries print at the end of the process to stderr: the answer is written."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        os.dup2(2, 1)
+
+
+def write_json(values: Any, *, indent: int | None = None) -> None:
+    """JSON on stdout, in one line unless indented."""
+    stream = _kept[-1] if _kept else sys.stdout
+    stream.write(json.dumps(values, indent=indent) + "\n")
+    stream.flush()
 
 
 def complain(message: str, code: int) -> int:

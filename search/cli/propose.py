@@ -9,7 +9,8 @@ from search.cli.output import console
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.ledger.record import Record
-from search.storage.object_store import snapshot
+from search.storage.endpoints import check_endpoints
+from search.storage.object_store import is_url, local_copy, snapshot
 from search.storage.run_directory import RunDirectory
 
 EXAMPLES = (
@@ -34,7 +35,10 @@ def propose(
     loaded, record = load_config(config, overrides), Record()
     if out:
         with snapshot(out) as path:
-            loaded, record = RunDirectory(path).load()
+            run = RunDirectory(path)
+            if is_url(out):
+                check_endpoints(out, run.config, local_copy(out) / run.config.name, loaded)
+            loaded, record = run.load()
     _print_proposal(loaded, record)
 
 

@@ -2,7 +2,7 @@
 
 from search.cli.options import OutcomeAsJson, RunFolder
 from search.cli.outcome import reach_outcome
-from search.cli.output import console
+from search.cli.output import console, stdout_for_json
 from search.storage.object_store import run_path
 from search.storage.run_directory import RunDirectory
 
@@ -14,5 +14,5 @@ def resume(directory: RunFolder, as_json: OutcomeAsJson = False) -> None:
 
     Nothing that had ended is run twice. A finished run is left as it is.
     """
-    with run_path(directory) as path:
+    with stdout_for_json(wanted=as_json), run_path(directory) as path:
         reach_outcome(RunDirectory(path), console(as_json=as_json), out=directory, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from search.cli.options import RunFolder
-from search.cli.output import console, write_json
+from search.cli.output import console, stdout_for_json, write_json
 from search.output import progress
 from search.storage.object_store import snapshot
 from search.storage.run_directory import RunDirectory
@@ -31,6 +31,11 @@ def status(
     """
     if watch and as_json:
         raise typer.BadParameter("--json is one answer, --watch is many: choose one of them")
+    with stdout_for_json(wanted=as_json):
+        _status(directory, watch=watch, as_json=as_json)
+
+
+def _status(directory: str, *, watch: bool, as_json: bool) -> None:
     people = console(as_json=as_json)
     with snapshot(directory) as path:
         run = RunDirectory(path)

@@ -80,11 +80,17 @@ class SearchConfig(Frozen):
         Field(
             gt=0,
             le=1,
-            description="Training budget of the search, in full trainings for each trial. Promotion shares "
-            "it out. The search exceeds it only to complete as many trials as `replication` and `confirm` "
-            "need.",
+            description="Training budget of the search: the share of the seconds that training every trial "
+            "to the end would take. Seconds are predicted, and corrected by what trials take.",
         ),
     ] = 0.25
+    max_hours: Annotated[
+        Annotated[float, Field(gt=0, le=1_000_000)] | None,
+        Field(
+            description="Training budget of the search in hours of training, summed over its trials; takes "
+            "the place of `effort`. With a GPU for each trial these are GPU-hours. null: `effort` decides."
+        ),
+    ] = None
     sampler: Annotated[
         Sampler,
         Field(

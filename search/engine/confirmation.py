@@ -16,9 +16,10 @@ from trainers.method import Method
 
 @dataclass(frozen=True, kw_only=True)
 class Finalist:
-    """A method to confirm: its search trial, and its mean PGR over search and replication seeds."""
+    """A method to confirm, its search trial, and its mean PGR over search and replication seeds."""
 
     trial: TrialRecord
+    method: Method
     search_pgr: float
 
 
@@ -30,13 +31,13 @@ def choose_finalists(config: RunConfig, record: Record) -> list[Finalist]:
     finalist: finalists are compared with it, and `beats_naive_p` says whether the best is better.
     """
     chosen = at_most_per_kind(eligible(config, record), config.confirm.finalists, 1)
-    return [Finalist(trial=standing.trial, search_pgr=standing.search_pgr) for standing in chosen]
+    return [Finalist(trial=one.trial, method=one.method, search_pgr=one.search_pgr) for one in chosen]
 
 
 def planned_confirmation(config: RunConfig, record: Record) -> list[tuple[Method, int]]:
     """Every (method, seed) of the confirmation: the naive baseline, then the finalists."""
     finalists = choose_finalists(config, record)
-    methods = [config.naive, *(finalist.trial.method for finalist in finalists)]
+    methods = [config.naive, *(finalist.method for finalist in finalists)]
     return [(method, seed) for method in methods for seed in config.confirm_seeds()]
 
 
@@ -122,8 +123,8 @@ def confirm(config: RunConfig, record: Record, grades: TestGrades) -> Confirmati
     return Confirmation(
         naive=confirmed(config.naive),
         finalists=[
-            (finalist, confirmed(finalist.trial.method))
+            (finalist, confirmed(finalist.method))
             for finalist in finalists
-            if finalist.trial.method.digest in grades.correct
+            if finalist.method.digest in grades.correct
         ],
     )

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Literal
@@ -15,7 +14,7 @@ from search.engine.follow_up import FollowUp
 from search.engine.judging import Judging
 from search.engine.rounds import Rounds, TimedProposal, checked, round_events
 from search.engine.trials import Trials
-from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost
+from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost, now
 from search.ledger.record import TrialRecord
 from search.policy.faults import out_of_retries, too_many_lost
 from search.studies.sampler import Draw
@@ -44,7 +43,6 @@ class Director:
         self._run = run
         self._config = run.config
         self._record = run.record
-        self._rungs = run.config.search.pruning.rungs
         storage = open_journal(run.directory / "optuna.log", run.config.optuna.storage, run.record.started)
         self._studies = Studies(run.config, storage)
         self._exploration = Exploration(run.config, run.record, self._studies.of)
@@ -120,8 +118,8 @@ class Director:
 
     @property
     def _trained(self) -> float:
-        """Full trainings so far; infinite once the round has nothing left to train."""
-        return math.inf if self._round_is_over else self._exploration.trained
+        """The share of the search's training so far; infinite once the round has nothing left to train."""
+        return math.inf if self._round_is_over else self._exploration.spent
 
     def _next_of_search(self) -> Assignment | None:
         """The search's next assignment: a new method, or a paused trial to its next rung."""
@@ -136,12 +134,12 @@ class Director:
                     purpose="search",
                     method=draw.method,
                     seed=self._config.search_seed(),
-                    rungs=self._rungs[:1],
+                    rungs=(self._exploration.first_rung(draw.method),),
                 )
                 number = self._studies.of(draw.branch).start(draw)
                 return self._trials.start(assignment, branch=draw.branch, number=number)
             case TrialRecord() as trial:
-                return self._trials.resume(trial, self._rungs[self._rungs.index(trial.due) + 1])
+                return self._trials.resume(trial, self._exploration.next_rung(trial))
         return None
 
     def _step(self) -> Draw | TrialRecord | None:
@@ -196,7 +194,7 @@ class Director:
 
     def _graded(self, trial: TrialRecord, rung: RungReached) -> RungReached:
         """The rung with its score. Predictions on the test split stay ungraded until it is opened."""
-        update: dict[str, float] = {"at": time.time()}  # the worker's clock may differ
+        update: dict[str, float] = {"at": now()}  # the worker's clock may differ
         if trial.purpose != "confirm":
             score = self._judging.grade(rung)
             update |= {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}

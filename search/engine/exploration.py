@@ -17,11 +17,14 @@ from search.ledger.events import (
 )
 from search.ledger.record import Record, TrialRecord
 from search.policy.allocation import BranchState, offering_branches
-from search.policy.encoding import encode
+from search.policy.encoding import encode, stop_column
+from search.policy.ladder import Ladder, Ladders
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
-from search.policy.promotion import Promotion, candidates
+from search.policy.promotion import Candidates, Promotion
 from search.policy.training_budget import Budget
+from search.policy.training_seconds import Step, TrainingSeconds
+from search.scoring.pgr import Reals
 from search.studies.branch_sampler import BranchSampler
 from search.studies.sampler import Draw
 from trainers.method import Method
@@ -33,30 +36,33 @@ class Exploration:
     """Decides what a free worker trains next in the search; learns of trials from the ledger's events alone.
 
     With several branches, the best of each branch's first trials is trained to the end early, as far as the
-    budget allows: methods of different branches learn at different speeds, so scores at lower rungs do not
-    compare across branches. A single branch needs no comparison.
-    A call costs the same for any number of trials. used_up: branches without new methods.
+    budget allows: methods of different branches learn at different speeds. A single branch needs no
+    comparison. A call costs the same for any number of trials. used_up: branches without new methods.
     """
 
     def __init__(self, config: RunConfig, record: Record, sampler: Callable[[str], BranchSampler]) -> None:
         """record: must apply each event before this object. sampler: finds a branch's by its name."""
-        search = config.search
+        search, sizes = config.search, config.task.splits
         self.used_up: set[str] = set()
         self._config = config
         self._record = record
         self._sampler = sampler
         self._rungs = search.pruning.rungs
-        self._promotion = Promotion(search.promotion, rungs=len(self._rungs))
+        self._promotion = Promotion(search.promotion, rungs=self._rungs, column=stop_column())
         self._scores = Scoreboard()
         self._paused = PausedTrials(search.promotion.waiting)
+        self._seconds = TrainingSeconds(transfer=sizes.transfer, evaluated=sizes.search)
+        self._ladders = Ladders(
+            self._seconds, self._rungs, examples=sizes.transfer, min_steps=search.pruning.min_steps
+        )
         self._budget = Budget(
+            self._seconds,
             trials=search.trials,
             effort=search.effort,
-            rungs=self._rungs,
-            completions=max(config.replicated, config.confirm.finalists),
+            max_s=None if search.max_hours is None else search.max_hours * 3600,
         )
         self._branches: dict[str, BranchState] = {}
-        self._best_method: dict[str, Method] = {}  # of each branch, at its highest rung
+        self._best_method: dict[str, Method] = {}  # of each branch
         self._tried = {config.naive.digest}
         self._in_flight: dict[str, int] = {}  # trials that have not ended, with the highest rung started to
         self._last_pgr: dict[str, float] = {}  # of these trials, at the last rung reached
@@ -67,9 +73,18 @@ class Exploration:
         return self._budget.started
 
     @property
-    def trained(self) -> float:
-        """Full trainings given out so far."""
-        return self._budget.spent
+    def spent(self) -> float:
+        """The share of the training budget that has been given out, 0 before the first trial."""
+        total = self._budget.total_s
+        return self._budget.spent_s / total if total else 0.0
+
+    def first_rung(self, method: Method) -> float:
+        """The share of its training at which a method is first judged."""
+        return self._rungs[self._ladders.of(method).after(-1)]
+
+    def next_rung(self, trial: TrialRecord) -> float:
+        """The share at which a trial is judged after the rung that it has reached."""
+        return self._rungs[self._ladders.of(trial.method).after(self._rungs.index(trial.due))]
 
     # What has happened
 
@@ -82,7 +97,7 @@ class Exploration:
             case TrialStarted(purpose="search"):
                 self._started(event)
             case RungReached() if (trial := self._search_trial(event.trial)) and event.pgr is not None:
-                self._scored(trial, self._rungs.index(event.share), event.pgr)
+                self._scored(trial, event, event.pgr)
             case TrialPaused() if trial := self._search_trial(event.trial):
                 self._pause(trial)
             case TrialEnded() if trial := self._search_trial(event.trial):
@@ -100,20 +115,38 @@ class Exploration:
             self._paused.remove(event.trial)
         if rung <= self._in_flight.get(event.trial, -1):
             return  # restarted in another worker: this step has been counted
-        self._in_flight[event.trial] = rung
-        self._budget.spend(rung)
         branch = self._branches[event.branch]
-        branch.reached_or_in_flight[rung] += 1
-        if rung == 0:
+        if event.trial not in self._in_flight:
+            self._budget.start(self._ladders.of(event.method))
             branch.started += 1
             self._tried.add(event.method.digest)
+        self._in_flight[event.trial] = rung
+        branch.reached_or_in_flight[rung] += 1
+        self._budget.give(event.trial, self._step_to(self._record.trials[event.trial], event.share))
 
-    def _scored(self, trial: TrialRecord, rung: int, pgr: float) -> None:
+    def _step_to(self, trial: TrialRecord, share: float) -> Step:
+        """The part of a trial's training from the rung before up to a share."""
+        return Step(
+            method=trial.method,
+            start=max((rung for rung in trial.rungs if rung < share), default=0.0),
+            end=share,
+        )
+
+    def _scored(self, trial: TrialRecord, reached: RungReached, pgr: float) -> None:
+        rung, first = self._rungs.index(reached.share), trial.trial not in self._last_pgr
+        step, seconds = (
+            self._step_to(trial, reached.share),
+            reached.setup_s + reached.train_s + reached.eval_s,
+        )
+        if seconds > 0:
+            self._seconds.observe(step, seconds)
+        self._budget.end(trial.trial, seconds)
         self._last_pgr[trial.trial] = pgr
-        self._scores.add(encode(trial.method), rung, pgr)
+        self._scores.add(encode(trial.method.stopped_at(reached.share)), rung, pgr)
         branch = self._branches[trial.branch]
-        branch.returned += rung == 0
-        if branch.add_score(rung, pgr):
+        branch.seconds += seconds
+        branch.returned += first
+        if branch.add_score(pgr):
             self._best_method[trial.branch] = trial.method
 
     def _pause(self, trial: TrialRecord) -> None:
@@ -129,16 +162,16 @@ class Exploration:
 
     def _ended(self, trial: TrialRecord, state: EndState) -> None:
         rung = self._in_flight.pop(trial.trial)
-        self._last_pgr.pop(trial.trial, None)
+        had_scored = self._last_pgr.pop(trial.trial, None) is not None
         if trial.trial in self._paused:
             self._paused.remove(trial.trial)
         if state == "failed":  # lowers the surrogate's predictions for similar methods
-            self._scores.add(encode(trial.method), rung, np.nan)
+            self._scores.add(encode(trial.method.stopped_at(self._rungs[rung])), rung, np.nan)
             branch = self._branches[trial.branch]
-            branch.returned += rung == 0
-            branch.failed += rung > 0
+            branch.returned += not had_scored
+            branch.failed += had_scored
             branch.reached_or_in_flight[rung] -= 1
-            self._budget.failed(rung)
+            self._budget.end(trial.trial, None)
 
     def surplus(self) -> str | None:
         """The paused trial to end because its rung holds too many, or None."""
@@ -164,33 +197,57 @@ class Exploration:
         draws, paused = self._draws(max_started), list[PausedTrial]()
         floor = self._config.search.allocation.floor
         if not draws or self._branches[draws[0].branch].started >= floor:
-            steps = [trial.rung + 1 for trial in self._paused]
-            affordable = self._budget.affordable(steps, more_to_come=bool(draws) or more_to_come)
-            paused = [trial for trial, allowed in zip(self._paused, affordable, strict=True) if allowed]
+            paused = self._affordable(more_to_come=bool(draws) or more_to_come)
         if not draws and not paused:
             return None
-        offered = candidates(paused, [draw.point for draw in draws], self._rungs)
-        chosen = self._promotion.choose(self._scores, offered, self._rng())
+        chosen = self._promotion.choose(self._scores, self._candidates(paused, draws), self._rng())
         if chosen >= len(paused):
             return draws[chosen - len(paused)]
         return self._record.trials[paused[chosen].trial]
+
+    def _candidates(self, paused: Sequence[PausedTrial], draws: Sequence[Draw]) -> Candidates:
+        """First the paused trials, then the new methods."""
+        costs = np.array(
+            [self._seconds_from(trial) for trial in paused]
+            + [self._seconds_by(self._ladders.of(draw.method), -1) for draw in draws]
+        )
+        points = np.stack([*(trial.point for trial in paused), *(draw.point for draw in draws)])
+        return Candidates(points=points, rungs=np.isfinite(costs).argmax(axis=1), costs=costs)
+
+    def _seconds_from(self, paused: PausedTrial) -> Reals:
+        """[rungs] the seconds from a paused trial's rung to each later one."""
+        return self._seconds_by(self._ladders.of(self._record.trials[paused.trial].method), paused.rung)
+
+    def _seconds_by(self, ladder: Ladder, after: int) -> Reals:
+        return ladder.seconds(self._seconds.costs, len(self._rungs), after=after)
+
+    def _affordable(self, *, more_to_come: bool) -> list[PausedTrial]:
+        """The paused trials whose next step is within the budget."""
+        paused = list(self._paused)
+        steps = np.array([self._seconds_from(trial).min() for trial in paused])
+        affordable = self._budget.affordable(steps, more_to_come=more_to_come)
+        return [trial for trial, allowed in zip(paused, affordable, strict=True) if allowed]
 
     def _unproven_trial(self) -> TrialRecord | None:
         """A paused trial to resume because no trial of its branch has got further, within the budget."""
         if len(self._branches) == 1:
             return None
-        floor, rungs = self._config.search.allocation.floor, len(self._rungs)
-        affordable = self._budget.affordable(range(rungs), more_to_come=True)
+        floor = self._config.search.allocation.floor
         due = [
             trial
             for trial in self._paused
-            if affordable[trial.rung + 1]
-            and self._branches[trial.branch].unproven_rung(floor, rungs) == trial.rung + 1
+            if self._branches[trial.branch].is_unproven(self._next_place(trial), floor)
         ]
+        steps = np.array([self._seconds_from(trial).min() for trial in due])
+        affordable = self._budget.affordable(steps, more_to_come=True)
+        due = [trial for trial, allowed in zip(due, affordable, strict=True) if allowed]
         if not due:
             return None
         same_branch = [trial for trial in due if trial.branch == due[0].branch]
         return self._record.trials[max(same_branch, key=lambda trial: trial.value).trial]
+
+    def _next_place(self, paused: PausedTrial) -> int:
+        return self._ladders.of(self._record.trials[paused.trial].method).after(paused.rung)
 
     def _draws(self, max_started: int) -> list[Draw]:
         while self._budget.new_left and self.started < max_started:

@@ -41,11 +41,11 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
 
 
 def _results(trials: Sequence[TrialRecord]) -> defaultdict[str, list[tuple[Method, float]]]:
-    """The completed methods of each branch, with their PGR."""
+    """The methods of each branch, with the PGR at their best rung."""
     results = defaultdict[str, list[tuple[Method, float]]](list)
     for trial in trials:
-        if trial.final_pgr is not None:
-            results[trial.branch].append((trial.method, trial.final_pgr))
+        if trial.best_pgr is not None:
+            results[trial.branch].append((trial.method, trial.best_pgr))
     return results
 
 
@@ -55,29 +55,32 @@ def _branch(config: RunConfig, known: BranchRecord, results: Results, *, live: b
 
 
 def _trial(trial: TrialRecord, floors: BaselinesReady | None) -> TrialFinding:
-    last = trial.last
+    best = trial.best
     return TrialFinding(
         trial=trial.trial,
         branch=trial.branch,
         method=trial.method,
         seed=trial.seed,
         state=trial.state or "running",
-        pgr=last.pgr if last else None,
-        se=last.se if last else None,
+        pgr=best.pgr if best else None,
+        se=best.se if best else None,
+        stop=best.share if best else None,
         curve=tuple((share, rung.pgr) for share, rung in sorted(trial.rungs.items()) if rung.pgr is not None),
         cause=trial.cause,
         train_s=trial.train_s,
-        predictions=last.predictions if last else None,
+        predictions=best.predictions if best else None,
         **_signals(trial, floors),
     )
 
 
 def _signals(trial: TrialRecord, floors: BaselinesReady | None) -> dict[str, float | None]:
     """Statistics of a trial's predictions that need no ground truth. The seed decides its supervisor."""
-    if floors is None or not floors.examples or not trial.rungs:
+    if floors is None or not floors.examples or trial.best is None:
         return {}
     n, weak = floors.examples, floors.weak_predictions
-    *before, last = [rung.predictions for _, rung in sorted(trial.rungs.items())]
+    *before, last = [
+        rung.predictions for share, rung in sorted(trial.rungs.items()) if share <= trial.best.share
+    ]
     return {
         "balance": balance(last, n),
         "agreement": agreement(last, weak[supervisor_of(trial.seed, len(weak))], n) if weak else None,

@@ -44,7 +44,7 @@ class FollowUp:
 
     def _replicates(self) -> list[tuple[str, Method, int]]:
         planned = planned_replication(self._config, self._record)
-        return [(trial.branch, trial.method, seed) for trial, seed in planned]
+        return [(standing.trial.branch, standing.method, seed) for standing, seed in planned]
 
     def _planned(
         self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]]

@@ -27,15 +27,19 @@ POOLED_DEGREES_OF_FREEDOM = 4  # given to the pooled variance in the variance of
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A method: its search trial, and its PGR on each seed it completed, in the order of the seeds."""
+    """A method, its search trial, and its PGR on each seed it completed, in the order of the seeds.
+
+    method: that of the trial, stopped at its best rung.
+    """
 
     trial: TrialRecord
+    method: Method
     pgrs: tuple[float, ...]
 
     @property
     def kind(self) -> tuple[str, ...]:
         """See `kind_of`."""
-        return kind_of(self.trial.method)
+        return kind_of(self.method)
 
     @property
     def search_pgr(self) -> float:
@@ -54,13 +58,13 @@ def stage_sizes(config: RunConfig) -> list[int]:
     return [max(config.confirm.finalists, math.ceil(config.replicated / 2**i)) for i in range(seeds)]
 
 
-def planned_replication(config: RunConfig, record: Record) -> list[tuple[TrialRecord, int]]:
-    """The replicates known so far, as (search trial, seed). Later plans begin with the same replicates.
+def planned_replication(config: RunConfig, record: Record) -> list[tuple[Standing, int]]:
+    """The replicates known so far, as (method, seed). Later plans begin with the same replicates.
 
     A stage is planned once all trials of the stage before have ended. A method that failed on a seed gets no
     further seeds.
     """
-    plan: list[tuple[TrialRecord, int]] = []
+    plan: list[tuple[Standing, int]] = []
     ended = {(t.method.digest, t.seed) for t in record.of_purpose("replicate") if t.state is not None}
     everyone = standings(config, record)
     for stage, (size, seed) in enumerate(
@@ -70,35 +74,41 @@ def planned_replication(config: RunConfig, record: Record) -> list[tuple[TrialRe
         ranked = Bounds(config, known, record.baselines).ranked()
         on_all_seeds = [method for method in ranked if len(method.pgrs) == stage]
         chosen = at_most_per_kind(on_all_seeds, size, max(1, round(size / config.confirm.finalists)))
-        plan += [(method.trial, seed) for method in chosen]
-        if not all((method.trial.method.digest, seed) in ended for method in chosen):
+        plan += [(standing, seed) for standing in chosen]
+        if not all((standing.method.digest, seed) in ended for standing in chosen):
             break
     return plan
 
 
 def standings(config: RunConfig, record: Record) -> list[Standing]:
-    """Every method that completed its search trial, with its PGRs up to the first seed not completed."""
+    """The method of every search trial, stopped at its best rung, with its PGRs up to the first missing seed.
+
+    One method a trial: the others that it passed on its way differ in where they stop alone.
+    """
     known: dict[tuple[str, int], float] = {}
-    trials: dict[str, TrialRecord] = {}
+    searched: dict[str, tuple[TrialRecord, Method]] = {}
     for purpose in ("search", "replicate"):
-        for pgr, trial in _scored(record, purpose):
-            known.setdefault((trial.method.digest, trial.seed), pgr)
+        for trial, method, pgr in _scored(record, purpose):
+            known.setdefault((method.digest, trial.seed), pgr)
             if purpose == "search":
-                trials.setdefault(trial.method.digest, trial)
+                searched.setdefault(method.digest, (trial, method))
 
-    def pgrs(trial: TrialRecord) -> Iterator[float]:
+    def pgrs(trial: TrialRecord, method: Method) -> Iterator[float]:
         for seed in (trial.seed, *config.replication_seeds()):
-            if (trial.method.digest, seed) not in known:
+            if (method.digest, seed) not in known:
                 return
-            yield known[trial.method.digest, seed]
+            yield known[method.digest, seed]
 
-    return [Standing(trial=trial, pgrs=tuple(pgrs(trial))) for trial in trials.values()]
+    return [
+        Standing(trial=trial, method=method, pgrs=tuple(pgrs(trial, method)))
+        for trial, method in searched.values()
+    ]
 
 
-def _scored(record: Record, purpose: Purpose) -> Iterator[tuple[float, TrialRecord]]:
+def _scored(record: Record, purpose: Purpose) -> Iterator[tuple[TrialRecord, Method, float]]:
     for trial in record.of_purpose(purpose):
-        if trial.final_pgr is not None:
-            yield trial.final_pgr, trial
+        if trial.best_pgr is not None:
+            yield trial, trial.best_method, trial.best_pgr
 
 
 def eligible(config: RunConfig, record: Record) -> list[Standing]:
@@ -111,7 +121,7 @@ def eligible(config: RunConfig, record: Record) -> list[Standing]:
     """
     ranked = Bounds(config, standings(config, record), record.baselines).ranked()
     failed = {t.method.digest for t in record.of_purpose("replicate") if t.state == "failed"}
-    not_failed = [method for method in ranked if method.trial.method.digest not in failed]
+    not_failed = [standing for standing in ranked if standing.method.digest not in failed]
     return _most_replicated(not_failed) or _most_replicated(ranked) or not_failed or ranked
 
 

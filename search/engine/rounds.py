@@ -60,15 +60,16 @@ class Rounds:
     def due(self, used_up: Container[str], trained: float) -> bool:
         """Whether to request a proposal: the round is mostly used up, or no branch has a new method.
 
-        used_up: branches without new methods. trained: full trainings so far; before half of the round's
-        training, a proposer has few results to learn from. The last round is the round in which the search's
-        trials run out. After a proposal without branches, used-up branches alone do not cause a request.
+        used_up: branches without new methods. trained: the share of the search's training so far; before half
+        of the round's training, a proposer has few results to learn from. The last round is the round in
+        which the search's trials run out. After a proposal without branches, used-up branches alone do not
+        cause a request.
         """
         rounds, size = self._record.rounds, self._config.search.round_trials
         started = self._record.tally("search").started
-        effort = size * self._config.search.effort
+        round_share = size / self._config.search.trials
         mostly_started = started >= (rounds - 1 + ASK_AHEAD) * size
-        half_trained = trained >= (rounds - 1 + MIN_TRAINED) * effort
+        half_trained = trained >= (rounds - 1 + MIN_TRAINED) * round_share
         if mostly_started and half_trained and rounds * size < self._config.search.trials:
             return True
         branches = self._record.branches

@@ -11,6 +11,7 @@ from agents.findings.round_proposal import LaneReport, Note
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal, Prose
 from trainers.component import Frozen
+from trainers.data.counts import DataCounts
 from trainers.method import Method
 
 log = logging.getLogger(__name__)
@@ -19,10 +20,19 @@ Purpose = Literal["search", "replicate", "confirm"]
 EndState = Literal["completed", "pruned", "failed"]
 
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while a machine sleeps
+_CLOCK_ZERO = time.time() - time.clock_gettime(_CLOCK)
+
+
+def now() -> float:
+    """Seconds since the epoch. Never goes back within a process, even if somebody sets the clock back."""
+    return _CLOCK_ZERO + time.clock_gettime(_CLOCK)
+
+
 class Event(Frozen):
     """Something that happened. at: seconds since the epoch."""
 
-    at: float = Field(default_factory=time.time)
+    at: float = Field(default_factory=now)
 
 
 class Sources(Frozen):
@@ -62,7 +72,8 @@ class BaselinesReady(Event):
 
     examples: size of the split. weak_predictions: the classes that each supervisor predicts on it, packed,
     in the order of seeds; comparing a student with them shows how far it imitates its supervisor.
-    seed_variance: of PGR, between the seeds of floor and ceiling, on seed_free degrees of freedom.
+    seed_variance: of PGR, between the seeds of floor and ceiling, on seed_free degrees of freedom. data: what
+    became of the rows of the data; None in ledgers that were written before they were counted.
     """
 
     event: Literal["baselines_ready"] = "baselines_ready"
@@ -76,6 +87,7 @@ class BaselinesReady(Event):
     weak_predictions: tuple[str, ...] = ()
     seed_variance: Annotated[float, Field(ge=0)] = 0.0
     seed_free: Annotated[int, Field(ge=0)] = 0
+    data: DataCounts | None = None
 
 
 class Proposed(Event):

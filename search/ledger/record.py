@@ -64,9 +64,23 @@ class TrialRecord:
         return self.rungs[max(self.rungs)] if self.rungs else None
 
     @property
-    def final_pgr(self) -> float | None:
-        """The PGR of a completed trial. None before that, and for predictions on the test split."""
-        return self.last.pgr if self.state == "completed" and self.last is not None else None
+    def best(self) -> RungReached | None:
+        """The rung with the highest PGR; ties go to the earlier. None for predictions on the test split.
+
+        A trial at a rung is the finished trial of `best_method`, the method that stops there.
+        """
+        graded = [rung for _, rung in sorted(self.rungs.items()) if rung.pgr is not None]
+        return max(graded, key=lambda rung: rung.pgr or 0.0, default=None)
+
+    @property
+    def best_pgr(self) -> float | None:
+        """The PGR at the best rung."""
+        return self.best.pgr if self.best else None
+
+    @property
+    def best_method(self) -> Method:
+        """The method that stops at the best rung; the trial's own before its first rung."""
+        return self.method.stopped_at(self.best.share) if self.best else self.method
 
     @property
     def train_s(self) -> float:
@@ -76,7 +90,7 @@ class TrialRecord:
 
 @dataclass(kw_only=True)
 class Tally:
-    """Counts over a group of trials: started, ended by state; and the completed trial with the best PGR."""
+    """Counts over a group of trials: started, ended by state; and the trial with the best PGR at a rung."""
 
     started: int = 0
     ended: Counter[EndState] = field(default_factory=Counter)
@@ -91,8 +105,10 @@ class Tally:
         """Count the end of a trial."""
         assert trial.state is not None
         self.ended[trial.state] += 1
-        if trial.final_pgr is not None:
-            self.best = trial if self.best is None else max(self.best, trial, key=_rank)
+
+    def score(self, trial: TrialRecord) -> None:
+        """Consider a trial that has reached another rung."""
+        self.best = trial if self.best is None else max(self.best, trial, key=_rank)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +170,7 @@ class Record:
     def apply(self, event: AnyEvent) -> None:
         """Add an event."""
         if self._last_at is not None and not isinstance(event, Resumed):
-            self.active_s += event.at - self._last_at
+            self.active_s += max(0.0, event.at - self._last_at)  # the clock may have been set back
         self._last_at = event.at
         self.interrupted = isinstance(event, Interrupted)
         match event:
@@ -170,8 +186,7 @@ class Record:
             case TrialStarted():
                 self._start(event)
             case RungReached():
-                self.trials[event.trial].rungs[event.share] = event
-                self.grader_queries["search"] += event.pgr is not None
+                self._reach(event)
             case MicroBatchHalved():
                 self.trials[event.trial].micro_batch = event.micro_batch
             case TrialPaused():
@@ -228,6 +243,15 @@ class Record:
         for branch in (None, event.branch):
             self._tallies[event.purpose, branch].started += 1
 
+    def _reach(self, event: RungReached) -> None:
+        trial = self.trials[event.trial]
+        trial.rungs[event.share] = event
+        if event.pgr is None:
+            return
+        self.grader_queries["search"] += 1
+        for branch in (None, trial.branch):
+            self._tallies[trial.purpose, branch].score(trial)
+
     def _end(self, event: TrialEnded) -> None:
         trial = self.trials[event.trial]
         if self._unfinished.pop(event.trial, None) is None:
@@ -256,10 +280,10 @@ class Record:
         return self.tally("search").ended[state] + self.tally("replicate").ended[state]
 
     def best(self, branch: str | None = None) -> TrialRecord | None:
-        """The completed search trial with the highest PGR, of one branch or all. Ties go to the earlier."""
+        """The search trial with the highest PGR at a rung, of one branch or all. Ties go to the earlier."""
         return self.tally("search", branch).best
 
 
 def _rank(trial: TrialRecord) -> tuple[float, int]:
-    assert trial.final_pgr is not None
-    return trial.final_pgr, -trial.place
+    assert trial.best_pgr is not None
+    return trial.best_pgr, -trial.place

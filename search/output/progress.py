@@ -139,7 +139,7 @@ def status(config: RunConfig, record: Record, left_s: float | None) -> Renderabl
 
 
 def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
-    """The state of a run as plain values; `best` is None until a trial has completed."""
+    """The state of a run as plain values; `best` is None until a trial has reached a rung."""
     best = record.best()
     return {
         "run": record.started.run if record.started else None,
@@ -150,7 +150,7 @@ def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
         "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
         "ended": ended(record),
         "planned": planned(config),
-        "best": None if best is None or best.last is None else {"trial": best.trial, "pgr": best.last.pgr},
+        "best": None if best is None else {"trial": best.trial, "pgr": best.best_pgr},
     }
 
 
@@ -167,9 +167,9 @@ def _branch_cells(branch: BranchRecord, record: Record) -> tuple[str | Text, ...
 
 
 def _pgr(trial: TrialRecord | None) -> str:
-    if trial is None or trial.last is None or trial.last.pgr is None:
+    if trial is None or trial.best is None:
         return "none yet"
-    return f"{trial.last.pgr:.3f} ± {trial.last.se:.3f}"
+    return f"{trial.best.pgr:.3f} ± {trial.best.se:.3f}"
 
 
 def duration(seconds: float) -> str:

@@ -29,7 +29,7 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
 
     If the test split has no gap, every PGR on it is null with its error and interval, and `beats_naive_p` is
     that of the accuracies.
-
+    `data` counts what became of the rows of the data, and what the models' lengths leave of them.
     `best` is the finalist that ranked first on the search split, whether or not it then beats naive.
     `over_naive` is a finalist's PGR minus the naive baseline's, paired by seed and example, and
     `beats_naive_p` the one-sided p value of the hypothesis that this difference is not above zero. `train_s`
@@ -55,6 +55,7 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
             "gap_se": baselines.gap_se,
             "seeds": record.baselines.seeds,
         },
+        "data": record.baselines.data.model_dump() if record.baselines.data else None,
         "naive": _confirmed(confirmation.naive),
         "best": finalists[0],
         "finalists": finalists,

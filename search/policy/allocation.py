@@ -12,7 +12,7 @@ from trainers.component import Frozen
 
 
 class AllocationConfig(Frozen):
-    """A max-bandit: branches rank by an upper confidence bound on their best PGR at their highest rung."""
+    """A max-bandit: branches rank by an upper confidence bound on their best PGR."""
 
     floor: Annotated[
         int, Field(ge=1, le=100, description="Trials that every branch gets before branches are compared.")
@@ -27,7 +27,7 @@ class AllocationConfig(Frozen):
             ge=0,
             le=10,
             description="Bonus of a branch after its first trial, in PGR. It shrinks with the square root of "
-            "the branch's trials.",
+            "what the branch has trained, in trials of average seconds.",
         ),
     ] = 0.5
 
@@ -36,9 +36,9 @@ class AllocationConfig(Frozen):
 class BranchState:
     """What the trials of a branch have shown so far.
 
-    started: trials started. returned: trials that finished or failed at the first rung. failed: trials that
-    failed above the first rung. reached_or_in_flight: by rung, the trials that reached it or train towards
-    it. highest_rung: the highest rung that a trial has reached, -1 for none. best: the best PGR there.
+    started: trials started. returned: trials that reached their first rung or failed before. failed: trials
+    that failed after it. reached_or_in_flight: by rung, the trials that reached it or train towards it.
+    seconds: that they trained. best: the best PGR at any rung.
     """
 
     name: str
@@ -46,40 +46,44 @@ class BranchState:
     returned: int = 0
     failed: int = 0
     reached_or_in_flight: Counter[int] = field(default_factory=Counter)
-    highest_rung: int = -1
+    seconds: float = 0.0
     best: float | None = None
 
-    def add_score(self, rung: int, pgr: float) -> bool:
-        """Record a score. Returns whether it is the best so far: a higher rung beats a higher PGR."""
-        if self.best is not None and (rung, pgr) <= (self.highest_rung, self.best):
+    def add_score(self, pgr: float) -> bool:
+        """Record a score. Returns whether it is the best so far."""
+        if self.best is not None and pgr <= self.best:
             return False
-        self.highest_rung, self.best = rung, pgr
+        self.best = pgr
         return True
 
-    def unproven_rung(self, floor: int, rungs: int) -> int | None:
-        """The lowest rung above the first that no trial has reached or trains towards.
+    def is_unproven(self, rung: int, floor: int) -> bool:
+        """Whether no trial has reached this rung or a later one, or trains towards it.
 
-        None if there is no such rung, while fewer than `floor` trials have returned, and once `floor` trials
-        have failed above the first rung.
+        False while fewer than `floor` trials have returned, and once `floor` trials have failed after their
+        first rung.
         """
         if self.returned < floor or self.failed >= floor:
-            return None
-        return next((rung for rung in range(1, rungs) if self.reached_or_in_flight[rung] == 0), None)
+            return False
+        return not any(count for place, count in self.reached_or_in_flight.items() if place >= rung)
 
 
 def offering_branches(config: AllocationConfig, branches: Sequence[BranchState]) -> list[str]:
     """The branches that may offer the next new trial, highest upper bound first.
 
     While branches have fewer than `floor` trials, only the one with the fewest offers. After that the upper
-    bound is best + spread / sqrt(trials). Ties go to the earlier branch. A branch without a score gets the
-    lowest best PGR of the others, 0 if no branch has a score.
+    bound is best + spread / sqrt(n), with n the branch's seconds of training in units of what a trial has
+    taken on average, at least 1: a cheap branch may have more trials. Ties go to the earlier branch. A branch
+    without a score gets the lowest best PGR of the others, 0 if no branch has a score.
     """
     if under_floor := [branch for branch in branches if branch.started < config.floor]:
         return [min(under_floor, key=lambda branch: branch.started).name]
     worst = min((branch.best for branch in branches if branch.best is not None), default=0.0)
 
+    seconds, started = sum(b.seconds for b in branches), sum(b.started for b in branches)
+
     def upper_bound(branch: BranchState) -> float:
         best = worst if branch.best is None else branch.best
-        return best + config.spread / math.sqrt(branch.started)
+        trials = branch.seconds * started / seconds if seconds else branch.started
+        return best + config.spread / math.sqrt(max(1.0, trials))
 
     return [branch.name for branch in sorted(branches, key=upper_bound, reverse=True)[: config.offering]]

@@ -9,6 +9,7 @@ import numpy as np
 from agents.language.catalogue import ParamSpec, param_specs
 from search.scoring.pgr import Reals
 from trainers.component import Component
+from trainers.components.optim import Adamw
 from trainers.method import SLOTS, Method
 
 ABSENT = 0.5  # coordinate of a parameter whose component the method does not use
@@ -31,6 +32,13 @@ def encode(method: Method) -> Reals:
             for spec in specs:
                 point += _coordinates(spec, chosen if chosen.kind == kind else None)
     return np.array(point)
+
+
+@cache
+def stop_column() -> int:
+    """The coordinate of the share of the schedule that is trained, `optim.stop`; its scale is logarithmic."""
+    early, late = (encode(Method(optim=Adamw(stop=stop))) for stop in (0.5, 1.0))
+    return int(np.flatnonzero(early != late)[0])
 
 
 @cache

@@ -16,13 +16,12 @@ from threadpoolctl import ThreadpoolController
 
 from search.policy.gaussian_process import Hyperparameters, Surrogate, fitted
 from search.policy.observations import Ints, Observations, Scoreboard
-from search.policy.paused_trials import PausedTrial
 from search.scoring.pgr import Reals
 from trainers.component import Frozen
 from trainers.lazy import linalg, special
 
 REFIT = 1.3  # growth of the number of scores after which the hyperparameters are fitted again
-FEW = 4  # with fewer scores at a rung, the best of lower rungs counts there too
+STOP_SPAN = math.log(100)  # of the logarithm of the share trained, over the unit interval
 
 
 class PromotionConfig(Frozen):
@@ -37,14 +36,6 @@ class PromotionConfig(Frozen):
             "best early trial of each branch is trained on.",
         ),
     ] = 16
-    foresight: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            description="Share of decisions that look at a random later rung instead of the next one.",
-        ),
-    ] = 0.5
     evidence: Annotated[
         int,
         Field(
@@ -72,8 +63,8 @@ class PromotionConfig(Frozen):
 class Candidates:
     """Trials that a worker could train to their next rung.
 
-    points: [m, d], encoded methods. rungs: int [m], the next rung. costs: [m], of the training up to that
-    rung, above 0 and in any unit.
+    points: [m, d], encoded methods. rungs: int [m], the next rung. costs: [m, rungs], of the training from
+    where a trial is up to each rung, in any unit; infinite at rungs that it cannot train to.
     """
 
     points: Reals
@@ -81,62 +72,56 @@ class Candidates:
     costs: Reals
 
 
-def candidates(paused: Sequence[PausedTrial], new: Sequence[Reals], rungs: Sequence[float]) -> Candidates:
-    """First the paused trials, then the new methods, encoded. rungs: training at each rung, in any unit."""
-    next_rungs = np.array([trial.rung + 1 for trial in paused] + [0] * len(new), dtype=np.int64)
-    costs = np.diff(rungs, prepend=0.0)
-    return Candidates(
-        points=np.stack([*(trial.point for trial in paused), *new]), rungs=next_rungs, costs=costs[next_rungs]
-    )
-
-
 class Promotion:
-    """Chooses the trial with the highest expected improvement, per cost, over the best at a later rung.
+    """Chooses the trial with the highest expected improvement, per cost, over the best method so far.
 
     Freeze-thaw (Swersky et al., 2014, arXiv:1406.3896) as in DyHPO (Wistuba et al., 2022, arXiv:2202.09774),
-    with a plain Gaussian process over methods and rungs. Some decisions use a random horizon (Rakotoarison et
-    al., 2024, arXiv:2404.16795): where early rungs mislead, looking only at the next rung never shows it.
-    The only state between calls is the last hyperparameters, which can be fitted again from the scores.
+    with a plain Gaussian process. A trial at a rung is the finished trial of the method that stops there: the
+    share of the schedule is a coordinate like any other, and all scores compare. A candidate counts for the
+    best it could become at any later rung, per cost of the training up to there. The only state between calls
+    is the last hyperparameters, which can be fitted again from the scores.
     """
 
-    def __init__(self, config: PromotionConfig, *, rungs: int) -> None:
+    def __init__(self, config: PromotionConfig, *, rungs: Sequence[float], column: int) -> None:
+        """rungs: rising shares of a training. column: of the points, the one of the share trained."""
         self._config = config
         self._rungs = rungs
+        self._column = column
         self._parameters: Hyperparameters | None = None
         self._fitted_on = 0
 
     def choose(self, scores: Scoreboard, candidates: Candidates, rng: np.random.Generator) -> int:
         """The index of the candidate to train to its next rung. Ties go to the earlier candidate.
 
-        With fewer than `first` scores: the first candidate at the lowest rung. rng: draws the horizon, and
-        the sample of scores. Raises ValueError without candidates.
+        With fewer than `first` scores: the first candidate at the lowest rung. rng: draws the sample of
+        scores. Raises ValueError without candidates.
         """
         if len(candidates.rungs) == 0:
             raise ValueError("there is no candidate to choose from: draw a new trial or end the search")
         if len(scores) < self._config.first:
             return int(np.argmin(candidates.rungs))
-        random_horizon = rng.random() < self._config.foresight
-        horizon = int(rng.integers(self._rungs)) if random_horizon else 0
         observations = scores.sample(self._config.evidence, rng)
         # Two BLAS threads beside busy workers take ten times as long as one.
         with _blas().limit(limits=1, user_api="blas"):
-            return int(np.argmax(self._log_gains(observations, len(scores), candidates, horizon)))
+            return int(np.argmax(self._log_gains(observations, len(scores), candidates)))
 
-    def _log_gains(self, seen: Observations, scores: int, candidates: Candidates, horizon: int) -> Reals:
-        """[m] the logarithm of the expected improvement, in normal scores, per cost.
+    def _log_gains(self, seen: Observations, scores: int, candidates: Candidates) -> Reals:
+        """[m] the logarithm of the expected improvement, in normal scores, per cost; of each one's best rung.
 
-        seen: a sample of the scores; scores: how many there are in all.
+        seen: a sample of the scores; scores: how many there are in all. The best so far is the highest
+        expected value, not the highest score: that of many noisy scores is a lucky one.
         """
-        points = self._with_rungs(seen.points, seen.rungs)
-        parameters = self._fit(points, seen.values, scores)
-        surrogate = Surrogate(points, seen.values, parameters)
-        best = _best_so_far(points, seen.rungs, surrogate, self._rungs)
-        ahead = np.maximum(candidates.rungs, horizon)
-        mean, deviation = surrogate.predict(self._with_rungs(candidates.points, ahead))
-        return _log_expected_gain(mean - best[ahead], deviation) - np.log(candidates.costs)
-
-    def _with_rungs(self, points: Reals, rungs: Ints) -> Reals:
-        return np.column_stack([points, rungs / max(1, self._rungs - 1)])
+        surrogate = Surrogate(seen.points, seen.values, self._fit(seen.points, seen.values, scores))
+        best = surrogate.predict(seen.points)[0].max()
+        gains = np.full(candidates.costs.shape, -np.inf)
+        for rung, share in enumerate(self._rungs):
+            ahead = np.isfinite(candidates.costs[:, rung])
+            if ahead.any():
+                points = stopped_at(candidates.points[ahead], self._column, share)
+                mean, deviation = surrogate.predict(points)
+                gain = _log_expected_gain(mean - best, deviation)
+                gains[ahead, rung] = gain - np.log(candidates.costs[ahead, rung])
+        return np.asarray(gains.max(axis=1))
 
     def _fit(self, points: Reals, values: Reals, scores: int) -> Hyperparameters:
         if self._parameters is None or scores >= REFIT * self._fitted_on:
@@ -146,25 +131,18 @@ class Promotion:
         return self._parameters
 
 
+def stopped_at(points: Reals, column: int, share: float) -> Reals:
+    """The points [n, d] of methods that stop at a share of their training. column: of the share trained."""
+    points = points.copy()
+    points[:, column] += math.log(share) / STOP_SPAN
+    return points
+
+
 @cache
 def _blas() -> ThreadpoolController:
     """Limits the BLAS threads of numpy's library and of scipy's own."""
     assert linalg.cho_solve  # loads scipy.linalg: a controller finds only libraries loaded before it
     return ThreadpoolController()
-
-
-def _best_so_far(points: Reals, rungs: Ints, surrogate: Surrogate, count: int) -> Reals:
-    """[count] the highest expected value of the trials scored at each rung; -inf where there are none.
-
-    Expected values, not scores: the highest of many noisy scores is a lucky one. At a rung with fewer than
-    FEW scores the best of lower rungs counts too. Only there: where curves fall with training, no trial would
-    ever look worth completing.
-    """
-    expected, _ = surrogate.predict(points)
-    best = np.full(count, -np.inf)
-    np.maximum.at(best, rungs, expected)
-    few = np.bincount(rungs, minlength=count) < FEW
-    return np.where(few, np.maximum.accumulate(best), best)
 
 
 def _log_expected_gain(mean: Reals, deviation: Reals) -> Reals:

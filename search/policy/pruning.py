@@ -68,6 +68,16 @@ class PruningConfig(Frozen):
         ),
     ] = 4
 
+    min_steps: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Optimizer steps that a training must have taken at a rung. A method whose training "
+            "has taken fewer there, or is still warming up, is judged at its next rung.",
+        ),
+    ] = 8
+
     def model_post_init(self, _context: object) -> None:
         """Reject rungs that are not rising shares ending in 1."""
         rising = all(low < high for low, high in zip(self.rungs, self.rungs[1:], strict=False))

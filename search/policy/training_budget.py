@@ -1,54 +1,88 @@
-"""How much training a search may still start. Pure."""
+"""How much training a search may still start, in predicted seconds. Pure."""
 
-from collections.abc import Sequence
+import numpy as np
 
-TOLERANCE = 1e-9  # shares such as 1/9 don't add up exactly
+from search.policy.ladder import Ladder
+from search.policy.training_seconds import Step, TrainingSeconds
+from search.scoring.pgr import Reals
+
+TOLERANCE = 1e-9  # relative: sums of predictions are not exact
 
 
 class Budget:
-    """Counts trials and full trainings. A trial that trains towards a rung counts as having reached it.
+    """Counts trials and seconds of training. A step that a trial is given counts until its seconds are known.
 
-    The training that new trials need to reach the first rung is reserved for them.
+    The training that new trials need to reach their first rung is reserved for them.
     """
 
-    def __init__(self, *, trials: int, effort: float, rungs: Sequence[float], completions: int) -> None:
-        """trials: how many may start. effort: full trainings for each of them, on average.
+    def __init__(self, seconds: TrainingSeconds, *, trials: int, effort: float, max_s: float | None) -> None:
+        """seconds: predicts the steps.
 
-        rungs: rising shares of a training, the last one 1. completions: trials that may complete even past
-        the budget.
+        trials: how many may start. effort: the share of what it would take to train all of them to the end.
+        max_s: the seconds that may be trained instead, if given.
         """
+        self._seconds = seconds
         self._trials = trials
-        self._total = effort * trials
-        self._rungs = rungs
-        self._costs = [high - low for low, high in zip((0.0, *rungs), rungs, strict=False)]
-        self._completions_missing = completions
+        self._effort = effort
+        self._max_s = max_s
+        self._trainings = _Sum()
+        self._first_steps = _Sum()
+        self._given: dict[str, Step] = {}
+        self._spent_s = 0.0
         self.started = 0
-        self.spent = 0.0
 
     @property
     def new_left(self) -> int:
         """Trials that may still be started."""
         return max(0, self._trials - self.started)
 
-    def spend(self, rung: int) -> None:
-        """Count a trial that starts training to the rung with this index, from the rung before."""
-        self.started += rung == 0
-        self.spent += self._costs[rung]
-        self._completions_missing -= rung == len(self._rungs) - 1
+    @property
+    def total_s(self) -> float:
+        """Seconds that may be trained. Trials that have yet to start count like the mean of the others."""
+        if self._max_s is not None:
+            return self._max_s
+        return self._effort * self._trials * self._trainings.mean(self._seconds.costs)
 
-    def failed(self, rung: int) -> None:
-        """Count a trial that failed on its way to this rung; its training stays spent."""
-        self._completions_missing += rung == len(self._rungs) - 1
+    @property
+    def spent_s(self) -> float:
+        """Seconds trained, with the predicted seconds of steps on their way."""
+        return self._spent_s + float(self._seconds.predict(list(self._given.values())).sum())
 
-    def affordable(self, rungs: Sequence[int], *, more_to_come: bool) -> list[bool]:
-        """For each rung, whether a trial may train to it from the rung before.
+    def start(self, ladder: Ladder) -> None:
+        """Count a trial that starts, of a method with this ladder."""
+        self.started += 1
+        self._first_steps.add(ladder.amounts[0])
+        self._trainings.add(ladder.amounts[-1])
 
-        more_to_come: whether new trials may still start. Past the budget, and with no new trial to come, the
-        trials nearest to completion may go on while completions are missing.
+    def give(self, trial: str, step: Step) -> None:
+        """Count a step that a trial is given."""
+        self._given[trial] = step
+
+    def end(self, trial: str, seconds: float | None) -> None:
+        """Count the end of a step that took so many seconds; None: unknown, because it failed."""
+        step = self._given.pop(trial)
+        self._spent_s += float(self._seconds.predict([step])[0]) if seconds is None else seconds
+
+    def affordable(self, seconds: Reals, *, more_to_come: bool) -> list[bool]:
+        """For each of some steps, given by their seconds, whether a trial may train it.
+
+        more_to_come: whether new trials may still start.
         """
-        reserved = self.new_left * self._costs[0] if more_to_come else 0.0
-        left = self._total - self.spent - reserved + TOLERANCE
-        within = [self._costs[rung] <= left for rung in rungs]
-        if not rungs or any(within) or more_to_come or self._completions_missing <= 0:
-            return within
-        return [rung == max(rungs) for rung in rungs]
+        reserved = self.new_left * self._first_steps.mean(self._seconds.costs) if more_to_come else 0.0
+        left = self.total_s * (1 + TOLERANCE) - self.spent_s - reserved
+        return [bool(cost <= left) for cost in seconds]
+
+
+class _Sum:
+    """A sum of amounts, so that a mean can be priced by the latest costs."""
+
+    def __init__(self) -> None:
+        self._sum: Reals | float = 0.0
+        self._count = 0
+
+    def add(self, amounts: Reals) -> None:
+        self._sum = self._sum + amounts
+        self._count += 1
+
+    def mean(self, costs: Reals) -> float:
+        return float(np.dot(self._sum, costs)) / self._count if self._count else 0.0

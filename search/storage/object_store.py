@@ -1,52 +1,36 @@
-"""A run directory in object storage: s3://bucket/run, gs://bucket/run, or any URL that fsspec supports.
+"""A run directory in object storage: s3://bucket/run, gs://bucket/run or az://container/run.
 
 The search works on a local copy, which a thread mirrors as it grows; another machine can pull it and go on.
 """
 
 import logging
-import os
-import secrets
-import socket
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from search.config.schema import RunConfig
+from search.interrupt import end_run
+from search.storage import local_files
+from search.storage.bucket import Bucket, line
+from search.storage.endpoints import check_endpoints
+from search.storage.lease import Lease, LostRunError, Manifest, epoch_of, object_name
+from search.storage.local_files import APPENDED, LEDGER, POINTERS, STATES
+from search.storage.run_directory import RunDirectory
 from trainers.cache import digest
-from trainers.component import Frozen
-from trainers.files import DRAFT, whole_lines
-from trainers.lazy import LazyModule
+from trainers.files import sync
+from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
-
-# A run on a disk needs none of these.
-arrow, fsspec = LazyModule("pyarrow.fs"), LazyModule("fsspec")
-arrow_files = LazyModule("fsspec.implementations.arrow")
 
 LOCAL_COPIES = Path("~/.cache/weak-to-strong-search/runs")
 INTERVAL_S = 10.0
 LEASE_S = 3 * INTERVAL_S  # a mirror without a beat for this long counts as dead
 LAST_TRIES = 3
-MANIFEST = ".mirror.json"
-APPENDED = ("optuna.log", "ledger.jsonl")  # in the order of sending
-STATES = "checkpoints/"  # of trials that have not ended
-ARROW = ("s3", "gs")  # Arrow, which is installed anyway, supports these
-
-
-class Manifest(Frozen):
-    """What the mirror holds, and which process owns it.
-
-    sizes: bytes of the append-only files at the same instant; readers ignore later bytes. beat: grows while
-    the owner lives. released: the owner has ended.
-    """
-
-    owner: str
-    beat: int
-    sizes: dict[str, int]
-    released: bool
+CONFIG = "config.yaml"
+# Also kept under their own names when a process ends, for people and tools; a resume never reads these.
+FOR_PEOPLE = (CONFIG, LEDGER, "result.json", "report.html")
 
 
 def is_url(out: str) -> bool:
@@ -61,19 +45,27 @@ def local_copy(url: str) -> Path:
 
 
 @contextmanager
-def run_path(out: str) -> Iterator[Path]:
+def run_path(out: str, config: RunConfig | None = None) -> Iterator[Path]:
     """The local directory of a run: `out` itself, or a copy of the URL, mirrored while the block runs.
 
-    Raises ValueError if another process owns the URL, or if it and the local copy have diverged; OSError if
-    the storage cannot be reached at the start or the last copy fails.
+    config: the user's own, whose endpoints may be used. Raises ValueError if another process owns the URL, if
+    it and the local copy have diverged, or if its config.yaml sets an endpoint that nothing here does.
+    Raises LostRunError if another process takes the run over, OSError if the storage cannot be reached at the
+    start or the last copy fails.
     """
     if not is_url(out):
         yield Path(out).expanduser()
         return
     path = local_copy(out)
     mirror = Mirror(out, path)
-    mirror.take_over()
-    mirror.pull()
+    path.mkdir(parents=True, exist_ok=True)
+    with RunDirectory(path).locked():
+        mirror.take_over()
+        try:
+            mirror.pull(config)
+        except BaseException:
+            mirror.let_go()
+            raise
     with mirror.running(), _known(path, mirror):
         yield path
 
@@ -93,13 +85,13 @@ def _known(path: Path, mirror: "Mirror") -> Iterator[None]:
 def store(path: Path) -> None:
     """Send what a run directory holds to its URL, if it has one, before the next beat would.
 
-    Raises OSError if the storage cannot be written.
+    Raises OSError if the storage cannot be written, or if the run is another process's now.
     """
     if mirror := _MIRRORS.get(path):
         try:
             mirror.sync()
         except Exception as error:  # the storage may fail in any way
-            raise OSError(f"the run's storage cannot be written ({_line(error)})") from None
+            raise OSError(f"the run's storage cannot be written ({line(error)})") from None
 
 
 @contextmanager
@@ -111,9 +103,9 @@ def snapshot(out: str) -> Iterator[Path]:
     if not is_url(out):
         yield Path(out).expanduser()
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / local_copy(out).name
-        Mirror(out, path).pull()
+    with scratch_folder() as scratch:
+        path = scratch / local_copy(out).name
+        Mirror(out, path).download()
         if not path.is_dir():
             raise ValueError(f"{out}: holds no run; start one with `python -m search run CONFIG --out {out}`")
         yield path
@@ -128,39 +120,40 @@ class Mirror:
         self._url = url
         self._path = path
         self._interval_s = interval_s
-        self._lease_s = lease_s
-        self._files, root = file_system(url)
-        self._root = root.rstrip("/")
-        self._owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
-        self._beat = 0
+        self._bucket = Bucket(url)
+        self._lease = Lease(url, self._bucket, lease_s)
         self._sent: dict[str, tuple[int, int]] = {}
-        self._end = threading.Event()
+        self._swept = False  # whether the objects of earlier epochs are gone
+        self._lost: LostRunError | None = None
+        self._end, self._over = threading.Event(), threading.Event()  # of the run, and of its last copy
         self._syncing = threading.Lock()
 
     # Before the run
 
     def take_over(self) -> None:
         """Claim the run; raises ValueError if another process owns it."""
-        manifest = self._manifest()
-        if manifest is not None and not manifest.released and not _dead_neighbour(manifest.owner):
-            log.warning("%s: was not released; waiting %.0f s for a sign of life", self._url, self._lease_s)
-            time.sleep(self._lease_s)
-            if self._manifest() != manifest:
-                raise ValueError(
-                    f"{self._url}: another process ({manifest.owner}) is at work on this run; stop it first"
-                )
-        self._sign({} if manifest is None else manifest.sizes, released=False)
+        self._lease.claim()
 
-    def pull(self) -> None:
+    def let_go(self) -> None:
+        """Leave the run to others, as it is."""
+        self._lease.release()
+
+    def download(self) -> None:
+        """Bring the directory to what the storage holds, if it holds a run."""
+        if manifest := self._lease.look():
+            self._fetch(manifest)
+
+    def pull(self, config: RunConfig | None = None) -> None:
         """Update the local copy from the storage, unless it is ahead.
 
-        Raises ValueError if the two have diverged.
+        Raises ValueError if the two have diverged, or if the storage's config.yaml sets an endpoint that
+        neither `config` nor this machine does.
         """
-        manifest = self._manifest()
-        if manifest is None:
+        manifest = self._lease.look()
+        if manifest is None or not manifest.held:
             return
-        remote = self._read("ledger.jsonl", manifest) if "ledger.jsonl" in manifest.sizes else b""
-        file = self._path / "ledger.jsonl"
+        remote = self._read(LEDGER, manifest) if LEDGER in manifest.sizes else b""
+        file = self._path / LEDGER
         local = file.read_bytes() if file.is_file() else b""
         if local and local.startswith(remote):
             return
@@ -169,38 +162,63 @@ class Mirror:
                 f"{self._url}: has diverged from the local copy in {self._path}; remove that copy to "
                 "go on with the URL's"
             )
-        for name in self._remote_names():
-            target = self._path / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(self._read(name, manifest))
+
+        def check(fetched: Path) -> None:
+            check_endpoints(self._url, fetched / CONFIG, self._path / CONFIG, config)
+
+        self._fetch(manifest, check)
+
+    def _fetch(self, manifest: Manifest, check: Callable[[Path], None] = lambda fetched: None) -> None:
+        """Download all files, then put each in its place, the ledger last: without it nothing counts.
+
+        check: raises an exception for files that must not get there.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(self._path.parent) as scratch:
+            fetched = [name for name in manifest.files if self._downloaded(name, manifest, scratch)]
+            check(scratch)
+            for name in sorted(fetched, key=lambda name: name == LEDGER):
+                (self._path / name).parent.mkdir(parents=True, exist_ok=True)
+                (scratch / name).replace(self._path / name)
+
+    def _downloaded(self, name: str, manifest: Manifest, folder: Path) -> bool:
+        """Download a file; returns False for a state that is missing: its trial starts anew."""
+        try:
+            content = self._read(name, manifest)
+        except FileNotFoundError:
+            if not name.startswith(STATES):
+                raise ValueError(f"{self._url}: {manifest.object(name)} is missing; restore it") from None
+            log.warning("%s: %s is missing: its trial starts anew", self._url, name)
+            return False
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        sync(folder / name)
+        return True
 
     def _read(self, name: str, manifest: Manifest) -> bytes:
-        content: bytes = self._files.cat_file(f"{self._root}/{name}")
+        content = self._bucket.read(manifest.object(name))
         return content[: manifest.sizes.get(name, 0)] if name in APPENDED else content
-
-    def _remote_names(self) -> list[str]:
-        found = [PurePosixPath(file).relative_to(self._root) for file in self._files.find(self._root)]
-        return [str(name) for name in found if name.name != MANIFEST]
-
-    def _manifest(self) -> Manifest | None:
-        try:
-            return Manifest.model_validate_json(self._files.cat_file(f"{self._root}/{MANIFEST}"))
-        except FileNotFoundError:
-            return None
 
     # While it runs
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Mirror in a thread while the block runs, and once more when it ends, however it ends."""
-        thread = threading.Thread(target=self._keep_level, name="mirror", daemon=True)
-        thread.start()
+        """Mirror in a thread while the block runs, and once more when it ends, however it ends.
+
+        Raises LostRunError if another process takes the run over; the run is told to end at once.
+        """
+        threads = [
+            threading.Thread(target=target, name="mirror", daemon=True)
+            for target in (self._keep_level, self._stay_alive)
+        ]
+        for thread in threads:
+            thread.start()
         try:
             yield
         except BaseException:  # interrupts included: then the last copy matters most
-            self._finish(thread)
+            self._finish(*threads)
             raise
-        if (error := self._finish(thread)) is not None:
+        if (error := self._finish(*threads)) is not None:
             raise OSError(f"{self._url}: the last copy failed ({error}); everything is in {self._path}")
 
     def _keep_level(self) -> None:
@@ -208,22 +226,49 @@ class Mirror:
         while not self._end.wait(self._interval_s):
             try:
                 self.sync()
+            except LostRunError as error:
+                self._lost = error
+                break
             except Exception as error:  # the storage may fail in any way; the search goes on
                 if not late:
-                    log.warning("%s: cannot be written (%s); still trying", self._url, _line(error))
+                    log.warning("%s: cannot be written (%s); still trying", self._url, line(error))
                 late = True
             else:
                 late = False
+        while self._lost and not self._end.wait(0.1):  # the run may not be far enough to be told
+            end_run(self._lost)
 
-    def _finish(self, thread: threading.Thread) -> str | None:
-        """Copy once more; returns the problem, or None."""
+    def _stay_alive(self) -> None:
+        """Show that this process lives also while a large file is on its way."""
+        while not self._over.wait(self._interval_s):
+            try:
+                self._lease.beat_if_silent(self._interval_s)
+            except LostRunError as error:
+                self._lost = error
+                return
+            except OSError:
+                continue  # whoever sends says so
+
+    def _finish(self, mirror: threading.Thread, alive: threading.Thread) -> str | None:
+        """Copy once more; returns the problem, or None. Raises LostRunError if the run is another's."""
         self._end.set()
-        thread.join()
+        mirror.join()
+        try:
+            return self._last_copy()
+        finally:
+            self._over.set()
+            alive.join()
+
+    def _last_copy(self) -> str | None:
+        if self._lost:
+            raise self._lost
         for attempt in range(LAST_TRIES):
             try:
                 self.sync(released=True)
+            except LostRunError:
+                raise
             except Exception as error:
-                problem = _line(error)
+                problem = line(error)
                 time.sleep(attempt)
             else:
                 return None
@@ -234,93 +279,73 @@ class Mirror:
         """Send what has changed since the last sync: whole files, append-only files up to an instant.
 
         Removes the checkpoints of ended trials from the storage once the ledger there records their end.
-        released: this process has ended its work.
+        released: this process has ended its work. Raises LostRunError, and sends nothing, if the run is
+        another process's now. Any thread may call it.
         """
         with self._syncing:
             self._sync(released=released)
 
     def _sync(self, *, released: bool) -> None:
-        sizes = whole_sizes(self._path)
-        versions = _versions(self._path)
-        for name, version in versions.items():
-            if name not in APPENDED and self._sent.get(name) != version:
-                with suppress(FileNotFoundError):  # a trial ended meanwhile and removed its checkpoint
-                    self._send(name, (self._path / name).read_bytes())
-                    self._sent[name] = version
+        sizes = local_files.whole_sizes(self._path)
+        pointers = local_files.pointers(self._path)  # first: a state that is named later may not be listed
+        versions = local_files.versions(self._path)
+        appended = {name: (size, 0) for name, size in sizes.items()}
+        whole = {name: version for name, version in versions.items() if name not in APPENDED}
+        if any(self._sent.get(name) != version for name, version in (whole | appended).items()):
+            self._lease.beat()
+        for name in sorted(whole, key=lambda name: PurePosixPath(name).name in POINTERS):
+            if self._sent.get(name) != whole[name]:
+                if self._sent_whole(name, pointers):
+                    self._sent[name] = whole[name]
+                else:
+                    del versions[name]
         for name in APPENDED:
-            if name in sizes and self._sent.get(name) != (sizes[name], 0):
-                self._send(name, _head(self._path / name, sizes[name]))
-                self._sent[name] = (sizes[name], 0)
-        self._sign(sizes, released=released)
-        for name in self._sent.keys() - versions.keys():
-            if name.startswith(STATES):
-                del self._sent[name]
-                self._remove(name)
+            if name in sizes and self._sent.get(name) != appended[name]:
+                self._send(name, local_files.head(self._path / name, sizes[name]))
+                self._sent[name] = appended[name]
+        gone = [name for name in self._sent.keys() - versions.keys() if name.startswith(STATES)]
+        self._lease.sign(tuple(sorted(self._sent.keys() - set(gone))), sizes, released=False)
+        self._tidy(gone)
+        if released:
+            self._release(sizes)
 
-    def _sign(self, sizes: Mapping[str, int], *, released: bool) -> None:
-        self._beat += 1
-        manifest = Manifest(owner=self._owner, beat=self._beat, sizes=dict(sizes), released=released)
-        self._send(MANIFEST, manifest.model_dump_json().encode())
-
-    def _remove(self, name: str) -> None:
+    def _sent_whole(self, name: str, pointers: Mapping[str, bytes]) -> bool:
+        """Send a file; returns False if it has vanished here: a trial ended and removed its checkpoint."""
+        if name in pointers:
+            self._send(name, pointers[name])
+            return True
         try:
-            self._files.rm_file(f"{self._root}/{name}")
-        except OSError as error:  # a leftover only costs disk space
-            log.warning("%s: %s cannot be removed (%s)", self._url, name, _line(error))
+            content = (self._path / name).read_bytes()
+        except FileNotFoundError:
+            return False
+        self._send(name, content)
+        return True
+
+    def _release(self, sizes: Mapping[str, int]) -> None:
+        for name in FOR_PEOPLE:
+            file = self._path / name
+            if name in self._sent and file.is_file():
+                content = local_files.head(file, sizes[name]) if name in sizes else file.read_bytes()
+                self._bucket.write(name, content)
+        self._lease.sign(tuple(sorted(self._sent)), sizes, released=True)
+
+    def _tidy(self, gone: list[str]) -> None:
+        """Remove states of ended trials, and, once, what earlier epochs have sent."""
+        objects = [object_name(self._lease.epoch, name) for name in gone]
+        for name in gone:
+            del self._sent[name]
+        try:
+            if not self._swept:
+                objects += [name for name in self._bucket.names() if _before(name, self._lease.epoch)]
+            self._bucket.remove(objects)
+            self._swept = True
+        except Exception as error:  # a leftover only costs disk space
+            log.warning("%s: leftovers cannot be removed (%s)", self._url, line(error))
 
     def _send(self, name: str, content: bytes) -> None:
-        self._files.pipe_file(f"{self._root}/{name}", content)
+        self._bucket.write(object_name(self._lease.epoch, name), content)
 
 
-def file_system(url: str) -> tuple[Any, str]:
-    """The file system behind a URL and the path in it; raises ValueError for an unsupported URL."""
-    try:
-        if url.partition("://")[0] in ARROW:
-            native, path = arrow.FileSystem.from_uri(url)
-            return arrow_files.ArrowFSWrapper(native), path
-        files, path = fsspec.core.url_to_fs(url)
-    except (ValueError, ImportError) as error:
-        raise ValueError(f"{url}: cannot hold a run ({_line(error)}); use s3://, gs:// or a path") from None
-    return files, path
-
-
-def whole_sizes(path: Path) -> Mapping[str, int]:
-    """Bytes of the append-only files at the same instant, each up to its last whole line.
-
-    Reads the sizes until two readings agree: both files had these sizes at once. So a copy is a state that a
-    crash could have left, from which a run can resume.
-    """
-    sizes, again = _sizes(path), _sizes(path)
-    while sizes != again:
-        sizes, again = again, _sizes(path)
-    return {name: len(whole_lines(_head(path / name, size))) for name, size in again.items()}
-
-
-def _sizes(path: Path) -> dict[str, int]:
-    return {name: (path / name).stat().st_size for name in APPENDED if (path / name).is_file()}
-
-
-def _head(file: Path, size: int) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(size)
-
-
-def _versions(path: Path) -> dict[str, tuple[int, int]]:
-    """Size and modification time of every file to mirror: no locks, no unfinished files."""
-    versions = {}
-    for file in path.rglob("*"):
-        with suppress(FileNotFoundError):  # removed since it was listed
-            if file.is_file() and file.name != ".lock" and file.suffix not in {".lock", DRAFT}:
-                stat = file.stat()
-                versions[file.relative_to(path).as_posix()] = (stat.st_size, stat.st_mtime_ns)
-    return versions
-
-
-def _dead_neighbour(owner: str) -> bool:
-    """Whether the owner was a process of this machine that has ended."""
-    host, process, _ = owner.split("/")
-    return host == socket.gethostname() and not Path(f"/proc/{process}").exists()
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+def _before(name: str, epoch: int) -> bool:
+    found = epoch_of(name)
+    return found is not None and found < epoch

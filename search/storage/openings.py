@@ -6,12 +6,12 @@ and, for a run in object storage, beside that run too.
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from search.ledger.events import EarlierOpening
-from search.storage.object_store import file_system
+from search.storage.bucket import Bucket
 from trainers.cache import digest
 from trainers.component import Frozen
 from trainers.files import replace_file
@@ -40,10 +40,7 @@ class Registry:
 
     def __init__(self, cache: Path, url: str | None = None) -> None:
         self._folder = cache / FOLDER
-        self._files, self._remote = None, PurePosixPath()
-        if url is not None:
-            self._files, root = file_system(url)
-            self._remote = PurePosixPath(root.rstrip("/")).parent / FOLDER
+        self._bucket = None if url is None else Bucket(_beside(url))
 
     def add(self, opening: Opening) -> tuple[EarlierOpening, ...]:
         """Record an opening; returns the others of any of its examples, oldest first.
@@ -52,8 +49,8 @@ class Registry:
         OSError if it cannot be written everywhere.
         """
         content = opening.model_dump_json()
-        if self._files is not None:
-            self._files.pipe_file(str(self._remote / opening.name), content.encode())
+        if self._bucket is not None:
+            self._bucket.write(opening.name, content.encode())
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_file(self._folder / opening.name, content)
         return self._others(opening)
@@ -76,6 +73,12 @@ class Registry:
         if self._folder.is_dir():
             for file in sorted(self._folder.glob("*.json")):
                 yield str(file), file.read_bytes()
-        if self._files is not None:
-            for name in self._files.find(str(self._remote)):
-                yield name, self._files.cat_file(name)
+        if self._bucket is not None:
+            for name in self._bucket.names():
+                yield name, self._bucket.read(name)
+
+
+def _beside(url: str) -> str:
+    """The URL of the registry beside the run at a URL, with the same options."""
+    plain, mark, options = url.partition("?")
+    return f"{plain.rstrip('/').rpartition('/')[0]}/{FOLDER}{mark}{options}"

@@ -1,9 +1,11 @@
 """The directory of a run: its files, and the lock that lets a single process write there."""
 
 import fcntl
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cluster.commit import running_code
 from search.config.load import dump_config, load_config
@@ -11,6 +13,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import AnyEvent, Resumed, RunStarted, Sources
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
+from trainers.files import DRAFT, replace_file
 
 
 class RunDirectory:
@@ -23,10 +26,17 @@ class RunDirectory:
         self.result = path / "result.json"
         self.report = path / "report.html"
         self.checkpoints = path / "checkpoints"
+        self._is_locked = False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the directory; raises ValueError if another process holds it, or if it holds no run."""
+        """Lock the directory; raises ValueError if another process holds it, or if it holds no run.
+
+        A block inside another one of the same object changes nothing.
+        """
+        if self._is_locked:
+            yield
+            return
         if not self.path.is_dir():
             raise self._no_run()
         with (self.path / ".lock").open("w") as lock:
@@ -36,7 +46,11 @@ class RunDirectory:
                 raise ValueError(
                     f"{self.path}: another process is at work on this run; stop it first"
                 ) from None
-            yield
+            self._is_locked = True
+            try:
+                yield
+            finally:
+                self._is_locked = False
 
     def load(self) -> tuple[RunConfig, Record]:
         """The config as run, and the record so far; raises ValueError if the directory holds no run."""
@@ -48,10 +62,23 @@ class RunDirectory:
         return self.read_config(), read_ledger(self.ledger) if self.ledger.is_file() else []
 
     def read_config(self) -> RunConfig:
-        """The config as run; raises ValueError if the directory holds no run."""
+        """The config as run; raises ValueError if the directory holds no run, or one of a newer version."""
         if not self.config.is_file():
             raise self._no_run()
-        return load_config(self.config)
+        try:
+            return load_config(self.config)
+        except ValueError as error:
+            raise ValueError(
+                f"{error}; it was edited or a newer version wrote it: put it back, or use that version"
+            ) from None
+
+    def read_result(self) -> dict[str, Any] | None:
+        """The content of result.json; None if it is missing or damaged."""
+        try:
+            content = json.loads(self.result.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return content if isinstance(content, dict) else None
 
     def _no_run(self) -> ValueError:
         return ValueError(
@@ -82,18 +109,33 @@ class RunDirectory:
 
 
 def new_run(path: Path, config: RunConfig) -> RunDirectory:
-    """Create the directory of a new run, or return that of an interrupted run of the same config.
+    """As `claimed_run`, without keeping the lock."""
+    with claimed_run(path, config) as run:
+        return run
 
-    Raises ValueError if `path` holds a run of another config, or other files.
+
+@contextmanager
+def claimed_run(path: Path, config: RunConfig) -> Iterator[RunDirectory]:
+    """Create the directory of a new run, or open that of an interrupted run of the same config, and lock it.
+
+    Raises ValueError if `path` holds a run of another config, or other files, or if another process holds it.
     """
     run = RunDirectory(path)
-    if run.ledger.is_file():
-        found, _ = run.read()
-        if found.sha256 != config.sha256:
+    if not run.ledger.is_file():
+        _make(run)
+    with run.locked():  # another process may hold it and be training its baselines
+        if not run.ledger.is_file():
+            replace_file(run.config, dump_config(config))
+        elif run.read_config().sha256 != config.sha256:
             raise ValueError(f"--out {path}: holds another run (of another config); choose another directory")
-        return run
+        yield run
+
+
+def _make(run: RunDirectory) -> None:
+    """Make the directory of a run that has no ledger. Raises ValueError if it holds other files."""
+    path = run.path
     ours = {run.config.name, ".lock"}  # left by a run that ended before its first event
-    if path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - ours):
+    if path.exists() and (not path.is_dir() or set(_complete_files(path)) - ours):
         raise ValueError(f"--out {path}: is not an empty directory; choose another one")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -101,6 +143,7 @@ def new_run(path: Path, config: RunConfig) -> RunDirectory:
         raise ValueError(
             f"--out {path}: cannot be made ({error.strerror}); choose another directory"
         ) from None
-    with run.locked():  # another process may hold it and be training its baselines
-        run.config.write_text(dump_config(config))
-    return run
+
+
+def _complete_files(folder: Path) -> Iterator[str]:
+    return (file.name for file in folder.iterdir() if file.suffix != DRAFT)

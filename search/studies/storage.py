@@ -1,6 +1,7 @@
 """Where Optuna keeps its studies: a file that one process writes, or a database."""
 
 import json
+import logging
 import os
 import re
 from collections.abc import Generator, Sequence
@@ -15,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from search.ledger.events import RunStarted
 from trainers.files import append_lines, open_lines
+
+log = logging.getLogger(__name__)
 
 Log = dict[str, Any]
 
@@ -50,6 +53,7 @@ class OneWriterFile(BaseJournalBackend):
 def open_journal(path: Path, url: str | None = None, started: RunStarted | None = None) -> BaseStorage:
     """Optuna's storage: in a file that only this process writes, or in the database at `url`.
 
+    A file that cannot be read is set aside: replaying the ledger fills a new one.
     The run directory's lock keeps others out of the file. In a database the names of studies begin with the
     run that `started` tells of: others may use it, too. A ${NAME} in the URL stands for a variable of the
     environment. ValueError if it is not set, or the database cannot be opened.
@@ -57,7 +61,13 @@ def open_journal(path: Path, url: str | None = None, started: RunStarted | None 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is not None:
         return _open_database(url, "" if started is None else f"{started.run}-{started.id}/")
-    return JournalStorage(OneWriterFile(path))
+    try:
+        return JournalStorage(OneWriterFile(path))
+    except Exception as error:  # replaying a damaged file may raise anything
+        damaged = path.with_name(f"{path.name}.damaged")
+        log.warning("%s is damaged (%s): written anew from the ledger; kept as %s", path, error, damaged.name)
+        path.replace(damaged)
+        return JournalStorage(OneWriterFile(path))
 
 
 class _RunStudies(RDBStorage):

@@ -38,7 +38,8 @@ class _Followed:
 
     @property
     def pgr(self) -> float | None:
-        return self.rungs[max(self.rungs)].pgr if self.rungs else None
+        """The highest at a rung."""
+        return max((rung.pgr for rung in self.rungs.values() if rung.pgr is not None), default=None)
 
     @property
     def seconds(self) -> float:

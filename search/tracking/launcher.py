@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +26,7 @@ from search.ledger.events import RunStarted
 from search.storage.run_directory import RunDirectory
 from search.tracking.job import Job, Kind
 from trainers.method import SLOTS
+from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ class Tracking:
             folder.mkdir(exist_ok=True)
             job = folder / "job.json"
             job.write_text(new_job(self._run.path, self._config, started, kind).model_dump_json(indent=1))
-            temporary = tempfile.TemporaryDirectory(prefix="wandb-", ignore_cleanup_errors=True)
-            self._process = _start_process(job, folder, self._temporary.enter_context(temporary))
+            temporary = self._temporary.enter_context(scratch_folder())
+            self._process = _start_process(job, folder, temporary)
         except OSError as error:
             log.warning("tracking could not be started, the search goes on without it: %s", error)
 
@@ -104,13 +104,13 @@ class Tracking:
             )
 
 
-def _start_process(job: Path, folder: Path, temporary: str) -> subprocess.Popen[bytes]:
+def _start_process(job: Path, folder: Path, temporary: Path) -> subprocess.Popen[bytes]:
     """Start the tracking process, in a session of its own so that Ctrl-C does not reach it."""
     with (folder / "tracker.log").open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "search.tracking.process", str(job.resolve())],
             cwd=Path(__file__).parents[2],
-            env=_environment(folder.resolve()) | {"TMPDIR": temporary},
+            env=_environment(folder.resolve()) | {"TMPDIR": str(temporary)},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -85,17 +85,21 @@ def references(record: Record) -> dict[str, float]:
 
 
 def trial_summary(trial: TrialRecord) -> dict[str, Any]:
-    """How a trial ended. Only a completed trial has a `final_pgr`."""
+    """How a trial ended. final_pgr: at its best rung, where the method that stops there is finished."""
     summary: dict[str, Any] = {"state": trial.state, "train_and_eval_s": trial.train_s}
     if trial.cause:
         summary["cause"] = plain(trial.cause)
-    if trial.final_pgr is not None and trial.last is not None:
-        summary |= {"final_pgr": trial.final_pgr, "final_pgr_se": trial.last.se}
+    if trial.best is not None:
+        summary |= {
+            "final_pgr": trial.best.pgr,
+            "final_pgr_se": trial.best.se,
+            "stopped_at": trial.best.share,
+        }
     return summary
 
 
 def campaign_row(record: Record, count: int) -> dict[str, float]:
-    """The state of the campaign after `count` ended trials. best_pgr: of completed search trials."""
+    """The state of the campaign after `count` ended trials. best_pgr: of search trials."""
     ended = record.ended_trials[:count]
     states = Counter(trial.state for trial in ended)
     row: dict[str, float] = {"trials": count} | references(record)
@@ -108,10 +112,11 @@ def campaign_row(record: Record, count: int) -> dict[str, float]:
 
 
 def search_score(trial: TrialRecord) -> tuple[float, float] | None:
-    """PGR and standard error of a completed search trial, None for any other trial."""
-    if trial.purpose != "search" or trial.final_pgr is None or trial.last is None or trial.last.se is None:
+    """PGR and standard error at the best rung of a search trial, None for any other trial."""
+    best = trial.best
+    if trial.purpose != "search" or best is None or best.pgr is None or best.se is None:
         return None
-    return trial.final_pgr, trial.last.se
+    return best.pgr, best.se
 
 
 def outcome_summary(outcome: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,12 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from search.tracking.job import Job
+from trainers.scratch import shared_scratch
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,8 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     os.nice(19)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    return 0 if supervise(Job.model_validate_json(Path(sys.argv[1]).read_bytes())) else 1
+    with shared_scratch(Path(tempfile.gettempdir())):  # which wandb still needs if the search is killed
+        return 0 if supervise(Job.model_validate_json(Path(sys.argv[1]).read_bytes())) else 1
 
 
 if __name__ == "__main__":

@@ -16,8 +16,10 @@ from search.config.schema import LearnerConfig, RunConfig
 from search.scoring.grader import BaselinePredictions
 from search.workers.sources import Loaded
 from trainers.cache import Arrays, load_arrays, save_arrays
-from trainers.data.examples import Labels, SplitName, Task
-from trainers.data.tokens import Tokens
+from trainers.data.counts import DataCounts
+from trainers.data.examples import SPLITS, Labels, SplitName, Task
+from trainers.data.tokens import Tokens, length_counts
+from trainers.models.pool import load_tokenizer
 from trainers.models.prompts import ask, render
 from trainers.models.settings import ModelConfig
 from trainers.training.deepspeed_engine import warm_up
@@ -36,12 +38,16 @@ POLL_S = 0.5  # between calls of `advance`, which raises if the run was asked to
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """materials: for trials. search, test: for the grader only. train_s: seconds spent on baselines."""
+    """materials: for trials. search, test: for the grader only. train_s: seconds spent on baselines.
+
+    counts: what became of the rows of the data, and of their texts.
+    """
 
     materials: Materials
     search: Graded
     test: Graded
     train_s: float
+    counts: DataCounts
 
 
 def with_gpus(config: RunConfig) -> RunConfig:
@@ -62,17 +68,20 @@ def prepare(config: RunConfig, loaded: Loaded, advance: Advance) -> Prepared:
     """Train the baselines on Ray or load them from the cache.
 
     advance: called with (done, all) as baselines finish. Raises ValueError, of one line, if the data or the
-    models are unusable.
+    models are unusable. What is lost of the data is logged before training.
     """
     task = loaded.task
     if reason := config.naive.refused(config.abilities):
         raise ValueError(f"strong: the naive baseline cannot run: {reason}")
-    weak = _tokens(config.weak, task, ("weak_train", "transfer", "search", "test"))
-    strong = _tokens(config.strong, task, STUDENTS_SEE)
+    weak = _tokens(config.weak.model, task, SPLITS)
+    strong = _tokens(config.strong.model, task, STUDENTS_SEE)
+    intermediates = [_tokens(model, task, STUDENTS_SEE) for model in config.intermediates]
+    counts = _counted(config, task, [weak, strong, *intermediates])
     data: dict[Role, BaselineData] = {
         "weak": _data("weak_train", task, weak),
         "ceiling": _data("transfer", task, strong),
     }
+    questions = ask(config.strong.model, task.inputs["transfer"])
     predictions, train_s = _baselines(config, loaded.weights, data, advance)
 
     def classes(role: Role, split: SplitName) -> Any:
@@ -85,19 +94,39 @@ def prepare(config: RunConfig, loaded: Loaded, advance: Advance) -> Prepared:
     materials = Materials(
         weak_probs=np.stack([of_seed["transfer"] for of_seed in predictions["weak"]]),
         tokens=strong,
-        questions=ask(config.strong.model, task.inputs["transfer"]),
+        questions=questions,
         intermediates=tuple(
-            Intermediate(
-                model=model, tokens={split: render(model, task.inputs[split]) for split in STUDENTS_SEE}
-            )
-            for model in config.intermediates
+            Intermediate(model=model, tokens=tokens)
+            for model, tokens in zip(config.intermediates, intermediates, strict=True)
         ),
     )
-    return Prepared(materials=materials, search=graded("search"), test=graded("test"), train_s=train_s)
+    return Prepared(
+        materials=materials, search=graded("search"), test=graded("test"), train_s=train_s, counts=counts
+    )
 
 
-def _tokens(learner: LearnerConfig, task: Task, splits: tuple[SplitName, ...]) -> dict[SplitName, Tokens]:
-    return {split: render(learner.model, task.inputs[split]) for split in splits}
+def _tokens(model: ModelConfig, task: Task, splits: tuple[SplitName, ...]) -> dict[SplitName, Tokens]:
+    return {split: render(model, task.inputs[split]) for split in splits}
+
+
+def _counted(config: RunConfig, task: Task, tokens: list[dict[SplitName, Tokens]]) -> DataCounts:
+    """What is lost of the task's data and within the length of each model, logged.
+
+    tokens: of the weak model, the strong one and the intermediate ones.
+    """
+    models = {"weak.model": config.weak.model, "strong.model": config.strong.model}
+    models |= {f"intermediates.{i}": model for i, model in enumerate(config.intermediates)}
+    counts = task.counts.model_copy(
+        update={
+            "lengths": tuple(
+                length_counts(role, load_tokenizer(model).model_max_length, of_model)
+                for (role, model), of_model in zip(models.items(), tokens, strict=True)
+            )
+        }
+    )
+    for sentence in counts.sentences():
+        log.warning("%s", sentence)
+    return counts
 
 
 def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> BaselineData:

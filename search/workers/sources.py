@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cluster.commit import other_code, running_code
 from search.config.schema import LearnerConfig, RunConfig
 from search.ledger.events import RunStarted, Sources
+from trainers.cache import check_writable
 from trainers.data.dataset import load_task
 from trainers.data.digests import task_digests
 from trainers.data.examples import Task
@@ -31,7 +32,11 @@ class Loaded:
 
 
 def load(config: RunConfig) -> Loaded:
-    """Load the task and check the models; raises ValueError, of one line, if one of them is unusable."""
+    """Load the task and check the models.
+
+    Raises ValueError, of one line, if one of them is unusable, or if the cache cannot be written.
+    """
+    check_writable(config.cache_dir)
     task = load_task(config.task)
     for _, model in _models(config):
         check_model(model, cache=config.cache_dir)

@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from search.ledger.events import RungReached
 from search.policy.faults import DISK_FULL, Watchdog
 from search.workers.member import Work
 from search.workers.trial_runner import TrialRunner, UnfitWorkerError
+from trainers.scratch import scratch_folder
 from trainers.training.deepspeed_engine import reusable
 
 log = logging.getLogger(__name__)
@@ -200,11 +200,30 @@ def run_trials(
     Exceptions of the director are raised unchanged; RuntimeError if Tune itself fails.
     """
     errors = _FirstError()
+    with scratch_folder() as scratch:
+        tuner = _tuner(director, work, concurrent, every_step, trainable, errors, scratch)
+        try:
+            tuner.fit()
+        except _AllDone:
+            pass
+        except tune.TuneError as error:
+            lines = str(error).strip().splitlines() or ["for a reason it does not give"]
+            raise errors.first or RuntimeError(f"Ray Tune failed: {lines[-1]}") from error
+
+
+def _tuner(
+    director: Director,
+    work: Work,
+    concurrent: int,
+    every_step: Callable[[], None],
+    trainable: type[tune.Trainable] | None,
+    errors: _FirstError,
+    scratch: Path,
+) -> tune.Tuner:
     begun: set[str] = set()
-    scratch = Path(tempfile.mkdtemp(prefix="weak-to-strong-"))
     needs = work.config.trial
     runner = trainable or tune.with_parameters(TrialRunner, work=work)
-    tuner = tune.Tuner(
+    return tune.Tuner(
         tune.with_resources(runner, tune.PlacementGroupFactory([needs.needs.resources] * needs.processes)),
         tune_config=tune.TuneConfig(
             search_alg=_DirectorSearcher(director, errors, every_step),
@@ -224,15 +243,6 @@ def run_trials(
             verbose=0,
         ),
     )
-    try:
-        tuner.fit()
-    except _AllDone:
-        pass
-    except tune.TuneError as error:
-        lines = str(error).strip().splitlines() or ["for a reason it does not give"]
-        raise errors.first or RuntimeError(f"Ray Tune failed: {lines[-1]}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _trial_name(trial: Trial) -> str:

@@ -61,14 +61,14 @@ def config() -> RunConfig:
     return RunConfig(
         name="unit",
         seed=1,
-        task=ToyTask(splits=SplitSizes(weak_train=10, transfer=20, search=200, test=300)),
+        task=ToyTask(splits=SplitSizes(weak_train=10, transfer=20_000, search=200, test=300)),
         weak=LearnerConfig(model=ToyModel(size="weak"), optim=Adamw(lr=1e-2)),
         strong=LearnerConfig(model=ToyModel(size="strong"), optim=Adamw(lr=1e-3)),
         search=SearchConfig(
             trials=8,
             round_trials=4,
             effort=0.7,
-            pruning=PruningConfig(rungs=(1 / 3, 1.0), min_rivals=3, seed_sd=0.02),
+            pruning=PruningConfig(rungs=(1 / 3, 1.0), min_rivals=3, seed_sd=0.02, min_steps=1),
             promotion=PromotionConfig(first=4, draws=16),
         ),
         replication=ReplicationConfig(methods=2, seeds=1),

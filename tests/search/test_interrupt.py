@@ -1,9 +1,10 @@
 import os
 import signal
+import threading
 
 import pytest
 
-from search.interrupt import interruptible
+from search.interrupt import end_run, interruptible
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -37,3 +38,14 @@ def test_the_handlers_are_put_back_also_after_an_error() -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_another_thread_can_end_a_run_with_an_error() -> None:
+    end_run(RuntimeError("no run is there to hear it"))
+    with interruptible() as interruption:
+        interruption.check()
+        thread = threading.Thread(target=end_run, args=(RuntimeError("the run is another's now"),))
+        thread.start()
+        thread.join()
+        with pytest.raises(RuntimeError, match="the run is another's now"):
+            interruption.check()

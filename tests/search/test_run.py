@@ -22,6 +22,7 @@ RESULT_KEYS = {
     "config_sha256",
     "commit",
     "baselines",
+    "data",
     "naive",
     "best",
     "finalists",
@@ -98,6 +99,16 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     assert main(["resume", str(tmp_path / "run")]) == 0
     assert "is finished" in capsys.readouterr().out
     assert (tmp_path / "run/ledger.jsonl").read_bytes() == before
+
+    (tmp_path / "run/result.json").write_bytes(b"")
+    journal = (tmp_path / "run/optuna.log").read_bytes().splitlines(keepends=True)
+    journal[5] = b"\0" * (len(journal[5]) - 1) + b"\n"
+    (tmp_path / "run/optuna.log").write_bytes(b"".join(journal))
+    assert main(["resume", str(tmp_path / "run")]) == 0
+    again = json.loads((tmp_path / "run/result.json").read_text())
+    result["cost"].pop("wall_s"), again["cost"].pop("wall_s")  # writing it anew took its time
+    assert again == result
+    assert problems(tmp_path / "run") == []
 
 
 def only_line(code: int, output: str, errors: str) -> str:

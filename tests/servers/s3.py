@@ -1,22 +1,43 @@
-"""A small S3 server for loopback tests: whole objects, ranges, listings, multipart uploads; no signatures."""
+"""A small S3 server for loopback tests: objects, conditional writes, ranges, listings, multipart uploads.
 
+It checks no signatures.
+"""
+
+import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 
 class Store:
-    """What the server holds: objects by "bucket/key"; `down` makes it answer every request with an error."""
+    """What the server holds: objects by "bucket/key".
+
+    down: it answers every request with an error. lax: it ignores conditions, as old servers do. before_put:
+    called with the key before an object is written, so that another write can come between. puts, signed: the
+    keys of the writes so far, and their signatures.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
-        self.down = False
+        self.down = self.lax = False
+        self.lock = threading.Lock()
+        self.signed: list[str] = []
+        self.before_put: Callable[[str], None] = lambda key: None
         self.puts: list[str] = []
+
+
+def etag(content: bytes) -> str:
+    """As S3 makes it of an object that was written at once."""
+    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+
+
+def _about(content: bytes) -> dict[str, str]:
+    return {"ETag": etag(content), "Last_Modified": "Mon, 23 Nov 2026 20:00:00 GMT"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -63,9 +84,6 @@ class Handler(BaseHTTPRequestHandler):
             body = plain
         return body
 
-    def handle_one_request(self) -> None:
-        super().handle_one_request()
-
     def _refused(self) -> bool:
         if self.store.down:
             self._body()
@@ -77,10 +95,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         key, _ = self._asked()
         if "/" not in key or key in self.store.objects:
-            size = len(self.store.objects.get(key, b""))
+            content = self.store.objects.get(key, b"")
             self.send_response(200)
-            self.send_header("Content-Length", str(size))
-            self.send_header("Last-Modified", "Mon, 23 Nov 2026 20:00:00 GMT")
+            self.send_header("Content-Length", str(len(content)))
+            self._describe(content)
             self.end_headers()
         else:
             self._answer(404)
@@ -98,9 +116,23 @@ class Handler(BaseHTTPRequestHandler):
             span = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
             if span:
                 first, last = int(span[1]), int(span[2] or len(content) - 1)
-                self._answer(206, content[first : last + 1])
+                last = min(last, len(content) - 1)
+                span_given = f"bytes {first}-{last}/{len(content)}"
+                self._answer(206, content[first : last + 1], Content_Range=span_given, **_about(content))
             else:
-                self._answer(200, content)
+                self._answer(200, content, **_about(content))
+
+    def _describe(self, content: bytes) -> None:
+        for name, value in _about(content).items():
+            self.send_header(name.replace("_", "-"), value)
+
+    def _holds(self, key: str) -> bool:
+        """Whether the request's conditions hold for the object as it is now."""
+        content = self.store.objects.get(key)
+        wanted, unwanted = self.headers.get("If-Match"), self.headers.get("If-None-Match")
+        if wanted is not None and (content is None or wanted != etag(content)):
+            return False
+        return unwanted != "*" or content is None
 
     def _list(self, bucket: str, query: dict[str, list[str]]) -> None:
         prefix, delimiter = query.get("prefix", [""])[0], query.get("delimiter", [""])[0]
@@ -116,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
                 names.append((key, len(self.store.objects[full])))
         limit = int(query.get("max-keys", ["1000"])[0])
         contents = "".join(
-            f"<Contents><Key>{escape(key)}</Key><Size>{size}</Size>"
+            f"<Contents><Key>{escape(key)}</Key><Size>{size}</Size><ETag>0</ETag>"
             "<LastModified>2026-11-23T20:00:00.000Z</LastModified></Contents>"
             for key, size in names[:limit]
         )
@@ -137,16 +169,28 @@ class Handler(BaseHTTPRequestHandler):
         if "uploadId" in query:
             self.store.parts[query["uploadId"][0]][int(query["partNumber"][0])] = body
         else:
-            self.store.objects[key] = body
-            self.store.puts.append(key)
-        self._answer(200, ETag='"0"')
+            self.store.before_put(key)
+            self.store.signed.append(self.headers.get("Authorization", ""))
+            with self.store.lock:
+                if not self.store.lax and not self._holds(key):
+                    self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+                    return
+                self.store.objects[key] = body
+                self.store.puts.append(key)
+        self._answer(200, ETag=etag(body))
 
     def do_POST(self) -> None:
         if self._refused():
             return
         key, query = self._asked()
-        self._body()
-        if "uploads" in query:
+        body = self._body()
+        if "delete" in query:
+            keys = [unescape(name) for name in re.findall("<Key>(.*?)</Key>", body.decode())]
+            for name in keys:
+                self.store.objects.pop(f"{key}/{name}", None)
+            deleted = "".join(f"<Deleted><Key>{escape(name)}</Key></Deleted>" for name in keys)
+            self._xml(f"<DeleteResult>{deleted}</DeleteResult>")
+        elif "uploads" in query:
             identity = str(len(self.store.parts) + 1)
             self.store.parts[identity] = {}
             self._xml(

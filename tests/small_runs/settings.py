@@ -16,6 +16,7 @@ SMALL = [
     *SMALL_TASK,
     "search.trials=8",
     "search.round_trials=4",
+    "search.pruning.min_steps=2",
     "replication={methods: 2, seeds: 2}",
     "confirm={finalists: 2, seeds: 2}",
 ]

@@ -53,7 +53,7 @@ def synthetic_run(path: Path, trials: int, seed: int = 0) -> RunDirectory:
         ledger.append(event)
     methods = [
         config.naive,
-        *(one.trial.method for one in choose_finalists(config, record)),
+        *(finalist.method for finalist in choose_finalists(config, record)),
     ]
     answers = _answers(config, methods, rng)
     ledger.append(TestOpened(at=_after(record), queries=len(methods) * config.confirm.seeds))

@@ -65,8 +65,8 @@ def _told_problems(trial: TrialRecord, told: optuna.trial.FrozenTrial | None) ->
         return
     if trial.state is None or told.state != STATES[trial.state]:
         yield f"{trial.trial} is {trial.state} in the ledger, {told.state} in its study"
-    if trial.state == "completed" and told.value != trial.final_pgr:
-        yield f"{trial.trial} has PGR {trial.final_pgr} in the ledger, {told.value} in its study"
+    if trial.state == "completed" and told.value != trial.best_pgr:
+        yield f"{trial.trial} has PGR {trial.best_pgr} in the ledger, {told.value} in its study"
 
 
 def _outcome_problems(record: Record, outcome: dict[str, Any]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainers.cache import digest, load_arrays, save_arrays
+from trainers.cache import check_writable, digest, load_arrays, save_arrays
 
 
 def test_a_digest_is_the_sha_of_its_parts_in_json_each_ended_by_a_zero() -> None:
@@ -67,3 +67,16 @@ def test_a_save_that_fails_leaves_the_old_arrays_and_nothing_else(tmp_path: Path
     assert found is not None
     assert found["a"].tolist() == [0, 1, 2]
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_a_cache_that_cannot_be_written_is_refused_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(
+        ValueError, match=r"^cache '.*file/cache' cannot be written \(Not a directory\): set `cache`"
+    ):
+        check_writable(file / "cache")
+    with pytest.raises(ValueError, match="cannot be written"):
+        check_writable(Path("/proc/cache"))
+    check_writable(tmp_path / "new" / "cache")
+    assert list((tmp_path / "new" / "cache").iterdir()) == []

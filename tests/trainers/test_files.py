@@ -74,12 +74,13 @@ def test_the_content_is_on_the_disk_before_it_takes_the_name(
     fsync = os.fsync
 
     def watched(descriptor: int) -> None:
-        seen.append((os.fstat(descriptor).st_size, path.exists()))
+        status = os.fstat(descriptor)
+        seen.append(("folder" if stat.S_ISDIR(status.st_mode) else status.st_size, path.exists()))
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", watched)
     replace_file(path, "content")
-    assert seen == [(len("content"), False)]
+    assert seen == [(len("content"), False), ("folder", True)]
 
 
 def test_writers_at_once_leave_the_content_of_one_of_them(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from trainers.components.labels import Elicited, Hard, NoisyChannel
 from trainers.components.losses import LOSSES, Bootstrap, Kl, Loss, Xent, example_losses
+from trainers.components.optim import Adamw
 from trainers.components.stages import Chain, Ensemble, SelfTrain
 from trainers.components.students import Lora
 from trainers.method import MINIMAL_AT_OWN_PREDICTIONS, SLOTS, Abilities, Method
@@ -22,6 +23,15 @@ def test_the_default_is_the_naive_baseline() -> None:
 def test_a_digest_is_that_of_the_values() -> None:
     assert Method().digest == Method(labels=Hard()).digest
     assert Method().digest != Method(student=Lora()).digest
+
+
+def test_a_method_that_stops_early_is_another_method() -> None:
+    method = Method(optim=Adamw(stop=0.5))
+    assert method.digest  # computed before the copy
+    stopped = method.stopped_at(1 / 3)
+    assert stopped == Method(optim=Adamw(stop=0.5 / 3))
+    assert stopped.digest == Method(optim=Adamw(stop=0.5 / 3)).digest != method.digest
+    assert method.stopped_at(1) == method
 
 
 def test_a_method_survives_json() -> None:
@@ -87,6 +97,9 @@ def test_which_losses_have_no_gradient_at_the_students_own_answers(loss: Loss, t
         {"stages": {"kind": "ensemble", "members": 1}},
         {"stages": {"kind": "ensemble", "members": 2, "average": "trimmed"}},
         {"student": {"kind": "probe", "rank": 4}},
+        {"optim": {"stop": 0}},
+        {"optim": {"stop": 0.1, "warmup": 0.1}},
+        {"optim": {"stop": 0.5}, "stages": {"kind": "chain"}},
     ],
 )
 def test_what_is_out_of_bounds_is_refused(wrong: dict[str, object]) -> None:

@@ -20,6 +20,10 @@ class Adamw(Component):
     weight_decay: Annotated[float, Field(ge=0, le=1, description="decoupled weight decay")] = 0.0
     batch_size: Annotated[int, Field(ge=1, le=1024, description="examples an optimizer step")] = 32
     epochs: Annotated[float, Field(ge=0.1, le=20, description="passes over the kept examples")] = 3.0
+    stop: Annotated[
+        float,
+        Field(ge=0.01, le=1, description="share of the schedule that is trained; below 1 it ends early"),
+    ] = 1.0
     beta1: Annotated[float, Field(ge=0, le=0.999, description="decay of the first moment")] = 0.9
     beta2: Annotated[float, Field(ge=0, le=0.9999, description="decay of the second moment")] = 0.95
     clip: Annotated[float, Field(ge=0, le=100, description="largest gradient norm, 0 for no clipping")] = 1.0

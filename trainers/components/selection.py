@@ -33,6 +33,11 @@ class All(Component):
 
     kind: Literal["all"] = "all"
 
+    @property
+    def kept(self) -> float:
+        """The share of the examples that an epoch passes over."""
+        return 1.0
+
 
 class Confidence(Component):
     """Only the examples the weak supervisor is most confident about."""
@@ -41,12 +46,22 @@ class Confidence(Component):
     share: Annotated[float, Field(ge=0.01, le=1, description="share of the examples kept")] = 0.5
     balanced: Annotated[bool, Field(description="keep as many of each class")] = False
 
+    @property
+    def kept(self) -> float:
+        """The share of the examples that an epoch passes over."""
+        return self.share
+
 
 class Disagreement(Component):
     """Drops the examples whose weak label a cross-fitted probe of the strong model contradicts most."""
 
     kind: Literal["disagreement"] = "disagreement"
     share: Annotated[float, Field(ge=0, le=0.9, description="share of the examples dropped")] = 0.2
+
+    @property
+    def kept(self) -> float:
+        """The share of the examples that an epoch passes over."""
+        return 1 - self.share
 
 
 class OverlapDensity(Component):
@@ -55,6 +70,11 @@ class OverlapDensity(Component):
     kind: Literal["overlap_density"] = "overlap_density"
     share: Annotated[float, Field(ge=0.01, le=1, description="share of the examples kept")] = 0.5
     k: Annotated[int, Field(ge=1, le=200, description="how many neighbours an example is compared with")] = 10
+
+    @property
+    def kept(self) -> float:
+        """The share of the examples that an epoch passes over."""
+        return self.share
 
 
 class SmallLoss(Component):
@@ -65,6 +85,11 @@ class SmallLoss(Component):
     warmup: Annotated[float, Field(ge=0, le=0.95, description="share of training on whole batches first")] = (
         0.3
     )
+
+    @property
+    def kept(self) -> float:
+        """The share of the examples that an epoch passes over; the rest of a batch is dropped after that."""
+        return 1.0
 
 
 class Curriculum(Component):
@@ -80,6 +105,11 @@ class Curriculum(Component):
     lr_scale: Annotated[float, Field(ge=0.01, le=1, description="factor on the learning rate after that")] = (
         0.3
     )
+
+    @property
+    def kept(self) -> float:
+        """The share of the examples that an epoch of the largest phase passes over."""
+        return 1.0
 
 
 Selection = All | Confidence | Disagreement | OverlapDensity | SmallLoss | Curriculum

@@ -24,6 +24,11 @@ class Once(Component):
 
     kind: Literal["once"] = "once"
 
+    @property
+    def trainings(self) -> int:
+        """How many trainings the method consists of."""
+        return 1
+
 
 class SelfTrain(Component):
     """After the training on weak labels, further rounds on the student's own predictions."""
@@ -37,12 +42,22 @@ class SelfTrain(Component):
     share: Annotated[float, Field(ge=0.05, le=1, description="surest share kept by targets confident")] = 0.5
     fresh: Annotated[bool, Field(description="each round begins from the pretrained weights")] = True
 
+    @property
+    def trainings(self) -> int:
+        """How many trainings the method consists of."""
+        return self.rounds + 1
+
 
 class Chain(Component):
     """Each model of a chain of growing ones is taught by the one before; the strong student comes last."""
 
     kind: Literal["chain"] = "chain"
     length: Annotated[int, Field(ge=1, le=4, description="intermediate models on the way")] = 1
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings the method consists of."""
+        return self.length + 1
 
 
 class Ensemble(Component):
@@ -53,6 +68,11 @@ class Ensemble(Component):
     average: Annotated[
         Literal["mean", "trimmed"], Field(description="trimmed: without the highest and the lowest")
     ] = "mean"
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings the method consists of."""
+        return self.members
 
     @model_validator(mode="after")
     def _something_is_left(self) -> Self:
@@ -164,17 +184,17 @@ def combined_probs(config: Stages, logits: Sequence[Floats]) -> Floats:
     return np.asarray(special.expit(chosen.mean(axis=0)), dtype=np.float32)
 
 
-def due_rungs(steps: Sequence[int], rungs: Sequence[float]) -> list[DueRungs]:
+def due_rungs(steps: Sequence[int], rungs: Sequence[float], stop: float = 1.0) -> list[DueRungs]:
     """For each stage, the rising shares at which it stops, with the rungs due there.
 
-    steps: optimizer steps of each stage. rungs: rising shares of all steps; a rung falls on the first step at
-    which its share is done. Every stage stops at its end, 1, even if no rung is due. With fewer steps than
-    rungs, several rungs are due at once.
+    steps: optimizer steps of each stage. stop: the share of all steps that the method trains. rungs: rising
+    shares of these; a rung falls on the first step at which its share is done. Every stage stops at its end,
+    1, even if no rung is due. With fewer steps than rungs, several rungs are due at once.
     """
     ends = np.cumsum(steps)
     found: list[DueRungs] = [{} for _ in steps]
     for rung in rungs:
-        step = min(int(ends[-1]), max(1, math.ceil(rung * int(ends[-1]) - 1e-9)))
+        step = min(int(ends[-1]), max(1, math.ceil(rung * stop * int(ends[-1]) - 1e-9)))
         stage = int(np.searchsorted(ends, step))
         own = step - int(ends[stage]) + steps[stage]
         # Half a step less, so that rounding up gives exactly this step.

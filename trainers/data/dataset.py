@@ -1,228 +1,144 @@
 """Tasks from a hub data set or a local file: reads its fields and draws four splits from a seed."""
 
 import difflib
-import logging
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-from numpy.typing import NDArray
 
-from trainers.data.examples import SPLITS, Examples, Labels, SplitName, Task
+from trainers.data.conversations import (
+    chats_of_pairs,
+    holds_messages,
+    plain,
+    read_turns,
+    shared_beginning,
+)
+from trainers.data.counts import DataCounts, FileCounts
+from trainers.data.examples import SPLITS, Chat, Examples, Labels, SplitName, Task, Turns
+from trainers.data.files import Column, read_file, shown_names
 from trainers.data.loading import loading
-from trainers.data.settings import READERS, DatasetTask, SingleFields, SplitSizes, ToyTask, is_file_path
+from trainers.data.pool import Pool, distinct, draw, shown
+from trainers.data.settings import DatasetTask, PairFields, SingleFields, ToyTask, is_file_path
 from trainers.data.toy_task import load_toy
+from trainers.data.values import read_groups, read_labels, read_texts
 
-log = logging.getLogger(__name__)
-
-BINARY = {0: 0, 1: 1, "0": 0, "1": 1}
-
-Rows = NDArray[np.int64]
-Column = list[Any]
+Pairs = list[tuple[str, str]]
 
 
 def load_dataset_task(config: DatasetTask) -> Task:
     """Draw the four splits of a data set from its seed: the same config and data give the same task.
 
-    Exact duplicates are dropped first, except the first copy, and so are pairs of equal responses. No input
-    or group occurs in two splits. In half of the pairs of a split, chosen by the seed, the second response is
-    the better (half rounded down for odd sizes). Local files need no network. Raises ValueError, on one line,
-    for anything wrong with the data.
+    First, repeated rows are left out, and so are pairs of equal responses and inputs with both labels. No
+    input or group occurs in two splits. In half of the pairs of a split, chosen by the seed, the second
+    response is the better (half rounded down for odd sizes). Local files need no network. Raises ValueError,
+    on one line, for anything wrong with the data.
     """
     pool = _read(config, config.path, config.split, config.revision)
-    test_pool = None
-    if config.test_path is not None or config.test_split is not None:
+    pools = [pool]
+    rng = np.random.default_rng(config.seed)
+    # The test split is drawn first, so that it does not depend on the sizes of the other splits.
+    if config.test_path is None and config.test_split is None:
+        drawn = draw(pool, config.splits, ("test", "search", "weak_train", "transfer"), rng)
+    else:
         revision = config.revision if config.test_path is None else config.test_revision
         path, split = config.test_path or config.path, config.test_split or config.split
         test_pool = _read(config, path, split, revision)
-    rng = np.random.default_rng(config.seed)
-    # The test split is drawn first, so that it does not depend on the sizes of the other splits.
-    if test_pool is None:
-        drawn = _draw(pool, config.splits, ("test", "search", "weak_train", "transfer"), rng)
-    else:
-        drawn = _draw(test_pool, config.splits, ("test",), rng)
-        drawn |= _draw(pool.without(drawn["test"]), config.splits, ("search", "weak_train", "transfer"), rng)
+        drawn = draw(test_pool, config.splits, ("test",), rng)
+        pools = [pool.without(drawn["test"]), test_pool]
+        drawn |= draw(pools[0], config.splits, ("search", "weak_train", "transfer"), rng)
     inputs: dict[SplitName, Examples] = {}
     truth: dict[SplitName, Labels] = {}
     for split in SPLITS:
-        inputs[split], truth[split] = _examples(drawn[split], rng, config.question)
-        _check_classes(truth[split], split, drawn[split].path)
-    return Task(inputs=inputs, truth=truth)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pool:
-    """Distinct examples as read. The first response of a pair is the better one; labels are then None."""
-
-    path: str
-    texts: Column
-    pairs: list[tuple[str, str]] | None
-    labels: Labels | None
-    groups: Column
-
-    def keys(self) -> list[object]:
-        """Keys that equal inputs share: a text, or a prompt with its responses in any order."""
-        if self.pairs is None:
-            return list(self.texts)
-        return [(text, frozenset(pair)) for text, pair in zip(self.texts, self.pairs, strict=True)]
-
-    def take(self, rows: Rows) -> "_Pool":
-        return _Pool(
-            path=self.path,
-            texts=[self.texts[i] for i in rows],
-            pairs=None if self.pairs is None else [self.pairs[i] for i in rows],
-            labels=None if self.labels is None else self.labels[rows],
-            groups=[self.groups[i] for i in rows],
-        )
-
-    def without(self, taken: "_Pool") -> "_Pool":
-        """The examples that share neither input nor group with `taken`."""
-        keys, groups = set(taken.keys()), set(taken.groups)
-        mine = enumerate(zip(self.keys(), self.groups, strict=True))
-        apart = [i for i, (key, group) in mine if key not in keys and group not in groups]
-        return self.take(np.array(apart, dtype=np.int64))
-
-
-def _read(config: DatasetTask, path: str, split: str, revision: str | None) -> _Pool:
-    table = _table(config, path, split, revision)
-    fields = config.fields
-    names = [name for name in fields.model_dump().values() if name is not None]
-    columns = {name: _column(table, name, path) for name in names}
-    pairs, labels = None, None
-    if isinstance(fields, SingleFields):
-        texts = _texts(columns[fields.text], path, fields.text)
-        labels = _labels(columns[fields.label], path, fields.label)
-    else:
-        chosen = _texts(columns[fields.chosen], path, fields.chosen, may_be_empty=True)
-        rejected = _texts(columns[fields.rejected], path, fields.rejected, may_be_empty=True)
-        pairs = list(zip(chosen, rejected, strict=True))
-        prompt = fields.prompt
-        texts = (
-            [""] * len(pairs) if prompt is None else _texts(columns[prompt], path, prompt, may_be_empty=True)
-        )
-    # Without a group field, every input is its own group.
-    groups: Column = [object() for _ in texts]
-    if fields.group is not None:
-        groups = _groups(columns[fields.group], path, fields.group)
-    return _distinct(_Pool(path=path, texts=texts, pairs=pairs, labels=labels, groups=groups))
-
-
-def _distinct(pool: _Pool) -> _Pool:
-    first: dict[object, int] = {}
-    for i, key in enumerate(pool.keys()):
-        if pool.pairs is None or pool.pairs[i][0] != pool.pairs[i][1]:
-            first.setdefault(key, i)
-    if len(first) < len(pool.texts):
-        log.info("%s: dropped %d duplicates of %d", pool.path, len(pool.texts) - len(first), len(pool.texts))
-    return pool.take(np.array(list(first.values()), dtype=np.int64))
-
-
-def _table(config: DatasetTask, path: str, split: str, revision: str | None) -> datasets.Dataset:
-    file = Path(path).expanduser()
-    if file.is_dir():
-        raise ValueError(f"data set {path!r} is a folder (looked from {Path.cwd()}): name a file in it")
-    if not is_file_path(path):
-        with loading(f"data set {path!r} cannot be loaded", "check its id, subset, split and the network"):
-            return datasets.load_dataset(path, name=config.name, split=split, revision=revision)
-    reader = next((READERS[end] for end in READERS if path.lower().endswith(end)), None)
-    if reader is None:
-        raise ValueError(f"data file {path!r} must end with one of {', '.join(READERS)}")
-    if not file.is_file():
-        raise ValueError(f"data file {path!r} is not there (looked from {Path.cwd()}): check the path")
-    # By default pandas reads texts such as "null" and "NA" as missing.
-    options = {"keep_default_na": False} if reader == "csv" else {}
-    with (
-        loading(f"data file {path!r} cannot be read", f"check that it is {reader.upper()} with rows in it"),
-        tempfile.TemporaryDirectory(prefix="rows-") as scratch,
-    ):
-        # Not load_dataset, which reports every file that it loads to a server. Not the library's cache: it
-        # knows a file by path and modification time, not by content, and would keep the labels.
-        read = getattr(datasets.Dataset, f"from_{reader}")
-        table: datasets.Dataset = read(str(file), cache_dir=scratch, keep_in_memory=True, **options)
-        return table
-
-
-def _column(table: datasets.Dataset, name: str, path: str) -> Column:
-    if name not in table.column_names:
-        near = sorted(table.column_names, key=lambda c: -difflib.SequenceMatcher(None, c, name).ratio())
-        raise ValueError(f"{path} has no field {name!r}: map it in `fields` to one of {', '.join(near)}")
-    return list(table[name])
-
-
-def _refused(path: str, row: int, name: str, must: str, value: object, remedy: str) -> ValueError:
-    got = "nothing" if value is None else repr(value)[:40]
-    return ValueError(f"{path}, row {row}: field {name!r} must be {must}, got {got}: {remedy}")
-
-
-def _texts(values: Column, path: str, name: str, *, may_be_empty: bool = False) -> list[str]:
-    for row, value in enumerate(values, start=1):
-        if not isinstance(value, str) or not (may_be_empty or value.strip()):
-            must = "a text" if may_be_empty else "a text that is not empty"
-            raise _refused(path, row, name, must, value, "fill it in or drop the row")
-    return values
-
-
-def _groups(values: Column, path: str, name: str) -> Column:
-    for row, value in enumerate(values, start=1):
-        if not isinstance(value, int | str):
-            raise _refused(path, row, name, "a text or an integer", value, "name the group of every row")
-    return values
-
-
-def _labels(values: Column, path: str, name: str) -> Labels:
-    for row, value in enumerate(values, start=1):
-        # Readers convert a column of integers to floats if a value is not whole: 0.0 is a 0.
-        if not isinstance(value, int | float | str) or value not in BINARY:
-            raise _refused(path, row, name, "0 or 1", value, "map the labels to 0 and 1")
-    return np.array([BINARY[value] for value in values], dtype=np.int8)
-
-
-def _draw(
-    pool: _Pool, sizes: SplitSizes, names: Sequence[SplitName], rng: np.random.Generator
-) -> dict[SplitName, _Pool]:
-    """Fill the splits in turn with whole groups in random order.
-
-    The rest of the last group of a split belongs to no split.
-    """
-    members: dict[object, list[int]] = {}
-    for i, group in enumerate(pool.groups):
-        members.setdefault(group, []).append(i)
-    order = list(members.values())
-    queue = iter([order[g] for g in rng.permutation(len(order))])
-    drawn: dict[SplitName, _Pool] = {}
-    for name in names:
-        size, rows = int(getattr(sizes, name)), list[int]()
-        while len(rows) < size:
-            group_rows = next(queue, None)
-            if group_rows is None:
-                raise ValueError(_too_few(pool, sizes, names, len(order)))
-            rows.extend(group_rows)
-        drawn[name] = pool.take(rng.permutation(np.array(rows[:size], dtype=np.int64)))
-    return drawn
-
-
-def _too_few(pool: _Pool, sizes: SplitSizes, names: Sequence[SplitName], groups: int) -> str:
-    wanted = {name: int(getattr(sizes, name)) for name in names}
-    parts = " + ".join(f"{name} {size}" for name, size in wanted.items())
-    grouped = "" if groups == len(pool.texts) else f" in {groups} groups that cannot be divided"
-    return (
-        f"splits ask for {sum(wanted.values())} examples ({parts}), but {pool.path} has "
-        f"{len(pool.texts)} distinct ones{grouped} to draw them from: make the splits smaller"
+        inputs[split], truth[split] = shown(drawn[split], rng, config.question)
+        _check_classes(truth[split], split, drawn[split].counts.path)
+    return Task(
+        inputs=inputs,
+        truth=truth,
+        files={of_file.counts.path: of_file.sha256 for of_file in pools if of_file.sha256 is not None},
+        counts=DataCounts(files=tuple(of_file.counts for of_file in pools)),
     )
 
 
-def _examples(pool: _Pool, rng: np.random.Generator, question: str | None) -> tuple[Examples, Labels]:
-    if pool.pairs is None:
-        assert pool.labels is not None
-        return Examples(texts=tuple(pool.texts), question=question), pool.labels
-    second_is_better = rng.permutation(np.arange(len(pool.pairs)) % 2).astype(np.int8)
-    shown = zip(pool.pairs, second_is_better, strict=True)
-    pairs = tuple((worse, better) if swap else (better, worse) for (better, worse), swap in shown)
-    return Examples(texts=tuple(pool.texts), pairs=pairs, question=question), second_is_better
+def _read(config: DatasetTask, path: str, split: str, revision: str | None) -> Pool:
+    fields = config.fields
+    names = [name for name in fields.model_dump().values() if name is not None]
+    columns, sha256 = _columns(config, path, split, revision, names)
+    # Without a group field, every input is its own group.
+    groups: Column = [object() for _ in columns[names[0]]]
+    if fields.group is not None:
+        groups = read_groups(columns[fields.group], path, fields.group)
+    labels: Labels | None = None
+    pairs: Pairs | None = None
+    if isinstance(fields, SingleFields):
+        texts, chats = _singles(columns[fields.text], path, fields.text)
+        labels = read_labels(columns[fields.label], path, fields.label, config.labels)
+    else:
+        texts, pairs, chats = _pairs(columns, fields, path)
+    counts = FileCounts(path=path if is_file_path(path) else f"{path} ({split})", rows=len(texts))
+    pool = Pool(
+        texts=texts, pairs=pairs, chats=chats, labels=labels, groups=groups, sha256=sha256, counts=counts
+    )
+    if labels is not None:
+        pool = pool.take(np.flatnonzero(labels >= 0), unlabelled=int((labels < 0).sum()))
+    return distinct(pool)
+
+
+def _columns(
+    config: DatasetTask, path: str, split: str, revision: str | None, names: Sequence[str]
+) -> tuple[dict[str, Column], str | None]:
+    """The named columns of a file or a hub data set, and the digest of the file."""
+    if is_file_path(path) or Path(path).is_dir():
+        file = read_file(path)
+        _check_names(names, list(file.columns), path)
+        return {name: list(file.columns[name]) for name in names}, file.sha256
+    with loading(f"data set {path!r} cannot be loaded", "check its id, subset, split and the network"):
+        table = datasets.load_dataset(path, name=config.name, split=split, revision=revision)
+    _check_names(names, table.column_names, path)
+    return {name: list(table[name]) for name in names}, None
+
+
+def _check_names(names: Sequence[str], there: Sequence[str], path: str) -> None:
+    for name in names:
+        if name not in there:
+            near = sorted(there, key=lambda c: -difflib.SequenceMatcher(None, c, name).ratio())
+            without = ", or write `prompt: null` if there is none" if name == "prompt" else ""
+            raise ValueError(
+                f"{path} has no field {name!r}: map it in `fields` to one of {shown_names(near)}{without}"
+            )
+
+
+def _singles(values: Column, path: str, name: str) -> tuple[list[str], list[Chat] | None]:
+    if not holds_messages(values):
+        return read_texts(values, path, name), None
+    turns = read_turns(values, path, name)
+    return [plain(of_row, "user") for of_row in turns], [Chat(shared=of_row) for of_row in turns]
+
+
+def _pairs(
+    columns: dict[str, Column], fields: PairFields, path: str
+) -> tuple[list[str], Pairs, list[Chat] | None]:
+    """Prompts, pairs with the better response first, and both as messages if any of them are."""
+    named = [name for name in (fields.prompt, fields.chosen, fields.rejected) if name is not None]
+    if not any(holds_messages(columns[name]) for name in named):
+        texts = [read_texts(columns[name], path, name, may_be_empty=True) for name in named]
+        prompts = texts[0] if fields.prompt is not None else [""] * len(texts[0])
+        rows = [shared_beginning(*row) for row in zip(prompts, *texts[-2:], strict=True)]
+        return [prompt for prompt, _, _ in rows], [(better, worse) for _, better, worse in rows], None
+    *prompt_turns, better, worse = (
+        _said(columns[name], path, name, "user" if name == fields.prompt else "assistant") for name in named
+    )
+    chats = chats_of_pairs(prompt_turns[0] if prompt_turns else [()] * len(better), better, worse)
+    pairs = [(plain(chat.first, "assistant"), plain(chat.second, "assistant")) for chat in chats]
+    return [plain(chat.shared, "user") for chat in chats], pairs, chats
+
+
+def _said(values: Column, path: str, name: str, role: str) -> list[Turns]:
+    """The messages of a field; a field of texts holds one message of this role in each row."""
+    if holds_messages(values):
+        return read_turns(values, path, name)
+    return [((role, text),) for text in read_texts(values, path, name, may_be_empty=True)]
 
 
 def _check_classes(labels: Labels, split: SplitName, path: str) -> None:

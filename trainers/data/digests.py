@@ -21,9 +21,10 @@ def task_digests(task: Task, salt: bytes) -> dict[str, str]:
 
 
 def inputs_digest(examples: Examples) -> str:
-    """32 hex digits that change with any text, the order of examples or responses, and the question."""
+    """32 hex digits that change with any text or message, any order, and the question."""
     sha = hashlib.sha256()
-    for part in (examples.question or "", *(part for row in _rows(examples) for part in row)):
+    chats = [repr(chat) for chat in examples.chats or ()]
+    for part in (examples.question or "", *(part for row in _rows(examples) for part in row), *chats):
         sha.update(_framed(part))
     return sha.hexdigest()[:32]
 

@@ -1,14 +1,18 @@
 """The settings of a task: a data set or the toy task, its fields and the sizes of its splits."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from trainers.component import Frozen
 
-READERS = {".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
+FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
+READERS = {f"{end}{packed}": reader for end, reader in FORMATS.items() for packed in ("", ".gz")} | {
+    ".parquet": "parquet"
+}
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -56,15 +60,51 @@ Fields = Annotated[
 ]
 
 
+WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+
+
+def label_key(value: object) -> str | None:
+    """The text that equal labels share: "1" for 1, 1.0, "1" and "1.0", "true" for True and "True".
+
+    None if the value can be no label.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(int(value)) if value == value // 1 else str(value)
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    return str(int(text.partition(".")[0])) if WHOLE.fullmatch(text) else text
+
+
+def _by_key(labels: Any) -> Any:
+    """A mapping of labels by the keys that data are looked up with."""
+    if not isinstance(labels, Mapping):
+        return labels
+    by_key = {label_key(label): value for label, value in labels.items()}
+    if len(by_key) < len(labels):
+        raise ValueError("two of its keys mean the same label")
+    if not {0, 1} <= {value for value in by_key.values() if value in (0, 1)}:
+        raise ValueError("must map a label to 0 and another one to 1")
+    return by_key
+
+
 class DatasetTask(Frozen):
-    """A data set of the hub, or a JSONL, CSV or Parquet file.
+    """A data set of the hub, or a JSONL, JSON, CSV, TSV or Parquet file.
 
     Without test_path and test_split, the test split is drawn from the same examples as the other splits.
     """
 
     kind: Literal["dataset"] = "dataset"
     path: Annotated[
-        str, Field(min_length=1, description="hub id, or .jsonl, .jsonl.gz, .csv or .parquet file")
+        str,
+        Field(
+            min_length=1,
+            description="hub id, or a .jsonl, .json, .csv or .tsv file, packed (.gz) or not, or .parquet",
+        ),
     ]
     name: Annotated[str | None, Field(description="subset of a hub data set")] = None
     split: Annotated[str, Field(description="hub split to draw from")] = "train"
@@ -78,6 +118,13 @@ class DatasetTask(Frozen):
         Fields,
         Field(description="names of the fields; naming prompt, chosen or rejected makes it a task of pairs"),
     ] = SingleFields()
+    labels: Annotated[
+        Annotated[dict[str, Literal[0, 1] | None], BeforeValidator(_by_key)] | None,
+        Field(
+            description="class of every label that is not 0 or 1, such as {positive: 1, negative: 0}; "
+            "null leaves its rows out"
+        ),
+    ] = None
     question: Annotated[
         Annotated[str, Field(max_length=1000, pattern=r"\S")] | None,
         Field(description="asked of the strong model for its zero-shot answer; yes means label 1"),
@@ -86,6 +133,14 @@ class DatasetTask(Frozen):
         Seed, Field(description="draws the splits and the order of pairs, whatever the run's seed is")
     ] = 0
     splits: Annotated[SplitSizes, Field(description="examples in each split")]
+
+    @model_validator(mode="after")
+    def _pairs_have_no_labels(self) -> Self:
+        if self.labels is not None and isinstance(self.fields, PairFields):
+            raise ValueError(
+                "labels are for tasks of single texts: a pair names its better response in `chosen`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_file_has_one_split(self) -> Self:

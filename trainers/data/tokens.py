@@ -1,15 +1,18 @@
 """Texts to tokens, and rows of tokens to batches."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from trainers.data.examples import Examples
+from trainers.data.counts import LengthCounts
+from trainers.data.examples import Examples, SplitName
 
 Rows = NDArray[np.int64]
 Ids = list[int]
@@ -43,11 +46,15 @@ class Tokens:
 
     ids: int32 [total]. offsets: int64 [n + 1]; row i is ids[offsets[i] : offsets[i + 1]].
     words: the next tokens that answer class 0 and class 1; None if rows do not end with a question.
+    shortened: how many rows lost tokens to truncation. equal_pairs: how many have two responses of the same
+    tokens.
     """
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
     words: tuple[int, int] | None = None
+    shortened: int = 0
+    equal_pairs: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -101,17 +108,55 @@ def tokenize(
         )
     texts = _encode(tokenizer, examples.texts)
     if examples.pairs is None:
-        rows = [ids[:room] for ids in texts]
+        rows = [_Row(ids=ids[:room], shortened=len(ids) > room) for ids in texts]
     else:
         rows = _pair_rows(texts, examples.pairs, tokenizer, frame, room, max_length)
-    for i, ids in enumerate(rows):
-        if not ids:
+    for i, row in enumerate(rows):
+        if not row.ids:
             raise ValueError(
                 f"example {i + 1} of {len(rows)} has no tokens within max_length {max_length}: "
                 f"raise max_length or check its text, {examples.texts[i][:40]!r}"
             )
-    flat = _flat([before + ids + after for ids in rows])
-    return replace(flat, words=_word_ids(template, tokenizer)) if template else flat
+    return replace(
+        _flat([before + row.ids + after for row in rows]),
+        words=_word_ids(template, tokenizer) if template else None,
+        shortened=sum(row.shortened for row in rows),
+        equal_pairs=sum(row.equal for row in rows),
+    )
+
+
+class _Row(NamedTuple):
+    """An example's tokens. equal: its two responses have the same ones."""
+
+    ids: Ids
+    shortened: bool
+    equal: bool = False
+
+
+def length_counts(role: str, max_length: int, splits: Mapping[SplitName, Tokens]) -> LengthCounts:
+    """What is left of the examples of a model within its length.
+
+    Raises ValueError, on one line, if nothing is left of a split to learn from or to predict.
+    """
+    rows = {
+        name: [row.tobytes() for row in np.split(of.ids, of.offsets[1:-1])] for name, of in splits.items()
+    }
+    for name, tokens in splits.items():
+        if len(tokens) > 1 and (tokens.equal_pairs == len(tokens) or len(set(rows[name])) == 1):
+            what = "pairs have equal responses" if tokens.equal_pairs else "examples are the same"
+            raise ValueError(
+                f"{role}.max_length {max_length}: all {len(tokens)} {what} in split {name} within this "
+                "length: raise max_length, or shorten what the texts begin with"
+            )
+    times = Counter(row for of_split in rows.values() for row in of_split)
+    return LengthCounts(
+        role=role,
+        max_length=max_length,
+        examples=sum(map(len, splits.values())),
+        shortened=sum(tokens.shortened for tokens in splits.values()),
+        equal_pairs=sum(tokens.equal_pairs for tokens in splits.values()),
+        same=sum(count for count in times.values() if count > 1),
+    )
 
 
 def _word_ids(template: Template, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
@@ -135,7 +180,7 @@ def _pair_rows(
     frame: Template,
     room: int,
     max_length: int,
-) -> list[Ids]:
+) -> list[_Row]:
     first = _encode(tokenizer, [a for a, _ in pairs])
     second = _encode(tokenizer, [b for _, b in pairs])
     to_first, to_second = _encode(tokenizer, [frame.before_first, frame.before_second])
@@ -148,8 +193,22 @@ def _pair_rows(
     for prompt, a, b in zip(prompts, first, second, strict=True):
         keep_a, keep_b = _shares(len(a), len(b), room)
         kept_prompt = prompt[max(0, len(prompt) - (room - keep_a - keep_b)) :]
-        rows.append(kept_prompt + to_first + a[:keep_a] + to_second + b[:keep_b])
+        ids = kept_prompt + to_first + a[:keep_a] + to_second + b[:keep_b]
+        rows.append(
+            _Row(
+                ids=ids,
+                shortened=len(prompt) + len(a) + len(b) > room,
+                equal=_look_alike(a, b, keep_a, keep_b),
+            )
+        )
     return rows
+
+
+def _look_alike(a: Ids, b: Ids, keep_a: int, keep_b: int) -> bool:
+    """Whether all that is kept of two responses is the same; one token more of one of them tells nothing."""
+    if keep_a < len(a) and keep_b < len(b):
+        keep_a = keep_b = min(keep_a, keep_b)
+    return a[:keep_a] == b[:keep_b]
 
 
 def _shares(first: int, second: int, room: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from trainers.data.examples import Examples
 from trainers.data.tokens import PLAIN_PAIR, Template, Tokens, tokenize
 from trainers.data.toy_text import VERDICTS
+from trainers.models.chats import as_chats
 from trainers.models.hub import embedding_rows, has_language_model, hub_shape
 from trainers.models.pool import load_tokenizer
 from trainers.models.settings import HubModel, ToyModel
@@ -51,10 +52,13 @@ def can_elicit(config: HubModel | ToyModel) -> bool:
 
 
 def render(config: HubModel | ToyModel, examples: Examples) -> Tokens:
-    """The examples in the form of this model's read-out; raises as `trainers.data.tokens.tokenize`."""
+    """The examples in the form of this model's read-out; raises as `trainers.data.tokens.tokenize`.
+
+    Messages are read by the model's chat template, if it has one.
+    """
     tokenizer = load_tokenizer(config)
     template = templates(config, examples)[0] if config.readout == "label_tokens" else None
-    return _tokens(config, examples, tokenizer, template)
+    return _tokens(config, as_chats(examples, tokenizer), tokenizer, template)
 
 
 def ask(config: HubModel | ToyModel, examples: Examples) -> tuple[Question, ...]:
@@ -65,6 +69,7 @@ def ask(config: HubModel | ToyModel, examples: Examples) -> tuple[Question, ...]
     if not can_elicit(config):
         return ()
     tokenizer = load_tokenizer(config)
+    examples = as_chats(examples, tokenizer)
     return tuple(
         _question(config, _asking(template, examples), examples, tokenizer)
         for template in templates(config, examples)
@@ -114,8 +119,7 @@ def _question(
 
     if examples.pairs is None:
         return Question(shown=shown(examples), swapped=None)
-    exchanged = tuple((second, first) for first, second in examples.pairs)
-    return Question(shown=shown(examples), swapped=shown(replace(examples, pairs=exchanged)))
+    return Question(shown=shown(examples), swapped=shown(examples.exchanged()))
 
 
 def templates(config: HubModel | ToyModel, examples: Examples) -> Templates:

@@ -8,7 +8,6 @@ reviews (see `toy_text.reserved_for_pretraining`).
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -26,6 +25,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, 
 
 from trainers.data.toy_text import VERDICTS, hasty_verdict, reviews, vocabulary
 from trainers.models.settings import ToyModel
+from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -181,15 +181,15 @@ def _intact(home: Path) -> bool:
 def _publish(model: PreTrainedModel, home: Path) -> None:
     """Save model and tokenizer to a draft and rename it to `home`; an intact copy already there stays."""
     home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent) as scratch:
-        draft = Path(scratch) / "draft"
+    with scratch_folder(home.parent) as scratch:
+        draft = scratch / "draft"
         model.save_pretrained(draft)
         toy_tokenizer().save_pretrained(draft)
         (draft / CHECKSUMS).write_text(json.dumps(_digests(draft)))
         if home.exists() and not _intact(home):
             log.warning("the model at %s is damaged and is replaced", home)
             with suppress(FileNotFoundError):  # another process has just moved it away
-                home.rename(Path(scratch) / "damaged")
+                home.rename(scratch / "damaged")
         try:
             draft.rename(home)
         except OSError:

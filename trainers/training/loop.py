@@ -79,13 +79,15 @@ def fit(
     recipe: Recipe,
     rungs: Sequence[float],
     *,
+    ends: bool = False,
     checkpoint: Checkpoint | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Iterator[float]:
     """Train, and yield the share of the training that is done at every rung.
 
-    targets: float32 [n], P(class 1). rungs: rising shares of the training; if the last is below 1, training
-    pauses there: its state is saved, the rung is yielded, and the iterator ends.
+    targets: float32 [n], P(class 1). rungs: rising shares of the schedule; if the last is below 1, training
+    pauses there: its state is saved, the rung is yielded, and the iterator ends. ends: whether training ends
+    at the last rung for good, so that no state is saved there.
     checkpoint: where the state is saved at rungs, required for a pause. Training resumes from it: earlier
     rungs are skipped, and the checkpointed rung is yielded again. on_event: called when a micro-batch is
     halved because memory ran out.
@@ -109,7 +111,7 @@ def fit(
         )
     ) as session:
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
-        yield from _run(model, session, keeper, inputs, recipe, due, total)
+        yield from _run(model, session, keeper, inputs, recipe, due, total, ends=ends)
     model.eval()
 
 
@@ -121,6 +123,8 @@ def _run(
     recipe: Recipe,
     due: Mapping[int, float],
     total: int,
+    *,
+    ends: bool,
 ) -> Iterator[float]:
     """Take the steps from the last saved state to the last rung. due: steps done -> rung."""
     done = keeper.resume() if keeper else 0
@@ -139,7 +143,7 @@ def _run(
         if rung is not None or step % CHECK_EVERY == 0:
             _check(loss, step + 1, total)
         if rung is not None:
-            pauses = step + 1 == last < total
+            pauses = step + 1 == last < total and not ends
             if keeper and pauses:
                 keeper.save(step + 1)
             yield from _rung(model, rung)

@@ -9,7 +9,6 @@ gradient cache of Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size
 
 import gc
 import logging
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from trainers.components.losses import LogConf, Loss, example_losses
 from trainers.components.optim import Adamw
 from trainers.components.selection import small_loss_weights
 from trainers.gang import rank, world_size
+from trainers.scratch import scratch_folder
 from trainers.training.deepspeed_engine import Engine, device, training_engine
 from trainers.training.inputs import Floats, Inputs, Rows
 from trainers.training.plain_engine import PlainEngine
@@ -165,13 +165,13 @@ class Session:
             )
         if world_size() > 1 or self._config.zero_stage == 3:
             raise OutOfMemory(f"{place} ({reason}): start again with micro_batch {tried // 2}", tried // 2)
-        with tempfile.TemporaryDirectory(prefix="out-of-memory-") as folder:
-            self.save(Path(folder))
+        with scratch_folder() as folder:
+            self.save(folder)
             self.close()
             gc.collect()
             torch.cuda.empty_cache()
             self._open()
-            self.load(Path(folder))
+            self.load(folder)
         self._micro_batch = tried // 2
         log.warning("%s: going on with %d", place, self._micro_batch)
         self._on_event(MicroBatchHalved(step=batch.step, micro_batch=self._micro_batch))

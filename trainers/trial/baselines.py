@@ -100,7 +100,7 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
     learn = TokenInputs(tokens=data.learn, pad_id=pool.pad_id)
     predictions: Arrays = {}
     targets = data.truth.astype(np.float32)
-    for _ in fit(student.module, student.parameters, learn, targets, recipe, (1.0,)):
+    for _ in fit(student.module, student.parameters, learn, targets, recipe, (job.optim.stop,), ends=True):
         for split, tokens in data.predict.items():
             predictions[split] = predict(student.module, TokenInputs(tokens=tokens, pad_id=pool.pad_id))
     return predictions

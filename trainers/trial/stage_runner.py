@@ -3,8 +3,11 @@
 import logging
 import shutil
 import time
+import zipfile
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +70,8 @@ class StageRunner:
         plans = {
             teacher: self._targets(teacher, self._evidence).plan for teacher in {s.teacher for s in stages}
         }
-        return due_rungs([total_steps(plans[stage.teacher], self.method.optim) for stage in stages], rungs)
+        steps = [total_steps(plans[stage.teacher], self.method.optim) for stage in stages]
+        return due_rungs(steps, rungs, self.method.optim.stop)
 
     def targets(self, stage: Stage) -> TrainingTargets:
         """What a stage learns."""
@@ -132,10 +136,16 @@ class StageRunner:
         self._since = time.monotonic()
 
     def restore(self) -> int:
-        """Load what was saved; returns the number of finished stages, 0 if nothing was saved."""
+        """Load what was saved; returns the number of finished stages, 0 if nothing can be read."""
         if self._checkpoint is None or not (self._checkpoint.folder / FINISHED).is_file():
             return 0
-        results = torch.load(self._checkpoint.folder / FINISHED, weights_only=True)
+        try:
+            results = _intact(self._checkpoint.folder / FINISHED)
+        except Exception as error:  # a damaged file may raise anything
+            log.warning(
+                "%s is damaged (%s): starting from the beginning", self._checkpoint.folder / FINISHED, error
+            )
+            return 0
         if results["trial"] != self._identity:
             log.warning(
                 "%s holds the state of another trial: starting from the beginning", self._checkpoint.folder
@@ -149,3 +159,12 @@ class StageRunner:
     @property
     def _identity(self) -> str:
         return digest(self.method.digest, self._seed, np.asarray(self._evidence.weak_probs))
+
+
+def _intact(file: Path) -> dict[str, Any]:
+    """The content of a file that torch.save wrote, a zip whose parts each carry a checksum."""
+    with zipfile.ZipFile(file) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} has another checksum")
+    content: dict[str, Any] = torch.load(file, weights_only=True)
+    return content

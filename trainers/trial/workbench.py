@@ -137,7 +137,8 @@ class Workbench:
     ) -> Iterator[Report]:
         """Train `method` and yield predictions on `split` at every rung.
 
-        rungs: rising shares of the method's whole training; if the last is below 1, training pauses there.
+        rungs: rising shares of the method's whole training, which ends at its `optim.stop`; if the last is
+        below 1, training pauses there.
         checkpoint: where the state is saved at rungs, required for a pause. Training of the same method and
         seed resumes from it, and earlier rungs are skipped. micro_batch: the largest that fits, if known to
         be smaller than the engine's.
@@ -154,8 +155,8 @@ class Workbench:
             yield clock.report(rung, runner.probs(), [])
         for place in range(first, len(stages)):
             if any(rung for later in due_by_stage[place:] for rung in later.values()):
-                engine = self._engine.at_most(micro_batch)
-                yield from self._stage(runner, stages, place, due_by_stage, split, engine, clock)
+                engine, ends = self._engine.at_most(micro_batch), rungs[-1] == 1
+                yield from self._stage(runner, stages, place, due_by_stage, split, engine, clock, ends=ends)
 
     def _stage(
         self,
@@ -166,8 +167,10 @@ class Workbench:
         split: SplitName,
         engine: EngineConfig,
         clock: "_Clock",
+        *,
+        ends: bool,
     ) -> Iterator[Report]:
-        """Run a stage up to its last due rung."""
+        """Run a stage up to its last due rung. ends: whether the trial ends there instead of pausing."""
         stage, after = stages[place], stages[place + 1] if place + 1 < len(stages) else None
         student, learn, evaluated = self._student(runner, stage, split)
         learned = runner.targets(stage)
@@ -179,8 +182,8 @@ class Workbench:
             seed=runner.seed_of(stage),
         )
         due, events = due_by_stage[place], list[Event]()
-        pauses = not any(rung for later in due_by_stage[place + 1 :] for rung in later.values())
-        shares = [share for share in sorted(due) if not pauses or share <= max(s for s in due if due[s])]
+        is_last = not any(rung for later in due_by_stage[place + 1 :] for rung in later.values())
+        shares = [share for share in sorted(due) if not is_last or share <= max(s for s in due if due[s])]
         fitted = fit(
             student.module,
             student.parameters,
@@ -188,6 +191,7 @@ class Workbench:
             learned.targets,
             recipe,
             shares,
+            ends=ends and is_last,
             checkpoint=runner.checkpoint_of(place),
             on_event=events.append,
         )
@@ -198,14 +202,14 @@ class Workbench:
                 logits = _logits(student.module, evaluated)
                 predictions = runner.probs(logits)
                 clock.lap("eval_s")
-                hands_on = share == 1 and after is not None
-                if hands_on and pauses:
+                hands_on = share == 1 and after is not None and not (ends and is_last)
+                if hands_on and is_last:
                     runner.hand_over(student, learn, logits, stages[place + 1])
                     runner.save(place + 1)
                 for rung in due[share]:
                     yield clock.report(rung, predictions, events)
                     events.clear()
-                if hands_on and not pauses:
+                if hands_on and not is_last:
                     runner.hand_over(student, learn, logits, stages[place + 1])
                     runner.save_if_worth_it(place + 1)
 

@@ -26,8 +26,8 @@ Scored = Sequence[tuple[TrialRecord, float]]
 
 
 def scored_trials(record: Record) -> Scored:
-    """The completed search trials with their PGR."""
-    return [(trial, trial.final_pgr) for trial in record.of_purpose("search") if trial.final_pgr is not None]
+    """The search trials with the PGR of their best rung."""
+    return [(trial, trial.best_pgr) for trial in record.of_purpose("search") if trial.best_pgr is not None]
 
 
 def charts(
@@ -53,18 +53,17 @@ def _over_trials(record: Record, outcome: Outcome | None) -> Figure | None:
     best: list[dict[str, Any]] = []
     graded = [trial for trial in record.trials.values() if trial.purpose != "confirm"]
     for n, trial in enumerate(graded, start=1):
-        last = trial.last
-        if last is None or last.pgr is None or last.se is None:
+        top = trial.best
+        if top is None or top.pgr is None or top.se is None:
             continue
         kind = "replicate" if trial.purpose == "replicate" else trial.state or "running"
-        points.append({"n": n, "pgr": last.pgr, "state": kind, "tip": _tip(trial)})
-        if kind == "completed" and (not best or last.pgr > best[-1]["pgr"]):
-            ends = {"low": last.pgr - last.se, "high": last.pgr + last.se}
-            best.append({"n": n, "pgr": last.pgr, **ends})
+        points.append({"n": n, "pgr": top.pgr, "state": kind, "tip": _tip(trial)})
+        if trial.purpose == "search" and (not best or top.pgr > best[-1]["pgr"]):
+            best.append({"n": n, "pgr": top.pgr, "low": top.pgr - top.se, "high": top.pgr + top.se})
     if not points:
         return None
-    top = f"the best reaches {best[-1]['pgr']:.3f}" if best else "none has completed"
-    alt = f"PGR of {len(points)} trials in the order they started; {top}"
+    highest = f"the best reaches {best[-1]['pgr']:.3f}" if best else "none of the search has a score"
+    alt = f"PGR of {len(points)} trials, each at its best rung, in the order they started; {highest}"
     if best:
         best.append({"n": len(graded), "pgr": best[-1]["pgr"]})
     return trials_figure(alt, points, best, _lines(outcome))

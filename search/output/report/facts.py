@@ -28,11 +28,11 @@ def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
         return _confirmed(outcome)
     best = record.best()
     so_far = f"Not finished: {ended(record)} of at most {planned(config)} trials have ended"
-    if best is None or best.last is None or best.last.pgr is None:
+    if best is None or best.best is None:
         return f"{so_far}, and none has a result yet."
     return (
-        f"{so_far}. The best search trial so far, of {best.branch}, has a PGR of {best.last.pgr:.3f} ± "
-        f"{best.last.se:.3f} on the search split: the best of many noisy scores, not confirmed yet."
+        f"{so_far}. The best search trial so far, of {best.branch}, has a PGR of {best.best.pgr:.3f} ± "
+        f"{best.best.se:.3f} on the search split: the best of many noisy scores, not confirmed yet."
     )
 
 
@@ -139,15 +139,15 @@ def _node(branch: Branch, number: int, trials: list[TrialRecord], best: TrialRec
         branch=branch,
         round=number,
         counts=", ".join(f"{n} {name}" for name, n in sorted(states.items())) or "no trial yet",
-        result=f"best PGR {pgr(best)}" if best else "no trial completed",
+        result=f"best PGR {pgr(best)}" if best else "no trial has a score",
         pruned="; ".join(causes[:CAUSES]) + more,
     )
 
 
 def pgr(trial: TrialRecord) -> str:
-    """A trial's PGR at its highest rung with its error, or a dash if it has none."""
-    last = trial.last
-    return f"{last.pgr:.3f} ± {last.se:.3f}" if last and last.pgr is not None else "–"
+    """A trial's PGR at its best rung with its error, or a dash if it has none."""
+    best = trial.best
+    return f"{best.pgr:.3f} ± {best.se:.3f}" if best else "–"
 
 
 def short(cause: str | None) -> str:
@@ -190,7 +190,7 @@ def trial_rows(config: RunConfig, record: Record) -> Iterator[Row]:
             pgr=pgr(trial),
             share=f"{trial.last.share:.0%}" if trial.last else "–",
             seconds=f"{trial.train_s:.1f}",
-            method=differences(trial.method, config.naive),
+            method=differences(trial.best_method, config.naive),
         )
 
 
@@ -223,6 +223,12 @@ def costs(record: Record) -> list[tuple[str, str]]:
     usage = asked_usage(record)
     tokens = f"{usage.all_input_tokens:,} in, {usage.output_tokens:,} out"
     return [*rows, ("proposer", f"{usage.usd:.4f} USD; tokens: {tokens}")]
+
+
+def lost_data(record: Record) -> list[str]:
+    """What was lost of the data, a line for each file and model that lost some."""
+    counts = record.baselines.data if record.baselines else None
+    return list(counts.sentences()) if counts else []
 
 
 def seeds(config: RunConfig) -> list[tuple[str, str]]:

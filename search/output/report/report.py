@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,7 @@ def write_report(run: RunDirectory, path: Path | None = None) -> Path:
     holds no run.
     """
     config, record = run.load()
-    outcome = json.loads(run.result.read_text()) if run.result.is_file() else None
-    page = render(config, record, outcome)
+    page = render(config, record, run.read_result())
     path = path or run.report
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, page.encode(errors="replace"))  # a lone surrogate must not prevent the report
@@ -62,6 +60,7 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
         scored=len(scored),
         needed=MIN_TRIALS,
         costs=facts.costs(record),
+        lost_data=facts.lost_data(record),
         lanes=lane_rows(record),
         spent_percent=round(100 * spent / (spent + saved)) if spent + saved > 0 else 100,
         failures=facts.failures(record),

@@ -83,7 +83,7 @@ def test_two_branches_are_compared_with_a_paired_error(context: ToolContext) -> 
     assert not wrong
     expected = (0.2106 / 9) ** 0.5 / 0.3
     assert f"difference +0.400 ± {expected:.3f}" in said
-    assert "a: mean PGR 0.600 of its best 2 completed trials" in said
+    assert "a: mean PGR 0.600 of its best 2 trials" in said
     assert "the same on 0.75 of the examples" in said
 
 
@@ -121,7 +121,7 @@ def test_a_note_reaches_the_other_lanes_and_the_next_round(context: ToolContext)
         ("show_trial", {"trial": "t1", "more": 1}, "more: Extra inputs"),
         ("list_trials", {"limit": "x" * 10**6}, "branch: Field required"),
         ("list_trials", listing(min_pgr=float("nan")), "min_pgr: Input should be a finite number"),
-        ("compare_branches", {"first": "a", "second": "c"}, "the branch c has no completed trial"),
+        ("compare_branches", {"first": "a", "second": "c"}, "the branch c has no trial with a score"),
         ("compare_branches", {"first": "a", "second": "z"}, "there is no branch 'z'"),
         ("note", {"text": " \n"}, "a note needs a text"),
     ],

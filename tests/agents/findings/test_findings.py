@@ -62,16 +62,16 @@ def test_a_missing_error_counts_as_the_largest() -> None:
     assert alone.lower_bound(alone.trials[0]) == 0.6
 
 
-def test_only_completed_trials_of_the_branch_are_ranked() -> None:
+def test_all_trials_of_the_branch_with_a_score_are_ranked_wherever_they_stopped() -> None:
     known = findings(
-        trial("pruned", 0.9, state="pruned"),
-        trial("running", 0.9, state="running"),
+        trial("pruned", 0.5, state="pruned"),
+        trial("running", 0.3, state="running"),
         trial("failed", None, state="failed"),
         trial("elsewhere", 0.8, branch="b"),
         trial("first", 0.4),
         trial("second", 0.4),
     )
-    assert [found.trial for found in known.best_trials("a")] == ["first", "second"]
+    assert [found.trial for found in known.best_trials("a")] == ["pruned", "first", "second", "running"]
     assert [found.trial for found in known.best_trials(n=1)] == ["elsewhere"]
     assert known.lower_bound(known.trials[2]) == float("-inf")
 

@@ -25,7 +25,7 @@ def test_the_lowest_loss_is_a_pgr_of_one_and_the_median_of_none() -> None:
     # After one evaluation they are higher by 1 - 1/9.
     assert task.pgr[0, 0] == pytest.approx(1 - 2 * 8 / 9)
     assert task.pgr.min() == LEAST
-    assert [task.is_best_decile(row) for row in range(5)] == [True, False, False, False, False]
+    assert [task.is_best_decile(float(pgr)) for pgr in task.pgr[:, -1]] == [True, False, False, False, False]
 
 
 def test_a_score_has_the_noise_of_its_seed_and_of_its_examples() -> None:

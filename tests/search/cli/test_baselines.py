@@ -22,7 +22,7 @@ def test_trained_baselines_are_shown_to_a_script_and_to_a_person(
     assert "gap" in table.output
     assert "within two standard errors" not in table.output
 
-    answer = measured(*words, "--json")
+    answer = measured(*words, "--json", WANDB_MODE="offline")
     assert answer.code == 0, answer.errors
     [line] = answer.output.splitlines()  # and nothing else on stdout
     scores = json.loads(line)

@@ -13,7 +13,7 @@ def test_a_setting_is_completed_part_by_part() -> None:
     assert values(complete_setting("sea")) == ["search."]
     assert values(complete_setting("search.tr")) == ["search.trials="]
     assert values(complete_setting("search.pruning.")) == [
-        f"search.pruning.{name}=" for name in ("rungs", "keep", "doubt", "seed_sd", "min_rivals")
+        f"search.pruning.{name}=" for name in ("rungs", "keep", "doubt", "seed_sd", "min_rivals", "min_steps")
     ]
     assert {"name=", "seed=", "search.", "weak."} <= set(values(complete_setting("")))
     assert complete_setting("search.zzz") == []

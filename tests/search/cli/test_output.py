@@ -1,8 +1,11 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
-from search.cli.output import complain, console, write_json
+from search.cli.output import complain, console, stdout_for_json, write_json
 
 
 def test_people_read_stdout_unless_a_script_does(capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,3 +26,31 @@ def test_a_complaint_is_one_line_as_it_is(capsys: pytest.CaptureFixture[str]) ->
     message = f"error: [red]{'long ' * 60}[/red] fields=[1, 2]"
     assert complain(message, 2) == 2
     assert capsys.readouterr() == ("", message + "\n")
+
+
+def test_stdout_holds_json_alone_whoever_else_writes_there(capfd: pytest.CaptureFixture[str]) -> None:
+    """Libraries print, processes inherit the descriptor, and C code writes to it."""
+    print("before")
+    with stdout_for_json():
+        print("printed")
+        os.write(1, b"written\n")
+        subprocess.run(["echo", "of a process"], check=True)
+        write_json({"best": 0.5})
+        sys.stdout.flush()
+    print("after")
+    output = capfd.readouterr()
+    assert output.out.splitlines() == ["before", '{"best": 0.5}', "after"]
+    assert sorted(output.err.splitlines()) == ["of a process", "printed", "written"]
+
+
+def test_where_no_json_is_wanted_stdout_is_left_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    with stdout_for_json(wanted=False):
+        print("printed")
+    assert capfd.readouterr().out == "printed\n"
+
+
+def test_a_stdout_that_is_no_descriptor_is_kept_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with stdout_for_json():
+        print("printed")
+        write_json([1, 2], indent=1)
+    assert capsys.readouterr() == ("[\n 1,\n 2\n]\n", "printed\n")

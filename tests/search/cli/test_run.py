@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from search.__main__ import main
+from search.storage.run_directory import RunDirectory
 from tests.search.cli.conftest import REPO, SLOWER, Measured
 
 DEV = "configs/dev.yaml"
@@ -41,6 +42,22 @@ def test_the_first_line_comes_before_ray_and_torch(tmp_path: Path) -> None:
     assert line == f"run directory: {out}\n"
     assert times.user + times.system <= 2.0 * SLOWER
     assert not {name for name in mapped if name.startswith("libtorch")}
+
+
+def test_a_second_start_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It comes when the first has its directory and has not yet begun its campaign."""
+
+    def second(run: RunDirectory, *_: object, **__: object) -> None:
+        before = run.config.read_bytes()
+        monkeypatch.setattr("search.cli.run.reach_outcome", lambda *_, **__: None)
+        assert main(["run", DEV, "--out", str(run.path), "--set", "seed=7"]) == 2
+        assert "another process is at work on this run; stop it first" in capsys.readouterr().err
+        assert run.config.read_bytes() == before
+
+    monkeypatch.setattr("search.cli.run.reach_outcome", second)
+    assert main(["run", DEV, "--out", str(tmp_path / "run")]) == 0
 
 
 def test_a_directory_with_something_else_in_it_is_left_alone(

@@ -142,14 +142,15 @@ class Run:
     def report(self, assignment: Assignment, share: float, pgr: float | None = None) -> str:
         truth = SEARCH_TRUTH if assignment.purpose == "search" else TEST_TRUTH
         predictions = answers(truth, true_pgr(assignment.method) if pgr is None else pgr)
+        trained = share - max(self.record.trials[assignment.trial].rungs, default=0.0)
         return self.director.report(
             RungReached(
                 trial=assignment.trial,
                 share=share,
                 predictions=pack(predictions),
-                setup_s=0.1,
-                train_s=1,
-                eval_s=0.5,
+                setup_s=0.3 * trained,
+                train_s=3 * trained,
+                eval_s=1.5 * trained,
             )
         )
 
@@ -202,7 +203,7 @@ class Run:
                     rungs.index(share): rung.pgr for share, rung in trial.rungs.items()
                 }
                 if trial.state == "completed":
-                    assert told.value == trial.last.pgr
+                    assert told.value == trial.best_pgr
                 assert told.params["optim.adamw.lr"] == trial.method.optim.lr
             assert {told.state for told in trials.values()} <= {TrialState.FAIL}
         campaign = optuna.load_study(study_name="campaign", storage=storage).get_trials()

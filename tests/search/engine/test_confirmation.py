@@ -54,21 +54,24 @@ def confirmed(
     return told
 
 
-def test_finalists_are_the_best_completed_trials_ties_to_the_earlier(
+def test_finalists_are_the_best_methods_wherever_they_stop_ties_to_the_earlier(
     events: SimpleNamespace, config: RunConfig
 ) -> None:
     record = Record.of(
         [
             *searched(events, t1=0.2, t2=0.7, t3=0.7),
             events.started("t4", method=METHODS["t4"]),
+            events.reached("t4", 1 / 9, 0.1),
             events.reached("t4", 1 / 3, 0.99),
             events.ended("t4", "pruned"),
             *confirmed(events, SimpleNamespace(confirm_seeds=lambda: [1]), "c", method("t1")),
         ]
     )
-    assert [one.trial.trial for one in choose_finalists(config, record)] == ["t2", "t3"]
+    first, second = choose_finalists(config, record)
+    assert (first.trial.trial, first.method) == ("t4", METHODS["t4"].stopped_at(1 / 3))
+    assert (second.trial.trial, second.method) == ("t3", METHODS["t3"])  # t2 is a near-twin of t4
     three = config.model_copy(update={"confirm": ConfirmConfig(finalists=9, seeds=3)})
-    assert [one.trial.trial for one in choose_finalists(three, record)] == ["t2", "t3", "t1"]
+    assert [one.trial.trial for one in choose_finalists(three, record)] == ["t4", "t3", "t1"]
 
 
 def test_no_two_finalists_are_near_twins(events: SimpleNamespace, config: RunConfig) -> None:

@@ -28,7 +28,8 @@ def known(exploration: Exploration, judging: Judging) -> dict[str, Any]:
     budget = exploration._budget
     return {
         "branches": {name: deepcopy(vars(state)) for name, state in exploration._branches.items()},
-        "budget": (budget.started, round(budget.spent, 9), budget._completions_missing),
+        "budget": (budget.started, round(budget.spent_s, 9), round(budget.total_s, 9)),
+        "costs": exploration._seconds.costs.tolist(),
         "paused": [(paused.trial, paused.rung, paused.value) for paused in exploration._paused],
         "tried": set(exploration._tried),
         "best": {branch: method.digest for branch, method in exploration._best_method.items()},

@@ -1,5 +1,7 @@
 """What becomes of a trial: paused, pruned, failed, short of memory."""
 
+import time
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -17,6 +19,17 @@ def test_a_trial_pauses_at_its_rung(run: Run) -> None:
     trial = run.record.trials[assignment.trial]
     assert (trial.paused, trial.state, trial.due) == (True, None, 1 / 3)
     assert [event.trial for event in run.events("trial_paused")] == [assignment.trial]
+
+
+def test_a_clock_set_back_makes_no_rung_earlier_than_its_trial(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = time.time()
+    monkeypatch.setattr("time.time", lambda: before - 3600)
+    [assignment] = started(run, 0.5)
+    trial = run.record.trials[assignment.trial]
+    assert trial.last is not None
+    assert before - 1 < trial.started_at <= trial.last.at < before + 60
 
 
 def test_a_paused_trial_goes_on_as_itself(run: Run) -> None:

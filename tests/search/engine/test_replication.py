@@ -63,7 +63,7 @@ def trained(events: SimpleNamespace, seed: int, **pgrs: float | None) -> list[An
 
 def planned(config: RunConfig, *told: list[Any]) -> list[tuple[str, int]]:
     record = Record.of(event for part in told for event in part)
-    return [(trial.trial[:-2], seed - FIRST) for trial, seed in planned_replication(config, record)]
+    return [(one.trial.trial[:-2], seed - FIRST) for one, seed in planned_replication(config, record)]
 
 
 def test_near_twins_share_their_components_not_their_numbers() -> None:
@@ -133,7 +133,7 @@ def test_at_most_per_kind_keeps_the_order() -> None:
 
 def standing(name: str, *pgrs: float) -> Standing:
     events: Any = SimpleNamespace(trial=name, method=method(name))
-    return Standing(trial=events, pgrs=pgrs)
+    return Standing(trial=events, method=method(name), pgrs=pgrs)
 
 
 def test_one_seed_has_the_default_spread(plan: Plan) -> None:
@@ -191,6 +191,28 @@ def test_standings_end_at_the_first_seed_that_is_missing(plan: Plan, events: Sim
         *trained(events, 2, gce_1=0.9),
     ]
     assert [one.pgrs for one in standings(plan(4, 3), Record.of(told))] == [(0.5,), (0.4, 0.3)]
+
+
+def test_a_method_stands_as_it_was_where_it_was_best_and_is_replicated_so(
+    plan: Plan, events: SimpleNamespace
+) -> None:
+    whole = method("gce-1")
+    told = [
+        events.started("t1", method=whole, seed=FIRST),
+        *(events.reached("t1", share, pgr) for share, pgr in ((1 / 9, 0.3), (1 / 3, 0.7), (1.0, 0.4))),
+        events.ended("t1"),
+    ]
+    [(planned_one, seed)] = planned_replication(plan(1, 2, finalists=1), Record.of(told))
+    assert (planned_one.method, planned_one.pgrs, seed) == (whole.stopped_at(1 / 3), (0.7,), FIRST + 1)
+    again = [
+        events.started("r1", purpose="replicate", method=planned_one.method, seed=seed),
+        events.reached("r1", 1.0, 0.6),
+        events.ended("r1"),
+    ]
+    [one] = standings(plan(1, 2, finalists=1), Record.of([*told, *again]))
+    assert (one.method, one.pgrs) == (whole.stopped_at(1 / 3), (0.7, 0.6))
+    [finalist] = choose_finalists(plan(1, 2, finalists=1), Record.of([*told, *again]))
+    assert (finalist.method, finalist.search_pgr) == (whole.stopped_at(1 / 3), pytest.approx(0.65))
 
 
 def test_near_twins_that_fall_over_on_fresh_seeds_are_not_all_there_is(

@@ -51,6 +51,25 @@ def test_only_what_was_appended_is_read(
     assert not new.restarted
 
 
+@pytest.mark.parametrize(
+    ("second", "remedy"),
+    [
+        (b'{"at":1.0,"event":"sang"}', "a newer version wrote it: go on with that one"),
+        (b'{"at":1.0,"event":"resumed","mood":"fine"}', "a newer version wrote it: go on with that one"),
+        (b"\0" * 40, "restore it from a copy"),
+        (b'{"at":1.0,"event":"resu', "restore it from a copy"),
+    ],
+)
+def test_a_line_that_cannot_be_read_says_what_to_do(
+    tmp_path: Path, three: list[AnyEvent], second: bytes, remedy: str
+) -> None:
+    path = tmp_path / "l"
+    path.write_bytes(line(three[0]) + second + b"\n" + line(three[1]))
+    with pytest.raises(ValueError, match=rf"l: line 2 cannot be read \(.*\); {remedy}") as caught:
+        read_ledger(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_line_that_is_being_written_waits(tmp_path: Path, three: list[AnyEvent]) -> None:
     path, follower = tmp_path / "l", LedgerFollower(tmp_path / "l")
     first, second, third = map(line, three)
@@ -132,5 +151,7 @@ def test_a_line_that_cannot_be_read_is_named_by_its_number_in_the_file(
     follower.read()
     with path.open("ab") as file:
         file.write(line(three[2]) + b'{"event":"no such"}\n')
-    with pytest.raises(ValueError, match=r"line 4 cannot be read .*; restore it from a copy"):
+    with pytest.raises(
+        ValueError, match=r"line 4 cannot be read .*; a newer version wrote it: go on with that one"
+    ):
         follower.read()

@@ -7,6 +7,8 @@ import pytest
 from agents.language.proposal import Branch, Proposal
 from search.ledger.events import Finished, Interrupted, Proposed, Resumed, TestOpened, TrialPaused, WorkerLost
 from search.ledger.record import Record
+from trainers.components.optim import Adamw
+from trainers.method import Method
 
 
 def test_a_trial_s_life(events: SimpleNamespace) -> None:
@@ -23,6 +25,18 @@ def test_a_trial_s_life(events: SimpleNamespace) -> None:
     assert trial.last is not None
     assert trial.last.pgr == 0.4
     assert trial.train_s == (3 + 1) + (6 + 1)  # training and evaluation, not setting up
+
+
+def test_a_clock_that_is_set_back_takes_no_time_away(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            events.run_started(at=5000.0),
+            events.started("t1", at=5010.0),
+            events.ended("t1", at=1410.0),  # an hour back
+            events.started("t2", at=1430.0),
+        ]
+    )
+    assert record.active_s == 10 + 20
 
 
 def test_the_last_rung_is_the_highest_share(events: SimpleNamespace) -> None:
@@ -103,7 +117,9 @@ def test_states_are_counted_for_the_search_only(events: SimpleNamespace) -> None
     assert [trial.trial for trial in record.of_purpose("confirm")] == ["c1"]
 
 
-def test_the_best_trial_is_completed_and_the_earlier_of_two_equals(events: SimpleNamespace) -> None:
+def test_the_best_trial_is_that_of_the_best_rung_and_the_earlier_of_two_equals(
+    events: SimpleNamespace,
+) -> None:
     def trial(name: str, pgr: float, state: str = "completed", branch: str = "one") -> list[object]:
         return [
             events.started(name, branch=branch),
@@ -116,10 +132,16 @@ def test_the_best_trial_is_completed_and_the_earlier_of_two_equals(events: Simpl
             *trial("t1", -0.3, branch="two"),
             *trial("t2", 0.5),
             *trial("t3", 0.5),
-            *trial("t4", 0.9, "pruned"),
+            *trial("t4", 0.4, "pruned"),
+            events.started("t5", purpose="replicate"),
+            events.reached("t5", 1.0, 0.9),
         ]
     )
     assert record.best().trial == "t2"
+    record.apply(events.started("t6"))
+    record.apply(events.reached("t6", 1 / 9, 0.6))
+    record.apply(events.reached("t6", 1 / 3, 0.1))  # it stands as it was where it was best
+    assert record.best().trial == "t6"
     assert record.best("two").trial == "t1"
     assert record.best("three") is None
     assert Record().best() is None
@@ -144,29 +166,28 @@ def test_sums_are_those_of_the_trials_whatever_their_order(events: SimpleNamespa
                 for trial in record.trials.values()
                 if trial.purpose == purpose and branch in (None, trial.branch)
             ]
-            done = [trial for trial in trials if trial.state == "completed"]
             tally = record.tally(purpose, branch)
             assert tally.started == len(trials)
             assert tally.running == sum(trial.state is None for trial in trials)
             assert tally.ended["pruned"] == sum(trial.state == "pruned" for trial in trials)
-            assert tally.best is max(done, key=lambda trial: trial.last.pgr)
+            assert tally.best is max(trials, key=lambda trial: trial.best_pgr)
     assert record.unfinished() == [trial for trial in record.trials.values() if trial.state is None]
 
 
-@pytest.mark.parametrize(
-    ("state", "pgr", "final"), [("completed", 0.5, 0.5), ("completed", None, None), ("pruned", 0.5, None)]
-)
-def test_only_a_completed_trial_with_a_score_has_a_final_pgr(
-    events: SimpleNamespace, state: str, pgr: float | None, final: float | None
-) -> None:
-    trial = Record.of(
-        [events.started("t1"), events.reached("t1", 1.0, pgr), events.ended("t1", state)]
-    ).trials["t1"]
-    assert trial.final_pgr == final
+def test_a_trial_stands_for_the_method_that_stops_where_it_was_best(events: SimpleNamespace) -> None:
+    method = Method(optim=Adamw(lr=1e-3))
+    told = [events.started("t1", method=method)]
+    trial = Record.of(told).trials["t1"]
+    assert (trial.best, trial.best_pgr, trial.best_method) == (None, None, method)
+    told += [events.reached("t1", share, pgr) for share, pgr in ((1 / 9, 0.2), (1 / 3, 0.5), (1.0, 0.5))]
+    trial = Record.of(told).trials["t1"]
+    assert trial.best.share == 1 / 3  # the cheaper of two equals
+    assert (trial.best_pgr, trial.best_method) == (0.5, method.stopped_at(1 / 3))
 
 
-def test_a_trial_that_completed_without_a_rung_has_no_final_pgr(events: SimpleNamespace) -> None:
-    assert Record.of([events.started("t1"), events.ended("t1")]).trials["t1"].final_pgr is None
+def test_predictions_on_the_test_split_have_no_best_rung(events: SimpleNamespace) -> None:
+    told = [events.started("c1", purpose="confirm"), events.reached("c1", 1.0, None), events.ended("c1")]
+    assert Record.of(told).trials["c1"].best_pgr is None
 
 
 def test_a_trial_that_ends_twice_is_a_damaged_ledger(events: SimpleNamespace) -> None:

@@ -28,7 +28,7 @@ def record(events: SimpleNamespace, branch: Callable[..., Branch]) -> Record:
             events.reached("t1", 1.0, 0.4321, se=0.0567),
             events.ended("t1"),
             events.started("t2"),
-            events.reached("t2", 1 / 3, 0.9),
+            events.reached("t2", 1 / 3, 0.4),
             events.ended("t2", "pruned"),
             events.started("t3", branch="two"),
             events.ended("t3", "failed", "nan"),

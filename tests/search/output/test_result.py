@@ -84,7 +84,9 @@ def confirmation(record: Record) -> Confirmation:
 
     return Confirmation(
         naive=confirmed(0.2, 0.0, 1e-3),
-        finalists=[(Finalist(trial=record.trials["t1"], search_pgr=0.6), confirmed(0.5, 0.3, 2e-3))],
+        finalists=[
+            (Finalist(trial=record.trials["t1"], method=Method(), search_pgr=0.6), confirmed(0.5, 0.3, 2e-3))
+        ],
     )
 
 
@@ -101,6 +103,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "config_sha256",
         "commit",
         "baselines",
+        "data",
         "naive",
         "best",
         "finalists",

@@ -1,61 +1,83 @@
 import pytest
 
+from search.policy.ladder import Ladders
 from search.policy.training_budget import Budget
+from search.policy.training_seconds import Step, TrainingSeconds
+from trainers.components.students import Probe
+from trainers.method import Method
 
 THIRDS = (1 / 9, 1 / 3, 1.0)
+SECONDS = TrainingSeconds(transfer=320, evaluated=100)
+LADDERS = Ladders(SECONDS, THIRDS, examples=320, min_steps=1)
+FIRST, SECOND, WHOLE = (float(row @ SECONDS.costs) for row in LADDERS.of(Method()).amounts)
 
 
-def budget(*, trials: int = 9, effort: float = 0.4, completions: int = 0) -> Budget:
-    return Budget(trials=trials, effort=effort, rungs=THIRDS, completions=completions)
+def budget(*, trials: int = 9, effort: float = 0.4, max_s: float | None = None) -> Budget:
+    return Budget(SECONDS, trials=trials, effort=effort, max_s=max_s)
+
+
+NAIVE = Method()
+
+
+def started(spent: Budget, *names: str, method: Method = NAIVE) -> None:
+    """Trials that have been trained to their first rung, just as predicted."""
+    for name in names:
+        spent.start(LADDERS.of(method))
+        spent.give(name, Step(method=method, start=0, end=1 / 9))
+        spent.end(name, float(LADDERS.of(method).amounts[0] @ SECONDS.costs))
 
 
 def test_a_trial_on_its_way_counts_as_there() -> None:
     spent = budget()
-    for rung in (0, 0, 1, 2):
-        spent.spend(rung)
-    assert (spent.started, spent.new_left) == (2, 7)
-    assert spent.spent == pytest.approx(1 + 1 / 9)
+    spent.start(LADDERS.of(Method()))
+    spent.give("t1", Step(method=Method(), start=0, end=1 / 9))
+    assert (spent.started, spent.new_left, spent.spent_s) == (1, 8, pytest.approx(FIRST))
+    spent.end("t1", 12.5)  # what it took counts from now on
+    assert spent.spent_s == 12.5
+
+
+def test_what_a_failed_step_took_is_unknown_and_counts_as_predicted() -> None:
+    spent = budget()
+    spent.start(LADDERS.of(Method()))
+    spent.give("t1", Step(method=Method(), start=0, end=1 / 9))
+    spent.end("t1", None)
+    assert spent.spent_s == pytest.approx(FIRST)
+
+
+def test_the_budget_is_a_share_of_what_training_every_trial_to_its_end_would_take() -> None:
+    spent = budget()
+    assert spent.total_s == 0  # nothing is known yet
+    started(spent, "t1")
+    assert spent.total_s == pytest.approx(0.4 * 9 * WHOLE)
+    started(spent, "t2", method=Method(student=Probe()))
+    probe = float(LADDERS.of(Method(student=Probe())).amounts[-1] @ SECONDS.costs)
+    assert spent.total_s == pytest.approx(0.4 * 9 * (WHOLE + probe) / 2)
+    assert probe < WHOLE / 2
+
+
+def test_hours_take_the_place_of_effort() -> None:
+    spent = budget(max_s=3 * FIRST)
+    started(spent, "t1", "t2")
+    assert spent.total_s == 3 * FIRST
+    assert spent.affordable([FIRST, 1.01 * FIRST], more_to_come=False) == [True, False]
 
 
 def test_what_new_trials_need_is_set_aside() -> None:
-    # Nine trials, 0.4 * 9 = 3.6 full trainings. Two started, 2/9 spent, 7/9 set aside: 2.6 are left, and 2/3
-    # of a training may be spent three times.
     some = budget()
-    some.spend(0)
-    some.spend(0)
-    for _ in range(3):
-        assert some.affordable([1, 2], more_to_come=True) == [True, True]
-        some.spend(2)
-    assert some.affordable([1, 2], more_to_come=True) == [True, False]
-    assert some.affordable([1, 2], more_to_come=False) == [True, True]  # 7/9 are free again
+    started(some, "t1", "t2")
+    left = 0.4 * 9 * WHOLE - 9 * FIRST  # two first steps trained, seven set aside
+    assert some.affordable([left, left * 1.01], more_to_come=True) == [True, False]
+    assert some.affordable([left + 7 * FIRST], more_to_come=False) == [True]  # they are free again
 
 
 def test_a_budget_that_just_suffices_does() -> None:
-    just = budget(effort=1 / 3)  # three full trainings, each sum of ninths, none of them exact
-    for _ in range(9):
-        just.spend(0)
-    for _ in range(9):
-        assert just.affordable([1], more_to_come=False) == [True]
-        just.spend(1)
-    assert just.affordable([1], more_to_come=False) == [False]
-
-
-def test_past_the_budget_those_nearest_to_their_end_go_on_while_too_few_complete() -> None:
-    short = budget(trials=2, effort=0.12, completions=1)
-    short.spend(0)
-    short.spend(0)
-    assert short.affordable([1, 2, 2, 1], more_to_come=False) == [False, True, True, False]
-    assert short.affordable([1, 1], more_to_come=False) == [True, True]
-    short.spend(2)
-    assert short.affordable([1, 2], more_to_come=False) == [False, False]
-    short.failed(2)  # it did not complete after all
-    assert short.affordable([1, 2], more_to_come=False) == [False, True]
-
-
-def test_nothing_goes_past_the_budget_before_the_last_new_trial() -> None:
-    short = budget(trials=3, effort=0.12, completions=2)
-    short.spend(0)
-    assert short.affordable([1], more_to_come=True) == [False]
+    just = budget(effort=1.0)
+    started(just, *(f"t{n}" for n in range(9)))
+    for n in range(9):
+        assert just.affordable([WHOLE - FIRST], more_to_come=False) == [True]
+        just.give(f"t{n}", Step(method=Method(), start=1 / 9, end=1))
+        just.end(f"t{n}", WHOLE - FIRST)
+    assert just.affordable([FIRST], more_to_come=False) == [False]
 
 
 def test_nothing_waits_nothing_is_affordable() -> None:

@@ -1,11 +1,6 @@
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,45 +11,21 @@ from search.__main__ import main
 from search.config.schema import RunConfig
 from search.ledger.events import Proposed
 from search.ledger.log import Ledger
-from search.storage import object_store as mirror
-from search.storage.object_store import Mirror, local_copy, run_path, snapshot, whole_sizes
+from search.storage.bucket import Bucket
+from search.storage.local_files import whole_sizes
+from search.storage.object_store import local_copy, run_path, snapshot
 from search.storage.run_directory import new_run
-from tests.servers.s3 import Store, s3_server
-from tests.small_runs.settings import SMALL_TASK
-
-FIRST = b'{"event": 1}\n'
-SECOND = b'{"event": 2}\n'
-
-
-@pytest.fixture
-def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Store]]:
-    """The URL of a run on a loopback S3 server, and what the server holds."""
-    with s3_server() as (endpoint, store):
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        monkeypatch.setattr(mirror, "LOCAL_COPIES", tmp_path / "copies")
-        yield "s3://bucket/runs/one?region=us-east-1", store
-
-
-def begin(path: Path) -> None:
-    (path / "rounds/001").mkdir(parents=True)
-    (path / "config.yaml").write_text("name: one\n")
-    (path / "ledger.jsonl").write_bytes(FIRST)
-    (path / "optuna.log").write_bytes(b"a\n")
-    (path / "rounds/001/proposal.json").write_text("{}")
-    (path / ".lock").touch()
-
-
-def append(path: Path, line: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(line)
-
-
-def another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str = "elsewhere") -> None:
-    monkeypatch.setattr(mirror, "LOCAL_COPIES", tmp_path / name)
+from tests.search.storage.mirrored import (
+    FIRST,
+    SECOND,
+    another_machine,
+    append,
+    begin,
+    claimed,
+    held,
+    manifest,
+)
+from tests.servers.s3 import Store
 
 
 def test_a_path_is_left_alone(tmp_path: Path) -> None:
@@ -72,10 +43,11 @@ def test_a_run_is_mirrored_and_pulled_on_another_machine(
     with run_path(url) as path:
         assert path.name == "one"
         begin(path)
-    assert set(store.objects) == {
-        f"bucket/runs/one/{name}"
-        for name in ("config.yaml", "ledger.jsonl", "optuna.log", "rounds/001/proposal.json", ".mirror.json")
-    }
+    files = ("config.yaml", "ledger.jsonl", "optuna.log", "rounds/001/proposal.json")
+    sent = [f"epoch-000001/{name}" for name in files]
+    for_people = ["config.yaml", "ledger.jsonl"]
+    assert set(store.objects) == {f"bucket/runs/one/{name}" for name in (*sent, *for_people, ".mirror.json")}
+    assert store.objects["bucket/runs/one/ledger.jsonl"] == FIRST
     another_machine(monkeypatch, tmp_path)
     with run_path(url) as fresh:
         assert fresh != path
@@ -84,13 +56,15 @@ def test_a_run_is_mirrored_and_pulled_on_another_machine(
         append(fresh / "ledger.jsonl", SECOND)
     with snapshot(url) as seen:
         assert (seen / "ledger.jsonl").read_bytes() == FIRST + SECOND
+    epochs = {name.split("/")[3] for name in store.objects if "/epoch-" in name}
+    assert epochs == {"epoch-000002"}  # what earlier ones have sent is gone
 
 
 def test_the_thread_keeps_up_and_what_has_not_changed_is_not_sent_again(
     storage: tuple[str, Store], tmp_path: Path
 ) -> None:
     url, store = storage
-    one = Mirror(url, tmp_path / "run")
+    one = claimed(url, tmp_path / "run")
     begin(tmp_path / "run")
     one.sync()
     store.puts.clear()
@@ -98,8 +72,8 @@ def test_the_thread_keeps_up_and_what_has_not_changed_is_not_sent_again(
     assert store.puts == ["bucket/runs/one/.mirror.json"]
     append(tmp_path / "run/ledger.jsonl", SECOND)
     one.sync()
-    assert store.puts.count("bucket/runs/one/ledger.jsonl") == 1
-    assert store.puts.count("bucket/runs/one/config.yaml") == 0
+    assert store.puts.count("bucket/runs/one/epoch-000001/ledger.jsonl") == 1
+    assert store.puts.count("bucket/runs/one/epoch-000001/config.yaml") == 0
 
 
 @pytest.mark.slow
@@ -108,7 +82,7 @@ def test_the_state_of_a_trial_goes_when_the_trial_has_ended(
 ) -> None:
     url, store = storage
     path = tmp_path / "run"
-    one = Mirror(url, path)
+    one = claimed(url, path)
     begin(path)
     for trial in ("t1", "t2"):
         (path / "checkpoints" / trial).mkdir(parents=True)
@@ -118,8 +92,9 @@ def test_the_state_of_a_trial_goes_when_the_trial_has_ended(
     (path / "config.yaml").unlink()  # nothing else goes: it may be a mistake here
     one.sync()
     kept = {name for name in store.objects if not name.endswith("/")}
-    assert "bucket/runs/one/checkpoints/t1/state.pt" not in kept
-    assert {"bucket/runs/one/checkpoints/t2/state.pt", "bucket/runs/one/config.yaml"} <= kept
+    prefix = "bucket/runs/one/epoch-000001"
+    assert f"{prefix}/checkpoints/t1/state.pt" not in kept
+    assert {f"{prefix}/checkpoints/t2/state.pt", f"{prefix}/config.yaml"} <= kept
     with snapshot(url) as seen:
         assert (seen / "checkpoints/t2/state.pt").read_bytes() == b"1"
 
@@ -133,20 +108,21 @@ def test_the_state_of_a_trial_goes_when_the_trial_has_ended(
     (path / "checkpoints/t2/state.pt").write_bytes(b"22")
     append(path / "ledger.jsonl", SECOND)
     one.sync()
-    assert store.objects["bucket/runs/one/ledger.jsonl"] == FIRST + SECOND
+    assert held(store, "ledger.jsonl") == FIRST + SECOND
+    assert "checkpoints/t2/state.pt" not in manifest(store).files
 
 
 def test_only_whole_lines_and_what_the_manifest_counts(
     storage: tuple[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, store = storage
-    one = Mirror(url, tmp_path / "run")
+    one = claimed(url, tmp_path / "run")
     begin(tmp_path / "run")
     append(tmp_path / "run/ledger.jsonl", b'{"half')
     assert whole_sizes(tmp_path / "run") == {"ledger.jsonl": len(FIRST), "optuna.log": 2}
     one.sync()
     # A machine that dies between sending the files and the manifest leaves more than is counted.
-    store.objects["bucket/runs/one/optuna.log"] += b"b\n"
+    store.objects["bucket/runs/one/epoch-000001/optuna.log"] += b"b\n"
     with snapshot(url) as seen:
         assert (seen / "ledger.jsonl").read_bytes() == FIRST
         assert (seen / "optuna.log").read_bytes() == b"a\n"
@@ -157,43 +133,21 @@ def test_the_storage_failing_does_not_stop_the_run_but_is_said_at_the_end(
     storage: tuple[str, Store], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, store = storage
-    one = Mirror(url, tmp_path / "run", interval_s=0.01)
+    one = claimed(url, tmp_path / "run", interval_s=0.01)
     with one.running():
         begin(tmp_path / "run")
         store.down = True
         while "cannot be written" not in caplog.text:
             time.sleep(0.01)
         store.down = False
-    assert store.objects["bucket/runs/one/ledger.jsonl"] == FIRST
+    assert held(store, "ledger.jsonl") == FIRST
     with pytest.raises(OSError, match=r"the last copy failed .* everything is in"), one.running():
         store.down = True
     store.down = False
     append(tmp_path / "run/ledger.jsonl", SECOND)
-    with pytest.raises(KeyboardInterrupt), Mirror(url, tmp_path / "run").running():
+    with pytest.raises(KeyboardInterrupt), claimed(url, tmp_path / "run").running():
         raise KeyboardInterrupt
-    assert store.objects["bucket/runs/one/ledger.jsonl"] == FIRST + SECOND
-
-
-def manifest(owner: str, beat: int) -> bytes:
-    return json.dumps({"owner": owner, "beat": beat, "sizes": {}, "released": False}).encode()
-
-
-def test_two_machines_at_once_are_refused_and_a_dead_one_is_replaced(
-    storage: tuple[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url, store = storage
-    key = "bucket/runs/one/.mirror.json"
-    store.objects[key] = manifest("other/1/abc", 1)
-    Mirror(url, tmp_path / "run", lease_s=0.05).take_over()  # no sign of life
-    store.objects[key] = manifest("other/1/abc", 1)
-    beats = iter(range(2, 100))
-
-    def alive(seconds: float) -> None:
-        store.objects[key] = manifest("other/1/abc", next(beats))
-
-    monkeypatch.setattr(mirror.time, "sleep", alive)
-    with pytest.raises(ValueError, match=r"another process \(other/1/abc\) is at work on this run"):
-        Mirror(url, tmp_path / "run").take_over()
+    assert held(store, "ledger.jsonl") == FIRST + SECOND
 
 
 @pytest.mark.slow
@@ -217,12 +171,6 @@ def test_what_went_on_elsewhere_is_taken_and_two_continuations_are_refused(
     append(local_copy(url) / "ledger.jsonl", b"another 3\n")
     with pytest.raises(ValueError, match="has diverged from the local copy in"), run_path(url):
         pass
-
-
-def test_a_url_of_no_known_kind_is_one_line() -> None:
-    with pytest.raises(ValueError, match=r"nowhere://x/y: cannot hold a run") as caught:
-        Mirror("nowhere://x/y", Path("x"))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_url_is_reported_and_proposed_for_and_left_as_it_is(
@@ -263,48 +211,67 @@ def test_a_url_without_a_run_is_named(
     assert f"error: {storage[0]}: holds no run; start one with" in capsys.readouterr().err
 
 
-SMALL = [
-    *SMALL_TASK,
-    "search.trials=4",
-    "search.round_trials=4",
-    "replication={methods: 1, seeds: 1}",
-    "confirm={finalists: 1, seeds: 2}",
-]
+def test_a_pull_that_breaks_off_changes_nothing(
+    storage: tuple[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, _ = storage
+    with run_path(url) as path:
+        begin(path)
+    another_machine(monkeypatch, tmp_path)
+    with run_path(url) as fresh:
+        (fresh / "rounds/001/proposal.json").write_text("new")
+        append(fresh / "ledger.jsonl", SECOND)
+    another_machine(monkeypatch, tmp_path, "copies")
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    with monkeypatch.context() as broken:
+
+        def breaks_off(bucket: Bucket, name: str) -> bytes:
+            if name.endswith("proposal.json"):
+                raise OSError("the connection is lost")
+            return read(bucket, name)
+
+        read = Bucket.read
+        broken.setattr(Bucket, "read", breaks_off)
+        with pytest.raises(OSError, match="the connection is lost"), run_path(url):
+            pass
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+    assert [folder.name for folder in path.parent.iterdir()] == ["one"]
+    with run_path(url):
+        assert (path / "rounds/001/proposal.json").read_text() == "new"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_run_stopped_on_one_machine_is_finished_on_another(
-    storage: tuple[str, Store],
-    cache: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_state_is_sent_before_what_names_it_and_a_missing_one_costs_its_trial_alone(
+    storage: tuple[str, Store], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, store = storage
+    one, stage = claimed(url, tmp_path / "run"), tmp_path / "run/checkpoints/t1/stage-0"
+    begin(tmp_path / "run")
+    (stage / "steps-9").mkdir(parents=True)
+    (stage / "steps-9/state.pt").write_bytes(b"state")
+    (stage / "latest.json").write_text("{}")
+    one.sync()
+    sent = [name.removeprefix("bucket/runs/one/epoch-000001/checkpoints/t1/stage-0/") for name in store.puts]
+    assert sent.index("steps-9/state.pt") < sent.index("latest.json")
+    del store.objects["bucket/runs/one/epoch-000001/checkpoints/t1/stage-0/steps-9/state.pt"]
+    with snapshot(url) as seen:
+        assert (seen / "ledger.jsonl").read_bytes() == FIRST
+    assert "steps-9/state.pt is missing: its trial starts anew" in caplog.text
+    del store.objects["bucket/runs/one/epoch-000001/config.yaml"]
+    with pytest.raises(ValueError, match=r"epoch-000001/config.yaml is missing"), snapshot(url):
+        pass
 
-    def start(machine: str, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "search", *arguments],
-            cwd=Path(__file__).parents[3],
-            env={**os.environ, "HOME": str(tmp_path / machine)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
 
-    settings = [part for one in [*SMALL, f"cache={cache}"] for part in ("--set", one)]
-    first = start("one", "run", "configs/dev.yaml", "--out", url, *settings)
-    while first.poll() is None and not list((tmp_path / "one").rglob("ledger.jsonl")):
-        time.sleep(0.1)
-    first.send_signal(signal.SIGTERM)
-    said, _ = first.communicate(timeout=120)
-    assert first.returncode == 130, said
-    assert f"python -m search resume {url}" in said.replace("\n", "")
-    assert b'"interrupted"' in store.objects["bucket/runs/one/ledger.jsonl"]
+def test_a_file_that_vanishes_is_skipped_only_where_it_is_read(
+    storage: tuple[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket that is not there any more is no vanished file."""
+    url, _ = storage
+    one = claimed(url, tmp_path / "run")
+    begin(tmp_path / "run")
 
-    another_machine(monkeypatch, tmp_path, "two")
-    assert main(["resume", url]) == 0
-    result = json.loads(store.objects["bucket/runs/one/result.json"])
-    assert sum(result["trials"].values()) == 4
-    ledger = store.objects["bucket/runs/one/ledger.jsonl"].decode()
-    assert ledger.count('"run_started"') == ledger.count('"resumed"') == ledger.count('"finished"') == 1
+    def no_such_bucket(bucket: Bucket, name: str, content: bytes) -> None:
+        raise FileNotFoundError("NoSuchBucket")
+
+    monkeypatch.setattr(Bucket, "write", no_such_bucket)
+    with pytest.raises(FileNotFoundError, match="NoSuchBucket"):
+        one.sync()

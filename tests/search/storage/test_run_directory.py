@@ -9,7 +9,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import Resumed
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
-from search.storage.run_directory import RunDirectory, new_run
+from search.storage.run_directory import RunDirectory, claimed_run, new_run
 
 
 def test_a_new_run_holds_its_config(tmp_path: Path, config: RunConfig) -> None:
@@ -117,6 +117,42 @@ def test_a_held_run_is_refused(tmp_path: Path, config: RunConfig) -> None:
         assert run.load()[0] == config
     with run.locked():
         pass
+
+
+def test_a_run_is_held_from_before_its_config_is_written(tmp_path: Path, config: RunConfig) -> None:
+    other = config.model_copy(update={"seed": 2})
+    with claimed_run(tmp_path, config) as run:
+        with (
+            pytest.raises(ValueError, match="another process is at work on this run"),
+            RunDirectory(tmp_path).locked(),
+        ):
+            pass
+        with pytest.raises(ValueError, match="another process is at work on this run"):
+            new_run(tmp_path, other)
+        with run.locked():  # its own process may ask again
+            assert run.load()[0] == config
+        with pytest.raises(ValueError, match="another process"):
+            new_run(tmp_path, other)
+    assert new_run(tmp_path, other).load()[0] == other
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"schema":', None])
+def test_a_damaged_result_is_none(tmp_path: Path, config: RunConfig, content: str | None) -> None:
+    run = new_run(tmp_path, config)
+    if content is not None:
+        run.result.write_text(content)
+    assert run.read_result() is None
+    run.result.write_text('{"schema": 1}')
+    assert run.read_result() == {"schema": 1}
+
+
+def test_a_config_of_a_newer_version_is_not_taken_for_a_typo_alone(tmp_path: Path, config: RunConfig) -> None:
+    run = new_run(tmp_path, config)
+    run.config.write_text(run.config.read_text() + "invented: 1\n")
+    with pytest.raises(
+        ValueError, match=r"invented is not a setting.* a newer version wrote it: .* use that version"
+    ):
+        run.load()
 
 
 def test_the_lock_ends_with_the_block_also_after_an_error(tmp_path: Path, config: RunConfig) -> None:

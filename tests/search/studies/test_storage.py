@@ -74,6 +74,20 @@ def test_a_line_cut_short_is_dropped_and_the_next_one_is_whole(tmp_path: Path) -
     assert len(told(open_journal(path))) == 4
 
 
+def test_a_damaged_file_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.log"
+    filled(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = b"\0" * (len(lines[2]) - 1) + b"\n"
+    path.write_bytes(b"".join(lines))
+    storage = open_journal(path)
+    assert storage.get_all_studies() == []
+    assert "a.log is damaged" in caplog.text
+    assert (tmp_path / "a.log.damaged").read_bytes() == b"".join(lines)
+    optuna.create_study(study_name="one", storage=storage)
+    assert len(open_journal(path).get_all_studies()) == 1
+
+
 def test_on_a_full_disk_what_is_written_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.log"
     journal = OneWriterFile(path)

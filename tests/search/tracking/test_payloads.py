@@ -101,7 +101,7 @@ def test_a_row_of_a_trial_adds_up_its_seconds_and_a_sealed_one_has_no_score(
     assert trial_row(known, known.trials["c1"], 0) == {"share": 1.0, "train_s": 3.0}
 
 
-def test_the_best_is_the_best_completed_trial_of_the_search(
+def test_the_best_is_the_best_trial_of_the_search_wherever_it_stopped(
     opened: list[AnyEvent], events: SimpleNamespace
 ) -> None:
     known = tracked(
@@ -115,12 +115,12 @@ def test_the_best_is_the_best_completed_trial_of_the_search(
         Finished(),
     )
     best = [campaign_row(known, count)["best_pgr"] for count in range(1, 6)]
-    assert best == [0.3, 0.3, 0.3, 0.3, 0.4]
-    assert [campaign_row(known, count).get("pgr") for count in range(1, 6)] == [0.3, None, None, None, 0.4]
+    assert best == [0.3, 0.9, 0.9, 0.9, 0.9]
+    assert [campaign_row(known, count).get("pgr") for count in range(1, 6)] == [0.3, 0.9, None, None, 0.4]
     assert campaign_row(known, 4)["train_s"] == 3 * (3.0 + 1.0)
     assert [search_score(trial) for trial in known.trials.values()] == [
         (0.3, 0.1),
-        None,
+        (0.9, 0.1),
         None,
         None,
         (0.4, 0.1),
@@ -128,7 +128,7 @@ def test_the_best_is_the_best_completed_trial_of_the_search(
     ]
     hypothesis = "confidence helps"
     assert list(findings(known)) == [
-        [3, "one", "loss", "", hypothesis, 4, 1, 1, 1, 0.3, 0.1],
+        [3, "one", "loss", "", hypothesis, 4, 1, 1, 1, 0.9, 0.1],
         [3, "two", "loss", "one", hypothesis, 1, 1, 0, 0, 0.4, 0.1],
     ]
     rows = {row[0]: row for row in trial_table(known)}

@@ -1,6 +1,7 @@
 """Baselines and materials of a small run of the offline task, on a real Ray."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,44 @@ def prepared(ray_is_up: None, cache: Path) -> Prepared:
 def test_a_naive_baseline_that_cannot_fit_stops_the_run_before_it_starts(cache: Path) -> None:
     with pytest.raises(ValueError, match=r"^strong: the naive baseline cannot run: student.full needs"):
         prepared_by(small(cache, "trial.memory_gb=0.5"), lambda done, total: None)
+
+
+def test_a_cache_that_cannot_be_written_stops_the_run_before_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"^cache '.*' cannot be written \(Not a directory\)"):
+        prepared_by(small(tmp_path / "file" / "cache"), lambda done, total: None)
+
+
+@pytest.mark.slow
+def test_what_is_lost_of_the_data_is_said_once_before_training_and_kept(
+    ray_is_up: None, tmp_path: Path, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [{"text": f"{i} once upon a time " * 20, "label": i % 2} for i in range(40)]
+    lines += [{"text": "both", "label": 0}, {"text": "both", "label": 1}, lines[0]]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    model = f"{{kind: hub, path: {shared}/models/stories260K, max_length: 64}}"
+    config = load_config(
+        REPO / "configs/dev.yaml",
+        [
+            f"task={{kind: dataset, path: {path}}}",
+            "task.splits={weak_train: 8, transfer: 8, search: 8, test: 8}",
+            f"weak.model={model}",
+            f"strong.model={model}",
+            "baselines.seeds=2",
+            f"cache={tmp_path}/cache",
+        ],
+    )
+    said: list[str] = []
+    found = prepared_by(config, lambda done, total: said.append(f"{done} of {total} trained"))
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == list(found.counts.sentences())
+    assert warned == [
+        f"{path}: of 43 rows left out: 2 contradict each other (1 inputs with both labels, neither is kept), "
+        "1 repeat an earlier row",
+        "weak.model: of 32 examples within max_length 64, 32 are truncated",
+        "strong.model: of 24 examples within max_length 64, 24 are truncated",
+    ]
 
 
 @pytest.mark.slow

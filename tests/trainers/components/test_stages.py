@@ -138,6 +138,13 @@ def test_rungs_by_hand() -> None:
     assert list(first)[-1] == 1.0
 
 
+def test_rungs_of_a_method_that_stops_early() -> None:
+    # Half of 30 steps: rungs at 1/3 and 1 of these fall on steps 5 and 15.
+    first, second = due_rungs([20, 10], (1 / 3, 1), stop=0.5)
+    assert [(steps_at(share, 20), due) for share, due in first.items() if due] == [(5, [1 / 3]), (15, [1])]
+    assert second == {1.0: []}
+
+
 def test_a_stage_without_a_rung_halts_at_its_end() -> None:
     assert due_rungs([5, 5, 5], (1.0,)) == [{1.0: []}, {1.0: []}, {1.0: [1.0]}]
 

@@ -22,4 +22,4 @@ def test_what_a_student_is_given_cannot_be_changed_and_has_no_place_for_truth() 
     with pytest.raises(FrozenInstanceError):
         inputs.texts = ("b",)  # type: ignore[misc]
     task = Task(inputs={"search": inputs}, truth={"search": np.array([1], dtype=np.int8)})
-    assert set(vars(task.inputs["search"])) == {"texts", "pairs", "question"}
+    assert set(vars(task.inputs["search"])) == {"texts", "pairs", "chats", "question"}

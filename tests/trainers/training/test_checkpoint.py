@@ -1,3 +1,8 @@
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -6,7 +11,7 @@ from torch import nn
 
 from tests.trainers.training.conftest import assert_close, examples, linear, recipe, trained
 from trainers.components.optim import Adamw
-from trainers.training.checkpoint import Checkpoint
+from trainers.training.checkpoint import Checkpoint, UnreadableStateError
 from trainers.training.loop import fit
 
 pytestmark = pytest.mark.usefixtures("warm")
@@ -63,3 +68,109 @@ def test_a_short_training_leaves_no_state(tmp_path: Path) -> None:
     kept = Checkpoint(folder=tmp_path / "trial", after_s=60)
     trained(linear(), examples(), recipe(Adamw()), (0.5, 1.0), checkpoint=kept)
     assert not kept.folder.exists()
+
+
+OPTIM = Adamw(lr=0.01, epochs=2, batch_size=4)
+RUNGS = (0.5, 1.0)
+
+
+def optimizer_state(folder: Path) -> Path:
+    [file] = folder.glob("steps-*/state/*optim_states.pt")
+    return file
+
+
+def halve(folder: Path) -> None:
+    file = optimizer_state(folder)
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def empty(folder: Path) -> None:
+    os.truncate(optimizer_state(folder), 0)
+
+
+def flip_a_bit(folder: Path) -> None:
+    file = optimizer_state(folder)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def remove_a_file(folder: Path) -> None:
+    optimizer_state(folder).unlink()
+
+
+def remove_the_state(folder: Path) -> None:
+    [state] = folder.glob("steps-*")
+    shutil.rmtree(state)
+
+
+def empty_latest(folder: Path) -> None:
+    os.truncate(folder / "latest.json", 0)
+
+
+def halve_latest(folder: Path) -> None:
+    os.truncate(folder / "latest.json", 20)
+
+
+def remove_latest(folder: Path) -> None:
+    (folder / "latest.json").unlink()
+
+
+def another_folder(folder: Path) -> None:
+    latest = json.loads((folder / "latest.json").read_text())
+    (folder / "latest.json").write_text(json.dumps(latest | {"state": "../../elsewhere"}))
+
+
+DAMAGES = (
+    halve,
+    empty,
+    flip_a_bit,
+    remove_a_file,
+    remove_the_state,
+    empty_latest,
+    halve_latest,
+    remove_latest,
+    another_folder,
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_state_starts_the_training_anew(
+    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept, using = Checkpoint(folder=tmp_path, after_s=0), recipe(OPTIM, zero_stage=1)
+    trained(Wobbly(), examples(), using, RUNGS[:1], checkpoint=kept)
+    damage(tmp_path)
+    anew = trained(Wobbly(), examples(), using, RUNGS, checkpoint=kept)
+    assert "starting from the beginning" in caplog.text
+    assert {record.levelname for record in caplog.records if "beginning" in record.message} == {"WARNING"}
+    assert_close(anew, trained(Wobbly(), examples(), using, RUNGS), 0)
+
+
+class Planted:
+    """Unpickling it would run a command."""
+
+    def __init__(self, sign: Path) -> None:
+        self.sign = sign
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"touch {self.sign}",)
+
+
+@pytest.mark.parametrize("part", ["*model_states.pt", "*optim_states.pt"])
+def test_a_planted_state_runs_no_code_and_is_no_fault_of_the_method(part: str, tmp_path: Path) -> None:
+    folder, sign = tmp_path / "trial", tmp_path / "sign"
+    kept, using = Checkpoint(folder=folder, after_s=0), recipe(OPTIM, zero_stage=1)
+    trained(Wobbly(), examples(), using, RUNGS[:1], checkpoint=kept)
+    [file] = folder.glob(f"steps-*/state/{part}")
+    content = torch.load(file, weights_only=False) | {"planted": Planted(sign)}
+    torch.save(content, file)
+    latest = json.loads((folder / "latest.json").read_text())
+    latest["files"][f"state/{file.name}"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (folder / "latest.json").write_text(json.dumps(latest))
+    with pytest.raises(
+        UnreadableStateError, match="cannot be loaded"
+    ):  # an OSError: the worker's, not the method's
+        trained(Wobbly(), examples(), using, RUNGS, checkpoint=kept)
+    assert not sign.exists()
+    assert not folder.exists()  # the next process starts anew

@@ -119,6 +119,21 @@ def test_what_finished_stages_have_left_outlives_the_process(tmp_path: Path) -> 
     }
 
 
+@pytest.mark.parametrize("at", [0, 0.5, None])
+def test_damaged_results_of_stages_start_the_trial_anew(
+    tmp_path: Path, at: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Empty, cut in the middle, or a bit of the predictions flipped."""
+    before, file = runner(tmp_path), tmp_path / "finished-stages.pt"
+    before.hand_over(finished(), FEATURES, np.array([2.0, -1.0], dtype=np.float32), Stage())
+    before.save(1)
+    content = bytearray(file.read_bytes())
+    content[content.index(np.float32(2.0).tobytes() + np.float32(-1.0).tobytes())] ^= 1
+    file.write_bytes(content if at is None else content[: int(len(content) * at)])
+    assert runner(tmp_path).restore() == 0
+    assert f"{file} is damaged" in caplog.text
+
+
 @pytest.mark.parametrize(
     "changes", [{"seed": 6}, {"optim": Adamw(epochs=4, batch_size=2)}, {"weak": WEAK[::-1].copy()}]
 )

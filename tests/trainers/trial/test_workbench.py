@@ -11,7 +11,7 @@ from trainers.components.labels import Elicited, NoisyChannel
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
 from trainers.components.selection import Confidence, Disagreement
-from trainers.components.stages import Chain, Ensemble, SelfTrain
+from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
 from trainers.components.students import Full, Lora, Probe
 from trainers.data.examples import SplitName, Task
 from trainers.data.settings import SplitSizes, ToyTask
@@ -21,6 +21,7 @@ from trainers.method import Method
 from trainers.models.pool import Classifier, ModelPool
 from trainers.models.prompts import ask, render
 from trainers.models.settings import Readout, ToyModel
+from trainers.training.checkpoint import Checkpoint
 from trainers.training.settings import EngineConfig
 from trainers.trial.workbench import Intermediate, Materials, Report, Workbench
 
@@ -94,6 +95,20 @@ def test_every_rung_is_reported_with_predictions(toy: Workbench, stages: Any) ->
         assert min(report.train_s, report.eval_s) > 0
         assert report.setup_s >= 0
     assert not np.array_equal(reports[0].predictions, reports[-1].predictions)
+
+
+@pytest.mark.parametrize("stages", [Once(), SelfTrain(), Chain(), Ensemble(members=2)])
+def test_a_trial_at_a_rung_is_the_finished_trial_of_the_method_that_stops_there(
+    toy: Workbench, stages: Any, tmp_path: Path
+) -> None:
+    method = Method(optim=OPTIM, stages=stages)
+    for report in toy.train(method, seed=0, split="search", rungs=(0.6, 1.0)):
+        kept = Checkpoint(folder=tmp_path / str(report.share), after_s=60)
+        stopped = method.stopped_at(report.share)
+        (alone,) = toy.train(stopped, seed=0, split="search", rungs=(1.0,), checkpoint=kept)
+        assert alone.share == 1
+        assert np.array_equal(alone.predictions, report.predictions)
+        assert not kept.folder.exists()  # it ended: there is nothing to resume
 
 
 def test_the_split_asked_for_is_answered(toy: Workbench) -> None:

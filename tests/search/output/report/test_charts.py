@@ -75,14 +75,18 @@ def test_a_run_without_scores_has_no_figure(config: RunConfig, events: SimpleNam
     assert set(drawn(config, Record.of([events.started("t1")])).values()) == {None}
 
 
-def test_scored_are_the_trials_of_the_search_that_completed(record: Record) -> None:
-    assert [(trial.trial, pgr) for trial, pgr in scored_trials(record)] == [("t1", 0.3), ("t5", 0.5)]
+def test_scored_are_the_trials_of_the_search_with_a_rung(record: Record) -> None:
+    scored = [(trial.trial, pgr) for trial, pgr in scored_trials(record)]
+    assert scored == [("t1", 0.3), ("t2", -0.2), ("t3", 0.4), ("t5", 0.5)]
 
 
-def test_every_graded_trial_is_a_point_at_its_highest_rung(config: RunConfig, record: Record) -> None:
+def test_every_graded_trial_is_a_point_at_its_best_rung(config: RunConfig, record: Record) -> None:
     figure = drawn(config, record)["trials"]
     assert figure is not None
-    assert figure.alt == "PGR of 5 trials in the order they started; the best reaches 0.500"
+    assert (
+        figure.alt
+        == "PGR of 5 trials, each at its best rung, in the order they started; the best reaches 0.500"
+    )
     assert said(figure) == [
         "t1, one: PGR 0.300 ± 0.100, completed",
         "t2, two: PGR -0.200 ± 0.100, pruned",
@@ -96,10 +100,11 @@ def test_every_graded_trial_is_a_point_at_its_highest_rung(config: RunConfig, re
     assert "naive (test split)" in with_outcome.wide
 
 
-def test_without_a_completed_trial_there_is_no_best(config: RunConfig, events: SimpleNamespace) -> None:
-    figure = drawn(config, Record.of([events.started("t1"), events.reached("t1", 1 / 3, 0.1)]))["trials"]
+def test_without_a_trial_of_the_search_there_is_no_best(config: RunConfig, events: SimpleNamespace) -> None:
+    told = [events.started("r1", purpose="replicate"), events.reached("r1", 1.0, 0.1)]
+    figure = drawn(config, Record.of(told))["trials"]
     assert figure is not None
-    assert figure.alt == "PGR of 1 trials in the order they started; none has completed"
+    assert figure.alt.endswith("in the order they started; none of the search has a score")
 
 
 def test_a_failed_trial_has_no_curve(config: RunConfig, record: Record) -> None:

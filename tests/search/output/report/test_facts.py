@@ -17,11 +17,13 @@ from search.output.report.facts import (
     family_tree,
     headline,
     last_at,
+    lost_data,
     short,
     sources,
     tiles,
     when,
 )
+from trainers.data.counts import DataCounts, FileCounts
 
 
 def outcome(pgr: float, p: float) -> dict[str, Any]:
@@ -50,6 +52,16 @@ def grown(events: SimpleNamespace, branch: Callable[..., Branch]) -> list[AnyEve
         events.started("t4", at=6.0, branch="two"),
         events.ended("t4", "failed", "out of memory", at=7.0),
     ]
+
+
+def test_what_was_lost_of_the_data_is_told(events: SimpleNamespace) -> None:
+    counts = DataCounts(
+        files=(FileCounts(path="a.csv", rows=9, duplicates=2), FileCounts(path="b.csv", rows=3))
+    )
+    record = Record.of([events.run_started(at=0.0), events.baselines(at=1.0, data=counts)])
+    assert lost_data(record) == ["a.csv: of 9 rows left out: 2 repeat an earlier row"]
+    assert lost_data(Record.of([events.run_started(at=0.0), events.baselines(at=1.0)])) == []
+    assert lost_data(Record()) == []
 
 
 def test_the_sentence_of_a_clear_win(config: RunConfig) -> None:
@@ -89,7 +101,7 @@ def test_a_branch_stands_under_the_one_it_grew_from(grown: list[AnyEvent]) -> No
     assert [child.branch.name for child in one.children] == ["two"]
     assert one.result == "best PGR 0.400 ± 0.100"
     assert (one.counts, one.pruned) == ("1 completed, 1 pruned", "PGR -0.1 at a third")
-    assert (three.counts, three.result, three.pruned) == ("no trial yet", "no trial completed", "")
+    assert (three.counts, three.result, three.pruned) == ("no trial yet", "no trial has a score", "")
 
 
 def test_a_branch_that_names_itself_as_parent_ends_no_recursion(branch: Callable[..., Branch]) -> None:

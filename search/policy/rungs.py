@@ -1,0 +1,44 @@
+"""Which rungs a method is judged at: those where its training has begun in earnest. Pure."""
+
+import math
+from collections.abc import Sequence
+
+from trainers.method import Method
+
+ROUNDING = 1e-9  # shares such as 1/9 are not exact
+
+
+def steps_of_a_training(method: Method, examples: int) -> int:
+    """Optimizer steps of each of a method's trainings, by its whole schedule.
+
+    examples: in the transfer split. An estimate: selections that balance classes may keep fewer than their
+    share.
+    """
+    kept = max(1, round(method.select.kept * examples))
+    return max(1, round(method.optim.epochs * math.ceil(kept / method.optim.batch_size)))
+
+
+def rungs_of(method: Method, rungs: Sequence[float], *, examples: int, min_steps: int) -> tuple[int, ...]:
+    """The indices of the rungs that say something of a method; the last rung is always one of them.
+
+    rungs: rising shares of the method's training, the last one 1. examples: in the transfer split. At a rung
+    inside the warm-up of a training, or after fewer than `min_steps` steps of it, scores say little about
+    the method, so it trains on to the next rung. A chain has no rung before its strong student trains.
+    """
+    return tuple(
+        place
+        for place, share in enumerate(rungs)
+        if share == 1 or _says_something(method, share, examples, min_steps)
+    )
+
+
+def _says_something(method: Method, share: float, examples: int, min_steps: int) -> bool:
+    trainings = method.stages.trainings
+    trained = share * method.optim.stop * trainings
+    if method.stages.kind == "chain" and trained <= trainings - 1 + ROUNDING:
+        return False
+    within = trained - math.floor(trained + ROUNDING)
+    if within <= ROUNDING:  # at the end of a training
+        within = 1.0
+    steps = math.ceil(within * steps_of_a_training(method, examples) - ROUNDING)
+    return within > method.optim.warmup + ROUNDING and steps >= min_steps

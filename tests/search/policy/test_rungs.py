@@ -1,0 +1,69 @@
+import pytest
+
+from search.policy.rungs import rungs_of, steps_of_a_training
+from trainers.components.optim import Adamw
+from trainers.components.selection import All, Confidence, Curriculum, Disagreement, SmallLoss
+from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
+from trainers.method import Method
+
+THIRDS = (1 / 9, 1 / 3, 1.0)
+
+
+def judged(method: Method, *, examples: int = 3200, min_steps: int = 8) -> list[int]:
+    return list(rungs_of(method, THIRDS, examples=examples, min_steps=min_steps))
+
+
+def test_a_long_training_is_judged_at_every_rung() -> None:
+    assert judged(Method()) == [0, 1, 2]
+
+
+def test_no_rung_lies_inside_the_warm_up() -> None:
+    assert judged(Method(optim=Adamw(warmup=1 / 9))) == [1, 2]
+    assert judged(Method(optim=Adamw(warmup=0.5))) == [2]
+    # A method that stops after a third of its schedule reaches a tenth of it at a third of its own training.
+    assert judged(Method(optim=Adamw(stop=1 / 3, warmup=0.1))) == [1, 2]
+
+
+def test_a_rung_needs_a_few_optimizer_steps() -> None:
+    # 320 examples are 10 steps an epoch, 30 in all: 4 at the first rung, 10 at the second.
+    assert steps_of_a_training(Method(), 320) == 30
+    assert judged(Method(), examples=320) == [1, 2]
+    assert judged(Method(), examples=320, min_steps=4) == [0, 1, 2]
+    assert judged(Method(), examples=32) == [2]  # whatever the training, its end is judged
+
+
+@pytest.mark.parametrize(
+    ("stages", "rungs"),
+    [
+        (Once(), [0, 1, 2]),
+        (SelfTrain(rounds=2), [0, 1, 2]),  # a third: at the end of the first of three trainings
+        (Chain(), [2]),  # its strong student trains in the second half
+        (Ensemble(members=4), [0, 1, 2]),
+        (Ensemble(members=3), [0, 1, 2]),
+    ],
+)
+def test_rungs_of_several_trainings(stages: Once | SelfTrain | Chain | Ensemble, rungs: list[int]) -> None:
+    assert judged(Method(stages=stages)) == rungs
+
+
+def test_a_warm_up_of_a_later_training_counts_too() -> None:
+    # At 1/3 of five, two thirds of the second are done; at 0.35 of three, a twentieth of the second.
+    five, three = Method(stages=Ensemble(members=5)), Method(stages=Ensemble(members=3))
+    assert rungs_of(five, (1 / 3, 1.0), examples=3200, min_steps=8) == (0, 1)
+    assert rungs_of(three, (0.35, 1.0), examples=3200, min_steps=8) == (1,)
+
+
+@pytest.mark.parametrize(
+    ("select", "steps"),
+    [
+        (All(), 30),
+        (Confidence(share=0.5), 15),
+        (Disagreement(share=0.2), 24),
+        (SmallLoss(share=0.5), 30),  # drops examples of a batch, not batches
+        (Curriculum(share=0.5), 30),
+    ],
+)
+def test_steps_follow_the_examples_that_are_kept(
+    select: All | Confidence | Disagreement | SmallLoss | Curriculum, steps: int
+) -> None:
+    assert steps_of_a_training(Method(select=select), 320) == steps

@@ -1,0 +1,105 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from search.policy.training_seconds import COLUMN, COSTS, Step, TrainingSeconds
+from trainers.components.labels import Hard, Neighbours
+from trainers.components.optim import Adamw
+from trainers.components.selection import All, Confidence
+from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
+from trainers.components.students import Full, Lora, Probe
+from trainers.method import Method
+
+TRUE = {
+    "full": (0.004, 0.006, 0.0015, 0.05),
+    "lora": (0.003, 0.008, 0.0017, 0.08),
+    "probe": (1e-5, 0.0008, 2e-6, 0.03),
+}
+RUNGS = (0.0, 1 / 9, 1 / 3, 1.0)
+Pick = Callable[[], Method]
+
+
+def true_seconds(amounts: np.ndarray) -> float:
+    costs = np.zeros(len(COSTS))
+    for student, own in TRUE.items():
+        first = COLUMN[student, 0]
+        costs[first : first + 4] = own
+    costs[COLUMN["labels", "neighbours"]] = 0.4
+    return float(amounts @ costs)
+
+
+def random_method(rng: np.random.Generator) -> Method:
+    students = (Full(), Lora(), Probe())
+    stages = (Once(), SelfTrain(), Ensemble(members=int(rng.integers(2, 9))))
+    return Method(
+        labels=(Hard(), Neighbours())[rng.integers(2)],
+        select=(All(), Confidence(share=float(rng.uniform(0.2, 0.9))))[rng.integers(2)],
+        student=students[rng.integers(3)],
+        stages=stages[rng.integers(3)],
+        optim=Adamw(epochs=float(np.exp(rng.uniform(0, 2.5))), batch_size=int(rng.choice([8, 16, 32, 64]))),
+    )
+
+
+def test_after_thirty_steps_it_predicts_about_as_well_as_the_noise_allows() -> None:
+    rng = np.random.default_rng(0)
+    seconds = TrainingSeconds(transfer=400, evaluated=400)
+    errors = []
+    for _ in range(300):
+        rung = rng.integers(3)
+        step = Step(method=random_method(rng), start=RUNGS[rung], end=RUNGS[rung + 1])
+        took = true_seconds(seconds.amounts(step)) * np.exp(rng.normal(0, 0.15))
+        errors.append(abs(np.log(seconds.predict([step])[0] / took)))
+        seconds.observe(step, took)
+    # With true costs the median of |error| is 0.10 and its ninth decile 0.25.
+    assert np.median(errors[30:]) < 0.15
+    assert np.quantile(errors[30:], 0.9) < 0.35
+
+
+def test_before_the_first_step_a_probe_is_known_to_be_cheap_and_members_to_add_up() -> None:
+    seconds = TrainingSeconds(transfer=400, evaluated=400)
+
+    def whole(method: Method) -> float:
+        return float(seconds.predict([Step(method=method, start=0, end=1)])[0])
+
+    assert whole(Method(student=Probe())) < whole(Method(student=Lora())) < whole(Method())
+    assert 6 < whole(Method(stages=Ensemble(members=8))) / whole(Method()) < 8
+    assert whole(Method(optim=Adamw(stop=0.5))) < whole(Method())
+
+
+def test_a_single_step_sets_the_unit_for_all() -> None:
+    seconds = TrainingSeconds(transfer=400, evaluated=400)
+    probe, full = (
+        Step(method=method, start=0, end=1) for method in (Method(student=Probe()), Method(student=Full()))
+    )
+    before = seconds.predict([probe, full])
+    seconds.observe(full, 3.0)
+    probe_s, full_s = seconds.predict([probe, full])
+    assert full_s == pytest.approx(3.0, rel=0.05)
+    assert probe_s / full_s == pytest.approx(before[0] / before[1], rel=0.3)
+
+
+def test_one_slow_step_among_many_changes_little() -> None:
+    seconds = TrainingSeconds(transfer=400, evaluated=400)
+    step = Step(method=Method(student=Probe()), start=0, end=1)
+    for took in (20.0, *[0.3] * 10):  # the first waited for features that all share
+        seconds.observe(step, took)
+    assert seconds.predict([step])[0] == pytest.approx(0.3, rel=0.15)
+
+
+def test_a_model_that_teaches_the_next_labels_the_transfer_split() -> None:
+    seconds = TrainingSeconds(transfer=400, evaluated=100)
+
+    def predicted(method: Method, start: float, end: float) -> float:
+        return float(seconds.amounts(Step(method=method, start=start, end=end))[COLUMN["full", 2]])
+
+    self_train = Method(stages=SelfTrain(rounds=2))
+    assert predicted(self_train, 0, 1 / 9) == 100
+    assert predicted(self_train, 1 / 9, 1 / 3) == 500
+    assert predicted(self_train, 0, 1) == 900  # the last model teaches nobody
+    assert predicted(Method(stages=Chain()), 0, 1) == 500
+    assert predicted(Method(stages=Ensemble()), 0, 1) == 100
+
+
+def test_predictions_of_nothing() -> None:
+    assert len(TrainingSeconds(transfer=4, evaluated=4).predict([])) == 0
