@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from agents.language.catalogue import ParamSpec, param_specs
 from agents.language.naming import kind_name, param_name
+from cluster.environment import inherited, is_proxy
 from search.config.schema import RunConfig
 from search.config.services import TrackingConfig
 from search.ledger.events import RunStarted
@@ -33,8 +34,9 @@ log = logging.getLogger(__name__)
 UPLOAD_PATIENCE_S = 24 * 3600.0
 MARGIN_S = 2.0  # for the tracking process to notice by itself that its time has run out
 LOG_RANGE = 1000  # a range with high / low at least this is shown on a log scale
-# Variables passed on to wandb. Others, with run ids, sweeps and modes, are meant for other programs.
+# Variables of wandb passed on to it. Others, with run ids, sweeps and modes, are meant for other programs.
 PASSED_ON = {
+    "NETRC",
     "WANDB_API_KEY",
     "WANDB_BASE_URL",
     "WANDB_CONFIG_DIR",
@@ -126,13 +128,9 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The environment for wandb: it writes to the run directory only and sends no error reports."""
-    passed_on = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("WANDB_") or name in PASSED_ON
-    }
-    return passed_on | {
+    """The environment for wandb: no key but its own, and what keeps it to the run directory."""
+    proxies = {name for name in os.environ if is_proxy(name)}
+    return inherited(os.environ, PASSED_ON | proxies) | {
         "WANDB_CACHE_DIR": str(folder / "cache"),
         "WANDB_DATA_DIR": str(folder / "data"),
         "WANDB_ERROR_REPORTING": "false",

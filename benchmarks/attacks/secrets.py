@@ -1,0 +1,36 @@
+"""Where a secret of the driver's environment comes to light: other processes, files, command lines."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def spellings(secret: str) -> tuple[bytes, ...]:
+    """A secret as it is, and as Ray writes parts of its configuration."""
+    return (secret.encode(), base64.b64encode(secret.encode()).rstrip(b"=")[:-1])
+
+
+def holding(folder: Path, secret: str) -> list[Path]:
+    """The files below a folder that hold a secret, in their names or in what they say."""
+    found = []
+    for file in folder.rglob("*"):
+        if secret in file.name:
+            found.append(file)
+        elif file.is_file() and not file.is_symlink():
+            content = file.read_bytes()
+            if any(spelling in content for spelling in spellings(secret)):
+                found.append(file)
+    return found
+
+
+def shown_to(secret: str) -> Iterator[tuple[int, str, str]]:
+    """Processes that were given a secret: number, title, and where it stands: `environ` or `cmdline`."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        for place in ("environ", "cmdline"):
+            try:
+                content = (folder / place).read_bytes()
+                title = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("latin-1").strip()
+            except OSError:  # it has ended, or is another user's
+                break
+            if any(spelling in content for spelling in spellings(secret)):
+                yield int(folder.name), title, place
