@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import ray
 
-from benchmarks.attacks.door import answers, borders, entered, listening
-from benchmarks.attacks.secrets import holding
 from cluster.access import chosen, with_token
 from cluster.runtime import ray_runtime
+from tests.small_runs.exposure import holding
+from tests.small_runs.intruder import answers, borders, entered, listening
 
 
 def test_a_ray_of_ours_has_a_random_token() -> None:
