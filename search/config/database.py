@@ -1,7 +1,7 @@
 """The URL of a database: which parts of it must come from the environment, and how they get there.
 
-A config is copied to config.yaml, to the report and to colleagues: a password in it would be everybody's. And a
-config from elsewhere must not send a key of this machine to another host. So a secret part is written
+A config is copied to config.yaml, to the report and to colleagues: a password in it would be everybody's. And
+a config from elsewhere must not send a key of this machine to another host. So a secret part is written
 ${OPTUNA_NAME}, and no other variable is filled in.
 """
 

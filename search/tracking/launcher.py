@@ -28,6 +28,7 @@ from search.ledger.events import RunStarted
 from search.storage.run_directory import RunDirectory
 from search.tracking.job import Job, Kind
 from trainers.method import SLOTS
+from trainers.printable import one_line
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +140,16 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def has_key() -> bool:
-    """Whether wandb will find a key, in the environment or in .netrc, where `wandb login` writes it."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+    """Whether wandb will find a key, in the environment or in .netrc, where `wandb login` writes it.
+
+    Raises ValueError, which does not repeat it, where the environment's is no key.
+    """
+    key = os.environ.get("WANDB_API_KEY", "").strip()
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ValueError(
+            "WANDB_API_KEY: must hold a key and nothing else; put only the key there, in one line"
+        )
+    if key or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).netloc
     file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
@@ -218,5 +227,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return 0 if upload(parser.parse_args(arguments).directory) else 1
     except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {one_line(str(error))}\n")
         return 2

@@ -1,8 +1,12 @@
 import json
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
-from search.cli.output import complain, console, write_json
+from search.cli.output import complain, console, write, write_json
+
+HOSTILE = "\x1b[2J\x1b]8;;x\x9b31m"
 
 
 def test_people_read_stdout_unless_a_script_does(capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,3 +27,31 @@ def test_a_complaint_is_one_line_as_it_is(capsys: pytest.CaptureFixture[str]) ->
     message = f"error: [red]{'long ' * 60}[/red] fields=[1, 2]"
     assert complain(message, 2) == 2
     assert capsys.readouterr() == ("", message + "\n")
+
+
+def test_what_a_terminal_would_obey_leaves_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+    people = console()
+    table = Table(HOSTILE)
+    table.add_row(HOSTILE, Text(HOSTILE, style="bold"))
+    for shown in (HOSTILE, Text.assemble((HOSTILE, "red")), table):
+        people.print(shown)
+    write(f"{HOSTILE}\n")
+    write_json({HOSTILE: HOSTILE})
+    complain(f"error: {HOSTILE}\nERROR: another line", 2)
+    output = capsys.readouterr()
+    assert all(line.isprintable() for text in output for line in text.splitlines())
+    assert output.out.count("?[2J?]8;;x?") == 6
+    assert output.err == "error: ?[2J?]8;;x?31m ERROR: another line\n"
+
+
+def test_a_name_in_brackets_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print("run directory: runs/[red]x[/] :smile:", highlight=False)
+    assert capsys.readouterr().out == "run directory: runs/[red]x[/] :smile:\n"
+
+
+def test_styles_of_our_own_reach_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    people = console()
+    with people.capture() as shown:
+        people.print(HOSTILE, style="red", highlight=False)
+    assert shown.get() == "\x1b[31m?[2J?]8;;x?31m\x1b[0m\n"
