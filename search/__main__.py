@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from typer import TyperException
 
+from cluster.keys import read_keys
 from search.cli.app import PROGRAM, command_line
 from search.cli.completion import VARIABLE
 from search.cli.output import FAILED, INPUT_MISTAKE, complain, log_to_stderr
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log_to_stderr()
     os.environ.setdefault("TQDM_DISABLE", "" if sys.stderr.isatty() else "1")
     try:
+        read_keys()
         code = command_line().main(arguments, prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)
     except TyperException as error:
         return complain(f"error: {_line(error)}", INPUT_MISTAKE)
