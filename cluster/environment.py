@@ -45,7 +45,7 @@ def _is_harmless(name: str, value: str) -> bool:
         return True
     if is_proxy(name):
         return "@" not in value  # a proxy's user and password
-    return bool(_HARMLESS.match(name)) and name != JOB_CONFIG and not is_secret(name)
+    return bool(_HARMLESS.match(name)) and not is_secret(name)
 
 
 def is_proxy(name: str) -> bool:

@@ -62,9 +62,7 @@ def test_workers_have_what_they_need(name: str) -> None:
 
 
 def test_a_name_that_says_nothing_stays_with_the_driver() -> None:
-    assert (
-        inherited({"DATABASE_URL": "postgresql://me:hush@host/db", "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}) == {}
-    )
+    assert inherited({"DATABASE_URL": "postgresql://me:hush@host/db"}) == {}
 
 
 def test_a_proxy_reaches_workers_without_a_password_in_it() -> None:
