@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from trainers.cache import digest
 from trainers.component import Frozen
@@ -273,7 +274,12 @@ class Mirror:
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The file system behind a URL and the path in it; raises ValueError for an unsupported URL."""
+    """The file system behind a URL and the path in it; raises ValueError for one unsupported or with a key."""
+    if "@" in urlsplit(url).netloc:
+        raise ValueError(
+            "--out: a key in the URL would be printed and kept; set it in the environment, as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     try:
         if url.partition("://")[0] in ARROW:
             native, path = arrow.FileSystem.from_uri(url)

@@ -308,3 +308,12 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
     assert sum(result["trials"].values()) == 4
     ledger = store.objects["bucket/runs/one/ledger.jsonl"].decode()
     assert ledger.count('"run_started"') == ledger.count('"resumed"') == ledger.count('"finished"') == 1
+
+
+def test_a_key_in_the_url_is_refused_and_not_repeated() -> None:
+    with (
+        pytest.raises(ValueError, match="set it in the environment") as caught,
+        run_path("s3://key:hunter2@bucket/run"),
+    ):
+        pass
+    assert "hunter2" not in str(caught.value)
