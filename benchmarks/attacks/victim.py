@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.small_runs.exposure import shown_to
+from tests.small_runs.exposure import processes
 from tests.small_runs.site import Driver, Site
 
 NAMES = (
@@ -51,7 +51,6 @@ class Victim:
     driver: Driver
     secrets: dict[str, str]
     exposed: dict[str, set[str]] = field(default_factory=dict)
-    titles: set[str] = field(default_factory=set)
     _over: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -84,14 +83,12 @@ class Victim:
 
     def watch(self) -> None:
         """Note which processes are given a secret, until the end."""
-        while not self._over.wait(0.1):
-            for name, value in self.secrets.items():
-                for pid, title, _ in shown_to(value):
-                    if pid not in (self.driver.process.pid, os.getpid()):
-                        self.exposed.setdefault(name, set()).add(title)
-            for pid in self.driver.others():
-                with contextlib.suppress(OSError):
-                    self.titles.add(Path(f"/proc/{pid}/cmdline").read_text("latin-1").partition("\0")[0])
+        while not self._over.wait(0.2):
+            for pid, title, given in processes():
+                if pid not in (self.driver.process.pid, os.getpid()):
+                    for name, value in self.secrets.items():
+                        if value.encode() in given:
+                            self.exposed.setdefault(name, set()).add(title)
 
 
 @contextlib.contextmanager

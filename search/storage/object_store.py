@@ -274,7 +274,7 @@ class Mirror:
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The file system behind a URL and the path in it; raises ValueError for one unsupported or with a key."""
+    """The file system behind a URL and the path in it; ValueError for one unsupported or with a key."""
     if "@" in urlsplit(url).netloc:
         raise ValueError(
             "--out: a key in the URL would be printed and kept; set it in the environment, as "

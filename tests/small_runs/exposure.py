@@ -23,14 +23,20 @@ def holding(folder: Path, secret: str) -> list[Path]:
     return found
 
 
-def shown_to(secret: str) -> Iterator[tuple[int, str, str]]:
-    """Processes that were given a secret: number, title, and where it stands: `environ` or `cmdline`."""
+def processes() -> Iterator[tuple[int, str, bytes]]:
+    """Processes that can be read: number, title, and what each was given, environment and command line."""
     for folder in Path("/proc").glob("[0-9]*"):
-        for place in ("environ", "cmdline"):
-            try:
-                content = (folder / place).read_bytes()
-                title = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("latin-1").strip()
-            except OSError:  # it has ended, or is another user's
-                break
-            if any(spelling in content for spelling in spellings(secret)):
-                yield int(folder.name), title, place
+        try:
+            line, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+        except OSError:  # it has ended, or is another user's
+            continue
+        yield (
+            int(folder.name),
+            line.replace(b"\0", b" ").decode("latin-1").strip(),
+            line + b"\0" + environment,
+        )
+
+
+def shown_to(secret: str) -> list[tuple[int, str]]:
+    """Number and title of the processes that were given a secret."""
+    return [(pid, title) for pid, title, given in processes() if secret.encode() in given]

@@ -154,9 +154,9 @@ def answers(places: Sequence[tuple[str, int]]) -> list[str]:
                 with urllib.request.urlopen(f"http://{target}:{port}{page}", timeout=2) as reply:
                     kind = reply.headers.get("content-type", "")
                     body = reply.read(200).decode("latin-1")
-            except (OSError, urllib.error.URLError, ValueError):
+            except urllib.error.HTTPError:  # refused, or no such page
                 continue
-            except Exception:  # what is no HTTP: gRPC's frames
+            except Exception:  # nothing that speaks HTTP, such as gRPC
                 break
             if "version=" in kind or body.startswith("# HELP"):  # Prometheus
                 break
