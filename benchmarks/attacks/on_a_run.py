@@ -42,8 +42,12 @@ def environments(victim: Victim) -> str:
         name: {title for title in titles if name != OF_TRACKING or "search.tracking" not in title}
         for name, titles in victim.exposed.items()
     }
-    shown = [f"{name} in {len(titles)} processes" for name, titles in sorted(found.items()) if titles]
-    return ", ".join(shown)
+    shown = [
+        f"{name} in {len(titles)} processes, such as {min(titles)[:60]}"
+        for name, titles in sorted(found.items())
+        if titles
+    ]
+    return "; ".join(shown)
 
 
 def files(victim: Victim) -> str:

@@ -94,22 +94,22 @@ class Victim:
 @contextlib.contextmanager
 def hanging_run(place: Path, cache: Path) -> Iterator[Victim]:
     """A run up to where its first trial hangs, baselines trained; the end of the block interrupts it."""
+    settings = ["seed=7", "faults={step_limit_s: 600}"]  # a seed of its own: its baselines are not cached
+    site = Site(place / "run", cache, settings)
     with set_secrets() as values:
-        settings = ["seed=7", "faults={step_limit_s: 600}"]  # a seed of its own: its baselines are not cached
-        site = Site(place / "run", cache, settings)
         victim = Victim(site, site.run(), values)
-        watcher = threading.Thread(target=victim.watch)
-        watcher.start()
-        try:
-            victim.driver.wait_for(lambda: site.count("baselines_ready") == 1)
-            site.plant("hang")
-            victim.driver.wait_for(lambda: not any(site.faults.iterdir()))
-            time.sleep(1)  # the grader and W&B's process are there as well
-            yield victim
-        finally:
-            victim.driver.process.terminate()
-            time.sleep(0.5)
-            victim.driver.process.terminate()
-            victim.driver.process.communicate()
-            victim._over.set()
-            watcher.join()
+    watcher = threading.Thread(target=victim.watch)
+    watcher.start()
+    try:
+        victim.driver.wait_for(lambda: site.count("baselines_ready") == 1)
+        site.plant("hang")
+        victim.driver.wait_for(lambda: not any(site.faults.iterdir()))
+        time.sleep(1)  # the grader and W&B's process are there as well
+        yield victim
+    finally:
+        victim.driver.process.terminate()
+        time.sleep(0.5)
+        victim.driver.process.terminate()
+        victim.driver.process.communicate()
+        victim._over.set()
+        watcher.join()
