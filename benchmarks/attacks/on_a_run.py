@@ -6,6 +6,8 @@ from benchmarks.attacks.victim import OF_TRACKING, Victim
 from tests.small_runs.exposure import holding
 from tests.small_runs.intruder import answers, borders, entered, listening
 
+UPLOAD = ("search.tracking", "/wandb/bin/")  # the processes that upload to W&B
+
 Attack = Callable[[Victim], str]  # what got through; "" where nothing did
 
 
@@ -39,7 +41,7 @@ def open_pages(victim: Victim) -> str:
 def environments(victim: Victim) -> str:
     """Secrets in /proc of the run's processes, its driver aside, from the first second on."""
     found = {
-        name: {title for title in titles if name != OF_TRACKING or "search.tracking" not in title}
+        name: {title for title in titles if name != OF_TRACKING or not any(part in title for part in UPLOAD)}
         for name, titles in victim.exposed.items()
     }
     shown = [
