@@ -55,7 +55,8 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
         # First, so that a refused key ends the run before any training.
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
-        with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
+        runtime = ray_runtime(config.trial.environment)
+        with Tracking(run, config) as tracking, interruptible() as stop, runtime:
             as_written, config = config, with_gpus(config)
             concurrent = _concurrent(config)
             prepared = prepare_with_progress(config, console, stop)
@@ -117,7 +118,7 @@ def _concurrent(config: RunConfig) -> int:
 
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split; trains the baselines that are not cached."""
-    with interruptible() as stop, ray_runtime():
+    with interruptible() as stop, ray_runtime(config.trial.environment):
         prepared = prepare_with_progress(with_gpus(config), console, stop)
         return RemoteGrader(prepared.search, prepared.test).baselines()
 

@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from cluster.environment import hidden, is_secret
 from search.engine.director import Director
 from search.ledger.events import RungReached
 from search.policy.faults import DISK_FULL, Watchdog
@@ -202,8 +203,11 @@ def run_trials(
     errors = _FirstError()
     with scratch_folder() as scratch:
         tuner = _tuner(director, work, concurrent, every_step, trainable, errors, scratch)
+        # Tune hands AWS' credentials, where it sees them, to every worker, and Ray writes them into a log.
+        secrets = [name for name in os.environ if is_secret(name)]
         try:
-            tuner.fit()
+            with hidden(secrets):
+                tuner.fit()
         except _AllDone:
             pass
         except tune.TuneError as error:

@@ -87,7 +87,8 @@ def campaign(run: RunDirectory) -> str:
 
 @pytest.fixture
 def config(warm: Path) -> RunConfig:
-    return load_config(REPO / "configs/dev.yaml", [*SMALL, *TINY, f"cache={warm}"])
+    told = "trial.environment=[LEAK_CHECKSUMS]"
+    return load_config(REPO / "configs/dev.yaml", [*SMALL, *TINY, told, f"cache={warm}"])
 
 
 @pytest.mark.slow
