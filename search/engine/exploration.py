@@ -8,7 +8,6 @@ import numpy as np
 from search.config.schema import RunConfig
 from search.ledger.events import (
     AnyEvent,
-    EndState,
     Proposed,
     RungReached,
     TrialEnded,
@@ -86,7 +85,7 @@ class Exploration:
             case TrialPaused() if trial := self._search_trial(event.trial):
                 self._pause(trial)
             case TrialEnded() if trial := self._search_trial(event.trial):
-                self._ended(trial, event.state)
+                self._ended(trial, event)
             case _:
                 pass
 
@@ -127,16 +126,17 @@ class Exploration:
             )
         )
 
-    def _ended(self, trial: TrialRecord, state: EndState) -> None:
+    def _ended(self, trial: TrialRecord, event: TrialEnded) -> None:
         rung = self._in_flight.pop(trial.trial)
         self._last_pgr.pop(trial.trial, None)
         if trial.trial in self._paused:
             self._paused.remove(trial.trial)
-        if state == "failed":  # lowers the surrogate's predictions for similar methods
-            self._scores.add(encode(trial.method), rung, np.nan)
+        if event.state == "failed":
+            if event.judged:  # lowers the surrogate's predictions for similar methods
+                self._scores.add(encode(trial.method), rung, np.nan)
             branch = self._branches[trial.branch]
             branch.returned += rung == 0
-            branch.failed += rung > 0
+            branch.failed += rung > 0 and event.judged
             branch.reached_or_in_flight[rung] -= 1
             self._budget.failed(rung)
 
