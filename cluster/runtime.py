@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import ray
 
+from cluster.reach import reaching
+
 log = logging.getLogger(__name__)
 
 SETTINGS = {
@@ -33,13 +35,14 @@ def ray_runtime() -> Iterator[None]:
     """Connect to Ray while the block runs: to the cluster at RAY_ADDRESS, or a new one on this machine.
 
     Inside a Ray job, RAY_ADDRESS names the job's own cluster. Handlers of SIGINT and SIGTERM stay in place.
+    Raises ValueError if no cluster answers at RAY_ADDRESS.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     address = os.environ.get("RAY_ADDRESS")
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # only this machine can reach it
-    with _signals_kept():
+    with _signals_kept(), reaching(address):
         ray.init(
             address=address or "local",
             include_dashboard=False if address is None else None,

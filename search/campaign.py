@@ -60,7 +60,9 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             as_written, config = config, with_gpus(config)
             concurrent = _concurrent(config)
             prepared = prepare_with_progress(config, console, stop)
-            grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
+            grader = RemoteGrader(
+                prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s
+            )
             baselines = grader.baselines()
             with run.open_ledger(record, as_written, started_at) as ledger:
                 tracking.start(record.started)
@@ -119,7 +121,8 @@ def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split; trains the baselines that are not cached."""
     with interruptible() as stop, ray_runtime():
         prepared = prepare_with_progress(with_gpus(config), console, stop)
-        return RemoteGrader(prepared.search, prepared.test).baselines()
+        grader = RemoteGrader(prepared.search, prepared.test, answer_s=config.faults.grader_limit_s)
+        return grader.baselines()
 
 
 def prepare_with_progress(config: RunConfig, console: Console, stop: Interruption) -> Prepared:
