@@ -26,6 +26,7 @@ from search.output.progress import View
 from search.output.report.report import write_report
 from search.output.result import outcome_table, result, write_result
 from search.scoring.grader import BaselineScores
+from search.storage.baseline_times import BaselineTimes
 from search.storage.run_directory import RunDirectory
 from search.tracking.launcher import Tracking
 from search.workers.member import Work
@@ -33,6 +34,7 @@ from search.workers.preparation import Prepared, prepare, with_gpus
 from search.workers.remote_grader import RemoteGrader
 from search.workers.shared_arrays import SharedArrays
 from search.workers.tune import run_trials
+from trainers.trial.baselines import BaselineJob
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +59,10 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
         with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
-            as_written, config = config, with_gpus(config)
+            as_written, config = config, with_gpus(config, stop.check)
             concurrent = _concurrent(config)
-            prepared = prepare_with_progress(config, console, stop)
+            times = BaselineTimes(run.path)
+            prepared = prepare_with_progress(config, console, stop, times)
             grader = RemoteGrader(
                 prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s
             )
@@ -74,7 +77,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                             ceiling_acc=baselines.ceiling.value,
                             ceiling_se=baselines.ceiling.se,
                             seeds=config.baselines.seeds,
-                            train_s=prepared.train_s,
+                            train_s=times.total_s,
                             examples=len(prepared.search[0]),
                             weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
                             seed_variance=baselines.seed_variance.value,
@@ -120,13 +123,15 @@ def _concurrent(config: RunConfig) -> int:
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split; trains the baselines that are not cached."""
     with interruptible() as stop, ray_runtime():
-        prepared = prepare_with_progress(with_gpus(config), console, stop)
+        prepared = prepare_with_progress(with_gpus(config, stop.check), console, stop)
         grader = RemoteGrader(prepared.search, prepared.test, answer_s=config.faults.grader_limit_s)
         return grader.baselines()
 
 
-def prepare_with_progress(config: RunConfig, console: Console, stop: Interruption) -> Prepared:
-    """Prepare the baselines, with a progress bar."""
+def prepare_with_progress(
+    config: RunConfig, console: Console, stop: Interruption, times: BaselineTimes | None = None
+) -> Prepared:
+    """Prepare the baselines, with a progress bar. times: receives the seconds of those that were trained."""
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("weak floor and ceiling", total=None)
 
@@ -134,7 +139,11 @@ def prepare_with_progress(config: RunConfig, console: Console, stop: Interruptio
             stop.check()
             progress.update(bar, completed=done, total=total)
 
-        return prepare(config, advance)
+        def trained(job: BaselineJob, seconds: float) -> None:
+            if times is not None:
+                times.add(job.role, job.seed, seconds)
+
+        return prepare(config, advance, trained)
 
 
 def _run_trials(

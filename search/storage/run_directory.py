@@ -11,6 +11,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import AnyEvent, Resumed, RunStarted
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
+from search.storage import baseline_times
 
 
 class RunDirectory:
@@ -85,7 +86,7 @@ def new_run(path: Path, config: RunConfig) -> RunDirectory:
         if found.sha256 != config.sha256:
             raise ValueError(f"--out {path}: holds another run (of another config); choose another directory")
         return run
-    ours = {run.config.name, ".lock"}  # left by a run that ended before its first event
+    ours = {run.config.name, baseline_times.FILE, ".lock"}  # left by a run that ended before its first event
     if path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - ours):
         raise ValueError(f"--out {path}: is not an empty directory; choose another one")
     try:
