@@ -17,45 +17,19 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.small_runs.site import Driver, Site
-from tests.small_runs.whole import problems
+from benchmarks.faults.case import Case, Tried, ended, whole
+from benchmarks.faults.waits import WAITS
+from tests.small_runs.site import Site
 
 log = logging.getLogger(__name__)
 
 TORN = '{"at":17'
+LIMITS = "faults={step_limit_s: 20, start_limit_s: 90, grader_limit_s: 20, workers: 4}"
 BEGINNING_S = 6.0  # a kill among these first seconds meets imports, Ray's start and the restored state
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tried:
-    """How many faults a case injected, and the problems afterwards."""
-
-    faults: int
-    wrong: list[str]
-
-
-Case = Callable[[Site, random.Random, int], Tried]
-
-
-def ended(site: Site, driver: Driver, code: int = 0, says: str = "") -> list[str]:
-    """What is wrong with how a driver ended: its exit code, and a line that it should write."""
-    got, output, errors = driver.wait()
-    wrong = [] if got == code else [f"exit code {got} in place of {code}: {errors[-300:]}"]
-    if "Traceback" in errors and code:
-        wrong.append("a traceback")
-    if says not in output + errors:
-        wrong.append(f"does not say {says!r}: {errors[-300:]}")
-    return wrong
-
-
-def whole(site: Site, driver: Driver) -> list[str]:
-    """What is wrong once this driver has brought the run to its end."""
-    return ended(site, driver) or problems(site.out)
 
 
 def killed_driver(site: Site, rng: random.Random, kills: int) -> Tried:
@@ -222,7 +196,7 @@ CASES: dict[str, Case] = {
     "journal-lost": journal_lost,
     "two-resumes": two_resumes,
     "full-disk": full_disk,
-}
+} | WAITS
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -243,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         code, _, errors = Site(place / "warm", cache).baselines().wait()
         assert code == 0, errors
         for name in options.only:
-            site = Site(place / name / "run", cache, ["faults={step_limit_s: 20, workers: 4}"])
+            site = Site(place / name / "run", cache, [LIMITS])
             site.out.parent.mkdir()
             tried = CASES[name](site, random.Random(options.seed), options.kills)
             report[name] = {"faults": tried.faults, "survived": 0 if tried.wrong else tried.faults}
