@@ -51,6 +51,15 @@ class FaultConfig(Frozen):
             "ends; `resume` goes on.",
         ),
     ] = 1800
+    proposer_limit_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1e7,
+            description="Longest wait for a proposal with all its retries, in seconds; then the playbook "
+            "proposes for the rest of the run.",
+        ),
+    ] = 6 * 3600
     grader_limit_s: Annotated[
         float,
         Field(
