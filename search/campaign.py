@@ -70,20 +70,7 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
             with run.open_ledger(record, as_written, started_at) as ledger:
                 tracking.start(record.started)
                 if record.baselines is None:
-                    ledger.append(
-                        BaselinesReady(
-                            weak_acc=baselines.weak.value,
-                            weak_se=baselines.weak.se,
-                            ceiling_acc=baselines.ceiling.value,
-                            ceiling_se=baselines.ceiling.se,
-                            seeds=config.baselines.seeds,
-                            train_s=times.total_s,
-                            examples=len(prepared.search[0]),
-                            weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
-                            seed_variance=baselines.seed_variance.value,
-                            seed_free=baselines.seed_variance.free,
-                        )
-                    )
+                    ledger.append(_ready(config, prepared, baselines, times.total_s))
                 try:
                     context = RunContext(
                         config=config,
@@ -101,6 +88,23 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
+
+
+def _ready(
+    config: RunConfig, prepared: Prepared, baselines: BaselineScores, train_s: float
+) -> BaselinesReady:
+    return BaselinesReady(
+        weak_acc=baselines.weak.value,
+        weak_se=baselines.weak.se,
+        ceiling_acc=baselines.ceiling.value,
+        ceiling_se=baselines.ceiling.se,
+        seeds=config.baselines.seeds,
+        train_s=train_s,
+        examples=len(prepared.search[0]),
+        weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
+        seed_variance=baselines.seed_variance.value,
+        seed_free=baselines.seed_variance.free,
+    )
 
 
 def _concurrent(config: RunConfig) -> int:
