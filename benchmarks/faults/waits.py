@@ -27,7 +27,11 @@ def stopped_grader(site: Site, rng: random.Random, kills: int) -> Tried:
 
 
 def stuck_setup(site: Site, rng: random.Random, kills: int) -> Tried:
-    """A worker that never becomes ready: it is replaced, and no trial fails for it."""
+    """A worker that never becomes ready: it is replaced, and no trial fails for it.
+
+    It is the only one: Tune gives a trial whose worker starts to any other that is free.
+    """
+    site = replace(site, settings=(*site.settings, "trial.concurrent=1"))
     site.plant("setup")
     wrong = whole(site, site.run())
     ledger = site.ledger.read_text()
