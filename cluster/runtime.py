@@ -12,6 +12,9 @@ import ray
 
 from cluster.access import with_token
 from cluster.environment import JOB_CONFIG, blanks, hidden, inherited, without_secrets
+from cluster.reach import reaching
+
+log = logging.getLogger(__name__)
 
 SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a config's paths are relative to where the run was started
@@ -33,7 +36,7 @@ def ray_runtime(passed_on: Collection[str] = ()) -> Iterator[None]:
 
     A new one refuses whoever lacks its token. Workers inherit what `cluster.environment` allows, and the
     variables named in `passed_on`. Inside a Ray job, RAY_ADDRESS names the job's own cluster. Handlers of
-    SIGINT and SIGTERM stay in place.
+    SIGINT and SIGTERM stay in place. Raises ValueError if no cluster answers at RAY_ADDRESS.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -55,7 +58,7 @@ def _connect(address: str, passed_on: Collection[str]) -> None:
     else:
         kept_from_workers = set[str]()  # their nodes have started; what these hold is blanked
         settings = blanks(os.environ, passed_on) | settings
-    with _signals_kept(), hidden(kept_from_workers):
+    with _signals_kept(), hidden(kept_from_workers), reaching(address):
         ray.init(
             address=address,
             include_dashboard=False if address == "local" else None,

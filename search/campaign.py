@@ -24,6 +24,7 @@ from search.output.progress import View
 from search.output.report.report import write_report
 from search.output.result import outcome_table, result, write_result
 from search.scoring.grader import BaselineScores
+from search.storage.baseline_times import BaselineTimes
 from search.storage.run_directory import RunDirectory
 from search.tracking.launcher import Tracking
 from search.workers.member import Work
@@ -31,6 +32,7 @@ from search.workers.preparation import Prepared, prepare, with_gpus
 from search.workers.remote_grader import RemoteGrader
 from search.workers.shared_arrays import SharedArrays
 from search.workers.tune import run_trials
+from trainers.trial.baselines import BaselineJob
 
 log = logging.getLogger(__name__)
 
@@ -57,29 +59,18 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
         proposer = new_proposer(config, run.path, account)
         runtime = ray_runtime(config.trial.environment)
         with Tracking(run, config) as tracking, interruptible() as stop, runtime:
-            as_written, config = config, with_gpus(config)
+            as_written, config = config, with_gpus(config, stop.check)
             concurrent = _concurrent(config)
-            prepared = prepare_with_progress(config, console, stop)
-            grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
+            times = BaselineTimes(run.path)
+            prepared = prepare_with_progress(config, console, stop, times)
+            grader = RemoteGrader(
+                prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s
+            )
             baselines = grader.baselines()
             with run.open_ledger(record, as_written, started_at) as ledger:
                 tracking.start(record.started)
                 if record.baselines is None:
-                    ledger.append(
-                        BaselinesReady(
-                            weak_acc=baselines.weak.value,
-                            weak_se=baselines.weak.se,
-                            ceiling_acc=baselines.ceiling.value,
-                            ceiling_se=baselines.ceiling.se,
-                            seeds=config.baselines.seeds,
-                            train_s=prepared.train_s,
-                            examples=len(prepared.search[0]),
-                            weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
-                            seed_variance=baselines.seed_variance.value,
-                            seed_free=baselines.seed_variance.free,
-                            data=prepared.counts,
-                        )
-                    )
+                    ledger.append(_ready(config, prepared, baselines, times.total_s))
                 try:
                     context = RunContext(
                         config=config,
@@ -97,6 +88,24 @@ def run_campaign(run: RunDirectory, console: Console) -> dict[str, Any]:
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
+
+
+def _ready(
+    config: RunConfig, prepared: Prepared, baselines: BaselineScores, train_s: float
+) -> BaselinesReady:
+    return BaselinesReady(
+        weak_acc=baselines.weak.value,
+        weak_se=baselines.weak.se,
+        ceiling_acc=baselines.ceiling.value,
+        ceiling_se=baselines.ceiling.se,
+        seeds=config.baselines.seeds,
+        train_s=train_s,
+        examples=len(prepared.search[0]),
+        weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
+        seed_variance=baselines.seed_variance.value,
+        seed_free=baselines.seed_variance.free,
+        data=prepared.counts,
+    )
 
 
 def _concurrent(config: RunConfig) -> int:
@@ -119,12 +128,15 @@ def _concurrent(config: RunConfig) -> int:
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split; trains the baselines that are not cached."""
     with interruptible() as stop, ray_runtime(config.trial.environment):
-        prepared = prepare_with_progress(with_gpus(config), console, stop)
-        return RemoteGrader(prepared.search, prepared.test).baselines()
+        prepared = prepare_with_progress(with_gpus(config, stop.check), console, stop)
+        grader = RemoteGrader(prepared.search, prepared.test, answer_s=config.faults.grader_limit_s)
+        return grader.baselines()
 
 
-def prepare_with_progress(config: RunConfig, console: Console, stop: Interruption) -> Prepared:
-    """Prepare the baselines, with a progress bar."""
+def prepare_with_progress(
+    config: RunConfig, console: Console, stop: Interruption, times: BaselineTimes | None = None
+) -> Prepared:
+    """Prepare the baselines, with a progress bar. times: receives the seconds of those that were trained."""
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("weak floor and ceiling", total=None)
 
@@ -132,7 +144,11 @@ def prepare_with_progress(config: RunConfig, console: Console, stop: Interruptio
             stop.check()
             progress.update(bar, completed=done, total=total)
 
-        return prepare(config, advance)
+        def trained(job: BaselineJob, seconds: float) -> None:
+            if times is not None:
+                times.add(job.role, job.seed, seconds)
+
+        return prepare(config, advance, trained)
 
 
 def _run_trials(

@@ -23,12 +23,14 @@ from typing import Any
 
 from benchmarks.faults.case import Case, Tried, ended, whole
 from benchmarks.faults.kept import KEPT
+from benchmarks.faults.waits import WAITS
 from search.cli.output import stdout_for_json, write_json
 from tests.small_runs.site import Site
 
 log = logging.getLogger(__name__)
 
 TORN = '{"at":17'
+LIMITS = "faults={step_limit_s: 20, start_limit_s: 90, grader_limit_s: 20, workers: 4}"
 BEGINNING_S = 6.0  # a kill among these first seconds meets imports, Ray's start and the restored state
 
 
@@ -178,25 +180,29 @@ def fill(file: Path) -> None:
             return
 
 
-CASES: dict[str, Case] = {
-    "driver-killed": killed_driver,
-    "worker-killed": killed_workers,
-    "grader-killed": killed_grader,
-    "step-hangs": planted("hang"),
-    "out-of-memory": planted("oom"),
-    "nan": planted("nan"),
-    "exception": planted("raise"),
-    "broken-device": broken_device,
-    "confirmation-fails": confirmation_fails,
-    "bad-node": bad_node,
-    "sigterm": told_to_stop(signal.SIGTERM),
-    "sigint": told_to_stop(signal.SIGINT),
-    "two-signals": told_to_stop(signal.SIGTERM, signal.SIGTERM),
-    "torn-lines": torn_lines,
-    "journal-lost": journal_lost,
-    "two-resumes": two_resumes,
-    "full-disk": full_disk,
-} | KEPT
+CASES: dict[str, Case] = (
+    {
+        "driver-killed": killed_driver,
+        "worker-killed": killed_workers,
+        "grader-killed": killed_grader,
+        "step-hangs": planted("hang"),
+        "out-of-memory": planted("oom"),
+        "nan": planted("nan"),
+        "exception": planted("raise"),
+        "broken-device": broken_device,
+        "confirmation-fails": confirmation_fails,
+        "bad-node": bad_node,
+        "sigterm": told_to_stop(signal.SIGTERM),
+        "sigint": told_to_stop(signal.SIGINT),
+        "two-signals": told_to_stop(signal.SIGTERM, signal.SIGTERM),
+        "torn-lines": torn_lines,
+        "journal-lost": journal_lost,
+        "two-resumes": two_resumes,
+        "full-disk": full_disk,
+    }
+    | KEPT
+    | WAITS
+)
 
 
 @stdout_for_json()
@@ -218,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         code, _, errors = Site(place / "warm", cache).baselines().wait()
         assert code == 0, errors
         for name in options.only:
-            site = Site(place / name / "run", cache, ["faults={step_limit_s: 20, workers: 4}"])
+            site = Site(place / name / "run", cache, [LIMITS])
             site.out.parent.mkdir()
             tried = CASES[name](site, random.Random(options.seed), options.kills)
             report[name] = {"faults": tried.faults, "survived": 0 if tried.wrong else tried.faults}

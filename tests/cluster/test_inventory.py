@@ -83,7 +83,7 @@ def test_a_cluster_of_ray_up_is_asked_for_what_it_can_grow_to(
 ) -> None:
     assert node_groups() == []
     assert not gpus_may_come()
-    assert gpu_memories() == []
+    assert gpu_memories(1, lambda: None) == []
     (tmp_path / "bootstrap.yaml").write_text(yaml.safe_dump(RAY_UP))
     monkeypatch.setattr(inventory, "BOOTSTRAP", tmp_path / "bootstrap.yaml")
     assert gpus_may_come()
