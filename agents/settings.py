@@ -89,6 +89,12 @@ class ClaudeConfig(Frozen):
     ] = (10.0, 60.0)
 
     @model_validator(mode="after")
+    def _key_file_is_a_file(self) -> "ClaudeConfig":
+        if self.key_file is not None and (self.key_file.startswith("sk-") or "\n" in self.key_file):
+            raise ValueError("key_file must be the path of a file; a key itself would stand in config.yaml")
+        return self
+
+    @model_validator(mode="after")
     def _all_lanes_fit_in_a_proposal(self) -> "ClaudeConfig":
         if self.lanes * self.branches > MAX_BRANCHES:
             raise ValueError(

@@ -1,7 +1,7 @@
 """What the connected Ray cluster has and can grow to, and how many trials it runs at once."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ import yaml
 from ray._private.state import state  # the only place where Ray keeps what its cluster can grow to
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.patience import Patience
 from cluster.resources import Needs, NodeGroup, capacity, decide, placement
 
 log = logging.getLogger(__name__)
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")  # where `ray up` leaves its cluster config on the head node
+POLL_S = 0.5
 PROBE_SHARE = 0.01  # of a GPU, for the task that reads its memory
 
 
@@ -42,10 +44,24 @@ def trials_at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: 
         ) from None
 
 
-def gpu_memories() -> list[int]:
-    """Memory in bytes of a GPU of each node that has GPUs, on the connected Ray cluster."""
+def gpu_memories(limit_s: float, every_poll: Callable[[], None]) -> list[int]:
+    """Memory in bytes of a GPU of each node that has GPUs, on the connected Ray cluster.
+
+    limit_s: longest wait for these GPUs, which others may use. every_poll: called meanwhile; what it raises
+    ends the wait. Raises WaitTooLongError.
+    """
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]  # type: ignore[no-untyped-call]  # Ray has no types
-    return ray.get([_probe_on(node["NodeID"]).remote() for node in nodes])
+    probes = [_probe_on(node["NodeID"]).remote() for node in nodes]
+    patience = Patience(
+        f"{PROBE_SHARE:g} of a GPU on each of {len(nodes)} nodes, to read its memory,",
+        limit_s,
+        "faults.cluster_limit_s",
+        "free the GPUs, or set trial.gpus",
+    )
+    while probes and ray.wait(probes, num_returns=len(probes), timeout=POLL_S)[1]:
+        every_poll()
+        patience.check()
+    return ray.get(probes)
 
 
 def _probe_on(node: str) -> Any:

@@ -32,6 +32,7 @@ CHATTY = (  # loggers of Ray that report every file they skip and every connecti
 QUIET_S = 60.0  # reconnect after this silence: a dead connection may go unnoticed
 BETWEEN_S = 0.5  # between the end of a log and the next check whether the job has ended
 PATIENCE_S = 600.0  # give up following when the cluster has been out of reach this long
+ANSWER_S = 60.0  # for the job server to answer a request
 STOPPED = 130
 
 
@@ -109,6 +110,13 @@ class JobClient(Protocol):
     def tail_job_logs(self, job_id: str) -> Any: ...  # noqa: D102  # Ray's own
 
 
+class _Client(JobSubmissionClient):
+    """Ray's client, which waits for a server that never answers without end."""
+
+    def _do_request(self, *arguments: Any, **more: Any) -> Any:
+        return super()._do_request(*arguments, **({"timeout": ANSWER_S} | more))
+
+
 def connect(address: str) -> JobClient:
     """A client of the cluster's job server at an address such as http://head:8265.
 
@@ -120,8 +128,8 @@ def connect(address: str) -> JobClient:
         raise ValueError(f"--address {address}: must be a URL, such as http://HEAD:8265")
     with _named(address):
         try:
-            client: JobClient = JobSubmissionClient(address)
-        except (ConnectionError, RuntimeError) as error:
+            client: JobClient = _Client(address)
+        except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"--address {address}: no Ray job server answers there ({reason})") from None
     return client

@@ -6,9 +6,13 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import ray
+
+from cluster.access import with_token
+from cluster.environment import JOB_CONFIG, blanks, hidden, inherited, without_secrets
+from cluster.reach import reaching
 
 log = logging.getLogger(__name__)
 
@@ -25,32 +29,43 @@ SETTINGS = {
 }
 WORKER_SETTINGS = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
-JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # the Jobs API's description of a driver's own job
-
 
 @contextlib.contextmanager
-def ray_runtime() -> Iterator[None]:
+def ray_runtime(passed_on: Collection[str] = ()) -> Iterator[None]:
     """Connect to Ray while the block runs: to the cluster at RAY_ADDRESS, or a new one on this machine.
 
-    Inside a Ray job, RAY_ADDRESS names the job's own cluster. Handlers of SIGINT and SIGTERM stay in place.
+    A new one refuses whoever lacks its token. Workers inherit what `cluster.environment` allows, and the
+    variables named in `passed_on`. Inside a Ray job, RAY_ADDRESS names the job's own cluster. Handlers of
+    SIGINT and SIGTERM stay in place. Raises ValueError if no cluster answers at RAY_ADDRESS.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    address = os.environ.get("RAY_ADDRESS")
-    if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # only this machine can reach it
-    with _signals_kept():
+    address = os.environ.get("RAY_ADDRESS") or "local"
+    with with_token() if address == "local" else contextlib.nullcontext():
+        _connect(address, passed_on)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _connect(address: str, passed_on: Collection[str]) -> None:
+    if JOB_CONFIG in os.environ:
+        os.environ[JOB_CONFIG] = without_secrets(os.environ[JOB_CONFIG], passed_on)
+    settings = worker_settings(os.environ)
+    if address == "local":
+        kept_from_workers = os.environ.keys() - inherited(os.environ, passed_on).keys()
+    else:
+        kept_from_workers = set[str]()  # their nodes have started; what these hold is blanked
+        settings = blanks(os.environ, passed_on) | settings
+    with _signals_kept(), hidden(kept_from_workers), reaching(address):
         ray.init(
-            address=address or "local",
-            include_dashboard=False if address is None else None,
+            address=address,
+            include_dashboard=False if address == "local" else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"env_vars": worker_settings(os.environ)},
+            runtime_env={"env_vars": settings},
         )
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def worker_settings(environment: Mapping[str, str]) -> dict[str, str]:

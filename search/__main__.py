@@ -1,6 +1,5 @@
 """The command line: python -m search run configs/dev.yaml"""
 
-import logging
 import os
 import signal
 import sys
@@ -8,9 +7,10 @@ from collections.abc import Sequence
 
 from typer import TyperException
 
+from cluster.keys import read_keys
 from search.cli.app import PROGRAM, command_line
 from search.cli.completion import VARIABLE
-from search.cli.output import FAILED, INPUT_MISTAKE, complain, stdout_is_done
+from search.cli.output import FAILED, INPUT_MISTAKE, complain, log_to_stderr, stdout_is_done
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,9 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 1 a failed run, 2 a mistake in the input, 130 interrupted with everything saved.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     os.environ.setdefault("TQDM_DISABLE", "" if sys.stderr.isatty() else "1")
     try:
+        read_keys()
         code = command_line().main(arguments, prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)
     except TyperException as error:
         return complain(f"error: {_line(error)}", INPUT_MISTAKE)

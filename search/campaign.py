@@ -24,6 +24,7 @@ from search.output.progress import View
 from search.output.report.report import write_report
 from search.output.result import outcome_table, result, write_result
 from search.scoring.grader import BaselineScores
+from search.storage.baseline_times import BaselineTimes
 from search.storage.openings import Opening, Registry
 from search.storage.run_directory import RunDirectory
 from search.tracking.launcher import Tracking
@@ -35,6 +36,7 @@ from search.workers.sources import Loaded, checked_sources, load, with_commits
 from search.workers.tune import run_trials
 from trainers.data.digests import example_keys, inputs_digest
 from trainers.data.examples import Examples
+from trainers.trial.baselines import BaselineJob
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +66,22 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
         proposer = new_proposer(config, run.path, account)
         loaded = load(config)
         sources = checked_sources(config, loaded, found, record.started)
-        with Tracking(run, config) as tracking, interruptible() as stop, ray_runtime():
-            config = with_gpus(config)
+        runtime = ray_runtime(config.trial.environment)
+        with Tracking(run, config) as tracking, interruptible() as stop, runtime:
+            config = with_gpus(config, stop.check)
             concurrent = _concurrent(config)
-            prepared = prepare_with_progress(config, loaded, console, stop)
-            grader = RemoteGrader(prepared.search, prepared.test, config.search.coarsen)
+            times = BaselineTimes(run.path)
+            prepared = prepare_with_progress(config, loaded, console, stop, times)
+            grader = RemoteGrader(
+                prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s
+            )
             baselines = grader.baselines()
             if record.baselines is None and not config.baselines.allow_unclear_gap:
                 baselines.require_clear_gap()
             with run.open_ledger(record, as_written, started_at, sources) as ledger:
                 tracking.start(record.started)
                 if record.baselines is None:
-                    ledger.append(_ready(config, prepared, baselines))
+                    ledger.append(_ready(config, prepared, baselines, times.total_s))
                 try:
                     context = RunContext(
                         config=config,
@@ -97,14 +103,16 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
                     raise
 
 
-def _ready(config: RunConfig, prepared: Prepared, baselines: BaselineScores) -> BaselinesReady:
+def _ready(
+    config: RunConfig, prepared: Prepared, baselines: BaselineScores, train_s: float
+) -> BaselinesReady:
     return BaselinesReady(
         weak_acc=baselines.weak.value,
         weak_se=baselines.weak.se,
         ceiling_acc=baselines.ceiling.value,
         ceiling_se=baselines.ceiling.se,
         seeds=config.baselines.seeds,
-        train_s=prepared.train_s,
+        train_s=train_s,
         examples=len(prepared.search[0]),
         weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
         seed_variance=baselines.seed_variance.value,
@@ -134,15 +142,20 @@ def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     """Weak floor and ceiling on the search split; trains the baselines that are not cached."""
     config, _ = with_commits(config, None)
     loaded = load(config)
-    with interruptible() as stop, ray_runtime():
-        prepared = prepare_with_progress(with_gpus(config), loaded, console, stop)
-        return RemoteGrader(prepared.search, prepared.test).baselines()
+    with interruptible() as stop, ray_runtime(config.trial.environment):
+        prepared = prepare_with_progress(with_gpus(config, stop.check), loaded, console, stop)
+        grader = RemoteGrader(prepared.search, prepared.test, answer_s=config.faults.grader_limit_s)
+        return grader.baselines()
 
 
 def prepare_with_progress(
-    config: RunConfig, loaded: Loaded, console: Console, stop: Interruption
+    config: RunConfig,
+    loaded: Loaded,
+    console: Console,
+    stop: Interruption,
+    times: BaselineTimes | None = None,
 ) -> Prepared:
-    """Prepare the baselines, with a progress bar."""
+    """Prepare the baselines, with a progress bar. times: receives the seconds of those that were trained."""
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("weak floor and ceiling", total=None)
 
@@ -150,7 +163,11 @@ def prepare_with_progress(
             stop.check()
             progress.update(bar, completed=done, total=total)
 
-        return prepare(config, loaded, advance)
+        def trained(job: BaselineJob, seconds: float) -> None:
+            if times is not None:
+                times.add(job.role, job.seed, seconds)
+
+        return prepare(config, loaded, advance, trained)
 
 
 def _run_trials(

@@ -16,10 +16,10 @@ from agents.claude.budget import priced
 from agents.claude.failures import CallFailedError, failed
 from agents.claude.transcript import Block, blotted
 from agents.findings.usage import Usage
-from agents.language.proposal import printable
 from agents.prices import Price
 from agents.settings import ClaudeConfig
 from trainers.component import Frozen
+from trainers.printable import printable
 
 KEY = "ANTHROPIC_API_KEY"
 UNREADABLE = (ValueError, RecursionError)  # a body that claims to be JSON and is not, or is nested too deep
@@ -62,7 +62,7 @@ class Request(Frozen):
 def read_key(config: ClaudeConfig) -> str:
     """The API key from the environment, else from the config's file; raises ValueError if there is none."""
     if key := os.environ.get(KEY, "").strip():
-        return key
+        return _only_a_key(key, KEY)
     if config.key_file is None:
         raise ValueError(
             f"agent.kind is claude, and there is no key: set {KEY}, or agent.key_file to a file that "
@@ -73,9 +73,16 @@ def read_key(config: ClaudeConfig) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ValueError(f"agent.key_file {config.key_file}: cannot be read ({reason})") from None
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError(f"agent.key_file {config.key_file}: must hold a key and nothing else")
-    return key
+    return _only_a_key(key, f"agent.key_file {config.key_file}")
+
+
+def _only_a_key(text: str, place: str) -> str:
+    """The text, if it can be a key; ValueError, which does not repeat it, where it is more than that."""
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        lines = len(text.splitlines())
+        more = f", and it has {lines} lines" if lines > 1 else ""
+        raise ValueError(f"{place}: must hold a key and nothing else{more}; put only the key there")
+    return text
 
 
 class Claude:

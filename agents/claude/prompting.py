@@ -9,9 +9,10 @@ from typing import get_args
 
 from agents.language import validation
 from agents.language.catalogue import catalogue
-from agents.language.proposal import Family, printable
+from agents.language.proposal import Family
 from agents.language.validation import Problem
 from trainers.method import Abilities, Method
+from trainers.printable import printable
 
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
 _MARK = re.compile(r"<(?=\s*/?\s*record)", re.IGNORECASE)

@@ -15,9 +15,10 @@ from agents.findings.digest import curve_line, importance_line, space, trial_lin
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState
 from agents.findings.notebook import Notebook
 from agents.findings.predictions import agreement, paired_se
-from agents.language.proposal import printable, strict_schema
+from agents.language.proposal import strict_schema
 from trainers.component import Frozen
 from trainers.method import SLOTS
+from trainers.printable import printable
 
 MAX_CHARS = 6000
 MAX_LINES = 40

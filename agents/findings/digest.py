@@ -13,7 +13,8 @@ from agents.findings.curves import points, shape
 from agents.findings.differences import differences
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState, shown_pgr
 from agents.findings.round_proposal import entropy_bits, family_shares
-from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range, printable
+from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range
+from trainers.printable import printable
 
 HISTORY_CHARS = 24_000
 LINE_CHARS = 600

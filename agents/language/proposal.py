@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, StrictBool, StrictFloat, StrictInt, 
 
 from trainers.component import Component, Frozen
 from trainers.method import SLOTS, Method
+from trainers.printable import printable
 
 NAME_LENGTH = 48
 
@@ -36,11 +37,6 @@ def slug(text: str) -> str:
     """The text as a name of a-z, 0-9 and single hyphens, at most 48 characters; may be empty."""
     plain = unicodedata.normalize("NFKD", text[: 8 * NAME_LENGTH]).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:NAME_LENGTH].rstrip("-")
-
-
-def printable(text: str) -> str:
-    """Replace each character that could move a cursor or hide text with a question mark."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 Name = Annotated[str, AfterValidator(slug)]

@@ -15,6 +15,7 @@ from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Propo
 from agents.language.space import KEPT, coerced, combinations, sample_methods, single_method, space_key
 from trainers.component import Frozen
 from trainers.method import SLOTS, Abilities, Method
+from trainers.printable import one_line
 
 MAX_BRANCHES = 16
 MAX_OPTIONS = 8
@@ -281,8 +282,8 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 
 def printable_part(text: str) -> str:
-    """At most 200 characters; a question mark replaces each that could move a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:200])
+    """At most 200 characters, in one printable line."""
+    return one_line(text[:200])
 
 
 def _shown(value: object) -> str:

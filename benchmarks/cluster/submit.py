@@ -22,6 +22,7 @@ from ray._private.runtime_env.packaging import create_package
 from ray.cluster_utils import Cluster
 
 from cluster import jobs
+from cluster.access import with_token
 from cluster.commit import commit
 from search.cli.output import stdout_for_json, write_json
 from search.ledger.events import AnyEvent
@@ -146,27 +147,25 @@ def pulled(scratch: Path) -> dict[str, float]:
 def nodes() -> Iterator[Cluster]:
     """A head without CPUs, with a job server, and two nodes of one CPU."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     ports = []
     for _ in range(2):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             ports.append(free.getsockname()[1])
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 0,
-            "include_dashboard": True,
-            "dashboard_port": ports[0],
-            "dashboard_agent_listen_port": ports[1],
-        },
-    )
-    try:
-        for number in range(2):
-            start(cluster, str(number))
-        yield cluster
-    finally:
-        cluster.shutdown()
+    head = {
+        "num_cpus": 0,
+        "include_dashboard": True,
+        "dashboard_port": ports[0],
+        "dashboard_agent_listen_port": ports[1],
+    }
+    with with_token():
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            for number in range(2):
+                start(cluster, str(number))
+            yield cluster
+        finally:
+            cluster.shutdown()
 
 
 def start(cluster: Cluster, name: str) -> None:

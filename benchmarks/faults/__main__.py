@@ -24,12 +24,14 @@ from typing import Any
 from benchmarks.faults.case import Case, Tried, ended, whole
 from benchmarks.faults.data import DATA
 from benchmarks.faults.kept import KEPT
+from benchmarks.faults.waits import WAITS
 from search.cli.output import stdout_for_json, write_json
 from tests.small_runs.site import Site
 
 log = logging.getLogger(__name__)
 
 TORN = '{"at":17'
+LIMITS = "faults={step_limit_s: 20, start_limit_s: 90, grader_limit_s: 20, workers: 4}"
 BEGINNING_S = 6.0  # a kill among these first seconds meets imports, Ray's start and the restored state
 
 
@@ -201,6 +203,7 @@ CASES: dict[str, Case] = (
     }
     | KEPT
     | DATA
+    | WAITS
 )
 
 
@@ -223,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         code, _, errors = Site(place / "warm", cache).baselines().wait()
         assert code == 0, errors
         for name in options.only:
-            site = Site(place / name / "run", cache, ["faults={step_limit_s: 20, workers: 4}"])
+            site = Site(place / name / "run", cache, [LIMITS])
             site.out.parent.mkdir()
             tried = CASES[name](site, random.Random(options.seed), options.kills)
             report[name] = {"faults": tried.faults, "survived": 0 if tried.wrong else tried.faults}

@@ -24,6 +24,7 @@ import torch
 from torch import nn
 
 from agents.language.proposal import Choice, Fixed, Param, Range, with_components
+from cluster.access import with_token
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.engine.findings import brief
@@ -279,9 +280,9 @@ def main() -> None:
     arguments = parser.parse_args()
     import ray
 
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    found = search(load_config(arguments.config, arguments.set), arguments.trials)
+    with with_token():
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+        found = search(load_config(arguments.config, arguments.set), arguments.trials)
     arguments.out.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -74,7 +74,8 @@ def _beginning_with(incomplete: str) -> list[Path]:
         found = sorted(place.iterdir())
     except OSError:
         return []
-    return [path for path in found if path.name.startswith(name) and (name or path.name[0] != ".")]
+    visible = [path for path in found if path.name.isprintable()]  # a shell would show the rest as it is
+    return [path for path in visible if path.name.startswith(name) and (name or path.name[0] != ".")]
 
 
 def _is_run(path: Path) -> bool:

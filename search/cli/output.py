@@ -1,13 +1,23 @@
-"""Where commands write: people read the console, scripts read JSON on stdout."""
+"""Where commands write: people read the console, scripts read JSON on stdout.
+
+Text from data, a proposal or a file's name never moves a terminal's cursor: what leaves through here is
+printable.
+"""
 
 import json
+import logging
 import os
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from types import TracebackType
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from trainers.printable import PrintableFormatter, one_line, printable
 
 FAILED, INPUT_MISTAKE = 1, 2
 PIPE_WIDTH = 140  # columns where the output is no terminal
@@ -15,10 +25,28 @@ PIPE_WIDTH = 140  # columns where the output is no terminal
 _kept: list[TextIO] = []  # stdout, innermost last, while it is kept for `write_json`
 
 
+class PrintableConsole(Console):
+    """A console whose own styles are the only escape sequences; it reads no markup in a text."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(markup=False, emoji=False, **settings)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Rich's segments; those of text are printable."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
 def console(*, as_json: bool = False) -> Console:
     """The console for people: stdout, unless a script reads its answer there."""
     stream = sys.stderr if as_json else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH)
+    return PrintableConsole(file=stream, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def write(text: str) -> None:
+    """Plain text on stdout."""
+    sys.stdout.write(printable(text.expandtabs()))
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -82,5 +110,19 @@ def write_json(values: Any, *, indent: int | None = None) -> None:
 
 def complain(message: str, code: int) -> int:
     """One red line on stderr; returns the exit code."""
-    Console(stderr=True).print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    PrintableConsole(stderr=True).print(one_line(message), style="red", highlight=False, soft_wrap=True)
     return code
+
+
+def log_to_stderr() -> None:
+    """Warnings and errors of all packages, Python's own included, a printable line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(True)
+    sys.excepthook = _show
+
+
+def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback of what nobody expected."""
+    sys.stderr.write(printable("".join(traceback.format_exception(kind, error, trace))))

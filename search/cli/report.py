@@ -1,8 +1,7 @@
 """The command `report`."""
 
-import sys
-
 from search.cli.options import RunFolder
+from search.cli.output import write
 from search.storage.object_store import is_url, local_copy, snapshot
 from search.storage.run_directory import RunDirectory
 
@@ -21,4 +20,4 @@ def report(directory: RunFolder) -> None:
 
     with snapshot(directory) as path:  # which is gone afterwards; the copy of a URL's run is not
         kept = local_copy(directory) if is_url(directory) else path
-        sys.stdout.write(f"{write_report(RunDirectory(path), kept / 'report.html')}\n")
+        write(f"{write_report(RunDirectory(path), kept / 'report.html')}\n")

@@ -1,7 +1,6 @@
 """The command `settings`: what a config may say, for a person or as docs/settings.md."""
 
 import difflib
-import sys
 import textwrap
 from dataclasses import replace
 from typing import Annotated
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from search.cli.options import complete_place
-from search.cli.output import console
+from search.cli.output import console, write
 from search.cli.settings_page import page
 from search.config.fields import Group, Setting, groups
 
@@ -40,7 +39,7 @@ def settings(
     """Print what a config may say: defaults, bounds, meaning."""
     chosen = below(prefix.rstrip("."), groups())
     if markdown:
-        sys.stdout.write(page(chosen))
+        write(page(chosen))
         return
     people = console()
     for number, group in enumerate(chosen):

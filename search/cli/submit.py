@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from search.cli.options import Overrides, complete_config
-from search.cli.output import console
+from search.cli.output import console, write
 from search.config.load import load_config
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _followed(client: "JobClient", job: str, people: Console, address: str) -> i
     again = f"python -m search submit --address {address} --follow {job}"
     while True:
         try:
-            return jobs.follow(client, job, _write)
+            return jobs.follow(client, job, write)
         except jobs.LostError as error:
             raise RuntimeError(f"{error}; the job may go on: {again}") from None
         except KeyboardInterrupt:
@@ -104,11 +104,6 @@ def _followed(client: "JobClient", job: str, people: Console, address: str) -> i
                 raise
             people.print("stopping; the run saves its state", highlight=False)
             client.stop_job(job)
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 def _stop_wanted() -> bool:

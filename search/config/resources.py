@@ -47,6 +47,16 @@ class TrialResources(Frozen):
         ),
     ] = False
 
+    environment: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...],
+        Field(
+            max_length=64,
+            description="Variables that processes of trials, baselines and the grader inherit beside the "
+            "usual ones (paths, settings of libraries, of Ray and of the GPU). They see no other variable of "
+            "the driver, such as a key or a password. HF_TOKEN opens gated models and data.",
+        ),
+    ] = ("HF_TOKEN",)
+
     @property
     def needs(self) -> Needs:
         """Those of one process, in the cluster's terms; a whole GPU while that is open."""

@@ -199,9 +199,9 @@ class RunConfig(Frozen):
         TrackingConfig()
     )
     optuna: Annotated[OptunaConfig, Field(description="Where Optuna keeps its studies.")] = OptunaConfig()
-    faults: Annotated[FaultConfig, Field(description="How many lost workers a run tolerates.")] = (
-        FaultConfig()
-    )
+    faults: Annotated[
+        FaultConfig, Field(description="How many lost workers a run tolerates, and how long it waits.")
+    ] = FaultConfig()
     cache: Annotated[
         str,
         Field(description="Folder on each node for pretrained models and trained baselines, shared by runs."),

@@ -1,10 +1,10 @@
 """Services outside the project that a run may use: Weights & Biases, and a database for Optuna."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from search.config.database import checked
 from trainers.component import Frozen
 
 
@@ -49,22 +49,13 @@ class OptunaConfig(Frozen):
     storage: Annotated[
         str | None,
         Field(
-            description="URL of a database, such as postgresql://me:${PGPASSWORD}@host/db. The password "
-            "comes from the environment, as ${NAME}: config.yaml keeps this text as it is. null: a file in "
-            "the run directory."
+            description="URL of a database, such as postgresql://me:${OPTUNA_PASSWORD}@host/db. A password "
+            "comes from the environment: ${NAME} stands for a variable whose name begins with OPTUNA_, no "
+            "other is filled in, and config.yaml keeps this text as it is. null: a file in the run directory."
         ),
     ] = None
 
     def model_post_init(self, _context: object) -> None:
         """Refuse what is no URL, and a password in it; neither is repeated in the message."""
-        if self.storage is None:
-            return
-        if not re.match(r"[a-z0-9]+(\+[a-z0-9]+)?://", self.storage):
-            raise ValueError("storage must be a database's URL, such as postgresql://me@host/db")
-        if _PASSWORD.search(self.storage):
-            raise ValueError(
-                "storage must name its password's variable, as in postgresql://me:${PGPASSWORD}@host/db"
-            )
-
-
-_PASSWORD = re.compile(r"//[^/@]*:(?!\$\{\w+\}@)[^/@]*@|[?&](password|passwd|pwd)=(?!\$\{\w+\})")
+        if self.storage is not None:
+            checked(self.storage)

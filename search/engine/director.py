@@ -230,10 +230,13 @@ class Director:
         self._run.ledger.append(MicroBatchHalved(trial=name, micro_batch=micro_batch))
         self._restarts.append(name)
 
-    def failed(self, name: str, cause: str) -> None:
-        """Record that a trial failed. Raises SearchFailedError if the first trials all failed."""
+    def failed(self, name: str, cause: str, *, judged: bool = True) -> None:
+        """Record that a trial failed. Raises SearchFailedError if the first trials all failed.
+
+        judged: False if its workers are to blame, not its method.
+        """
         if name in self._record.running:
-            self._trials.end(self._record.trials[name], "failed", cause)
+            self._trials.end(self._record.trials[name], "failed", cause, judged=judged)
         failed = self._record.tally("search").ended["failed"]
         if failed >= MAX_EARLY_FAILURES and not self._judging.any_rung_reached:
             raise SearchFailedError(
@@ -254,6 +257,6 @@ class Director:
         if reason := too_many_lost(self._config.faults, lost, len(self._record.trials)):
             raise SearchFailedError(reason)
         if out_of_retries(self._config.faults, (loss for loss, _ in lost if loss.trial == name)):
-            self.failed(name, cause)
+            self.failed(name, cause, judged=False)
         else:
             self._restarts.append(name)

@@ -8,7 +8,6 @@ import numpy as np
 from search.config.schema import RunConfig
 from search.ledger.events import (
     AnyEvent,
-    EndState,
     Proposed,
     RungReached,
     TrialEnded,
@@ -101,7 +100,7 @@ class Exploration:
             case TrialPaused() if trial := self._search_trial(event.trial):
                 self._pause(trial)
             case TrialEnded() if trial := self._search_trial(event.trial):
-                self._ended(trial, event.state)
+                self._ended(trial, event)
             case _:
                 pass
 
@@ -160,16 +159,17 @@ class Exploration:
             )
         )
 
-    def _ended(self, trial: TrialRecord, state: EndState) -> None:
+    def _ended(self, trial: TrialRecord, event: TrialEnded) -> None:
         rung = self._in_flight.pop(trial.trial)
         had_scored = self._last_pgr.pop(trial.trial, None) is not None
         if trial.trial in self._paused:
             self._paused.remove(trial.trial)
-        if state == "failed":  # lowers the surrogate's predictions for similar methods
-            self._scores.add(encode(trial.method.stopped_at(self._rungs[rung])), rung, np.nan)
+        if event.state == "failed":
+            if event.judged:  # lowers the surrogate's predictions for similar methods
+                self._scores.add(encode(trial.method.stopped_at(self._rungs[rung])), rung, np.nan)
             branch = self._branches[trial.branch]
             branch.returned += not had_scored
-            branch.failed += had_scored
+            branch.failed += had_scored and event.judged
             branch.reached_or_in_flight[rung] -= 1
             self._budget.end(trial.trial, None)
 

@@ -120,7 +120,8 @@ def eligible(config: RunConfig, record: Record) -> list[Standing]:
     those seeds.
     """
     ranked = Bounds(config, standings(config, record), record.baselines).ranked()
-    failed = {t.method.digest for t in record.of_purpose("replicate") if t.state == "failed"}
+    replicates = record.of_purpose("replicate")
+    failed = {trial.method.digest for trial in replicates if trial.state == "failed" and trial.judged}
     not_failed = [standing for standing in ranked if standing.method.digest not in failed]
     return _most_replicated(not_failed) or _most_replicated(ranked) or not_failed or ranked
 

@@ -1,5 +1,6 @@
 """Rounds: decides when the next proposal is due, and requests it while trials run."""
 
+import logging
 import threading
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -13,12 +14,14 @@ from agents.findings.proposer import Proposer
 from agents.findings.round_proposal import LaneReport, RoundProposal
 from agents.language.proposal import Proposal
 from agents.language.validation import MAX_BRANCHES, Problem, problems
-from agents.playbook.fallback import Guarded
+from agents.playbook.fallback import Guarded, playbook_proposal
 from agents.playbook.playbook import Playbook
 from search.config.schema import RunConfig
 from search.engine.findings import brief
 from search.ledger.events import AnyEvent, BranchesRefused, LaneAnswered, NoteLeft
 from search.ledger.record import Record
+
+log = logging.getLogger(__name__)
 
 ASK_AHEAD = 0.75  # share of a round's trials that start before the next proposal is requested
 MIN_TRAINED = 0.5  # and share of its training, so that the proposer has results to read
@@ -36,7 +39,8 @@ class TimedProposal:
 class Rounds:
     """Requests the next round from the proposer, in the background and one at a time.
 
-    If the proposer fails, the playbook proposes instead, so a failure does not end the search.
+    If the proposer fails, the playbook proposes instead, so a failure does not end the search. If it does not
+    answer at all, the playbook proposes from then on.
     """
 
     def __init__(self, config: RunConfig, record: Record, proposer: Proposer) -> None:
@@ -46,6 +50,7 @@ class Rounds:
         self._requests: SimpleQueue[tuple[Findings, Future[TimedProposal]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._request: Future[TimedProposal] | None = None
+        self._asked_at = 0.0
 
     def close(self) -> None:
         """Stop waiting for a proposal; the thread ends after its present request."""
@@ -84,13 +89,28 @@ class Rounds:
         if self._request is None:
             if not self.due(used_up, trained):
                 return None
+            self._asked_at = perf_counter()
             self._request = self._send(brief(self._config, self._record, used_up))
         if not self._record.branches:
             wait([self._request], timeout=FIRST_WAIT_S)
         if not self._request.done():
-            return None
+            return self._instead(used_up) if perf_counter() - self._asked_at > self._limit_s else None
         request, self._request = self._request, None
         return request.result()
+
+    @property
+    def _limit_s(self) -> float:
+        return self._config.faults.proposer_limit_s
+
+    def _instead(self, used_up: Container[str]) -> TimedProposal:
+        """The playbook's proposal, for a proposer that does not answer: its thread is left to itself."""
+        why = f"the proposer did not answer within faults.proposer_limit_s ({self._limit_s:g} s)"
+        log.warning("%s: the playbook proposes for the rest of this run", why)
+        playbook = Playbook(branches=self._config.agent.branches, seed=self._config.seed)
+        self.close()
+        self._proposer, self._requests, self._thread = playbook, SimpleQueue(), None
+        proposed = playbook_proposal(playbook, brief(self._config, self._record, used_up), why)
+        return TimedProposal(round_proposal=proposed, seconds=self._limit_s)
 
     def _send(self, findings: Findings) -> Future[TimedProposal]:
         """Send a request to the proposer's thread.
@@ -106,11 +126,12 @@ class Rounds:
         return request
 
     def _serve(self) -> None:
-        while item := self._requests.get():
+        requests, proposer = self._requests, self._proposer  # a thread that is given up keeps its own
+        while item := requests.get():
             findings, request = item
             started = perf_counter()
             try:
-                proposed = ask(self._config, self._proposer, findings)
+                proposed = ask(self._config, proposer, findings)
                 seconds = perf_counter() - started
                 request.set_result(TimedProposal(round_proposal=proposed, seconds=seconds))
             except BaseException as error:  # the playbook itself failed: `take` raises it

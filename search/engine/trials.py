@@ -52,7 +52,7 @@ class Trials:
         at = f"PGR {trial.last.pgr:.3f} at {trial.last.share:.2f} of its training"
         self.end(trial, "pruned", f"{at}: {why}")
 
-    def end(self, trial: TrialRecord, state: EndState, cause: str | None) -> None:
-        """Record that a trial ended, and delete its checkpoints."""
-        self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause))
+    def end(self, trial: TrialRecord, state: EndState, cause: str | None, *, judged: bool = True) -> None:
+        """Record that a trial ended, and delete its checkpoints. judged: see TrialEnded."""
+        self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause, judged=judged))
         shutil.rmtree(self._checkpoints / trial.trial, ignore_errors=True)

@@ -150,12 +150,16 @@ class TrialPaused(Event):
 
 
 class TrialEnded(Event):
-    """A trial ended: completed its training, was pruned, or failed. cause: why it was pruned or failed."""
+    """A trial ended: completed its training, was pruned, or failed.
+
+    cause: why it was pruned or failed. judged: False if it failed for its workers: no method is judged by it.
+    """
 
     event: Literal["trial_ended"] = "trial_ended"
     trial: str
     state: EndState
     cause: Prose | None
+    judged: bool = True
 
 
 class WorkerLost(Event):

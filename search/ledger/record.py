@@ -39,7 +39,7 @@ class TrialRecord:
 
     place: its index among all trials, in the order of their first starts.
     due: the share of the rung it trains to or has reached. paused: whether it is paused there.
-    micro_batch: the size it was reduced to when memory ran out.
+    micro_batch: the size it was reduced to when memory ran out. judged: see TrialEnded.
     """
 
     trial: str
@@ -56,6 +56,7 @@ class TrialRecord:
     paused: bool = False
     state: EndState | None = None
     cause: str | None = None
+    judged: bool = True
     ended_at: float | None = None
 
     @property
@@ -259,6 +260,7 @@ class Record:
         self.running.pop(event.trial, None)
         trial.paused = False
         trial.state, trial.cause, trial.ended_at = event.state, event.cause, event.at
+        trial.judged = event.judged
         self.ended_trials.append(trial)
         for branch in (None, trial.branch):
             self._tallies[trial.purpose, branch].end(trial)

@@ -34,6 +34,11 @@ class Bucket:
     def __init__(self, url: str) -> None:
         """Raises ValueError, one line, for a URL of another kind and for unusable credentials."""
         parts = urlsplit(url)
+        if "@" in parts.netloc:
+            raise ValueError(
+                "--out: a key in the URL would be printed and kept; set it in the environment, as "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
         try:
             if parts.scheme not in SCHEMES:
                 raise ValueError(f"no {parts.scheme}:// here")

@@ -13,6 +13,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import AnyEvent, Resumed, RunStarted, Sources
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
+from search.storage import baseline_times
 from trainers.files import DRAFT, replace_file
 
 
@@ -134,7 +135,7 @@ def claimed_run(path: Path, config: RunConfig) -> Iterator[RunDirectory]:
 def _make(run: RunDirectory) -> None:
     """Make the directory of a run that has no ledger. Raises ValueError if it holds other files."""
     path = run.path
-    ours = {run.config.name, ".lock"}  # left by a run that ended before its first event
+    ours = {run.config.name, baseline_times.FILE, ".lock"}  # of a run that ended before its first event
     if path.exists() and (not path.is_dir() or set(_complete_files(path)) - ours):
         raise ValueError(f"--out {path}: is not an empty directory; choose another one")
     try:

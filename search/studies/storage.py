@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
+from search.config.database import filled, without
 from search.ledger.events import RunStarted
 from trainers.files import append_lines, open_lines
 
@@ -55,8 +55,8 @@ def open_journal(path: Path, url: str | None = None, started: RunStarted | None 
 
     A file that cannot be read is set aside: replaying the ledger fills a new one.
     The run directory's lock keeps others out of the file. In a database the names of studies begin with the
-    run that `started` tells of: others may use it, too. A ${NAME} in the URL stands for a variable of the
-    environment. ValueError if it is not set, or the database cannot be opened.
+    run that `started` tells of: others may use it, too. ${OPTUNA_NAME} in the URL stands for a variable of
+    the environment. ValueError if it is not set, or the database cannot be opened.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is not None:
@@ -89,11 +89,9 @@ class _RunStudies(RDBStorage):
 
 
 def _open_database(url: str, prefix: str) -> BaseStorage:
-    filled = os.path.expandvars(url)
-    if unset := re.search(r"\$\{(\w+)\}", filled):
-        raise ValueError(f"optuna.storage: the environment has no {unset[1]}; set it, then start again")
+    parts, secrets = filled(url, os.environ)
     try:
-        return _RunStudies(filled, prefix)
+        return _RunStudies(parts.render_as_string(hide_password=False), prefix)
     except (SQLAlchemyError, ImportError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = without((str(error).splitlines() or [type(error).__name__])[0], secrets)
         raise ValueError(f"optuna.storage: {url} cannot be opened: {reason}") from None

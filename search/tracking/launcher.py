@@ -20,12 +20,14 @@ from urllib.parse import urlsplit
 
 from agents.language.catalogue import ParamSpec, param_specs
 from agents.language.naming import kind_name, param_name
+from cluster.environment import inherited, is_proxy
 from search.config.schema import RunConfig
 from search.config.services import TrackingConfig
 from search.ledger.events import RunStarted
 from search.storage.run_directory import RunDirectory
 from search.tracking.job import Job, Kind
 from trainers.method import SLOTS
+from trainers.printable import one_line
 from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -33,8 +35,9 @@ log = logging.getLogger(__name__)
 UPLOAD_PATIENCE_S = 24 * 3600.0
 MARGIN_S = 2.0  # for the tracking process to notice by itself that its time has run out
 LOG_RANGE = 1000  # a range with high / low at least this is shown on a log scale
-# Variables passed on to wandb. Others, with run ids, sweeps and modes, are meant for other programs.
+# Variables of wandb passed on to it. Others, with run ids, sweeps and modes, are meant for other programs.
 PASSED_ON = {
+    "NETRC",
     "WANDB_API_KEY",
     "WANDB_BASE_URL",
     "WANDB_CONFIG_DIR",
@@ -126,13 +129,9 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The environment for wandb: it writes to the run directory only and sends no error reports."""
-    passed_on = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("WANDB_") or name in PASSED_ON
-    }
-    return passed_on | {
+    """The environment for wandb: no key but its own, and what keeps it to the run directory."""
+    proxies = {name for name in os.environ if is_proxy(name)}
+    return inherited(os.environ, PASSED_ON | proxies) | {
         "WANDB_CACHE_DIR": str(folder / "cache"),
         "WANDB_DATA_DIR": str(folder / "data"),
         "WANDB_ERROR_REPORTING": "false",
@@ -141,8 +140,16 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def has_key() -> bool:
-    """Whether wandb will find a key, in the environment or in .netrc, where `wandb login` writes it."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+    """Whether wandb will find a key, in the environment or in .netrc, where `wandb login` writes it.
+
+    Raises ValueError, which does not repeat it, where the environment's is no key.
+    """
+    key = os.environ.get("WANDB_API_KEY", "").strip()
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ValueError(
+            "WANDB_API_KEY: must hold a key and nothing else; put only the key there, in one line"
+        )
+    if key or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).netloc
     file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
@@ -220,5 +227,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return 0 if upload(parser.parse_args(arguments).directory) else 1
     except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {one_line(str(error))}\n")
         return 2

@@ -45,6 +45,7 @@ class Gang:
         self._work = ray.put(work)
         needs = work.config.trial.needs
         self._actor = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Peer)
+        self._ready_s = work.config.faults.start_limit_s / 2  # so that it ends before this worker is killed
         self._peers: dict[int, Any] = {}
         self.results: list[Any] = []
 
@@ -66,10 +67,19 @@ class Gang:
                 self._peers[bundle] = self._peer(bundle)
         for bundle, peer in self._peers.items():
             try:
-                ray.get(peer.ready.remote())
+                self._await_ready(bundle, peer)
             except ray.exceptions.RayActorError:
                 self._peers[bundle] = self._peer(bundle)
-                ray.get(self._peers[bundle].ready.remote())
+                self._await_ready(bundle, self._peers[bundle])
+
+    def _await_ready(self, bundle: int, peer: Any) -> None:
+        try:
+            ray.get(peer.ready.remote(), timeout=self._ready_s)
+        except ray.exceptions.GetTimeoutError:
+            raise TimeoutError(
+                f"process {bundle} of the trial's {self._size} was not ready within half of "
+                f"faults.start_limit_s ({self._ready_s:g} s)"
+            ) from None
 
     def _peer(self, bundle: int) -> Any:
         group = ray.util.get_current_placement_group()

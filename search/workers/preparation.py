@@ -1,19 +1,17 @@
 """Prepares a search from its config and its task: tokens, weak labels, floor and ceiling."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 
 from cluster.inventory import gpu_memories, gpus_may_come
 from search.config.schema import LearnerConfig, RunConfig
 from search.scoring.grader import BaselinePredictions
+from search.workers.baselines import BaselineTrainings
 from search.workers.sources import Loaded
 from trainers.cache import Arrays, load_arrays, save_arrays
 from trainers.data.counts import DataCounts
@@ -22,18 +20,16 @@ from trainers.data.tokens import Tokens, length_counts
 from trainers.models.pool import load_tokenizer
 from trainers.models.prompts import ask, render
 from trainers.models.settings import ModelConfig
-from trainers.training.deepspeed_engine import warm_up
 from trainers.training.model_size import room_for
-from trainers.training.settings import EngineConfig
-from trainers.trial.baselines import BaselineData, BaselineJob, Role, cache_path, model_digest, train_baseline
+from trainers.trial.baselines import BaselineData, BaselineJob, Role, cache_path, model_digest
 from trainers.trial.workbench import Intermediate, Materials
 
 log = logging.getLogger(__name__)
 
 Graded = tuple[Labels, BaselinePredictions]
 Advance = Callable[[int, int], None]
+Trained = Callable[[BaselineJob, float], None]
 STUDENTS_SEE: tuple[SplitName, ...] = ("transfer", "search", "test")
-POLL_S = 0.5  # between calls of `advance`, which raises if the run was asked to stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +46,15 @@ class Prepared:
     counts: DataCounts
 
 
-def with_gpus(config: RunConfig) -> RunConfig:
-    """The config with `trial.gpus` set from the cluster's GPUs and the memory that the naive method needs."""
+def with_gpus(config: RunConfig, every_poll: Callable[[], None] = lambda: None) -> RunConfig:
+    """The config with `trial.gpus` set from the cluster's GPUs and the memory that the naive method needs.
+
+    every_poll: called while GPUs are waited for; what it raises ends the wait.
+    """
     if config.trial.gpus is not None:
         return config
-    memories, naive, needed = gpu_memories(), config.naive, None
+    memories = gpu_memories(config.faults.cluster_limit_s, every_poll)
+    naive, needed = config.naive, None
     if memories and (
         room := room_for(config.strong.model, config.engine, min(memories) / 1e9, config.trial.processes)
     ):
@@ -64,11 +64,14 @@ def with_gpus(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"trial": trial})
 
 
-def prepare(config: RunConfig, loaded: Loaded, advance: Advance) -> Prepared:
+def prepare(
+    config: RunConfig, loaded: Loaded, advance: Advance, trained: Trained = lambda job, seconds: None
+) -> Prepared:
     """Train the baselines on Ray or load them from the cache.
 
-    advance: called with (done, all) as baselines finish. Raises ValueError, of one line, if the data or the
-    models are unusable. What is lost of the data is logged before training.
+    advance: called with (done, all) as baselines finish. trained: called with each that was trained and its
+    seconds, once it is in the cache. Raises ValueError, of one line, if the data or the models are unusable.
+    What is lost of the data is logged before training.
     """
     task = loaded.task
     if reason := config.naive.refused(config.abilities):
@@ -82,7 +85,7 @@ def prepare(config: RunConfig, loaded: Loaded, advance: Advance) -> Prepared:
         "ceiling": _data("transfer", task, strong),
     }
     questions = ask(config.strong.model, task.inputs["transfer"])
-    predictions, train_s = _baselines(config, loaded.weights, data, advance)
+    predictions, train_s = _baselines(config, loaded.weights, data, advance, trained)
 
     def classes(role: Role, split: SplitName) -> Any:
         return np.stack([of_seed[split] for of_seed in predictions[role]]) > np.float32(0.5)
@@ -135,14 +138,17 @@ def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> Base
 
 
 def _baselines(
-    config: RunConfig, weights: Mapping[ModelConfig, str], data: dict[Role, BaselineData], advance: Advance
+    config: RunConfig,
+    weights: Mapping[ModelConfig, str],
+    data: dict[Role, BaselineData],
+    advance: Advance,
+    trained: Trained,
 ) -> tuple[dict[Role, list[Arrays]], float]:
     """Predictions of every role, in the order of seeds, and the seconds spent training."""
     learners: dict[Role, LearnerConfig] = {"weak": config.weak, "ceiling": config.strong}
     predictions: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
-    pending = {}
+    paths: dict[BaselineJob, Path] = {}
     for role, learner in learners.items():
-        shared = None
         model, content = model_digest(learner.model, weights[learner.model]), data[role].digest
         for seed in range(config.first_seed, config.first_seed + config.baselines.seeds):
             job = BaselineJob(
@@ -157,49 +163,19 @@ def _baselines(
             if (cached := load_arrays(path)) is not None:
                 predictions[role][seed] = cached
                 continue
-            shared = shared or ray.put(data[role])
-            pending[_remote(config).remote(job, shared, config.cache_dir)] = (job, path)
+            paths[job] = path
     total = len(learners) * config.baselines.seeds
     train_s = 0.0
-    while True:
-        advance(total - len(pending), total)
-        if not pending:
-            break
-        done, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
-        for ready in done:
-            job, path = pending.pop(ready)
-            arrays, seconds = _result(ready)
-            save_arrays(path, arrays)
-            predictions[job.role][job.seed] = arrays
-            train_s += seconds
+
+    def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
+        nonlocal train_s
+        save_arrays(paths[job], arrays)
+        trained(job, seconds)
+        predictions[job.role][job.seed] = arrays
+        train_s += seconds
+
+    BaselineTrainings(config, data, finished).run(
+        list(paths), lambda unfinished: advance(total - unfinished, total)
+    )
     in_order = {role: [by_seed[seed] for seed in sorted(by_seed)] for role, by_seed in predictions.items()}
     return in_order, train_s
-
-
-def _result(reference: Any) -> tuple[Arrays, float]:
-    try:
-        result: tuple[Arrays, float] = ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, ValueError | RuntimeError | OSError):
-            raise error.cause from None
-        raise RuntimeError(f"a baseline failed: {type(error.cause).__name__}: {error.cause}") from None
-    except ray.exceptions.RayError as error:  # after Ray's own retries
-        raise RuntimeError(f"the worker of a baseline died: {str(error).splitlines()[0]}") from None
-    return result
-
-
-def _remote(config: RunConfig) -> Any:
-    needs = config.trial.needs
-    return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory)(_timed_training)
-
-
-@cache
-def _warmed_up(config: EngineConfig) -> None:
-    """Warm up the engine, once per worker process."""
-    warm_up(config)
-
-
-def _timed_training(job: BaselineJob, data: BaselineData, cache_dir: Path) -> tuple[Arrays, float]:
-    _warmed_up(job.engine)
-    started = time.perf_counter()
-    return train_baseline(job, data, cache_dir), time.perf_counter() - started

@@ -1,6 +1,7 @@
 """Arrays that all workers need and one worker computes, once per campaign: frozen features, the prior."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,11 @@ import ray
 from numpy.typing import NDArray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+log = logging.getLogger(__name__)
+
 Array = NDArray[Any]
 COMPUTE_TIMEOUT_S = 600.0  # a worker that takes longer counts as dead, and another computes the array
+MARGIN_S = 60.0  # for the store's own answer
 
 
 class _ArrayStore:
@@ -55,18 +59,33 @@ class SharedArrays:
             _ArrayStore
         )
         self._store: Any = actor.remote()
+        self._answers = True
 
     def __call__(self, name: str, compute: Callable[[], Array], /) -> Array:
-        """The array of this name, computed by the first worker that needs it; read-only in the others."""
-        found: Array | None = ray.get(self._store.get_or_claim.remote(name))
+        """The array of this name, computed by the first worker that needs it; read-only in the others.
+
+        A worker that the store does not answer computes this array and all others itself.
+        """
+        found: Array | None = self._ask("get_or_claim", COMPUTE_TIMEOUT_S + MARGIN_S, name)
         if found is not None:
             return found
         computed = None
         try:
             computed = np.asarray(compute())
         finally:
-            ray.get(self._store.put.remote(name, computed))
+            self._ask("put", MARGIN_S, name, computed)
         return computed
+
+    def _ask(self, question: str, limit_s: float, *content: Any) -> Any:
+        """The store's answer; None if it gives none in time, and from then on."""
+        if not self._answers:
+            return None
+        try:
+            return ray.get(getattr(self._store, question).remote(*content), timeout=limit_s)
+        except ray.exceptions.GetTimeoutError:
+            self._answers = False
+            log.warning("the store of shared arrays did not answer within %g s: going on without it", limit_s)
+            return None
 
     def worker_lost(self) -> None:
         """Restart what is being computed: a worker died, perhaps while others wait for its array.

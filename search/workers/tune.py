@@ -17,9 +17,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from cluster.environment import hidden, is_secret
+from cluster.patience import Patience
 from search.engine.director import Director
 from search.ledger.events import RungReached
-from search.policy.faults import DISK_FULL, Watchdog
+from search.policy.faults import DISK_FULL, Phase, Watchdog
 from search.workers.member import Work
 from search.workers.trial_runner import TrialRunner, UnfitWorkerError
 from trainers.scratch import scratch_folder
@@ -93,20 +95,42 @@ class _DirectorScheduler(_NotPickled, FIFOScheduler):
         self._begun = begun
         self._run_dir = work.checkpoints.parent
         self._shared = work.shared
-        self._step_limit_s = work.config.faults.step_limit_s
-        self._watchdog = Watchdog(self._step_limit_s, time.monotonic)
-        self._killed: set[str] = set()
+        self._config = work.config
+        self._watchdog = Watchdog(work.config.faults, time.monotonic)
+        self._killed: dict[str, str] = {}  # why, by Tune's trial
+        self._nothing_runs: Patience | None = None
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Return None, as Tune starts trials in order. Called after every event, it kills silent workers."""
-        working = {
-            trial.trial_id: trial
-            for trial in tune_controller.get_live_trials()
-            if not trial.is_finished() and trial.temporary_state.ray_actor is not None
+        """Return None, as Tune starts trials in order. Called after every event, it kills silent workers.
+
+        Raises WaitTooLongError if there is no place in the cluster for any trial.
+        """
+        trials = [trial for trial in tune_controller.get_live_trials() if not trial.is_finished()]
+        workers = {
+            trial.trial_id: (trial, worker)
+            for trial in trials
+            if (worker := _worker(tune_controller, trial)) is not None
         }
-        for late in self._watchdog.overdue(list(working)):
-            self._killed.add(late)
-            ray.kill(working[late].temporary_state.ray_actor)
+        late = self._watchdog.overdue({name: _phase(trial) for name, (trial, _) in workers.items()})
+        for name, why in late.items():
+            self._killed[name] = why
+            ray.kill(workers[name][1])
+        if workers or not trials:
+            self._nothing_runs = None
+        else:
+            with self._errors.recorded():
+                self._wait_for_cluster(trials[0])
+
+    def _wait_for_cluster(self, trial: Trial) -> None:
+        needs = self._config.trial
+        times = f"{needs.processes} x " if needs.processes > 1 else ""
+        self._nothing_runs = self._nothing_runs or Patience(
+            f"room in the cluster for trial {trial.config['trial']} ({times}{needs.needs})",
+            self._config.faults.cluster_limit_s,
+            "faults.cluster_limit_s",
+            "add the nodes or free them, then resume",
+        )
+        self._nothing_runs.check()
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop or continue, as the director decides."""
@@ -129,14 +153,29 @@ class _DirectorScheduler(_NotPickled, FIFOScheduler):
         """Report a lost worker. The director, not Tune, decides whether its trial restarts."""
         self._shared.worker_lost()
         traceback = Path(trial.error_file).read_text() if trial.error_file else ""
-        silent = f"it reported nothing for faults.step_limit_s ({self._step_limit_s:g} s)"
+        killed = self._killed.get(trial.trial_id)
         with self._errors.recorded():
             self._director.lost(
                 trial.config["trial"],
-                silent if trial.trial_id in self._killed else _reason(traceback),
+                killed or _reason(traceback),
                 trial.node_ip or _first_group(r"\bip: (\S+)", traceback),
-                begun=trial.trial_id in self._begun,
+                begun=killed is not None or trial.trial_id in self._begun,
             )
+
+
+def _worker(tune_controller: Any, trial: Trial) -> Any:
+    """The actor that has a trial, also while it starts; None while the trial waits for its resources.
+
+    Tune tells schedulers of actors that have started only.
+    """
+    controller = tune_controller._tune_controller
+    actors = controller._actor_manager._live_actors_to_ray_actors_resources
+    actor, _ = actors.get(controller._trial_to_actor.get(trial), (None, None))
+    return actor
+
+
+def _phase(trial: Trial) -> Phase:
+    return "training" if trial.status == Trial.RUNNING else "starting"
 
 
 def _stop_if_full(failure: str, folder: Path) -> None:
@@ -202,8 +241,11 @@ def run_trials(
     errors = _FirstError()
     with scratch_folder() as scratch:
         tuner = _tuner(director, work, concurrent, every_step, trainable, errors, scratch)
+        # Tune hands AWS' credentials, where it sees them, to every worker, and Ray writes them into a log.
+        secrets = [name for name in os.environ if is_secret(name)]
         try:
-            tuner.fit()
+            with hidden(secrets):
+                tuner.fit()
         except _AllDone:
             pass
         except tune.TuneError as error:

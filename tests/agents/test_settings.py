@@ -20,6 +20,7 @@ def test_the_kind_decides_and_the_playbook_needs_none() -> None:
     [
         {"kind": "gpt"},
         {"kind": "claude", "api_key": "sk-1"},
+        {"kind": "claude", "key_file": "sk-ant-api03-x"},
         {"kind": "claude", "lanes": 4, "branches": 5},
         {"kind": "claude", "max_usd": -1},
         {"kind": "claude", "model": "a b"},

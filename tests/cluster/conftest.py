@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
+from cluster.access import with_token
 from tests.servers.ports import free_port
 
 
@@ -21,8 +22,7 @@ def add_node(cluster: Cluster, name: str) -> None:
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A head without CPUs and with a job server, and two nodes of one CPU: processes of their own each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.MonkeyPatch.context() as patch, with_token():
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.delenv("RAY_ADDRESS", raising=False)
         # A job's `python` is the cluster's, found on the path of its nodes.

@@ -6,6 +6,7 @@ import ray
 import yaml
 
 from cluster import inventory
+from cluster.access import with_token
 from cluster.inventory import gpu_memories, gpus_may_come, groups_of_ray_up, node_groups, trials_at_once
 from cluster.resources import Needs, NodeGroup
 
@@ -29,8 +30,7 @@ def test_groups_of_a_cluster_of_ray_up() -> None:
 
 @pytest.fixture(scope="module")
 def two_cpus() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.MonkeyPatch.context() as patch, with_token():
         patch.delenv("RAY_ADDRESS", raising=False)
         ray.init(address="local", num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False)
         yield
@@ -83,7 +83,7 @@ def test_a_cluster_of_ray_up_is_asked_for_what_it_can_grow_to(
 ) -> None:
     assert node_groups() == []
     assert not gpus_may_come()
-    assert gpu_memories() == []
+    assert gpu_memories(1, lambda: None) == []
     (tmp_path / "bootstrap.yaml").write_text(yaml.safe_dump(RAY_UP))
     monkeypatch.setattr(inventory, "BOOTSTRAP", tmp_path / "bootstrap.yaml")
     assert gpus_may_come()

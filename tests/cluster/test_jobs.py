@@ -1,6 +1,7 @@
 import asyncio
 import shlex
 import signal
+import socket
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from ray._private.ray_constants import get_runtime_env_default_excludes
 from ray._private.runtime_env.packaging import create_package
 from ray.job_submission import JobStatus
 
+from cluster import jobs
 from cluster.jobs import (
     STOP_SETTINGS,
     LogCursor,
@@ -131,6 +133,15 @@ def test_nobody_at_the_address_is_one_line() -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="must be a URL, such as http://HEAD:8265"):
         connect("head:8265")
+
+
+def test_a_job_server_that_never_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "ANSWER_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ValueError, match=r"no Ray job server answers there \(.*[Tt]imed out") as caught:
+            connect(address)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_sent_is_the_code_and_small(tmp_path: Path) -> None:

@@ -116,6 +116,68 @@ def test_the_image_holds_dependencies_only() -> None:
     assert told.stdout.splitlines() == PROJECT["dependencies"]
 
 
+def spec_of(name: str) -> dict[str, Any]:
+    """The cluster's part of a manifest of KubeRay."""
+    spec: dict[str, Any] = read(name)["spec"]
+    return spec.get("rayClusterSpec", spec)
+
+
+def pods_of(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The pod templates of the head and of the workers."""
+    spec = spec_of(name)
+    return spec["headGroupSpec"]["template"], [group["template"] for group in spec["workerGroupSpecs"]]
+
+
+@pytest.mark.parametrize("name", KUBERAY)
+def test_who_has_no_token_is_refused(name: str) -> None:
+    assert spec_of(name)["authOptions"] == {"mode": "token"}
+
+
+@pytest.mark.parametrize("name", RAY_UP)
+def test_every_node_of_ray_up_asks_for_the_users_token(name: str) -> None:
+    config = read(name)
+    for key in ("head_start_ray_commands", "worker_start_ray_commands"):
+        assert config[key][-1].startswith("export RAY_AUTH_MODE=token;")
+    assert config["file_mounts"] == {"/home/ray/.ray/auth_token": "~/.ray/auth_token"}
+    assert "--dashboard-host=127.0.0.1" in config["head_start_ray_commands"][-1]
+
+
+@pytest.mark.parametrize("name", KUBERAY)
+def test_keys_are_mounted_on_the_head_alone_and_stand_in_no_environment(name: str) -> None:
+    head, workers = pods_of(name)
+    mounted = [volume for volume in head["spec"]["volumes"] if "secret" in volume]
+    assert [volume["secret"]["secretName"] for volume in mounted] == ["weak-to-strong-keys"]
+    [container] = head["spec"]["containers"]
+    [place] = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "keys"]
+    assert container["env"] == [{"name": "KEYS", "value": f"{place}/keys.env"}]
+    assert "envFrom" not in container
+    assert "weak-to-strong-keys" not in json.dumps(workers)
+
+
+@pytest.mark.parametrize("name", RAY_UP)
+def test_no_folder_that_workers_mount_holds_keys(name: str) -> None:
+    assert "keys" not in json.dumps(read(name))  # comments aside: they say how the head alone gets them
+    for word in ("rsync-up", "/home/ray/.weak-to-strong-keys"):
+        assert word in (MANIFESTS / name).read_text()
+
+
+def test_only_the_cluster_its_operator_and_its_job_reach_a_pod() -> None:
+    policy = read("networkpolicy.yaml")["spec"]
+    labels = policy["podSelector"]["matchLabels"]
+    for name in KUBERAY:
+        head, workers = pods_of(name)
+        assert all(pod["metadata"]["labels"] == labels for pod in (head, *workers))
+        ports = {port["name"]: port["containerPort"] for port in head["spec"]["containers"][0]["ports"]}
+        assert ports == {"gcs": 6379, "dashboard": 8265}  # not Ray client's
+    assert policy["policyTypes"] == ["Ingress"]
+    themselves, others = policy["ingress"]
+    assert themselves == {"from": [{"podSelector": {"matchLabels": labels}}]}
+    assert [port["port"] for port in others["ports"]] == [8265]
+    submitter = {"podSelector": {"matchLabels": {"job-name": read("rayjob.yaml")["metadata"]["name"]}}}
+    assert others["from"][1] == submitter
+    assert all(peer["podSelector"]["matchLabels"] for peer in others["from"])
+
+
 def test_no_key_stands_in_a_manifest() -> None:
     for path in MANIFESTS.iterdir():
         for name, value in re.findall(

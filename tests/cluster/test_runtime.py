@@ -1,11 +1,16 @@
 import json
 import os
 import signal
+from pathlib import Path
+from secrets import token_hex
 
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
+from cluster.access import with_token
 from cluster.runtime import WORKER_SETTINGS, ray_runtime, worker_settings
+from tests.small_runs.exposure import shown_to
 
 
 def test_workers_get_our_settings_outside_a_job() -> None:
@@ -40,3 +45,49 @@ def test_signals_stay_with_who_handled_them_and_a_jobs_environment_does_not_clas
     assert told == [signal.SIGTERM]
     assert seen == "true"
     assert not ray.is_initialized()
+
+
+@pytest.fixture
+def secrets_set(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Keys and passwords in this process's environment, as a user has them there."""
+    names = ("ANTHROPIC_API_KEY", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "OPTUNA_PASSWORD", "DATABASE_URL")
+    values = {name: token_hex(16) for name in names}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return values
+
+
+def environ_of() -> str:
+    return Path("/proc/self/environ").read_text() + repr(dict(os.environ))
+
+
+@pytest.mark.slow
+def test_no_process_of_a_ray_that_starts_here_is_given_a_secret(
+    secrets_set: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with ray_runtime(["OPTUNA_PASSWORD"]):
+        seen = ray.get(ray.remote(environ_of).remote(), timeout=60)
+        assert shown_to(secrets_set["OPTUNA_PASSWORD"])  # named by the user: the search finds it
+        for name in secrets_set.keys() - {"OPTUNA_PASSWORD"}:
+            assert shown_to(secrets_set[name]) == []
+            assert secrets_set[name] not in seen
+    assert {name: os.environ[name] for name in secrets_set} == secrets_set
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_whose_nodes_hold_the_secrets_are_given_none(
+    secrets_set: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {"runtime_env": {"env_vars": {"WANDB_API_KEY": secrets_set["WANDB_API_KEY"]}}, "metadata": {}}
+    with with_token():
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
+        try:
+            with ray_runtime():
+                seen = ray.get(ray.remote(environ_of).remote(), timeout=60)
+        finally:
+            nodes.shutdown()
+    for name in secrets_set.keys() - {"DATABASE_URL"}:  # its name does not say that it is one
+        assert secrets_set[name] not in seen

@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +6,7 @@ import pytest
 import ray
 
 from agents.language.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
+from cluster.access import with_token
 from search.config.schema import ConfirmConfig, LearnerConfig, ReplicationConfig, RunConfig, SearchConfig
 from search.ledger.events import (
     BaselinesReady,
@@ -32,9 +32,8 @@ from trainers.models.settings import ToyModel
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
     """A Ray of one CPU on this machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        os.environ.pop("RAY_ADDRESS", None)
+    with pytest.MonkeyPatch.context() as patch, with_token():
+        patch.delenv("RAY_ADDRESS", raising=False)
         ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
         yield
         ray.shutdown()

@@ -116,19 +116,20 @@ def finished(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = tmp_path_factory.mktemp("finished")
     # A cache of its own, in which no other test opens the test split.
     shutil.copytree(warm, folder / "cache", ignore=lambda _, names: [n for n in names if n == FOLDER])
-    config = load_config(REPO / "configs/dev.yaml", [*SMALL, *TINY, f"cache={folder / 'cache'}"])
+    told = ["trial.environment=[LEAK_CHECKSUMS]"]
+    config = load_config(REPO / "configs/dev.yaml", [*SMALL, *TINY, *told, f"cache={folder / 'cache'}"])
     truth = load_task(config.task).truth
-    told = folder / "told" / "checksums.json"
-    told.parent.mkdir()
+    place = folder / "told" / "checksums.json"
+    place.parent.mkdir()
     sizes = sorted({len(labels) for labels in truth.values()})
-    told.write_text(json.dumps({"sizes": sizes, "truth": {checksum(truth[name]): name for name in truth}}))
+    place.write_text(json.dumps({"sizes": sizes, "truth": {checksum(truth[name]): name for name in truth}}))
     run = new_run(folder / "run", config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAK_CHECKSUMS", str(told))
+        patch.setenv("LEAK_CHECKSUMS", str(place))
         patch.setattr("search.workers.tune.TrialRunner", SearchedRunner)
         printed = campaign(run)
     assert "the test split has been opened once, by run" in printed
-    return Finished(run=run, config=config, told=told, outcome=json.loads(run.result.read_text()))
+    return Finished(run=run, config=config, told=place, outcome=json.loads(run.result.read_text()))
 
 
 @pytest.mark.slow

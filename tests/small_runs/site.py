@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.small_runs.settings import REPO, SMALL
 
@@ -35,13 +36,13 @@ class Driver:
             if pid != self.process.pid and mark in environment.split(b"\0") and title.encode() in line
         ]
 
-    def kill_one(self, title: str) -> None:
-        """SIGKILL for one process with this text in its title, as soon as there is one."""
+    def kill_one(self, title: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """A signal for one process with this text in its title, as soon as there is one."""
 
         def killed() -> bool:
             found = self.others(title)
             if found:
-                os.kill(found[0], signal.SIGKILL)
+                os.kill(found[0], number)
             return bool(found)
 
         self.wait_for(killed)
@@ -93,19 +94,22 @@ class Site:
         """Fill the cache: without models and baselines in it, they would meet the faults."""
         return self._start("baselines", "configs/dev.yaml", *self._set())
 
-    def run(self) -> Driver:
-        """Start the run."""
-        return self._start("run", "configs/dev.yaml", "--out", str(self.out), *self._set())
+    def run(self, **environment: str) -> Driver:
+        """Start the run, with these variables in its environment."""
+        return self._start(
+            "run", "configs/dev.yaml", "--out", str(self.out), *self._set(), environment=environment
+        )
 
     def _set(self) -> list[str]:
-        settings = [*SMALL, f"cache={self.cache}", *self.settings]
+        planted = "trial.environment=[PLANTED_FAULTS]"
+        settings = [*SMALL, f"cache={self.cache}", planted, *self.settings]
         return [part for one in settings for part in ("--set", one)]
 
     def resume(self) -> Driver:
         """Go on with it."""
         return self._start("resume", str(self.out))
 
-    def _start(self, *arguments: str) -> Driver:
+    def _start(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> Driver:
         self.plant()
         places = [
             str(Path(__file__).parent / "planted"),
@@ -115,7 +119,9 @@ class Site:
         process = subprocess.Popen(
             [sys.executable, "-m", "search", *arguments],
             cwd=REPO,
-            env=os.environ | {"PYTHONPATH": ":".join(places), "PLANTED_FAULTS": str(self.faults)},
+            env=os.environ
+            | {"PYTHONPATH": ":".join(places), "PLANTED_FAULTS": str(self.faults)}
+            | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

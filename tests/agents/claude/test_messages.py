@@ -127,6 +127,19 @@ def test_a_key_file_that_holds_no_key(
         ClaudeProposer(ClaudeConfig(), seed=0, run_dir=None)
 
 
+@pytest.mark.parametrize(
+    "text", ["sk-one\nsk-two", "sk-one # mine", "export KEY=\nsk-one\n", "sk-öne", "sk-\x1b[2J"]
+)
+def test_a_key_in_the_environment_that_is_no_key_is_one_line_without_it(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", text)
+    with pytest.raises(ValueError, match="ANTHROPIC_API_KEY: must hold a key and nothing else") as caught:
+        ClaudeProposer(ClaudeConfig(), seed=0, run_dir=None)
+    assert str(caught.value).isprintable()
+    assert "one" not in str(caught.value)
+
+
 def test_an_unknown_model_is_a_mistake_in_the_config(claude: ScriptedClaude, key: str) -> None:
     with pytest.raises(ValueError, match=r"agent\.model 'claude-x' has no price"):
         ClaudeProposer(ClaudeConfig(model="claude-x", base_url=claude.url), seed=0, run_dir=None)

@@ -1,7 +1,8 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from cluster.access import with_token
 from search.__main__ import main
 from tests.search.cli.conftest import SLOWER, Measured
 from tests.servers.jobs import JOB, LOG, job_server
@@ -11,8 +12,9 @@ DEV = "configs/dev.yaml"
 
 
 @pytest.fixture(autouse=True)
-def _without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+def _with_a_token() -> Iterator[None]:
+    with with_token():
+        yield
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from search.config.services import OptunaConfig, TrackingConfig
 
 
 def test_a_password_is_named_and_never_written() -> None:
-    assert OptunaConfig(storage="postgresql://me:${PGPASSWORD}@host/db").storage
+    assert OptunaConfig(storage="postgresql://me:${OPTUNA_PASSWORD}@host/db").storage
     for url in ("postgresql://me:secret@host/db", "mysql://host/db?password=secret"):
         with pytest.raises(ValidationError, match="must name its password's variable") as caught:
             OptunaConfig(storage=url)

@@ -177,6 +177,26 @@ def test_where_trials_fail_no_more_are_tried(explore: Callable[..., Field]) -> N
     assert sum(failed[15:]) <= 4  # six of fifteen by chance
 
 
+def test_no_method_is_judged_by_a_trial_that_failed_for_its_workers(explore: Callable[..., Field]) -> None:
+    """Where trials of a half of the space lose their workers, the other half is no better for it."""
+    field = explore(by_lr, lr_branch("one"), trials=4)
+    for judged in (True, False):
+        draw = field.exploration.next(more_to_come=False, max_started=10)
+        assert isinstance(draw, Draw)
+        start = TrialStarted(
+            trial=f"judged-{judged}",
+            purpose="search",
+            branch="one",
+            number=None,
+            method=draw.method,
+            seed=0,
+            share=RUNGS[0],
+        )
+        field.tell(start)
+        field.tell(TrialEnded(trial=start.trial, state="failed", cause="a cause", judged=judged))
+        assert len(field.exploration._scores) == 1
+
+
 def test_a_weak_branch_starves_above_its_floor(
     explore: Callable[..., Field],
 ) -> None:

@@ -121,6 +121,19 @@ def test_a_method_that_failed_on_a_seed_gets_no_further_one(plan: Plan, events: 
     assert planned(plan(3, 3, finalists=1), told)[3:] == [("xent_1", 2), ("kl_1", 2)]
 
 
+def test_a_method_that_only_lost_its_workers_on_a_seed_may_be_a_finalist(
+    plan: Plan, events: SimpleNamespace
+) -> None:
+    def finalists(*, judged: bool) -> list[str]:
+        told = trained(events, 0, gce_1=0.9, xent_1=0.1) + trained(events, 1, gce_1=None)
+        told[-1] = told[-1].model_copy(update={"judged": judged})
+        chosen = choose_finalists(plan(3, 2, finalists=1), Record.of(told))
+        return [finalist.trial.trial for finalist in chosen]
+
+    assert finalists(judged=True) == ["xent_1-0"]
+    assert finalists(judged=False) == ["gce_1-0"]
+
+
 def test_without_a_completed_trial_there_is_nothing_to_plan(plan: Plan) -> None:
     assert planned(plan(4, 3), []) == []
 

@@ -14,6 +14,7 @@ from search.config.schema import RunConfig
 from search.engine.rounds import FIRST_WAIT_S, Rounds, TimedProposal, late_lanes, round_events
 from search.ledger.events import BranchesRefused, LaneAnswered, NoteLeft, RequestReserved, RequestSettled
 from search.ledger.record import Record
+from search.policy.faults import FaultConfig
 
 
 class Thinking:
@@ -49,6 +50,23 @@ def test_the_first_proposal_is_not_waited_for_without_end(
     thinking.may.set()
     assert waited(rounds).round_proposal.proposal == proposal(branch("a"))
     assert not rounds.pending
+    rounds.close()
+
+
+def test_a_proposer_that_never_answers_is_answered_for_by_the_playbook_from_then_on(
+    config: RunConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    impatient = config.model_copy(update={"faults": FaultConfig(proposer_limit_s=0.1)})
+    silent = Thinking(RuntimeError("told after all"))
+    rounds = Rounds(impatient, Record(), silent)
+    first = waited(rounds).round_proposal
+    why = "the proposer did not answer within faults.proposer_limit_s (0.1 s)"
+    assert [(lane.source, lane.why) for lane in first.lanes] == [("playbook", why)]
+    assert caplog.messages == [f"{why}: the playbook proposes for the rest of this run"]
+    assert not rounds.pending
+    again = waited(rounds).round_proposal  # whether by its limit or by an answer, it is the playbook's
+    assert again.proposal.branches == first.proposal.branches
+    silent.may.set()
     rounds.close()
 
 

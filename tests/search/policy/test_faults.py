@@ -13,7 +13,7 @@ from search.__main__ import main
 from search.ledger.events import WorkerLost
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
-from search.policy.faults import FaultConfig, Watchdog, out_of_retries, too_many_lost
+from search.policy.faults import FaultConfig, Phase, Watchdog, out_of_retries, too_many_lost
 from tests.small_runs.site import Site
 from tests.small_runs.whole import problems
 
@@ -59,17 +59,32 @@ def test_a_worker_that_was_gone_before_its_trial_began_costs_no_retry() -> None:
 
 def test_a_silent_trial_is_overdue_once_and_every_report_gives_it_time() -> None:
     now = 0.0
-    watchdog = Watchdog(10, lambda: now)
-    assert watchdog.overdue(["a", "b"]) == []
+    watchdog = Watchdog(FaultConfig(step_limit_s=10, start_limit_s=5), lambda: now)
+    training: dict[str, Phase] = dict.fromkeys("ab", "training")
+    assert watchdog.overdue(training) == {}
     now = 8
     watchdog.reset("b")
     now = 11
-    assert watchdog.overdue(["a", "b", "c"]) == ["a"]
+    silent = "it reported nothing for faults.step_limit_s (10 s)"
+    assert watchdog.overdue(training | {"c": "training"}) == {"a": silent}
     now = 19
-    assert watchdog.overdue(["a", "b", "c"]) == ["b"]
-    assert watchdog.overdue(["c"]) == []
+    assert watchdog.overdue(training | {"c": "training"}) == {"b": silent}
+    assert watchdog.overdue({"c": "training"}) == {}
     now = 40  # a and b have ended and begin anew; c has been silent since 11
-    assert watchdog.overdue(["a", "b", "c"]) == ["c"]
+    assert watchdog.overdue(training | {"c": "training"}) == {"c": silent}
+    now = 51  # it is still there, so killing it did not help
+    assert watchdog.overdue({"c": "training"}) == {"c": silent}
+
+
+def test_a_trial_that_starts_has_a_limit_of_its_own_and_a_fresh_one_when_it_trains() -> None:
+    now = 0.0
+    watchdog = Watchdog(FaultConfig(step_limit_s=10, start_limit_s=5), lambda: now)
+    assert watchdog.overdue({"a": "starting", "b": "starting"}) == {}
+    now = 4
+    assert watchdog.overdue({"a": "starting", "b": "training"}) == {}
+    now = 13
+    late = watchdog.overdue({"a": "starting", "b": "training"})
+    assert late == {"a": "it was not ready within faults.start_limit_s (5 s)"}
 
 
 @pytest.fixture

@@ -275,3 +275,12 @@ def test_a_file_that_vanishes_is_skipped_only_where_it_is_read(
     monkeypatch.setattr(Bucket, "write", no_such_bucket)
     with pytest.raises(FileNotFoundError, match="NoSuchBucket"):
         one.sync()
+
+
+def test_a_key_in_the_url_is_refused_and_not_repeated() -> None:
+    with (
+        pytest.raises(ValueError, match="set it in the environment") as caught,
+        run_path("s3://key:hunter2@bucket/run"),
+    ):
+        pass
+    assert "hunter2" not in str(caught.value)

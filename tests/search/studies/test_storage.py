@@ -203,21 +203,21 @@ def test_two_runs_share_a_database_without_sharing_studies(database: str, tmp_pa
 
 
 def test_a_password_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = "sqlite:///${STUDIES_FOLDER}/studies.db"
-    with pytest.raises(ValueError, match=r"optuna\.storage: the environment has no STUDIES_FOLDER; set it"):
+    url = "sqlite:///${OPTUNA_FOLDER}/studies.db"
+    with pytest.raises(ValueError, match=r"optuna\.storage: the environment has no OPTUNA_FOLDER; set it"):
         open_journal(tmp_path / "optuna.log", url)
-    monkeypatch.setenv("STUDIES_FOLDER", str(tmp_path))
+    monkeypatch.setenv("OPTUNA_FOLDER", str(tmp_path))
     open_journal(tmp_path / "optuna.log", url)
     assert (tmp_path / "studies.db").is_file()
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:////nowhere/at/all.db", "postgresql://me:${SECRET}@127.0.0.1:9/db", "what://x"]
+    "url", ["sqlite:////nowhere/at/all.db", "postgresql://me:${OPTUNA_SECRET}@127.0.0.1:9/db", "what://x"]
 )
 def test_a_database_that_cannot_be_opened_is_one_line_without_its_password(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SECRET", "hunter2")
+    monkeypatch.setenv("OPTUNA_SECRET", "hunter2")
     with pytest.raises(ValueError, match=r"optuna\.storage: .* cannot be opened: ") as caught:
         open_journal(tmp_path / "optuna.log", url)
     assert "\n" not in str(caught.value)
@@ -231,6 +231,10 @@ def test_a_database_that_cannot_be_opened_is_one_line_without_its_password(
         "mysql+pymysql://me:hunter2@host:3306/db",
         "postgresql://:hunter2@h/db",
         "postgresql://h/db?user=me&password=hunter2",
+        "postgresql://me@h/db?sslmode=require&sslpassword=hunter2",
+        "postgresql://me:slash/hunter2@h/db",
+        "postgresql://me:${OPTUNA_PW}hunter2@h/db",
+        "mssql://?odbc_connect=DRIVER%3DX%3BPWD%3Dhunter2",
     ],
 )
 def test_a_password_in_the_config_is_refused_and_not_repeated(
@@ -249,8 +253,8 @@ def test_a_password_in_the_config_is_refused_and_not_repeated(
         "sqlite:///studies.db",
         "postgresql://host/db",
         "postgresql://me@host:5432/db",
-        "postgresql+psycopg2://me:${PGPASSWORD}@host/db",
-        "mysql+pymysql://me:${PW}@host:3306/db",
+        "postgresql+psycopg2://me:${OPTUNA_PASSWORD}@host/db",
+        "mysql+pymysql://me:${OPTUNA_PW}@host:3306/db",
     ],
 )
 def test_urls_without_a_password_in_clear(url: str) -> None:

@@ -95,6 +95,15 @@ def test_online_needs_a_key(campaign: Campaign, place: str, monkeypatch: pytest.
         Tracking(campaign.run, online)
 
 
+def test_a_key_of_several_lines_is_one_line_without_it(
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", f"{KEY}\n{KEY}")
+    with pytest.raises(ValueError, match="WANDB_API_KEY: must hold a key and nothing else") as caught:
+        Tracking(campaign.run, tracked(campaign.config, kind="online"))
+    assert KEY not in str(caught.value)
+
+
 def test_an_upload_without_a_key_is_a_mistake_in_the_input(
     campaign: Campaign, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ import ray
 from search.ledger.events import RungReached
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
-from search.workers.gang import exit_if_peer_ends
+from search.workers.gang import Gang, exit_if_peer_ends
 from tests.small_runs.settings import REPO, SMALL_TASK
 
 SETTINGS = (
@@ -87,3 +87,19 @@ def test_a_process_that_waits_for_a_dead_member_ends_and_for_a_living_one_does_n
     assert ray.get(first.wait_for.remote([living.live.remote()]), timeout=60) == "went on"
     with pytest.raises(ray.exceptions.RayActorError):
         ray.get(first.wait_for.remote([other.die.remote()]), timeout=60)
+
+
+@ray.remote(num_cpus=0)
+class StuckPeer:
+    """A process that never becomes ready."""
+
+    def ready(self) -> None:
+        time.sleep(60)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_never_ready_is_named_before_the_trials_worker_is_killed(on_ray: None) -> None:
+    gang = Gang.__new__(Gang)
+    gang._size, gang._ready_s, gang._peers = 2, 0.5, {1: StuckPeer.remote()}
+    with pytest.raises(TimeoutError, match="process 1 of the trial's 2 was not ready within half of faults"):
+        gang._ensure_peers()

@@ -156,6 +156,30 @@ def test_baselines_are_cached_by_content_and_independent_of_trial_settings(
 
 
 @pytest.mark.slow
+def test_baselines_that_finished_before_an_interrupt_are_kept_and_their_seconds_told(
+    prepared: Prepared, cache: Path
+) -> None:
+    config = small(cache, "weak.optim.lr=0.003")
+    trained: list[tuple[int, float]] = []
+
+    def interrupted(done: int, total: int) -> None:
+        if done > 2:  # the ceilings were in the cache
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(config, load(config), interrupted, lambda job, seconds: trained.append((job.seed, seconds)))
+    assert 1 <= len(trained) <= 2
+    prepare(
+        config,
+        load(config),
+        lambda done, total: None,
+        lambda job, seconds: trained.append((job.seed, seconds)),
+    )
+    assert sorted(seed for seed, _ in trained) == [0, 1], "each was trained once"
+    assert all(seconds > 0 for _, seconds in trained)
+
+
+@pytest.mark.slow
 def test_the_ceiling_learns_ground_truth_and_the_floor_is_the_supervisors(prepared: Prepared) -> None:
     truth, predictions = prepared.search
     assert predictions.weak.shape == predictions.ceiling.shape == (2, 110)

@@ -1,4 +1,9 @@
+import logging
+import os
+import signal
+
 import numpy as np
+import psutil
 import pytest
 
 from agents.findings.predictions import pack
@@ -34,3 +39,38 @@ def test_an_error_in_the_actor_arrives_as_itself(remote: RemoteGrader) -> None:
     with pytest.raises(ValueError, match="non-hexadecimal number found") as caught:
         remote.grade("no bits")
     assert type(caught.value) is ValueError  # not Ray's wrapper with its traceback for a text
+
+
+def process() -> int:
+    """The grader's process, of this test's Ray."""
+    [found] = [
+        child.pid
+        for child in psutil.Process().children(recursive=True)
+        if "ray::Grader" in " ".join(child.cmdline())
+    ]
+    return found
+
+
+def test_a_grader_that_stops_or_dies_is_restarted_and_that_is_said(
+    remote: RemoteGrader, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed, caplog.handler.level = pack(answers(0, 1)), logging.WARNING
+    before = remote.grade(packed)
+    os.kill(process(), signal.SIGKILL)
+    assert remote.grade(packed) == before
+    monkeypatch.setattr(remote, "_answer_s", 10)
+    os.kill(process(), signal.SIGSTOP)
+    assert remote.grade(packed) == before
+    assert list(dict.fromkeys(caplog.messages)) == [  # on a busy machine a restart is late as well
+        "the grader's process died: it is started again from the sealed labels",
+        "the grader did not answer within faults.grader_limit_s (10 s): it is started again from the "
+        "sealed labels",
+    ]
+
+
+def test_graders_that_never_answer_end_the_run_in_one_line(
+    remote: RemoteGrader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_answer_s", 0.001)
+    with pytest.raises(RuntimeError, match="also after 3 restarts; everything is saved, resume the run"):
+        remote.grade(pack(answers(0)))

@@ -1,12 +1,18 @@
 """Workers that are lost, told by a real Tuner to a real director."""
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.patience import WaitTooLongError
+from search.config.schema import RunConfig
+from search.ledger.events import TrialEnded, WorkerLost
 from search.ledger.log import read_ledger
+from search.ledger.record import Record
 from search.policy.faults import FaultConfig
 from search.workers.member import Work
 from search.workers.remote_grader import RemoteGrader
@@ -39,16 +45,75 @@ def lossy(marks: Path) -> type[NoTraining]:
     return Lossy
 
 
+class Stuck(NoTraining):
+    """Workers that never become ready for t00001."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        if config["trial"] == "t00001":
+            time.sleep(1e6)
+        super().setup(config)
+
+
+def searched(
+    config: RunConfig, out: Path, runner: type[NoTraining], every_step: Callable[[], None] = lambda: None
+) -> Record:
+    """Run a campaign in such workers to its end; its record."""
+    record, ledger = begun(out)
+    director = new_director(config, out, record, ledger, RemoteGrader(labels(), labels()))
+    work = Work(config=config, materials=None, shared=SharedArrays(), checkpoints=out)  # type: ignore[arg-type]
+    try:
+        run_trials(director, work, 1, every_step, runner)
+        assert director.done
+    finally:
+        director.close()
+        ledger.close()
+    return record
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+def test_a_worker_that_is_never_ready_is_replaced_and_its_method_not_judged(tmp_path: Path) -> None:
+    faults = FaultConfig(retries=0, start_limit_s=5)
+    config = configured(TRIALS, workers=1).model_copy(update={"faults": faults})
+    ledger = tmp_path / "ledger.jsonl"
+
+    def until_the_next_trial() -> None:
+        if ledger.is_file() and '"trial":"t00002"' in ledger.read_text():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        searched(config, tmp_path, Stuck, until_the_next_trial)
+    events = read_ledger(ledger)
+    [lost] = [event for event in events if isinstance(event, WorkerLost)]
+    assert (lost.trial, lost.begun) == ("t00001", True)
+    assert lost.cause == "it was not ready within faults.start_limit_s (5 s)"
+    failed = [event for event in events if isinstance(event, TrialEnded) and event.state == "failed"]
+    assert [(end.trial, end.judged) for end in failed] == [("t00001", False)]
+    assert str(failed[0].cause).startswith(lost.cause)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+def test_a_node_that_never_comes_ends_the_run_after_it_was_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = configured(TRIALS, workers=1)
+    larger = config.trial.model_copy(update={"cpus": 64.0})
+    config = config.model_copy(update={"trial": larger, "faults": FaultConfig(cluster_limit_s=2)})
+    with pytest.raises(WaitTooLongError) as caught:
+        searched(config, tmp_path, NoTraining)
+    awaited = "room in the cluster for trial t00001 (trial.cpus 64, trial.gpus 0)"
+    assert str(caught.value) == (
+        f"{awaited} did not come within faults.cluster_limit_s (2 s); add the nodes or free them, then resume"
+    )
+    assert f"waiting for {awaited}, for " in caplog.text
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_only_a_worker_in_which_a_trial_had_begun_counts_against_its_retries(tmp_path: Path) -> None:
     config = configured(TRIALS, workers=1).model_copy(update={"faults": FaultConfig(retries=0)})
-    record, ledger = begun(tmp_path)
-    director = new_director(config, tmp_path, record, ledger, RemoteGrader(labels(), labels()))
-    work = Work(config=config, materials=None, shared=SharedArrays(), checkpoints=tmp_path)  # type: ignore[arg-type]
-    run_trials(director, work, 1, lambda: None, lossy(tmp_path))
-    director.close()
-    ledger.close()
+    record = searched(config, tmp_path, lossy(tmp_path))
     events = read_ledger(tmp_path / "ledger.jsonl")
     lost = [(event.trial, event.begun) for event in events if event.event == "worker_lost"]
     assert lost == [("t00002", False), ("t00003", True)]
@@ -56,4 +121,3 @@ def test_only_a_worker_in_which_a_trial_had_begun_counts_against_its_retries(tmp
     assert states.count("failed") == 1
     assert record.trials["t00003"].state == "failed"
     assert "its worker was lost" in str(record.trials["t00003"].cause)
-    assert director.done

@@ -3,7 +3,7 @@
 With this folder on PYTHONPATH and PLANTED_FAULTS naming a folder of files, the first step of a training takes
 one file away and does what it is named for: hang, oom, nan, raise, kill or device, after which every step of
 the process fails (anything after a dash in a name tells files apart). A file called kill-always stays where
-it is.
+it is. A file called setup is taken by a worker that starts, which then never becomes ready.
 """
 
 import importlib.abc
@@ -23,9 +23,11 @@ FOLDER = os.environ.get("PLANTED_FAULTS")
 STEP = 0  # a training that goes on from a checkpoint has it behind it
 
 
-def claimed(folder: Path) -> str | None:
+def claimed(folder: Path, *, at_setup: bool = False) -> str | None:
     """The kind of the first fault in the folder, which is this process's alone from now on."""
     for file in sorted(folder.iterdir()):
+        if (file.name.partition("-")[0] == "setup") != at_setup:
+            continue
         if file.name == "kill-always":
             return "kill"
         try:
@@ -70,15 +72,30 @@ def plant(module: ModuleType) -> None:
     module.Session.step, module.Session._accumulate = faulty_step, faulty_accumulate
 
 
+def plant_at_setup(module: ModuleType) -> None:
+    """Have `search.workers.member.Member` look for a fault before anything else."""
+    prepare = module.Member.__init__
+
+    def faulty_prepare(self: Any, work: Any) -> None:
+        if claimed(Path(str(FOLDER)), at_setup=True):
+            time.sleep(1e6)
+        prepare(self, work)
+
+    module.Member.__init__ = faulty_prepare
+
+
+PLANTERS = {"trainers.training.session": plant, "search.workers.member": plant_at_setup}
+
+
 class _Planter(importlib.abc.MetaPathFinder):
-    """Plants when `trainers.training.session` is imported, and causes no import of its own."""
+    """Plants when a module of PLANTERS is imported, and causes no import of its own."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "trainers.training.session":
+        if name not in PLANTERS:
             return None
-        sys.meta_path.remove(self)
+        plant_in = PLANTERS.pop(name)
         spec = importlib.util.find_spec(name)
         assert spec is not None
         assert spec.loader is not None
@@ -86,7 +103,7 @@ class _Planter(importlib.abc.MetaPathFinder):
 
         def load_and_plant(module: ModuleType) -> None:
             load(module)
-            plant(module)
+            plant_in(module)
 
         spec.loader.exec_module = load_and_plant  # type: ignore[method-assign]  # the fault
         return spec

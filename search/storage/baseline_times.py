@@ -1,0 +1,36 @@
+"""What a run has spent on its baselines: they finish before its ledger begins, and some before a Ctrl-C."""
+
+from pathlib import Path
+
+from trainers.component import Frozen
+from trainers.files import append_lines, open_lines, read_lines
+
+FILE = "baselines.jsonl"
+
+
+class BaselineTime(Frozen):
+    """A baseline that a process of the run has trained."""
+
+    role: str
+    seed: int
+    seconds: float
+
+
+class BaselineTimes:
+    """The file of these times in a run directory, a line each, written as baselines finish."""
+
+    def __init__(self, run: Path) -> None:
+        self._path = run / FILE
+
+    def add(self, role: str, seed: int, seconds: float) -> None:
+        """Record a baseline that has finished."""
+        line = BaselineTime(role=role, seed=seed, seconds=seconds).model_dump_json()
+        with open_lines(self._path) as file:
+            append_lines(file, line.encode() + b"\n")
+
+    @property
+    def total_s(self) -> float:
+        """Seconds spent by all processes of the run; a baseline that was in the cache costs none."""
+        if not self._path.is_file():
+            return 0.0
+        return sum(time.seconds for time in read_lines(self._path, BaselineTime.model_validate_json))

@@ -1,0 +1,145 @@
+"""Trains the baselines on Ray: each is watched, and started again where it is lost or stuck."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from cluster.patience import Patience
+from search.config.schema import RunConfig
+from trainers.cache import Arrays
+from trainers.training.deepspeed_engine import warm_up
+from trainers.training.settings import EngineConfig
+from trainers.trial.baselines import BaselineData, BaselineJob, Role, train_baseline
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5  # between calls of `every_poll`, which raises if the run was asked to stop
+FETCH_S = 600.0  # for predictions to come from their node
+
+Finished = Callable[[BaselineJob, Arrays, float], None]
+
+
+@dataclass(kw_only=True)
+class _Training:
+    """A baseline in training. began: on the clock, None while it waits for its place in the cluster."""
+
+    job: BaselineJob
+    losses: int = 0
+    began: float | None = None
+    killed: str | None = None
+
+    def __str__(self) -> str:
+        return f"the baseline {self.job.role} of seed {self.job.seed}"
+
+
+class BaselineTrainings:
+    """The baselines that are not in the cache, each a task of Ray."""
+
+    def __init__(self, config: RunConfig, data: Mapping[Role, BaselineData], finished: Finished) -> None:
+        """finished: receives each baseline, its predictions and its seconds as soon as it has finished."""
+        self._config = config
+        self._faults = config.faults
+        self._data = data
+        self._finished = finished
+        self._shared: dict[Role, Any] = {}
+        self._running: dict[Any, _Training] = {}
+        self._no_room: Patience | None = None
+
+    def run(self, jobs: Sequence[BaselineJob], every_poll: Callable[[int], None]) -> None:
+        """Train them all. every_poll: called with the number of unfinished ones; what it raises ends all.
+
+        Raises RuntimeError if a baseline fails or is lost too often, WaitTooLongError if there is no room in
+        the cluster.
+        """
+        for job in jobs:
+            self._start(_Training(job=job))
+        every_poll(len(self._running))
+        while streams := list(self._running):
+            ray.wait(streams, num_returns=1, timeout=POLL_S)
+            ready, _ = ray.wait(streams, num_returns=len(streams), timeout=0)
+            for stream in ready:
+                self._take(stream)
+            self._kill_stuck()
+            self._check_room()
+            every_poll(len(self._running))
+
+    def _start(self, training: _Training) -> None:
+        role, needs = training.job.role, self._config.trial.needs
+        if role not in self._shared:
+            self._shared[role] = ray.put(self._data[role])
+        task = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory, max_retries=0)(
+            _train
+        )
+        stream = task.options(num_returns="streaming").remote(
+            training.job, self._shared[role], self._config.cache_dir
+        )
+        training.began, training.killed = None, None
+        self._running[stream] = training
+
+    def _take(self, stream: Any) -> None:
+        training = self._running[stream]
+        try:
+            result = ray.get(next(stream), timeout=FETCH_S)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, ValueError | RuntimeError | OSError):
+                raise error.cause from None
+            raise RuntimeError(f"{training} failed: {type(error.cause).__name__}: {error.cause}") from None
+        except ray.exceptions.RayError as error:
+            del self._running[stream]
+            self._lost(training, training.killed or f"its worker died ({str(error).splitlines()[0]})")
+            return
+        if result is None:
+            training.began = time.monotonic()
+            return
+        del self._running[stream]
+        self._finished(training.job, *result)
+
+    def _lost(self, training: _Training, why: str) -> None:
+        training.losses += 1
+        if training.losses > self._faults.retries:
+            raise RuntimeError(
+                f"{training} was lost {training.losses} times, more than faults.retries allows, the last "
+                f"because: {why}. Fix the cause and start again: finished baselines are kept"
+            )
+        log.warning("%s starts again: %s", training, why)
+        self._start(training)
+
+    def _kill_stuck(self) -> None:
+        limit = self._faults.step_limit_s
+        for stream, training in self._running.items():
+            if training.began is not None and time.monotonic() - training.began > limit:
+                training.killed = f"it did not finish within faults.step_limit_s ({limit:g} s)"
+                training.began = time.monotonic()  # it is killed again if that does not help
+                ray.cancel(stream, force=True)
+
+    def _check_room(self) -> None:
+        if not self._running or any(training.began is not None for training in self._running.values()):
+            self._no_room = None
+            return
+        self._no_room = self._no_room or Patience(
+            f"room in the cluster for a baseline ({self._config.trial.needs})",
+            self._faults.cluster_limit_s,
+            "faults.cluster_limit_s",
+            "add the nodes or free them, then start again",
+        )
+        self._no_room.check()
+
+
+@cache
+def _warmed_up(config: EngineConfig) -> None:
+    """Warm up the engine, once per worker process."""
+    warm_up(config)
+
+
+def _train(job: BaselineJob, data: BaselineData, cache_dir: Path) -> Iterator[tuple[Arrays, float] | None]:
+    """None once the training has its place in the cluster, then its predictions and seconds."""
+    yield None
+    _warmed_up(job.engine)
+    started = time.perf_counter()
+    yield train_baseline(job, data, cache_dir), time.perf_counter() - started

@@ -1,0 +1,99 @@
+"""Baselines that are lost or stuck, in tasks of a real Ray that train nothing."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cluster.patience import WaitTooLongError
+from search.config.schema import RunConfig
+from search.policy.faults import FaultConfig
+from search.workers import baselines
+from search.workers.baselines import BaselineTrainings
+from tests.small_runs.untrained import configured
+from trainers.cache import Arrays
+from trainers.trial.baselines import BaselineJob
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
+
+STOPS_ONCE, DIES_ONCE, DIES, FAILS = 10, 11, 12, 13  # seeds of such baselines
+
+
+def misfortunes() -> Callable[..., Iterator[Any]]:
+    """Stands in for a training; the seed decides what goes wrong.
+
+    Ray copies a function within a function: so a worker imports neither this file nor torch.
+    """
+    stops_once, dies_once, dies, fails = STOPS_ONCE, DIES_ONCE, DIES, FAILS
+
+    def train(job: Any, data: Any, marks: Path) -> Iterator[Any]:
+        yield None
+        first = not (marks / str(job.seed)).exists()
+        (marks / str(job.seed)).touch()
+        if job.seed == stops_once and first:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if job.seed == dies or (job.seed == dies_once and first):
+            os._exit(1)
+        if job.seed == fails:
+            raise KeyError("a bug")
+        yield {"transfer": np.full(2, job.seed, dtype=np.float32)}, 0.5
+
+    return train
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    monkeypatch.setattr(baselines, "_train", misfortunes())
+    faults = FaultConfig(step_limit_s=4, retries=1)
+    return configured(4, workers=1).model_copy(update={"cache": str(tmp_path), "faults": faults})
+
+
+def trained(config: RunConfig, *seeds: int) -> dict[int, tuple[Arrays, float]]:
+    """The weak baselines of these seeds: predictions and seconds."""
+    done: dict[int, tuple[Arrays, float]] = {}
+    jobs: Any = [SimpleNamespace(role="weak", seed=seed) for seed in seeds]
+
+    def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
+        done[job.seed] = arrays, seconds
+
+    data: Any = {"weak": "no data"}
+    BaselineTrainings(config, data, finished).run(jobs, lambda unfinished: None)
+    return done
+
+
+def test_a_stuck_baseline_and_a_lost_one_start_again_and_the_others_go_on(
+    config: RunConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = trained(config, 0, STOPS_ONCE, DIES_ONCE)
+    assert {seed: (arrays["transfer"].tolist(), s) for seed, (arrays, s) in done.items()} == {
+        seed: ([seed, seed], 0.5) for seed in (0, STOPS_ONCE, DIES_ONCE)
+    }
+    died, stuck = sorted(line for line in caplog.messages if "again" in line)[::-1]
+    assert died.startswith("the baseline weak of seed 11 starts again: its worker died (")
+    assert stuck == (
+        "the baseline weak of seed 10 starts again: it did not finish within faults.step_limit_s (4 s)"
+    )
+
+
+def test_a_baseline_lost_too_often_ends_the_run_in_one_line(config: RunConfig) -> None:
+    with pytest.raises(RuntimeError, match="the baseline weak of seed 12 was lost 2 times, more") as caught:
+        trained(config, DIES)
+    assert str(caught.value).endswith("Fix the cause and start again: finished baselines are kept")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_baseline_that_fails_says_how(config: RunConfig) -> None:
+    with pytest.raises(RuntimeError, match="the baseline weak of seed 13 failed: KeyError: 'a bug'"):
+        trained(config, FAILS)
+
+
+def test_a_gpu_that_never_comes_ends_the_wait(config: RunConfig) -> None:
+    trial, faults = config.trial.model_copy(update={"gpus": 1.0}), FaultConfig(cluster_limit_s=1)
+    without = config.model_copy(update={"trial": trial, "faults": faults})
+    with pytest.raises(WaitTooLongError, match=r"room in the cluster for a baseline \(.*trial\.gpus 1\)"):
+        trained(without, 0)
