@@ -1,5 +1,6 @@
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_the_environment_is_as_before_afterwards(monkeypatch: pytest.MonkeyPatch
     assert os.environ["RAY_AUTH_MODE"] == "token"
 
 
+def pages_in_time(address: str) -> bool:
+    """Whether a page of Ray's answers with its logs; its agent needs some seconds to start."""
+    for _ in range(40):
+        if any("/logs" in page for page in answers(listening(address))):
+            return True
+        time.sleep(0.5)
+    return False
+
+
 @pytest.mark.slow
 def test_who_has_no_token_is_refused_here_and_from_another_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same stranger gets in where nobody asks for a token: the attack works."""
@@ -47,7 +57,7 @@ def test_who_has_no_token_is_refused_here_and_from_another_namespace(monkeypatch
             address = ray.get_runtime_context().gcs_address
             assert entered(address) is gets_in
             if gets_in:
-                assert any("/logs" in page for page in answers(listening(address)))
+                assert pages_in_time(address)
                 continue
             token = ray.get(ray.remote(lambda: os.environ["RAY_AUTH_TOKEN"]).remote(), timeout=60)
             session = Path(ray._private.worker._global_node.get_session_dir_path())

@@ -49,7 +49,7 @@ def misfortunes() -> Callable[..., Iterator[Any]]:
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     monkeypatch.setattr(baselines, "_train", misfortunes())
-    faults = FaultConfig(step_limit_s=4, retries=1)
+    faults = FaultConfig(step_limit_s=10, retries=1)
     return configured(4, workers=1).model_copy(update={"cache": str(tmp_path), "faults": faults})
 
 
@@ -76,7 +76,7 @@ def test_a_stuck_baseline_and_a_lost_one_start_again_and_the_others_go_on(
     died, stuck = sorted(line for line in caplog.messages if "again" in line)[::-1]
     assert died.startswith("the baseline weak of seed 11 starts again: its worker died (")
     assert stuck == (
-        "the baseline weak of seed 10 starts again: it did not finish within faults.step_limit_s (4 s)"
+        "the baseline weak of seed 10 starts again: it did not finish within faults.step_limit_s (10 s)"
     )
 
 
