@@ -14,7 +14,7 @@ from search.studies.branch_sampler import BranchSampler
 from search.studies.mirror import StudyMirror
 from search.studies.sampler import Draw, MethodSampler
 from search.studies.storage import open_journal
-from trainers.components.losses import LogConf, Product
+from trainers.components.losses import Gce, LogConf
 from trainers.components.optim import Adamw
 from trainers.method import Abilities, Method
 
@@ -172,7 +172,7 @@ def test_a_good_method_of_another_kind_or_out_of_range_is_drawn_near_to_as_far_a
     journal: Path, branch: Callable[..., Branch]
 ) -> None:
     sampler = sampler_of(branch("one"), journal)
-    far = Method(loss=Product(), optim=Adamw(lr=0.1))
+    far = Method(loss=Gce(), optim=Adamw(lr=0.1))
     methods = [draw.method for _ in range(10) for draw in sampler.offer(8, set(), far)]
     assert {method.loss.kind for method in methods} == {"xent", "logconf"}
     assert max(method.optim.lr for method in methods) <= 1.1e-2
