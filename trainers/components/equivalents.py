@@ -7,7 +7,7 @@ selection components are the same where they give the same targets or weights wh
 from typing import NamedTuple
 
 from trainers.component import Component
-from trainers.components.labels import Elicited, Hard, Label, Neighbours, Smoothed, Soft
+from trainers.components.labels import Elicited, Hard, Label, Smoothed, Soft
 from trainers.components.losses import Bootstrap, Entropy, Gce, Kl, LogConf, Loss, Product, Sce, Window, Xent
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, Selection, SmallLoss
 from trainers.components.stages import SelfTrain, Stages
@@ -67,8 +67,7 @@ def _targets_are_hard(recipe: Recipe) -> bool:
 
 
 def _plain_labels(labels: Label) -> Label:
-    unmixed = isinstance(labels, Neighbours) and labels.share == 0
-    return Soft() if unmixed or labels in PLAIN_LABELS else labels
+    return Soft() if labels in PLAIN_LABELS else labels
 
 
 def _plain_select(select: Selection) -> Selection:

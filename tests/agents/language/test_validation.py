@@ -219,8 +219,8 @@ def fixed(**values: bool | float | str) -> list[Fixed]:
         (
             [slot("loss", option("kl"))],
             "branches[0].slots: holds a method that cannot run, loss kl computes what xent computes, since a "
-            "label's entropy is a constant: set loss to xent, or labels to soft and select to small_loss, which "
-            "ranks examples by it; fix or drop one of its components",
+            "label's entropy is a constant: set loss to xent, or labels to soft and select to small_loss, "
+            "which ranks examples by it; fix or drop one of its components",
         ),
         (
             [
@@ -237,8 +237,8 @@ def fixed(**values: bool | float | str) -> list[Fixed]:
         ),
         (
             [slot("select", option("confidence", *fixed(share=1)))],
-            "branches[0].slots: select.confidence computes what naive computes with select.all here; change its "
-            "parameters or drop it",
+            "branches[0].slots: select.confidence computes what naive computes with select.all here; change "
+            "its parameters or drop it",
         ),
     ],
 )
