@@ -11,6 +11,7 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from agents.language.catalogue import ParamSpec, param_specs
+from agents.language.disguise import disguise
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Proposal, Range, Slot, Value
 from agents.language.space import KEPT, coerced, combinations, sample_methods, single_method, space_key
 from trainers.component import Frozen
@@ -253,8 +254,8 @@ def _space(
     only = single_method(branch, naive)
     if only is not None and (only == naive or only in run):
         yield ".slots", "its only method has been run already; give the branch room or change it"
-    elif disguise := _disguise(branch, naive):
-        yield ".slots", disguise
+    elif named := disguise(branch, naive):
+        yield ".slots", named
     elif only is not None and any(only.plainest == method.plainest for method in run):
         yield ".slots", "its only method computes what a method that has been run computes; change it"
     twin = spaces.setdefault(space_key(branch, naive), branch.name)
@@ -273,21 +274,6 @@ def _refusal(branch: Branch, naive: Method, abilities: Abilities) -> str | None:
         return f"holds a method that cannot run, {_reason(error)}; fix or drop one of its components"
     refusal = next(filter(None, refusals), None)
     return f"holds a method that cannot run here, {refusal}" if refusal else None
-
-
-@lru_cache(KEPT)
-def _disguise(branch: Branch, naive: Method) -> str | None:
-    """The branch's component that computes what naive's does in every sampled method, else None."""
-    methods = list(sample_methods(branch, naive))
-    for slot in SLOTS:
-        plain = getattr(naive.plainest, slot)
-        if all(getattr(m, slot) != plain and getattr(m.plainest, slot) == plain for m in methods):
-            kinds = " and ".join(sorted({getattr(method, slot).kind for method in methods}))
-            return (
-                f"{slot}.{kinds} computes what naive computes with {slot}.{plain.kind} here; change its "
-                "parameters or drop it"
-            )
-    return None
 
 
 def _reason(error: ValueError) -> str:

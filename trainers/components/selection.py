@@ -18,7 +18,7 @@ from pydantic import Field
 
 from trainers.component import Component
 from trainers.components.neighbours import nearest
-from trainers.components.probing import cross_fitted_probs
+from trainers.components.signals import entropy_preference, self_confidence, standard_scores
 from trainers.components.weak_labels import Evidence, FloatArray
 from trainers.lazy import torch
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Kept = NDArray[np.bool_]
-BEST_ENTROPY = math.log(2) / 2  # of a weak label, in nats: neither trivial nor a guess
 
 
 class All(Component):
@@ -209,7 +208,7 @@ def drop_disagreement(config: Disagreement, evidence: Evidence, targets: FloatAr
     """
     weak = np.asarray(evidence.weak_probs, dtype=np.float64)
     dropped = min(math.floor(config.share * len(weak) + 0.5), len(weak) - 1)
-    return Plan(phases=(_phase(_top(_self_confidence(evidence, weak), len(weak) - dropped)),))
+    return Plan(phases=(_phase(_top(self_confidence(evidence), len(weak) - dropped)),))
 
 
 def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -225,11 +224,11 @@ def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: Fl
     """
     weak = np.asarray(evidence.weak_probs, dtype=np.float64)
     decided = weak > 0.5
-    score = _z(_self_confidence(evidence, weak)) + _z(entropy_preference(weak))
+    score = standard_scores(self_confidence(evidence)) + standard_scores(entropy_preference(weak))
     if len(weak) > 1:
         indices, similarities = nearest(evidence.features(), config.k)
         agreement = (decided[indices] == decided[:, None]).mean(axis=1)
-        score += _z(agreement) + _z(similarities.mean(axis=1, dtype=np.float64))
+        score += standard_scores(agreement) + standard_scores(similarities.mean(axis=1, dtype=np.float64))
     return Plan(phases=(_phase(_top_by_class(score, np.asarray(targets) > 0.5, config.share)),))
 
 
@@ -276,29 +275,6 @@ def _top_by_class(score: NDArray[np.float64], classes: NDArray[np.bool_], share:
         count = max(1, (total + len(members) - 1 - place) // len(members))
         kept[rows[_top(score[rows], count)]] = True
     return kept
-
-
-def _self_confidence(evidence: Evidence, weak: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A probe's probability of each hardened weak label; the probe is fitted to w on the other folds."""
-    probe = cross_fitted_probs(evidence.features(), weak, evidence.seed)
-    return np.where(weak > 0.5, probe, 1 - probe)
-
-
-def entropy_preference(weak: NDArray[np.float64]) -> NDArray[np.float64]:
-    """exp(-ln²(H/h)/2), where H is the entropy of each weak label in nats and h = ½·ln 2: float64 [n]."""
-    inside = np.clip(weak, 1e-12, 1 - 1e-12)
-    entropy = -inside * np.log(inside) - (1 - inside) * np.log1p(-inside)
-    preference: NDArray[np.float64] = np.exp(-(np.log(entropy / BEST_ENTROPY) ** 2) / 2)
-    return preference
-
-
-def _z(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    spread = values.std()
-    # All four signals lie within [-1, 1]: a smaller spread is an artefact of the probe's solver.
-    if spread < 1e-4:
-        return np.zeros_like(values)
-    standard: NDArray[np.float64] = (values - values.mean()) / spread
-    return standard
 
 
 SELECTIONS: dict[type[Component], Callable[[Any, Evidence, FloatArray], Plan]] = {

@@ -20,7 +20,6 @@ from trainers.components.selection import (
     Plan,
     Selection,
     SmallLoss,
-    entropy_preference,
     plan,
     small_loss_weights,
 )
@@ -142,13 +141,6 @@ def test_overlap_density_drops_a_label_that_the_probe_is_sure_is_wrong() -> None
     kept = weights(OverlapDensity(share=7 / 8, k=13), evidence(weak, lengths[:, None] * [1.0, 0.0]))
     assert kept[13] == 0
     assert sum(kept) == 12
-
-
-def test_a_weak_label_is_best_neither_certain_nor_a_guess() -> None:
-    # H(1/2) = ln 2 is twice the best: exp(-(ln 2)²/2) = .786458. H(w) = ½·ln 2 at w = .110028. H(1) = 0.
-    assert entropy_preference(np.array([0.5, 0.110028, 0.889972, 0.0, 1.0])) == pytest.approx(
-        [0.786458, 1, 1, 0, 0], abs=1e-5
-    )
 
 
 def test_overlap_density_adds_the_entropy_preference() -> None:
