@@ -61,6 +61,6 @@ def test_a_list_of_values_and_a_flag_have_a_column_for_each() -> None:
 
 
 def test_what_a_method_does_not_use_keeps_it_apart_by_no_more_than_its_kind_and_own_parameters() -> None:
-    # xent has none; logconf at aux 0.5 and warm-up 0.1 is 0.4 from what is absent, its choice of two thresholds,
-    # each column half of its height √½ from what is absent, 0.5, and the kind 1.
+    # xent has none; logconf at aux 0.5 and warm-up 0.1 is 0.4 from what is absent, its threshold 0.5 (each
+    # of two columns half of their height √½), and the kind 1.
     assert distance(Method(loss=Xent()), Method(loss=LogConf())) == pytest.approx(math.hypot(1, 0.4, 0.5))
