@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from search.cli.output import stdout_for_json, write_json
 from trainers.components.labels import Balanced, Hard, Label, Neighbours, NoisyChannel, harden, make_targets
 from trainers.components.probing import fit_logistic
 from trainers.components.selection import Confidence, Disagreement, OverlapDensity, Selection, plan
@@ -131,6 +132,7 @@ def report(tasks: Sequence[Path], model: Path, cache: Path, examples: int) -> di
     }
 
 
+@stdout_for_json()
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -141,7 +143,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("cache"))
     given = parser.parse_args()
     tasks = [given.data / f"{name}.train.jsonl.gz" for name in given.tasks.split(",")]
-    print(json.dumps(report(tasks, given.model, given.cache, given.examples), indent=2))
+    write_json(report(tasks, given.model, given.cache, given.examples))
 
 
 if __name__ == "__main__":
