@@ -8,8 +8,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from trainers.component import Component, Frozen
+from trainers.components.equivalents import Recipe, nothing_of_its_own, plainest
 from trainers.components.labels import LABELS, Elicited, Hard, Label, NoisyChannel
-from trainers.components.losses import LOSSES, Bootstrap, Entropy, Kl, Loss, ReverseKl, Window, Xent
+from trainers.components.losses import LOSSES, Kl, Loss, ReverseKl, Window, Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import SELECTIONS, All, Selection
 from trainers.components.stages import STAGES, Chain, Once, SelfTrain, Stages
@@ -17,7 +18,7 @@ from trainers.components.students import STUDENTS, Full, Lora, Probe
 from trainers.training.memory_fit import Room
 
 # Losses whose minimum is where the student's probabilities equal the targets.
-MINIMAL_AT_OWN_PREDICTIONS = (Xent, Entropy, Window, Kl, ReverseKl, Bootstrap)
+MINIMAL_AT_OWN_PREDICTIONS = (Xent, Window, Kl, ReverseKl)
 
 
 class Abilities(Frozen):
@@ -54,10 +55,16 @@ class Method(Frozen):
     ] = Once()
 
     @model_validator(mode="after")
+    def _its_loss_computes_something_of_its_own(self) -> Self:
+        if reason := nothing_of_its_own(self._recipe):
+            raise ValueError(reason)
+        return self
+
+    @model_validator(mode="after")
     def _every_stage_has_something_to_learn(self) -> Self:
         stages = self.stages
         own_probabilities = isinstance(stages, SelfTrain) and stages.targets == "soft" and not stages.fresh
-        if own_probabilities and isinstance(self.loss, MINIMAL_AT_OWN_PREDICTIONS):
+        if own_probabilities and isinstance(plainest(self._recipe).loss, MINIMAL_AT_OWN_PREDICTIONS):
             # Adam would scale the remaining gradient, which is rounding error, up to full steps.
             raise ValueError(
                 f"loss {self.loss.kind} has no gradient where a student that continues meets its own soft "
@@ -94,6 +101,19 @@ class Method(Frozen):
     def digest(self) -> str:
         """A digest of 16 hex digits that two methods share exactly when they are equal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    @property
+    def _recipe(self) -> Recipe:
+        return Recipe(labels=self.labels, select=self.select, loss=self.loss, stages=self.stages)
+
+    @property
+    def plainest(self) -> "Method":
+        """The method of the plainest components that compute the same: it is the same for all that do."""
+        plain = plainest(self._recipe)
+        if plain == self._recipe:
+            return self
+        slots = {slot: getattr(self, slot) for slot in SLOTS}
+        return Method.model_construct(**slots | plain._asdict())
 
     @property
     def needs_prior(self) -> bool:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from agents.language.catalogue import ParamSpec, param_specs
+from agents.language.disguise import disguise
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Proposal, Range, Slot, Value
 from agents.language.space import KEPT, coerced, combinations, sample_methods, single_method, space_key
 from trainers.component import Frozen
@@ -253,9 +254,15 @@ def _space(
     only = single_method(branch, naive)
     if only is not None and (only == naive or only in run):
         yield ".slots", "its only method has been run already; give the branch room or change it"
+    elif named := disguise(branch, naive):
+        yield ".slots", named
+    elif only is not None and any(only.plainest == method.plainest for method in run):
+        yield ".slots", "its only method computes what a method that has been run computes; change it"
     twin = spaces.setdefault(space_key(branch, naive), branch.name)
     if twin != branch.name:
         yield ".slots", f"holds the same methods as the branch {twin}; change or drop one of the two"
+    elif only is not None and (alike := spaces.setdefault(only.plainest, branch.name)) != branch.name:
+        yield ".slots", f"computes what the branch {alike} computes; change or drop one of the two"
 
 
 @lru_cache(KEPT)

@@ -121,7 +121,14 @@ _IDEAS = (
         "loss",
         "Adding the student's own hardened predictions to the target lets it disagree with the "
         "supervisor where it is sure (Burns et al., 2023).",
-        loss=(_option("logconf", _range("aux", 0.2, 1), _range("warmup", 0, 0.5)),),
+        loss=(
+            _option(
+                "logconf",
+                _range("aux", 0.2, 1),
+                _range("warmup", 0, 0.5),
+                _choice("threshold", "weak_mean", "half"),
+            ),
+        ),
     ),
     _idea(
         "frozen-probe",
@@ -223,17 +230,16 @@ _IDEAS = (
         "(Grandvalet & Bengio, 2004; Burns et al., 2023).",
         loss=(
             _option("entropy", _range("aux", 0.2, 0.8)),
-            _option("product", _range("alpha", 0.5, 2, log=True)),
             _option("window", _range("radius", 0.05, 0.4)),
         ),
     ),
     _idea(
         "divergences",
         "distillation",
-        "The reverse divergence seeks one mode of the supervisor rather than covering its doubt, and so "
-        "follows it less where it is unsure (Gu et al., 2024).",
+        "The reverse divergence, or a product with the student's own answer, follows the supervisor less "
+        "where it is unsure (Gu et al., 2024; Burns et al., 2023).",
         labels=(_option("soft", _range("temperature", 0.3, 3, log=True)),),
-        loss=(_option("kl"), _option("reverse_kl")),
+        loss=(_option("reverse_kl"), _option("product", _range("alpha", 0.5, 2, log=True))),
     ),
     _idea(
         "self-training",

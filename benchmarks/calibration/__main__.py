@@ -44,13 +44,13 @@ from search.engine.replication import planned_replication
 from search.ledger.events import Purpose, RungReached, TrialEnded, TrialStarted
 from search.ledger.record import Record
 from search.scoring.grader import Grader
-from trainers.components.losses import Bootstrap, Entropy, Gce, Kl, LogConf, Sce
+from trainers.components.losses import Bootstrap, Entropy, Gce, LogConf, ReverseKl, Sce
 from trainers.components.optim import Adamw
 from trainers.data.settings import ToyTask
 from trainers.method import Method
 from trainers.models.settings import ToyModel
 
-KINDS = (LogConf, Entropy, Gce, Sce, Bootstrap, Kl)
+KINDS = (LogConf, Entropy, Gce, Sce, Bootstrap, ReverseKl)
 NUMBERS = 6  # methods of a kind
 NAIVE = 0.3
 SIZES = {"search": 1000, "test": 2000}

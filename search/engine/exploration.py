@@ -62,7 +62,7 @@ class Exploration:
         )
         self._branches: dict[str, BranchState] = {}
         self._best_method: dict[str, Method] = {}  # of each branch
-        self._tried = {config.naive.digest}
+        self._tried = {config.naive.plainest.digest}
         self._in_flight: dict[str, int] = {}  # trials that have not ended, with the highest rung started to
         self._last_pgr: dict[str, float] = {}  # of these trials, at the last rung reached
 
@@ -118,7 +118,7 @@ class Exploration:
         if event.trial not in self._in_flight:
             self._budget.start(self._ladders.of(event.method))
             branch.started += 1
-            self._tried.add(event.method.digest)
+            self._tried.add(event.method.plainest.digest)
         self._in_flight[event.trial] = rung
         branch.reached_or_in_flight[rung] += 1
         self._budget.give(event.trial, self._step_to(self._record.trials[event.trial], event.share))

@@ -41,7 +41,7 @@ class BranchSampler:
         self._asked_at = -1  # the version of the study that the candidate of Optuna's sampler is of
 
     def offer(self, count: int, known: Container[str], near: Method | None) -> Sequence[Draw]:
-        """At most so many draws whose digests are not in `known`.
+        """At most so many draws; the digests of their plainest methods are not in `known`.
 
         near: a method to draw near to, of this branch or not; Optuna's samplers have no use for it. None are
         left when the branch has shown no new method in 20 draws. A combination that cannot work together, or
@@ -63,8 +63,8 @@ class BranchSampler:
                 break
             draw = self._drawn(near if attempt % 2 else None)
             if draw is not None and self._is_new(draw, known):
-                self._offered.pop(draw.method.digest, None)
-                self._offered[draw.method.digest] = draw
+                self._offered.pop(draw.method.plainest.digest, None)
+                self._offered[draw.method.plainest.digest] = draw
 
     def _suggested(self, optuna_sampler: OptunaSampler, known: Container[str]) -> dict[str, Draw]:
         """The first new method that Optuna's sampler suggests, else the first among random draws."""
@@ -75,7 +75,7 @@ class BranchSampler:
 
         for draw in draws():
             if draw is not None and self._is_new(draw, known):
-                return {draw.method.digest: draw}
+                return {draw.method.plainest.digest: draw}
         return {}
 
     def _drawn(self, near: Method | None) -> Draw | None:
@@ -85,7 +85,7 @@ class BranchSampler:
             return None
 
     def _is_new(self, draw: Draw, known: Container[str]) -> bool:
-        return draw.method.digest not in known and draw.method.refused(self._abilities) is None
+        return draw.method.plainest.digest not in known and draw.method.refused(self._abilities) is None
 
     def start(self, draw: Draw) -> int:
         """Ask the study for a trial, which takes the draw's values; returns its number there."""

@@ -14,11 +14,14 @@ from trainers.method import SLOTS, Method
 SHORT: dict[str, tuple[float, float]] = {"epochs": (0.1, 1.5), "batch_size": (6, 64)}
 
 
-def draw_method(rng: np.random.Generator) -> Method:
-    """A method drawn uniformly over components and bounds; raises ValidationError where it is none."""
+def draw_method(rng: np.random.Generator, with_component: type[Component] | None = None) -> Method:
+    """A method drawn uniformly over components and bounds; raises ValidationError where it is none.
+
+    with_component: one that the method has in its slot.
+    """
     slots = {}
     for slot, components in SLOTS.items():
-        options = list(components.values())
+        options = [c for c in components.values() if c is with_component] or list(components.values())
         slots[slot] = _draw_component(rng, options[int(rng.integers(len(options)))])
     return Method.model_validate(slots)
 

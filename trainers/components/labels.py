@@ -13,7 +13,7 @@ from pydantic import Field
 
 from trainers.component import Component
 from trainers.components.neighbours import nearest
-from trainers.components.noisy_channel import clean_prior, fit_channel
+from trainers.components.noisy_channel import fit_channel, refit_head
 from trainers.components.probing import cross_fitted_probs
 from trainers.components.weak_labels import Evidence, FloatArray
 
@@ -60,7 +60,7 @@ class NoisyChannel(Component):
 
 
 class Neighbours(Component):
-    """Weak probabilities mixed with their mean over nearest neighbours in frozen strong features."""
+    """Weak probabilities mixed with their mean over nearest neighbours in frozen features, class-balanced."""
 
     kind: Literal["neighbours"] = "neighbours"
     k: Annotated[int, Field(ge=1, le=200, description="how many neighbours vote")] = 10
@@ -131,26 +131,33 @@ def smoothed(config: Smoothed, evidence: Evidence) -> FloatArray:
 def noisy_channel(config: NoisyChannel, evidence: Evidence) -> FloatArray:
     """P(y = 1 | x, ŷ) ∝ prior(x)·p(ŷ | y), the channel p(ŷ | y) fitted by expectation-maximization.
 
-    The prior is `evidence.prior()` for zero_shot. For head it is a probe on the features, fitted to w on the
-    other folds and stretched between its surest examples (`trainers.components.noisy_channel.clean_prior`).
+    The prior is `evidence.prior()` for zero_shot. For head it is a probe on the features, fitted on the other
+    folds to w and then, each iteration, to the posterior (`trainers.components.noisy_channel.refit_head`).
     """
-    return fit_channel(
-        _class_prior(config, evidence), harden(evidence.weak_probs), config.iterations
+    if config.prior == "zero_shot":
+        return fit_channel(_prior(evidence), harden(evidence.weak_probs), config.iterations).posterior
+    features = evidence.features()
+    return refit_head(
+        lambda targets: cross_fitted_probs(features, targets, evidence.seed),
+        _weak(evidence),
+        config.iterations,
     ).posterior
 
 
 def neighbours(config: Neighbours, evidence: Evidence) -> FloatArray:
-    """(1-share)·w + share·(mean of w over the k nearest other examples by cosine).
+    """sigmoid(logit m - logit M), m = (1-share)·w + share·(mean of w over the k nearest others), M its mean.
 
-    k is at most n - 1; a lone example keeps its w. Zhu & Ghahramani 2002, label propagation, one step; as a
-    correction of noisy labels, Bahri et al. 2020, "Deep k-NN for Noisy Labels".
+    Nearest by cosine. What lies above the mean becomes class 1: a vote of neighbours follows the majority,
+    and would enlarge the supervisor's preference for one class. m is clamped to [1e-6, 1-1e-6]; k is at most
+    n - 1; a lone example keeps its w. Zhu & Ghahramani 2002, label propagation, one step; as a correction of
+    noisy labels, Bahri et al. 2020, "Deep k-NN for Noisy Labels".
     """
     weak = _weak(evidence)
     if len(weak) == 1:
         return weak
     indices, _ = nearest(evidence.features(), config.k)
-    mixed: NDArray[np.float64] = (1 - config.share) * weak + config.share * weak[indices].mean(axis=1)
-    return mixed
+    mixed = (1 - config.share) * weak + config.share * weak[indices].mean(axis=1)
+    return _sigmoid(_logit(mixed) - _logit(mixed.mean()))
 
 
 def elicited(config: Elicited, evidence: Evidence) -> FloatArray:
@@ -164,12 +171,6 @@ def elicited(config: Elicited, evidence: Evidence) -> FloatArray:
     logits = _logit(_prior(evidence))
     own = _sigmoid(logits - np.median(logits))
     return (1 - config.strength) * _weak(evidence) + config.strength * own
-
-
-def _class_prior(config: NoisyChannel, evidence: Evidence) -> FloatArray:
-    if config.prior == "zero_shot":
-        return _prior(evidence)
-    return clean_prior(cross_fitted_probs(evidence.features(), evidence.weak_probs, evidence.seed))
 
 
 def _weak(evidence: Evidence) -> NDArray[np.float64]:

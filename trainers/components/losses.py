@@ -30,10 +30,22 @@ class LogConf(Component):
     kind: Literal["logconf"] = "logconf"
     aux: Annotated[float, Field(ge=0, le=1, description="share of the student's own prediction")] = 0.5
     warmup: Annotated[float, Field(ge=0, le=1, description="share of training in which aux ramps up")] = 0.1
+    threshold: Annotated[
+        Literal["weak_mean", "half"],
+        Field(description="weak_mean: as many examples become class 1 as the weak labels say; half: f > 1/2"),
+    ] = "weak_mean"
+
+    @property
+    def couples(self) -> bool:
+        """Whether an example's loss depends on the rest of its batch."""
+        return self.threshold == "weak_mean"
 
 
 class Product(Component):
-    """Cross-entropy against the renormalised product of the student's and the weak probabilities."""
+    """Cross-entropy against the renormalised product of the student's and the weak probabilities.
+
+    Hard labels need another loss: a product with 0 or 1 is that label again.
+    """
 
     kind: Literal["product"] = "product"
     alpha: Annotated[float, Field(ge=0, le=4, description="power of the weak probability")] = 1.0
@@ -41,10 +53,10 @@ class Product(Component):
 
 
 class Entropy(Component):
-    """Cross-entropy against a mix of the weak label and the student's own soft prediction."""
+    """Minimum entropy: a mix of cross-entropy against the weak label and the student's own entropy."""
 
     kind: Literal["entropy"] = "entropy"
-    aux: Annotated[float, Field(ge=0, le=1, description="share of the student's own prediction")] = 0.5
+    aux: Annotated[float, Field(ge=0, le=1, description="share of the student's entropy")] = 0.5
     warmup: Annotated[float, Field(ge=0, le=1, description="share of training in which aux ramps up")] = 0.1
 
 
@@ -56,7 +68,10 @@ class Window(Component):
 
 
 class Kl(Component):
-    """Forward KL divergence from the weak label: cross-entropy less a constant, the same gradient."""
+    """Forward KL divergence from the weak label, by which select small_loss ranks soft labels.
+
+    Elsewhere it is refused: it differs from cross-entropy by a constant and has the same gradient.
+    """
 
     kind: Literal["kl"] = "kl"
 
@@ -85,7 +100,10 @@ class Sce(Component):
 
 
 class Bootstrap(Component):
-    """Soft bootstrapping: the target keeps a fixed share of the weak label, the rest is the student's own."""
+    """Soft bootstrapping: the target keeps a fixed share of the weak label, the rest is the student's own.
+
+    It computes what entropy without a warm-up computes, with aux = 1 - beta.
+    """
 
     kind: Literal["bootstrap"] = "bootstrap"
     beta: Annotated[float, Field(ge=0, le=1, description="share of the weak label")] = 0.95
@@ -98,8 +116,8 @@ def example_losses(config: Loss, logits: Tensor, weak_probs: Tensor, progress: f
     """Return each example's loss: float [n], float32 (float64 for float64 logits), finite for finite logits.
 
     logits: float [n, 2], n ≥ 1. weak_probs: float [n], targets P(class 1) in [0, 1]. progress: the share of
-    training done, in [0, 1]. Only logconf couples examples: its threshold is that of the given batch, so a
-    batch cut into pieces has a threshold per piece.
+    training done, in [0, 1]. Only logconf at the weak mean couples examples: its threshold is that of the
+    given batch, so a batch cut into pieces has a threshold per piece.
     """
     assert logits.shape == (len(weak_probs), 2), (
         f"logits {tuple(logits.shape)}, labels {tuple(weak_probs.shape)}"
@@ -126,15 +144,15 @@ def xent(config: Xent, log_probs: Tensor, weak: Tensor, progress: float) -> Tens
 def logconf(config: LogConf, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
     """CE((1-c)·w + c·h) with c = aux·min(1, progress/warmup) and h the student's prediction, hardened.
 
-    h = 1[1-f < t], where t is the batch quantile of 1-f at the mean of w (linear interpolation): about as
-    many examples become class 1 as the weak labels imply. An example on the threshold is class 0. A batch of
-    a single example has no quantile; there t = .5. Burns et al. 2023, "Weak-to-Strong Generalization",
-    appendix A.4, with the threshold of its released code; the ramp is linear, theirs jumps at the end of the
-    warm-up.
+    h = 1[1-f < t]. At the weak mean, t is the batch quantile of 1-f at the mean of w (linear interpolation):
+    about as many examples become class 1 as the weak labels imply; a batch of a single example has no
+    quantile, and there t = .5. At half, t = .5. An example on the threshold is class 0. Burns et al. 2023,
+    "Weak-to-Strong Generalization", appendix A.4, with the threshold of its released code; the ramp is
+    linear, theirs jumps at the end of the warm-up.
     """
     first = log_probs.detach()[:, 0].exp()
-    alone = len(weak) == 1
-    threshold = first.new_tensor(0.5) if alone else torch.quantile(first, weak.mean().clamp(0, 1))
+    at_mean = config.threshold == "weak_mean" and len(weak) > 1
+    threshold = torch.quantile(first, weak.mean().clamp(0, 1)) if at_mean else first.new_tensor(0.5)
     hardened = (first < threshold).to(weak.dtype)
     return _cross_entropy(log_probs, torch.lerp(weak, hardened, _ramp(config.aux, config.warmup, progress)))
 
@@ -149,13 +167,15 @@ def product(config: Product, log_probs: Tensor, weak: Tensor, progress: float) -
 
 
 def entropy(config: Entropy, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
-    """CE((1-c)·w + c·sg(f)) with c = aux·min(1, progress/warmup).
+    """(1-c)·CE(w) + c·H(f) with c = aux·min(1, progress/warmup) and H(f) = -f·log f - (1-f)·log(1-f).
 
-    Grandvalet & Bengio 2005, entropy regularisation, in the cross-entropy form that EleutherAI's
-    weak-to-strong experiments (2024) use in place of logconf.
+    The gradient flows through H: it draws the student away from one half. With sg(f) in its place, CE(sg(f)),
+    a gradient of (1-c)·(f-w) would be left, which is cross-entropy's. Grandvalet & Bengio 2004,
+    "Semi-supervised Learning by Entropy Minimization": the likelihood less λ = c/(1-c) times the entropy of
+    the student's own answer.
     """
-    own = log_probs.detach()[:, 1].exp()
-    return _cross_entropy(log_probs, torch.lerp(weak, own, _ramp(config.aux, config.warmup, progress)))
+    share = _ramp(config.aux, config.warmup, progress)
+    return (1 - share) * _cross_entropy(log_probs, weak) + share * _entropy(log_probs)
 
 
 def window(config: Window, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
@@ -211,17 +231,21 @@ def sce(config: Sce, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor
 
 
 def bootstrap(config: Bootstrap, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
-    """CE(beta·w + (1-beta)·sg(f)).
+    """CE(beta·w + (1-beta)·f) = beta·CE(w) + (1-beta)·H(f).
 
-    Reed et al. 2014, "Training Deep Neural Networks on Noisy Labels with Bootstrapping" (soft), with the
-    student's part of the target held constant.
+    The gradient flows through the student's part of the target. Reed et al. 2014, "Training Deep Neural
+    Networks on Noisy Labels with Bootstrapping" (soft): the authors note that this is the minimum entropy
+    regularisation of Grandvalet & Bengio.
     """
-    own = log_probs.detach()[:, 1].exp()
-    return _cross_entropy(log_probs, torch.lerp(own, weak, config.beta))
+    return config.beta * _cross_entropy(log_probs, weak) + (1 - config.beta) * _entropy(log_probs)
 
 
 def _cross_entropy(log_probs: Tensor, target: Tensor) -> Tensor:
     return -(_pair(target) * log_probs).sum(dim=-1)
+
+
+def _entropy(log_probs: Tensor) -> Tensor:
+    return -(log_probs.exp() * log_probs).sum(dim=-1)
 
 
 def _pair(probs: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """A 2x2 channel from true to weak labels, fitted by expectation-maximization."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from trainers.components.weak_labels import FloatArray
 CLAMP = 1e-6  # distance of the prior from 0 and 1, so that weak labels can always move it
 ANCHORS = (0.03, 0.97)  # quantiles of a probe's probabilities that count as certain examples
 LEAST_SPREAD = 0.2  # of the anchors: a probe with less knows too little to be stretched to certainty
+SETTLED = 1e-3  # change of the posterior at which the head is not refitted any more
 START = ((0.75, 0.25), (0.25, 0.75))  # better than chance; see fit_channel
 
 
@@ -42,19 +44,45 @@ def fit_channel(prior: FloatArray, hard: NDArray[np.bool_], iterations: int) -> 
     return Channel(table=table, posterior=_posterior(positive, table, seen))
 
 
+def refit_head(
+    head: Callable[[FloatArray], FloatArray], weak: NDArray[np.float64], iterations: int
+) -> Channel:
+    """Fit a head and a channel to weak labels in turn.
+
+    head: targets P(class 1), float [n] -> P(class 1) by a head that is fitted to them, for each example one
+    that has not seen its target. weak: float64 [n], the first targets. Each iteration fits the head θ to the
+    targets q, takes the channel p(ŷ | y) from the head's probabilities, and makes new targets q ∝
+    p_θ(y | x)·p(ŷ | y); it ends early once they change by less than 1e-3. p_θ is stretched by `clean_prior`.
+    The channel is counted from p_θ and not from q: q knows ŷ, so labels would vouch for themselves, and the
+    channel would tend to the identity. Dawid & Skene 1979 with a classifier that is fitted along with it:
+    Raykar et al. 2010, "Learning From Crowds".
+    """
+    seen = (weak > 0.5).astype(np.int64)
+    posterior, table = weak, np.array(START)
+    for _ in range(iterations):
+        before = posterior
+        prior = np.clip(np.asarray(clean_prior(head(before)), dtype=np.float64), CLAMP, 1 - CLAMP)
+        table = _table(prior, seen)
+        posterior = _posterior(prior, table, seen)
+        if np.abs(posterior - before).max() < SETTLED:
+            break
+    return Channel(table=table, posterior=posterior)
+
+
 def clean_prior(noisy: FloatArray) -> FloatArray:
     """Return P(y = 1 | x), float64 [n], from a probe's P(ŷ = 1 | x), which was fitted to weak labels.
 
     Under a channel that depends on y alone, P(ŷ = 1 | x) = p(1 | 0) + (p(1 | 1) - p(1 | 0))·P(y = 1 | x),
     so the surest examples of each class show the ends of the scale. Those ends, the 3% and 97% quantiles,
-    are stretched to 0 and 1, values beyond are clipped, and ends closer than .2 count as .2 apart.
-    Without this the best channel would be the identity: the probe already explains the weak labels,
-    mistakes included. Patrini et al. 2017, "Making Deep Neural Networks Robust to Label Noise", section 4
-    (anchor points and their quantile).
+    are stretched to a range of 1, values beyond [0, 1] are clipped, and ends closer than .2 count as .2
+    apart. The mean goes to one half: the middle between the ends would keep the weak supervisor's preference
+    for one class. Without stretching, the best channel would be the identity: the probe already explains the
+    weak labels, mistakes included. Patrini et al. 2017, "Making Deep Neural Networks Robust to Label Noise",
+    section 4 (anchor points and their quantile).
     """
     low, high = np.quantile(np.asarray(noisy, dtype=np.float64), ANCHORS)
-    centre, spread = (low + high) / 2, max(high - low, LEAST_SPREAD)
-    clean: NDArray[np.float64] = np.clip(0.5 + (noisy - centre) / spread, 0, 1)
+    spread = max(high - low, LEAST_SPREAD)
+    clean: NDArray[np.float64] = np.clip(0.5 + (noisy - np.mean(noisy)) / spread, 0, 1)
     return clean
 
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from trainers.component import Component
 from trainers.components.neighbours import nearest
-from trainers.components.probing import cross_fitted_probs
+from trainers.components.signals import entropy_preference, self_confidence, standard_scores
 from trainers.components.weak_labels import Evidence, FloatArray
 from trainers.lazy import torch
 
@@ -65,7 +65,10 @@ class Disagreement(Component):
 
 
 class OverlapDensity(Component):
-    """Class-balanced top share by probe confidence, neighbour agreement and density of features."""
+    """Class-balanced top share by four signals: probe, neighbours, density and the weak label's entropy.
+
+    A probe's probability of the weak label, agreement of neighbours, density, and an entropy near half a bit.
+    """
 
     kind: Literal["overlap_density"] = "overlap_density"
     share: Annotated[float, Field(ge=0.01, le=1, description="share of the examples kept")] = 0.5
@@ -197,34 +200,35 @@ def keep_confident(config: Confidence, evidence: Evidence, targets: FloatArray) 
 
 
 def drop_disagreement(config: Disagreement, evidence: Evidence, targets: FloatArray) -> Plan:
-    """All but the share with the largest |p - w|.
+    """All but the share with the smallest p(ŷ|x).
 
-    p: a probe on frozen features, fitted to w on the other folds.
+    ŷ: the hardened weak label. p: a probe on frozen features, fitted to w on the other folds.
 
-    Cross-fitted filtering of noisy labels: Northcutt et al. 2021, "Confident Learning".
+    Cross-fitted filtering of noisy labels: Northcutt et al. 2021, "Confident Learning", by self-confidence.
     """
     weak = np.asarray(evidence.weak_probs, dtype=np.float64)
-    gap = np.abs(cross_fitted_probs(evidence.features(), weak, evidence.seed) - weak)
     dropped = min(math.floor(config.share * len(weak) + 0.5), len(weak) - 1)
-    return Plan(phases=(_phase(_top(-gap, len(weak) - dropped)),))
+    return Plan(phases=(_phase(_top(self_confidence(evidence), len(weak) - dropped)),))
 
 
 def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: FloatArray) -> Plan:
-    """The class-balanced top share by z(|p - .5|) + z(neighbour agreement) + z(density).
+    """The class-balanced top share by z(p(ŷ|x)) + z(agreement) + z(density) + z(entropy preference).
 
-    p: a probe on frozen features fitted to w on the other folds. Agreement: the share of the k nearest
-    others (by cosine) with the same hardened weak label. Density: the mean similarity to them. z is (x -
-    mean) / standard deviation, or 0 if the standard deviation is below 1e-4. Points that contain both an easy
-    and a hard pattern carry what the weak supervisor can teach: Shin et al. 2024, "Weak-to-Strong
-    Generalization Through the Data-Centric Lens".
+    ŷ: the hardened weak label. p: a probe on frozen features fitted to w on the other folds. Agreement: the
+    share of the k nearest others (by cosine) with the same ŷ. Density: the mean similarity to them. Entropy
+    preference: exp(-ln²(H/h)/2), a log-Gaussian of the weak label's entropy H in nats around h = ½·ln 2. z is
+    (x - mean) / standard deviation, or 0 if the standard deviation is below 1e-4. Points that contain both an
+    easy and a hard pattern carry what the weak supervisor can teach: Shin et al. 2024, "Weak-to-Strong
+    Generalization Through the Data-Centric Lens"; the four signals are those of "Automated Weak-to-Strong
+    Researcher" (2026), which does not state the width of the log-Gaussian: 1 here.
     """
     weak = np.asarray(evidence.weak_probs, dtype=np.float64)
-    score = np.abs(cross_fitted_probs(evidence.features(), weak, evidence.seed) - 0.5)
+    decided = weak > 0.5
+    score = standard_scores(self_confidence(evidence)) + standard_scores(entropy_preference(weak))
     if len(weak) > 1:
         indices, similarities = nearest(evidence.features(), config.k)
-        decided = weak > 0.5
         agreement = (decided[indices] == decided[:, None]).mean(axis=1)
-        score = _z(score) + _z(agreement) + _z(similarities.mean(axis=1, dtype=np.float64))
+        score += standard_scores(agreement) + standard_scores(similarities.mean(axis=1, dtype=np.float64))
     return Plan(phases=(_phase(_top_by_class(score, np.asarray(targets) > 0.5, config.share)),))
 
 
@@ -271,15 +275,6 @@ def _top_by_class(score: NDArray[np.float64], classes: NDArray[np.bool_], share:
         count = max(1, (total + len(members) - 1 - place) // len(members))
         kept[rows[_top(score[rows], count)]] = True
     return kept
-
-
-def _z(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    spread = values.std()
-    # All three scores lie within [-1, 1]: a smaller spread is an artefact of the probe's solver.
-    if spread < 1e-4:
-        return np.zeros_like(values)
-    standard: NDArray[np.float64] = (values - values.mean()) / spread
-    return standard
 
 
 SELECTIONS: dict[type[Component], Callable[[Any, Evidence, FloatArray], Plan]] = {

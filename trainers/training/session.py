@@ -76,7 +76,7 @@ class Objective:
     @property
     def couples(self) -> bool:
         """Whether an example's loss depends on the rest of its batch."""
-        return self.keep_share is not None or isinstance(self.loss, LogConf)
+        return self.keep_share is not None or (isinstance(self.loss, LogConf) and self.loss.couples)
 
     def losses(
         self, logits: torch.Tensor, rows: Rows, weights: torch.Tensor, progress: float

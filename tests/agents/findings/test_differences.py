@@ -21,4 +21,4 @@ def test_a_component_of_another_kind_is_named_with_all_its_settings() -> None:
     assert said.startswith("student probe")
     assert "optim" not in said
     changed = differences(Method(loss=LogConf(aux=0.25), optim=Adamw(lr=0.1)), NAIVE)
-    assert changed == "loss logconf (aux 0.25, warmup 0.1); optim adamw (lr 0.1)"
+    assert changed == "loss logconf (aux 0.25, warmup 0.1, threshold weak_mean); optim adamw (lr 0.1)"

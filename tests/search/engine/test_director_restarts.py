@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from search.config.schema import ReplicationConfig
-from search.engine.confirmation import sealed_predictions
+from search.engine.confirmation import choose_finalists, planned_confirmation, sealed_predictions
 from search.engine.replication import planned_replication
 from search.ledger.events import AnyEvent, Proposed, Resumed
 from search.ledger.log import read_ledger
@@ -90,12 +90,17 @@ def check_whole(run: Run) -> None:
     """All that was planned is done once, and Optuna agrees."""
     ended = Counter(event.trial for event in run.events("trial_ended"))
     replicates = len(planned_replication(run.config, run.record))
-    planned = [f"{c}{i + 1:05d}" for c, n in (("t", 8), ("r", replicates), ("c", 9)) for i in range(n)]
+    finalists = len(choose_finalists(run.config, run.record))
+    assert finalists > 0
+    confirmed = len(planned_confirmation(run.config, run.record))
+    assert confirmed == 3 * (1 + finalists)
+    counts = (("t", 8), ("r", replicates), ("c", confirmed))
+    planned = [f"{c}{i + 1:05d}" for c, n in counts for i in range(n)]
     assert ended == Counter(planned)
     assert len({trial.method for trial in run.record.of_purpose("search")}) == 8
     assert [event.round for event in run.events("proposed")] == [1, 2]
     assert all(isinstance(event, Proposed) for event in run.events("proposed"))
-    assert len(sealed_predictions(run.config, run.record)) == 3
+    assert len(sealed_predictions(run.config, run.record)) == 1 + finalists
     run.check_optuna()
 
 

@@ -91,21 +91,23 @@ def test_more_trials_have_more_methods_replicated_unless_the_config_says_how_man
 
 def test_each_stage_waits_for_the_one_before_and_keeps_its_place(plan: Plan, events: SimpleNamespace) -> None:
     config = plan(4, 3, finalists=2)
-    search = trained(events, 0, xent_1=0.2, gce_1=0.5, sce_1=0.4, kl_1=0.3, window_1=0.1)
-    first = [("gce_1", 1), ("sce_1", 1), ("kl_1", 1), ("xent_1", 1)]
+    search = trained(events, 0, xent_1=0.2, gce_1=0.5, sce_1=0.4, entropy_1=0.3, window_1=0.1)
+    first = [("gce_1", 1), ("sce_1", 1), ("entropy_1", 1), ("xent_1", 1)]
     assert planned(config, search) == first
-    some = trained(events, 1, gce_1=0.1, kl_1=0.5)
+    some = trained(events, 1, gce_1=0.1, entropy_1=0.5)
     assert planned(config, search, some) == first
     rest = trained(events, 1, sce_1=0.4, xent_1=0.2)
-    # Means .30 for gce, .40 for sce and kl, .20 for xent; kl has the wider spread of the two.
-    second = [*first, ("sce_1", 2), ("kl_1", 2)]
+    # Means .30 for gce, .40 for sce and entropy, .20 for xent; entropy has the wider spread of the two.
+    second = [*first, ("sce_1", 2), ("entropy_1", 2)]
     assert planned(config, search, some, rest) == second
-    done = trained(events, 2, kl_1=0.9, sce_1=-0.9)
+    done = trained(events, 2, entropy_1=0.9, sce_1=-0.9)
     assert planned(config, search, some, rest, done) == second
 
 
 def test_a_stage_takes_no_more_than_its_share_of_a_kind(plan: Plan, events: SimpleNamespace) -> None:
-    search = trained(events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7, gce_4=0.6, xent_1=0.1, xent_2=0.0, kl_1=-1.0)
+    search = trained(
+        events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7, gce_4=0.6, xent_1=0.1, xent_2=0.0, entropy_1=-1.0
+    )
     # Four stage_sizes for two finalists: two of a kind.
     assert planned(plan(4, 2), search) == [("gce_1", 1), ("gce_2", 1), ("xent_1", 1), ("xent_2", 1)]
     # Where there are no other kinds, stage_sizes stay empty.
@@ -115,10 +117,10 @@ def test_a_stage_takes_no_more_than_its_share_of_a_kind(plan: Plan, events: Simp
 
 def test_a_method_that_failed_on_a_seed_gets_no_further_one(plan: Plan, events: SimpleNamespace) -> None:
     told = [
-        *trained(events, 0, gce_1=0.9, xent_1=0.1, kl_1=0.0),
-        *trained(events, 1, gce_1=None, xent_1=0.1, kl_1=0.0),
+        *trained(events, 0, gce_1=0.9, xent_1=0.1, entropy_1=0.0),
+        *trained(events, 1, gce_1=None, xent_1=0.1, entropy_1=0.0),
     ]
-    assert planned(plan(3, 3, finalists=1), told)[3:] == [("xent_1", 2), ("kl_1", 2)]
+    assert planned(plan(3, 3, finalists=1), told)[3:] == [("xent_1", 2), ("entropy_1", 2)]
 
 
 def test_a_method_that_only_lost_its_workers_on_a_seed_may_be_a_finalist(
@@ -139,7 +141,12 @@ def test_without_a_completed_trial_there_is_nothing_to_plan(plan: Plan) -> None:
 
 
 def test_at_most_per_kind_keeps_the_order() -> None:
-    ranked = [standing("gce-1", 0.3), standing("gce-2", 0.2), standing("xent-1", 0.1), standing("kl-1", 0.0)]
+    ranked = [
+        standing("gce-1", 0.3),
+        standing("gce-2", 0.2),
+        standing("xent-1", 0.1),
+        standing("entropy-1", 0.0),
+    ]
     assert at_most_per_kind(ranked, 3, 1) == [ranked[0], ranked[2], ranked[3]]
     assert at_most_per_kind(ranked, 2, 2) == ranked[:2]
 
@@ -175,14 +182,14 @@ def test_the_spread_is_pooled_and_shrunk_to_the_default(plan: Plan) -> None:
 
 def test_what_kinds_lose_in_common_is_the_seed_s_doing(plan: Plan) -> None:
     """A hard supervisor must not sink those that met it below those that did not."""
-    tested = [standing("gce-1", 0.7, 0.3), standing("xent-1", 0.6, 0.2), standing("kl-1", 0.65, 0.25)]
+    tested = [standing("gce-1", 0.7, 0.3), standing("xent-1", 0.6, 0.2), standing("entropy-1", 0.65, 0.25)]
     bounds = Bounds(plan(4, 3), [standing("sce-1", 0.6), *tested], None)
-    assert [one.trial.trial for one in bounds.ranked()] == ["gce-1", "kl-1", "xent-1", "sce-1"]
+    assert [one.trial.trial for one in bounds.ranked()] == ["gce-1", "entropy-1", "xent-1", "sce-1"]
     assert bounds.variance == pytest.approx(8 * 0.08**2 / 11)
     # But twins do not outvote the others: one kind of three lost anything.
     twins = [standing(f"gce-{i}", 0.7, 0.3) for i in range(1, 6)]
-    bounds = Bounds(plan(4, 3), [*twins, standing("xent-1", 0.6, 0.6), standing("kl-1", 0.5, 0.5)], None)
-    assert [one.trial.trial for one in bounds.ranked()[:2]] == ["xent-1", "kl-1"]
+    bounds = Bounds(plan(4, 3), [*twins, standing("xent-1", 0.6, 0.6), standing("entropy-1", 0.5, 0.5)], None)
+    assert [one.trial.trial for one in bounds.ranked()[:2]] == ["xent-1", "entropy-1"]
 
 
 def test_a_collapse_on_one_seed_sinks_a_method(plan: Plan) -> None:
@@ -233,13 +240,13 @@ def test_near_twins_that_fall_over_on_fresh_seeds_are_not_all_there_is(
 ) -> None:
     """A recorded run: the ten best search trials were one method, lucky on one seed; others were steadier."""
     twins = {f"logconf_{i}": 0.764 for i in range(1, 11)}
-    others = {"gce_1": 0.50, "xent_1": 0.38, "kl_1": 0.19}
+    others = {"gce_1": 0.50, "xent_1": 0.38, "entropy_1": 0.19}
     config = plan(12, 4, finalists=3)
     told = trained(events, 0, **twins, **others)
     later = (
-        {"logconf": 0.131, "gce": 0.47, "xent": 0.33, "kl": 0.22},
-        {"logconf": 0.532, "gce": 0.52, "xent": 0.36, "kl": 0.20},
-        {"logconf": -2.1, "gce": 0.49, "xent": 0.35, "kl": 0.24},
+        {"logconf": 0.131, "gce": 0.47, "xent": 0.33, "entropy": 0.22},
+        {"logconf": 0.532, "gce": 0.52, "xent": 0.36, "entropy": 0.20},
+        {"logconf": -2.1, "gce": 0.49, "xent": 0.35, "entropy": 0.24},
     )
     for seed, reached in enumerate(later, start=1):
         due = [name for name, at in planned(config, told) if at == seed]
@@ -250,4 +257,4 @@ def test_near_twins_that_fall_over_on_fresh_seeds_are_not_all_there_is(
     ]
     # The twins that did not meet the fatal seed do not stand for the one that did.
     finalists = choose_finalists(config, Record.of(told))
-    assert [one.trial.trial for one in finalists] == ["gce_1-0", "xent_1-0", "kl_1-0"]
+    assert [one.trial.trial for one in finalists] == ["gce_1-0", "xent_1-0", "entropy_1-0"]

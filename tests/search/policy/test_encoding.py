@@ -5,6 +5,7 @@ import pytest
 
 from agents.language.catalogue import param_specs
 from search.policy.encoding import encode, width
+from trainers.components.labels import Soft
 from trainers.components.losses import LogConf, Product, ReverseKl, Xent
 from trainers.components.optim import Adamw
 from trainers.components.stages import SelfTrain
@@ -27,8 +28,9 @@ def test_all_methods_have_the_same_width_and_lie_in_the_unit_cube() -> None:
 def test_equal_methods_are_one_point_and_every_parameter_moves_it() -> None:
     base = Method(loss=LogConf(), optim=Adamw(lr=1e-3))
     assert distance(base, Method(loss=LogConf(), optim=Adamw(lr=1e-3))) == 0
-    for name in param_specs(LogConf):
-        assert distance(base, base.model_copy(update={"loss": LogConf(**{name: 0.9})})) > 0
+    for name, spec in param_specs(LogConf).items():
+        other = LogConf.model_validate({name: spec.members[-1] if spec.members else 0.9})
+        assert distance(base, base.model_copy(update={"loss": other})) > 0
     assert distance(base, Method(loss=LogConf(), optim=Adamw(lr=1e-3, schedule="cosine"))) > 0
 
 
@@ -39,7 +41,8 @@ def test_two_kinds_without_parameters_are_one_apart() -> None:
 def test_a_parameter_is_scaled_by_its_bounds() -> None:
     # aux of [0, 1] from 0.2 to 0.6; alpha of [0, 4] from 1 to 3.
     assert distance(Method(loss=LogConf(aux=0.2)), Method(loss=LogConf(aux=0.6))) == pytest.approx(0.4)
-    assert distance(Method(loss=Product(alpha=1)), Method(loss=Product(alpha=3))) == pytest.approx(0.5)
+    low, high = (Method(labels=Soft(), loss=Product(alpha=alpha)) for alpha in (1, 3))
+    assert distance(low, high) == pytest.approx(0.5)
 
 
 def test_wide_bounds_are_scaled_by_their_logarithms() -> None:
@@ -58,5 +61,6 @@ def test_a_list_of_values_and_a_flag_have_a_column_for_each() -> None:
 
 
 def test_what_a_method_does_not_use_keeps_it_apart_by_no_more_than_its_kind_and_own_parameters() -> None:
-    # xent has none; logconf at aux 0.5 and warm-up 0.1 is 0.4 from what is absent, and one kind apart.
-    assert distance(Method(loss=Xent()), Method(loss=LogConf())) == pytest.approx(math.hypot(1, 0.4))
+    # xent has none; logconf at aux 0.5 and warm-up 0.1 is 0.4 from what is absent, its threshold 0.5 (each
+    # of two columns half of their height √½), and the kind 1.
+    assert distance(Method(loss=Xent()), Method(loss=LogConf())) == pytest.approx(math.hypot(1, 0.4, 0.5))

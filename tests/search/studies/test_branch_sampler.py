@@ -14,7 +14,7 @@ from search.studies.branch_sampler import BranchSampler
 from search.studies.mirror import StudyMirror
 from search.studies.sampler import Draw, MethodSampler
 from search.studies.storage import open_journal
-from trainers.components.losses import LogConf, Product
+from trainers.components.losses import Bootstrap, Entropy, Gce, LogConf
 from trainers.components.optim import Adamw
 from trainers.method import Abilities, Method
 
@@ -172,7 +172,7 @@ def test_a_good_method_of_another_kind_or_out_of_range_is_drawn_near_to_as_far_a
     journal: Path, branch: Callable[..., Branch]
 ) -> None:
     sampler = sampler_of(branch("one"), journal)
-    far = Method(loss=Product(), optim=Adamw(lr=0.1))
+    far = Method(loss=Gce(), optim=Adamw(lr=0.1))
     methods = [draw.method for _ in range(10) for draw in sampler.offer(8, set(), far)]
     assert {method.loss.kind for method in methods} == {"xent", "logconf"}
     assert max(method.optim.lr for method in methods) <= 1.1e-2
@@ -185,6 +185,15 @@ def test_a_combination_that_is_refused_is_left_out(journal: Path) -> None:
     assert draw.method.optim.lr == 1e-3
     assert sampler.offer(64, {draw.method.digest}, None) == []
     assert study(journal).get_trials() == []
+
+
+def test_what_computes_the_same_as_a_known_method_is_not_drawn(journal: Path) -> None:
+    loss = Option(component="bootstrap", params=(Choice(name="beta", values=(0.7, 0.8)),))
+    branch = optim_branch(Fixed(name="lr", value=1e-3))
+    branch = branch.model_copy(update={"slots": (*branch.slots, Slot(slot="loss", options=(loss,)))})
+    known = {Method(loss=Entropy(aux=0.3, warmup=0), optim=Adamw(lr=1e-3)).digest}
+    [draw] = sampler_of(branch, journal).offer(64, known, None)
+    assert draw.method.loss == Bootstrap(beta=0.8)
 
 
 def test_a_branch_without_room_gives_its_one_method_once(journal: Path) -> None:

@@ -87,14 +87,27 @@ def test_noisy_channel_with_a_probe_corrects_wrong_labels() -> None:
 
 
 def test_neighbours_average_the_nearest_others() -> None:
-    # At 0°, 10°, 80°, 90° the two nearest others are (1, 2), (0, 2), (3, 1), (2, 1); w = 1, .6, .2, 0.
+    # At 0°, 10°, 80°, 90° the two nearest others are (1, 2), (0, 2), (3, 1), (2, 1); w = 1, .6, .2, 0, of
+    # which the means m are .4, .6, .3, .4 with mean M = .425: m(1-M) / (m(1-M) + (1-m)M).
     angles = np.radians([0.0, 10.0, 80.0, 90.0])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     weak = evidence([1.0, 0.6, 0.2, 0.0], features)
-    assert make_targets(Neighbours(k=2), weak).tolist() == pytest.approx([0.4, 0.6, 0.3, 0.4])
-    # Half and half with w itself: (.7, .6, .25, .2).
+    assert make_targets(Neighbours(k=2), weak).tolist() == pytest.approx(
+        [0.23 / 0.485, 0.345 / 0.515, 0.1725 / 0.47, 0.23 / 0.485]
+    )
+    # Half and half with w itself: m = .7, .6, .25, .2, M = .4375.
     halves = make_targets(Neighbours(k=2, share=0.5), weak)
-    assert halves.tolist() == pytest.approx([0.7, 0.6, 0.25, 0.2])
+    assert halves.tolist() == pytest.approx([0.75, 0.3375 / 0.5125, 0.3, 0.1125 / 0.4625])
+
+
+def test_neighbours_undo_the_supervisors_preference_for_a_class() -> None:
+    # Two crowds, and a supervisor that calls all of one and most of the other class 1. So do neighbours, with
+    # .9 in the one, and .6 or .7 in the other; what lies above their mean is the one crowd.
+    features = np.repeat([[1.0, 0.0], [0.0, 1.0]], 6, axis=0)
+    weak = [0.9] * 6 + [0.8, 0.8, 0.8, 0.8, 0.3, 0.3]
+    assert np.mean([0.8, 0.8, 0.8, 0.3, 0.3]) == pytest.approx(0.6)
+    targets = make_targets(Neighbours(k=5), evidence(weak, features))
+    assert (targets > 0.5).tolist() == [True] * 6 + [False] * 6
 
 
 def test_a_lone_example_keeps_its_label() -> None:
@@ -142,7 +155,7 @@ def test_targets_are_probabilities_and_repeatable(
 def test_special_cases_leave_the_weak_probabilities(weak: list[float]) -> None:
     features = np.random.default_rng(0).standard_normal((len(weak), 2))
     given_evidence = evidence(weak, features, [0.3] * len(weak))
-    same: list[Label] = [Soft(temperature=1), Smoothed(epsilon=0), Neighbours(share=0), Elicited(strength=0)]
+    same: list[Label] = [Soft(temperature=1), Smoothed(epsilon=0), Elicited(strength=0)]
     for config in same:
         assert make_targets(config, given_evidence) == pytest.approx(given_evidence.weak_probs, abs=1e-6)
 

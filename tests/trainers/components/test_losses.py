@@ -63,6 +63,18 @@ def test_logconf_threshold_follows_the_weak_labels_and_not_one_half() -> None:
     assert losses.tolist() == pytest.approx(expected, rel=1e-5)
 
 
+def test_logconf_at_half_hardens_each_example_by_itself() -> None:
+    # All f > .5, so all are class 1, whatever the weak labels say. With aux 1 the loss is CE(h) = -ln f.
+    probs = (0.9, 0.8, 0.7, 0.6)
+    config = LogConf(aux=1, warmup=0, threshold="half")
+    losses = example_losses(config, logits_of(*probs), torch.full((4,), 0.25), 0.0)
+    assert losses.tolist() == pytest.approx([-math.log(f) for f in probs], rel=1e-5)
+    # On one half itself it is class 0.
+    assert one_loss(config, 0.5, 1.0) == pytest.approx(LN2)
+    assert LogConf().couples
+    assert not config.couples
+
+
 def test_logconf_ramps_linearly_and_then_stays() -> None:
     # f = 3/4 alone, w = 0, h = 1: loss = (1-c) ln 4 + c (ln 4 - ln 3) = ln 4 - c ln 3.
     for progress, c in [(0.0, 0.0), (0.05, 0.2), (0.1, 0.4), (0.2, 0.8), (0.9, 0.8)]:
@@ -159,12 +171,14 @@ def test_bootstrap_keeps_a_fixed_share_of_the_label() -> None:
 @pytest.mark.parametrize(
     ("config", "slope"),
     [
-        # d/dz of CE(t) is f - t; the student's own share of a target is held constant. f = 3/4, w = 0.
+        # d/dz of CE(t) is f - t, with t held constant, and of the student's entropy -f(1-f)·logit f.
+        # f = 3/4, w = 0: f(1-f) = 3/16, logit f = ln 3.
         (Xent(), 0.75),
         (Kl(), 0.75),
         (LogConf(aux=0.5, warmup=0), 0.25),  # t = .5·1
-        (Entropy(aux=0.5, warmup=0), 0.375),  # t = .5·.75
-        (Bootstrap(beta=0.8), 0.6),  # t = .2·.75
+        (LogConf(aux=0.5, warmup=0, threshold="half"), 0.25),
+        (Entropy(aux=0.5, warmup=0), 0.375 - 0.5 * 0.1875 * math.log(3)),
+        (Bootstrap(beta=0.8), 0.6 - 0.2 * 0.1875 * math.log(3)),
         (Product(alpha=0, beta=2), -0.15),  # t = 9/10
         (Gce(q=1), 0.1875),  # d f/dz = f(1-f)
         (Gce(q=0.5), 0.375),  # f·(1-f)^q = .75·.5
@@ -186,7 +200,7 @@ batches = st.lists(st.tuples(floats, floats, weak_floats), min_size=1, max_size=
 shares = st.floats(0, 1)
 configs: st.SearchStrategy[Any] = st.one_of(
     st.just(Xent()),
-    st.builds(LogConf, aux=shares, warmup=shares),
+    st.builds(LogConf, aux=shares, warmup=shares, threshold=st.sampled_from(["weak_mean", "half"])),
     st.builds(Product, alpha=st.floats(0, 4), beta=st.floats(0, 4)),
     st.builds(Entropy, aux=shares, warmup=shares),
     st.builds(Window, radius=st.floats(0.01, 0.5)),

@@ -1,11 +1,12 @@
 """The channel fitted by expectation-maximization, one step by hand and its fixed point."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from trainers.components.noisy_channel import clean_prior, fit_channel
+from trainers.components.noisy_channel import clean_prior, fit_channel, refit_head
 
 
 def test_one_iteration_by_hand() -> None:
@@ -75,6 +76,53 @@ def test_clean_prior_does_not_make_much_of_a_flat_probe() -> None:
     # .5 and .52 lie .0188 apart at the anchors, which counts as .2: .5 + (.52 - .51)/.2 = .55.
     assert clean_prior(np.array([0.5, 0.52])).tolist() == pytest.approx([0.45, 0.55])
     assert clean_prior(np.array([0.7])).tolist() == pytest.approx([0.5])
+
+
+def test_clean_prior_puts_the_mean_at_one_half() -> None:
+    # .5, .6, .7, .9: the 3% and 97% quantiles are .5 + .09·.1 = .509 and .9 - .09·.2 = .882, .373 apart; the
+    # mean is .675, and .9 is clipped.
+    clean = clean_prior(np.array([0.9, 0.5, 0.7, 0.6]))
+    assert clean == pytest.approx([1, 0.5 - 0.175 / 0.373, 0.5 + 0.025 / 0.373, 0.5 - 0.075 / 0.373])
+
+
+def test_the_head_is_refitted_to_the_posterior() -> None:
+    # Weak labels ŷ = 1, 1, 1, 0. The first head says .9, .6, .5, .4: anchors .4 + .09·.1 = .409 and
+    # .9 - .09·.3 = .873, .464 apart, mean .6. Stretched, with u = .1/.464: p = 1 (clipped), .5, .5-u, .5-2u.
+    # The channel counts p: class 1 has 2 - u of ŷ = 1 and .5 - 2u of ŷ = 0; class 0 has 1 + u and .5 + 2u.
+    weak = np.array([0.9, 0.8, 0.7, 0.2])
+    heads: Iterator[list[float]] = iter([[0.9, 0.6, 0.5, 0.4], [0.9, 0.3, 0.7, 0.1]])
+    fitted_to = []
+
+    def head(targets: np.ndarray) -> np.ndarray:
+        fitted_to.append(targets)
+        return np.array(next(heads))
+
+    u = 0.1 / 0.464
+    one, zero = (2 - u) / (2.5 - 3 * u), (1 + u) / (1.5 + 3 * u)  # p(ŷ = 1 | y = 1), p(ŷ = 1 | y = 0)
+    p = np.array([1 - 1e-6, 0.5, 0.5 - u, 0.5 - 2 * u])
+    for_1 = p * [one, one, one, 1 - one]
+    for_0 = (1 - p) * [zero, zero, zero, 1 - zero]
+    second = refit_head(head, weak, 2)
+    assert fitted_to[0].tolist() == weak.tolist()
+    assert fitted_to[1] == pytest.approx(for_1 / (for_1 + for_0), abs=1e-5)
+    # The second head says .9, .3, .7, .1: anchors .118 and .882, .764 apart, mean .5. Stretched: p = 1,
+    # .5 - .2/.764, .5 + .2/.764, 0. Class 1 has all of ŷ = 1, 2, and none of ŷ = 0; class 0 has 1 and 1.
+    assert second.table == pytest.approx(np.array([[1 / 2, 1 / 2], [0, 1]]), abs=1e-5)
+    # Posterior odds of the middle two: p/(1-p) · 1/(1/2).
+    a, b = 0.5 - 0.2 / 0.764, 0.5 + 0.2 / 0.764
+    assert second.posterior == pytest.approx([1, 2 * a / (1 + a), 2 * b / (1 + b), 0], abs=1e-5)
+
+
+def test_a_head_is_not_refitted_once_nothing_changes() -> None:
+    calls = []
+
+    def head(targets: np.ndarray) -> np.ndarray:
+        calls.append(targets)
+        return np.array([0.9, 0.1])
+
+    settled = refit_head(head, np.array([0.8, 0.3]), 50)
+    assert settled.posterior == pytest.approx([1, 0], abs=1e-5)
+    assert len(calls) == 2
 
 
 def test_a_probe_fitted_to_weak_labels_corrects_them_only_once_it_is_clean() -> None:

@@ -107,6 +107,19 @@ def test_disagreement_drops_the_labels_that_the_features_contradict() -> None:
     assert [i for i, weight in enumerate(kept) if weight == 0] == [4, 11]
 
 
+def test_disagreement_is_with_the_label_and_not_with_its_doubt() -> None:
+    # A sure probe differs most from doubtful labels, which are right here; one is wrong.
+    truth = [True, False] * 10
+    weak = [0.55 if label else 0.45 for label in truth]
+    weak[4] = 0.45
+    kept = weights(Disagreement(share=0.05), evidence(weak, 40 * separated(truth)))
+    assert [i for i, weight in enumerate(kept) if weight == 0] == [4]
+    sure = [0.99 if label else 0.01 for label in truth]
+    sure[4], sure[5] = 0.45, 0.49  # as far from the probe as the other, but right
+    kept = weights(Disagreement(share=0.05), evidence(sure, separated(truth)))
+    assert [i for i, weight in enumerate(kept) if weight == 0] == [4]
+
+
 def test_disagreement_keeps_at_least_one() -> None:
     assert weights(Disagreement(share=0.9), evidence([0.3], np.ones((1, 2)))) == [1]
     assert weights(Disagreement(share=0), evidence([0.3, 0.9], np.ones((2, 2)))) == [1, 1]
@@ -117,6 +130,27 @@ def test_disagreement_on_two_examples_by_hand() -> None:
     # the last is predicted as (nearly) 1 and differs by 1, the others by 1/3 and go by index.
     kept = weights(Disagreement(share=0.25), evidence([1.0, 1.0, 1.0, 0.0], np.ones((4, 2))))
     assert kept == [1, 1, 1, 0]
+
+
+def test_overlap_density_drops_a_label_that_the_probe_is_sure_is_wrong() -> None:
+    # On a line, so that neighbours are alike but for their side. All others are neighbours: of each of
+    # class 0, seven of 13 agree, and on either side the mean similarity is (6 - 7)/13. Among class 0 the
+    # probe is surest of the last, far out on the other side: sure that it is class 1.
+    lengths = np.array([1.0] * 6 + [-1.0] * 7 + [3.0])
+    weak = [0.9] * 6 + [0.1] * 8
+    kept = weights(OverlapDensity(share=7 / 8, k=13), evidence(weak, lengths[:, None] * [1.0, 0.0]))
+    assert kept[13] == 0
+    assert sum(kept) == 12
+
+
+def test_overlap_density_adds_the_entropy_preference() -> None:
+    # Equal features but for sign: a probe tells a class's examples apart by their fold alone, by chance. Of
+    # four examples the last two have the best entropy, the first two are guesses.
+    weak = [0.5001, 0.5001, 0.89, 0.89] * 50 + [0.4999, 0.4999, 0.11, 0.11] * 50
+    features = np.array([1.0] * 200 + [-1.0] * 200)[:, None] * [1.0, 0.0]
+    kept = weights(OverlapDensity(share=0.5, k=200), evidence(weak, features))
+    best = np.tile([False, False, True, True], 100)
+    assert np.mean(np.array(kept)[best]) > 0.75
 
 
 def test_overlap_density_takes_the_agreeing_crowd_of_each_class() -> None:

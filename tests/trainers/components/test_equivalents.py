@@ -1,0 +1,223 @@
+"""No two components compute the same, over the whole catalogue: defaults and every end of a parameter."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from trainers.component import Component
+from trainers.components.equivalents import Recipe, plainest
+from trainers.components.labels import Balanced, Hard, Label, Smoothed, Soft, make_targets
+from trainers.components.losses import (
+    Bootstrap,
+    Entropy,
+    Gce,
+    Kl,
+    LogConf,
+    Loss,
+    Product,
+    Sce,
+    Xent,
+    example_losses,
+)
+from trainers.components.selection import All, Confidence, Curriculum, Selection, SmallLoss, plan
+from trainers.components.stages import Once, SelfTrain
+from trainers.components.weak_labels import Evidence
+from trainers.method import SLOTS, Method
+
+EXAMPLES = 64
+RNG = np.random.default_rng(5)
+FEATURES = RNG.standard_normal((EXAMPLES, 3))
+WEAK = np.clip(1 / (1 + np.exp(-FEATURES[:, 0] - RNG.standard_normal(EXAMPLES))), 0.01, 0.99)
+PRIOR = RNG.uniform(0.05, 0.95, EXAMPLES)
+EVIDENCE = Evidence(weak_probs=WEAK, features=lambda: FEATURES, prior=lambda: PRIOR, seed=3)
+# Half of the students are nearly undecided, so that the narrowest window holds some.
+LOGITS = RNG.standard_normal((EXAMPLES, 2)) * np.where(np.arange(EXAMPLES) % 2, 2.0, 0.02)[:, None]
+
+
+def ends(component: type[Component]) -> list[Any]:
+    """The component by its defaults, and with each parameter at its ends or members."""
+    found = [component()]
+    for name, field in component.model_json_schema()["properties"].items():
+        values = field.get("enum", [field["minimum"], field["maximum"]] if "minimum" in field else [])
+        values = [True, False] if field.get("type") == "boolean" else values
+        found += [component.model_validate({name: value}) for value in values]
+    return list(dict.fromkeys(found))
+
+
+def of_slot(slot: str) -> list[Any]:
+    return [config for component in SLOTS[slot].values() for config in ends(component)]
+
+
+def allowed(slots: dict[str, Any]) -> Method | None:
+    try:
+        return Method.model_validate(slots)
+    except ValidationError:
+        return None
+
+
+@cache
+def targets(labels: Label) -> NDArray[np.float32]:
+    return make_targets(labels, EVIDENCE)
+
+
+@cache
+def gradient(loss: Loss, labels: Label, progress: float = 1.0) -> NDArray[np.float64]:
+    """Of each example's loss with respect to its logit of class 1; in float64."""
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    losses = example_losses(loss, logits, torch.from_numpy(targets(labels)).double(), progress)
+    (slopes,) = torch.autograd.grad(losses.sum(), logits)
+    return slopes[:, 1].numpy()
+
+
+def proportional(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Whether one is a constant times the other, or zero, to one part in ten thousand."""
+    length = np.linalg.norm(one) * np.linalg.norm(other)
+    return bool(length < 1e-9 or 1 - one @ other / length < 1e-8)
+
+
+def pairs_of(methods: Sequence[Method]) -> Iterator[tuple[Method, Method]]:
+    """Pairs whose losses differ by more than their parameters."""
+    for one, other in itertools.combinations(methods, 2):
+        if one.plainest.loss.kind != other.plainest.loss.kind:
+            yield one, other
+
+
+@pytest.mark.parametrize("labels", of_slot("labels"), ids=str)
+def test_no_loss_computes_what_another_does_but_by_name(labels: Label) -> None:
+    # With xent among them: what computes cross-entropy is refused, or merged with it.
+    losses = of_slot("loss")
+    methods = [method for loss in losses if (method := allowed({"labels": labels, "loss": loss}))]
+    for one, other in pairs_of(methods):
+        slopes = gradient(one.loss, labels), gradient(other.loss, labels)
+        assert not proportional(*slopes), f"{one.loss!r} computes what {other.loss!r} does on {labels!r}"
+
+
+@pytest.mark.parametrize("labels", of_slot("labels"), ids=str)
+def test_what_is_refused_or_merged_computes_the_same(labels: Label) -> None:
+    for loss in of_slot("loss"):
+        recipe = Recipe(labels=labels, select=All(), loss=loss, stages=Once())
+        plain = plainest(recipe)
+        if allowed({"labels": labels, "loss": loss}) is None and plain.loss == loss:
+            assert gradient(loss, labels) == pytest.approx(0, abs=1e-9)  # nothing to learn at all
+        if plain.loss != loss:
+            slopes = gradient(loss, labels), gradient(plain.loss, plain.labels)
+            assert proportional(*slopes), f"{loss!r} is not {plain.loss!r} on {labels!r}"
+
+
+def test_cross_entropys_gradient_is_by_hand() -> None:
+    # d/dz of CE(t) is f - t.
+    own = 1 / (1 + np.exp(LOGITS[:, 0] - LOGITS[:, 1]))
+    assert gradient(Xent(), Hard()) == pytest.approx(own - (WEAK > 0.5), abs=1e-6)
+
+
+def test_no_two_labels_give_the_same_targets() -> None:
+    for one, other in itertools.combinations(of_slot("labels"), 2):
+        same = np.allclose(targets(one), targets(other), atol=1e-5)
+        a, b = (
+            plainest(Recipe(labels=c, select=All(), loss=Xent(), stages=Once())).labels for c in (one, other)
+        )
+        assert a.kind == b.kind or not same, f"{one!r} makes what {other!r} does"
+        assert a != b or same, f"{one!r} does not make what {other!r} does"
+
+
+def weights(select: Selection) -> list[Any]:
+    """A plan in comparable form."""
+    chosen = plan(select, EVIDENCE, targets(Hard()))
+    shares = [chosen.keep_share(p) if chosen.keep_share else 1.0 for p in np.linspace(0, 1, 41)]
+    return [[(p.start, p.lr_scale, p.weights.tolist()) for p in chosen.phases], shares]
+
+
+def steps(select: Selection) -> list[Any]:
+    """A plan, whose phases that change nothing are left out."""
+    phases, shares = weights(select)
+    return [[p for i, p in enumerate(phases) if i == 0 or p[1:] != phases[i - 1][1:]], shares]
+
+
+def test_no_two_selections_give_the_same_weights() -> None:
+    for one, other in itertools.combinations(of_slot("select"), 2):
+        same = steps(one) == steps(other)
+        a, b = (
+            plainest(Recipe(labels=Hard(), select=c, loss=Xent(), stages=Once())).select for c in (one, other)
+        )
+        assert a.kind == b.kind or not same, f"{one!r} weighs as {other!r} does"
+        assert a != b or same, f"{one!r} does not weigh as {other!r} does"
+    assert steps(Curriculum(share=1, lr_scale=1)) == steps(All())
+
+
+@pytest.mark.parametrize(
+    ("slots", "reason"),
+    [
+        (
+            {"loss": Kl()},
+            "loss kl computes what xent computes, since a label's entropy is a constant: set loss",
+        ),
+        ({"loss": Kl(), "labels": Soft()}, "loss kl computes what xent computes"),
+        (
+            {"loss": Kl(), "labels": Soft(), "select": SmallLoss(share=1)},
+            "loss kl computes what xent computes",
+        ),
+        ({"loss": Kl(), "select": SmallLoss()}, "loss kl computes what xent computes"),
+        (
+            {"loss": Product()},
+            "loss product computes on hard labels what xent computes, since a product with 0 or 1 is that "
+            "label again: set loss to xent, or labels to soft",
+        ),
+        ({"loss": Product(), "stages": SelfTrain(targets="hard")}, "set loss to xent, or labels to soft"),
+        ({"loss": Product(alpha=0)}, "loss product has no gradient where alpha is 0 and beta 1"),
+        ({"loss": Sce(a=0, b=0)}, "loss sce has no gradient where a and b are 0: set a or b above 0"),
+    ],
+)
+def test_an_empty_loss_is_refused_with_the_reason_and_the_remedy(slots: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Method.model_validate(slots)
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        # small_loss compares the losses of examples: kl's lack the entropy of their labels.
+        {"loss": Kl(), "labels": Soft(), "select": SmallLoss()},
+        {"loss": Product(), "labels": Soft()},
+        {"loss": Product(), "stages": SelfTrain(targets="soft")},  # its second training has soft targets
+        {"loss": Bootstrap()},
+        {"loss": Entropy(warmup=0)},
+    ],
+)
+def test_what_computes_something_of_its_own_is_taken(slots: dict[str, Any]) -> None:
+    method = Method.model_validate(slots)
+    assert method.plainest != Method()
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        (Method(loss=LogConf(aux=0)), Method()),
+        (Method(loss=Bootstrap(beta=1)), Method()),
+        (Method(loss=Bootstrap(beta=0.7)), Method(loss=Entropy(aux=0.3, warmup=0))),
+        (Method(loss=Sce(a=0)), Method(loss=Gce(q=1))),
+        (Method(loss=Sce(a=0), labels=Soft()), Method(loss=Sce(a=0), labels=Soft())),
+        (Method(loss=Gce(), labels=Soft(temperature=3)), Method(loss=Gce())),
+        (Method(loss=Gce(), labels=Balanced()), Method(loss=Gce(), labels=Balanced())),
+        (Method(labels=Smoothed(epsilon=0)), Method(labels=Soft())),
+        (Method(select=Confidence(share=1)), Method()),
+        (
+            Method(select=Confidence(share=1, balanced=True)),
+            Method(select=Confidence(share=1, balanced=True)),
+        ),
+        (
+            Method(stages=SelfTrain(targets="confident", share=1)),
+            Method(stages=SelfTrain(targets="hard", share=0.9)),
+        ),
+    ],
+)
+def test_methods_that_compute_the_same_have_the_same_plainest(given: Method, plain: Method) -> None:
+    assert given.plainest == plain.plainest
+    assert given.plainest.digest == plain.plainest.digest
+    assert (given.plainest == given) is (given == plain and given.plainest.digest == given.digest)

@@ -1,0 +1,107 @@
+"""Which components compute the same: the plainest ones in place of those given.
+
+Two losses are the same where their gradients differ by a constant factor, which Adam undoes. Two label or
+selection components are the same where they give the same targets or weights whatever the evidence.
+"""
+
+from typing import NamedTuple
+
+from trainers.component import Component
+from trainers.components.labels import Elicited, Hard, Label, Smoothed, Soft
+from trainers.components.losses import Bootstrap, Entropy, Gce, Kl, LogConf, Loss, Product, Sce, Window, Xent
+from trainers.components.selection import All, Confidence, Curriculum, Disagreement, Selection, SmallLoss
+from trainers.components.stages import SelfTrain, Stages
+
+PLAIN_LABELS: tuple[Component, ...] = (Smoothed(epsilon=0), Elicited(strength=0))
+PLAIN_SELECTIONS: tuple[Component, ...] = (Confidence(share=1), Disagreement(share=0))
+
+
+class Recipe(NamedTuple):
+    """The slots that decide what a student learns."""
+
+    labels: Label
+    select: Selection
+    loss: Loss
+    stages: Stages
+
+
+def plainest(recipe: Recipe) -> Recipe:
+    """The recipe by the plainest components that compute the same; the same recipe if they are plain."""
+    stages = _plain_stages(recipe.stages)
+    select = _plain_select(recipe.select)
+    loss = _plain_loss(recipe._replace(select=select, stages=stages))
+    labels = _plain_labels(recipe.labels)
+    if isinstance(loss, Gce) and isinstance(labels, Soft | Smoothed):
+        labels = Hard()  # gce looks at the side of one half alone, and these do not change it
+    return Recipe(labels=labels, select=select, loss=loss, stages=stages)
+
+
+def nothing_of_its_own(recipe: Recipe) -> str | None:
+    """Why the loss computes nothing of its own on these targets, and the remedy; None if it does."""
+    loss = recipe.loss
+    if isinstance(loss, Kl) and _is_xent(recipe):
+        return (
+            "loss kl computes what xent computes, since a label's entropy is a constant: set loss to xent, "
+            "or labels to soft and select to small_loss, which ranks examples by it"
+        )
+    if isinstance(loss, Product) and (loss.alpha, loss.beta) == (0, 1):
+        return "loss product has no gradient where alpha is 0 and beta 1: set alpha above 0"
+    if isinstance(loss, Product) and _targets_are_hard(recipe):
+        return (
+            "loss product computes on hard labels what xent computes, since a product with 0 or 1 is that "
+            "label again: set loss to xent, or labels to soft"
+        )
+    if isinstance(loss, Sce) and loss.a == loss.b == 0:
+        return "loss sce has no gradient where a and b are 0: set a or b above 0"
+    return None
+
+
+def _is_xent(recipe: Recipe) -> bool:
+    return isinstance(plainest(recipe).loss, Xent)
+
+
+def _targets_are_hard(recipe: Recipe) -> bool:
+    """Whether every training of the method has targets of 0 and 1 only."""
+    own = isinstance(recipe.stages, SelfTrain) and recipe.stages.targets == "soft"
+    return isinstance(recipe.labels, Hard) and not own
+
+
+def _plain_labels(labels: Label) -> Label:
+    return Soft() if labels in PLAIN_LABELS else labels
+
+
+def _plain_select(select: Selection) -> Selection:
+    match select:
+        case SmallLoss(share=1) | Curriculum(share=1, lr_scale=1):
+            return All()
+        case _:
+            return All() if select in PLAIN_SELECTIONS else select
+
+
+def _plain_stages(stages: Stages) -> Stages:
+    if isinstance(stages, SelfTrain):
+        targets = "hard" if stages.targets == "confident" and stages.share == 1 else stages.targets
+        share = stages.share if targets == "confident" else SelfTrain().share
+        return SelfTrain(rounds=stages.rounds, targets=targets, share=share, fresh=stages.fresh)
+    return stages
+
+
+def _plain_loss(recipe: Recipe) -> Loss:
+    """Of cross-entropy, entropy and gce, the one that computes the same as the recipe's loss, else that."""
+    match recipe.loss:
+        case LogConf(aux=0) | Entropy(aux=0) | Bootstrap(beta=1) | Window(radius=0.5):
+            return Xent()
+        case Product(alpha=1, beta=0):
+            return Xent()
+        case Product(alpha=alpha) if alpha > 0 and _targets_are_hard(recipe):
+            return Xent()
+        case Kl() if not (isinstance(recipe.select, SmallLoss) and not isinstance(recipe.labels, Hard)):
+            return Xent()  # only small_loss compares losses, and so their constants, between examples
+        case Sce(a=a, b=0) if a > 0:
+            return Xent()
+        case Sce(a=0, b=b) if b > 0 and _targets_are_hard(recipe):
+            return Gce(q=1)
+        case Bootstrap(beta=beta):
+            return Entropy(aux=round(1 - beta, 12), warmup=0)
+        case loss:
+            return loss
