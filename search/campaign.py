@@ -20,9 +20,10 @@ from search.interrupt import Interruption, interruptible
 from search.ledger.events import BaselinesReady, Finished, Interrupted, TestOpened, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
+from search.output.outcome_table import outcome_table
 from search.output.progress import View
 from search.output.report.report import write_report
-from search.output.result import outcome_table, result, write_result
+from search.output.result import result, write_result
 from search.scoring.grader import BaselineScores
 from search.storage.baseline_times import BaselineTimes
 from search.storage.openings import Opening, Registry

@@ -4,13 +4,18 @@ A model is right on an example if a sum of normal effects is above zero: its lev
 models, the effect of its kind of method on the example, the luck of its supervisor and of its seed, what it
 inherits of its supervisor's prediction for the example, and chance. The sum is normal, so the true accuracy,
 and with it the true PGR, is known in closed form.
+
+Where asked, methods suit supervisors differently: an effect of method and supervisor, the same for all seeds.
+And where asked, the luck of a seed is skewed: a standard exponential, mirrored, so that most seeds are a
+little better than the mean and some are much worse; the level is then found numerically.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from search.scoring.grader import BaselinePredictions
 from trainers.components.weak_labels import supervisor_of
@@ -66,9 +71,24 @@ class Split:
 class World:
     """The supervisors, seeds and examples of a campaign; its predictions are reproducible."""
 
-    def __init__(self, seed: int, *, supervisors: int, sizes: dict[str, int], seed_sd: float = 0.08) -> None:
-        """sizes: examples a split. seed_sd: standard deviation of PGR between the seeds of a method."""
+    def __init__(
+        self,
+        seed: int,
+        *,
+        supervisors: int,
+        sizes: dict[str, int],
+        seed_sd: float = 0.08,
+        interaction: float = 0.0,
+        skewed: bool = False,
+    ) -> None:
+        """sizes: examples a split. seed_sd: standard deviation of PGR between the seeds of a method.
+
+        interaction: of PGR, standard deviation of the effect of method and supervisor. skewed: whether the
+        luck of a seed is.
+        """
         self._seed = seed
+        self._skewed = skewed
+        self._interaction = interaction * GAP / self._slope(WEAK + GAP / 2)
         self._rng = np.random.default_rng([seed, 0])
         self._luck = self._rng.normal(size=supervisors)
         self._rise = seed_sd * GAP / self._slope(WEAK + GAP / 2)
@@ -115,6 +135,24 @@ class World:
         )
         return BaselinePredictions(weak=examples.classes(weak), ceiling=examples.classes(top))
 
+    def _luck_of(self, rng: np.random.Generator) -> float:
+        """The luck that a seed brings to a kind of method; mean 0, variance 1."""
+        return float(1 - rng.exponential() if self._skewed else rng.normal())
+
+    def _suits(self, method: str, kind: int, supervisor: int) -> float:
+        """How well a method suits a supervisor; mean 0, variance 1, similar for methods of a kind."""
+        shared = np.random.default_rng([self._seed, 6, supervisor, kind]).normal()
+        own = np.random.default_rng([self._seed, 7, supervisor, int(method, 16)]).normal()
+        return float(TWINS**0.5 * shared + (1 - TWINS) ** 0.5 * own)
+
+    def _level(self, accuracy: float) -> float:
+        """The level of students with this mean accuracy over seeds, supervisors and examples."""
+        lucky = np.sqrt(max(0.0, self._rise**2 - (PASSED_ON * LUCK) ** 2))
+        rest = self._spread(PASSED_ON * LUCK, self._interaction)
+        if not self._skewed:
+            return float(stats.norm.ppf(accuracy)) * float(np.hypot(rest, lucky))
+        return _skewed_level(accuracy, rest, TWINS**0.5 * lucky, (1 - TWINS) ** 0.5 * lucky)
+
     def predictions(self, split: str, method: str, truth: Truth, seed: int) -> Bools:
         """The classes that a student predicts; method: its name, the same for all its seeds."""
         examples = self.splits[split]
@@ -125,12 +163,12 @@ class World:
             examples.kinds[truth.kind] = np.random.default_rng([self._seed, 4, truth.kind, n]).normal(size=n)
         if method not in examples.own:
             examples.own[method] = np.random.default_rng([self._seed, 5, int(method, 16), n]).normal(size=n)
-        luck = TWINS**0.5 * shared.normal() + (1 - TWINS) ** 0.5 * rng.normal()
+        luck = TWINS**0.5 * self._luck_of(shared) + (1 - TWINS) ** 0.5 * rng.normal()
         if shared.random() < truth.collapses:
             return examples.classes(rng.random(n) < 0.5)
         passed = PASSED_ON * LUCK * self._luck[supervisor]
         rest = np.sqrt(max(0.0, self._rise**2 - (PASSED_ON * LUCK) ** 2)) * luck
-        level = stats.norm.ppf(WEAK + GAP * truth.pgr) * self._spread(max(self._rise, PASSED_ON * LUCK))
+        level = self._level(WEAK + GAP * truth.pgr)
         right = (
             level
             + EASE * examples.ease
@@ -139,6 +177,19 @@ class World:
             + OWN * examples.own[method]
             + passed
             + rest
+            + self._interaction * self._suits(method, truth.kind, supervisor)
             + CHANCE * rng.normal(size=n)
         )
         return examples.classes(right > 0)
+
+
+@cache
+def _skewed_level(accuracy: float, rest: float, skewed: float, normal: float) -> float:
+    """The level at which the mean of Phi over a mirrored exponential luck is `accuracy`."""
+    luck = 1 - stats.expon.ppf((np.arange(2000) + 0.5) / 2000)
+    spread = np.hypot(rest, normal)
+
+    def excess(level: float) -> float:
+        return float(stats.norm.cdf((level + skewed * luck) / spread).mean()) - accuracy
+
+    return float(optimize.brentq(excess, -10, 10))

@@ -30,9 +30,7 @@ import numpy as np
 
 from cluster.runtime import ray_runtime
 from search.cli.output import stdout_for_json, write_json
-from search.config.schema import (
-    RunConfig,
-)
+from search.config.schema import RunConfig
 from search.engine.assignment import Assignment
 from search.engine.director import Director
 from search.ledger.log import Ledger, read_ledger

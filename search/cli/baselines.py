@@ -33,7 +33,7 @@ def baselines(
 def _baselines(loaded: RunConfig, *, as_json: bool) -> None:
     # Ray and torch take seconds to import: a mistake in the config is answered before.
     from search.campaign import baseline_scores
-    from search.output.result import baseline_table
+    from search.output.outcome_table import baseline_table
 
     people = console(as_json=as_json)
     scores = baseline_scores(loaded, people)

@@ -10,6 +10,7 @@ from pydantic import Field
 from agents.settings import AgentConfig, PlaybookConfig
 from search.config.abilities import abilities_of
 from search.config.resources import TrialResources
+from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.config.services import OptunaConfig, TrackingConfig
 from search.policy.allocation import AllocationConfig
 from search.policy.faults import FaultConfig
@@ -18,10 +19,13 @@ from search.policy.pruning import PruningConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw
 from trainers.components.students import Full, StudentConfig
+from trainers.components.weak_labels import SEEDS_OF_A_RUN, supervisor_of
 from trainers.data.settings import DatasetTask, ToyTask
 from trainers.method import Abilities, Method
 from trainers.models.settings import ModelConfig
 from trainers.training.settings import EngineConfig
+
+CONFIRMATION_TURN = 40  # beyond any turn of search and replicates: at most 64 seeds of 2 supervisors
 
 
 class LearnerConfig(Frozen):
@@ -35,28 +39,8 @@ class LearnerConfig(Frozen):
     optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
 
 
-class BaselineConfig(Frozen):
-    """The weak floor and the ceiling, between which PGR is measured."""
-
-    seeds: Annotated[
-        int,
-        Field(
-            ge=2,
-            le=64,
-            description="How often the weak supervisor and the ceiling are trained, each time with a new "
-            "seed.",
-        ),
-    ] = 5
-    allow_unclear_gap: Annotated[
-        bool,
-        Field(
-            description="Search even if the ceiling is not two standard errors above the weak floor on the "
-            "search split. PGR then says little; without any gap a run is refused all the same."
-        ),
-    ] = False
-
-
 Sampler = Literal["surrogate", "tpe", "gp"]
+SearchSupervisors = Literal["shared", "alternate"]
 
 
 class SearchConfig(Frozen):
@@ -103,6 +87,16 @@ class SearchConfig(Frozen):
             )
         ),
     ] = "surrogate"
+    supervisors: Annotated[
+        SearchSupervisors,
+        Field(
+            description="The weak supervisors of search trials. shared: all trials learn from the first, so "
+            "scores of any two are paired; what suits this supervisor alone is found out on further seeds, "
+            "which have other supervisors. alternate: each round of branches takes the next, so that no "
+            "supervisor alone decides what is found; trials of a branch stay paired, those of different "
+            "rounds also differ by supervisor, which makes their comparison noisier."
+        ),
+    ] = "shared"
     pruning: Annotated[PruningConfig, Field(description="When a trial is stopped at a rung.")] = (
         PruningConfig()
     )
@@ -112,35 +106,6 @@ class SearchConfig(Frozen):
     allocation: Annotated[AllocationConfig, Field(description="Which branches may offer new trials.")] = (
         AllocationConfig()
     )
-
-
-class ReplicationConfig(Frozen):
-    """The best methods of the search are trained on further seeds, before the finalists are chosen."""
-
-    methods: Annotated[
-        Annotated[int, Field(ge=1, le=1000)] | None,
-        Field(
-            description="Methods that get a second seed. Half of them get a third, a quarter a fourth, up to "
-            "`seeds`. null: the square root of 2 × `search.trials`, such as 12 for 72 trials."
-        ),
-    ] = None
-    seeds: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=64,
-            description="Most seeds of a method, the search's own included. 1 replicates nothing.",
-        ),
-    ] = 4
-
-
-class ConfirmConfig(Frozen):
-    """The finalists are trained on fresh seeds and graded on the test split, beside the naive baseline."""
-
-    finalists: Annotated[
-        int, Field(ge=1, le=20, description="Methods that are confirmed, the naive one aside.")
-    ] = 3
-    seeds: Annotated[int, Field(ge=2, le=64, description="Fresh seeds for each finalist and for naive.")] = 5
 
 
 class RunConfig(Frozen):
@@ -239,14 +204,39 @@ class RunConfig(Frozen):
         settings = self.model_dump_json(exclude={"cache", "tracking", "faults"}, exclude_unset=exclude_unset)
         return hashlib.sha256(settings.encode()).hexdigest()
 
+    def model_post_init(self, _context: object) -> None:
+        """Reject more rows for supervisors than weak_train has."""
+        rows, split = self.baselines.own_rows, self.task.splits.weak_train
+        if rows is not None and rows * self.supervisors > split:
+            raise ValueError(
+                f"baselines.own_rows {rows} for {self.supervisors} weak supervisors ({self.baselines.seeds} "
+                f"of baselines.seeds, {self.confirm.fresh_supervisors} of confirm.supervisors) need "
+                f"{rows * self.supervisors} examples, but task.splits.weak_train has {split}: set it to at "
+                f"most {split // self.supervisors}, or enlarge weak_train"
+            )
+
+    @property
+    def supervisors(self) -> int:
+        """All weak supervisors: first those of the search, then those of the confirmation."""
+        return self.baselines.seeds + self.confirm.fresh_supervisors
+
     @property
     def first_seed(self) -> int:
         """The seeds of this run start here; those of runs with another `seed` lie elsewhere."""
-        return self.seed * 10_000
+        return self.seed * SEEDS_OF_A_RUN
 
-    def search_seed(self) -> int:
-        """The seed of every search trial, so that trials differ by method only."""
-        return self.first_seed
+    def supervisor(self, seed: int) -> int:
+        """The weak supervisor that a trial with this seed learns from."""
+        return supervisor_of(seed, self.supervisors)
+
+    def _seed(self, supervisor: int, turn: int) -> int:
+        """A supervisor's seed at a turn; each supervisor has one seed a turn."""
+        return self.first_seed + turn * self.supervisors + supervisor
+
+    def search_seed(self, round_: int = 1) -> int:
+        """The seed of search trials of branches of this round; see `search.supervisors`."""
+        alternates = self.search.supervisors == "alternate"
+        return self._seed((round_ - 1) % self.baselines.seeds if alternates else 0, turn=0)
 
     @property
     def replicated(self) -> int:
@@ -254,10 +244,17 @@ class RunConfig(Frozen):
         return self.replication.methods or math.ceil(math.sqrt(2 * self.search.trials))
 
     def replication_seeds(self) -> list[int]:
-        """The further seeds of the best methods; supervisors take turns."""
-        return [self.first_seed + i for i in range(1, self.replication.seeds)]
+        """The further seeds of the best methods; the search's supervisors take turns."""
+        first = 1 if self.search.supervisors == "alternate" else 0  # turn 0 is the search's then
+        return [
+            self._seed(i % self.baselines.seeds, first + i // self.baselines.seeds)
+            for i in range(1, self.replication.seeds)
+        ]
 
     def confirm_seeds(self) -> list[int]:
-        """Fresh seeds for the confirmation, spread evenly over the weak supervisors."""
-        fresh = self.first_seed + 100 * self.baselines.seeds
-        return [fresh + i for i in range(self.confirm.seeds)]
+        """Fresh seeds for the confirmation, spread evenly over its supervisors."""
+        fresh = self.confirm.fresh_supervisors
+        return [
+            self._seed(self.baselines.seeds + i % fresh, CONFIRMATION_TURN + i // fresh)
+            for i in range(self.confirm.seeds)
+        ]

@@ -1,16 +1,28 @@
 """The confirmation: finalists and the naive baseline, on fresh seeds and the sealed test split."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from search.config.schema import RunConfig
-from search.engine.replication import at_most_per_kind, eligible
+from search.engine.replication import Bounds, at_most_per_kind, eligible, standings
 from search.ledger.record import Record, TrialRecord
+from search.scoring.collapses import Collapses, find_collapses
 from search.scoring.grader import TestGrades
-from search.scoring.pgr import Estimate, accuracy_gain, difference, estimate
-from trainers.components.weak_labels import supervisor_of
+from search.scoring.pgr import (
+    Bools,
+    Estimate,
+    SeedVariance,
+    accuracy_gain,
+    difference,
+    estimate,
+    gains_by_supervisor,
+    paired_seed_variance,
+    pgr,
+)
+from search.scoring.sign_flip import SignFlip, sign_flip
 from trainers.method import Method
 
 
@@ -41,11 +53,33 @@ def planned_confirmation(config: RunConfig, record: Record) -> list[tuple[Method
     return [(method, seed) for method in methods for seed in config.confirm_seeds()]
 
 
+# Degrees of freedom of the campaign's seed variance in that of a method: few, since methods differ. Coverage
+# and p values of other numbers, also where that variance is wrong: python -m benchmarks.calibration.small_p.
+CAMPAIGN_DEGREES_OF_FREEDOM = 3
+SEARCH_DEGREES_OF_FREEDOM = 4  # of search and replicates in the seed variance of the campaign
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedOutcome:
+    """A method on the test split with one seed.
+
+    gain: PGR minus that of naive on the same seed. It and pgr are None if the test split has no gap.
+    """
+
+    seed: int
+    supervisor: int
+    accuracy: float
+    pgr: float | None
+    gain: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """A method on the test split: accuracy and PGR over seeds, and its paired gain over the naive baseline.
+    """A method on the test split: accuracy, PGR, and its paired gain over the naive baseline.
 
-    pgr, gain: None if the test split has no gap. accuracy_gain: the gain in accuracy.
+    accuracy_gain: the gain in accuracy. pgr, gain, collapses: None if the test split has no gap. sign_flip:
+    the exact test of the gain, None where there are many seeds. predictions: of each seed, packed; None
+    unless the config asks for them.
     """
 
     method: Method
@@ -53,7 +87,15 @@ class Confirmed:
     accuracy_gain: Estimate
     pgr: Estimate | None
     gain: Estimate | None
-    seeds: int
+    sign_flip: SignFlip | None
+    per_seed: tuple[SeedOutcome, ...]
+    collapses: Collapses | None
+    predictions: tuple[str, ...] | None = None
+
+    @property
+    def seeds(self) -> int:
+        """The number of its seeds."""
+        return len(self.per_seed)
 
     @property
     def beats_naive_p(self) -> float:
@@ -103,28 +145,90 @@ def confirm(config: RunConfig, record: Record, grades: TestGrades) -> Confirmati
 
     No gap on the test split is an outcome: accuracies, and no PGR.
     """
-    seeds = config.confirm_seeds()
-    supervisors = np.array([supervisor_of(seed, config.baselines.seeds) for seed in seeds])
-    naive_correct = grades.correct[config.naive.digest]
-    has_gap = grades.baselines.ceiling_acc > grades.baselines.weak_acc
-
-    def confirmed(method: Method) -> Confirmed:
-        correct = grades.correct[method.digest]
-        return Confirmed(
-            method=method,
-            accuracy=accuracy_gain(correct, np.zeros_like(correct), supervisors),
-            accuracy_gain=accuracy_gain(correct, naive_correct, supervisors),
-            pgr=estimate(correct, supervisors, grades.baselines) if has_gap else None,
-            gain=difference(correct, naive_correct, supervisors, grades.baselines) if has_gap else None,
-            seeds=len(seeds),
-        )
-
-    finalists = choose_finalists(config, record)
+    statistics = _Statistics(config, record, grades)
     return Confirmation(
-        naive=confirmed(config.naive),
+        naive=statistics.of(config.naive),
         finalists=[
-            (finalist, confirmed(finalist.method))
-            for finalist in finalists
+            (finalist, statistics.of(finalist.method))
+            for finalist in choose_finalists(config, record)
             if finalist.method.digest in grades.correct
         ],
     )
+
+
+class _Statistics:
+    """The statistics of every confirmed method, with what the campaign knows of the variance of seeds."""
+
+    def __init__(self, config: RunConfig, record: Record, grades: TestGrades) -> None:
+        self._seeds = config.confirm_seeds()
+        self._supervisors = np.array([config.supervisor(seed) for seed in self._seeds])
+        self._grades = grades
+        self._naive = grades.correct[config.naive.digest]
+        self._predictions = sealed_predictions(config, record) if config.confirm.predictions else None
+        self._has_gap = grades.baselines.ceiling_acc > grades.baselines.weak_acc
+        self._search_variance = Bounds(config, standings(config, record), record.baselines).variance
+
+    def of(self, method: Method) -> Confirmed:
+        """The statistics of a method."""
+        correct, baselines, taught = (
+            self._grades.correct[method.digest],
+            self._grades.baselines,
+            self._supervisors,
+        )
+        gap, naive = self._has_gap, self._naive
+        return Confirmed(
+            method=method,
+            accuracy=accuracy_gain(correct, np.zeros_like(correct), taught),
+            accuracy_gain=accuracy_gain(correct, naive, taught),
+            pgr=estimate(correct, taught, baselines, self._prior) if gap else None,
+            gain=difference(correct, naive, taught, baselines, self._prior) if gap else None,
+            sign_flip=sign_flip(gains_by_supervisor(correct, naive, taught)),
+            per_seed=tuple(self._per_seed(correct)),
+            collapses=self._collapses(correct, self._seed_variance) if gap else None,
+            predictions=tuple(self._predictions[method.digest]) if self._predictions else None,
+        )
+
+    @cached_property
+    def _prior(self) -> SeedVariance:
+        return SeedVariance(value=self._seed_variance, free=CAMPAIGN_DEGREES_OF_FREEDOM)
+
+    @cached_property
+    def _seed_variance(self) -> float:
+        """The seed variance of the campaign: of search and replicates, and of finalists paired with naive.
+
+        Methods that collapsed are left out, as in Bounds. Differences between methods on the seeds of the
+        confirmation say more than replicates, whose best were chosen, so those count little.
+        """
+        steady = [correct for correct in self._grades.correct.values() if correct is not self._naive]
+        while True:
+            found = [paired_seed_variance(correct, self._naive, self._grades.baselines) for correct in steady]
+            free = SEARCH_DEGREES_OF_FREEDOM + sum(one.free for one in found)
+            squares = max(0.0, sum(one.value * one.free for one in found))
+            variance = (SEARCH_DEGREES_OF_FREEDOM * self._search_variance + squares) / free
+            naive_collapsed = self._collapses(self._naive, variance).count > 0
+            left = [
+                correct
+                for correct in steady
+                if not naive_collapsed and not self._collapses(correct, variance).count
+            ]
+            if len(left) == len(steady):
+                return variance
+            steady = left
+
+    def _pgrs(self, correct: Bools) -> list[float]:
+        baselines = self._grades.baselines
+        return [pgr(float(row.mean()), baselines.weak_acc, baselines.ceiling_acc) for row in correct]
+
+    def _collapses(self, correct: Bools, variance: float) -> Collapses:
+        return find_collapses(self._pgrs(correct), variance)
+
+    def _per_seed(self, correct: Bools) -> Iterator[SeedOutcome]:
+        pgrs, of_naive = (self._pgrs(rows) if self._has_gap else None for rows in (correct, self._naive))
+        for i, seed in enumerate(self._seeds):
+            yield SeedOutcome(
+                seed=seed,
+                supervisor=int(self._supervisors[i]),
+                accuracy=float(correct[i].mean()),
+                pgr=pgrs[i] if pgrs else None,
+                gain=pgrs[i] - of_naive[i] if pgrs and of_naive else None,
+            )

@@ -133,7 +133,7 @@ class Director:
                     trial=f"t{self._exploration.started + 1:05d}",
                     purpose="search",
                     method=draw.method,
-                    seed=self._config.search_seed(),
+                    seed=self._config.search_seed(self._record.branches[draw.branch].round),
                     rungs=(self._exploration.first_rung(draw.method),),
                 )
                 number = self._studies.of(draw.branch).start(draw)

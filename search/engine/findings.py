@@ -9,7 +9,6 @@ from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady
 from search.ledger.record import BranchRecord, Record, TrialRecord
 from search.studies.importance import importance
-from trainers.components.weak_labels import supervisor_of
 from trainers.method import Method
 
 Results = Sequence[tuple[Method, float]]
@@ -32,7 +31,7 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
             _branch(config, branch, results[name], live=name not in used_up)
             for name, branch in record.branches.items()
         ),
-        trials=tuple(_trial(trial, floors) for trial in trials),
+        trials=tuple(_trial(trial, floors, config.supervisor(trial.seed)) for trial in trials),
         trials_left=max(0, config.search.trials - len(trials)),
         examples=floors.examples if floors else 0,
         notes=tuple(record.notes),
@@ -54,7 +53,7 @@ def _branch(config: RunConfig, known: BranchRecord, results: Results, *, live: b
     return BranchFinding(branch=known.branch, round=known.round, live=live, importance=shares)
 
 
-def _trial(trial: TrialRecord, floors: BaselinesReady | None) -> TrialFinding:
+def _trial(trial: TrialRecord, floors: BaselinesReady | None, supervisor: int) -> TrialFinding:
     best = trial.best
     return TrialFinding(
         trial=trial.trial,
@@ -69,12 +68,12 @@ def _trial(trial: TrialRecord, floors: BaselinesReady | None) -> TrialFinding:
         cause=trial.cause,
         train_s=trial.train_s,
         predictions=best.predictions if best else None,
-        **_signals(trial, floors),
+        **_signals(trial, floors, supervisor),
     )
 
 
-def _signals(trial: TrialRecord, floors: BaselinesReady | None) -> dict[str, float | None]:
-    """Statistics of a trial's predictions that need no ground truth. The seed decides its supervisor."""
+def _signals(trial: TrialRecord, floors: BaselinesReady | None, supervisor: int) -> dict[str, float | None]:
+    """Statistics of a trial's predictions that need no ground truth. supervisor: who taught it."""
     if floors is None or not floors.examples or trial.best is None:
         return {}
     n, weak = floors.examples, floors.weak_predictions
@@ -83,6 +82,6 @@ def _signals(trial: TrialRecord, floors: BaselinesReady | None) -> dict[str, flo
     ]
     return {
         "balance": balance(last, n),
-        "agreement": agreement(last, weak[supervisor_of(trial.seed, len(weak))], n) if weak else None,
+        "agreement": agreement(last, weak[supervisor], n) if weak else None,
         "steadiness": agreement(last, before[-1], n) if before else None,
     }

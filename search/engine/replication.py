@@ -18,6 +18,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady, Purpose
 from search.ledger.record import Record, TrialRecord
 from search.policy.pruning import seed_variance
+from search.scoring.collapses import find_collapses
 from trainers.lazy import special
 from trainers.method import SLOTS, Method
 
@@ -150,8 +151,9 @@ class Bounds:
 
     The effect of a seed and its supervisor, which most kinds of method share, is subtracted first, so methods
     on different seeds compare. The rest varies around a method's mean with a variance pooled over all methods
-    (search.policy.pruning.seed_variance) and moved towards the method's own variance (the moderated variance
-    of Smyth 2004). So a collapse on one seed lowers a method's mean and widens its bound.
+    (search.policy.pruning.seed_variance) and moved towards the method's own (the moderated variance of Smyth
+    2004). Methods that collapsed on a seed (search.scoring.collapses) are left out of the pool, since
+    their variance says nothing about the others.
     """
 
     def __init__(self, config: RunConfig, methods: Sequence[Standing], floors: BaselinesReady | None) -> None:
@@ -160,9 +162,16 @@ class Bounds:
         self._floors = floors
 
     def ranked(self) -> list[Standing]:
-        """The methods, highest bound first; ties go to the earlier trial."""
-        order = sorted(zip(self.lower, self._methods, strict=True), key=lambda pair: -pair[0])
-        return [method for _, method in order]
+        """The methods, highest bound first; ties go to the earlier trial.
+
+        Those that collapsed on a seed come after all others, those that may collapse least often first.
+        """
+        rates = [
+            found.rate_upper95 if (found := find_collapses(pgrs, self.variance)).count else 0.0
+            for pgrs in self._adjusted
+        ]
+        order = sorted(zip(rates, self.lower, self._methods, strict=True), key=lambda row: (row[0], -row[1]))
+        return [method for _, _, method in order]
 
     @cached_property
     def lower(self) -> list[float]:
@@ -177,12 +186,19 @@ class Bounds:
 
     @cached_property
     def variance(self) -> float:
-        """The variance of PGR between seeds of a method, pooled over all methods."""
-        squares = sum(_sum_of_squares(pgrs) for pgrs in self._adjusted)
-        degrees_of_freedom = sum(len(pgrs) - 1 for pgrs in self._adjusted)
-        return seed_variance(
-            self._config, self._floors, squares=squares, degrees_of_freedom=degrees_of_freedom
-        )
+        """The variance of PGR between seeds of a method, pooled over the methods that did not collapse."""
+        steady = self._adjusted
+        while True:
+            variance = seed_variance(
+                self._config,
+                self._floors,
+                squares=sum(_sum_of_squares(pgrs) for pgrs in steady),
+                degrees_of_freedom=sum(len(pgrs) - 1 for pgrs in steady),
+            )
+            left = [pgrs for pgrs in steady if not find_collapses(pgrs, variance).count]
+            if len(left) == len(steady):
+                return variance
+            steady = left
 
     @cached_property
     def _adjusted(self) -> list[list[float]]:

@@ -1,24 +1,21 @@
-"""The outcome of a run: result.json, and the table in the terminal."""
+"""The outcome of a run: result.json."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from agents.findings.bill import LaneId
 from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.findings.usage import Usage
-from search.config.schema import RunConfig
-from search.engine.confirmation import Confirmation, Confirmed, Finalist
+from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
 from search.ledger.events import RunStarted
 from search.ledger.record import Record, TrialRecord
+from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
-from search.scoring.pgr import SIGNIFICANT_P, Estimate
+from search.scoring.pgr import Estimate
 from trainers.files import replace_file
 
 SCHEMA = 1
@@ -34,6 +31,12 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
     `over_naive` is a finalist's PGR minus the naive baseline's, paired by seed and example, and
     `beats_naive_p` the one-sided p value of the hypothesis that this difference is not above zero. `train_s`
     counts baselines, search and confirmation.
+
+    `collapses` counts seeds whose PGR is below `below_pgr`, and bounds the share of seeds that collapse
+    (search.scoring.collapses); null without a gap. `sign_flip` is the exact test of `over_naive`, with the
+    smallest p that so many seeds can give; null where there are many (search.scoring.sign_flip).
+    `predictions` stands where the config asks for it: the classes of each seed, as bits in hexadecimal, in
+    the order of `per_seed`.
     """
     assert record.started is not None
     assert record.baselines is not None
@@ -54,6 +57,8 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
             "gap": baselines.gap,
             "gap_se": baselines.gap_se,
             "seeds": record.baselines.seeds,
+            "weak_per_seed": list(baselines.weak_seeds),
+            "ceiling_per_seed": list(baselines.ceiling_seeds),
         },
         "data": record.baselines.data.model_dump() if record.baselines.data else None,
         "naive": _confirmed(confirmation.naive),
@@ -154,6 +159,26 @@ def _confirmed(confirmed: Confirmed) -> dict[str, Any]:
         **_pgr(confirmed.pgr),
         "seeds": confirmed.seeds,
         "split": "test",
+        "per_seed": [_seed(outcome) for outcome in confirmed.per_seed],
+        "worst_seed": _seed(min(confirmed.per_seed, key=lambda outcome: outcome.accuracy)),
+        "collapses": _collapses(confirmed.collapses),
+        **({} if confirmed.predictions is None else {"predictions": list(confirmed.predictions)}),
+    }
+
+
+def _collapses(found: Collapses | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {"count": found.count, "below_pgr": found.below, "rate_upper95": found.rate_upper95}
+
+
+def _seed(outcome: SeedOutcome) -> dict[str, Any]:
+    return {
+        "seed": outcome.seed,
+        "supervisor": outcome.supervisor,
+        "accuracy": outcome.accuracy,
+        "pgr": outcome.pgr,
+        "over_naive": outcome.gain,
     }
 
 
@@ -168,6 +193,7 @@ def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
             **_pgr(confirmed.gain),
         },
         "beats_naive_p": confirmed.beats_naive_p,
+        "sign_flip": None if confirmed.sign_flip is None else asdict(confirmed.sign_flip),
     }
 
 
@@ -208,107 +234,3 @@ def _saved_s(trial: TrialRecord) -> float:
 def write_result(path: Path, outcome: dict[str, Any]) -> None:
     """Write result.json whole or not at all."""
     replace_file(path, json.dumps(outcome, indent=2) + "\n")
-
-
-def outcome_table(outcome: dict[str, Any]) -> RenderableType:
-    """The outcome as a table for the terminal: PGR on the test split, finalists against naive."""
-    table = _pgr_table(outcome) if has_gap(outcome) else _accuracy_table(outcome)
-    floor, cost, trials = outcome["baselines"], outcome["cost"], outcome["trials"]
-    summary = (
-        f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}, "
-        f"ceiling {floor['ceiling_acc']:.4f} ± {floor['ceiling_se']:.4f}\n"
-        f"{sum(trials.values())} trials ({trials['completed']} completed, {trials['pruned']} pruned, "
-        f"{trials['failed']} failed) of {outcome['branches']} branches in {outcome['rounds']} rounds; "
-        f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
-        f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
-    ) + _asked(outcome)
-    if openings := openings_text(outcome):
-        summary += f"\n{openings}"
-    verdict = ("" if has_gap(outcome) else NO_GAP) + _verdict(outcome["best"]["beats_naive_p"])
-    return Group(table, Text(verdict), Text(summary))
-
-
-def has_gap(outcome: Mapping[str, Any]) -> bool:
-    """Whether the test split has a gap, so that there is a PGR on it."""
-    return outcome["naive"]["pgr"] is not None
-
-
-NO_GAP = "there is no gap to recover on the test split, so no PGR: accuracies are compared\n"
-
-
-def _pgr_table(outcome: dict[str, Any]) -> Table:
-    columns = ("method", "PGR", "± SE", "95% interval", "over naive", "p", "search PGR", "seeds")
-    table = _table("Performance gap recovered on the test split", columns)
-    naive = outcome["naive"]
-    table.add_row("naive", *_cells(naive), "", "", "", str(naive["seeds"]))
-    for row in outcome["finalists"]:
-        table.add_row(
-            Text(row["branch"]), *_cells(row), f"{row['over_naive']['pgr']:+.3f}", *_other_cells(row)
-        )
-    return table
-
-
-def _accuracy_table(outcome: dict[str, Any]) -> Table:
-    columns = ("method", "accuracy", "± SE", "over naive", "p", "search PGR", "seeds")
-    table = _table("Accuracy on the test split", columns)
-    naive = outcome["naive"]
-    table.add_row("naive", *_accuracy_cells(naive), "", "", "", str(naive["seeds"]))
-    for row in outcome["finalists"]:
-        over = f"{row['over_naive']['accuracy']:+.4f}"
-        table.add_row(Text(row["branch"]), *_accuracy_cells(row), over, *_other_cells(row))
-    return table
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="left" if column == "method" else "right")
-    return table
-
-
-def _verdict(p: float) -> str:
-    """Whether the best finalist, which is never naive itself, beats the naive baseline."""
-    if p < SIGNIFICANT_P:
-        return f"the best beats the naive baseline (p = {p:.2g})"
-    return f"the best is not shown to beat the naive baseline (p = {p:.2g}): keep to naive, or search on"
-
-
-def _asked(outcome: dict[str, Any]) -> str:
-    """A line about the agent's cost and the playbook's part; empty if no agent was asked."""
-    cost, agent = outcome["cost"], outcome["agent"]
-    if not agent["lanes"]:
-        return ""
-    stood_in = sum(row["lane"] == "playbook" for row in agent["lanes"])
-    playbook = f"; the playbook stood in for {stood_in} rounds" if stood_in else ""
-    spent = " (the budget was spent)" if agent["budget_spent"] else ""
-    lost = cost["unanswered_usd"]
-    unanswered = f" ({lost:.4f} of them reserved for answers that never came)" if lost else ""
-    return (
-        f"\nagent: {cost['usd']:.4f} dollars{unanswered}, {cost['input_tokens']} tokens in, "
-        f"{cost['output_tokens']} out; "
-        f"families' entropy {agent['entropy_bits']:.2f} bits{playbook}{spent}"
-    )
-
-
-def _other_cells(row: dict[str, Any]) -> tuple[str, str, str]:
-    return f"{row['beats_naive_p']:.2g}", f"{row['search_pgr']:.3f}", str(row["seeds"])
-
-
-def _accuracy_cells(row: dict[str, Any]) -> tuple[str, str]:
-    return f"{row['accuracy']:.4f}", f"{row['accuracy_se']:.4f}"
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
-    low, high = row["ci95"]
-    return f"{row['pgr']:.3f}", f"{row['se']:.3f}", f"{low:.3f} to {high:.3f}"
-
-
-def baseline_table(config: RunConfig, scores: BaselineScores) -> Table:
-    """Weak floor and ceiling as a table for the terminal."""
-    table = Table(title=f"Search split, {config.baselines.seeds} seeds", title_justify="left")
-    for column in ("baseline", "accuracy", "± SE"):
-        table.add_column(column, justify="left" if column == "baseline" else "right")
-    for name, score in (("weak floor", scores.weak), ("ceiling", scores.ceiling)):
-        table.add_row(name, f"{score.value:.4f}", f"{score.se:.4f}")
-    table.add_row("gap", f"{scores.gap:.4f}", f"{scores.gap_se:.4f}")
-    return table

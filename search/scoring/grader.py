@@ -55,6 +55,7 @@ class BaselineScores:
     """Weak floor and ceiling on a split: means over seeds with their errors, gap, seed variance.
 
     gap: ceiling minus weak floor; not above zero where there is none, and the seed variance is then unknown.
+    weak_seeds, ceiling_seeds: the accuracy of each seed.
     """
 
     weak: Estimate
@@ -62,6 +63,8 @@ class BaselineScores:
     gap: float
     gap_se: float
     seed_variance: SeedVariance
+    weak_seeds: tuple[float, ...]
+    ceiling_seeds: tuple[float, ...]
 
     @property
     def gap_is_clear(self) -> bool:
@@ -155,6 +158,8 @@ def _scores(baselines: Baselines) -> BaselineScores:
         gap=gap.value,
         gap_se=gap.se,
         seed_variance=baseline_seed_variance(baselines) if gap.value > 0 else SeedVariance(value=0.0, free=0),
+        weak_seeds=tuple(baselines.weak.mean(axis=1).tolist()),
+        ceiling_seeds=tuple(baselines.ceiling.mean(axis=1).tolist()),
     )
 
 

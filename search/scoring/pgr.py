@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,9 @@ class SeedVariance:
     free: int
 
 
+UNKNOWN = SeedVariance(value=0.0, free=0)
+
+
 def baseline_seed_variance(baselines: Baselines) -> SeedVariance:
     """Estimate the seed variance of students, in PGR, from the seeds of floor and ceiling.
 
@@ -113,6 +116,16 @@ def baseline_seed_variance(baselines: Baselines) -> SeedVariance:
     return SeedVariance(value=variance, free=free)
 
 
+def paired_seed_variance(ours: Bools, theirs: Bools, baselines: Baselines) -> SeedVariance:
+    """Estimate the seed variance of a method, in PGR, from two methods with the same seeds, [k, n], k > 1.
+
+    Half the variance of their differences. What seeds and supervisors do to both alike is not in it, and the
+    error that the examples add is subtracted. May be negative.
+    """
+    gains = (ours.astype(np.float64) - theirs) / baselines.gap
+    return SeedVariance(value=_between(gains) / 2, free=len(gains) - 1)
+
+
 def _between(rows: Reals) -> float:
     """Estimated variance between the true means of rows, [k, n] with k > 1; may be negative."""
     return len(rows) * (_variance(rows.mean(axis=1))[0] - _interaction(rows)[0])
@@ -124,26 +137,44 @@ def accuracy(correct: Bools) -> Estimate:
     return _combine(float(rows.mean()), [rows], rows.mean(axis=0))
 
 
-def estimate(correct: Bools, supervisors: NDArray[np.int64], baselines: Baselines) -> Estimate:
+def estimate(
+    correct: Bools,
+    supervisors: NDArray[np.int64],
+    baselines: Baselines,
+    prior: SeedVariance = UNKNOWN,
+) -> Estimate:
     """PGR of a method over seeds; its standard error covers seeds, examples and baselines.
 
     correct: bool [k, n], a row per seed. supervisors: int [k], for each seed the row of `baselines.weak` that
-    it learned from. The error follows from the delta method on the ratio; see `_ratio` for its parts.
+    it learned from. prior: what is known of the seed variance of PGR, see `_moderated`. The error follows
+    from the delta method on the ratio; see `_ratio` for its parts.
     """
     value = pgr(float(correct.mean()), baselines.weak_acc, baselines.ceiling_acc)
-    return _ratio(value, correct, supervisors, baselines, floor=value - 1, ceiling=value)
+    return _ratio(value, correct, supervisors, baselines, prior, floor=value - 1, ceiling=value)
 
 
-def difference(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64], baselines: Baselines) -> Estimate:
+def difference(
+    ours: Bools,
+    theirs: Bools,
+    supervisors: NDArray[np.int64],
+    baselines: Baselines,
+    prior: SeedVariance = UNKNOWN,
+) -> Estimate:
     """PGR of a method minus the PGR of another, paired by seed and example.
 
-    ours, theirs: bool [k, n], rows with the same seed. supervisors: int [k], as for `estimate`; the students
-    of a supervisor form a cluster. The error of the gap counts in proportion to the difference, so the test
-    of "no difference" does not depend on it.
+    ours, theirs: bool [k, n], rows with the same seed. supervisors, prior: as for `estimate`; the students of
+    a supervisor form a cluster, and a difference varies between seeds like two methods. The error of the gap
+    counts in proportion to the difference, so the test of "no difference" does not depend on it.
     """
     gains = ours.astype(np.float64) - theirs
-    value = float(gains.mean()) / baselines.gap
-    return _ratio(value, gains, supervisors, baselines, floor=value, ceiling=value)
+    value, twice = float(gains.mean()) / baselines.gap, replace(prior, value=2 * prior.value)
+    return _ratio(value, gains, supervisors, baselines, twice, floor=value, ceiling=value)
+
+
+def gains_by_supervisor(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64]) -> Reals:
+    """The gain in accuracy of each supervisor's students, or of each seed if all have the same supervisor."""
+    gains = ours.mean(axis=1) - theirs.mean(axis=1)
+    return _by_supervisor(gains[:, None], supervisors)[:, 0]
 
 
 def accuracy_gain(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64]) -> Estimate:
@@ -157,6 +188,7 @@ def _ratio(
     students: Bools | Reals,
     supervisors: NDArray[np.int64],
     baselines: Baselines,
+    prior: SeedVariance,
     *,
     floor: float,
     ceiling: float,
@@ -180,7 +212,7 @@ def _ratio(
         idle = (
             math.sqrt(1 - share) * weak
         )  # so that its variance over all is that of supervisors without students
-    return _combine(value, [clusters, idle, top], examples)
+    return _combine(value, [clusters, idle, top], examples, prior)
 
 
 def _by_supervisor(students: Reals, supervisors: NDArray[np.int64]) -> Reals:
@@ -195,23 +227,40 @@ def _by_supervisor(students: Reals, supervisors: NDArray[np.int64]) -> Reals:
     return np.stack([mean + scale * (students[supervisors == row] - mean).sum(axis=0) for row in taught])
 
 
-def _combine(value: float, groups: Sequence[Reals], examples: Reals) -> Estimate:
+def _combine(
+    value: float, groups: Sequence[Reals], examples: Reals, prior: SeedVariance = UNKNOWN
+) -> Estimate:
     """A value with the error of a sum of means over independent rows of groups [k, n] and examples [n].
 
+    prior: what is known of the variance between the rows of the first group.
     Rows and examples are both random (two-way random-effects model, Cornfield & Tukey 1956). The variance of
     row means over k and that of column means over n both contain the interaction over k n, so it is
     subtracted once (Owen 2007, "The pigeonhole bootstrap"; Satterthwaite 1946 for the degrees of freedom).
     Noise can push the sum below its largest part; that part is then used alone.
     """
-    groups = [group for group in groups if len(group) > 1]
-    rows, columns = [_variance(group.mean(axis=1)) for group in groups], _variance(examples)
-    interactions = [(-variance, free) for variance, free in map(_interaction, groups)]
+    priors = [prior, *[UNKNOWN] * (len(groups) - 1)]
+    known = [(group, given) for group, given in zip(groups, priors, strict=True) if len(group) > 1]
+    rows, columns = [_moderated(group, given) for group, given in known], _variance(examples)
+    interactions = [(-variance, free) for variance, free in (_interaction(group) for group, _ in known)]
     parts = max([*rows, columns, *interactions], rows, [columns], key=_sum)
     total = _sum(parts)
     if total == 0:
         return Estimate(value=value, se=0.0, df=math.inf)
     df = total**2 / sum(variance**2 / free for variance, free in parts if free)
     return Estimate(value=value, se=math.sqrt(total), df=df)
+
+
+def _moderated(rows: Reals, prior: SeedVariance) -> tuple[float, int]:
+    """The squared error that the rows' own variance gives to their mean, moved towards a prior.
+
+    The moderated variance of Smyth (2004): the prior counts for its degrees of freedom, the rows for theirs.
+    Few rows that happen to be alike then neither shrink the error nor leave its degrees of freedom to the
+    many examples. What the examples add to the variance between row means is the rows' own.
+    """
+    variance, free = _variance(rows.mean(axis=1))
+    expected = prior.value / len(rows) + _interaction(rows)[0]
+    total = prior.free + free
+    return (prior.free * expected + free * variance) / total, total
 
 
 def _sum(parts: Sequence[tuple[float, int]]) -> float:

@@ -15,7 +15,7 @@ from search.config.schema import RunConfig
 from trainers.cache import Arrays
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.settings import EngineConfig
-from trainers.trial.baselines import BaselineData, BaselineJob, Role, train_baseline
+from trainers.trial.baselines import BaselineData, BaselineJob, train_baseline
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,18 @@ class _Training:
 class BaselineTrainings:
     """The baselines that are not in the cache, each a task of Ray."""
 
-    def __init__(self, config: RunConfig, data: Mapping[Role, BaselineData], finished: Finished) -> None:
-        """finished: receives each baseline, its predictions and its seconds as soon as it has finished."""
+    def __init__(
+        self, config: RunConfig, data: Mapping[BaselineJob, BaselineData], finished: Finished
+    ) -> None:
+        """data: of each job; jobs may share theirs.
+
+        finished: receives each baseline, its predictions and its seconds as soon as it has finished.
+        """
         self._config = config
         self._faults = config.faults
         self._data = data
         self._finished = finished
-        self._shared: dict[Role, Any] = {}
+        self._shared: dict[int, Any] = {}  # by the identity of the data
         self._running: dict[Any, _Training] = {}
         self._no_room: Patience | None = None
 
@@ -70,14 +75,14 @@ class BaselineTrainings:
             every_poll(len(self._running))
 
     def _start(self, training: _Training) -> None:
-        role, needs = training.job.role, self._config.trial.needs
-        if role not in self._shared:
-            self._shared[role] = ray.put(self._data[role])
+        data, needs = self._data[training.job], self._config.trial.needs
+        if id(data) not in self._shared:
+            self._shared[id(data)] = ray.put(data)
         task = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory, max_retries=0)(
             _train
         )
         stream = task.options(num_returns="streaming").remote(
-            training.job, self._shared[role], self._config.cache_dir
+            training.job, self._shared[id(data)], self._config.cache_dir
         )
         training.began, training.killed = None, None
         self._running[stream] = training

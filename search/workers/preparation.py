@@ -1,7 +1,7 @@
 """Prepares a search from its config and its task: tokens, weak labels, floor and ceiling."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,9 @@ def prepare(
     strong = _tokens(config.strong.model, task, STUDENTS_SEE)
     intermediates = [_tokens(model, task, STUDENTS_SEE) for model in config.intermediates]
     counts = _counted(config, task, [weak, strong, *intermediates])
-    data: dict[Role, BaselineData] = {
-        "weak": _data("weak_train", task, weak),
-        "ceiling": _data("transfer", task, strong),
+    data: dict[Role, Sequence[BaselineData]] = {
+        "weak": weak_data(config, _data("weak_train", task, weak)),
+        "ceiling": [_data("transfer", task, strong)] * config.baselines.seeds,
     }
     questions = ask(config.strong.model, task.inputs["transfer"])
     predictions, train_s = _baselines(config, loaded.weights, data, advance, trained)
@@ -90,9 +90,9 @@ def prepare(
     def classes(role: Role, split: SplitName) -> Any:
         return np.stack([of_seed[split] for of_seed in predictions[role]]) > np.float32(0.5)
 
-    def graded(split: SplitName) -> Graded:
-        baselines = BaselinePredictions(weak=classes("weak", split), ceiling=classes("ceiling", split))
-        return task.truth[split], baselines
+    def graded(split: SplitName, supervisors: int) -> Graded:
+        weak = classes("weak", split)[:supervisors]
+        return task.truth[split], BaselinePredictions(weak=weak, ceiling=classes("ceiling", split))
 
     materials = Materials(
         weak_probs=np.stack([of_seed["transfer"] for of_seed in predictions["weak"]]),
@@ -104,7 +104,11 @@ def prepare(
         ),
     )
     return Prepared(
-        materials=materials, search=graded("search"), test=graded("test"), train_s=train_s, counts=counts
+        materials=materials,
+        search=graded("search", config.baselines.seeds),  # the others are kept back for the confirmation
+        test=graded("test", config.supervisors),
+        train_s=train_s,
+        counts=counts,
     )
 
 
@@ -137,20 +141,40 @@ def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> Base
     return BaselineData(learn=tokens[split], truth=task.truth[split], predict=others)
 
 
+def weak_data(config: RunConfig, data: BaselineData) -> list[BaselineData]:
+    """What each weak supervisor learns from: all of weak_train, or rows of its own."""
+    rows = config.baselines.own_rows
+    if rows is None:
+        return [data] * config.supervisors
+    own = [data.only(range(i * rows, (i + 1) * rows)) for i in range(config.supervisors)]
+    for i, part in enumerate(own):
+        if len(set(part.truth.tolist())) < 2:
+            raise ValueError(
+                f"baselines.own_rows {rows}: the rows of weak supervisor {i} are all of class "
+                f"{part.truth[0]}: set it higher, or leave it out"
+            )
+    return own
+
+
 def _baselines(
     config: RunConfig,
     weights: Mapping[ModelConfig, str],
-    data: dict[Role, BaselineData],
+    data: dict[Role, Sequence[BaselineData]],
     advance: Advance,
     trained: Trained,
 ) -> tuple[dict[Role, list[Arrays]], float]:
-    """Predictions of every role, in the order of seeds, and the seconds spent training."""
+    """Predictions of every role, in the order of seeds, and the seconds spent training.
+
+    data: of each role, a set for each seed.
+    """
     learners: dict[Role, LearnerConfig] = {"weak": config.weak, "ceiling": config.strong}
     predictions: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
     paths: dict[BaselineJob, Path] = {}
+    due: dict[BaselineJob, BaselineData] = {}
     for role, learner in learners.items():
-        model, content = model_digest(learner.model, weights[learner.model]), data[role].digest
-        for seed in range(config.first_seed, config.first_seed + config.baselines.seeds):
+        model = model_digest(learner.model, weights[learner.model])
+        contents = {id(of_seed): of_seed.digest for of_seed in data[role]}  # seeds may share their data
+        for seed, of_seed in enumerate(data[role], start=config.first_seed):
             job = BaselineJob(
                 role=role,
                 model=learner.model,
@@ -159,12 +183,12 @@ def _baselines(
                 engine=config.engine,
                 seed=seed,
             )
-            path = cache_path(job, content, model, config.cache_dir)
+            path = cache_path(job, contents[id(of_seed)], model, config.cache_dir)
             if (cached := load_arrays(path)) is not None:
                 predictions[role][seed] = cached
                 continue
-            paths[job] = path
-    total = len(learners) * config.baselines.seeds
+            paths[job], due[job] = path, of_seed
+    total = sum(map(len, data.values()))
     train_s = 0.0
 
     def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
@@ -174,8 +198,8 @@ def _baselines(
         predictions[job.role][job.seed] = arrays
         train_s += seconds
 
-    BaselineTrainings(config, data, finished).run(
-        list(paths), lambda unfinished: advance(total - unfinished, total)
+    BaselineTrainings(config, due, finished).run(
+        list(due), lambda unfinished: advance(total - unfinished, total)
     )
     in_order = {role: [by_seed[seed] for seed in sorted(by_seed)] for role, by_seed in predictions.items()}
     return in_order, train_s

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.findings.predictions import unpack
 from search.__main__ import main
 from search.config.load import load_config
 from search.ledger.log import read_ledger
@@ -38,6 +39,9 @@ RESULT_KEYS = {
     "code",
 }
 METHOD_KEYS = {"method", "accuracy", "accuracy_se", "pgr", "se", "ci95", "seeds", "split"}
+METHOD_KEYS |= {"per_seed", "worst_seed", "collapses", "predictions"}
+FINALIST_KEYS = METHOD_KEYS | {"branch", "search_pgr", "over_naive", "beats_naive_p", "sign_flip"}
+BASELINE_KEYS = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
 
 
 def command(cache: Path, out: Path, *more: str) -> list[str]:
@@ -62,15 +66,22 @@ def finish(arguments: list[str]) -> tuple[int, str, str]:
 def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, output, errors = finish(command(cache, tmp_path / "run"))
+    code, output, errors = finish(command(cache, tmp_path / "run", "confirm.predictions=true"))
     assert code == 0, errors
     assert "Performance gap recovered on the test split" in output
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert set(result) == RESULT_KEYS
     assert set(result["naive"]) == METHOD_KEYS
-    assert set(result["best"]) == METHOD_KEYS | {"branch", "search_pgr", "over_naive", "beats_naive_p"}
-    floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
-    assert set(result["baselines"]) == floors
+    assert set(result["best"]) == FINALIST_KEYS
+    assert set(result["baselines"]) == BASELINE_KEYS | {"weak_per_seed", "ceiling_per_seed"}
+    config = load_config(tmp_path / "run/config.yaml")
+    assert len(result["baselines"]["weak_per_seed"]) == config.supervisors
+    truth = load_task(config.task).truth["test"]
+    for one in (result["naive"], result["best"]):
+        assert [seed["supervisor"] for seed in one["per_seed"]] == [2, 3]  # two taught the search
+        assert [seed["accuracy"] for seed in one["per_seed"]] == [
+            (unpack(packed, len(truth)) == truth).mean() for packed in one["predictions"]
+        ]
     assert set(result["cost"]) == {
         "wall_s",
         "train_s",

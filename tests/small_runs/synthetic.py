@@ -164,6 +164,6 @@ def _answers(config: RunConfig, methods: list[Method], rng: np.random.Generator)
             method.digest: correct(0.78 + 0.02 * k, config.confirm.seeds) for k, method in enumerate(methods)
         },
         baselines=Baselines(
-            weak=correct(WEAK, config.baselines.seeds), ceiling=correct(CEILING, config.baselines.seeds)
+            weak=correct(WEAK, config.supervisors), ceiling=correct(CEILING, config.baselines.seeds)
         ),
     )

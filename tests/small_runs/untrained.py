@@ -8,13 +8,8 @@ import numpy as np
 
 from agents.playbook.playbook import Playbook
 from search.config.resources import TrialResources
-from search.config.schema import (
-    ConfirmConfig,
-    LearnerConfig,
-    ReplicationConfig,
-    RunConfig,
-    SearchConfig,
-)
+from search.config.schema import LearnerConfig, RunConfig, SearchConfig
+from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.context import RunContext
 from search.engine.director import Director
 from search.ledger.events import AnyEvent, BaselinesReady, RunStarted

@@ -9,9 +9,15 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.floating]
 
 
+SEEDS_OF_A_RUN = 10_000  # the seeds of a run start at a multiple of this
+
+
 def supervisor_of(seed: int, supervisors: int) -> int:
-    """The index of the weak supervisor whose labels a trial with this seed learns from."""
-    return seed % supervisors
+    """The index of the weak supervisor whose labels a trial with this seed learns from.
+
+    The seeds of a run take turns: its first goes to supervisor 0, the next to supervisor 1.
+    """
+    return seed % SEEDS_OF_A_RUN % supervisors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,11 @@ class Tokens:
         """Tokens in each row, int64 [n]."""
         return np.diff(self.offsets)
 
+    def only(self, rows: range) -> "Tokens":
+        """Consecutive rows."""
+        offsets = self.offsets[rows.start : rows.stop + 1]
+        return replace(self, ids=self.ids[offsets[0] : offsets[-1]], offsets=offsets - offsets[0])
+
     def pad_batch(
         self, rows: Rows, pad_id: int, *, bucketed: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:

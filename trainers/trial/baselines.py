@@ -1,7 +1,7 @@
 """Weak floor, ceiling and weak labels: trained on ground truth, over several seeds, cached by content."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,6 +48,10 @@ class BaselineData:
     learn: Tokens
     truth: Labels
     predict: Mapping[SplitName, Tokens]
+
+    def only(self, rows: range) -> "BaselineData":
+        """The same with consecutive rows of what there is to learn."""
+        return replace(self, learn=self.learn.only(rows), truth=self.truth[rows.start : rows.stop])
 
     @property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from search.config.schema import RunConfig
 from search.ledger.record import Record, TrialRecord
+from search.output.outcome_table import has_gap
 from search.output.report.facts import Outcome
 from search.output.report.facts import pgr as shown_pgr
 from search.output.report.figures import (
@@ -16,7 +17,6 @@ from search.output.report.figures import (
     rungs_figure,
     trials_figure,
 )
-from search.output.result import has_gap
 from search.studies.importance import campaign_importance
 from search.studies.parameters import axes, parameters
 

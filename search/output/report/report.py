@@ -12,6 +12,7 @@ from agents.findings.differences import differences
 from search.config.load import dump_config
 from search.config.schema import RunConfig
 from search.ledger.record import Record
+from search.output.outcome_table import seeds_note
 from search.output.progress import state
 from search.output.report import facts as facts
 from search.output.report.charts import charts, scored_trials
@@ -55,6 +56,7 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
         outcome=outcome,
         baselines=record.baselines,
         finalists=_finalists(config, outcome),
+        seeds_note=seeds_note,
         figures=charts(config, record, outcome, scored),
         roots=facts.family_tree(record),
         scored=len(scored),

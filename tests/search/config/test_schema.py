@@ -29,7 +29,7 @@ def test_the_digest_changes_with_a_setting_and_not_with_the_cache(dev: Path) -> 
 def test_seeds_of_two_runs_never_meet(dev: Path) -> None:
     def seeds(seed: int) -> set[int]:
         config = load_config(dev, [f"seed={seed}", "baselines.seeds=64", "confirm.seeds=64"])
-        baselines = range(config.first_seed, config.first_seed + 64)
+        baselines = range(config.first_seed, config.first_seed + config.supervisors)
         confirmation = set(config.confirm_seeds())
         assert len(confirmation) == 64
         assert not confirmation & {*baselines, config.search_seed()}  # fresh
@@ -38,9 +38,68 @@ def test_seeds_of_two_runs_never_meet(dev: Path) -> None:
     assert not seeds(0) & seeds(1)
 
 
-def test_confirmation_seeds_are_spread_evenly_over_the_supervisors(dev: Path) -> None:
-    config = load_config(dev, ["baselines.seeds=3", "confirm.seeds=6", "seed=2"])
-    assert sorted(seed % 3 for seed in config.confirm_seeds()) == [0, 0, 1, 1, 2, 2]
+def taught(config: RunConfig, seeds: list[int]) -> list[int]:
+    return [config.supervisor(seed) for seed in seeds]
+
+
+def test_the_confirmation_has_supervisors_that_nothing_was_chosen_on(dev: Path) -> None:
+    config = load_config(dev, ["baselines.seeds=3", "confirm.seeds=6", "replication.seeds=6", "seed=2"])
+    assert (config.supervisors, config.search_seed(), config.supervisor(config.search_seed())) == (
+        9,
+        20_000,
+        0,
+    )
+    assert taught(config, config.replication_seeds()) == [1, 2, 0, 1, 2]
+    assert taught(config, config.confirm_seeds()) == [3, 4, 5, 6, 7, 8]
+    assert len({config.search_seed(), *config.replication_seeds()}) == 6
+
+
+def test_seeds_of_the_confirmation_are_spread_evenly_over_fewer_supervisors(dev: Path) -> None:
+    config = load_config(dev, ["baselines.seeds=3", "confirm.seeds=6", "confirm.supervisors=2", "seed=2"])
+    assert taught(config, config.confirm_seeds()) == [3, 4, 3, 4, 3, 4]
+    assert len(set(config.confirm_seeds())) == 6
+
+
+def test_rounds_take_turns_by_supervisor_where_asked(dev: Path) -> None:
+    config = load_config(dev, ["baselines.seeds=3", "search.supervisors=alternate"])
+    seeds = [config.search_seed(number) for number in (1, 2, 3, 4)]
+    assert taught(config, seeds) == [0, 1, 2, 0]
+    assert not set(seeds) & set(config.replication_seeds())  # a replicate is no repetition
+    shared = load_config(dev, ["baselines.seeds=3"])
+    assert {shared.search_seed(number) for number in (1, 2, 3, 4)} == {shared.first_seed}
+
+
+@pytest.mark.parametrize("mode", ["shared", "alternate"])
+@pytest.mark.parametrize(("seeds", "supervisors"), [(2, 2), (2, 64), (64, 2), (64, 64)])
+def test_all_seeds_lie_within_those_of_the_run(dev: Path, mode: str, seeds: int, supervisors: int) -> None:
+    config = load_config(
+        dev,
+        [
+            f"baselines.seeds={seeds}",
+            f"confirm.supervisors={supervisors}",
+            "confirm.seeds=64",
+            "replication.seeds=64",
+            f"search.supervisors={mode}",
+        ],
+    )
+    before = {config.search_seed(number) for number in range(1, 200)} | set(config.replication_seeds())
+    assert len(set(config.confirm_seeds())) == 64
+    assert not before & set(config.confirm_seeds())
+    assert max(before | set(config.confirm_seeds())) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            ["baselines.seeds=4", "confirm.seeds=4", "baselines.own_rows=201"],
+            "need 1608 examples, but task.splits.weak_train has 1600: set it to at most 200",
+        ),
+    ],
+)
+def test_supervisors_that_cannot_be_are_refused(dev: Path, settings: list[str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        load_config(dev, settings)
 
 
 def test_a_run_of_a_version_with_fewer_settings_has_the_same_digest(dev: Path, tmp_path: Path) -> None:

@@ -44,16 +44,16 @@ def true_pgr(method: Method) -> float:
     return int(method.digest[:4], 16) / 0xFFFF
 
 
-def graded(truth: np.ndarray) -> tuple[np.ndarray, BaselinePredictions]:
-    """A split, and baselines of five seeds whose accuracies are 1/2 and 1."""
-    weak, ceiling = (np.stack([answers(truth, pgr)] * 5) for pgr in (0, 1))
+def graded(truth: np.ndarray, supervisors: int) -> tuple[np.ndarray, BaselinePredictions]:
+    """A split, and baselines whose accuracies are 1/2 and 1; five seeds of the ceiling."""
+    weak, ceiling = np.stack([answers(truth, 0)] * supervisors), np.stack([answers(truth, 1)] * 5)
     return truth, BaselinePredictions(weak=weak, ceiling=ceiling)
 
 
 @pytest.fixture
 def grader() -> Grader:
     """In this process: test_director.py has the grader's actor."""
-    return Grader(graded(SEARCH_TRUTH), graded(TEST_TRUTH))
+    return Grader(graded(SEARCH_TRUTH, 5), graded(TEST_TRUTH, 8))
 
 
 @dataclass

@@ -4,11 +4,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.config.schema import ConfirmConfig, ReplicationConfig, RunConfig
+from search.config.schema import RunConfig
+from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.confirmation import choose_finalists, confirm, planned_confirmation, sealed_predictions
 from search.ledger.record import Record
 from search.scoring.grader import TestGrades
 from search.scoring.pgr import Baselines
+from search.scoring.sign_flip import SignFlip
 from trainers.components.labels import Soft
 from trainers.components.losses import Bootstrap, Gce
 from trainers.components.optim import Adamw
@@ -178,7 +180,7 @@ def test_without_naive_or_a_finalist_there_is_nothing_to_compare(
 
 
 def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace, config: RunConfig) -> None:
-    """Three seeds of three of five supervisors, eight examples."""
+    """Three seeds of the last three of eight supervisors, eight examples."""
     record = Record.of(searched(events, t1=0.2, t2=0.7))
 
     def rows(*right: int) -> np.ndarray:
@@ -190,7 +192,7 @@ def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace,
             method("t2").digest: rows(6, 8, 7),
             method("t1").digest: rows(4, 6, 5),
         },
-        baselines=Baselines(weak=rows(4, 4, 4, 4, 4), ceiling=rows(8, 8, 8, 8, 8)),
+        baselines=Baselines(weak=rows(*[4] * 8), ceiling=rows(8, 8, 8, 8, 8)),
     )
     outcome = confirm(config, record, answers)
     assert outcome.naive.method == config.naive
@@ -199,13 +201,62 @@ def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace,
     (first, best), (second, same) = outcome.finalists
     assert (first.trial.trial, second.trial.trial) == ("t2", "t1")
     assert best.pgr.value == pytest.approx(0.75)
-    # Every seed gains a quarter: PGR 0.5 of a gap of 1/2, and only the examples differ in what they gain less
-    # half the gap between their ceiling and floor: 0, 0, 0, 0, -1/3, 1/3, 1/3, -1/3 over a gap of 1/2, of
-    # variance 4/63 and over eight 1/126; t = 5.612 of 7 degrees. The interaction is above it, and left alone.
+    # Every seed gains a quarter: PGR 0.5 of a gap of 1/2. Of gains of 2 in cells 4, 5 / 6, 7 / 5, 6 the
+    # rows are alike, the interaction is 32/3 over 14 degrees of freedom and 24 cells: 2/63. Rows may be alike
+    # by chance: three degrees of freedom of the prior, 2 x 0.02^2 / 3 + 2/63, and two of the rows, 0.
     assert best.gain.value == pytest.approx(0.5)
-    assert best.gain.se**2 == pytest.approx(1 / 126)
-    assert best.gain.p_positive == pytest.approx(0.0004, abs=1e-4)
-    assert (same.gain.value, same.gain.p_positive) == (0.0, 1.0)
+    assert best.gain.se**2 == pytest.approx(3 / 5 * (2 * 0.02**2 / 3 + 2 / 63))
+    assert best.gain.df == pytest.approx(5)
+    assert best.sign_flip == SignFlip(p=1 / 8, smallest_p=1 / 8, units=3)
+    assert best.accuracy.value == pytest.approx(7 / 8)
+    seeds = config.confirm_seeds()
+    assert [(one.seed, one.supervisor) for one in best.per_seed] == list(zip(seeds, (5, 6, 7), strict=True))
+    assert [(one.accuracy, one.pgr, one.gain) for one in best.per_seed] == [
+        (6 / 8, 0.5, 0.5),
+        (8 / 8, 1.0, 0.5),
+        (7 / 8, 0.75, 0.5),
+    ]
+    assert best.collapses.below == pytest.approx(0.75 - 0.2)
+    assert best.collapses.flags == (True, False, False)
+    assert best.predictions is None
+    assert (same.gain.value, same.gain.p_positive) == (0.0, 0.5)
+
+
+def test_the_campaign_s_seed_variance_is_that_of_methods_that_did_not_collapse(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    record = Record.of(searched(events, t1=0.2, t2=0.7))
+
+    def rows(*right: int) -> np.ndarray:
+        return np.array([[i < count for i in range(100)] for count in right])
+
+    baselines = Baselines(weak=rows(*[40] * 8), ceiling=rows(*[100] * 5))
+    steady = {config.naive.digest: rows(60, 61, 59), method("t2").digest: rows(80, 82, 79)}
+    [(_, alone)] = confirm(config, record, TestGrades(correct=steady, baselines=baselines)).finalists
+    collapsed = {**steady, method("t1").digest: rows(80, 79, 20)}
+    (_, best), (_, other) = confirm(
+        config, record, TestGrades(correct=collapsed, baselines=baselines)
+    ).finalists
+    assert other.collapses.flags == (False, False, True)
+    assert other.collapses.rate_upper95 == pytest.approx(0.8646, abs=1e-4)  # 1 of 3
+    assert best == alone
+    assert best.collapses.count == 0
+
+
+def test_predictions_are_kept_where_asked(events: SimpleNamespace, config: RunConfig) -> None:
+    config = config.model_copy(update={"confirm": ConfirmConfig(finalists=2, seeds=3, predictions=True)})
+    naive, best = (
+        confirmed(events, config, name, of) for name, of in (("a", config.naive), ("b", method("t1")))
+    )
+    record = Record.of([*searched(events, t1=0.2), *naive, *best])
+    right = np.ones((3, 4), dtype=np.bool_)
+    answers = TestGrades(
+        correct={config.naive.digest: right, method("t1").digest: right},
+        baselines=Baselines(weak=~right[[0] * 8], ceiling=right[[0] * 5]),
+    )
+    outcome = confirm(config, record, answers)
+    assert outcome.naive.predictions == ("a0", "a1", "a2")
+    assert [found.predictions for _, found in outcome.finalists] == [("b0", "b1", "b2")]
 
 
 def test_a_finalist_without_answers_is_left_out_of_the_outcome(
@@ -215,7 +266,7 @@ def test_a_finalist_without_answers_is_left_out_of_the_outcome(
     right = np.ones((3, 4), dtype=np.bool_)
     answers = TestGrades(
         correct={config.naive.digest: right, method("t1").digest: right},
-        baselines=Baselines(weak=~right[[0] * 5], ceiling=right[[0] * 5]),
+        baselines=Baselines(weak=~right[[0] * 8], ceiling=right[[0] * 5]),
     )
     assert [one.trial.trial for one, _ in confirm(config, record, answers).finalists] == ["t1"]
 
@@ -230,7 +281,7 @@ def test_without_a_gap_on_the_test_split_accuracies_are_compared(
 
     grades = TestGrades(
         correct={config.naive.digest: rows(4, 6, 5), method("t2").digest: rows(6, 8, 7)},
-        baselines=Baselines(weak=rows(6, 6, 6, 6, 6), ceiling=rows(6, 6, 6, 6, 6)),
+        baselines=Baselines(weak=rows(*[6] * 8), ceiling=rows(6, 6, 6, 6, 6)),
     )
     outcome = confirm(config, record, grades)
     [(_, best)] = outcome.finalists
@@ -238,3 +289,10 @@ def test_without_a_gap_on_the_test_split_accuracies_are_compared(
     assert (outcome.naive.accuracy.value, best.accuracy.value) == (5 / 8, 7 / 8)
     assert best.accuracy_gain.value == 0.25
     assert best.beats_naive_p == best.accuracy_gain.p_positive < 0.1
+    assert best.sign_flip == SignFlip(p=1 / 8, smallest_p=1 / 8, units=3)
+    assert best.collapses is None
+    assert [(one.accuracy, one.pgr, one.gain) for one in best.per_seed] == [
+        (6 / 8, None, None),
+        (8 / 8, None, None),
+        (7 / 8, None, None),
+    ]

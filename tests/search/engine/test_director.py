@@ -20,8 +20,8 @@ from tests.search.engine.conftest import SEARCH_TRUTH, TEST_TRUTH, Run, graded
 def grader(request: pytest.FixtureRequest) -> Grader | RemoteGrader:
     if request.param == "in an actor":
         request.getfixturevalue("local_ray")
-        return RemoteGrader(graded(SEARCH_TRUTH), graded(TEST_TRUTH))
-    return Grader(graded(SEARCH_TRUTH), graded(TEST_TRUTH))
+        return RemoteGrader(graded(SEARCH_TRUTH, 5), graded(TEST_TRUTH, 8))
+    return Grader(graded(SEARCH_TRUTH, 5), graded(TEST_TRUTH, 8))
 
 
 def test_the_whole_life_of_a_search(run: Run) -> None:
@@ -40,6 +40,18 @@ def test_the_whole_life_of_a_search(run: Run) -> None:
     assert run.record.rounds == 2
     assert not run.record.unfinished()
     run.check_optuna()
+
+
+def test_rounds_take_turns_by_supervisor_where_asked(run: Run) -> None:
+    search = run.config.search.model_copy(update={"supervisors": "alternate"})
+    run.config = run.config.model_copy(update={"search": search})
+    run.restart()
+    run.work()
+    taught = {trial.branch: run.config.supervisor(trial.seed) for trial in run.record.of_purpose("search")}
+    rounds = {name: branch.round for name, branch in run.record.branches.items()}
+    assert set(rounds.values()) == {1, 2}
+    assert taught == {name: rounds[name] - 1 for name in taught}
+    assert len(set(taught.values())) == 2
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])

@@ -42,7 +42,7 @@ def known(exploration: Exploration, judging: Judging) -> dict[str, Any]:
 def test_after_every_event_a_replay_knows_what_the_live_process_knew(
     tmp_path: Path, config: RunConfig, branch: Callable[..., Branch], proposal: Callable[..., Proposal]
 ) -> None:
-    grader = Grader(graded(SEARCH_TRUTH), graded(SEARCH_TRUTH))
+    grader = Grader(graded(SEARCH_TRUTH, 5), graded(SEARCH_TRUTH, 8))
     script = Script([proposal(branch("one"), branch("two")), proposal(branch("three", lrs=(1e-3, 2e-3)))])
     live: list[dict[str, Any]] = []
     run = Run(tmp_path, config, grader, script)

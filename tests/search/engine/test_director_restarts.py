@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from search.config.schema import ReplicationConfig
+from search.config.seeds import ReplicationConfig
 from search.engine.confirmation import choose_finalists, planned_confirmation, sealed_predictions
 from search.engine.replication import planned_replication
 from search.ledger.events import AnyEvent, Proposed, Resumed

@@ -65,16 +65,16 @@ def test_before_the_first_round_there_is_only_the_gap(events: SimpleNamespace, c
 
 
 def test_signals_compare_a_trial_with_its_own_supervisor(events: SimpleNamespace, config: RunConfig) -> None:
-    """Eight examples, two supervisors; seed 7 learned from the second."""
+    """Eight examples, two supervisors for the search; the run's second seed learned from the second."""
     record = Record.of(
         [
             events.baselines(examples=8, weak_predictions=("ff", "f0")),
-            events.started("t1", seed=7),
+            events.started("t1", seed=10_001),
             events.reached("t1", 1 / 3, 0.2, predictions="e0"),
             events.reached("t1", 1.0, 0.6, predictions="c0"),
-            events.started("t2", seed=6),
+            events.started("t2", seed=10_000),
             events.reached("t2", 1 / 3, 0.2, predictions="e0"),
-            events.started("t3", seed=6),
+            events.started("t3", seed=10_000),
         ]
     )
     first, second, third = brief(config, record).trials

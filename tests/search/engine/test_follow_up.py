@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from search.config.schema import ReplicationConfig, RunConfig
+from search.config.schema import RunConfig
+from search.config.seeds import ReplicationConfig
 from search.engine.assignment import Assignment
 from search.engine.follow_up import FollowUp
 from search.engine.replication import planned_replication

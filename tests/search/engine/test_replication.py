@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from search.config.schema import ConfirmConfig, PruningConfig, ReplicationConfig, RunConfig, SearchConfig
+from search.config.schema import PruningConfig, RunConfig, SearchConfig
+from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.confirmation import choose_finalists
 from search.engine.replication import (
     Bounds,
@@ -258,3 +259,18 @@ def test_near_twins_that_fall_over_on_fresh_seeds_are_not_all_there_is(
     # The twins that did not meet the fatal seed do not stand for the one that did.
     finalists = choose_finalists(config, Record.of(told))
     assert [one.trial.trial for one in finalists] == ["gce_1-0", "xent_1-0", "entropy_1-0"]
+
+
+def test_a_method_that_collapsed_on_a_seed_falls_behind(plan: Plan, events: SimpleNamespace) -> None:
+    config = plan(4, 3, finalists=3)
+    told = [
+        *trained(events, 0, gce_1=0.9, sce_1=0.5, entropy_1=0.4, xent_1=0.3),
+        *trained(events, 1, gce_1=0.9, sce_1=0.5, entropy_1=-0.9, xent_1=0.3),
+        *trained(events, 2, gce_1=0.1, sce_1=0.5, xent_1=0.3),
+    ]
+    record = Record.of(told)
+    bounds = Bounds(config, standings(config, record), record.baselines)
+    # Means .63 for gce, .50, -.25 for entropy, .30. gce collapsed on one seed of three, entropy on one of two.
+    assert [one.trial.trial for one in bounds.ranked()] == ["sce_1-0", "xent_1-0", "gce_1-0", "entropy_1-0"]
+    # Neither counts for the variance of the others, which do not vary: only the prior of .08 on eight does.
+    assert bounds.variance == pytest.approx(8 * 0.08**2 / (8 + 4))

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -11,14 +10,10 @@ from rich.console import Console
 
 from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
-from agents.language.proposal import Branch, Proposal
-from search.engine.confirmation import Confirmation, Confirmed, Finalist
+from search.engine.confirmation import Confirmation
 from search.ledger.events import (
     EarlierOpening,
-    Finished,
-    Interrupted,
     LaneAnswered,
-    Proposed,
     RequestReserved,
     RequestSettled,
     Resumed,
@@ -26,77 +21,16 @@ from search.ledger.events import (
     TestOpened,
 )
 from search.ledger.record import Record
-from search.output.result import outcome_table, result, write_result
-from search.scoring.grader import BaselineScores
-from search.scoring.pgr import Estimate, SeedVariance
+from search.output.outcome_table import outcome_table
+from search.output.result import result, write_result
+from tests.search.output.conftest import BASELINES
 from trainers.components.optim import Adamw
 from trainers.method import Method
-
-BASELINES = BaselineScores(
-    weak=Estimate(value=0.61, se=0.02, df=4),
-    ceiling=Estimate(value=0.91, se=0.01, df=4),
-    gap=0.3,
-    gap_se=0.02,
-    seed_variance=SeedVariance(value=0.01, free=8),
-)
-
-
-@pytest.fixture
-def record(events: SimpleNamespace, branch: Callable[..., Branch]) -> Record:
-    """Two branches in a round, one trial of each end, a pause, a confirmation of one seed."""
-    branches = (branch("one"), branch("two[red]"))
-    return Record.of(
-        [
-            events.run_started(at=0.0),
-            events.baselines(at=10.0, train_s=40.0),
-            Proposed(at=10.0, round=1, proposal=Proposal(branches=branches, rationale=""), seconds=0.0),
-            events.started("t1", at=10.0, branch="two-red"),
-            events.reached("t1", 1 / 3, 0.3, at=12.0),  # 4 s of training and evaluation a rung
-            events.reached("t1", 1.0, 0.6, at=14.0),
-            events.ended("t1", at=14.0),
-            events.started("t2", at=14.0),
-            events.reached("t2", 1 / 4, -0.3, at=15.0),
-            events.ended("t2", "pruned", "PGR -0.3", at=15.0),
-            events.started("t3", at=15.0),
-            events.ended("t3", "failed", "nan", at=16.0),
-            Interrupted(at=20.0),
-            Resumed(at=120.0),
-            events.started("c1", at=120.0, purpose="confirm"),
-            events.reached("c1", 1.0, None, at=125.0),
-            events.ended("c1", at=125.0),
-            TestOpened(at=125.0, queries=2),
-            Finished(at=126.0),
-        ]
-    )
-
-
-@pytest.fixture
-def confirmation(record: Record) -> Confirmation:
-    def confirmed(value: float, gain: float, lr: float) -> Confirmed:
-        return Confirmed(
-            method=Method(optim=Adamw(lr=lr)),
-            accuracy=Estimate(value=0.61 + 0.3 * value, se=0.03, df=4),
-            accuracy_gain=Estimate(value=0.3 * gain, se=0.03, df=4),
-            pgr=Estimate(value=value, se=0.1, df=4),
-            gain=Estimate(value=gain, se=0.1, df=4),
-            seeds=5,
-        )
-
-    return Confirmation(
-        naive=confirmed(0.2, 0.0, 1e-3),
-        finalists=[
-            (Finalist(trial=record.trials["t1"], method=Method(), search_pgr=0.6), confirmed(0.5, 0.3, 2e-3))
-        ],
-    )
-
-
-@pytest.fixture
-def outcome(record: Record, confirmation: Confirmation) -> dict[str, Any]:
-    return result(record, confirmation, BASELINES)
 
 
 def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
     one = {"method", "accuracy", "accuracy_se", "pgr", "se", "ci95", "seeds", "split"}
+    one |= {"per_seed", "worst_seed", "collapses"}
     assert outcome.keys() == {
         "schema",
         "run",
@@ -119,9 +53,15 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "code",
     }
     floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
-    assert outcome["baselines"].keys() == floors
+    assert outcome["baselines"].keys() == floors | {"weak_per_seed", "ceiling_per_seed"}
     assert outcome["naive"].keys() == one
-    assert outcome["best"].keys() == one | {"branch", "search_pgr", "over_naive", "beats_naive_p"}
+    assert outcome["best"].keys() == one | {
+        "branch",
+        "search_pgr",
+        "over_naive",
+        "beats_naive_p",
+        "sign_flip",
+    }
     assert outcome["cost"].keys() == {
         "wall_s",
         "train_s",
@@ -144,6 +84,8 @@ def test_it_says_what_happened(outcome: dict[str, Any]) -> None:
         "gap": 0.3,
         "gap_se": 0.02,
         "seeds": 5,
+        "weak_per_seed": [0.6, 0.62],
+        "ceiling_per_seed": [0.9, 0.92],
     }
     assert outcome["trials"] == {"completed": 1, "pruned": 1, "failed": 1}
     assert (outcome["rounds"], outcome["branches"]) == (1, 2)
@@ -163,6 +105,33 @@ def test_best_is_the_first_finalist(outcome: dict[str, Any]) -> None:
     assert Method.model_validate(best["method"]) == Method(optim=Adamw(lr=2e-3))
 
 
+def test_seeds_stand_beside_their_mean(outcome: dict[str, Any]) -> None:
+    best = outcome["best"]
+    assert (best["accuracy"], best["accuracy_se"]) == (pytest.approx(0.76), 0.03)
+    assert [seed["seed"] for seed in best["per_seed"]] == [40, 41, 42, 43, 44]
+    assert best["worst_seed"] == best["per_seed"][3]
+    assert best["worst_seed"] == {
+        "seed": 43,
+        "supervisor": 6,
+        "accuracy": pytest.approx(0.61 - 0.3 * 0.3),
+        "pgr": pytest.approx(-0.3),
+        "over_naive": pytest.approx(-0.5),
+    }
+    # One of five, one-sided 95%: a rate of .6574 gives at most one in 5% of all cases.
+    rate = pytest.approx(0.6574, abs=1e-4)
+    assert best["collapses"] == {"count": 1, "below_pgr": pytest.approx(0.1), "rate_upper95": rate}
+    assert best["sign_flip"] == {"p": 0.0625, "smallest_p": 0.03125, "units": 5}
+    assert "predictions" not in best
+
+
+def test_predictions_stand_there_where_asked(record: Record, confirmation: Confirmation) -> None:
+    naive = replace(confirmation.naive, predictions=("ff", "f0"))
+    assert result(record, replace(confirmation, naive=naive), BASELINES)["naive"]["predictions"] == [
+        "ff",
+        "f0",
+    ]
+
+
 def test_the_cost_counts_all_training_and_no_pause(outcome: dict[str, Any]) -> None:
     assert outcome["cost"]["wall_s"] == 20 + 6
     assert outcome["cost"]["train_s"] == 40 + 2 * 4 + 4 + 0 + 4
@@ -180,36 +149,6 @@ def test_it_is_plain_json_that_every_reader_takes(outcome: dict[str, Any], tmp_p
 
     assert json.loads(path.read_text(), parse_constant=refuse) == json.loads(json.dumps(outcome))
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
-
-
-def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirmation: Confirmation) -> None:
-    out = StringIO()
-    Console(file=out, width=160).print(outcome_table(outcome))
-    shown = out.getvalue()
-    [naive] = [line.split() for line in shown.splitlines() if "naive" in line.split()[:2]]
-    [best] = [line.split() for line in shown.splitlines() if "two-red" in line]
-    assert {"0.200", "0.100", "5"} <= set(naive)
-    assert {"0.500", "0.100", "0.222", "0.778", "+0.300", "0.02", "0.600", "5"} <= set(best)
-    assert "3 trials (1 completed, 1 pruned, 1 failed) of 2 branches in 1 rounds" in shown
-    assert "26 s, 56 s of training, 12 s saved by pruning" in shown
-
-
-@pytest.mark.parametrize(
-    ("gain", "said"),
-    [
-        (0.3, "the best beats the naive baseline (p = 0.02)"),
-        (-0.3, "the best is not shown to beat the naive baseline (p = 0.98): keep to naive, or search on"),
-    ],
-)
-def test_it_says_whether_the_best_is_worth_having(
-    record: Record, confirmation: Confirmation, gain: float, said: str
-) -> None:
-    [(finalist, confirmed)] = confirmation.finalists
-    changed = replace(confirmed, gain=Estimate(value=gain, se=0.1, df=4))
-    confirmation = replace(confirmation, finalists=[(finalist, changed)])
-    out = StringIO()
-    Console(file=out, width=160).print(outcome_table(result(record, confirmation, BASELINES)))
-    assert said in out.getvalue()
 
 
 def test_it_says_what_the_agent_cost_by_round_and_lane(record: Record, confirmation: Confirmation) -> None:
@@ -261,7 +200,7 @@ def test_without_a_gap_there_is_no_pgr_and_the_table_says_so(
     record: Record, confirmation: Confirmation
 ) -> None:
     [(finalist, best)] = confirmation.finalists
-    without = {"pgr": None, "gain": None}
+    without = {"pgr": None, "gain": None, "collapses": None}
     outcome = result(
         record,
         Confirmation(
@@ -274,6 +213,7 @@ def test_without_a_gap_there_is_no_pgr_and_the_table_says_so(
         "accuracy_se": 0.03,
         **dict.fromkeys(("pgr", "se", "ci95")),
     }
+    assert outcome["best"]["collapses"] is None
     # Student's t with 4 degrees of freedom: above 3, 0.01997.
     assert outcome["best"]["beats_naive_p"] == pytest.approx(0.01997, abs=1e-4)
     out = StringIO()
@@ -281,7 +221,8 @@ def test_without_a_gap_there_is_no_pgr_and_the_table_says_so(
     shown = out.getvalue()
     assert "there is no gap to recover on the test split, so no PGR: accuracies are compared" in shown
     [row] = [line.split() for line in shown.splitlines() if "two-red" in line]
-    assert {"0.7600", "0.0300", "+0.0900", "0.02", "0.600", "5"} <= set(row)
+    assert {"0.7600", "0.0300", "+0.0900", "0.02", "0.062", "0.600", "5"} <= set(row)
+    assert "The best: the exact sign-flip p of 5 seeds is never below 0.031" in shown
 
 
 def test_it_names_data_weights_code_and_openings_and_keeps_the_salt(

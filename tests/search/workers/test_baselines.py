@@ -4,8 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -53,15 +52,22 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     return configured(4, workers=1).model_copy(update={"cache": str(tmp_path), "faults": faults})
 
 
+class Job(NamedTuple):
+    """What the trainings ask of a job."""
+
+    role: str
+    seed: int
+
+
 def trained(config: RunConfig, *seeds: int) -> dict[int, tuple[Arrays, float]]:
     """The weak baselines of these seeds: predictions and seconds."""
     done: dict[int, tuple[Arrays, float]] = {}
-    jobs: Any = [SimpleNamespace(role="weak", seed=seed) for seed in seeds]
+    jobs: Any = [Job(role="weak", seed=seed) for seed in seeds]
 
     def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
         done[job.seed] = arrays, seconds
 
-    data: Any = {"weak": "no data"}
+    data: Any = dict.fromkeys(jobs, "no data")
     BaselineTrainings(config, data, finished).run(jobs, lambda unfinished: None)
     return done
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from cluster.runtime import ray_runtime
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.workers.member import Work
-from search.workers.preparation import Prepared, prepare, with_gpus
+from search.workers.preparation import Prepared, prepare, weak_data, with_gpus
 from search.workers.shared_arrays import SharedArrays
 from search.workers.sources import load
 from trainers.data.dataset import load_task
+from trainers.data.tokens import Tokens
+from trainers.trial.baselines import BaselineData
 
 REPO = Path(__file__).parents[3]
 
@@ -27,6 +30,8 @@ def small(cache: Path, *more: str) -> RunConfig:
         "task.splits={weak_train: 120, transfer: 90, search: 110, test: 130}",
         "strong.model={kind: toy, size: weak}",
         "baselines.seeds=2",
+        "confirm.seeds=3",
+        "confirm.supervisors=2",
         f"cache={cache}",
         *more,
     ]
@@ -129,7 +134,7 @@ def test_a_trial_is_given_no_ground_truth(prepared: Prepared, cache: Path) -> No
         config=config, materials=prepared.materials, shared=SharedArrays(), checkpoints=cache / "checkpoints"
     )
     found = list(arrays_in(work))
-    assert any(array.shape == (2, 90) for array in found), "the weak labels should have been found"
+    assert any(array.shape == (4, 90) for array in found), "the weak labels should have been found"
     for array in found:
         for row in array.reshape(-1, array.shape[-1]):
             for split, labels in truth.items():
@@ -144,14 +149,14 @@ def test_baselines_are_cached_by_content_and_independent_of_trial_settings(
     calls: list[tuple[int, int]] = []
     config = small(cache, "search.trials=3", "confirm.seeds=3", "search.pruning.keep=2", "agent.branches=1")
     again = prepared_by(config, lambda done, total: calls.append((done, total)))
-    assert calls == [(4, 4)]
+    assert calls == [(6, 6)]
     assert again.train_s == 0
     np.testing.assert_array_equal(again.materials.weak_probs, prepared.materials.weak_probs)
 
     other = small(cache, "weak.optim.lr=0.002")
     calls.clear()
     changed = prepared_by(other, lambda done, total: calls.append((done, total)))
-    assert calls[0] == (2, 4), "a changed supervisor is trained again, the ceiling is not"
+    assert calls[0] == (2, 6), "a changed supervisor is trained again, the ceiling is not"
     assert (changed.materials.weak_probs != prepared.materials.weak_probs).any()
 
 
@@ -184,5 +189,24 @@ def test_the_ceiling_learns_ground_truth_and_the_floor_is_the_supervisors(prepar
     truth, predictions = prepared.search
     assert predictions.weak.shape == predictions.ceiling.shape == (2, 110)
     assert truth.shape == (110,)
-    assert prepared.materials.weak_probs.shape == (2, 90)
+    assert prepared.materials.weak_probs.shape == (4, 90)  # two for the search, two for the confirmation
+    of_test = prepared.test[1]
+    assert (of_test.weak.shape, of_test.ceiling.shape) == ((4, 130), (2, 130))
     assert prepared.train_s > 0
+
+
+def test_each_supervisor_may_learn_from_rows_of_its_own() -> None:
+    tokens = Tokens(ids=np.arange(8, dtype=np.int32), offsets=np.array([0, 1, 3, 4, 6, 7, 8]))
+    truth = np.array([0, 1, 1, 0, 1, 1], dtype=np.int8)
+    data = BaselineData(learn=tokens, truth=truth, predict={})
+    shared, own = (
+        SimpleNamespace(supervisors=2, baselines=SimpleNamespace(own_rows=rows)) for rows in (None, 2)
+    )
+    assert [part is data for part in weak_data(shared, data)] == [True, True]
+    first, second = weak_data(own, data)
+    assert (first.truth.tolist(), second.truth.tolist()) == ([0, 1], [1, 0])
+    assert (second.learn.ids.tolist(), second.learn.offsets.tolist()) == ([3, 4, 5], [0, 1, 3])
+    assert first.digest != second.digest
+    own.supervisors = 3
+    with pytest.raises(ValueError, match=r"own_rows 2: the rows of weak supervisor 2 are all of class 1"):
+        weak_data(own, data)

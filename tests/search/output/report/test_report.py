@@ -15,7 +15,7 @@ from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
 from search.ledger.events import Interrupted, LaneAnswered, Proposed
 from search.ledger.log import Ledger
-from search.output.report.report import write_report
+from search.output.report.report import render, write_report
 from search.storage.run_directory import RunDirectory, new_run
 from tests.small_runs.chromium import CHROMIUM_ARGUMENTS
 from tests.small_runs.synthetic import synthetic_run
@@ -106,11 +106,16 @@ def test_the_numbers_on_the_page_are_those_of_the_result(
         ".map(one => [Number(one.value), one.innerText]))"
     )
     for one, cells in zip([result["naive"], *result["finalists"]], rows, strict=True):
-        numbers = [(one["pgr"], ".3f"), (one["se"], ".3f"), *((end, ".3f") for end in one["ci95"])]
+        numbers = [(one["accuracy"], ".4f"), (one["accuracy_se"], ".4f")]
+        numbers += [(one["pgr"], ".3f"), (one["se"], ".3f"), *((end, ".3f") for end in one["ci95"])]
         if over := one.get("over_naive"):
             numbers += [(value, "+.3f") for value in (over["pgr"], *over["ci95"])]
-            numbers += [(one["beats_naive_p"], ".2g"), (one["search_pgr"], ".3f")]
+            numbers += [(one["beats_naive_p"], ".2g"), (one["sign_flip"]["p"], ".2g")]
+            numbers += [(one["search_pgr"], ".3f")]
+        numbers += [(one["worst_seed"]["pgr"], ".3f")]
         assert cells == [[value, format(value, form)] for value, form in numbers]
+    by_seed = shown(opened, "#naive + tr.method")[0]
+    assert by_seed == "PGR by seed: " + ", ".join(f"{one['pgr']:.3f}" for one in result["naive"]["per_seed"])
     floor = opened.page.locator("#floor data").evaluate_all("all => all.map(one => Number(one.value))")
     assert floor == [result["baselines"][key] for key in ("weak_acc", "weak_se", "ceiling_acc", "ceiling_se")]
     assert f"PGR {result['best']['pgr']:.3f} ± {result['best']['se']:.3f}" in shown(opened, "#headline")[0]
@@ -120,6 +125,17 @@ def test_the_numbers_on_the_page_are_those_of_the_result(
     [reproduce] = shown(opened, "#reproduce ~ pre")
     assert f"git checkout {result['commit']}" in reproduce
     assert result["config_sha256"] in opened.page.content()
+
+
+def test_a_result_of_an_earlier_version_has_its_report(forty: RunDirectory) -> None:
+    config, record = forty.load()
+    outcome = json.loads(forty.result.read_text())
+    for one in (outcome["naive"], outcome["best"], *outcome["finalists"]):
+        for name in ("accuracy", "accuracy_se", "per_seed", "worst_seed", "collapses", "sign_flip"):
+            one.pop(name, None)
+    page = render(config, record, outcome)
+    assert f"{outcome['best']['pgr']:.3f}" in page
+    assert "PGR by seed" not in page
 
 
 def test_what_each_round_and_lane_cost_is_that_of_the_result(

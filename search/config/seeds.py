@@ -1,0 +1,93 @@
+"""The settings of what is trained over several seeds: baselines, replicates, the confirmation."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from trainers.component import Frozen
+
+
+class BaselineConfig(Frozen):
+    """The weak floor and the ceiling, between which PGR is measured."""
+
+    seeds: Annotated[
+        int,
+        Field(
+            ge=2,
+            le=64,
+            description="How often the weak supervisor and the ceiling are trained, each time with a new "
+            "seed. The search and its replicates learn from these supervisors; the confirmation has others "
+            "(`confirm.supervisors`).",
+        ),
+    ] = 5
+    allow_unclear_gap: Annotated[
+        bool,
+        Field(
+            description="Search even if the ceiling is not two standard errors above the weak floor on the "
+            "search split. PGR then says little; without any gap a run is refused all the same."
+        ),
+    ] = False
+    own_rows: Annotated[
+        Annotated[int, Field(ge=1)] | None,
+        Field(
+            description="Examples of weak_train that each weak supervisor learns from, no example for two of "
+            "them: their mistakes then differ as those of other annotators would. null: each learns from the "
+            "whole split, and supervisors differ by seed alone."
+        ),
+    ] = None
+
+
+class ReplicationConfig(Frozen):
+    """The best methods of the search are trained on further seeds, before the finalists are chosen."""
+
+    methods: Annotated[
+        Annotated[int, Field(ge=1, le=1000)] | None,
+        Field(
+            description="Methods that get a second seed. Half of them get a third, a quarter a fourth, up to "
+            "`seeds`. null: the square root of 2 × `search.trials`, such as 12 for 72 trials."
+        ),
+    ] = None
+    seeds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="Most seeds of a method, the search's own included. 1 replicates nothing.",
+        ),
+    ] = 4
+
+
+class ConfirmConfig(Frozen):
+    """The finalists are trained on fresh seeds and graded on the test split, beside the naive baseline."""
+
+    finalists: Annotated[
+        int, Field(ge=1, le=20, description="Methods that are confirmed, the naive one aside.")
+    ] = 3
+    seeds: Annotated[int, Field(ge=2, le=64, description="Fresh seeds for each finalist and for naive.")] = 5
+    supervisors: Annotated[
+        Annotated[int, Field(ge=2, le=64)] | None,
+        Field(
+            description="Weak supervisors kept back for the confirmation: methods were chosen on the labels "
+            "of others. At most `seeds`, which take turns. null: one for each seed."
+        ),
+    ] = None
+    predictions: Annotated[
+        bool,
+        Field(
+            description="Whether result.json holds the classes that each confirmed method predicts on the "
+            "test split, for each seed."
+        ),
+    ] = False
+
+    @property
+    def fresh_supervisors(self) -> int:
+        """How many weak supervisors are kept back for the confirmation."""
+        return self.supervisors or self.seeds
+
+    def model_post_init(self, _context: object) -> None:
+        """Reject supervisors without a seed."""
+        if self.fresh_supervisors > self.seeds:
+            raise ValueError(
+                f"supervisors must be at most seeds, {self.seeds}, got {self.supervisors}: "
+                "each needs a seed; raise seeds, or leave supervisors out"
+            )

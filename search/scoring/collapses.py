@@ -1,0 +1,46 @@
+"""Collapses: seeds on which a method does far worse than on its others, and how often that may happen."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median_high
+
+from trainers.lazy import special
+
+FALL_SDS = 4.0  # seed standard deviations below the median seed
+LEAST_FALL = 0.2  # PGR; where seeds hardly differ, small falls are no collapse
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collapses:
+    """The collapses of a method.
+
+    A seed collapsed if its PGR is below `below`: the method's median seed less four standard deviations of
+    PGR between seeds, and at least 0.2. If there are two middle seeds, the median is the better one. A method
+    that fails on most of its seeds is bad rather than fragile, and its mean says so.
+    """
+
+    below: float
+    flags: tuple[bool, ...]
+
+    @property
+    def count(self) -> int:
+        """On how many seeds the method collapsed."""
+        return sum(self.flags)
+
+    @property
+    def rate_upper95(self) -> float:
+        """The upper 95% confidence bound on the share of seeds that collapse.
+
+        Clopper & Pearson (1934), one-sided: 1 - 0.05^(1 / n) after n seeds without a collapse, 31% after
+        eight, near the 3 / n of the rule of three.
+        """
+        seeds, count = len(self.flags), self.count
+        return 1.0 if count == seeds else float(special.betaincinv(count + 1, seeds - count, CONFIDENCE))
+
+
+def find_collapses(pgrs: Sequence[float], seed_variance: float) -> Collapses:
+    """The collapses among a method's seeds. seed_variance: of PGR between seeds that did not collapse."""
+    below = median_high(pgrs) - max(LEAST_FALL, FALL_SDS * math.sqrt(seed_variance))
+    return Collapses(below=below, flags=tuple(pgr < below for pgr in pgrs))

@@ -1,0 +1,92 @@
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agents.language.proposal import Branch, Proposal
+from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
+from search.ledger.events import (
+    Finished,
+    Interrupted,
+    Proposed,
+    Resumed,
+    TestOpened,
+)
+from search.ledger.record import Record
+from search.output.result import result
+from search.scoring.collapses import Collapses
+from search.scoring.grader import BaselineScores
+from search.scoring.pgr import Estimate, SeedVariance
+from search.scoring.sign_flip import SignFlip
+from trainers.components.optim import Adamw
+from trainers.method import Method
+
+BASELINES = BaselineScores(
+    weak=Estimate(value=0.61, se=0.02, df=4),
+    ceiling=Estimate(value=0.91, se=0.01, df=4),
+    gap=0.3,
+    gap_se=0.02,
+    seed_variance=SeedVariance(value=0.01, free=8),
+    weak_seeds=(0.6, 0.62),
+    ceiling_seeds=(0.9, 0.92),
+)
+
+
+@pytest.fixture
+def record(events: SimpleNamespace, branch: Callable[..., Branch]) -> Record:
+    """Two branches in a round, one trial of each end, a pause, a confirmation of one seed."""
+    branches = (branch("one"), branch("two[red]"))
+    return Record.of(
+        [
+            events.run_started(at=0.0),
+            events.baselines(at=10.0, train_s=40.0),
+            Proposed(at=10.0, round=1, proposal=Proposal(branches=branches, rationale=""), seconds=0.0),
+            events.started("t1", at=10.0, branch="two-red"),
+            events.reached("t1", 1 / 3, 0.3, at=12.0),  # 4 s of training and evaluation a rung
+            events.reached("t1", 1.0, 0.6, at=14.0),
+            events.ended("t1", at=14.0),
+            events.started("t2", at=14.0),
+            events.reached("t2", 1 / 4, -0.3, at=15.0),
+            events.ended("t2", "pruned", "PGR -0.3", at=15.0),
+            events.started("t3", at=15.0),
+            events.ended("t3", "failed", "nan", at=16.0),
+            Interrupted(at=20.0),
+            Resumed(at=120.0),
+            events.started("c1", at=120.0, purpose="confirm"),
+            events.reached("c1", 1.0, None, at=125.0),
+            events.ended("c1", at=125.0),
+            TestOpened(at=125.0, queries=2),
+            Finished(at=126.0),
+        ]
+    )
+
+
+@pytest.fixture
+def confirmation(record: Record) -> Confirmation:
+    def confirmed(value: float, gain: float, lr: float) -> Confirmed:
+        return Confirmed(
+            method=Method(optim=Adamw(lr=lr)),
+            accuracy=Estimate(value=0.61 + 0.3 * value, se=0.03, df=4),
+            accuracy_gain=Estimate(value=0.3 * gain, se=0.03, df=4),
+            pgr=Estimate(value=value, se=0.1, df=4),
+            gain=Estimate(value=gain, se=0.1, df=4),
+            sign_flip=SignFlip(p=0.0625, smallest_p=0.03125, units=5),
+            per_seed=tuple(
+                SeedOutcome(seed=40 + i, supervisor=3 + i, accuracy=0.61 + 0.3 * pgr, pgr=pgr, gain=pgr - 0.2)
+                for i, pgr in enumerate((value, value, value + 0.8, value - 0.8, value))
+            ),
+            collapses=Collapses(below=value - 0.4, flags=(False, False, False, True, False)),
+        )
+
+    return Confirmation(
+        naive=confirmed(0.2, 0.0, 1e-3),
+        finalists=[
+            (Finalist(trial=record.trials["t1"], method=Method(), search_pgr=0.6), confirmed(0.5, 0.3, 2e-3))
+        ],
+    )
+
+
+@pytest.fixture
+def outcome(record: Record, confirmation: Confirmation) -> dict[str, Any]:
+    return result(record, confirmation, BASELINES)

@@ -1,0 +1,46 @@
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from search.engine.confirmation import Confirmation
+from search.ledger.record import Record
+from search.output.outcome_table import outcome_table
+from search.output.result import result
+from search.scoring.pgr import Estimate
+from tests.search.output.conftest import BASELINES
+
+
+def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirmation: Confirmation) -> None:
+    out = StringIO()
+    Console(file=out, width=160).print(outcome_table(outcome))
+    shown = out.getvalue()
+    [naive] = [line.split() for line in shown.splitlines() if "naive" in line.split()[:2]]
+    [best] = [line.split() for line in shown.splitlines() if "two-red" in line]
+    assert {"0.200", "0.100", "5"} <= set(naive)
+    assert {"0.500", "0.100", "0.222", "0.778", "+0.300", "0.02", "0.600", "5"} <= set(best)
+    assert {"0.760", "0.062", "-0.300", "1"} <= set(best)  # accuracy, sign-flip p, worst seed, collapses
+    assert "The best: collapsed on 1 of 5 seeds (PGR below 0.10); up to 66% of seeds may collapse" in shown
+    assert "the exact sign-flip p of 5 seeds is never below 0.031" in shown
+    assert "3 trials (1 completed, 1 pruned, 1 failed) of 2 branches in 1 rounds" in shown
+    assert "26 s, 56 s of training, 12 s saved by pruning" in shown
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (0.3, "the best beats the naive baseline (p = 0.02)"),
+        (-0.3, "the best is not shown to beat the naive baseline (p = 0.98): keep to naive, or search on"),
+    ],
+)
+def test_it_says_whether_the_best_is_worth_having(
+    record: Record, confirmation: Confirmation, gain: float, said: str
+) -> None:
+    [(finalist, confirmed)] = confirmation.finalists
+    changed = replace(confirmed, gain=Estimate(value=gain, se=0.1, df=4))
+    confirmation = replace(confirmation, finalists=[(finalist, changed)])
+    out = StringIO()
+    Console(file=out, width=160).print(outcome_table(result(record, confirmation, BASELINES)))
+    assert said in out.getvalue()
