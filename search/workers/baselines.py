@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,7 @@ class _Training:
     """A baseline in training. began: on the clock, None while it waits for its place in the cluster."""
 
     job: BaselineJob
+    data: BaselineData
     losses: int = 0
     began: float | None = None
     killed: str | None = None
@@ -41,29 +42,25 @@ class _Training:
 class BaselineTrainings:
     """The baselines that are not in the cache, each a task of Ray."""
 
-    def __init__(
-        self, config: RunConfig, data: Mapping[BaselineJob, BaselineData], finished: Finished
-    ) -> None:
-        """data: of each job; jobs may share theirs.
-
-        finished: receives each baseline, its predictions and its seconds as soon as it has finished.
-        """
+    def __init__(self, config: RunConfig, finished: Finished) -> None:
+        """finished: receives each baseline, its predictions and its seconds as soon as it has finished."""
         self._config = config
         self._faults = config.faults
-        self._data = data
         self._finished = finished
-        self._shared: dict[int, Any] = {}  # by the identity of the data
+        self._shared: dict[int, Any] = {}  # by the identity of the data, which jobs may share
         self._running: dict[Any, _Training] = {}
         self._no_room: Patience | None = None
 
-    def run(self, jobs: Sequence[BaselineJob], every_poll: Callable[[int], None]) -> None:
+    def run(
+        self, jobs: Sequence[tuple[BaselineJob, BaselineData]], every_poll: Callable[[int], None]
+    ) -> None:
         """Train them all. every_poll: called with the number of unfinished ones; what it raises ends all.
 
         Raises RuntimeError if a baseline fails or is lost too often, WaitTooLongError if there is no room in
         the cluster.
         """
-        for job in jobs:
-            self._start(_Training(job=job))
+        for job, data in jobs:
+            self._start(_Training(job=job, data=data))
         every_poll(len(self._running))
         while streams := list(self._running):
             ray.wait(streams, num_returns=1, timeout=POLL_S)
@@ -75,7 +72,7 @@ class BaselineTrainings:
             every_poll(len(self._running))
 
     def _start(self, training: _Training) -> None:
-        data, needs = self._data[training.job], self._config.trial.needs
+        data, needs = training.data, self._config.trial.needs
         if id(data) not in self._shared:
             self._shared[id(data)] = ray.put(data)
         task = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory, max_retries=0)(

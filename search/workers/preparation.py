@@ -170,7 +170,7 @@ def _baselines(
     learners: dict[Role, LearnerConfig] = {"weak": config.weak, "ceiling": config.strong}
     predictions: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
     paths: dict[BaselineJob, Path] = {}
-    due: dict[BaselineJob, BaselineData] = {}
+    due: list[tuple[BaselineJob, BaselineData]] = []
     for role, learner in learners.items():
         model = model_digest(learner.model, weights[learner.model])
         contents = {id(of_seed): of_seed.digest for of_seed in data[role]}  # seeds may share their data
@@ -187,7 +187,8 @@ def _baselines(
             if (cached := load_arrays(path)) is not None:
                 predictions[role][seed] = cached
                 continue
-            paths[job], due[job] = path, of_seed
+            paths[job] = path
+            due.append((job, of_seed))
     total = sum(map(len, data.values()))
     train_s = 0.0
 
@@ -198,8 +199,6 @@ def _baselines(
         predictions[job.role][job.seed] = arrays
         train_s += seconds
 
-    BaselineTrainings(config, due, finished).run(
-        list(due), lambda unfinished: advance(total - unfinished, total)
-    )
+    BaselineTrainings(config, finished).run(due, lambda unfinished: advance(total - unfinished, total))
     in_order = {role: [by_seed[seed] for seed in sorted(by_seed)] for role, by_seed in predictions.items()}
     return in_order, train_s

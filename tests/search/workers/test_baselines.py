@@ -4,7 +4,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,23 +53,16 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     return configured(4, workers=1).model_copy(update={"cache": str(tmp_path), "faults": faults})
 
 
-class Job(NamedTuple):
-    """What the trainings ask of a job."""
-
-    role: str
-    seed: int
-
-
 def trained(config: RunConfig, *seeds: int) -> dict[int, tuple[Arrays, float]]:
     """The weak baselines of these seeds: predictions and seconds."""
     done: dict[int, tuple[Arrays, float]] = {}
-    jobs: Any = [Job(role="weak", seed=seed) for seed in seeds]
+    jobs: Any = [SimpleNamespace(role="weak", seed=seed) for seed in seeds]
 
     def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
         done[job.seed] = arrays, seconds
 
-    data: Any = dict.fromkeys(jobs, "no data")
-    BaselineTrainings(config, data, finished).run(jobs, lambda unfinished: None)
+    no_data: Any = "no data"
+    BaselineTrainings(config, finished).run([(job, no_data) for job in jobs], lambda unfinished: None)
     return done
 
 
