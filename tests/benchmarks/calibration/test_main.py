@@ -42,6 +42,7 @@ def test_what_is_confirmed_can_be_believed_and_what_was_searched_cannot() -> Non
     assert table["search_pgr_of_best"]["mean_error"] < table["highest_search_score"]["mean_error"]
 
 
+@pytest.mark.slow
 def test_what_suits_the_search_s_supervisors_is_not_believed() -> None:
     """Methods suit supervisors differently by .25 of PGR; fresh supervisors leave no bias of .09."""
     table = believed(campaigns(steady, Setting(interaction=0.25, seeds=5), 40, seed=1))

@@ -270,7 +270,7 @@ def test_a_method_that_collapsed_on_a_seed_falls_behind(plan: Plan, events: Simp
     ]
     record = Record.of(told)
     bounds = Bounds(config, standings(config, record), record.baselines)
-    # Means .63 for gce, .50, -.25 for entropy, .30. gce collapsed on one seed of three, entropy on one of two.
+    # Means .63 for gce, .50, -.25 for entropy, .30. gce collapsed on one seed of three, entropy on one of 2.
     assert [one.trial.trial for one in bounds.ranked()] == ["sce_1-0", "xent_1-0", "gce_1-0", "entropy_1-0"]
     # Neither counts for the variance of the others, which do not vary: only the prior of .08 on eight does.
     assert bounds.variance == pytest.approx(8 * 0.08**2 / (8 + 4))
