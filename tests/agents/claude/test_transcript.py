@@ -49,9 +49,13 @@ def test_an_exchange_that_a_crash_cut_short_still_counts(tmp_path: Path) -> None
 
 def test_a_line_that_is_no_entry_is_named(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    path.write_text('{"entry": "noted", "text": "n"}\n{"entry": "other"}\n')
-    with pytest.raises(ValueError, match=r"t\.jsonl: line 2 cannot be read .*restore it"):
-        read_transcript(path)
+    for line, remedy in (
+        ('{"entry": "noted"}', "restore it"),
+        ('{"entry": "other"}', "a newer version wrote it"),
+    ):
+        path.write_text('{"entry": "noted", "text": "n"}\n' + line + "\n")
+        with pytest.raises(ValueError, match=rf"t\.jsonl: line 2 cannot be read .*{remedy}"):
+            read_transcript(path)
 
 
 def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
