@@ -15,7 +15,6 @@ against a gain of four true standard errors. Takes a minute on a core, a second 
 """
 
 import argparse
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from search.cli.output import stdout_for_json, write_json
 from search.engine.confirmation import CAMPAIGN_DEGREES_OF_FREEDOM
 
 Reals = NDArray[np.float64]
@@ -111,6 +111,7 @@ def table(draws: int, seed: int) -> list[dict[str, Any]]:
     return [measured(rng, seeds, sd, prior, draws) for prior in PRIORS for seeds in SEEDS for sd in SEED_SDS]
 
 
+@stdout_for_json()
 def main() -> None:
     """Print the table, a row a line."""
     parser = argparse.ArgumentParser(
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="20,000 draws")
     arguments = parser.parse_args()
     for row in table(20_000 if arguments.quick else arguments.draws, arguments.seed):
-        print(json.dumps(row))
+        write_json(row)
 
 
 if __name__ == "__main__":
