@@ -52,9 +52,10 @@ class ReplicationConfig(Frozen):
         Field(
             ge=1,
             le=64,
-            description="Most seeds of a method, the search's own included. 1 replicates nothing.",
+            description="Most seeds of a method, the search's own included. 1 replicates nothing. Eight "
+            "clean seeds bound the share of seeds on which a method collapses to 31%, four to 53%.",
         ),
-    ] = 4
+    ] = 8
 
 
 class ConfirmConfig(Frozen):
