@@ -55,7 +55,7 @@ class ReplicationConfig(Frozen):
             description="Most seeds of a method, the search's own included. 1 replicates nothing. Eight "
             "clean seeds bound the share of seeds on which a method collapses to 31%, four to 53%.",
         ),
-    ] = 8
+    ] = 4
 
 
 class ConfirmConfig(Frozen):
