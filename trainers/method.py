@@ -93,9 +93,12 @@ class Method(Frozen):
         The learning rate keeps the schedule of the whole training. So a trial of this method at a rung is the
         finished trial of the method that stops there.
         """
-        slots = {slot: getattr(self, slot) for slot in SLOTS}
         optim = self.optim.model_copy(update={"stop": self.optim.stop * share})
-        return Method(**slots | {"optim": optim})
+        return Method(**self._slots | {"optim": optim})
+
+    @property
+    def _slots(self) -> dict[str, Any]:
+        return {slot: getattr(self, slot) for slot in SLOTS}
 
     @cached_property
     def digest(self) -> str:
@@ -112,8 +115,7 @@ class Method(Frozen):
         plain = plainest(self._recipe)
         if plain == self._recipe:
             return self
-        slots = {slot: getattr(self, slot) for slot in SLOTS}
-        return Method.model_construct(**slots | plain._asdict())
+        return Method.model_construct(**self._slots | plain._asdict())
 
     @property
     def needs_prior(self) -> bool:

@@ -57,11 +57,7 @@ class Ours:
         rows = [int(trial.trial) for trial in waiting] + list(new)
         trained = np.array([self._rungs[trial.rung] for trial in waiting] + [0] * len(new))
         costs = np.array(self._rungs) - trained[:, None]
-        return Candidates(
-            points=self._points[rows],
-            rungs=np.array([trial.rung + 1 for trial in waiting] + [0] * len(new)),
-            costs=np.where(costs > 0, costs, np.inf),
-        )
+        return Candidates(points=self._points[rows], costs=np.where(costs > 0, costs, np.inf))
 
     def report(self, row: int, evaluation: int, loss: float) -> bool:
         """Go on to the next rung, and stop or wait there; a diverged trial never goes on."""

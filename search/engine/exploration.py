@@ -1,7 +1,7 @@
 """What the search trains next: a new method of a branch, or a paused trial. Without Ray."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -197,7 +197,7 @@ class Exploration:
         draws, paused = self._draws(max_started), list[PausedTrial]()
         floor = self._config.search.allocation.floor
         if not draws or self._branches[draws[0].branch].started >= floor:
-            paused = self._affordable(more_to_come=bool(draws) or more_to_come)
+            paused = self._affordable(self._paused, more_to_come=bool(draws) or more_to_come)
         if not draws and not paused:
             return None
         chosen = self._promotion.choose(self._scores, self._candidates(paused, draws), self._rng())
@@ -212,7 +212,7 @@ class Exploration:
             + [self._seconds_by(self._ladders.of(draw.method), -1) for draw in draws]
         )
         points = np.stack([*(trial.point for trial in paused), *(draw.point for draw in draws)])
-        return Candidates(points=points, rungs=np.isfinite(costs).argmax(axis=1), costs=costs)
+        return Candidates(points=points, costs=costs)
 
     def _seconds_from(self, paused: PausedTrial) -> Reals:
         """[rungs] the seconds from a paused trial's rung to each later one."""
@@ -221,26 +221,24 @@ class Exploration:
     def _seconds_by(self, ladder: Ladder, after: int) -> Reals:
         return ladder.seconds(self._seconds.costs, len(self._rungs), after=after)
 
-    def _affordable(self, *, more_to_come: bool) -> list[PausedTrial]:
-        """The paused trials whose next step is within the budget."""
-        paused = list(self._paused)
-        steps = np.array([self._seconds_from(trial).min() for trial in paused])
+    def _affordable(self, paused: Iterable[PausedTrial], *, more_to_come: bool) -> list[PausedTrial]:
+        """Those of some paused trials whose next step is within the budget."""
+        trials = list(paused)
+        steps = np.array([self._seconds_from(trial).min() for trial in trials])
         affordable = self._budget.affordable(steps, more_to_come=more_to_come)
-        return [trial for trial, allowed in zip(paused, affordable, strict=True) if allowed]
+        return [trial for trial, allowed in zip(trials, affordable, strict=True) if allowed]
 
     def _unproven_trial(self) -> TrialRecord | None:
         """A paused trial to resume because no trial of its branch has got further, within the budget."""
         if len(self._branches) == 1:
             return None
         floor = self._config.search.allocation.floor
-        due = [
+        unproven = [
             trial
             for trial in self._paused
             if self._branches[trial.branch].is_unproven(self._next_place(trial), floor)
         ]
-        steps = np.array([self._seconds_from(trial).min() for trial in due])
-        affordable = self._budget.affordable(steps, more_to_come=True)
-        due = [trial for trial, allowed in zip(due, affordable, strict=True) if allowed]
+        due = self._affordable(unproven, more_to_come=True)
         if not due:
             return None
         same_branch = [trial for trial in due if trial.branch == due[0].branch]

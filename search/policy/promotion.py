@@ -63,13 +63,17 @@ class PromotionConfig(Frozen):
 class Candidates:
     """Trials that a worker could train to their next rung.
 
-    points: [m, d], encoded methods. rungs: int [m], the next rung. costs: [m, rungs], of the training from
-    where a trial is up to each rung, in any unit; infinite at rungs that it cannot train to.
+    points: [m, d], encoded methods. costs: [m, rungs], of the training from where a trial is up to each rung,
+    in any unit; infinite at rungs that it cannot train to.
     """
 
     points: Reals
-    rungs: Ints
     costs: Reals
+
+    @property
+    def rungs(self) -> Ints:
+        """The next rung of each, int [m]."""
+        return np.asarray(np.isfinite(self.costs).argmax(axis=1))
 
 
 class Promotion:

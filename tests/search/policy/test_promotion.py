@@ -32,7 +32,6 @@ def offer(points: Sequence[float], rungs: Sequence[int], costs: Sequence[float] 
     new = np.array(rungs, dtype=np.int64) == 0
     return Candidates(
         points=np.array([(x, 1.0) for x in points], dtype=float).reshape(len(points), 2),
-        rungs=np.array(rungs, dtype=np.int64),
         costs=np.column_stack([np.where(new, steps, np.inf), np.where(new, steps + 9, steps)]),
     )
 
