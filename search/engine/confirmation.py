@@ -9,12 +9,13 @@ import numpy as np
 from search.config.schema import RunConfig
 from search.engine.replication import Bounds, at_most_per_kind, eligible, standings
 from search.ledger.record import Record, TrialRecord
-from search.scoring.collapses import Collapses, find_collapses
+from search.scoring.collapses import Collapses, find_collapses, steady_variance
 from search.scoring.grader import TestGrades
 from search.scoring.pgr import (
     Bools,
     Estimate,
     SeedVariance,
+    accuracy,
     accuracy_gain,
     difference,
     estimate,
@@ -178,7 +179,7 @@ class _Statistics:
         gap, naive = self._has_gap, self._naive
         return Confirmed(
             method=method,
-            accuracy=accuracy_gain(correct, np.zeros_like(correct), taught),
+            accuracy=accuracy(correct, taught),
             accuracy_gain=accuracy_gain(correct, naive, taught),
             pgr=estimate(correct, taught, baselines, self._prior) if gap else None,
             gain=difference(correct, naive, taught, baselines, self._prior) if gap else None,
@@ -199,21 +200,19 @@ class _Statistics:
         Methods that collapsed are left out, as in Bounds. Differences between methods on the seeds of the
         confirmation say more than replicates, whose best were chosen, so those count little.
         """
-        steady = [correct for correct in self._grades.correct.values() if correct is not self._naive]
-        while True:
-            found = [paired_seed_variance(correct, self._naive, self._grades.baselines) for correct in steady]
-            free = SEARCH_DEGREES_OF_FREEDOM + sum(one.free for one in found)
-            squares = max(0.0, sum(one.value * one.free for one in found))
-            variance = (SEARCH_DEGREES_OF_FREEDOM * self._search_variance + squares) / free
-            naive_collapsed = self._collapses(self._naive, variance).count > 0
-            left = [
-                correct
-                for correct in steady
-                if not naive_collapsed and not self._collapses(correct, variance).count
-            ]
-            if len(left) == len(steady):
-                return variance
-            steady = left
+        return steady_variance(
+            [correct for correct in self._grades.correct.values() if correct is not self._naive],
+            self._pooled,
+            lambda correct, variance: any(
+                self._collapses(one, variance).count for one in (correct, self._naive)
+            ),
+        )
+
+    def _pooled(self, methods: Sequence[Bools]) -> float:
+        found = [paired_seed_variance(correct, self._naive, self._grades.baselines) for correct in methods]
+        free = SEARCH_DEGREES_OF_FREEDOM + sum(one.free for one in found)
+        squares = max(0.0, sum(one.value * one.free for one in found))
+        return (SEARCH_DEGREES_OF_FREEDOM * self._search_variance + squares) / free
 
     def _pgrs(self, correct: Bools) -> list[float]:
         baselines = self._grades.baselines

@@ -18,7 +18,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady, Purpose
 from search.ledger.record import Record, TrialRecord
 from search.policy.pruning import seed_variance
-from search.scoring.collapses import find_collapses
+from search.scoring.collapses import find_collapses, steady_variance
 from trainers.lazy import special
 from trainers.method import SLOTS, Method
 
@@ -187,18 +187,17 @@ class Bounds:
     @cached_property
     def variance(self) -> float:
         """The variance of PGR between seeds of a method, pooled over the methods that did not collapse."""
-        steady = self._adjusted
-        while True:
-            variance = seed_variance(
-                self._config,
-                self._floors,
-                squares=sum(_sum_of_squares(pgrs) for pgrs in steady),
-                degrees_of_freedom=sum(len(pgrs) - 1 for pgrs in steady),
-            )
-            left = [pgrs for pgrs in steady if not find_collapses(pgrs, variance).count]
-            if len(left) == len(steady):
-                return variance
-            steady = left
+        return steady_variance(
+            self._adjusted, self._pooled, lambda pgrs, variance: find_collapses(pgrs, variance).count > 0
+        )
+
+    def _pooled(self, methods: Sequence[Sequence[float]]) -> float:
+        return seed_variance(
+            self._config,
+            self._floors,
+            squares=sum(_sum_of_squares(pgrs) for pgrs in methods),
+            degrees_of_freedom=sum(len(pgrs) - 1 for pgrs in methods),
+        )
 
     @cached_property
     def _adjusted(self) -> list[list[float]]:

@@ -1,9 +1,10 @@
 """Collapses: seeds on which a method does far worse than on its others, and how often that may happen."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median_high
+from typing import TypeVar
 
 from trainers.lazy import special
 
@@ -38,6 +39,27 @@ class Collapses:
         """
         seeds, count = len(self.flags), self.count
         return 1.0 if count == seeds else float(special.betaincinv(count + 1, seeds - count, CONFIDENCE))
+
+
+Seeds = TypeVar("Seeds")
+
+
+def steady_variance(
+    methods: Sequence[Seeds],
+    variance: Callable[[Sequence[Seeds]], float],
+    collapsed: Callable[[Seeds, float], bool],
+) -> float:
+    """The seed variance of the methods that do not collapse by that variance itself.
+
+    methods: what is known of the seeds of each. variance: pools that of some of them; collapsed: whether one
+    of them has collapsed if this is the variance.
+    """
+    while True:
+        found = variance(methods)
+        left = [method for method in methods if not collapsed(method, found)]
+        if len(left) == len(methods):
+            return found
+        methods = left
 
 
 def find_collapses(pgrs: Sequence[float], seed_variance: float) -> Collapses:

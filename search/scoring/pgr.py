@@ -131,10 +131,17 @@ def _between(rows: Reals) -> float:
     return len(rows) * (_variance(rows.mean(axis=1))[0] - _interaction(rows)[0])
 
 
-def accuracy(correct: Bools) -> Estimate:
-    """Mean accuracy over seeds and examples, with the error from both. correct: bool [seeds, n]."""
-    rows = correct.astype(np.float64)
-    return _combine(float(rows.mean()), [rows], rows.mean(axis=0))
+def accuracy(correct: Bools, supervisors: NDArray[np.int64] | None = None) -> Estimate:
+    """Mean accuracy over seeds and examples, with the error from both. correct: bool [seeds, n].
+
+    supervisors: as for `estimate`; None where every seed stands for itself.
+    """
+    return _mean(correct.astype(np.float64), supervisors)
+
+
+def _mean(rows: Reals, supervisors: NDArray[np.int64] | None) -> Estimate:
+    independent = rows if supervisors is None else _by_supervisor(rows, supervisors)
+    return _combine(float(rows.mean()), [independent], rows.mean(axis=0))
 
 
 def estimate(
@@ -179,8 +186,7 @@ def gains_by_supervisor(ours: Bools, theirs: Bools, supervisors: NDArray[np.int6
 
 def accuracy_gain(ours: Bools, theirs: Bools, supervisors: NDArray[np.int64]) -> Estimate:
     """Accuracy of a method minus that of another, paired by seed and example; arguments as `difference`."""
-    gains = ours.astype(np.float64) - theirs
-    return _combine(float(gains.mean()), [_by_supervisor(gains, supervisors)], gains.mean(axis=0))
+    return _mean(ours.astype(np.float64) - theirs, supervisors)
 
 
 def _ratio(

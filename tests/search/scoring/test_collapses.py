@@ -1,7 +1,9 @@
+from statistics import fmean
+
 import pytest
 from scipy import stats
 
-from search.scoring.collapses import find_collapses
+from search.scoring.collapses import find_collapses, steady_variance
 
 
 def test_a_collapse_is_four_standard_deviations_below_the_median_seed() -> None:
@@ -28,3 +30,9 @@ def test_the_bound_is_the_rate_that_rarely_shows_so_few(bad: int, seeds: int) ->
     assert stats.binom.cdf(bad, seeds, rate) == pytest.approx(0.05)
     if (bad, seeds) == (0, 8):
         assert rate == pytest.approx(0.3123, abs=1e-4)
+
+
+def test_the_variance_is_that_of_the_methods_that_do_not_collapse_by_it() -> None:
+    # By the mean of all, 4, the 10 is out; by that of the others, 2, so is the 5; by 0.5 nothing more is.
+    methods = [0.0, 1.0, 5.0, 10.0]
+    assert steady_variance(methods, fmean, lambda method, variance: method > 2 * variance) == 0.5
