@@ -10,7 +10,7 @@ from typer import TyperException
 from cluster.keys import read_keys
 from search.cli.app import PROGRAM, command_line
 from search.cli.completion import VARIABLE
-from search.cli.output import FAILED, INPUT_MISTAKE, complain, log_to_stderr, stdout_is_done
+from search.cli.output import FAILED, INPUT_MISTAKE, complain, show_warnings, stdout_is_done
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 1 a failed run, 2 a mistake in the input, 130 interrupted with everything saved.
     """
-    log_to_stderr()
+    show_warnings()
     os.environ.setdefault("TQDM_DISABLE", "" if sys.stderr.isatty() else "1")
     try:
         read_keys()

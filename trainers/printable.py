@@ -17,6 +17,18 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.splitlines()))
 
 
+def is_a_word(text: str) -> bool:
+    """Whether a text is one printable word of ASCII, as every key is."""
+    return text.isascii() and text.isprintable() and text != "" and " " not in text
+
+
+def log_to_stderr(form: str) -> None:
+    """Send warnings and errors of all packages to stderr, a printable line each. form: see logging."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter(form))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
 class PrintableFormatter(logging.Formatter):
     """A message in one line, and a traceback below it, both printable whatever they quote."""
 

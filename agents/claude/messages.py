@@ -19,7 +19,7 @@ from agents.findings.usage import Usage
 from agents.prices import Price
 from agents.settings import ClaudeConfig
 from trainers.component import Frozen
-from trainers.printable import printable
+from trainers.printable import is_a_word, printable
 
 KEY = "ANTHROPIC_API_KEY"
 UNREADABLE = (ValueError, RecursionError)  # a body that claims to be JSON and is not, or is nested too deep
@@ -78,7 +78,7 @@ def read_key(config: ClaudeConfig) -> str:
 
 def _only_a_key(text: str, place: str) -> str:
     """The text, if it can be a key; ValueError, which does not repeat it, where it is more than that."""
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
+    if not is_a_word(text):
         lines = len(text.splitlines())
         more = f", and it has {lines} lines" if lines > 1 else ""
         raise ValueError(f"{place}: must hold a key and nothing else{more}; put only the key there")

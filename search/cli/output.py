@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from trainers.printable import PrintableFormatter, one_line, printable
+from trainers.printable import log_to_stderr, one_line, printable
 
 FAILED, INPUT_MISTAKE = 1, 2
 PIPE_WIDTH = 140  # columns where the output is no terminal
@@ -114,11 +114,9 @@ def complain(message: str, code: int) -> int:
     return code
 
 
-def log_to_stderr() -> None:
-    """Warnings and errors of all packages, Python's own included, a printable line each."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+def show_warnings() -> None:
+    """Show warnings and errors of all packages, Python's own included, on stderr, a printable line each."""
+    log_to_stderr("%(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)
     sys.excepthook = _show
 

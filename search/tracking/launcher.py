@@ -27,7 +27,7 @@ from search.ledger.events import RunStarted
 from search.storage.run_directory import RunDirectory
 from search.tracking.job import Job, Kind
 from trainers.method import SLOTS
-from trainers.printable import one_line
+from trainers.printable import is_a_word, one_line
 from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def has_key() -> bool:
     Raises ValueError, which does not repeat it, where the environment's is no key.
     """
     key = os.environ.get("WANDB_API_KEY", "").strip()
-    if key and not (key.isascii() and key.isprintable() and " " not in key):
+    if key and not is_a_word(key):
         raise ValueError(
             "WANDB_API_KEY: must hold a key and nothing else; put only the key there, in one line"
         )

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from search.tracking.job import Job
-from trainers.printable import PrintableFormatter
+from trainers.printable import log_to_stderr
 from trainers.scratch import shared_scratch
 
 log = logging.getLogger(__name__)
@@ -88,9 +88,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # the search receives them too, and ends this process
         signal.signal(number, signal.SIG_IGN)
     os.nice(19)
-    handler = logging.StreamHandler()
-    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    log_to_stderr("%(asctime)s %(levelname)s %(message)s")
     with shared_scratch(Path(tempfile.gettempdir())):  # which wandb still needs if the search is killed
         return 0 if supervise(Job.model_validate_json(Path(sys.argv[1]).read_bytes())) else 1
 

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from trainers.printable import PrintableFormatter, one_line, printable
+from trainers.printable import PrintableFormatter, is_a_word, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,10 @@ def test_a_log_line_and_its_traceback_are_printable() -> None:
     assert first == "WARNING column ?[2J ERROR x"
     assert len(rest) > 5
     assert all(line.isprintable() for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("sk-ant-1", True), ("", False), ("a b", False), ("a\nb", False), ("é", False)]
+)
+def test_a_key_is_one_word(text: str, is_one: bool) -> None:
+    assert is_a_word(text) is is_one
