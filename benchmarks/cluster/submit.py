@@ -28,7 +28,8 @@ from search.cli.output import stdout_for_json, write_json
 from search.ledger.events import AnyEvent
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
-from search.storage import object_store as mirror
+from search.storage.mirror import Mirror
+from search.storage.object_store import snapshot
 from tests.servers.s3 import s3_server
 
 ROOT = Path(__file__).parents[2]
@@ -128,11 +129,11 @@ def pulled(scratch: Path) -> dict[str, float]:
         )
         url = "s3://bucket/run?region=us-east-1"
         began = time.perf_counter()
-        pushing = mirror.Mirror(url, scratch / "run")
+        pushing = Mirror(url, scratch / "run")
         pushing.take_over()
         pushing.sync(released=True)
         pushed = time.perf_counter()
-        with mirror.snapshot(url) as copy:
+        with snapshot(url) as copy:
             took = time.perf_counter() - pushed
             same = (copy / "ledger.jsonl").read_bytes() == (scratch / "run/ledger.jsonl").read_bytes()
     return {

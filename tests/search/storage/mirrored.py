@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from search.storage import object_store as mirror
+from search.storage import object_store
 from search.storage.lease import Manifest
-from search.storage.object_store import Mirror
+from search.storage.mirror import Mirror
 from tests.servers.s3 import Store
 
 FIRST = b'{"event": 1}\n'
@@ -43,4 +43,4 @@ def append(path: Path, line: bytes) -> None:
 
 
 def another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str = "elsewhere") -> None:
-    monkeypatch.setattr(mirror, "LOCAL_COPIES", tmp_path / name)
+    monkeypatch.setattr(object_store, "LOCAL_COPIES", tmp_path / name)

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -18,73 +17,17 @@ from search.config.schema import RunConfig
 from search.interrupt import interruptible
 from search.ledger.events import Resumed
 from search.ledger.log import Ledger
-from search.storage.lease import LostRunError
-from search.storage.object_store import Mirror, local_copy, run_path, snapshot
+from search.storage.object_store import Mirror, local_copy, run_path
 from search.storage.run_directory import RunDirectory, new_run
 from tests.search.storage.mirrored import (
-    FIRST,
     SECOND,
     another_machine,
     append,
     begin,
     claimed,
-    held,
-    manifest,
 )
 from tests.servers.s3 import Store
 from tests.small_runs.settings import SMALL_TASK
-
-
-def test_a_driver_that_slept_past_its_lease_overwrites_nothing(
-    storage: tuple[str, Store], tmp_path: Path
-) -> None:
-    """It wakes up right after it has shown that it owns the run: what it sends then counts for nobody."""
-    url, store = storage
-    slept, ours, theirs = claimed(url, tmp_path / "slept"), b"ours\n", b"theirs\n"
-    begin(tmp_path / "slept")
-    slept.sync()
-
-    def sleeps(key: str) -> None:
-        if key.endswith("epoch-000001/ledger.jsonl"):
-            store.before_put = lambda key: None
-            successor = claimed(url, tmp_path / "next")
-            successor.pull()
-            append(tmp_path / "next/ledger.jsonl", ours)
-            successor.sync()
-
-    store.before_put = sleeps
-    append(tmp_path / "slept/ledger.jsonl", theirs)
-    with pytest.raises(LostRunError, match=r"has taken over this run; this one stops$"):
-        slept.sync()
-    assert held(store, "ledger.jsonl") == FIRST + ours
-    before = dict(store.objects)
-    for released in (False, True):
-        with pytest.raises(LostRunError):
-            slept.sync(released=released)
-    assert store.objects == before
-    with snapshot(url) as seen:
-        assert (seen / "ledger.jsonl").read_bytes() == FIRST + ours
-
-
-def test_a_large_file_on_its_way_is_no_sign_of_death(storage: tuple[str, Store], tmp_path: Path) -> None:
-    url, store = storage
-    ours = claimed(url, tmp_path / "run", interval_s=0.05)
-    begin(tmp_path / "run")
-    sending, sent = threading.Event(), threading.Event()
-
-    def slow(key: str) -> None:
-        if key.endswith("optuna.log"):
-            sending.set()
-            sent.wait(20)
-
-    store.before_put = slow
-    with ours.running():
-        assert sending.wait(20)
-        with pytest.raises(ValueError, match="is at work on this run"):
-            claimed(url, tmp_path / "next", lease_s=0.5)
-        sent.set()
-    assert held(store, "ledger.jsonl") == FIRST
-    assert manifest(store).released
 
 
 def test_a_run_that_is_taken_over_ends_in_one_line(
