@@ -92,6 +92,8 @@ def test_what_is_lost_of_the_data_is_said_once_before_training_and_kept(
     said: list[str] = []
     found = prepared_by(config, lambda done, total: said.append(f"{done} of {total} trained"))
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    # a busy machine is late with a worker, which is said as well
+    warned = [line for line in warned if not line.startswith("waiting for room in the cluster")]
     assert warned == list(found.counts.sentences())
     assert warned == [
         f"{path}: of 43 rows left out: 2 contradict each other (1 inputs with both labels, neither is kept), "

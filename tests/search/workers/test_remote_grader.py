@@ -1,10 +1,13 @@
 import logging
 import os
 import signal
+import time
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+import ray
 
 from agents.findings.predictions import pack
 from search.scoring.grader import BaselinePredictions
@@ -68,9 +71,18 @@ def test_a_grader_that_stops_or_dies_is_restarted_and_that_is_said(
     ]
 
 
-def test_graders_that_never_answer_end_the_run_in_one_line(
-    remote: RemoteGrader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote, "_answer_s", 0.001)
+class Silent(RemoteGrader):
+    """Each of its graders is a real actor that takes the question and never answers."""
+
+    def _start(self) -> Any:
+        class Sleeper:
+            def grade(self, predictions: str) -> None:
+                time.sleep(3600)
+
+        return ray.remote(num_cpus=0)(Sleeper).remote()
+
+
+def test_graders_that_never_answer_end_the_run_in_one_line(local_ray: None) -> None:
+    split = TRUTH, BaselinePredictions(weak=answers(0)[None], ceiling=answers()[None])
     with pytest.raises(RuntimeError, match="also after 3 restarts; everything is saved, resume the run"):
-        remote.grade(pack(answers(0)))
+        Silent(split, split, answer_s=0.5).grade(pack(answers(0)))
