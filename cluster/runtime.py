@@ -27,6 +27,7 @@ SETTINGS = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the director logs the end of a trial in a line
     "TUNE_WARN_THRESHOLD_S": "5",
 }
+HANDLERS_AGAIN_S = 0.01  # between re-installations of handlers of signals while Ray shuts down
 WORKER_SETTINGS = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
@@ -46,7 +47,7 @@ def ray_runtime(passed_on: Collection[str] = ()) -> Iterator[None]:
         try:
             yield
         finally:
-            ray.shutdown()
+            _shut_down()
 
 
 def _connect(address: str, passed_on: Collection[str]) -> None:
@@ -78,6 +79,28 @@ def worker_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in WORKER_SETTINGS.items() if name not in job_settings}
 
 
+def _shut_down() -> None:
+    """Shut Ray down while handlers of signals stay in place.
+
+    `ray.shutdown` takes the process' handler of SIGTERM away in its first tenth of a second and takes a
+    second or two, in which a signal would end the process before it has said that everything is saved.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        ray.shutdown()
+        return
+    ending = threading.Thread(target=ray.shutdown, name="ray-shutdown")
+    ending.start()
+    interrupt: KeyboardInterrupt | None = None
+    while ending.is_alive():
+        try:
+            with _signals_kept():
+                ending.join(HANDLERS_AGAIN_S)
+        except KeyboardInterrupt as told:
+            interrupt = told
+    if interrupt:
+        raise interrupt
+
+
 @contextlib.contextmanager
 def _signals_kept() -> Iterator[None]:
     """Restore signal handlers after the block: `ray.init` replaces ours of SIGTERM, which saves the run."""
@@ -85,6 +108,8 @@ def _signals_kept() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

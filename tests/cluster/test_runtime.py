@@ -1,9 +1,11 @@
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 from secrets import token_hex
 
+import numpy as np
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -45,6 +47,43 @@ def test_signals_stay_with_who_handled_them_and_a_jobs_environment_does_not_clas
     assert told == [signal.SIGTERM]
     assert seen == "true"
     assert not ray.is_initialized()
+
+
+def sigterm_is_handled() -> bool:
+    """Whether the operating system calls a handler of this process, whatever Python has recorded."""
+    [caught] = [
+        line.split()[1]
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("SigCgt")
+    ]
+    return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux' /proc")
+def test_a_signal_while_ray_shuts_down_is_handled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    handled: list[bool] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.01):
+            handled.append(sigterm_is_handled())
+
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    watching = threading.Thread(target=watch)
+    try:
+        with ray_runtime():
+            watching.start()
+        over.set()
+        watching.join()
+        assert sigterm_is_handled()
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told == [signal.SIGTERM]
+    assert np.mean(handled) > 0.5  # Ray alone takes the handler away for nine tenths of the time
 
 
 @pytest.fixture
