@@ -1,18 +1,20 @@
-"""Our search against Ray Tune with OptunaSearch, ASHA and HF Trainer with DeepSpeed, on the offline task.
+"""Our search against Ray Tune on the offline task: as an expert writes it, and as its documentation does.
 
-    python -m benchmarks.versus_tune [--seeds 5] [--trials 44] [--quick] [--out FILE.json] [--work DIR]
+    python -m benchmarks.versus_tune [--seeds 10] [--trials 44] [--opponents expert stock] [--quick]
+                                     [--out FILE.json] [--work DIR]
 
-Both use the same task, models, weak labels, space (the branches of the first proposal), number of trials and
-two workers; benchmarks/versus_tune/trainer.py is the other side. For each seed, after the shared baselines,
-which are not timed: (1) both run the same number of trials, in alternating order; (2) ours runs again with as
-many trials as fit the wall time of theirs: up to three times, because its pace is only known then, until it
-takes 0.8 to 1 of that time, whatever it finds; (3) their best method goes through our confirmation, on the
-same fresh seeds and test split as ours.
+All use the same task, models, weak labels, space (the branches of the first proposal), number of trials and
+two workers; benchmarks/versus_tune/expert.py and stock.py are the opponents. For each seed, after the shared
+baselines, which are not timed: (1) each runs the same number of trials, in alternating order; (2) against
+each opponent ours runs again with as many trials as fit the wall time of theirs: up to three times, because
+its pace is only known then, until it takes 0.8 to 1 of that time, whatever it finds; (3) the opponent's best
+method goes through our confirmation, on the same fresh seeds and test split as ours.
 
 Wall time of ours is from the start of the workers to the end of the last trial, without replicates in (1) and
-with them in (2); theirs is that of `Tuner.fit`. Training seconds are those spent training and evaluating in
-trials. A score is reached by a trial of the search: replicates, which theirs has none of, do not count there.
-Prints JSON; progress goes to the terminal. About 14 minutes a seed on two idle cores, 5 with --quick.
+with them in (2); an opponent's is that of `Tuner.fit`, the expert's with its further seeds in (2). Training
+seconds are those spent training and evaluating in trials; their share of the workers' time tells what the
+machinery costs. A score is reached by a trial of the search: replicates do not count there.
+Prints JSON; progress goes to the terminal.
 """
 
 import argparse
@@ -24,12 +26,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from agents.findings.predictions import pack
+from benchmarks.versus_tune.space import WORKERS
 from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
@@ -50,7 +55,9 @@ from search.storage.run_directory import RunDirectory, new_run
 from trainers.method import Method
 
 CONFIG = Path(__file__).parents[2] / "configs" / "dev.yaml"
+OPPONENTS = ("expert", "stock")
 AIM, ENOUGH, ATTEMPTS = 0.9, 0.8, 3  # at equal wall time: shares of theirs, and runs until ours fits
+LEAST_PACE_S = 0.02  # of a trial: two runs of nearly as many trials may take equally long
 QUICK = ("confirm.seeds=2", "replication={methods: 2, seeds: 2}")
 
 
@@ -59,24 +66,33 @@ class Bench:
 
     def __init__(self, folder: Path, seed: int, trials: int, settings: Sequence[str]) -> None:
         self._folder, self._trials = folder, trials
-        self._settings = [f"seed={seed}", f"task.seed={seed}", "trial={cpus: 1, concurrent: 2}", *settings]
+        self._settings = [f"seed={seed}", f"task.seed={seed}", f"trial={{cpus: 1, concurrent: {WORKERS}}}"]
+        self._settings += settings
         self._seed = seed
 
-    def compare(self) -> dict[str, Any]:
+    def compare(self, opponents: Sequence[str]) -> dict[str, Any]:
         """The row of this seed."""
         self._run("baselines", "-m", "search", "baselines", str(CONFIG), *_sets(self._settings))
-        order = [self._ours_at_equal_trials, self._theirs]
-        rows = {row["side"]: row for row in (turn() for turn in order[:: 1 if self._seed % 2 == 0 else -1])}
-        ours, theirs = rows["ours"], rows["theirs"]
-        longer = self._ours_within(theirs["wall_s"], ours)
-        confirmed = self._confirmed(theirs)
+        turns = {"ours": partial(self._ours, "ours", self._trials)}
+        turns |= {opponent: partial(self._theirs, opponent) for opponent in opponents}
+        rows = {side: turns[side]() for side in list(turns)[:: 1 if self._seed % 2 == 0 else -1]}
+        ours = rows["ours"]
         return {
             "seed": self._seed,
             "trials": self._trials,
             "ours": ours,
+            "opponents": {name: self._beside(ours, name, rows[name]) for name in opponents},
+        }
+
+    def _beside(self, ours: dict[str, Any], name: str, theirs: dict[str, Any]) -> dict[str, Any]:
+        """An opponent, its winner confirmed, and ours beside it at equal trials and at equal time."""
+        longer = self._ours_within(name, theirs["wall_s"], ours)
+        confirmed = self._confirmed(name, theirs)
+        return {
             "theirs": theirs | confirmed,
             "ours_equal_time": longer,
-            "trials_an_hour_ratio": theirs["wall_s"] / ours["search_wall_s"],
+            "trials_an_hour_ratio": theirs["search_wall_s"] / ours["search_wall_s"],
+            "training_share_ratio": _training_share(ours) / _training_share(theirs),
             "train_s_share": self._share(ours, theirs),
             "train_s_share_at_equal_time": self._share(longer, theirs),
             "confirmed_gain_at_equal_time": longer["pgr"] - confirmed["pgr"],
@@ -88,9 +104,6 @@ class Bench:
         reached = seconds_to_reach(self._folder / ours["name"], theirs["best_search_pgr"])
         return None if reached is None else reached / theirs["train_s"]
 
-    def _ours_at_equal_trials(self) -> dict[str, Any]:
-        return {"side": "ours", **self._ours("ours", self._trials)}
-
     def _ours(self, name: str, trials: int) -> dict[str, Any]:
         """A run with one proposal; its times, its best search score and what the confirmation said."""
         out = self._folder / name
@@ -100,33 +113,34 @@ class Bench:
         )
         return {"name": name} | times(out) | _best(out)
 
-    def _ours_within(self, wall_s: float, ours: dict[str, Any]) -> dict[str, Any]:
+    def _ours_within(self, opponent: str, wall_s: float, ours: dict[str, Any]) -> dict[str, Any]:
         """A run that takes about so long: as many trials as the pace of `ours`, then its own, lets."""
         run, pace = ours, (ours["search_wall_s"] - ours["start_s"]) / ours["search_trials"]
         for attempt in range(1, ATTEMPTS + 1):
-            run = self._ours(f"ours-within-{attempt}", trials_within(AIM * wall_s, run, pace))
+            run = self._ours(f"ours-as-{opponent}-{attempt}", trials_within(AIM * wall_s, run, pace))
             if ENOUGH * wall_s <= run["wall_s"] <= wall_s:
                 break
-            pace = (run["wall_s"] - ours["wall_s"]) / max(1, run["search_trials"] - ours["search_trials"])
+            further = run["search_trials"] - ours["search_trials"]
+            pace = max(LEAST_PACE_S, (run["wall_s"] - ours["wall_s"]) / further) if further else pace
         return run
 
-    def _theirs(self) -> dict[str, Any]:
-        out = self._folder / "theirs.json"
+    def _theirs(self, opponent: str) -> dict[str, Any]:
+        out = self._folder / f"{opponent}.json"
         self._run(
-            f"theirs, {self._trials} trials",
-            *("-m", "benchmarks.versus_tune.trainer", str(CONFIG), "--trials", str(self._trials)),
+            f"{opponent}, {self._trials} trials",
+            *("-m", f"benchmarks.versus_tune.{opponent}", str(CONFIG), "--trials", str(self._trials)),
             *("--out", str(out), *_sets(self._settings)),
         )
         found = json.loads(out.read_text())
-        return {"side": "theirs", "best_search_pgr": found.pop("pgr"), **found}
+        return {"best_search_pgr": found.pop("pgr"), **found}
 
-    def _confirmed(self, theirs: dict[str, Any]) -> dict[str, Any]:
+    def _confirmed(self, opponent: str, theirs: dict[str, Any]) -> dict[str, Any]:
         """Their best method as the only finalist of a run whose search is over."""
         once = ["search.trials=1", "search.round_trials=1", "replication.seeds=1", "confirm.finalists=1"]
         config = load_config(CONFIG, [*self._settings, *once])
-        out = self._folder / "theirs-confirmed"
+        out = self._folder / f"{opponent}-confirmed"
         _as_searched(new_run(out, config), config, theirs)
-        self._run("confirmation of theirs", "-m", "search", "resume", str(out))
+        self._run(f"confirmation of {opponent}", "-m", "search", "resume", str(out))
         return _best(out)
 
     def _run(self, what: str, *arguments: str) -> None:
@@ -138,6 +152,11 @@ class Bench:
         )
         if done.returncode != 0:
             raise SystemExit(f"{what} failed; see {self._folder}/log.txt (--work keeps it)")
+
+
+def _training_share(run: dict[str, Any]) -> float:
+    """The share of the workers' time, from the first rung's seconds on, that was training."""
+    return float(run["train_s"] / (WORKERS * (run["wall_s"] - run["start_s"])))
 
 
 def trials_within(wall_s: float, run: dict[str, Any], pace: float) -> int:
@@ -169,7 +188,7 @@ def times(out: Path) -> dict[str, float]:
     replicated = [trial.ended_at or math.nan for trial in record.of_purpose("replicate")]
     return {
         "search_trials": len(searched),
-        "start_s": min(rung.at for rung in rungs) - ready,
+        "start_s": min(rung.at - rung.train_s - rung.eval_s for rung in rungs) - ready,
         "search_wall_s": max(searched) - ready,
         "wall_s": max([*searched, *replicated]) - ready,
         "train_s": sum(rung.train_s + rung.eval_s for rung in rungs),
@@ -238,20 +257,34 @@ def _as_searched(run: RunDirectory, config: RunConfig, theirs: dict[str, Any]) -
     ledger.close()
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over seeds, and the gain in confirmed PGR with its standard error."""
-    gains = [row["confirmed_gain_at_equal_time"] for row in rows]
+def summary(rows: Sequence[dict[str, Any]], opponent: str) -> dict[str, Any]:
+    """Medians over seeds, and gains in confirmed PGR with standard error and two-sided paired t-test."""
+    beside = [row["opponents"][opponent] for row in rows]
+
+    def median(name: str) -> float:
+        return _median([one[name] for one in beside])
+
     return {
-        "trials_an_hour_ratio": float(np.median([row["trials_an_hour_ratio"] for row in rows])),
-        "train_s_share": _median([row["train_s_share"] for row in rows]),
-        "train_s_share_at_equal_time": _median([row["train_s_share_at_equal_time"] for row in rows]),
+        "trials_an_hour_ratio": median("trials_an_hour_ratio"),
+        "training_share_ratio": median("training_share_ratio"),
+        "train_s_share": median("train_s_share"),
+        "train_s_share_at_equal_time": median("train_s_share_at_equal_time"),
         "wall_share_at_equal_time": [
-            row["ours_equal_time"]["wall_s"] / row["theirs"]["wall_s"] for row in rows
+            one["ours_equal_time"]["wall_s"] / one["theirs"]["wall_s"] for one in beside
         ],
-        "confirmed_gain_at_equal_time": float(np.mean(gains)),
-        "its_se": float(np.std(gains, ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else None,
-        "seeds_with_a_gain": sum(gain > 0 for gain in gains),
+        "at_equal_time": _gain([one["confirmed_gain_at_equal_time"] for one in beside]),
+        "at_equal_trials": _gain([one["confirmed_gain_at_equal_trials"] for one in beside]),
         "seeds": len(rows),
+    }
+
+
+def _gain(gains: Sequence[float]) -> dict[str, Any]:
+    several = len(gains) > 1
+    return {
+        "confirmed_gain": float(np.mean(gains)),
+        "se": float(np.std(gains, ddof=1) / math.sqrt(len(gains))) if several else None,
+        "p": float(stats.ttest_1samp(gains, 0).pvalue) if several else None,
+        "seeds_with_a_gain": sum(gain > 0 for gain in gains),
     }
 
 
@@ -266,8 +299,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=44)
+    parser.add_argument("--opponents", nargs="+", choices=OPPONENTS, default=list(OPPONENTS))
     parser.add_argument("--quick", action="store_true", help="one seed, eight trials, a small confirmation")
     parser.add_argument("--out", type=Path, help="also write the JSON here, after every seed")
     parser.add_argument("--work", type=Path, help="keep the runs in this new folder")
@@ -279,8 +313,9 @@ def main() -> None:
     for seed in range(seeds):
         folder = work / f"seed-{seed}"
         folder.mkdir(parents=True)
-        rows.append(Bench(folder, seed, trials, QUICK if arguments.quick else ()).compare())
-        found = {"summary": summary(rows), "seeds": rows}
+        bench = Bench(folder, seed, trials, QUICK if arguments.quick else ())
+        rows.append(bench.compare(arguments.opponents))
+        found = {"summary": {name: summary(rows, name) for name in arguments.opponents}, "seeds": rows}
         if arguments.out:
             arguments.out.write_text(json.dumps(found, indent=1) + "\n")
     if not arguments.work:

@@ -1,12 +1,13 @@
-"""The other side of `benchmarks.versus_tune`: a search as its parts' documentation suggests to write it.
+"""An opponent of `benchmarks.versus_tune`: a search as its parts' documentation suggests to write it.
 
-    python -m benchmarks.versus_tune.trainer CONFIG --trials N --out FILE.json [--set key=value ...]
+    python -m benchmarks.versus_tune.stock CONFIG --trials N --out FILE.json [--set key=value ...]
 
 Ray Tune with a function trainable, OptunaSearch over a define-by-run space, ASHA, and in each trial a
 transformers Trainer with DeepSpeed that reports its accuracy on the search split from a callback. The space
 is that of the first proposal, with the branch as one more parameter. Methods, models and data are the
 project's own, and so are losses and the choice of examples: a user would have written the same formulas.
-Reports come at the same rungs as in the project's search. A probe is a frozen body with a trained head.
+Reports come at the same rungs as in the project's search. A probe is a frozen body with a trained head. The
+trial with the highest last accuracy wins; where ASHA stopped it, it is the method that stops there.
 """
 
 import argparse
@@ -23,63 +24,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from agents.language.proposal import Choice, Fixed, Param, Range, with_components
+from benchmarks.versus_tune.space import NINTHS, WORKERS, Space
 from cluster.access import with_token
 from search.config.load import load_config
 from search.config.schema import RunConfig
-from search.engine.findings import brief
-from search.engine.proposers import new_proposer
-from search.ledger.record import Record
 from search.scoring.grader import Grader
 from search.workers.preparation import prepare
 from search.workers.sources import load
-from trainers.component import Component
-from trainers.method import SLOTS, Method
+from trainers.method import Method
 from trainers.models.pool import Classifier, ModelPool
-
-NINTHS = (1, 3, 9)  # of a trial's training: ASHA's rungs with a grace period of 1 and a factor of 3
-
-
-class Space:
-    """The first proposal's branches as one define-by-run space; what it returns joins Tune's config.
-
-    A class at the top of a module, because OptunaSearch pickles it.
-    """
-
-    def __init__(self, config: RunConfig) -> None:
-        proposal = new_proposer(config, None).propose(brief(config, Record()))
-        self._branches = {branch.name: branch for branch in proposal.branches}
-        self._naive = config.naive
-
-    def __call__(self, trial: Any) -> dict[str, Any]:
-        """Suggest a branch, then a component for each of its slots, then their parameters."""
-        branch = self._branches[trial.suggest_categorical("branch", list(self._branches))]
-        components = {}
-        for slot in branch.slots:
-            where, options = (
-                f"{branch.name}.{slot.slot}",
-                {option.component: option for option in slot.options},
-            )
-            kind = trial.suggest_categorical(f"{where}.kind", list(options))
-            component = SLOTS[slot.slot][kind]
-            values = {
-                param.name: _suggested(trial, f"{where}.{kind}.{param.name}", param, component)
-                for param in options[kind].params
-            }
-            components[slot.slot] = component(**values)
-        return {"method": with_components(self._naive, components).model_dump_json()}
-
-
-def _suggested(trial: Any, name: str, param: Param, component: type[Component]) -> Any:
-    match param:
-        case Fixed():
-            return param.value
-        case Choice():
-            return trial.suggest_categorical(name, list(param.values))
-        case Range():
-            if component.model_fields[param.name].annotation is int:
-                return trial.suggest_int(name, round(param.low), round(param.high), log=param.log)
-            return trial.suggest_float(name, param.low, param.high, log=param.log)
 
 
 class WithLoss(nn.Module):
@@ -241,7 +194,7 @@ def search(config: RunConfig, trials: int) -> dict[str, Any]:
                 search_alg=OptunaSearch(Space(config), metric="accuracy", mode="max", seed=config.seed),
                 scheduler=ASHAScheduler(time_attr="ninths", max_t=9, grace_period=1, reduction_factor=3),
                 num_samples=trials,
-                max_concurrent_trials=2,
+                max_concurrent_trials=WORKERS,
             ),
             run_config=tune.RunConfig(name="search", storage_path=folder, verbose=0),
         )
@@ -251,18 +204,21 @@ def search(config: RunConfig, trials: int) -> dict[str, Any]:
         best = results.get_best_result("accuracy", "max")
         assert best.metrics is not None
         assert best.config is not None
+        method = Method.model_validate_json(best.config["method"])
         metrics = [results[i].metrics or {} for i in range(len(results))]
         rows = [row for row in metrics if "accuracy" in row]
     ray.shutdown()
     return {
         "wall_s": wall,
+        "search_wall_s": wall,
+        "start_s": 0.0,  # every trial starts a process
         "trials": trials,
         "failed": len(results.errors),
         "stopped_early": sum(row["ninths"] < NINTHS[-1] for row in rows),
         "train_s": sum(row["train_s"] for row in rows),
         "accuracy": best.metrics["accuracy"],
         "pgr": (best.metrics["accuracy"] - floors.weak.value) / floors.gap,
-        "method": json.loads(best.config["method"]),
+        "method": method.stopped_at(best.metrics["ninths"] / NINTHS[-1]).model_dump(mode="json"),
         "weak_acc": floors.weak.value,
         "ceiling_acc": floors.ceiling.value,
     }
@@ -281,14 +237,12 @@ def main() -> None:
     import ray
 
     with with_token():
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
         found = search(load_config(arguments.config, arguments.set), arguments.trials)
     arguments.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    from benchmarks.versus_tune import (
-        trainer as tune_trainer,  # by its name, so that workers import what they are to run
-    )
+    from benchmarks.versus_tune import stock  # by its name, so that workers import what they are to run
 
-    tune_trainer.main()
+    stock.main()
