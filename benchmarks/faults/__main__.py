@@ -228,7 +228,11 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         for name in options.only:
             site = Site(place / name / "run", cache, [LIMITS])
             site.out.parent.mkdir()
-            tried = CASES[name](site, random.Random(options.seed), options.kills)
+            try:
+                tried = CASES[name](site, random.Random(options.seed), options.kills)
+            except Exception as error:  # the other cases are tried all the same
+                log.exception("the case %s failed", name)
+                tried = Tried(faults=1, wrong=[f"{type(error).__name__}: {error}"])
             report[name] = {"faults": tried.faults, "survived": 0 if tried.wrong else tried.faults}
             report[name] |= {"wrong": tried.wrong}
             log.info("%s: %s", name, json.dumps(report[name]))

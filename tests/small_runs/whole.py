@@ -49,8 +49,12 @@ def _ledger_problems(record: Record, ends: Sequence[TrialEnded]) -> Iterator[str
 
 def _optuna_problems(record: Record, journal: Path) -> Iterator[str]:
     storage = open_journal(journal)
+    studies = {study.study_name for study in storage.get_all_studies()}
     for branch in record.branches:
-        told = {trial.number: trial for trial in optuna.load_study(study_name=branch, storage=storage).trials}
+        told = dict[int, optuna.trial.FrozenTrial]()  # no study before the first draw from a branch
+        if branch in studies:
+            study = optuna.load_study(study_name=branch, storage=storage)
+            told = {trial.number: trial for trial in study.trials}
         for trial in record.of_purpose("search"):
             if trial.branch == branch and trial.number is not None:
                 yield from _told_problems(trial, told.pop(trial.number, None))
