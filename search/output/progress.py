@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from search.config.schema import RunConfig
-from search.engine.replication import stage_sizes
 from search.ledger.log import LedgerFollower
 from search.ledger.record import BranchRecord, Record, TrialRecord
+from search.output.remaining import planned, trained_s, training_left_s
 from search.storage.run_directory import RunDirectory
 
 REDRAW_S = 0.5
@@ -32,7 +32,7 @@ class View:
         )
         self._drawn = 0.0
         self._started = time.monotonic()
-        self._ended_before = ended(record)
+        self._trained_before_s = trained_s(record)
 
     def __enter__(self) -> "View":
         if self._live:
@@ -64,12 +64,12 @@ class View:
             )
 
     def left_s(self) -> float | None:
-        """Seconds left at the pace of this process, or None until one of its trials has ended."""
-        done = ended(self._record)
-        if done == self._ended_before:
+        """Seconds left at the pace of this process, or None until one of its trainings has reached a rung."""
+        trained = trained_s(self._record) - self._trained_before_s
+        left = training_left_s(self._config, self._record)
+        if trained <= 0 or left is None:
             return None
-        pace = (time.monotonic() - self._started) / (done - self._ended_before)
-        return pace * max(0, planned(self._config) - done)
+        return left * (time.monotonic() - self._started) / trained
 
 
 def watch(run: RunDirectory, console: Console) -> None:
@@ -103,21 +103,12 @@ def ended(record: Record) -> int:
     return len(record.trials) - len(record.unfinished())
 
 
-def planned(config: RunConfig) -> int:
-    """The largest number of trials that the run can have."""
-    return (
-        config.search.trials
-        + sum(stage_sizes(config))
-        + (1 + config.confirm.finalists) * config.confirm.seeds
-    )
-
-
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
     """The state of a run as a line of text."""
     left = "" if left_s is None else f", about {duration(left_s)} left"
     now = "" if state(record) == "in progress" else f"{state(record)}, "
     return (
-        f"{now}round {record.rounds}: {ended(record)} of {planned(config)} trials ended "
+        f"{now}round {record.rounds}: {ended(record)} of {planned(config).total()} trials ended "
         f"({record.ended('pruned')} pruned, {record.ended('failed')} failed), "
         f"best search PGR {_pgr(record.best())}{left}"
     )
@@ -132,7 +123,7 @@ def status(config: RunConfig, record: Record, left_s: float | None) -> Renderabl
         table.add_row(*_branch_cells(branch, record))
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
-        ProgressBar(total=planned(config), completed=ended(record), width=30),
+        ProgressBar(total=planned(config).total(), completed=ended(record), width=30),
         Text(status_line(config, record, left_s)),
     )
     return Group(bar, table)
@@ -149,7 +140,7 @@ def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
         "branches": len(record.branches),
         "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
         "ended": ended(record),
-        "planned": planned(config),
+        "planned": planned(config).total(),
         "best": None if best is None else {"trial": best.trial, "pgr": best.best_pgr},
     }
 

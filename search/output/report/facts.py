@@ -13,7 +13,8 @@ from search.config.schema import RunConfig
 from search.ledger.events import EndState
 from search.ledger.record import Record, TrialRecord
 from search.output.outcome_table import has_gap
-from search.output.progress import duration, ended, planned, state
+from search.output.progress import duration, ended, state
+from search.output.remaining import planned
 from search.output.result import asked_usage, openings_text, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
 
@@ -28,7 +29,7 @@ def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
     if outcome is not None:
         return _confirmed(outcome)
     best = record.best()
-    so_far = f"Not finished: {ended(record)} of at most {planned(config)} trials have ended"
+    so_far = f"Not finished: {ended(record)} of at most {planned(config).total()} trials have ended"
     if best is None or best.best is None:
         return f"{so_far}, and none has a result yet."
     return (

@@ -13,6 +13,7 @@ from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output import progress as view
 from search.output.progress import View, status, status_json, status_line, watch
+from search.output.remaining import training_left_s
 from search.storage.run_directory import new_run
 
 
@@ -109,9 +110,11 @@ def test_the_time_left_follows_from_the_pace_of_this_process(
     monkeypatch.setattr(view.time, "monotonic", lambda: now)
     live = View(Console(file=StringIO()), config, record)
     now += 10
-    assert live.left_s() is None  # three trials had ended before
-    record.apply(events.ended("t4"))
-    assert live.left_s() == pytest.approx(10 * (17 - 4))
+    assert live.left_s() is None  # of what was trained, nothing by this process
+    record.apply(events.reached("t4", 1.0, 0.2))
+    left_s = training_left_s(config, record)
+    assert left_s is not None
+    assert live.left_s() == pytest.approx(left_s * 10 / 4)  # 4 s of training took 10 s
 
 
 def test_watching_follows_another_process_until_its_run_ends(
