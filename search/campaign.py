@@ -24,6 +24,7 @@ from search.output.outcome_table import outcome_table
 from search.output.progress import View
 from search.output.report.report import write_report
 from search.output.result import result, write_result
+from search.policy.rungs import merged_rungs
 from search.scoring.grader import BaselineScores
 from search.storage.baseline_times import BaselineTimes
 from search.storage.openings import Opening, Registry
@@ -187,6 +188,10 @@ def _run_trials(
         shared=SharedArrays(),
         checkpoints=run.checkpoints.absolute(),
     )
+    pruning, examples = config.search.pruning, config.task.splits.transfer
+    merged = merged_rungs(config.naive, pruning.rungs, examples=examples, min_steps=pruning.min_steps)
+    if merged:
+        console.print(merged, highlight=False, soft_wrap=True)
     with View(console, config, record) as view:
 
         def every_step() -> None:

@@ -32,6 +32,21 @@ def rungs_of(method: Method, rungs: Sequence[float], *, examples: int, min_steps
     )
 
 
+def merged_rungs(method: Method, rungs: Sequence[float], *, examples: int, min_steps: int) -> str | None:
+    """A sentence on the rungs at which a method is not judged; None if there are none. As for `rungs_of`."""
+    kept = rungs_of(method, rungs, examples=examples, min_steps=min_steps)
+    if len(kept) == len(rungs):
+        return None
+    merged = [f"{share:.3g}" for place, share in enumerate(rungs) if place not in kept]
+    judged = [f"{rungs[place]:.3g}" for place in kept]
+    return (
+        f"search.pruning.rungs: {', '.join(merged)} of a training such as naive's say too little and are "
+        f"merged with the next, so that it is judged at {', '.join(judged)}: {examples} examples give it "
+        f"{steps_of_a_training(method, examples)} optimizer steps, and a rung needs search.pruning.min_steps "
+        f"({min_steps}) and an end of the warm-up; more data or more epochs help"
+    )
+
+
 def _says_something(method: Method, share: float, examples: int, min_steps: int) -> bool:
     trainings = method.stages.trainings
     trained = share * method.optim.stop * trainings

@@ -1,6 +1,6 @@
 import pytest
 
-from search.policy.rungs import rungs_of, steps_of_a_training
+from search.policy.rungs import merged_rungs, rungs_of, steps_of_a_training
 from trainers.components.optim import Adamw
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, SmallLoss
 from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
@@ -67,3 +67,12 @@ def test_steps_follow_the_examples_that_are_kept(
     select: All | Confidence | Disagreement | SmallLoss | Curriculum, steps: int
 ) -> None:
     assert steps_of_a_training(Method(select=select), 320) == steps
+
+
+def test_merged_rungs_are_said_in_a_sentence_with_the_remedy() -> None:
+    rungs = (1 / 9, 1 / 3, 1.0)
+    assert merged_rungs(Method(), rungs, examples=3200, min_steps=8) is None  # 100 steps an epoch
+    said = merged_rungs(Method(), rungs, examples=320, min_steps=8)
+    assert said is not None
+    for part in ("search.pruning.rungs: 0.111 of a training", "judged at 0.333, 1:", "320 examples", "(8)"):
+        assert part in said
