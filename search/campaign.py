@@ -33,7 +33,6 @@ from search.tracking.launcher import Tracking
 from search.workers.member import Work
 from search.workers.preparation import Prepared, prepare, with_gpus
 from search.workers.remote_grader import RemoteGrader
-from search.workers.shared_arrays import SharedArrays
 from search.workers.sources import Loaded, checked_sources, load, with_commits
 from search.workers.tune import run_trials
 from trainers.data.digests import example_keys, inputs_digest
@@ -185,7 +184,7 @@ def _run_trials(
     work = Work(
         config=config,
         materials=prepared.materials,
-        shared=SharedArrays(),
+        shared=prepared.arrays,
         checkpoints=run.checkpoints.absolute(),
     )
     pruning, examples = config.search.pruning, config.task.splits.transfer

@@ -14,7 +14,7 @@ from trainers.components.losses import LOSSES, Kl, Loss, ReverseKl, Window, Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import SELECTIONS, All, Selection
 from trainers.components.stages import STAGES, Chain, Once, SelfTrain, Stages
-from trainers.components.students import STUDENTS, Full, Lora, Probe
+from trainers.components.students import STUDENTS, Full, StudentConfig
 from trainers.training.memory_fit import Room
 
 # Losses whose minimum is where the student's probabilities equal the targets.
@@ -47,7 +47,7 @@ class Method(Frozen):
         Loss, Field(discriminator="kind", description="compares the student with the targets")
     ] = Xent()
     student: Annotated[
-        Full | Lora | Probe, Field(discriminator="kind", description="which weights are trained")
+        StudentConfig, Field(discriminator="kind", description="which weights are trained")
     ] = Full()
     optim: Annotated[Adamw, Field(description="optimizer and learning rate")] = Adamw()
     stages: Annotated[

@@ -34,7 +34,9 @@ class LearnerConfig(Frozen):
     model: Annotated[ModelConfig, Field(description="The model, of kind `hub` or `toy`.")]
     student: Annotated[
         StudentConfig,
-        Field(discriminator="kind", description="Which of its weights are trained: `full` or `lora`."),
+        Field(
+            discriminator="kind", description="Which of its weights are trained: `full`, `lora` or `probe`."
+        ),
     ] = Full()
     optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
 

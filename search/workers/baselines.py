@@ -12,10 +12,13 @@ import ray
 
 from cluster.patience import Patience
 from search.config.schema import RunConfig
+from search.workers.shared_arrays import SharedArrays
 from trainers.cache import Arrays
+from trainers.components.students import Probe
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.settings import EngineConfig
-from trainers.trial.baselines import BaselineData, BaselineJob, train_baseline
+from trainers.trial.baselines import BaselineData, BaselineJob, Role, train_baseline
+from trainers.trial.model_data import Shared
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +45,18 @@ class _Training:
 class BaselineTrainings:
     """The baselines that are not in the cache, each a task of Ray."""
 
-    def __init__(self, config: RunConfig, finished: Finished) -> None:
-        """finished: receives each baseline, its predictions and its seconds as soon as it has finished."""
+    def __init__(self, config: RunConfig, arrays: SharedArrays, finished: Finished) -> None:
+        """arrays: where probes of a model share its features.
+
+        finished: receives each baseline, its predictions and its seconds as soon as it has finished.
+        """
         self._config = config
         self._faults = config.faults
         self._finished = finished
+        self._arrays = arrays
         self._shared: dict[int, Any] = {}  # by the identity of the data, which jobs may share
         self._running: dict[Any, _Training] = {}
+        self._held: dict[Role, list[_Training]] = {}
         self._no_room: Patience | None = None
 
     def run(
@@ -60,8 +68,8 @@ class BaselineTrainings:
         the cluster.
         """
         for job, data in jobs:
-            self._start(_Training(job=job, data=data))
-        every_poll(len(self._running))
+            self._start_or_hold(_Training(job=job, data=data))
+        every_poll(self._unfinished)
         while streams := list(self._running):
             ray.wait(streams, num_returns=1, timeout=POLL_S)
             ready, _ = ray.wait(streams, num_returns=len(streams), timeout=0)
@@ -69,7 +77,25 @@ class BaselineTrainings:
                 self._take(stream)
             self._kill_stuck()
             self._check_room()
-            every_poll(len(self._running))
+            every_poll(self._unfinished)
+
+    @property
+    def _unfinished(self) -> int:
+        return len(self._running) + sum(map(len, self._held.values()))
+
+    def _start_or_hold(self, training: _Training) -> None:
+        """Start it; but of a role's probes only the first, whose features the others find when it is done.
+
+        Otherwise they would wait for them in processes of their own: a task of Ray that waits gives its place
+        to the next.
+        """
+        role = training.job.role
+        if role in self._held:
+            self._held[role].append(training)
+            return
+        if isinstance(training.job.student, Probe):
+            self._held[role] = []
+        self._start(training)
 
     def _start(self, training: _Training) -> None:
         data, needs = training.data, self._config.trial.needs
@@ -79,7 +105,7 @@ class BaselineTrainings:
             _train
         )
         stream = task.options(num_returns="streaming").remote(
-            training.job, self._shared[id(data)], self._config.cache_dir
+            training.job, self._shared[id(data)], self._config.cache_dir, self._arrays
         )
         training.began, training.killed = None, None
         self._running[stream] = training
@@ -101,9 +127,12 @@ class BaselineTrainings:
             return
         del self._running[stream]
         self._finished(training.job, *result)
+        for held in self._held.pop(training.job.role, ()):
+            self._start(held)
 
     def _lost(self, training: _Training, why: str) -> None:
         training.losses += 1
+        self._arrays.worker_lost()
         if training.losses > self._faults.retries:
             raise RuntimeError(
                 f"{training} was lost {training.losses} times, more than faults.retries allows, the last "
@@ -139,9 +168,11 @@ def _warmed_up(config: EngineConfig) -> None:
     warm_up(config)
 
 
-def _train(job: BaselineJob, data: BaselineData, cache_dir: Path) -> Iterator[tuple[Arrays, float] | None]:
+def _train(
+    job: BaselineJob, data: BaselineData, cache_dir: Path, shared: Shared
+) -> Iterator[tuple[Arrays, float] | None]:
     """None once the training has its place in the cluster, then its predictions and seconds."""
     yield None
     _warmed_up(job.engine)
     started = time.perf_counter()
-    yield train_baseline(job, data, cache_dir), time.perf_counter() - started
+    yield train_baseline(job, data, cache_dir, shared), time.perf_counter() - started

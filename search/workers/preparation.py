@@ -12,6 +12,7 @@ from cluster.inventory import gpu_memories, gpus_may_come
 from search.config.schema import LearnerConfig, RunConfig
 from search.scoring.grader import BaselinePredictions
 from search.workers.baselines import BaselineTrainings
+from search.workers.shared_arrays import SharedArrays
 from search.workers.sources import Loaded
 from trainers.cache import Arrays, load_arrays, save_arrays
 from trainers.data.counts import DataCounts
@@ -36,10 +37,12 @@ STUDENTS_SEE: tuple[SplitName, ...] = ("transfer", "search", "test")
 class Prepared:
     """materials: for trials. search, test: for the grader only. train_s: seconds spent on baselines.
 
-    counts: what became of the rows of the data, and of their texts.
+    arrays: the frozen features that baselines computed, for trials to share. counts: what became of the rows
+    of the data, and of their texts.
     """
 
     materials: Materials
+    arrays: SharedArrays
     search: Graded
     test: Graded
     train_s: float
@@ -85,7 +88,8 @@ def prepare(
         "ceiling": [_data("transfer", task, strong)] * config.baselines.seeds,
     }
     questions = ask(config.strong.model, task.inputs["transfer"])
-    predictions, train_s = _baselines(config, loaded.weights, data, advance, trained)
+    arrays = SharedArrays()
+    predictions, train_s = _baselines(config, loaded.weights, data, arrays, advance, trained)
 
     def classes(role: Role, split: SplitName) -> Any:
         return np.stack([of_seed[split] for of_seed in predictions[role]]) > np.float32(0.5)
@@ -105,6 +109,7 @@ def prepare(
     )
     return Prepared(
         materials=materials,
+        arrays=arrays,
         search=graded("search", config.baselines.seeds),  # the others are kept back for the confirmation
         test=graded("test", config.supervisors),
         train_s=train_s,
@@ -160,6 +165,7 @@ def _baselines(
     config: RunConfig,
     weights: Mapping[ModelConfig, str],
     data: dict[Role, Sequence[BaselineData]],
+    arrays: SharedArrays,
     advance: Advance,
     trained: Trained,
 ) -> tuple[dict[Role, list[Arrays]], float]:
@@ -192,13 +198,15 @@ def _baselines(
     total = sum(map(len, data.values()))
     train_s = 0.0
 
-    def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
+    def finished(job: BaselineJob, predicted: Arrays, seconds: float) -> None:
         nonlocal train_s
-        save_arrays(paths[job], arrays)
+        save_arrays(paths[job], predicted)
         trained(job, seconds)
-        predictions[job.role][job.seed] = arrays
+        predictions[job.role][job.seed] = predicted
         train_s += seconds
 
-    BaselineTrainings(config, finished).run(due, lambda unfinished: advance(total - unfinished, total))
+    BaselineTrainings(config, arrays, finished).run(
+        due, lambda unfinished: advance(total - unfinished, total)
+    )
     in_order = {role: [by_seed[seed] for seed in sorted(by_seed)] for role, by_seed in predictions.items()}
     return in_order, train_s

@@ -51,7 +51,7 @@ class _ArrayStore:
 
 
 class SharedArrays:
-    """A trainers.trial.workbench.Shared: created by the driver, stored on its node, used by workers."""
+    """A trainers.trial.model_data.Shared: created by the driver, stored on its node, used by workers."""
 
     def __init__(self) -> None:
         here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -47,7 +47,7 @@ class Probe(Component):
     ] = 1.0
 
 
-StudentConfig = Full | Lora  # students for the weak supervisor, the ceiling and the naive baseline
+StudentConfig = Full | Lora | Probe
 
 
 @dataclass(frozen=True, kw_only=True)

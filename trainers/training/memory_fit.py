@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from trainers.component import Frozen
-from trainers.components.students import Full, Lora, Probe
+from trainers.components.students import Full, Lora, Probe, StudentConfig
 from trainers.training.memory import ModelShape, on_device, predict_memory
 from trainers.training.settings import EngineConfig
 
@@ -44,7 +44,7 @@ class Room(Frozen):
     engine: Annotated[EngineConfig, Field(description="how trainings run")]
     world_size: Annotated[int, Field(ge=1, description="processes that share a trial")] = 1
 
-    def refused(self, student: Full | Lora | Probe, batch_size: int) -> str | None:
+    def refused(self, student: StudentConfig, batch_size: int) -> str | None:
         """The reason, on one line, why the student does not fit even a single example; None if it may fit."""
         single = self.engine.model_copy(update={"micro_batch": 1})
         needed = on_device(self._peak(student, batch_size, single)) / GB
@@ -55,11 +55,11 @@ class Room(Frozen):
             f"{self.length} tokens, but trial.memory_gb is {self.gb:.3g}: {REMEDIES[student.kind]}"
         )
 
-    def needed(self, student: Full | Lora | Probe, batch_size: int) -> int:
+    def needed(self, student: StudentConfig, batch_size: int) -> int:
         """The device memory in bytes, margins included, that training needs with the engine's micro-batch."""
         return on_device(self._peak(student, batch_size, self.engine))
 
-    def _peak(self, student: Full | Lora | Probe, batch_size: int, engine: EngineConfig) -> int:
+    def _peak(self, student: StudentConfig, batch_size: int, engine: EngineConfig) -> int:
         trainable, frozen = trained_and_frozen(student, self.weights)
         if isinstance(student, Probe):  # computing features a single example at a time is the peak
             width = 2 if self.half else 4
@@ -76,7 +76,7 @@ class Room(Frozen):
         ).device
 
 
-def trained_and_frozen(student: Full | Lora | Probe, weights: Weights) -> tuple[int, int]:
+def trained_and_frozen(student: StudentConfig, weights: Weights) -> tuple[int, int]:
     """How many parameters a student trains, and how many stay frozen."""
     match student:
         case Full():

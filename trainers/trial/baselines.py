@@ -19,10 +19,12 @@ from trainers.data.tokens import Tokens
 from trainers.models.pool import ModelPool
 from trainers.models.settings import ModelConfig
 from trainers.training.compilation import share_compiled_code
-from trainers.training.loop import Recipe, TokenInputs, fit, predict
+from trainers.training.loop import Recipe, fit, predict
 from trainers.training.settings import EngineConfig
+from trainers.trial.model_data import ModelData, Shared, unshared
 
 Role = Literal["weak", "ceiling"]
+LEARNS: dict[Role, SplitName] = {"weak": "weak_train", "ceiling": "transfer"}
 VERSION = 1  # raise it when a change to the training code changes the results of baselines
 
 
@@ -85,10 +87,11 @@ def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: P
     return cache / "baselines" / f"{job.role}-{key}.npz"
 
 
-def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
+def train_baseline(job: BaselineJob, data: BaselineData, cache: Path, shared: Shared = unshared) -> Arrays:
     """Train with `job.seed` and return P(class 1), float32 [n], for every split of `data.predict`.
 
-    cache: where models are kept. Raises trainers.training.loop.Diverged if the loss is not finite.
+    cache: where models are kept. shared: holds the frozen features of probes, which other seeds need too.
+    Raises trainers.training.loop.Diverged if the loss is not finite.
     """
     share_compiled_code(cache)
     pool = ModelPool(job.model, cache=cache)
@@ -101,10 +104,12 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path) -> Arrays:
         engine=job.engine,
         seed=job.seed,
     )
-    learn = TokenInputs(tokens=data.learn, pad_id=pool.pad_id)
-    predictions: Arrays = {}
+    split, predicted = LEARNS[job.role], ModelData(pool, data.predict, shared)
+    learn = ModelData(pool, {split: data.learn}, shared).inputs(split, student.layer)
+    evaluated = {split: predicted.inputs(split, student.layer) for split in data.predict}
     targets = data.truth.astype(np.float32)
+    predictions: Arrays = {}
     for _ in fit(student.module, student.parameters, learn, targets, recipe, (job.optim.stop,), ends=True):
-        for split, tokens in data.predict.items():
-            predictions[split] = predict(student.module, TokenInputs(tokens=tokens, pad_id=pool.pad_id))
+        for split, inputs in evaluated.items():
+            predictions[split] = predict(student.module, inputs)
     return predictions

@@ -1,11 +1,11 @@
 """Runs a trial: a method and a seed in, predictions at every rung out."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, Literal, Protocol, cast
+from functools import cached_property
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -24,21 +24,19 @@ from trainers.training.checkpoint import Checkpoint
 from trainers.training.compilation import share_compiled_code
 from trainers.training.loop import (
     Diverged,
-    FeatureInputs,
     Floats,
     Inputs,
     Recipe,
-    TokenInputs,
     fit,
     forward,
 )
 from trainers.training.session import Event
 from trainers.training.settings import EngineConfig
 from trainers.training.weights import load_weights
+from trainers.trial.model_data import ModelData, Shared, unshared
 from trainers.trial.stage_runner import StageRunner
 from trainers.trial.zero_shot import zero_shot
 
-Array = NDArray[Any]
 Part = Literal["setup_s", "train_s", "eval_s"]
 PARTS: tuple[Part, ...] = ("setup_s", "train_s", "eval_s")
 
@@ -91,19 +89,6 @@ class Report:
     events: tuple[Event, ...]
 
 
-class Shared(Protocol):
-    """A cache of arrays that the workers of a campaign share."""
-
-    def __call__(self, name: str, compute: Callable[[], Array], /) -> Array:
-        """The array of this name, computed by the first worker that asks for it."""
-        ...
-
-
-def unshared(name: str, compute: Callable[[], Array], /) -> Array:
-    """The cache of a worker without others: computes every array."""
-    return compute()
-
-
 class Workbench:
     """What a worker process keeps between trials: materials, pretrained weights, frozen features, prior."""
 
@@ -114,10 +99,9 @@ class Workbench:
         self._materials = materials
         self._engine = engine
         self._shared = shared
-        self._strong = _ModelData("strong", pool, materials.tokens, shared)
+        self._strong = ModelData(pool, materials.tokens, shared)
         self._intermediates = [
-            _ModelData(f"intermediate {place}", pool.another(model.model), model.tokens, shared)
-            for place, model in enumerate(materials.intermediates)
+            ModelData(pool.another(model.model), model.tokens, shared) for model in materials.intermediates
         ]
 
     @property
@@ -234,41 +218,6 @@ class Workbench:
     @cached_property
     def _prior(self) -> Floats:
         return self._shared("prior", lambda: zero_shot(self._strong.pool, self._materials.questions))
-
-
-class _ModelData:
-    """A model's weights, tokens, and the frozen features computed so far."""
-
-    def __init__(
-        self, name: str, pool: ModelPool, tokens: Mapping[SplitName, Tokens], shared: Shared
-    ) -> None:
-        self.pool = pool
-        self._name = name
-        self._tokens = tokens
-        self._shared = shared
-        self._features: dict[tuple[SplitName, int], torch.Tensor] = {}
-
-    @property
-    def words(self) -> tuple[int, int] | None:
-        """The tokens that answer its examples."""
-        return self._tokens["transfer"].words
-
-    def inputs(self, split: SplitName, layer: int | None) -> Inputs:
-        """The split as frozen features of a layer, or as tokens if `layer` is None."""
-        if layer is None:
-            return TokenInputs(tokens=self._tokens[split], pad_id=self.pool.pad_id)
-        return FeatureInputs(features=self.features(split, layer))
-
-    def features(self, split: SplitName, layer: int) -> torch.Tensor:
-        """Features float32 [n, d] of the untouched model at a layer, computed once for all workers."""
-        if (split, layer) not in self._features:
-            shared = self._shared(f"{self._name} {split} {layer}", lambda: self._computed(split, layer))
-            self._features[split, layer] = torch.tensor(shared)
-        return self._features[split, layer]
-
-    def _computed(self, split: SplitName, layer: int) -> Array:
-        model = self.pool.fresh(seed=0, words=self.words)
-        return forward(partial(model.features, layer=layer), self.inputs(split, None), model).numpy()
 
 
 def _logits(model: torch.nn.Module, inputs: Inputs) -> Floats:

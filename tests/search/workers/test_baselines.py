@@ -16,13 +16,17 @@ from search.config.schema import RunConfig
 from search.policy.faults import FaultConfig
 from search.workers import baselines
 from search.workers.baselines import BaselineTrainings
+from search.workers.shared_arrays import SharedArrays
 from tests.small_runs.untrained import configured
 from trainers.cache import Arrays
+from trainers.component import Component
+from trainers.components.students import Full, Probe
 from trainers.trial.baselines import BaselineJob
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
 
 STOPS_ONCE, DIES_ONCE, DIES, FAILS = 10, 11, 12, 13  # seeds of such baselines
+FULL, PROBE = Full(), Probe()
 
 
 def misfortunes() -> Callable[..., Iterator[Any]]:
@@ -32,8 +36,9 @@ def misfortunes() -> Callable[..., Iterator[Any]]:
     """
     stops_once, dies_once, dies, fails = STOPS_ONCE, DIES_ONCE, DIES, FAILS
 
-    def train(job: Any, data: Any, marks: Path) -> Iterator[Any]:
+    def train(job: Any, data: Any, marks: Path, arrays: Any) -> Iterator[Any]:
         yield None
+        (marks / f"began-{job.role}-{job.seed}").touch()
         first = not (marks / str(job.seed)).exists()
         (marks / str(job.seed)).touch()
         if job.seed == stops_once and first:
@@ -55,16 +60,21 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     return configured(4, workers=1).model_copy(update={"cache": str(tmp_path), "faults": faults})
 
 
-def trained(config: RunConfig, *seeds: int) -> dict[int, tuple[Arrays, float]]:
+def trained(
+    config: RunConfig,
+    *seeds: int,
+    student: Component = FULL,
+    every_poll: Callable[[int], None] = lambda unfinished: None,
+) -> dict[int, tuple[Arrays, float]]:
     """The weak baselines of these seeds: predictions and seconds."""
     done: dict[int, tuple[Arrays, float]] = {}
-    jobs: Any = [SimpleNamespace(role="weak", seed=seed) for seed in seeds]
+    jobs: Any = [SimpleNamespace(role="weak", student=student, seed=seed) for seed in seeds]
 
     def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
         done[job.seed] = arrays, seconds
 
     no_data: Any = "no data"
-    BaselineTrainings(config, finished).run([(job, no_data) for job in jobs], lambda unfinished: None)
+    BaselineTrainings(config, SharedArrays(), finished).run([(job, no_data) for job in jobs], every_poll)
     return done
 
 
@@ -99,3 +109,15 @@ def test_a_gpu_that_never_comes_ends_the_wait(config: RunConfig) -> None:
     without = config.model_copy(update={"trial": trial, "faults": faults})
     with pytest.raises(WaitTooLongError, match=r"room in the cluster for a baseline \(.*trial\.gpus 1\)"):
         trained(without, 0)
+
+
+def test_of_a_role_s_probes_the_first_trains_alone_even_if_it_is_lost(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    left: list[int] = []
+    done = trained(config, DIES_ONCE, 0, 1, student=PROBE, every_poll=left.append)
+    began = {seed: (tmp_path / f"began-weak-{seed}").stat().st_mtime for seed in done}
+    assert set(began) == {DIES_ONCE, 0, 1}
+    assert min(began[0], began[1]) > began[DIES_ONCE]
+    assert left[0] == 3
+    assert left[-1] == 0

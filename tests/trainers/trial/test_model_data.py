@@ -1,0 +1,89 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trainers.data.settings import SplitSizes, ToyTask
+from trainers.data.tokens import Tokens
+from trainers.data.toy_task import load_toy
+from trainers.models.pool import ModelPool
+from trainers.models.prompts import render
+from trainers.models.settings import ToyModel
+from trainers.training.loop import FeatureInputs, TokenInputs
+from trainers.trial.model_data import Array, ModelData
+
+MODEL = ToyModel(size="weak")
+
+
+class Kept:
+    """Shared arrays of one process. computed: the names of those that had to be computed, in order."""
+
+    def __init__(self) -> None:
+        self.computed: list[str] = []
+        self._arrays: dict[str, Array] = {}
+
+    def __call__(self, name: str, compute: Callable[[], Array], /) -> Array:
+        if name not in self._arrays:
+            self.computed.append(name)
+            self._arrays[name] = compute()
+        return self._arrays[name]
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Tokens:
+    task = load_toy(ToyTask(splits=SplitSizes(weak_train=2, transfer=9, search=1, test=1)))
+    return render(MODEL, task.inputs["transfer"])
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> ModelPool:
+    return ModelPool(MODEL, cache=tmp_path)
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_student_of_tokens_gets_tokens_and_a_probe_the_hidden_states_of_its_layer(
+    pool: ModelPool, tokens: Tokens
+) -> None:
+    data = ModelData(pool, {"transfer": tokens})
+    whole = data.inputs("transfer", None)
+    assert isinstance(whole, TokenInputs)
+    assert (whole.tokens, whole.pad_id) == (tokens, pool.pad_id)
+    frozen = data.inputs("transfer", 1)
+    assert isinstance(frozen, FeatureInputs)
+    model = pool.fresh(seed=5)  # its head plays no part
+    with torch.no_grad():
+        expected = model.features(*whole.batch(np.arange(9)), layer=1)
+    torch.testing.assert_close(frozen.features, expected)
+
+
+@pytest.mark.usefixtures("warm")
+def test_features_of_the_same_model_and_tokens_are_computed_once_whoever_asks(
+    pool: ModelPool, tokens: Tokens
+) -> None:
+    kept = Kept()
+    first = ModelData(pool, {"transfer": tokens}, kept).features("transfer", 1)
+    again = ModelData(pool.another(MODEL), {"search": tokens}, kept).features("search", 1)
+    assert torch.equal(first, again)
+    assert len(kept.computed) == 1
+
+
+@pytest.mark.usefixtures("warm")
+def test_features_of_another_layer_model_or_split_are_others(pool: ModelPool, tokens: Tokens) -> None:
+    kept = Kept()
+    shifted = replace(tokens, ids=tokens.ids[::-1].copy())
+    divided = tokens.only(range(4))
+    strong = pool.another(ToyModel(size="strong", pretrain_steps=1))
+    asked = [
+        (pool, tokens, 1),
+        (pool, shifted, 1),
+        (pool, divided, 1),
+        (strong, tokens, 1),
+        (strong, tokens, 2),
+    ]
+    for of, which, layer in asked:
+        features = ModelData(of, {"test": which}, kept).features("test", layer)
+        assert features.shape == (len(which), of.hidden)
+    assert len(set(kept.computed)) == len(asked)
