@@ -9,7 +9,7 @@ from agents.findings.findings import Findings, TrialFinding, shown_pgr
 from agents.language.catalogue import ParamSpec, param_specs
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range, Slot, branch_contains, slug
 from agents.language.space import coerced
-from agents.playbook.literature import optim_slot, span
+from agents.playbook.literature import optim_slot, rates_of, span
 from trainers.component import Component
 from trainers.method import SLOTS, Method
 
@@ -40,7 +40,9 @@ def explored(naive: Method, taken: Container[str], rng: random.Random, tries: in
         names = rng.sample(open_slots, k=min(len(open_slots), rng.choice((1, 2))))
         slots = [_drawn_slot(slot, getattr(naive, slot).kind, rng) for slot in names]
         low = rng.uniform(0.1, 1)
-        slots.append(optim_slot(naive, lr=(low, 3 * low), epochs=(rng.uniform(0.1, 0.5), 1)))
+        student = next((s.options[0].component for s in slots if s.slot == "student"), naive.student.kind)
+        lr = rates_of(student, naive, (low, 3 * low))
+        slots.append(optim_slot(naive, lr=lr, epochs=(rng.uniform(0.1, 0.5), 1)))
         drawn = " with ".join(slot.options[0].component for slot in slots[:-1]) or "the optimiser alone"
         yield Branch(
             name=_fresh("explore-" + "-".join(slot.options[0].component for slot in slots[:-1]), taken),

@@ -12,6 +12,15 @@ from trainers.method import SLOTS, Method
 
 Multiples = tuple[float, float]
 
+# Good learning rates of students, as multiples of a full fine-tuning's: the middles of what the ideas search.
+RATES = {"full": 1.0, "lora": 10**0.5, "probe": 10.0}
+
+
+def rates_of(student: str, naive: Method, multiples: Multiples) -> Multiples:
+    """Multiples of the naive learning rate for another student, from those for the naive one."""
+    low, high = (multiple * RATES[student] / RATES[naive.student.kind] for multiple in multiples)
+    return low, high
+
 
 def span(spec: ParamSpec, low: float, high: float, *, log: bool) -> Range | Fixed:
     """The range cut to the parameter's bounds, to three digits; a fixed value if the cut range is empty."""
@@ -52,6 +61,8 @@ def literature(naive: Method) -> tuple[Branch, ...]:
 def _fitted(branch: Branch, naive: Method, lr: Multiples, epochs: Multiples) -> Branch | None:
     slots = []
     more: tuple[Param, ...] = ()
+    if any(slot.slot == "student" for slot in branch.slots):
+        lr = rates_of("full", naive, lr)  # an idea's own student has multiples of a full fine-tuning's rate
     for slot in branch.slots:
         if slot.slot == "optim":
             more = slot.options[0].params

@@ -38,7 +38,7 @@ class Lora(Component):
 
 
 class Probe(Component):
-    """Trains only a linear head on the frozen hidden states of one layer of the strong model."""
+    """Trains only a linear head on the frozen hidden states of one layer of the model."""
 
     kind: Literal["probe"] = "probe"
     layer: Annotated[

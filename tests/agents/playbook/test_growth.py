@@ -11,6 +11,7 @@ from agents.playbook.literature import literature
 from agents.playbook.playbook import Playbook
 from tests.agents.playbook.conftest import NAIVE, drawn, findings, params, trial
 from trainers.components.optim import Adamw
+from trainers.components.students import Probe
 from trainers.method import SLOTS, Method
 
 
@@ -33,6 +34,21 @@ def test_sharpened_ranges_lie_around_the_best_trials() -> None:
     assert lr.log
     assert math.log(lr.high / lr.low) == pytest.approx(0.25 * math.log(30), abs=0.01)
     assert math.sqrt(lr.low * lr.high) == pytest.approx(math.sqrt(1.1e-3 * 0.9e-3), rel=0.01)
+
+
+def test_a_random_student_has_a_learning_rate_of_its_own() -> None:
+    naive = Method(student=Probe(), optim=Adamw(lr=0.02, epochs=3))
+    highest: dict[str, float] = {}
+    for branch in explored(naive, set(), random.Random(0), 200):
+        slots = {slot.slot: slot.options[0].component for slot in branch.slots}
+        student = slots.get("student", "probe")
+        rate = params(branch, "optim")["lr"]
+        assert isinstance(rate, Range)
+        highest[student] = max(highest.get(student, 0), rate.high)
+    # Up to three times a student's own rate: 0.02 of a probe, a tenth of it of a full fine-tuning.
+    assert 0.04 < highest["probe"] <= 0.06
+    assert 0.004 < highest["full"] <= 0.006
+    assert 0.0127 < highest["lora"] <= 0.019
 
 
 def test_the_best_of_two_families_are_recombined() -> None:

@@ -6,6 +6,7 @@ from agents.language.validation import problems
 from agents.playbook.literature import _IDEAS, literature, optim_slot, span
 from tests.agents.playbook.conftest import ANY, NAIVE, params
 from trainers.components.optim import Adamw
+from trainers.components.students import Full, Lora, Probe
 from trainers.method import SLOTS, Method
 
 
@@ -42,6 +43,22 @@ def test_learning_rates_and_epochs_follow_the_naive_method() -> None:
     assert stopping["lr"] == Range(name="lr", low=1e-4, high=3e-3, log=True)
     assert stopping["epochs"] == Range(name="epochs", low=0.3, high=3, log=True)
     assert stopping["batch_size"] == Fixed(name="batch_size", value=16)
+
+
+def test_an_idea_s_own_student_has_a_learning_rate_of_its_own() -> None:
+    rates = {}
+    for student in (Full(), Lora(), Probe()):
+        naive = Method(student=student, optim=Adamw(lr=1e-3))
+        ideas = {idea.name: params(idea, "optim")["lr"] for idea in literature(naive)}
+        rates[student.kind] = [ideas[name] for name in ("confident-only", "frozen-probe", "adapters")]
+    assert rates["full"] == [lr(3.33e-4, 1.5e-3), lr(1e-3, 0.1), lr(1e-3, 1e-2)]
+    # Where naive is a probe with this rate, a full fine-tuning would have a tenth of it.
+    assert rates["probe"] == [lr(3.33e-4, 1.5e-3), lr(1e-4, 1e-2), lr(1e-4, 1e-3)]
+    assert rates["lora"] == [lr(3.33e-4, 1.5e-3), lr(3.16e-4, 3.16e-2), lr(3.16e-4, 3.16e-3)]
+
+
+def lr(low: float, high: float) -> Range:
+    return Range(name="lr", low=low, high=high, log=True)
 
 
 def test_ranges_stay_within_bounds() -> None:
