@@ -18,7 +18,7 @@ from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw
-from trainers.components.students import Full, StudentConfig
+from trainers.components.students import Full, StudentConfig, SupervisorConfig
 from trainers.components.weak_labels import SEEDS_OF_A_RUN, supervisor_of
 from trainers.data.settings import DatasetTask, ToyTask
 from trainers.method import Abilities, Method
@@ -29,16 +29,29 @@ CONFIRMATION_TURN = 40  # beyond any turn of search and replicates: at most 64 s
 
 
 class LearnerConfig(Frozen):
-    """A model, and how it is trained on ground truth. The strong model's also trains the naive baseline."""
+    """A model, and how it is trained on ground truth."""
 
     model: Annotated[ModelConfig, Field(description="The model, of kind `hub` or `toy`.")]
+    student: Annotated[
+        SupervisorConfig,
+        Field(
+            discriminator="kind",
+            description="Which of its weights are trained: `full`, `lora` or `probe`; or `bag_of_words`, a "
+            "weak supervisor that costs next to nothing.",
+        ),
+    ] = Full()
+    optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
+
+
+class StrongConfig(LearnerConfig):
+    """A model, and how it is trained: on ground truth, and as the naive baseline on weak labels."""
+
     student: Annotated[
         StudentConfig,
         Field(
             discriminator="kind", description="Which of its weights are trained: `full`, `lora` or `probe`."
         ),
     ] = Full()
-    optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
 
 
 Sampler = Literal["surrogate", "tpe", "gp"]
@@ -136,7 +149,7 @@ class RunConfig(Frozen):
         ),
     ]
     weak: Annotated[LearnerConfig, Field(description="The weak supervisor.")]
-    strong: Annotated[LearnerConfig, Field(description="The strong student; on ground truth, the ceiling.")]
+    strong: Annotated[StrongConfig, Field(description="The strong student; on ground truth, the ceiling.")]
     intermediates: Annotated[
         tuple[ModelConfig, ...],
         Field(

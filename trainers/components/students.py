@@ -47,7 +47,14 @@ class Probe(Component):
     ] = 1.0
 
 
+class BagOfWords(Component):
+    """Trains only a linear head on which tokens a text has (TF-IDF); of the model it uses the tokenizer."""
+
+    kind: Literal["bag_of_words"] = "bag_of_words"
+
+
 StudentConfig = Full | Lora | Probe
+SupervisorConfig = StudentConfig | BagOfWords
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,15 @@ from trainers.component import Frozen
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
-from trainers.components.students import StudentConfig, make_student
+from trainers.components.students import BagOfWords, Student, SupervisorConfig, make_student
 from trainers.data.examples import Labels, SplitName
+from trainers.data.tf_idf import TfIdf
 from trainers.data.tokens import Tokens
+from trainers.models.head import new_head
 from trainers.models.pool import ModelPool
 from trainers.models.settings import ModelConfig
 from trainers.training.compilation import share_compiled_code
-from trainers.training.loop import Recipe, fit, predict
+from trainers.training.loop import FeatureInputs, Inputs, Recipe, fit, predict
 from trainers.training.settings import EngineConfig
 from trainers.trial.model_data import ModelData, Shared, unshared
 
@@ -33,7 +35,7 @@ class BaselineJob(Frozen):
 
     role: Annotated[Role, Field(description="weak: the weak supervisor; ceiling: the strong model")]
     model: Annotated[ModelConfig, Field(description="the model to train")]
-    student: Annotated[StudentConfig, Field(discriminator="kind", description="which weights are trained")]
+    student: Annotated[SupervisorConfig, Field(discriminator="kind", description="which weights are trained")]
     optim: Annotated[Adamw, Field(description="optimizer and learning rate")]
     engine: Annotated[EngineConfig, Field(description="how the training runs")]
     seed: Annotated[int, Field(ge=0, description="seed of the head, the order of batches and dropout")]
@@ -94,8 +96,7 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path, shared: Sh
     Raises trainers.training.loop.Diverged if the loss is not finite.
     """
     share_compiled_code(cache)
-    pool = ModelPool(job.model, cache=cache)
-    student = make_student(job.student, pool, seed=job.seed, words=data.learn.words)
+    student, learn, evaluated = _student(job, data, cache, shared)
     weights = np.ones(len(data.truth), dtype=np.float32)
     recipe = Recipe(
         plan=Plan(phases=(Phase(start=0.0, weights=weights, lr_scale=1.0),)),
@@ -104,12 +105,28 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path, shared: Sh
         engine=job.engine,
         seed=job.seed,
     )
-    split, predicted = LEARNS[job.role], ModelData(pool, data.predict, shared)
-    learn = ModelData(pool, {split: data.learn}, shared).inputs(split, student.layer)
-    evaluated = {split: predicted.inputs(split, student.layer) for split in data.predict}
     targets = data.truth.astype(np.float32)
     predictions: Arrays = {}
     for _ in fit(student.module, student.parameters, learn, targets, recipe, (job.optim.stop,), ends=True):
         for split, inputs in evaluated.items():
             predictions[split] = predict(student.module, inputs)
     return predictions
+
+
+def _student(
+    job: BaselineJob, data: BaselineData, cache: Path, shared: Shared
+) -> tuple[Student, Inputs, dict[SplitName, Inputs]]:
+    """The student, the inputs that it learns from, and those that it predicts."""
+    if isinstance(job.student, BagOfWords):
+        counted = TfIdf(data.learn)
+        head = new_head(counted.size, job.seed)
+        return (
+            Student(module=head, parameters=list(head.parameters())),
+            FeatureInputs(features=counted.vectors(data.learn)),
+            {split: FeatureInputs(features=counted.vectors(of)) for split, of in data.predict.items()},
+        )
+    pool = ModelPool(job.model, cache=cache)
+    student = make_student(job.student, pool, seed=job.seed, words=data.learn.words)
+    split, predicted = LEARNS[job.role], ModelData(pool, data.predict, shared)
+    learn = ModelData(pool, {split: data.learn}, shared).inputs(split, student.layer)
+    return student, learn, {split: predicted.inputs(split, student.layer) for split in data.predict}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trainers.components.optim import Adamw
-from trainers.components.students import Full, Lora, Probe, StudentConfig
+from trainers.components.students import BagOfWords, Full, Lora, Probe, SupervisorConfig
 from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.tokens import Tokens
 from trainers.data.toy_task import load_toy
@@ -38,6 +38,7 @@ def job(**changes: Any) -> BaselineJob:
         {"student": Lora()},
         {"student": Probe()},
         {"student": Probe(layer=0.5)},
+        {"student": BagOfWords()},
         {"optim": Adamw(lr=0.02, epochs=20, batch_size=8)},
         {"engine": EngineConfig(zero_stage=1)},
         {"seed": 4},
@@ -102,11 +103,11 @@ def data() -> BaselineData:
 
 
 @pytest.mark.usefixtures("warm")
-@pytest.mark.parametrize("student", [Full(), Lora(rank=4), Probe()])
+@pytest.mark.parametrize("student", [Full(), Lora(rank=4), Probe(), BagOfWords()])
 def test_a_baseline_learns_ground_truth_and_its_seed_decides_the_rest(
-    data: BaselineData, tmp_path: Path, student: StudentConfig
+    data: BaselineData, tmp_path: Path, student: SupervisorConfig
 ) -> None:
-    optim = Adamw(lr=0.1 if student.kind == "probe" else 0.01, epochs=20, batch_size=8)
+    optim = Adamw(lr=0.01 if student.kind in ("full", "lora") else 0.1, epochs=20, batch_size=8)
     answers = train_baseline(job(student=student, optim=optim), data, tmp_path)
     assert {split: (found.shape, found.dtype) for split, found in answers.items()} == {
         "search": ((7,), np.float32),
@@ -137,3 +138,12 @@ def test_probes_of_further_seeds_compute_no_features(
     monkeypatch.setattr(ModelPool, "fresh", None)
     second = train_baseline(job(student=Probe(), seed=4), data, tmp_path, shared)
     assert all(np.array_equal(second[split], alone[split]) for split in data.predict)
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_bag_of_words_needs_no_weights(
+    data: BaselineData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "ModelPool", None)
+    answers = train_baseline(job(student=BagOfWords()), data, tmp_path)
+    assert answers["search"].shape == (7,)
