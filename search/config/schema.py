@@ -18,7 +18,7 @@ from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw
-from trainers.components.students import Full, StudentConfig, SupervisorConfig
+from trainers.components.students import Full, StudentConfig, SupervisorStudent
 from trainers.components.weak_labels import SEEDS_OF_A_RUN, supervisor_of
 from trainers.data.settings import DatasetTask, ToyTask
 from trainers.method import Abilities, Method
@@ -28,12 +28,12 @@ from trainers.training.settings import EngineConfig
 CONFIRMATION_TURN = 40  # beyond any turn of search and replicates: at most 64 seeds of 2 supervisors
 
 
-class LearnerConfig(Frozen):
+class SupervisorConfig(Frozen):
     """A model, and how it is trained on ground truth."""
 
     model: Annotated[ModelConfig, Field(description="The model, of kind `hub` or `toy`.")]
     student: Annotated[
-        SupervisorConfig,
+        SupervisorStudent,
         Field(
             discriminator="kind",
             description="Which of its weights are trained: `full`, `lora` or `probe`; or `bag_of_words`, a "
@@ -43,7 +43,7 @@ class LearnerConfig(Frozen):
     optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
 
 
-class StrongConfig(LearnerConfig):
+class LearnerConfig(SupervisorConfig):
     """A model, and how it is trained: on ground truth, and as the naive baseline on weak labels."""
 
     student: Annotated[
@@ -148,8 +148,8 @@ class RunConfig(Frozen):
             description="The examples and their four splits, of kind `toy` or `dataset`.",
         ),
     ]
-    weak: Annotated[LearnerConfig, Field(description="The weak supervisor.")]
-    strong: Annotated[StrongConfig, Field(description="The strong student; on ground truth, the ceiling.")]
+    weak: Annotated[SupervisorConfig, Field(description="The weak supervisor.")]
+    strong: Annotated[LearnerConfig, Field(description="The strong student; on ground truth, the ceiling.")]
     intermediates: Annotated[
         tuple[ModelConfig, ...],
         Field(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cluster.inventory import gpu_memories, gpus_may_come
-from search.config.schema import LearnerConfig, RunConfig
+from search.config.schema import RunConfig, SupervisorConfig
 from search.scoring.grader import BaselinePredictions
 from search.workers.baselines import BaselineTrainings
 from search.workers.shared_arrays import SharedArrays
@@ -173,7 +173,7 @@ def _baselines(
 
     data: of each role, a set for each seed.
     """
-    learners: dict[Role, LearnerConfig] = {"weak": config.weak, "ceiling": config.strong}
+    learners: dict[Role, SupervisorConfig] = {"weak": config.weak, "ceiling": config.strong}
     predictions: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
     paths: dict[BaselineJob, Path] = {}
     due: list[tuple[BaselineJob, BaselineData]] = []

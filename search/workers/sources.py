@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cluster.commit import other_code, running_code
-from search.config.schema import LearnerConfig, RunConfig
+from search.config.schema import RunConfig, SupervisorConfig
 from search.ledger.events import RunStarted, Sources
 from trainers.cache import check_writable
 from trainers.data.dataset import load_task
@@ -86,7 +86,7 @@ def pinned(config: RunConfig, found: Commits) -> RunConfig:
             return settings
         return settings.model_copy(update={"revision": commit})
 
-    def learner(place: str, settings: LearnerConfig) -> LearnerConfig:
+    def learner(place: str, settings: SupervisorConfig) -> SupervisorConfig:
         return settings.model_copy(update={"model": model(place, settings.model)})
 
     task = config.task

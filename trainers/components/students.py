@@ -54,7 +54,7 @@ class BagOfWords(Component):
 
 
 StudentConfig = Full | Lora | Probe
-SupervisorConfig = StudentConfig | BagOfWords
+SupervisorStudent = StudentConfig | BagOfWords
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from trainers.component import Frozen
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
-from trainers.components.students import BagOfWords, Student, SupervisorConfig, make_student
+from trainers.components.students import BagOfWords, Student, SupervisorStudent, make_student
 from trainers.data.examples import Labels, SplitName
 from trainers.data.tf_idf import TfIdf
 from trainers.data.tokens import Tokens
@@ -35,7 +35,9 @@ class BaselineJob(Frozen):
 
     role: Annotated[Role, Field(description="weak: the weak supervisor; ceiling: the strong model")]
     model: Annotated[ModelConfig, Field(description="the model to train")]
-    student: Annotated[SupervisorConfig, Field(discriminator="kind", description="which weights are trained")]
+    student: Annotated[
+        SupervisorStudent, Field(discriminator="kind", description="which weights are trained")
+    ]
     optim: Annotated[Adamw, Field(description="optimizer and learning rate")]
     engine: Annotated[EngineConfig, Field(description="how the training runs")]
     seed: Annotated[int, Field(ge=0, description="seed of the head, the order of batches and dropout")]

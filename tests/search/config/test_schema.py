@@ -7,6 +7,8 @@ import yaml
 
 from search.config.load import dump_config, load_config
 from search.config.schema import RunConfig
+from trainers.component import Component
+from trainers.components.students import BagOfWords, Full, Lora, Probe
 from trainers.method import Method
 
 
@@ -17,6 +19,30 @@ def test_every_config_of_the_repository_loads(path: Path) -> None:
 
 def test_naive_is_the_plain_method_with_the_ceiling_s_optimiser(config: RunConfig) -> None:
     assert config.naive == Method(optim=config.strong.optim)
+
+
+@pytest.mark.parametrize(
+    ("written", "student"),
+    [
+        ("{kind: full}", Full()),
+        ("{kind: lora, rank: 4}", Lora(rank=4)),
+        ("{kind: probe, layer: 0.5}", Probe(layer=0.5)),
+    ],
+)
+def test_naive_is_trained_as_the_ceiling_whatever_its_student(
+    dev: Path, written: str, student: Component
+) -> None:
+    config = load_config(dev, [f"weak.student={written}", f"strong.student={written}"])
+    assert config.weak.student == config.strong.student == student
+    assert config.naive == Method(student=student, optim=config.strong.optim)
+
+
+def test_a_bag_of_words_teaches_and_never_learns_from_weak_labels(dev: Path) -> None:
+    assert load_config(dev, ["weak.student.kind=bag_of_words"]).weak.student == BagOfWords()
+    with pytest.raises(ValueError, match=r"strong\.student.*bag_of_words") as caught:
+        load_config(dev, ["strong.student.kind=bag_of_words"])
+    assert "\n" not in str(caught.value)
+    assert "probe" in str(caught.value)
 
 
 def test_the_digest_changes_with_a_setting_and_not_with_the_cache(dev: Path) -> None:

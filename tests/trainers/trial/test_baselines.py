@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trainers.components.optim import Adamw
-from trainers.components.students import BagOfWords, Full, Lora, Probe, SupervisorConfig
+from trainers.components.students import BagOfWords, Full, Lora, Probe, SupervisorStudent
 from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.tokens import Tokens
 from trainers.data.toy_task import load_toy
@@ -105,7 +105,7 @@ def data() -> BaselineData:
 @pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("student", [Full(), Lora(rank=4), Probe(), BagOfWords()])
 def test_a_baseline_learns_ground_truth_and_its_seed_decides_the_rest(
-    data: BaselineData, tmp_path: Path, student: SupervisorConfig
+    data: BaselineData, tmp_path: Path, student: SupervisorStudent
 ) -> None:
     optim = Adamw(lr=0.01 if student.kind in ("full", "lora") else 0.1, epochs=20, batch_size=8)
     answers = train_baseline(job(student=student, optim=optim), data, tmp_path)
