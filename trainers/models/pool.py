@@ -51,12 +51,21 @@ class Classifier(nn.Module):
         layer: as in transformers, 0 is the embeddings, 1 the first layer, -1 the last.
         """
         is_last = layer in (-1, self.depth)
+        output = self._read(input_ids, attention_mask, all_layers=not is_last)
+        hidden = output.last_hidden_state if is_last else output.hidden_states[layer]
+        return _pooled(hidden, attention_mask, self.pool)
+
+    def features_of_all_layers(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Pooled hidden states from the first layer to the last side by side, float32 [b, depth · hidden]."""
+        output = self._read(input_ids, attention_mask, all_layers=True)
+        layers = (*output.hidden_states[1 : self.depth], output.last_hidden_state)
+        return torch.cat([_pooled(hidden, attention_mask, self.pool) for hidden in layers], dim=1)
+
+    def _read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, *, all_layers: bool) -> Any:
         # Causal attention ignores what comes after a token, so padding on the right has no effect; without a
         # mask, attention runs in the fused causal kernel, which needs no repeated keys and values.
         mask = None if self._is_causal else attention_mask
-        output = self.body(input_ids=input_ids, attention_mask=mask, output_hidden_states=not is_last)
-        hidden = output.last_hidden_state if is_last else output.hidden_states[layer]
-        return _pooled(hidden, attention_mask, self.pool)
+        return self.body(input_ids=input_ids, attention_mask=mask, output_hidden_states=all_layers)
 
 
 def _pooled(hidden: torch.Tensor, mask: torch.Tensor, pool: Pool) -> torch.Tensor:

@@ -14,6 +14,7 @@ from trainers.models.pool import ModelPool
 from trainers.training.loop import FeatureInputs, Inputs, TokenInputs, forward
 
 Array = NDArray[Any]
+ALL_LAYERS_BYTES = 2**26  # up to here of a split, one pass of the model computes the features of all layers
 
 
 class Shared(Protocol):
@@ -54,15 +55,23 @@ class ModelData:
     def features(self, split: SplitName, layer: int) -> torch.Tensor:
         """Features float32 [n, d] of the untouched model at a layer, computed once for all workers."""
         if (split, layer) not in self._features:
-            shared = self._shared(self._name(split, layer), lambda: self._computed(split, layer))
-            self._features[split, layer] = torch.tensor(shared)
+            self._features[split, layer] = self._loaded(split, layer)
         return self._features[split, layer]
 
-    def _name(self, split: SplitName, layer: int) -> str:
+    def _loaded(self, split: SplitName, layer: int) -> torch.Tensor:
+        width, depth = self.pool.hidden, self.pool.layer_at(1.0)
+        if 4 * len(self._tokens[split]) * width * depth > ALL_LAYERS_BYTES:
+            return torch.tensor(self._shared(self._name(split, layer), lambda: self._computed(split, layer)))
+        layers = self._shared(self._name(split, None), lambda: self._computed(split, None))
+        return torch.tensor(layers[:, (layer - 1) * width : layer * width])
+
+    def _name(self, split: SplitName, layer: int | None) -> str:
         """What is computed from the same model and tokens has one name, whoever asks for it."""
         tokens = self._tokens[split]
         return f"features {digest(self.pool.config.model_dump(), layer, tokens.ids, tokens.offsets)}"
 
-    def _computed(self, split: SplitName, layer: int) -> Array:
+    def _computed(self, split: SplitName, layer: int | None) -> Array:
+        """Of one layer, float32 [n, hidden]; of all side by side if it is None."""
         model = self.pool.fresh(seed=0, words=self.words)
-        return forward(partial(model.features, layer=layer), self.inputs(split, None), model).numpy()
+        read = model.features_of_all_layers if layer is None else partial(model.features, layer=layer)
+        return forward(read, self.inputs(split, None), model).numpy()

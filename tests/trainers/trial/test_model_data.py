@@ -13,6 +13,7 @@ from trainers.models.pool import ModelPool
 from trainers.models.prompts import render
 from trainers.models.settings import ToyModel
 from trainers.training.loop import FeatureInputs, TokenInputs
+from trainers.trial import model_data
 from trainers.trial.model_data import Array, ModelData
 
 MODEL = ToyModel(size="weak")
@@ -71,7 +72,30 @@ def test_features_of_the_same_model_and_tokens_are_computed_once_whoever_asks(
 
 
 @pytest.mark.usefixtures("warm")
-def test_features_of_another_layer_model_or_split_are_others(pool: ModelPool, tokens: Tokens) -> None:
+def test_one_pass_computes_all_layers_where_they_fit(
+    pool: ModelPool, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strong = pool.another(ToyModel(size="strong", pretrain_steps=1))
+    found, computed = [], []
+    # 9 examples of three layers in float32 are one byte too many for the second limit.
+    size = 4 * 9 * 3 * strong.hidden
+    for limit in (size, size - 1):
+        monkeypatch.setattr(model_data, "ALL_LAYERS_BYTES", limit)
+        kept = Kept()
+        data = ModelData(strong, {"transfer": tokens}, kept)
+        found.append([data.features("transfer", layer) for layer in (1, 2, 3)])
+        computed.append(len(kept.computed))
+    assert computed == [1, 3]
+    for together, alone in zip(*found, strict=True):
+        assert torch.equal(together, alone)
+    assert not torch.equal(found[0][0], found[0][1])
+
+
+@pytest.mark.usefixtures("warm")
+def test_features_of_another_layer_model_or_split_are_others(
+    pool: ModelPool, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_data, "ALL_LAYERS_BYTES", 0)
     kept = Kept()
     shifted = replace(tokens, ids=tokens.ids[::-1].copy())
     divided = tokens.only(range(4))
