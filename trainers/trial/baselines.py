@@ -15,11 +15,11 @@ from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
 from trainers.components.students import BagOfWords, Student, SupervisorStudent, make_student
 from trainers.data.examples import Labels, SplitName
-from trainers.data.tf_idf import TfIdf
 from trainers.data.tokens import Tokens
 from trainers.models.head import new_head
 from trainers.models.pool import ModelPool
 from trainers.models.settings import ModelConfig
+from trainers.models.tf_idf import TfIdf
 from trainers.training.compilation import share_compiled_code
 from trainers.training.loop import FeatureInputs, Inputs, Recipe, fit, predict
 from trainers.training.settings import EngineConfig

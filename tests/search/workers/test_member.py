@@ -15,7 +15,8 @@ from trainers.components.optim import Adamw
 from trainers.data.dataset import load_task
 from trainers.method import Method
 from trainers.models.prompts import render
-from trainers.trial.workbench import Materials, unshared
+from trainers.trial.model_data import unshared
+from trainers.trial.workbench import Materials
 
 SIZES = {"weak_train": 1, "transfer": 24, "search": 10, "test": 14}
 METHOD = Method(optim=Adamw(lr=3e-3, epochs=3, batch_size=8))

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from trainers.data.tf_idf import TfIdf
 from trainers.data.tokens import Tokens
+from trainers.models.tf_idf import TfIdf
 
 
 def tokens(*rows: list[int]) -> Tokens:
