@@ -10,7 +10,15 @@ from typing import NamedTuple
 from trainers.component import Component
 from trainers.components.labels import Hard, Label, Median, Smoothed, Soft
 from trainers.components.losses import Bootstrap, Entropy, Gce, Kl, LogConf, Loss, Product, Sce, Window, Xent
-from trainers.components.repairs import Elicited, NoisyChannel, NoRepair, Repair
+from trainers.components.repairs import (
+    CrossFit,
+    Elicited,
+    MeanDifference,
+    NoisyChannel,
+    NoRepair,
+    Propagate,
+    Repair,
+)
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, Selection, SmallLoss
 from trainers.components.stages import SelfTrain, Stages
 
@@ -70,7 +78,11 @@ def _targets_are_hard(recipe: Recipe) -> bool:
 def _labels_are_hard(recipe: Recipe) -> bool:
     """Whether the targets made of weak labels are 0 and 1 only."""
     plain = _plain_repairs(recipe)
-    return isinstance(plain.repair, NoRepair) and isinstance(plain.labels, Hard | Median)
+    steps = (plain.second_repair, plain.repair, plain.labels)
+    last = next(step for step in steps if not isinstance(step, NoRepair))
+    if isinstance(last, Propagate):
+        return last.answer == "hard"
+    return isinstance(last, Hard | Median | CrossFit | MeanDifference)
 
 
 def _plain_repairs(recipe: Recipe) -> Recipe:

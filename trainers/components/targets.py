@@ -7,11 +7,20 @@ from numpy.typing import NDArray
 
 from trainers.component import Component
 from trainers.components.labels import LABELS
-from trainers.components.repairs import REPAIRS, Neighbours, NoisyChannel, NoRepair, Repair
+from trainers.components.repairs import (
+    REPAIRS,
+    CrossFit,
+    EmHead,
+    MeanDifference,
+    Neighbours,
+    NoisyChannel,
+    NoRepair,
+    Propagate,
+    Repair,
+)
 from trainers.components.weak_labels import Evidence, check_probabilities
 
 STEPS = LABELS | REPAIRS
-OF_FEATURES = (Neighbours,)  # repairs after which labels follow the features
 
 
 def make_targets(steps: Sequence[Component], evidence: Evidence) -> NDArray[np.float32]:
@@ -35,7 +44,7 @@ def senseless(repair: Repair, second: Repair) -> str | None:
         return f"second_repair {second.kind} has no repair before it: set repair to {second.kind}"
     if repair.kind == second.kind:
         return f"repair and second_repair are both {second.kind}: set one of them to none or another kind"
-    if _reads_the_supervisor(second) and isinstance(repair, OF_FEATURES):
+    if _models_the_supervisor(second) and _follows_features(repair):
         return (
             f"second_repair {second.kind} models the weak supervisor's mistakes, of which repair "
             f"{repair.kind} leaves none to see, since its labels follow the features: swap the two"
@@ -43,6 +52,12 @@ def senseless(repair: Repair, second: Repair) -> str | None:
     return None
 
 
-def _reads_the_supervisor(repair: Repair) -> bool:
-    """Whether a repair compares weak labels with a head on the features that their errors may not follow."""
-    return isinstance(repair, NoisyChannel) and repair.prior == "head"
+def _models_the_supervisor(repair: Repair) -> bool:
+    """Whether a repair counts the weak labels' errors by a head on the features."""
+    return isinstance(repair, EmHead) or (isinstance(repair, NoisyChannel) and repair.prior == "head")
+
+
+def _follows_features(repair: Repair) -> bool:
+    """Whether a repair's labels are a function of the features, so that a head on them finds no errors."""
+    others = (Neighbours, Propagate, CrossFit, MeanDifference)
+    return isinstance(repair, others) or _models_the_supervisor(repair)

@@ -5,7 +5,7 @@ import pytest
 
 from search.policy.training_seconds import COLUMN, COSTS, Step, TrainingSeconds
 from trainers.components.optim import Adamw
-from trainers.components.repairs import Neighbours, NoisyChannel, NoRepair
+from trainers.components.repairs import CrossFit, Neighbours, NoisyChannel, NoRepair
 from trainers.components.selection import All, Confidence
 from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
 from trainers.components.students import Full, Lora, Probe
@@ -108,6 +108,8 @@ def test_a_repair_costs_the_same_in_either_place() -> None:
         for repair, second in ((Neighbours(), NoisyChannel()), (NoisyChannel(), Neighbours()))
     )
     assert np.array_equal(first, last)
+    crossfit = seconds.amounts(Step(method=Method(repair=CrossFit(rounds=3)), start=0, end=1))
+    assert crossfit[COLUMN["repair", "crossfit"]] == 3
     assert [first[COLUMN["repair", kind]] for kind in ("neighbours", "noisy_channel", "elicited")] == [
         1,
         1,

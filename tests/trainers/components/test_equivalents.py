@@ -26,7 +26,7 @@ from trainers.components.losses import (
     Xent,
     example_losses,
 )
-from trainers.components.repairs import Elicited, Neighbours, NoisyChannel, NoRepair
+from trainers.components.repairs import CrossFit, Elicited, Neighbours, NoisyChannel, NoRepair, Propagate
 from trainers.components.selection import All, Confidence, Curriculum, Selection, SmallLoss, plan
 from trainers.components.stages import Once, SelfTrain
 from trainers.components.targets import make_targets, senseless
@@ -232,6 +232,8 @@ def test_no_two_selections_give_the_same_weights() -> None:
             "loss product computes on hard labels what xent computes, since a product with 0 or 1 is that "
             "label again: set loss to xent, or labels to soft",
         ),
+        ({"loss": Product(), "labels": Soft(), "repair": CrossFit()}, "set loss to xent, or labels to soft"),
+        ({"loss": Product(), "labels": Soft(), "repair": Propagate()}, "set loss to xent, or labels to soft"),
         ({"loss": Product(), "stages": SelfTrain(targets="hard")}, "set loss to xent, or labels to soft"),
         ({"loss": Product(alpha=0)}, "loss product has no gradient where alpha is 0 and beta 1"),
         ({"loss": Sce(a=0, b=0)}, "loss sce has no gradient where a and b are 0: set a or b above 0"),
@@ -248,6 +250,8 @@ def test_an_empty_loss_is_refused_with_the_reason_and_the_remedy(slots: dict[str
         # small_loss compares the losses of examples: kl's lack the entropy of their labels.
         {"loss": Kl(), "labels": Soft(), "select": SmallLoss()},
         {"loss": Product(), "labels": Soft()},
+        {"loss": Product(), "repair": Propagate(answer="soft")},
+        {"loss": Product(), "repair": CrossFit(), "second_repair": Neighbours()},
         {"loss": Product(), "stages": SelfTrain(targets="soft")},  # its second training has soft targets
         {"loss": Bootstrap()},
         {"loss": Entropy(warmup=0)},

@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from trainers.components.repairs import (
     REPAIRS,
+    CrossFit,
     Elicited,
+    EmHead,
+    MeanDifference,
     Neighbours,
     NoisyChannel,
     NoRepair,
+    Propagate,
     Repair,
 )
 from trainers.components.weak_labels import Evidence, FloatArray
@@ -87,6 +91,80 @@ def test_a_lone_example_keeps_its_label() -> None:
     assert repaired(Neighbours(), [0.3], np.ones((1, 2))).tolist() == pytest.approx([0.3])
 
 
+def test_propagated_labels_keep_the_share_of_class_1() -> None:
+    # The chain of test_propagation.py, a = .8/sqrt(2), a² = .32: its inverse is [[.68, a, .32], [a, 1, a],
+    # [.32, a, .68]] / .36, so that the shares are .68/(1 + a), a/(1 + 2a), .32/(1 + a). One label of three is
+    # class 1: the quantile 2/3 lies a third of the way from the second to the highest.
+    angles = np.radians([0.0, 60.0, 120.0])
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    config = Propagate(k=1, alpha=0.8)
+    assert repaired(config, [1.0, 0.0, 0.0], features).tolist() == [1, 0, 0]
+    a = 0.8 / np.sqrt(2)
+    first, second, third = 0.68 / (1 + a), a / (1 + 2 * a), 0.32 / (1 + a)
+    cut = second + (first - second) / 3
+    soft = repaired(config.model_copy(update={"answer": "soft"}), [1.0, 0.0, 0.0], features)
+    odds = np.array([p / (1 - p) for p in (first, second, third)]) * (1 - cut) / cut
+    assert soft == pytest.approx(odds / (1 + odds), abs=1e-5)
+
+
+def test_a_wrong_label_is_outvoted_on_the_graph() -> None:
+    # Two crowds of five; in each a neighbour's label is wrong, and classes are even.
+    features = np.repeat([[1.0, 0.0], [0.0, 1.0]], 5, axis=0)
+    weak = [1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    assert repaired(Propagate(k=4), weak, features).tolist() == [1] * 5 + [0] * 5
+
+
+def noisy(errors: float) -> tuple[NDArray[np.bool_], NDArray[np.float64], list[float]]:
+    """Two classes of 200 in three dimensions, and labels of which a share is wrong."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([False, True], 200)
+    features = np.where(truth, 2.0, -2.0)[:, None] + rng.standard_normal((400, 3))
+    return truth, features, (truth ^ (rng.random(400) < errors)).astype(float).tolist()
+
+
+@pytest.mark.parametrize(
+    "config", [Propagate(), CrossFit(), CrossFit(rounds=1), EmHead(), EmHead(iterations=50), MeanDifference()]
+)
+def test_errors_without_a_pattern_are_undone(config: Repair) -> None:
+    truth, features, weak = noisy(0.3)
+    assert ((np.array(weak) > 0.5) == truth).mean() < 0.75
+    # The classes touch at 2·sqrt(3) = 3.5 standard deviations: one example in 4,000 is on the wrong side.
+    assert ((repaired(config, weak, features) > 0.5) == truth).mean() > 0.97
+
+
+def test_a_probe_sees_no_label_that_it_makes_anew() -> None:
+    # Whatever an example's label is, it does not change its own probability, but the quantile moves with the
+    # share: of two classes far apart, one label is turned, and turned back.
+    truth, features, _ = noisy(0)
+    for turned in (0, 399):
+        weak = truth.astype(float)
+        weak[turned] = 1 - weak[turned]
+        labels = repaired(CrossFit(rounds=1), weak.tolist(), features)
+        assert (labels > 0.5).sum() == weak.sum()
+        assert (labels > 0.5)[turned] == truth[turned]
+
+
+def test_crossfit_draws_other_folds_with_another_seed() -> None:
+    _, features, weak = noisy(0.45)
+    first, again, other = (repaired(CrossFit(rounds=1), weak, features, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_em_with_a_head_keeps_the_share_of_class_1_and_is_surer_where_the_label_agrees() -> None:
+    truth, features, weak = noisy(0.3)
+    posterior = repaired(EmHead(), weak, features)
+    assert (posterior > 0.5).mean() == pytest.approx(np.mean(weak), abs=1 / 400)
+    agrees = (np.array(weak) > 0.5) == truth
+    sure = np.abs(posterior - 0.5)
+    assert sure[agrees].mean() > sure[~agrees].mean() + 0.05
+
+
+def test_what_a_repair_costs_is_counted_by_the_heads_that_it_fits() -> None:
+    assert [config.passes for config in (CrossFit(rounds=3), EmHead(iterations=7), Propagate())] == [3, 7, 1]
+    assert [NoisyChannel(prior=prior, iterations=9).passes for prior in ("head", "zero_shot")] == [9, 1]
+
+
 def test_elicited_balances_the_prior_by_its_median() -> None:
     # Prior odds 1, 3, 27, median 3 (the mean log-odds would be those of 27^(4/9)): left 1/3, 1, 9,
     # so own = 1/4, 1/2, 9/10. Half of it and half of w = 1, 0, 0: 5/8, 1/4, 9/20.
@@ -105,6 +183,15 @@ configs: st.SearchStrategy[Any] = st.one_of(
     st.just(NoRepair()),
     st.builds(NoisyChannel, prior=st.sampled_from(["zero_shot", "head"]), iterations=st.integers(1, 30)),
     st.builds(Neighbours, k=st.integers(1, 20), share=st.floats(0.05, 1)),
+    st.builds(
+        Propagate,
+        k=st.integers(1, 20),
+        alpha=st.floats(0.8, 0.99),
+        answer=st.sampled_from(["hard", "soft"]),
+    ),
+    st.builds(CrossFit, rounds=st.integers(1, 3)),
+    st.builds(EmHead, iterations=st.integers(1, 3)),
+    st.just(MeanDifference()),
     st.builds(Elicited, strength=shares),
 )
 cases = st.lists(st.tuples(weak_floats, weak_floats), min_size=1, max_size=12)

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from trainers.components.labels import Hard, Median, Soft
-from trainers.components.repairs import Elicited, Neighbours, NoisyChannel, NoRepair, Repair
+from trainers.components.repairs import (
+    CrossFit,
+    Elicited,
+    EmHead,
+    MeanDifference,
+    Neighbours,
+    NoisyChannel,
+    NoRepair,
+    Propagate,
+    Repair,
+)
 from trainers.components.targets import make_targets, senseless
 from trainers.components.weak_labels import Evidence
 
@@ -57,6 +67,12 @@ def test_the_order_of_repairs_counts() -> None:
             "second_repair noisy_channel models the weak supervisor's mistakes, of which repair neighbours "
             "leaves none to see, since its labels follow the features: swap the two",
         ),
+        (
+            CrossFit(),
+            EmHead(),
+            "second_repair em_head models the weak supervisor's mistakes, of which repair crossfit leaves",
+        ),
+        (NoisyChannel(prior="head"), EmHead(), "second_repair em_head models the weak supervisor's mistakes"),
     ],
 )
 def test_a_senseless_order_has_a_reason_of_one_sentence(repair: Repair, second: Repair, reason: str) -> None:
@@ -74,6 +90,10 @@ def test_a_senseless_order_has_a_reason_of_one_sentence(repair: Repair, second: 
         (NoisyChannel(prior="head"), Neighbours()),
         (Neighbours(), NoisyChannel(prior="zero_shot")),
         (Elicited(), NoisyChannel(prior="head")),
+        (Propagate(), CrossFit()),
+        (CrossFit(), Propagate()),
+        (MeanDifference(), CrossFit()),
+        (EmHead(), MeanDifference()),
     ],
 )
 def test_other_orders_make_sense(repair: Repair, second: Repair) -> None:
