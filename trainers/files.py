@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 DRAFT = ".tmp"  # suffix of a file that is not complete yet
 
 UNKNOWN = ("union_tag_invalid", "extra_forbidden", "literal_error")  # pydantic's names for what is not known
+EARLIER = "earlier_format"  # our name for what an earlier version wrote and this one reads otherwise
+REMEDIES = dict.fromkeys(UNKNOWN, "a newer version wrote it: go on with that one") | {
+    EARLIER: "an earlier version wrote it: go on with that one, or start a new run"
+}
 DAMAGED = "restore it from a copy"
 
 T = TypeVar("T")
@@ -86,7 +90,7 @@ def parse_lines(path: Path, lines: bytes, parse: Callable[[bytes], T], *, first:
             parsed.append(parse(line))
         except ValidationError as error:
             found = error.errors()[0]
-            remedy = "a newer version wrote it: go on with that one" if found["type"] in UNKNOWN else DAMAGED
+            remedy = REMEDIES.get(found["type"], DAMAGED)
             reason = found["msg"].partition(" does not match any")[0]  # a list of what is known follows
             raise ValueError(f"{path}: line {number} cannot be read ({reason}); {remedy}") from None
     return parsed

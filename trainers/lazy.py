@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import torch as torch
     from scipy import linalg as linalg
     from scipy import optimize as optimize
+    from scipy import sparse as sparse
     from scipy import special as special
     from torch import nn as nn
     from transformers import pytorch_utils as pytorch_utils
@@ -48,5 +49,6 @@ else:
     optimize = LazyModule("scipy.optimize")
     peft = LazyModule("peft")
     pytorch_utils = LazyModule("transformers.pytorch_utils")
+    sparse = LazyModule("scipy.sparse")
     special = LazyModule("scipy.special")
     torch = LazyModule("torch")

@@ -9,12 +9,14 @@ from pydantic import Field, model_validator
 
 from trainers.component import Component, Frozen
 from trainers.components.equivalents import Recipe, nothing_of_its_own, plainest
-from trainers.components.labels import LABELS, Elicited, Hard, Label, NoisyChannel
+from trainers.components.labels import LABELS, Hard, Label
 from trainers.components.losses import LOSSES, Kl, Loss, ReverseKl, Window, Xent
 from trainers.components.optim import Adamw
+from trainers.components.repairs import REPAIRS, Elicited, NoisyChannel, NoRepair, Repair
 from trainers.components.selection import SELECTIONS, All, Selection
 from trainers.components.stages import STAGES, Chain, Once, SelfTrain, Stages
 from trainers.components.students import STUDENTS, Full, StudentConfig
+from trainers.components.targets import senseless
 from trainers.training.memory_fit import Room
 
 # Losses whose minimum is where the student's probabilities equal the targets.
@@ -38,8 +40,14 @@ class Method(Frozen):
     """
 
     labels: Annotated[
-        Label, Field(discriminator="kind", description="makes training targets of weak probabilities")
+        Label, Field(discriminator="kind", description="splits or scales the weak probabilities")
     ] = Hard()
+    repair: Annotated[Repair, Field(discriminator="kind", description="makes better labels of these")] = (
+        NoRepair()
+    )
+    second_repair: Annotated[
+        Repair, Field(discriminator="kind", description="makes better labels of the repaired ones")
+    ] = NoRepair()
     select: Annotated[
         Selection, Field(discriminator="kind", description="chooses examples, their weights and their phase")
     ] = All()
@@ -53,6 +61,12 @@ class Method(Frozen):
     stages: Annotated[
         Stages, Field(discriminator="kind", description="the trainings that a method consists of")
     ] = Once()
+
+    @model_validator(mode="after")
+    def _its_repairs_make_sense_in_their_order(self) -> Self:
+        if reason := senseless(self.repair, self.second_repair):
+            raise ValueError(reason)
+        return self
 
     @model_validator(mode="after")
     def _its_loss_computes_something_of_its_own(self) -> Self:
@@ -107,7 +121,7 @@ class Method(Frozen):
 
     @property
     def _recipe(self) -> Recipe:
-        return Recipe(labels=self.labels, select=self.select, loss=self.loss, stages=self.stages)
+        return Recipe(**{slot: getattr(self, slot) for slot in Recipe._fields})
 
     @property
     def plainest(self) -> "Method":
@@ -118,21 +132,24 @@ class Method(Frozen):
         return Method.model_construct(**self._slots | plain._asdict())
 
     @property
+    def label_steps(self) -> tuple[Component, ...]:
+        """The steps from weak probabilities to training targets, in order."""
+        return self.labels, self.repair, self.second_repair
+
+    @property
     def needs_prior(self) -> bool:
         """Whether the method uses the strong model's zero-shot prior."""
-        labels = self.labels
-        return isinstance(labels, Elicited) or (
-            isinstance(labels, NoisyChannel) and labels.prior == "zero_shot"
-        )
+        return any(_asks_the_strong_model(step) for step in self.label_steps)
 
     def refused(self, abilities: Abilities) -> str | None:
         """The reason, on one line, why the method cannot run with these abilities; None if it can."""
-        if self.needs_prior and not abilities.prior:
-            option = ": set its prior to head" if isinstance(self.labels, NoisyChannel) else ""
-            return (
-                f"labels.{self.labels.kind} needs a zero-shot answer, and this strong model is no language "
-                f"model{option}"
-            )
+        for slot, step in (("repair", self.repair), ("second_repair", self.second_repair)):
+            if _asks_the_strong_model(step) and not abilities.prior:
+                option = ": set its prior to head" if isinstance(step, NoisyChannel) else ""
+                return (
+                    f"{slot}.{step.kind} needs a zero-shot answer, and this strong model is no language "
+                    f"model{option}"
+                )
         if isinstance(self.stages, Chain) and self.stages.length > abilities.intermediates:
             return (
                 f"stages.chain.length must be at most {abilities.intermediates}, the intermediate models of "
@@ -143,12 +160,18 @@ class Method(Frozen):
         return None
 
 
+def _asks_the_strong_model(step: Component) -> bool:
+    return isinstance(step, Elicited) or (isinstance(step, NoisyChannel) and step.prior == "zero_shot")
+
+
 def _by_kind(components: Mapping[type[Any], object]) -> dict[str, type[Component]]:
     return {component.model_fields["kind"].default: component for component in components}
 
 
 SLOTS: dict[str, dict[str, type[Component]]] = {
     "labels": _by_kind(LABELS),
+    "repair": _by_kind(REPAIRS),
+    "second_repair": _by_kind(REPAIRS),
     "select": _by_kind(SELECTIONS),
     "loss": _by_kind(LOSSES),
     "student": _by_kind(STUDENTS),

@@ -112,9 +112,16 @@ def _bound(
 
 def catalogue() -> str:
     """The text that an agent reads: every slot, its components and their parameters, bounds and defaults."""
-    lines = ["A slot holds one component. A parameter that is not named keeps its default."]
+    lines = [
+        "A slot holds one component. A parameter that is not named keeps its default. Training targets are "
+        "made in up to three steps, each from the last one's probabilities: labels, repair, second_repair."
+    ]
+    written: dict[frozenset[str], str] = {}
     for slot, components in SLOTS.items():
-        lines += ["", f"slot {slot}"]
+        first = written.setdefault(frozenset(components), slot)
+        lines += ["", f"slot {slot}" + (f": the components of slot {first}" if first != slot else "")]
+        if first != slot:
+            continue
         for kind, component in components.items():
             lines.append(f"  {kind}: {_first_sentence(component)}")
             lines += [f"    {_param_line(spec)}" for spec in param_specs(component).values()]

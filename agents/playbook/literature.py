@@ -223,7 +223,8 @@ _IDEAS = (
         "distillation",
         "Labels corrected by the strong model's own features or by a model of the supervisor's errors hold "
         "fewer mistakes (Dawid & Skene, 1979).",
-        labels=(
+        labels=(_option("soft"),),
+        repair=(
             _option("noisy_channel", Fixed(name="prior", value="head")),
             _option("neighbours", _range("k", 5, 50, log=True), _range("share", 0.3, 1)),
         ),
@@ -273,6 +274,7 @@ _IDEAS = (
         "elicitation",
         "What the strong model answers unprompted by weak labels does not share the supervisor's mistakes "
         "(Burns et al., 2022).",
-        labels=(_option("elicited", _range("strength", 0.2, 0.8)),),
+        labels=(_option("soft"),),
+        repair=(_option("elicited", _range("strength", 0.2, 0.8)),),
     ),
 )

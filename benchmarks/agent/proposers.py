@@ -101,7 +101,13 @@ def _script(naive: Method) -> tuple[Branch, ...]:
         _branch(naive, "confident-early", "filtering", select=confident),
         _branch(naive, "own-opinion", "loss", loss=believe),
         _branch(naive, "confident-own-opinion", "loss", select=confident, loss=believe),
-        _branch(naive, "denoised", "distillation", labels=_option("neighbours", _range("share", 0.5, 1))),
+        _branch(
+            naive,
+            "denoised",
+            "distillation",
+            labels=_option("soft"),
+            repair=_option("neighbours", _range("share", 0.5, 1)),
+        ),
         _branch(naive, "confident-again", "self-training", select=confident, stages=again),
         _branch(naive, "confident-several", "ensemble", select=confident, stages=several),
         _branch(

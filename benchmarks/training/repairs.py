@@ -4,7 +4,7 @@
 
 Labels come from TF-IDF with a logistic regression on 100, 200 and 300 rows, two supervisors of each; features
 from the frozen model, by the code that trials run. Ground truth serves the comparison alone. Prints JSON:
-accuracies over the supervisors, in order, of every label component and of the labels that every selection
+accuracies over the supervisors, in order, of the labels that each repair makes and that each selection
 keeps. FOLDER of the data holds NAME.train.jsonl.gz with `text` and `label`.
 """
 
@@ -23,10 +23,13 @@ import torch
 from numpy.typing import NDArray
 
 from search.cli.output import stdout_for_json, write_json
-from trainers.components.labels import Balanced, Hard, Label, Neighbours, NoisyChannel, harden, make_targets
+from trainers.component import Component
+from trainers.components.labels import Balanced, Hard, Median, Soft
 from trainers.components.probing import fit_logistic
+from trainers.components.repairs import Neighbours, NoisyChannel
 from trainers.components.selection import Confidence, Disagreement, OverlapDensity, Selection, plan
-from trainers.components.weak_labels import Evidence
+from trainers.components.targets import make_targets
+from trainers.components.weak_labels import Evidence, harden
 from trainers.data.examples import Examples
 from trainers.models.pool import ModelPool
 from trainers.models.prompts import render
@@ -34,12 +37,13 @@ from trainers.models.settings import HubModel
 from trainers.training.loop import TokenInputs, forward
 
 ROWS = (100, 100, 200, 200, 300, 300)
-REPAIRS: dict[str, Label] = {
-    "weak": Hard(),
-    "balanced": Balanced(),
-    "neighbours": Neighbours(),
-    "neighbours, share 1/2": Neighbours(share=0.5),
-    "noisy_channel, head": NoisyChannel(prior="head"),
+REPAIRS: dict[str, tuple[Component, ...]] = {
+    "weak": (Hard(),),
+    "balanced": (Balanced(),),
+    "median": (Median(),),
+    "neighbours": (Soft(), Neighbours()),
+    "neighbours, share 1/2": (Soft(), Neighbours(share=0.5)),
+    "noisy_channel, head": (Soft(), NoisyChannel(prior="head")),
 }
 KEPT: dict[str, Selection] = {
     "confidence, balanced": Confidence(balanced=True),
@@ -93,10 +97,10 @@ def weak_probs(texts: Texts, truth: Labels, asked: Texts) -> NDArray[np.float64]
 
 def accuracies(evidence: Evidence, truth: Labels) -> dict[str, float]:
     """The share of right labels, repaired and kept."""
-    hard = make_targets(Hard(), evidence)
+    hard = make_targets((Hard(),), evidence)
     right = {
-        name: float((harden(make_targets(labels, evidence)) == truth).mean())
-        for name, labels in REPAIRS.items()
+        name: float((harden(make_targets(steps, evidence)) == truth).mean())
+        for name, steps in REPAIRS.items()
     }
     for name, select in KEPT.items():
         kept = plan(select, evidence, hard).phases[0].weights > 0

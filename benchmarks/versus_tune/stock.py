@@ -79,10 +79,10 @@ def train(settings: dict[str, Any], config: RunConfig, materials: Any, truth: An
     from ray import tune
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
-    from trainers.components.labels import make_targets
     from trainers.components.losses import example_losses
     from trainers.components.selection import plan
     from trainers.components.students import Probe
+    from trainers.components.targets import make_targets
     from trainers.components.weak_labels import Evidence
 
     method = Method.model_validate_json(settings["method"])
@@ -90,7 +90,7 @@ def train(settings: dict[str, Any], config: RunConfig, materials: Any, truth: An
     weak = materials.weak_probs[materials.supervisor(seed)]
     nothing: Any = None
     evidence = Evidence(weak_probs=weak, features=nothing, prior=nothing, seed=seed)
-    targets = make_targets(method.labels, evidence)
+    targets = make_targets(method.label_steps, evidence)
     weights = plan(method.select, evidence, targets).phases[0].weights
     rows = np.flatnonzero(weights)
     pool = ModelPool(config.strong.model, cache=config.cache_dir)

@@ -3,18 +3,22 @@
 import hashlib
 import logging
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 
 from agents.findings.round_proposal import LaneReport, Note
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal, Prose
 from trainers.component import Frozen
 from trainers.data.counts import DataCounts
+from trainers.files import EARLIER, UNKNOWN
 from trainers.method import Method
 
 log = logging.getLogger(__name__)
+
+FORMAT = 2  # of ledgers; raise it when the methods or events in them take on another meaning
 
 Purpose = Literal["search", "replicate", "confirm"]
 EndState = Literal["completed", "pruned", "failed"]
@@ -51,15 +55,26 @@ class Sources(Frozen):
 class RunStarted(Event):
     """The first line of every ledger.
 
-    sources: None in ledgers of earlier versions. code: see `cluster.commit.running_code`.
+    sources: None in ledgers of earlier versions. code: see `cluster.commit.running_code`. format: a ledger of
+    an earlier one is refused.
     """
 
     event: Literal["run_started"] = "run_started"
+    format: int = FORMAT
     run: str
     config_sha256: str
     commit: str
     sources: Sources | None = None
     code: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _its_methods_are_read_as_they_were_written(cls, values: Any, info: ValidationInfo) -> Any:
+        found = values.get("format", 1) if isinstance(values, dict) else 1
+        if info.mode == "json" and found != FORMAT:
+            age = EARLIER if found in range(FORMAT) else UNKNOWN[0]
+            raise PydanticCustomError(age, f"its methods are of format {found!r}, today's of {FORMAT}")
+        return values
 
     @property
     def id(self) -> str:

@@ -20,17 +20,18 @@ ONE_HOT_HEIGHT = math.sqrt(0.5)  # two different kinds are at distance 1
 def encode(method: Method) -> Reals:
     """The method as a point, float [width()], every coordinate in [0, 1].
 
-    For each slot: a one-hot of its kinds, then the parameters of every kind, scaled by their bounds. A
-    parameter that takes one of a list of values has a column for each value. The parameters of kinds that the
-    method does not use are ABSENT.
+    For each slot: a one-hot of its kinds. Then for each component its parameters, scaled by their bounds: a
+    repair has the same ones in either place, since a method makes it once. A parameter that takes one of a
+    list of values has a column for each value. The parameters of kinds that the method does not use are
+    ABSENT.
     """
     point: list[float] = []
     for slot, kinds in SLOTS.items():
-        chosen = getattr(method, slot)
-        point += _one_hot(chosen.kind, tuple(kinds))
-        for kind, specs in _params()[slot].items():
-            for spec in specs:
-                point += _coordinates(spec, chosen if chosen.kind == kind else None)
+        point += _one_hot(getattr(method, slot).kind, tuple(kinds))
+    chosen = {type(component): component for component in (getattr(method, slot) for slot in SLOTS)}
+    for component, specs in _params().items():
+        for spec in specs:
+            point += _coordinates(spec, chosen.get(component))
     return np.array(point)
 
 
@@ -48,11 +49,9 @@ def width() -> int:
 
 
 @cache
-def _params() -> Mapping[str, Mapping[str, tuple[ParamSpec, ...]]]:
-    return {
-        slot: {kind: tuple(param_specs(component).values()) for kind, component in kinds.items()}
-        for slot, kinds in SLOTS.items()
-    }
+def _params() -> Mapping[type[Component], tuple[ParamSpec, ...]]:
+    components = (component for kinds in SLOTS.values() for component in kinds.values())
+    return {component: tuple(param_specs(component).values()) for component in components}
 
 
 def _coordinates(spec: ParamSpec, component: Component | None) -> list[float]:

@@ -18,7 +18,7 @@ BELIEVED = {
     "probe": (0.01, 1.0, 0.002, 50.0),
 }
 BELIEF = 0.01  # weight of one belief, in observations
-EXTRAS = ("labels", "select")  # slots whose components compute something at every start
+EXTRAS = ("repair", "select")  # slots whose components compute something at every start
 COSTS: list[tuple[str, int | str]] = [
     *((student, place) for student in BELIEVED for place in range(4)),
     *((slot, kind) for slot in EXTRAS for kind in SLOTS[slot]),
@@ -40,7 +40,8 @@ class Step:
 class TrainingSeconds:
     """A sum of non-negative costs: per example trained, optimizer step, example predicted, and start.
 
-    These four are a student's own; components of `labels` and `select` add something to every start. The
+    These four are a student's own; repairs, by the heads that they fit, and components of `select` add
+    something to every start. The
     costs minimise the relative error over the steps seen (non-negative least squares, Lawson & Hanson 1974)
     and over a few beliefs, in a unit that is the median of what the steps took. Before the first step
     predictions have the right proportions, but no unit. costs: seconds each, in the order of COSTS.
@@ -88,8 +89,9 @@ class TrainingSeconds:
         amounts = np.zeros(len(COSTS))
         first = COLUMN[method.student.kind, 0]
         amounts[first : first + 4] = (optimizer_steps * batch, optimizer_steps, predicted, 1.0)
-        for slot in EXTRAS:
-            amounts[COLUMN[slot, getattr(method, slot).kind]] = 1.0
+        for repair in (method.repair, method.second_repair):
+            amounts[COLUMN["repair", repair.kind]] = float(repair.passes)
+        amounts[COLUMN["select", method.select.kind]] = 1.0
         return amounts
 
     def _handed_on(self, step: Step) -> int:

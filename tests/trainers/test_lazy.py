@@ -62,4 +62,6 @@ def test_every_library_is_what_its_name_says() -> None:
     assert stands.optimize.minimize
     assert stands.peft.LoraConfig
     assert stands.pytorch_utils.Conv1D
-    assert len(vars(stands)) == 7
+    assert stands.sparse.eye_array(3).nnz == 3
+    assert stands.sparse.linalg.cg
+    assert len(vars(stands)) == 8

@@ -2,9 +2,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from trainers.components.labels import Elicited, Hard, NoisyChannel
+from trainers.components.labels import Hard, Median, Soft
 from trainers.components.losses import LOSSES, Bootstrap, Loss, ReverseKl, Window, Xent, example_losses
 from trainers.components.optim import Adamw
+from trainers.components.repairs import Elicited, Neighbours, NoisyChannel, NoRepair, Repair
 from trainers.components.stages import Chain, Ensemble, SelfTrain
 from trainers.components.students import Lora
 from trainers.method import MINIMAL_AT_OWN_PREDICTIONS, SLOTS, Abilities, Method
@@ -16,7 +17,7 @@ ALL = Abilities(prior=True, intermediates=4)
 def test_the_default_is_the_naive_baseline() -> None:
     naive = Method()
     kinds = [getattr(naive, slot).kind for slot in SLOTS]
-    assert kinds == ["hard", "all", "xent", "full", "adamw", "once"]
+    assert kinds == ["hard", "none", "none", "all", "xent", "full", "adamw", "once"]
     assert naive.refused(NOTHING) is None
 
 
@@ -35,31 +36,65 @@ def test_a_method_that_stops_early_is_another_method() -> None:
 
 
 def test_a_method_survives_json() -> None:
-    method = Method(labels=Elicited(strength=0.3), student=Lora(rank=4), stages=Ensemble(members=5))
+    method = Method(
+        labels=Median(), repair=Elicited(strength=0.3), student=Lora(rank=4), stages=Ensemble(members=5)
+    )
     assert Method.model_validate_json(method.model_dump_json()) == method
 
 
 @pytest.mark.parametrize(
-    ("labels", "needed"),
+    ("repair", "needed"),
     [
-        (Hard(), False),
+        (NoRepair(), False),
         (Elicited(), True),
         (NoisyChannel(prior="zero_shot"), True),
         (NoisyChannel(prior="head"), False),
     ],
 )
-def test_what_needs_the_strong_models_own_answer(
-    labels: Hard | Elicited | NoisyChannel, needed: bool
-) -> None:
-    method = Method(labels=labels)
+def test_what_needs_the_strong_models_own_answer(repair: Repair, needed: bool) -> None:
+    method = Method(repair=repair)
     assert method.needs_prior is needed
     assert (method.refused(NOTHING) is not None) is needed
     assert method.refused(ALL) is None
 
 
+def test_a_second_repair_may_need_it_too() -> None:
+    method = Method(repair=Neighbours(), second_repair=Elicited())
+    assert method.needs_prior
+    assert method.refused(NOTHING) == (
+        "second_repair.elicited needs a zero-shot answer, and this strong model is no language model"
+    )
+
+
+def test_the_labels_of_a_method_take_up_to_three_steps() -> None:
+    method = Method(labels=Soft(), repair=NoisyChannel(), second_repair=Neighbours())
+    assert method.label_steps == (Soft(), NoisyChannel(), Neighbours())
+    assert method != Method(labels=Soft(), repair=Neighbours(), second_repair=NoisyChannel())
+
+
+@pytest.mark.parametrize(
+    ("slots", "reason"),
+    [
+        ({"second_repair": Neighbours()}, "second_repair neighbours has no repair before it"),
+        ({"repair": Neighbours(k=3), "second_repair": Neighbours()}, "are both neighbours"),
+        ({"repair": Neighbours(), "second_repair": NoisyChannel(prior="head")}, "swap the two"),
+    ],
+)
+def test_a_senseless_order_of_repairs_is_refused(slots: dict[str, Repair], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Method.model_validate(slots)
+
+
+def test_a_step_of_another_slot_is_refused() -> None:
+    with pytest.raises(ValidationError, match="does not match any of the expected tags"):
+        Method.model_validate({"labels": {"kind": "neighbours"}})
+    with pytest.raises(ValidationError, match="does not match any of the expected tags"):
+        Method.model_validate({"repair": {"kind": "median"}})
+
+
 def test_refusals_name_the_place_and_the_remedy() -> None:
-    assert Method(labels=NoisyChannel()).refused(NOTHING) == (
-        "labels.noisy_channel needs a zero-shot answer, and this strong model is no language model: "
+    assert Method(repair=NoisyChannel()).refused(NOTHING) == (
+        "repair.noisy_channel needs a zero-shot answer, and this strong model is no language model: "
         "set its prior to head"
     )
     assert Method(stages=Chain(length=2)).refused(Abilities(prior=True, intermediates=1)) == (

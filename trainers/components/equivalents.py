@@ -1,18 +1,27 @@
 """Which components compute the same: the plainest ones in place of those given.
 
-Two losses are the same where their gradients differ by a constant factor, which Adam undoes. Two label or
-selection components are the same where they give the same targets or weights whatever the evidence.
+Two losses are the same where their gradients differ by a constant factor, which Adam undoes. Two sequences of
+label and repair components, or two selections, are the same where they give the same targets or weights
+whatever the evidence.
 """
 
 from typing import NamedTuple
 
 from trainers.component import Component
-from trainers.components.labels import Elicited, Hard, Label, Smoothed, Soft
+from trainers.components.labels import Hard, Label, Median, Smoothed, Soft
 from trainers.components.losses import Bootstrap, Entropy, Gce, Kl, LogConf, Loss, Product, Sce, Window, Xent
+from trainers.components.repairs import (
+    CrossFit,
+    Elicited,
+    MeanDifference,
+    NoisyChannel,
+    NoRepair,
+    Propagate,
+    Repair,
+)
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, Selection, SmallLoss
 from trainers.components.stages import SelfTrain, Stages
 
-PLAIN_LABELS: tuple[Component, ...] = (Smoothed(epsilon=0), Elicited(strength=0))
 PLAIN_SELECTIONS: tuple[Component, ...] = (Confidence(share=1), Disagreement(share=0))
 
 
@@ -23,6 +32,8 @@ class Recipe(NamedTuple):
     select: Selection
     loss: Loss
     stages: Stages
+    repair: Repair = NoRepair()
+    second_repair: Repair = NoRepair()
 
 
 def plainest(recipe: Recipe) -> Recipe:
@@ -30,10 +41,8 @@ def plainest(recipe: Recipe) -> Recipe:
     stages = _plain_stages(recipe.stages)
     select = _plain_select(recipe.select)
     loss = _plain_loss(recipe._replace(select=select, stages=stages))
-    labels = _plain_labels(recipe.labels)
-    if isinstance(loss, Gce) and isinstance(labels, Soft | Smoothed):
-        labels = Hard()  # gce looks at the side of one half alone, and these do not change it
-    return Recipe(labels=labels, select=select, loss=loss, stages=stages)
+    plain = _plain_repairs(recipe._replace(select=select, loss=loss, stages=stages))
+    return plain._replace(labels=_plain_labels(plain))
 
 
 def nothing_of_its_own(recipe: Recipe) -> str | None:
@@ -63,11 +72,39 @@ def _is_xent(recipe: Recipe) -> bool:
 def _targets_are_hard(recipe: Recipe) -> bool:
     """Whether every training of the method has targets of 0 and 1 only."""
     own = isinstance(recipe.stages, SelfTrain) and recipe.stages.targets == "soft"
-    return isinstance(recipe.labels, Hard) and not own
+    return _labels_are_hard(recipe) and not own
 
 
-def _plain_labels(labels: Label) -> Label:
-    return Soft() if labels in PLAIN_LABELS else labels
+def _labels_are_hard(recipe: Recipe) -> bool:
+    """Whether the targets made of weak labels are 0 and 1 only."""
+    plain = _plain_repairs(recipe)
+    steps = (plain.second_repair, plain.repair, plain.labels)
+    last = next(step for step in steps if not isinstance(step, NoRepair))
+    if isinstance(last, Propagate):
+        return last.answer == "hard"
+    return isinstance(last, Hard | Median | CrossFit | MeanDifference)
+
+
+def _plain_repairs(recipe: Recipe) -> Recipe:
+    """The recipe without repairs that change nothing, or whose labels the second repair forgets."""
+    kept = [r for r in (recipe.repair, recipe.second_repair) if r not in (NoRepair(), Elicited(strength=0))]
+    if kept[1:] == [Elicited(strength=1)]:
+        del kept[0]
+    repair, second_repair = (*kept, NoRepair(), NoRepair())[:2]
+    return recipe._replace(repair=repair, second_repair=second_repair)
+
+
+def _plain_labels(recipe: Recipe) -> Label:
+    """The plainest labels that do the same before these plain repairs, or without one in this loss."""
+    labels = Soft() if recipe.labels == Smoothed(epsilon=0) else recipe.labels
+    match recipe.repair:
+        case Elicited(strength=1):
+            return Hard()  # the strong model's answer takes their place
+        case NoRepair():
+            sides_alone = isinstance(recipe.loss, Gce)
+        case repair:
+            sides_alone = isinstance(repair, NoisyChannel) and repair.prior == "zero_shot"
+    return Hard() if sides_alone and isinstance(labels, Soft | Smoothed) else labels
 
 
 def _plain_select(select: Selection) -> Selection:
@@ -95,7 +132,7 @@ def _plain_loss(recipe: Recipe) -> Loss:
             return Xent()
         case Product(alpha=alpha) if alpha > 0 and _targets_are_hard(recipe):
             return Xent()
-        case Kl() if not (isinstance(recipe.select, SmallLoss) and not isinstance(recipe.labels, Hard)):
+        case Kl() if not (isinstance(recipe.select, SmallLoss) and not _labels_are_hard(recipe)):
             return Xent()  # only small_loss compares losses, and so their constants, between examples
         case Sce(a=a, b=0) if a > 0:
             return Xent()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from trainers.component import Component
-from trainers.components.labels import harden
 from trainers.components.selection import All, Confidence, Plan, plan
-from trainers.components.weak_labels import Evidence
+from trainers.components.weak_labels import Evidence, harden
 from trainers.lazy import special
 
 Floats = NDArray[np.float32]
@@ -169,7 +168,7 @@ def own_targets(config: SelfTrain, evidence: Evidence) -> TrainingTargets:
 
 def taught_by(evidence: Evidence, predictions: Floats) -> Evidence:
     """The evidence with a model's P(class 1) in place of the weak supervisor's."""
-    return replace(evidence, weak_probs=predictions)
+    return evidence.with_probs(predictions)
 
 
 def combined_probs(config: Stages, logits: Sequence[Floats]) -> Floats:

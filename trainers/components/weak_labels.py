@@ -1,14 +1,17 @@
-"""The inputs of label and selection components. Ground truth is not among them."""
+"""The inputs of label, repair and selection components, and the arithmetic of probabilities they share.
+
+Ground truth is not among the inputs.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
 
-
+CLAMP = 1e-6  # distance of probabilities from 0 and 1 before taking logits
 SEEDS_OF_A_RUN = 10_000  # the seeds of a run start at a multiple of this
 
 
@@ -24,7 +27,7 @@ def supervisor_of(seed: int, supervisors: int) -> int:
 class Evidence:
     """Weak labels of the transfer split, and views of the frozen strong model, computed on first use.
 
-    weak_probs: float [n], the weak supervisor's P(class 1).
+    weak_probs: float [n], the weak supervisor's P(class 1), or what earlier steps have made of it.
     features: () -> float [n, d], the frozen strong model's pooled features.
     prior: () -> float [n], the strong model's own zero-shot P(class 1).
     seed: the trial's seed, for components that draw at random.
@@ -34,3 +37,53 @@ class Evidence:
     features: Callable[[], FloatArray]
     prior: Callable[[], FloatArray]
     seed: int
+
+    @property
+    def weak(self) -> NDArray[np.float64]:
+        """The weak probabilities in float64 [n]."""
+        return np.asarray(self.weak_probs, dtype=np.float64)
+
+    def with_probs(self, probs: FloatArray) -> "Evidence":
+        """The evidence with other probabilities in place of the weak supervisor's."""
+        return replace(self, weak_probs=probs)
+
+
+def harden(probs: FloatArray) -> NDArray[np.bool_]:
+    """Whether each probability is above .5, i.e. class 1: bool [n]. A tie, .5, is class 0."""
+    decisions: NDArray[np.bool_] = np.asarray(probs) > 0.5
+    return decisions
+
+
+def highest(scores: FloatArray, rate: float) -> NDArray[np.bool_]:
+    """Whether each score belongs to the highest share: bool [n], about `rate` of them true.
+
+    The threshold is the quantile 1 - rate. Scores that equal it stay together, on the side that brings the
+    share nearer to the rate; on neither side, they are in.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    threshold = np.quantile(values, 1 - rate)
+    above, not_below = values > threshold, values >= threshold
+    return above if abs(above.mean() - rate) < abs(not_below.mean() - rate) else not_below
+
+
+def logit(probs: FloatArray) -> NDArray[np.float64]:
+    """log(p / (1 - p)), float64 [n], of probabilities clamped to [1e-6, 1-1e-6]."""
+    inside = np.clip(np.asarray(probs, dtype=np.float64), CLAMP, 1 - CLAMP)
+    logits: NDArray[np.float64] = np.log(inside) - np.log1p(-inside)
+    return logits
+
+
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-z)), float64 [n]."""
+    probs: NDArray[np.float64] = 1 / (1 + np.exp(-logits))
+    return probs
+
+
+def check_probabilities(name: str, probs: FloatArray) -> None:
+    """Raise ValueError, naming the first example at fault, unless all lie in [0, 1]."""
+    wrong = ~((np.asarray(probs) >= 0) & (np.asarray(probs) <= 1))
+    if wrong.any():
+        index = int(wrong.argmax())
+        raise ValueError(
+            f"{name} must lie in [0, 1], got {probs[index]} for example {index}: give P(class 1)"
+        )

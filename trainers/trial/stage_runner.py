@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from trainers.cache import digest
-from trainers.components.labels import make_targets
 from trainers.components.selection import plan
 from trainers.components.stages import (
     DueRungs,
@@ -27,6 +26,7 @@ from trainers.components.stages import (
     taught_by,
 )
 from trainers.components.students import Student
+from trainers.components.targets import make_targets
 from trainers.components.weak_labels import Evidence
 from trainers.files import replacing
 from trainers.gang import rank
@@ -90,7 +90,7 @@ class StageRunner:
         return self._by_method(self._evidence)
 
     def _by_method(self, evidence: Evidence) -> TrainingTargets:
-        targets = make_targets(self.method.labels, evidence)
+        targets = make_targets(self.method.label_steps, evidence)
         return TrainingTargets(targets=targets, plan=plan(self.method.select, evidence, targets))
 
     def hand_over(self, student: Student, learn: Inputs, logits: Floats, after: Stage) -> None:

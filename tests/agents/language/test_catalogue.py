@@ -1,4 +1,4 @@
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -69,7 +69,7 @@ def test_the_catalogue_lists_a_component_in_full(monkeypatch: pytest.MonkeyPatch
 
 
 # Losses that compute what xent does on hard labels, and on what they do not.
-SUITED = {"product": {"labels": {"kind": "soft"}}}
+SUITED: dict[str, dict[str, Any]] = {"product": {"labels": {"kind": "soft"}}}
 SUITED["kl"] = SUITED["product"] | {"select": {"kind": "small_loss"}}
 
 
@@ -79,7 +79,10 @@ SUITED["kl"] = SUITED["product"] | {"select": {"kind": "small_loss"}}
 def test_every_component_fills_its_slot_and_bounds_its_numbers(slot: str, kind: str) -> None:
     component = SLOTS[slot][kind].model_validate({})
     assert component.kind == kind
-    assert getattr(Method.model_validate(SUITED.get(kind, {}) | {slot: component}), slot) == component
+    suited = SUITED.get(kind, {}) | {slot: component}
+    if slot == "second_repair":
+        suited["repair"] = {"kind": "noisy_channel" if kind == "elicited" else "elicited"}
+    assert getattr(Method.model_validate(suited), slot) == component
     assert f"\n  {kind}: {(component.__doc__ or '?')[:20]}" in catalogue()
     for spec in param_specs(type(component)).values():
         assert spec.description, spec.name

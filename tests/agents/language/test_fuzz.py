@@ -1,5 +1,6 @@
 """Thousands of hostile answers: no crash, no invalid trial, every refusal a sentence that names the place."""
 
+import copy
 import json
 import random
 from collections import Counter
@@ -65,6 +66,11 @@ WRAPPED = (
 )
 
 
+def hostile() -> tuple[Any, ...]:
+    """Values of the wrong type and size, of the caller's own: a mutation may change them."""
+    return copy.deepcopy(HOSTILE)
+
+
 def nodes(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place in a JSON value: its container and its key there."""
     places = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -77,7 +83,7 @@ def garbage(rng: random.Random, depth: int) -> Any:
     """Random JSON with words that mean something."""
     if depth == 0 or rng.random() < 0.3:
         return rng.choice(
-            [*HOSTILE, "loss", "logconf", "aux", "range", rng.uniform(-10, 10), rng.randint(-9, 9)]
+            [*hostile(), "loss", "logconf", "aux", "range", rng.uniform(-10, 10), rng.randint(-9, 9)]
         )
     if rng.random() < 0.5:
         return [garbage(rng, depth - 1) for _ in range(rng.randint(0, 4))]
@@ -110,7 +116,7 @@ def mutated(rng: random.Random, valid: Any) -> Any:
         where, key = rng.choice(places)
         match rng.randrange(6):
             case 0:
-                where[key] = rng.choice(HOSTILE)  # most of them of the wrong type
+                where[key] = rng.choice(hostile())  # most of them of the wrong type
             case 1 if isinstance(where, dict):
                 del where[key]
             case 2 if isinstance(where, dict) and {"low", "high"} <= where.keys():

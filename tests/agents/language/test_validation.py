@@ -325,7 +325,7 @@ def test_a_bound_that_is_no_number_is_a_problem(bound: str) -> None:
 
 def test_what_the_campaign_does_not_offer_is_refused_with_the_reason() -> None:
     said = proposal(
-        branch(slot("labels", option("elicited")), name="one"),
+        branch(slot("repair", option("elicited")), name="one"),
         branch(slot("stages", option("chain")), name="two"),
     )
     wrong = problems(
@@ -335,7 +335,7 @@ def test_what_the_campaign_does_not_offer_is_refused_with_the_reason() -> None:
         known_methods=(),
         abilities=Abilities(prior=False, intermediates=0),
     )
-    assert any("labels.elicited needs a zero-shot answer" in str(one) for one in wrong if one.branch == 0)
+    assert any("repair.elicited needs a zero-shot answer" in str(one) for one in wrong if one.branch == 0)
     assert any("stages.chain.length must be at most 0" in str(one) for one in wrong if one.branch == 1)
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from search.ledger.events import AnyEvent, Interrupted
+from search.ledger.events import FORMAT, AnyEvent, Interrupted
 from search.ledger.log import Ledger, LedgerFollower, read_ledger
 
 
@@ -68,6 +68,29 @@ def test_a_line_that_cannot_be_read_says_what_to_do(
     with pytest.raises(ValueError, match=rf"l: line 2 cannot be read \(.*\); {remedy}") as caught:
         read_ledger(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "found", "remedy"),
+    [
+        ("", "1, today", "an earlier version wrote it: go on with that one, or start a new run"),
+        ('"format":1,', "1, today", "an earlier version wrote it: go on with that one, or start a new run"),
+        ('"format":99,', "99, today", "a newer version wrote it: go on with that one"),
+        ('"format":"new",', "'new', today", "a newer version wrote it: go on with that one"),
+    ],
+)
+def test_a_ledger_whose_methods_are_of_another_format_is_refused(
+    tmp_path: Path, three: list[AnyEvent], written: str, found: str, remedy: str
+) -> None:
+    path = tmp_path / "l"
+    today = line(three[0]).decode()
+    path.write_text(today.replace(f'"format":{FORMAT},', written))
+    assert path.read_text() != today
+    refusal = rf"l: line 1 cannot be read \(its methods are of format {found}'s of {FORMAT}\); {remedy}$"
+    with pytest.raises(ValueError, match=refusal):
+        read_ledger(path)
+    with pytest.raises(ValueError, match=refusal):
+        LedgerFollower(path).read()
 
 
 def test_a_line_that_is_being_written_waits(tmp_path: Path, three: list[AnyEvent]) -> None:

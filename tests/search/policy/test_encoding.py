@@ -8,6 +8,7 @@ from search.policy.encoding import encode, width
 from trainers.components.labels import Soft
 from trainers.components.losses import LogConf, Product, ReverseKl, Xent
 from trainers.components.optim import Adamw
+from trainers.components.repairs import Elicited, Neighbours, NoisyChannel
 from trainers.components.stages import SelfTrain
 from trainers.components.students import Lora, Probe
 from trainers.method import SLOTS, Method
@@ -58,6 +59,17 @@ def test_a_list_of_values_and_a_flag_have_a_column_for_each() -> None:
     assert distance(hard, soft) == pytest.approx(1)
     plain, scaled = (Method(student=Lora(rslora=flag)) for flag in (False, True))
     assert distance(plain, scaled) == pytest.approx(1)
+
+
+def test_repairs_are_apart_by_kind_and_place_and_never_by_the_place_of_their_parameters() -> None:
+    # Of three, two swapped: two kinds differ, each by 1. A parameter moves a method alike in either place.
+    given = Method(repair=NoisyChannel(), second_repair=Neighbours(share=0.2))
+    swapped = Method(repair=Neighbours(share=0.2), second_repair=NoisyChannel())
+    assert distance(given, swapped) == pytest.approx(math.sqrt(2))
+    moved = Method(repair=Neighbours(share=0.675), second_repair=NoisyChannel())
+    assert distance(swapped, moved) == pytest.approx(0.5)
+    assert distance(given, moved) == pytest.approx(math.sqrt(2.25))
+    assert distance(Method(repair=Elicited()), Method()) == pytest.approx(1)  # strength 1/2: mid of [0, 1]
 
 
 def test_what_a_method_does_not_use_keeps_it_apart_by_no_more_than_its_kind_and_own_parameters() -> None:

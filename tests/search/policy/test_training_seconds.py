@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from search.policy.training_seconds import COLUMN, COSTS, Step, TrainingSeconds
-from trainers.components.labels import Hard, Neighbours
 from trainers.components.optim import Adamw
+from trainers.components.repairs import CrossFit, Neighbours, NoisyChannel, NoRepair
 from trainers.components.selection import All, Confidence
 from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
 from trainers.components.students import Full, Lora, Probe
@@ -25,7 +25,7 @@ def true_seconds(amounts: np.ndarray) -> float:
     for student, own in TRUE.items():
         first = COLUMN[student, 0]
         costs[first : first + 4] = own
-    costs[COLUMN["labels", "neighbours"]] = 0.4
+    costs[COLUMN["repair", "neighbours"]] = 0.4
     return float(amounts @ costs)
 
 
@@ -33,7 +33,7 @@ def random_method(rng: np.random.Generator) -> Method:
     students = (Full(), Lora(), Probe())
     stages = (Once(), SelfTrain(), Ensemble(members=int(rng.integers(2, 9))))
     return Method(
-        labels=(Hard(), Neighbours())[rng.integers(2)],
+        repair=(NoRepair(), Neighbours())[rng.integers(2)],
         select=(All(), Confidence(share=float(rng.uniform(0.2, 0.9))))[rng.integers(2)],
         student=students[rng.integers(3)],
         stages=stages[rng.integers(3)],
@@ -99,6 +99,22 @@ def test_a_model_that_teaches_the_next_labels_the_transfer_split() -> None:
     assert predicted(self_train, 0, 1) == 900  # the last model teaches nobody
     assert predicted(Method(stages=Chain()), 0, 1) == 500
     assert predicted(Method(stages=Ensemble()), 0, 1) == 100
+
+
+def test_a_repair_costs_the_same_in_either_place() -> None:
+    seconds = TrainingSeconds(transfer=400, evaluated=400)
+    first, last = (
+        seconds.amounts(Step(method=Method(repair=repair, second_repair=second), start=0, end=1))
+        for repair, second in ((Neighbours(), NoisyChannel()), (NoisyChannel(), Neighbours()))
+    )
+    assert np.array_equal(first, last)
+    crossfit = seconds.amounts(Step(method=Method(repair=CrossFit(rounds=3)), start=0, end=1))
+    assert crossfit[COLUMN["repair", "crossfit"]] == 3
+    assert [first[COLUMN["repair", kind]] for kind in ("neighbours", "noisy_channel", "elicited")] == [
+        1,
+        1,
+        0,
+    ]
 
 
 def test_predictions_of_nothing() -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from trainers.component import Component
 from trainers.components.equivalents import Recipe, plainest
-from trainers.components.labels import Balanced, Hard, Label, Smoothed, Soft, make_targets
+from trainers.components.labels import Balanced, Hard, Label, Median, Smoothed, Soft
 from trainers.components.losses import (
     Bootstrap,
     Entropy,
@@ -26,8 +26,10 @@ from trainers.components.losses import (
     Xent,
     example_losses,
 )
+from trainers.components.repairs import CrossFit, Elicited, Neighbours, NoisyChannel, NoRepair, Propagate
 from trainers.components.selection import All, Confidence, Curriculum, Selection, SmallLoss, plan
 from trainers.components.stages import Once, SelfTrain
+from trainers.components.targets import make_targets, senseless
 from trainers.components.weak_labels import Evidence
 from trainers.method import SLOTS, Method
 
@@ -63,8 +65,8 @@ def allowed(slots: dict[str, Any]) -> Method | None:
 
 
 @cache
-def targets(labels: Label) -> NDArray[np.float32]:
-    return make_targets(labels, EVIDENCE)
+def targets(*steps: Component) -> NDArray[np.float32]:
+    return make_targets(steps, EVIDENCE)
 
 
 @cache
@@ -127,6 +129,67 @@ def test_no_two_labels_give_the_same_targets() -> None:
         assert a != b or same, f"{one!r} does not make what {other!r} does"
 
 
+def recipe(*steps: Any, loss: Loss | None = None) -> Recipe:
+    labels, repair, second = (*steps, NoRepair(), NoRepair())[:3]
+    loss = loss or Xent()
+    return Recipe(labels=labels, select=All(), loss=loss, stages=Once(), repair=repair, second_repair=second)
+
+
+def steps_of(given: Recipe) -> tuple[Component, ...]:
+    return given.labels, given.repair, given.second_repair
+
+
+@pytest.mark.parametrize("labels", [Hard(), Soft(), Median()], ids=str)
+def test_no_two_repairs_give_the_same_targets(labels: Label) -> None:
+    for one, other in itertools.combinations(of_slot("repair"), 2):
+        same = np.allclose(targets(labels, one), targets(labels, other), atol=1e-5)
+        a, b = plainest(recipe(labels, one)), plainest(recipe(labels, other))
+        assert a.repair.kind == b.repair.kind or not same, f"{one!r} makes what {other!r} does"
+        assert a != b or same, f"{one!r} does not make what {other!r} does"
+
+
+def test_the_plainest_steps_give_the_same_targets() -> None:
+    repairs = [component() for component in SLOTS["repair"].values()]
+    repairs += [NoisyChannel(prior="head", iterations=1), Elicited(strength=0), Elicited(strength=1)]
+    merged = 0
+    for labels, repair, second in itertools.product(of_slot("labels"), repairs, repairs):
+        if senseless(repair, second):
+            continue
+        given = recipe(labels, repair, second)
+        plain = plainest(given)
+        assert plainest(plain) == plain
+        if plain != given:
+            merged += 1
+            assert np.allclose(targets(*steps_of(given)), targets(*steps_of(plain)), atol=1e-6), given
+    assert merged > 100
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ((Smoothed(epsilon=0), Neighbours()), (Soft(), Neighbours())),
+        ((Soft(), Elicited(strength=0)), (Soft(),)),
+        ((Soft(), Elicited(strength=0), Neighbours()), (Soft(), Neighbours())),
+        # What the second repair forgets was never made.
+        ((Balanced(), Neighbours(), Elicited(strength=1)), (Hard(), Elicited(strength=1))),
+        # The channel of the zero-shot prior looks at decisions; that of a head learns from probabilities.
+        ((Soft(temperature=2), NoisyChannel()), (Hard(), NoisyChannel())),
+        ((Soft(), NoisyChannel(prior="head")), (Soft(), NoisyChannel(prior="head"))),
+        ((Balanced(), NoisyChannel()), (Balanced(), NoisyChannel())),
+    ],
+)
+def test_steps_that_change_nothing_are_left_out(
+    given: tuple[Component, ...], plain: tuple[Component, ...]
+) -> None:
+    assert plainest(recipe(*given)) == recipe(*plain)
+
+
+def test_gce_looks_at_the_sides_of_the_last_step() -> None:
+    assert plainest(recipe(Soft(), loss=Gce())) == recipe(Hard(), loss=Gce())
+    given = recipe(Soft(), Neighbours(), loss=Gce())
+    assert plainest(given) == given
+
+
 def weights(select: Selection) -> list[Any]:
     """A plan in comparable form."""
     chosen = plan(select, EVIDENCE, targets(Hard()))
@@ -169,6 +232,8 @@ def test_no_two_selections_give_the_same_weights() -> None:
             "loss product computes on hard labels what xent computes, since a product with 0 or 1 is that "
             "label again: set loss to xent, or labels to soft",
         ),
+        ({"loss": Product(), "labels": Soft(), "repair": CrossFit()}, "set loss to xent, or labels to soft"),
+        ({"loss": Product(), "labels": Soft(), "repair": Propagate()}, "set loss to xent, or labels to soft"),
         ({"loss": Product(), "stages": SelfTrain(targets="hard")}, "set loss to xent, or labels to soft"),
         ({"loss": Product(alpha=0)}, "loss product has no gradient where alpha is 0 and beta 1"),
         ({"loss": Sce(a=0, b=0)}, "loss sce has no gradient where a and b are 0: set a or b above 0"),
@@ -185,6 +250,8 @@ def test_an_empty_loss_is_refused_with_the_reason_and_the_remedy(slots: dict[str
         # small_loss compares the losses of examples: kl's lack the entropy of their labels.
         {"loss": Kl(), "labels": Soft(), "select": SmallLoss()},
         {"loss": Product(), "labels": Soft()},
+        {"loss": Product(), "repair": Propagate(answer="soft")},
+        {"loss": Product(), "repair": CrossFit(), "second_repair": Neighbours()},
         {"loss": Product(), "stages": SelfTrain(targets="soft")},  # its second training has soft targets
         {"loss": Bootstrap()},
         {"loss": Entropy(warmup=0)},

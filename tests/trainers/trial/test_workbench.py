@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.components.labels import Elicited, NoisyChannel
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
+from trainers.components.repairs import Elicited, NoisyChannel
 from trainers.components.selection import Confidence, Disagreement
 from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
 from trainers.components.students import Full, Lora, Probe
@@ -209,16 +209,16 @@ def test_what_the_materials_do_not_allow_is_refused(task: Task, cache: Path) -> 
         trained(toy, stages=Chain())
 
 
-@pytest.mark.parametrize("labels", [Elicited(), NoisyChannel()])
+@pytest.mark.parametrize("repair", [Elicited(), NoisyChannel()])
 def test_the_prior_is_asked_for_once(
-    task: Task, cache: Path, labels: Any, monkeypatch: pytest.MonkeyPatch
+    task: Task, cache: Path, repair: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = bench(task, cache)
     asked = []
     speaker = ModelPool.speaker
     monkeypatch.setattr(ModelPool, "speaker", lambda *a, **k: asked.append(1) or speaker(*a, **k))
     for _ in range(2):
-        trained(toy, labels=labels)
+        trained(toy, repair=repair)
     assert asked == [1]
 
 

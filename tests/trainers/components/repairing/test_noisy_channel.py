@@ -6,7 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from trainers.components.noisy_channel import clean_prior, fit_channel, refit_head
+from trainers.components.repairing.noisy_channel import (
+    classify_and_refit,
+    clean_prior,
+    fit_channel,
+    refit_head,
+)
 
 
 def test_one_iteration_by_hand() -> None:
@@ -135,3 +140,34 @@ def test_a_probe_fitted_to_weak_labels_corrects_them_only_once_it_is_clean() -> 
     channel = fit_channel(clean_prior(probe), hard, 200)
     assert ((channel.posterior > 0.5) == truth).all()
     assert channel.table == pytest.approx(np.array([[0.75, 0.25], [0.25, 0.75]]), abs=1e-4)
+
+
+def test_the_head_is_refitted_to_decisions_that_keep_the_share_of_class_1() -> None:
+    # ŷ = 1, 1, 0, 0, half of them class 1. The first head says .9, .3, .6, .2. Class 1 has 1.2 of ŷ = 1 and
+    # .8 of ŷ = 0: p(1 | 1) = .6; class 0 has .8 and 1.2: p(1 | 0) = .4. Posterior odds: 9·1.5, 3/7·1.5,
+    # 1.5/1.5, .25/1.5 = 13.5, .643, 1, .167: the first and the third are the upper half.
+    weak = np.array([0.9, 0.8, 0.2, 0.1])
+    heads: Iterator[list[float]] = iter([[0.9, 0.3, 0.6, 0.2], [0.8, 0.4, 0.7, 0.1], [0.8, 0.4, 0.7, 0.1]])
+    fitted_to = []
+
+    def head(targets: np.ndarray) -> np.ndarray:
+        fitted_to.append(targets.tolist())
+        return np.array(next(heads))
+
+    first = classify_and_refit(head, weak, 1)
+    assert first.table == pytest.approx(np.array([[0.6, 0.4], [0.4, 0.6]]))
+    assert first.posterior == pytest.approx([13.5 / 14.5, 9 / 23, 1 / 2, 1 / 7])
+    heads = iter([[0.9, 0.3, 0.6, 0.2], [0.8, 0.4, 0.7, 0.1], []])
+    fitted_to.clear()
+    # The second head leaves the decisions as they are, so that no third is fitted.
+    classify_and_refit(head, weak, 9)
+    assert fitted_to == [weak.tolist(), [1, 0, 1, 0]]
+
+
+def test_heads_that_flatten_what_they_are_fitted_to_lose_no_decision() -> None:
+    # Each head says 1/2 + (target - 1/2)/10: fitted to the posterior itself, twenty of them leave nothing.
+    weak = np.array([1.0, 1.0, 0.0, 0.0])
+    posterior = classify_and_refit(lambda targets: 0.5 + (targets - 0.5) / 10, weak, 20).posterior
+    assert (posterior > 0.5).tolist() == [True, True, False, False]
+    # .55 of class 1 in ŷ = 1: odds 11/9 of the head times 11/9 of the channel.
+    assert posterior[0] == pytest.approx(121 / 202)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.components.weak_labels import FloatArray
+from trainers.components.weak_labels import FloatArray, highest
 
 CLAMP = 1e-6  # distance of the prior from 0 and 1, so that weak labels can always move it
 ANCHORS = (0.03, 0.97)  # quantiles of a probe's probabilities that count as certain examples
@@ -65,6 +65,32 @@ def refit_head(
         table = _table(prior, seen)
         posterior = _posterior(prior, table, seen)
         if np.abs(posterior - before).max() < SETTLED:
+            break
+    return Channel(table=table, posterior=posterior)
+
+
+def classify_and_refit(
+    head: Callable[[FloatArray], FloatArray], weak: NDArray[np.float64], iterations: int
+) -> Channel:
+    """Fit a head and a channel in turn, the head to decisions that keep the share of class 1.
+
+    head, weak: as in `refit_head`. Each iteration fits the head θ to labels c, at first to `weak`, counts the
+    channel p(ŷ | y) from the head's probabilities, and makes of q ∝ p_θ(y | x)·p(ŷ | y) new labels c = 1[q
+    above its quantile 1 - r], where r is the mean of `weak`; it ends early once they stay. The posterior is
+    the last q. Fitted to q itself, a penalised head is flatter each time, and so is the channel, until q is
+    r everywhere. Celeux & Govaert 1992, "A Classification EM Algorithm"; the model: Raykar et al. 2010,
+    "Learning From Crowds", with one annotator.
+    """
+    seen = (weak > 0.5).astype(np.int64)
+    rate, labels = float(weak.mean()), weak
+    posterior, table = weak, np.array(START)
+    for _ in range(iterations):
+        before = labels
+        prior = np.clip(np.asarray(head(before), dtype=np.float64), CLAMP, 1 - CLAMP)
+        table = _table(prior, seen)
+        posterior = _posterior(prior, table, seen)
+        labels = highest(posterior, rate).astype(np.float64)
+        if np.array_equal(labels, before):
             break
     return Channel(table=table, posterior=posterior)
 
