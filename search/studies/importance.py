@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, create_trial
 
 from agents.language.proposal import Branch, branch_contains
@@ -42,7 +41,7 @@ def _shares(
     if len(inside) < FEWEST or len({pgr for _, pgr in inside}) == 1:
         return ()
     trials = [_branch_trial(branch, naive, method, pgr) for method, pgr in inside]
-    found = _evaluated(trials, PedAnovaImportanceEvaluator(target_quantile=0.3))
+    found = _evaluated(trials, target_quantile=0.3)
     return tuple((name, share) for name, share in found if share > 0)
 
 
@@ -62,11 +61,7 @@ def campaign_importance(scored: Sequence[tuple[Method, float]]) -> list[tuple[st
     if len(scored) < MIN_TRIALS or not found:
         return []
     trials = [_axes_trial(values, pgr, found) for values, (_, pgr) in zip(methods, scored, strict=True)]
-    return [
-        (name, share)
-        for name, share in _evaluated(trials, PedAnovaImportanceEvaluator())
-        if math.isfinite(share)
-    ]
+    return [(name, share) for name, share in _evaluated(trials) if math.isfinite(share)]
 
 
 def _axes_trial(values: Parameters, pgr: float, found: Mapping[str, Axis]) -> FrozenTrial:
@@ -84,10 +79,15 @@ def _distribution(axis: Axis) -> BaseDistribution:
     return FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def _evaluated(
-    trials: Sequence[FrozenTrial], evaluator: PedAnovaImportanceEvaluator
-) -> list[tuple[str, float]]:
-    """Every parameter's share over completed trials, the largest first."""
+def _evaluated(trials: Sequence[FrozenTrial], target_quantile: float = 0.1) -> list[tuple[str, float]]:
+    """Every parameter's share over completed trials, the largest first.
+
+    target_quantile: the share of trials that count as the better ones; Optuna's default is 0.1.
+    """
+    # Imported here: it loads scikit-learn, which takes most of a second and which small campaigns don't need.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=target_quantile)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

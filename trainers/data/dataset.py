@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 
 from trainers.data.conversations import (
@@ -93,6 +92,8 @@ def _columns(
         file = read_file(path)
         _check_names(names, list(file.columns), path)
         return {name: list(file.columns[name]) for name in names}, file.sha256
+    import datasets  # takes half a second, and most runs need none of the hub's
+
     with loading(f"data set {path!r} cannot be loaded", "check its id, subset, split and the network"):
         table = datasets.load_dataset(path, name=config.name, split=split, revision=revision)
     _check_names(names, table.column_names, path)
