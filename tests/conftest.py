@@ -11,6 +11,8 @@ import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
 
+gc.disable()  # until the tests are collected: what they import stays
+
 # A shell ignores Ctrl-C on behalf of what it starts with `&`, and children inherit that: tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -49,6 +51,7 @@ def pytest_collection_finish() -> None:
     """Keep what collection has imported out of every later garbage collection: a closing engine runs one."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +77,23 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from trainers.models.settings import ToyModel
     from trainers.models.toy_model import build_toy_model
 
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
-    folder.mkdir(exist_ok=True)
+    folder = of_all_processes(tmp_path_factory, "cache")
     with one_at_a_time(folder):
         build_toy_model(ToyModel(size="strong", pretrain_steps=PRETRAIN_STEPS), cache=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where torch keeps the code that it compiles, for all processes of this test run."""
+    return of_all_processes(tmp_path_factory, "compiled")
+
+
+def of_all_processes(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
     return folder
 
 

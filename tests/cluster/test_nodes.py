@@ -73,7 +73,7 @@ def asked_to_stop(address: str, out: Path, cache: Path) -> str:
             shown += part
     except OSError:  # the other end was closed
         pass
-    assert job.wait(timeout=60) == 130, shown
+    assert job.wait(timeout=PATIENCE_S) == 130, shown
     return shown.decode()
 
 
@@ -96,7 +96,7 @@ def test_a_campaign_outlives_a_stop_a_cut_connection_and_a_lost_node(
     leaver = submit(address, *run_of(out, nodes_cache))
     wait_for(ledger, lambda text: '"resumed"' in text, leaver)
     leaver.send_signal(signal.SIGINT)
-    said, _ = leaver.communicate(timeout=60)
+    said, _ = leaver.communicate(timeout=PATIENCE_S)
     assert leaver.returncode == 130, said
     identity = said.strip().rpartition("--follow ")[2]
 

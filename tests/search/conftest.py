@@ -42,13 +42,16 @@ def local_ray() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def warm(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache with the models and baselines of these runs in it."""
-    done = cache / "warm"
+    """The cache with the models and baselines of these runs in it.
+
+    Its file `table` holds what the command that trained the baselines printed.
+    """
+    done = cache / "table"
     with one_at_a_time(cache):
         if not done.exists():
-            code, _, errors = Site(tmp_path_factory.mktemp("warm") / "run", cache).baselines().wait()
+            code, output, errors = Site(tmp_path_factory.mktemp("warm") / "run", cache).baselines().wait()
             assert code == 0, errors
-            done.touch()
+            done.write_text(output)
     return cache
 
 

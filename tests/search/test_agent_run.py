@@ -90,10 +90,10 @@ def proposals(out: Path) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_its_replay(
-    claude: ScriptedClaude, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    claude: ScriptedClaude, warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    run(out, cache, "agent.kind=claude", f"agent.base_url={claude.url}")
+    run(out, warm, "agent.kind=claude", f"agent.base_url={claude.url}")
     said = capsys.readouterr().out
     record = Record.of(read_ledger(out / "ledger.jsonl"))
     first, second = proposals(out)
@@ -129,7 +129,7 @@ def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_
     assert not any(KEY.encode() in content for content in files)
 
     again = tmp_path / "again"
-    run(again, cache, "agent.kind=replay", f"agent.path={out}")
+    run(again, warm, "agent.kind=replay", f"agent.path={out}", "trial.concurrent=1")
     assert proposals(again) == proposals(out)
     assert len(claude.asked) == 3
     assert json.loads((again / "result.json").read_text())["cost"]["usd"] == 0

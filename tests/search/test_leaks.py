@@ -30,6 +30,7 @@ TINY = [
     "search.round_trials=2",
     "replication={methods: 1, seeds: 1}",
     "confirm.finalists=1",
+    "trial={cpus: 1, concurrent: 1}",
 ]
 
 

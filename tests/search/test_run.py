@@ -57,16 +57,16 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 
 def finish(arguments: list[str]) -> tuple[int, str, str]:
     process = start(arguments)
-    output, errors = process.communicate(timeout=280)
+    output, errors = process.communicate(timeout=580)
     return process.returncode, output, errors
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
-    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, output, errors = finish(command(cache, tmp_path / "run", "confirm.predictions=true"))
+    code, output, errors = finish(command(warm, tmp_path / "run", "confirm.predictions=true"))
     assert code == 0, errors
     assert "Performance gap recovered on the test split" in output
     result = json.loads((tmp_path / "run/result.json").read_text())
@@ -226,6 +226,7 @@ def test_real_text_and_real_models(
         "search.round_trials=2",
         "replication={methods: 1, seeds: 1}",
         "confirm={finalists: 1, seeds: 2}",
+        "trial={cpus: 1, concurrent: 1}",
         "tracking.kind=off",
     ]
     sets = [part for one in settings for part in ("--set", one)]

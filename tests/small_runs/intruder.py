@@ -14,9 +14,9 @@ from pathlib import Path
 INTRUDER = """
 import logging, sys, ray
 ray.init(sys.argv[1], log_to_driver=False, logging_level=logging.CRITICAL)
-print("IN", ray.get(ray.remote(num_cpus=0)(lambda: 1).remote(), timeout=20))
+print("IN", ray.get(ray.remote(num_cpus=0)(lambda: 1).remote(), timeout=60))
 """
-PATIENCE_S = 90
+PATIENCE_S = 180
 HERE, THERE = "10.213.7.1", "10.213.7.2"  # the two ends of the wire between the namespaces
 PAGES = ("/", "/logs", "/api/version", "/api/jobs/", "/nodes?view=summary", "/logical/actors")
 

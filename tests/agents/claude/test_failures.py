@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,11 +48,15 @@ def test_what_the_api_says_about_retries_holds(
     headers: dict[str, str],
     status: int,
     attempts: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    started = time.monotonic()
+    waits: list[float] = []
+    clock = SimpleNamespace(sleep=waits.append, time=time.time, monotonic=time.monotonic)
+    monkeypatch.setattr("agents.claude.conversation.time", clock)
     answer = proposer(Scripted(status=status, error="no", headers=headers), retries=1).propose(campaign())
     assert len(claude.asked) == attempts
-    assert time.monotonic() - started < 0.4  # not the half second of a failure that says nothing
+    assert len(waits) == attempts - 1
+    assert sum(waits) < 0.4  # not the half second of a failure that says nothing
     assert answer.lanes[0].usage.usd == 0
 
 

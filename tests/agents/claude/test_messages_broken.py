@@ -72,7 +72,7 @@ def test_a_broken_answer_crashes_nothing(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
     caplog.set_level(logging.WARNING)
-    ready = proposer(BROKEN[kind], tool_turns=0, max_usd=100, timeout_s=2.0, max_tokens=10_000)
+    ready = proposer(BROKEN[kind], tool_turns=0, max_usd=100, timeout_s=30.0, max_tokens=10_000)
     answer = ready.propose(campaign())
     lane, playbook = answer.lanes
     assert (lane.source, playbook.source) == ("claude", "playbook")
@@ -92,7 +92,7 @@ def test_a_broken_count_crashes_nothing_and_costs_nothing(
     kind: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    ready = proposer(text("never"), timeout_s=2.0)
+    ready = proposer(text("never"), timeout_s=30.0)
     claude.count_failure = BROKEN[kind]
     lane = ready.propose(campaign()).lanes[0]
     assert str(lane.why).startswith("the API gave no answer: ")

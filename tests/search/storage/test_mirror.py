@@ -192,7 +192,7 @@ def test_a_large_file_on_its_way_is_no_sign_of_death(storage: tuple[str, Store],
     with ours.running():
         assert sending.wait(20)
         with pytest.raises(ValueError, match="is at work on this run"):
-            claimed(url, tmp_path / "next", lease_s=0.5)
+            claimed(url, tmp_path / "next", lease_s=3)
         sent.set()
     assert held(store, "ledger.jsonl") == FIRST
     assert manifest(store).released

@@ -106,6 +106,7 @@ SMALL = [
     "search.round_trials=4",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
+    "trial={cpus: 1, concurrent: 1}",
 ]
 
 
@@ -113,7 +114,7 @@ SMALL = [
 @pytest.mark.timeout(600)
 def test_a_run_stopped_on_one_machine_is_finished_on_another(
     storage: tuple[str, Store],
-    cache: Path,
+    warm: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -129,12 +130,12 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
             text=True,
         )
 
-    settings = [part for one in [*SMALL, f"cache={cache}"] for part in ("--set", one)]
+    settings = [part for one in [*SMALL, f"cache={warm}"] for part in ("--set", one)]
     first = start("one", "run", "configs/dev.yaml", "--out", url, *settings)
     while first.poll() is None and not list((tmp_path / "one").rglob("ledger.jsonl")):
         time.sleep(0.1)
     first.send_signal(signal.SIGTERM)
-    said, _ = first.communicate(timeout=120)
+    said, _ = first.communicate(timeout=300)
     assert first.returncode == 130, said
     assert f"python -m search resume {url}" in said.replace("\n", "")
     assert b'"interrupted"' in store.objects["bucket/runs/one/ledger.jsonl"]

@@ -209,7 +209,7 @@ def test_the_lock_of_a_killed_process_holds_nobody_up(journal: Path, branch: Cal
     started = time.monotonic()
     sampler = sampler_of(branch("one"), journal)
     assert sampler.start(sampler.offer(1, set(), None)[0]) == 0
-    assert time.monotonic() - started < 5  # Optuna itself waits for 30 s
+    assert time.monotonic() - started < 20  # Optuna itself waits for 30 s
 
 
 def test_a_journal_line_cut_short_is_as_if_never_written(

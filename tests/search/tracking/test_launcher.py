@@ -38,8 +38,8 @@ def test_the_search_does_not_wait_for_a_server(
         tracking.start(record.started)
         slowest = max(_append_s(ledger, events, i) for i in range(300))
         ended = time.monotonic()
-    assert time.monotonic() - ended < 0.5 + 2 + 2
-    assert slowest < 1
+    assert time.monotonic() - ended < 15  # by far less than the answers to so many requests would take
+    assert slowest < 4  # one answer of the slow server takes five seconds
     assert not _processes(campaign.run.path)
     assert not list(Path(tempfile.gettempdir()).iterdir())
 

@@ -42,7 +42,10 @@ def misfortunes() -> Callable[..., Iterator[Any]]:
         first = not (marks / str(job.seed)).exists()
         (marks / str(job.seed)).touch()
         if job.seed == stops_once and first:
-            time.sleep(3)  # until Ray has told that it began: one that stops before only awaits its place
+            while not (
+                marks / "begun"
+            ).exists():  # one that stops before Ray told of it only awaits its place
+                time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGSTOP)
         if job.seed == dies or (job.seed == dies_once and first):
             os._exit(1)
@@ -73,8 +76,14 @@ def trained(
     def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
         done[job.seed] = arrays, seconds
 
+    def watched(unfinished: int) -> None:
+        if any(one.job.seed == STOPS_ONCE and one.began is not None for one in trainings._running.values()):
+            (config.cache_dir / "begun").touch()
+        every_poll(unfinished)
+
     no_data: Any = "no data"
-    BaselineTrainings(config, SharedArrays(), finished).run([(job, no_data) for job in jobs], every_poll)
+    trainings = BaselineTrainings(config, SharedArrays(), finished)
+    trainings.run([(job, no_data) for job in jobs], watched)
     return done
 
 

@@ -43,6 +43,7 @@ def kill_a_peer(run: Path, ended: threading.Event) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(
     warm: Path, tmp_path: Path
 ) -> None:
@@ -53,7 +54,7 @@ def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(
     killer.start()
     settings = [part for one in (*SETTINGS, f"cache={warm}") for part in ("--set", one)]
     command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", *settings, "--out", str(run)]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=580)
     ended.set()
     killer.join()
     assert done.returncode == 0, done.stderr
@@ -75,18 +76,18 @@ class Member:
     def live(self) -> None:
         time.sleep(60)
 
-    def wait_for(self, parts: list[ray.ObjectRef]) -> str:
+    def wait_for(self, parts: list[ray.ObjectRef], seconds: float) -> str:
         with exit_if_peer_ends(parts, timeout_s=0.5):
-            time.sleep(3)
+            time.sleep(seconds)
         return "went on"
 
 
 @pytest.mark.slow
 def test_a_process_that_waits_for_a_dead_member_ends_and_for_a_living_one_does_not(on_ray: None) -> None:
     first, other, living = Member.remote(), Member.remote(), Member.remote()
-    assert ray.get(first.wait_for.remote([living.live.remote()]), timeout=60) == "went on"
+    assert ray.get(first.wait_for.remote([living.live.remote()], 3), timeout=60) == "went on"
     with pytest.raises(ray.exceptions.RayActorError):
-        ray.get(first.wait_for.remote([other.die.remote()]), timeout=60)
+        ray.get(first.wait_for.remote([other.die.remote()], 100), timeout=90)
 
 
 @ray.remote(num_cpus=0)

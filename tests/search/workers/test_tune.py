@@ -99,12 +99,12 @@ def test_a_node_that_never_comes_ends_the_run_after_it_was_said(
 ) -> None:
     config = configured(TRIALS, workers=1)
     larger = config.trial.model_copy(update={"cpus": 64.0})
-    config = config.model_copy(update={"trial": larger, "faults": FaultConfig(cluster_limit_s=2)})
+    config = config.model_copy(update={"trial": larger, "faults": FaultConfig(cluster_limit_s=5)})
     with pytest.raises(WaitTooLongError) as caught:
         searched(config, tmp_path, NoTraining)
     awaited = "room in the cluster for trial t00001 (trial.cpus 64, trial.gpus 0)"
     assert str(caught.value) == (
-        f"{awaited} did not come within faults.cluster_limit_s (2 s); add the nodes or free them, then resume"
+        f"{awaited} did not come within faults.cluster_limit_s (5 s); add the nodes or free them, then resume"
     )
     assert f"waiting for {awaited}, for " in caplog.text
 

@@ -118,11 +118,6 @@ def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.slow
-def test_a_few_methods_train(toy: Workbench) -> None:
-    assert run(toy, 12, seed=1)["trained"] == 12
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_hundreds_of_methods_train(toy: Workbench) -> None:
     counts = run(toy, METHODS, seed=2)

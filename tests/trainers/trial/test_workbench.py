@@ -251,9 +251,9 @@ def test_trials_leave_the_base_weights_as_they_were(toy: Workbench) -> None:
 @pytest.mark.slow
 def test_a_probe_trial_is_quick_once_features_are_known(toy: Workbench) -> None:
     trained(toy, student=Probe())
-    started = time.perf_counter()
+    started = time.process_time()
     trained(toy, student=Probe())
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.slow
