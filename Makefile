@@ -20,7 +20,7 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 
 types: .venv/.installed-test
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 PYTEST := $(BIN)/python -m pytest --dist worksteal
 

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ def quiet() -> Iterator[None]:
     """Silence the progress bars and logs of the libraries that load from the hub."""
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     models = transformers.utils.logging
-    bars = [
+    bars: list[tuple[bool, Callable[[], None]]] = [
         (models.is_progress_bar_enabled(), models.enable_progress_bar),
         (not are_progress_bars_disabled(), enable_progress_bars),
     ]

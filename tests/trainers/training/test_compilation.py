@@ -45,10 +45,10 @@ def shared_code(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 
-def inputs(lengths: Sequence[int] | range = range(9, 17)) -> TokenInputs:
-    """Examples of these lengths, or drawn from this range: of one bucket, which is compiled once."""
+def inputs(lengths: Sequence[int] | None = None) -> TokenInputs:
+    """Lengths from 9 to 24, so of two buckets, or those that are given."""
     rng = np.random.default_rng(0)
-    chosen = rng.choice(lengths, size=N) if isinstance(lengths, range) else np.array(lengths)
+    chosen = rng.integers(9, 25, size=N) if lengths is None else np.array(lengths)
     offsets = np.concatenate([[0], np.cumsum(chosen)]).astype(np.int64)
     ids = rng.integers(3, 60, size=int(offsets[-1]), dtype=np.int32)
     return TokenInputs(tokens=Tokens(ids=ids, offsets=offsets), pad_id=0)
@@ -67,21 +67,15 @@ def recipe(loss: Loss | None = None, **engine: Any) -> Recipe:
     )
 
 
-def trained(model: nn.Module, parameters: list[nn.Parameter], using: Recipe, data: TokenInputs) -> Floats:
-    for _ in fit(model, parameters, data, TARGETS, using, (1.0,)):
-        said = predict(model, data)
+def trained(model: nn.Module, parameters: list[nn.Parameter], using: Recipe) -> Floats:
+    for _ in fit(model, parameters, inputs(), TARGETS, using, (1.0,)):
+        said = predict(model, inputs())
     return said
 
 
-def student(
-    pool: ModelPool,
-    config: StudentConfig,
-    using: Recipe,
-    words: Any = None,
-    lengths: range = range(9, 17),
-) -> Floats:
+def student(pool: ModelPool, config: StudentConfig, using: Recipe, words: Any = None) -> Floats:
     made = make_student(config, pool, seed=0, words=words)
-    return trained(made.module, made.parameters, using, inputs(lengths))
+    return trained(made.module, made.parameters, using)
 
 
 def graphs() -> int:
@@ -169,11 +163,10 @@ CASES: dict[str, tuple[StudentConfig, Loss, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_compiled_layers_train_as_they_do_uncompiled(pool: ModelPool, name: str) -> None:
     config, loss, engine = CASES[name]
-    lengths = range(9, 25) if name == "lora" else range(9, 17)  # of two buckets, or of one
-    expected = student(pool, config, recipe(loss, **engine, compile="off"), lengths=lengths)
+    expected = student(pool, config, recipe(loss, **engine, compile="off"))
     torch._dynamo.reset()
     before = graphs()
-    said = student(pool, config, recipe(loss, **engine, compile="on"), lengths=lengths)
+    said = student(pool, config, recipe(loss, **engine, compile="on"))
     assert (graphs() > before) == (name != "ZeRO 3")
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(said, expected, rtol=0, atol=1e-5)
@@ -227,8 +220,7 @@ def test_an_encoder_does_not_look_at_the_padding_of_its_bucket() -> None:
             attention_probs_dropout_prob=0.0,
         )
         model = Classifier(BertModel(shape, add_pooling_layer=False), "mean", new_head(16, seed=0))
-        data = inputs(range(17, 25))
-        said.append(trained(model, list(model.parameters()), recipe(compile=compiled), data))
+        said.append(trained(model, list(model.parameters()), recipe(compile=compiled)))
     np.testing.assert_allclose(said[0], said[1], rtol=0, atol=1e-5)
 
 
