@@ -5,10 +5,15 @@ proposal needs the settings only. So these files write `from trainers.lazy impor
 `from __future__ import annotations`, and use the library in no decorator, base class, default or type alias.
 """
 
+import gc
 import importlib
 from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+# Importing these libraries makes objects that stay: at Python's threshold of 700, looking through them for
+# garbage again and again is a good part of a start.
+gc.set_threshold(50_000, 10, 10)
 
 
 class LazyModule:

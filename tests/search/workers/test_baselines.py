@@ -42,9 +42,7 @@ def misfortunes() -> Callable[..., Iterator[Any]]:
         first = not (marks / str(job.seed)).exists()
         (marks / str(job.seed)).touch()
         if job.seed == stops_once and first:
-            while not (
-                marks / "begun"
-            ).exists():  # one that stops before Ray told of it only awaits its place
+            while not (marks / "begun").exists():  # until then it would only await its place
                 time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGSTOP)
         if job.seed == dies or (job.seed == dies_once and first):
