@@ -3,7 +3,8 @@ import pytest
 from agents.language.catalogue import param_specs
 from agents.language.proposal import Fixed, Proposal, Range
 from agents.language.validation import problems
-from agents.playbook.literature import _IDEAS, literature, optim_slot, span
+from agents.playbook.ideas import IDEAS
+from agents.playbook.literature import literature, optim_slot, span
 from tests.agents.playbook.conftest import ANY, NAIVE, params
 from trainers.components.optim import Adamw
 from trainers.components.students import Full, Lora, Probe
@@ -12,7 +13,7 @@ from trainers.method import SLOTS, Method
 
 def test_every_idea_fits_the_catalogue_and_is_allowed() -> None:
     ideas = literature(NAIVE)
-    written = {branch.name: branch for branch, _, _ in _IDEAS}
+    written = {branch.name: branch for branch, _, _ in IDEAS}
     assert len(ideas) >= 6
     for idea in ideas:
         wrong = problems(

@@ -26,8 +26,8 @@ def test_the_first_round_is_the_head_of_the_literature() -> None:
     assert [branch.name for branch in said.branches] == [
         "early-stopping",
         "confident-only",
+        "label-propagation",
         "confidence-loss",
-        "frozen-probe",
     ]
     assert {branch.family for branch in said.branches} == {
         "regularization",
