@@ -46,7 +46,14 @@ IDEAS = (
         "filtering",
         "The weak labels that the supervisor is sure of are more often right, so training on them alone "
         "passes on fewer mistakes (Guo & Yang, 2024).",
-        select=(_option("confidence", _range("share", 0.25, 0.9), _choice("balanced", True, False)),),
+        select=(
+            _option(
+                "confidence",
+                _range("share", 0.25, 0.9),
+                _choice("balanced", True, False),
+                _choice("weights", "equal", "graded"),
+            ),
+        ),
     ),
     _idea(
         "label-propagation",
@@ -83,7 +90,14 @@ IDEAS = (
         "filtering",
         "Examples that hold both what the supervisor knows and what only the student can read teach the "
         "student most (Shin et al., 2024).",
-        select=(_option("overlap_density", _range("share", 0.3, 0.8), _range("k", 5, 30, log=True)),),
+        select=(
+            _option(
+                "overlap_density",
+                _range("share", 0.3, 0.8),
+                _range("k", 5, 30, log=True),
+                _choice("weights", "equal", "graded"),
+            ),
+        ),
     ),
     _idea(
         "em-posterior",

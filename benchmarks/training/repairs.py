@@ -26,7 +26,7 @@ from search.cli.output import stdout_for_json, write_json
 from trainers.component import Component
 from trainers.components.labels import Balanced, Hard, Median, Soft
 from trainers.components.probing import fit_logistic
-from trainers.components.repairs import Neighbours, NoisyChannel
+from trainers.components.repairs import CrossFit, EmHead, MeanDifference, Neighbours, NoisyChannel, Propagate
 from trainers.components.selection import Confidence, Disagreement, OverlapDensity, Selection, plan
 from trainers.components.targets import make_targets
 from trainers.components.weak_labels import Evidence, harden
@@ -44,6 +44,17 @@ REPAIRS: dict[str, tuple[Component, ...]] = {
     "neighbours": (Soft(), Neighbours()),
     "neighbours, share 1/2": (Soft(), Neighbours(share=0.5)),
     "noisy_channel, head": (Soft(), NoisyChannel(prior="head")),
+    "propagate": (Hard(), Propagate()),
+    "median, propagate": (Median(), Propagate()),
+    "soft, propagate": (Soft(), Propagate()),
+    "crossfit": (Hard(), CrossFit()),
+    "median, crossfit": (Median(), CrossFit()),
+    "median, em_head": (Median(), EmHead()),
+    "median, mean_difference": (Median(), MeanDifference()),
+    "median, propagate, crossfit": (Median(), Propagate(), CrossFit()),
+    "median, crossfit, propagate": (Median(), CrossFit(), Propagate()),
+    "median, em_head, crossfit": (Median(), EmHead(), CrossFit()),
+    "median, mean_difference, crossfit": (Median(), MeanDifference(), CrossFit()),
 }
 KEPT: dict[str, Selection] = {
     "confidence, balanced": Confidence(balanced=True),

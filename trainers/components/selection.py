@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Kept = NDArray[np.bool_]
+Weights = Literal["equal", "graded"]
 
 
 class All(Component):
@@ -45,6 +46,7 @@ class Confidence(Component):
     kind: Literal["confidence"] = "confidence"
     share: Annotated[float, Field(ge=0.01, le=1, description="share of the examples kept")] = 0.5
     balanced: Annotated[bool, Field(description="keep as many of each class")] = False
+    weights: Annotated[Weights, Field(description="of the kept: alike, or rising with confidence")] = "equal"
 
     @property
     def kept(self) -> float:
@@ -73,6 +75,7 @@ class OverlapDensity(Component):
     kind: Literal["overlap_density"] = "overlap_density"
     share: Annotated[float, Field(ge=0.01, le=1, description="share of the examples kept")] = 0.5
     k: Annotated[int, Field(ge=1, le=200, description="how many neighbours an example is compared with")] = 10
+    weights: Annotated[Weights, Field(description="of the kept: alike, or rising with the score")] = "equal"
 
     @property
     def kept(self) -> float:
@@ -81,13 +84,13 @@ class OverlapDensity(Component):
 
 
 class SmallLoss(Component):
-    """After a warm-up, only the examples of each batch that the student already finds easiest to believe."""
+    """More and more only the examples of each batch that the student already finds easiest to believe."""
 
     kind: Literal["small_loss"] = "small_loss"
     share: Annotated[float, Field(ge=0.05, le=1, description="share of each batch kept")] = 0.8
-    warmup: Annotated[float, Field(ge=0, le=0.95, description="share of training on whole batches first")] = (
-        0.3
-    )
+    warmup: Annotated[
+        float, Field(ge=0, le=0.95, description="share of training over which the kept share falls from 1")
+    ] = 0.3
 
     @property
     def kept(self) -> float:
@@ -191,12 +194,11 @@ def keep_confident(config: Confidence, evidence: Evidence, targets: FloatArray) 
     """The top share by |w - .5|; balanced, half of that number from each class as far as the class goes.
 
     A class too small for its half is kept whole, and the other class does not make up for it. Burns et al.
-    2023 and the published weak-to-strong baselines ("confident labels only").
+    2023 and the published weak-to-strong baselines ("confident labels only"). Graded: see `_graded`.
     """
-    score = np.abs(np.asarray(evidence.weak_probs, dtype=np.float64) - 0.5)
-    if config.balanced:
-        return Plan(phases=(_phase(_top_by_class(score, np.asarray(targets) > 0.5, config.share)),))
-    return Plan(phases=(_phase(_top(score, _quota(config.share, len(score)))),))
+    score = np.abs(evidence.weak - 0.5)
+    classes = np.asarray(targets) > 0.5 if config.balanced else np.zeros(len(score), dtype=np.bool_)
+    return Plan(phases=(_weighed(config.weights, score, classes, config.share),))
 
 
 def drop_disagreement(config: Disagreement, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -220,7 +222,7 @@ def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: Fl
     (x - mean) / standard deviation, or 0 if the standard deviation is below 1e-4. Points that contain both an
     easy and a hard pattern carry what the weak supervisor can teach: Shin et al. 2024, "Weak-to-Strong
     Generalization Through the Data-Centric Lens"; the four signals are those of "Automated Weak-to-Strong
-    Researcher" (2026), which does not state the width of the log-Gaussian: 1 here.
+    Researcher" (2026), which does not state the width of the log-Gaussian: 1 here. Graded: see `_graded`.
     """
     weak = np.asarray(evidence.weak_probs, dtype=np.float64)
     decided = weak > 0.5
@@ -229,16 +231,20 @@ def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: Fl
         indices, similarities = nearest(evidence.features(), config.k)
         agreement = (decided[indices] == decided[:, None]).mean(axis=1)
         score += standard_scores(agreement) + standard_scores(similarities.mean(axis=1, dtype=np.float64))
-    return Plan(phases=(_phase(_top_by_class(score, np.asarray(targets) > 0.5, config.share)),))
+    return Plan(phases=(_weighed(config.weights, score, np.asarray(targets) > 0.5, config.share),))
 
 
 def keep_small_loss(config: SmallLoss, evidence: Evidence, targets: FloatArray) -> Plan:
-    """Every example; after the warm-up, only the share of smallest losses of each batch counts.
+    """Every example; of each batch only the smallest losses count: a share 1 - (1 - share)·min(t/warmup, 1).
 
-    Han et al. 2018, "Co-teaching", with one network choosing for itself.
+    t: progress. Han et al. 2018, "Co-teaching", equation of R(T), with one network choosing for itself.
     """
-    phases = (_phase(np.ones(len(targets), dtype=np.bool_)),)
-    return Plan(phases=phases, keep_share=lambda progress: 1.0 if progress < config.warmup else config.share)
+
+    def kept(progress: float) -> float:
+        ramp = min(progress / config.warmup, 1.0) if config.warmup else 1.0
+        return 1 - (1 - config.share) * ramp
+
+    return Plan(phases=(_phase(np.ones(len(targets), dtype=np.bool_)),), keep_share=kept)
 
 
 def confident_first(config: Curriculum, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -254,6 +260,23 @@ def confident_first(config: Curriculum, evidence: Evidence, targets: FloatArray)
 
 def _phase(kept: Kept) -> Phase:
     return Phase(start=0.0, weights=kept.astype(np.float32), lr_scale=1.0)
+
+
+def _weighed(weights: Weights, score: NDArray[np.float64], classes: NDArray[np.bool_], share: float) -> Phase:
+    kept = _top_by_class(score, classes, share)
+    return _graded(kept, score, classes) if weights == "graded" else _phase(kept)
+
+
+def _graded(kept: Kept, score: NDArray[np.float64], classes: NDArray[np.bool_]) -> Phase:
+    """Weights 2·i/(m + 1) for the i-th lowest score of the m kept examples of a class: a mean of 1 in each.
+
+    Ranks rather than scores, so that no example outweighs the others; of equal scores the lower index leads.
+    """
+    found = np.zeros(len(score), dtype=np.float32)
+    for rows in (np.flatnonzero(kept & ~classes), np.flatnonzero(kept & classes)):
+        rising = rows[np.argsort(-score[rows], kind="stable")[::-1]]
+        found[rising] = 2 * np.arange(1, len(rows) + 1) / (len(rows) + 1)
+    return Phase(start=0.0, weights=found, lr_scale=1.0)
 
 
 def _quota(share: float, total: int) -> int:

@@ -23,6 +23,7 @@ from trainers.components.selection import (
     plan,
     small_loss_weights,
 )
+from trainers.components.signals import entropy_preference
 from trainers.components.weak_labels import Evidence
 
 
@@ -72,6 +73,25 @@ def test_confidence_balanced_keeps_as_many_of_each_class() -> None:
     weak = evidence([0.99, 0.98, 0.97, 0.96, 0.3, 0.1, 0.4, 0.2])
     assert weights(Confidence(share=0.5), weak) == [1, 1, 1, 1, 0, 0, 0, 0]
     assert weights(Confidence(share=0.5, balanced=True), weak) == [1, 1, 0, 0, 0, 1, 0, 1]
+
+
+def test_graded_weights_rise_with_the_rank_and_have_a_mean_of_one() -> None:
+    # Kept .9, .75 and 0 with |w-.5| = .4, .25, .5: ranks 2, 1, 3 of three, weights i/2.
+    weak = evidence([0.9, 0.6, 0.75, 0.5, 0.0])
+    assert weights(Confidence(share=0.5, weights="graded"), weak) == [1, 0, 0.5, 0, 1.5]
+    # In balance each class has its own ranks: of two kept, weights 2/3 and 4/3.
+    both = evidence([0.99, 0.98, 0.97, 0.3, 0.1])
+    graded = weights(Confidence(share=0.8, balanced=True, weights="graded"), both)
+    assert graded == pytest.approx([4 / 3, 2 / 3, 0, 2 / 3, 4 / 3])
+    assert weights(Confidence(share=1, weights="graded"), evidence([0.9] * 3)) == [1.5, 1, 0.5]
+
+
+def test_overlap_density_grades_by_its_score() -> None:
+    # As the features are alike and so are the classes, the entropy alone decides.
+    weak = [0.9, 0.95, 0.99]
+    ranks = np.argsort(np.argsort(entropy_preference(np.array(weak))))
+    graded = weights(OverlapDensity(share=1, k=2, weights="graded"), evidence(weak, np.ones((3, 2))))
+    assert graded == pytest.approx((ranks + 1) / 2)
 
 
 def test_confidence_balances_the_classes_of_the_targets() -> None:
@@ -193,11 +213,15 @@ def test_overlap_density_without_differences_goes_by_index() -> None:
     assert weights(OverlapDensity(), evidence([0.8], np.ones((1, 3)))) == [1]
 
 
-def test_small_loss_starts_after_the_warm_up() -> None:
+def test_small_loss_drops_more_and_more_over_the_warm_up() -> None:
     chosen = plan(SmallLoss(share=0.6, warmup=0.25), evidence([0.1, 0.9]), np.array([0.0, 1.0]))
     assert chosen.keep_share is not None
-    assert [chosen.keep_share(p) for p in (0.0, 0.24, 0.25, 1.0)] == [1.0, 1.0, 0.6, 0.6]
+    shares = [chosen.keep_share(p) for p in (0.0, 0.125, 0.25, 1.0)]
+    assert shares == pytest.approx([1, 0.8, 0.6, 0.6])
     assert chosen.phases[0].weights.tolist() == [1, 1]
+    at_once = plan(SmallLoss(share=0.6, warmup=0), evidence([0.1]), np.array([0.0])).keep_share
+    assert at_once is not None
+    assert at_once(0.0) == pytest.approx(0.6)
 
 
 def test_small_loss_weights_keep_the_smallest_and_average_over_them() -> None:
@@ -224,12 +248,13 @@ def test_curriculum_starts_with_the_confident_and_ends_with_all() -> None:
 
 
 weak_floats = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1, width=32))
+WEIGHTS = ("equal", "graded")
 kept_shares = st.floats(0.05, 1)
 configs: st.SearchStrategy[Any] = st.one_of(
     st.just(All()),
-    st.builds(Confidence, share=kept_shares, balanced=st.booleans()),
+    st.builds(Confidence, share=kept_shares, balanced=st.booleans(), weights=st.sampled_from(WEIGHTS)),
     st.builds(Disagreement, share=st.floats(0, 0.9)),
-    st.builds(OverlapDensity, share=kept_shares, k=st.integers(1, 20)),
+    st.builds(OverlapDensity, share=kept_shares, k=st.integers(1, 20), weights=st.sampled_from(WEIGHTS)),
     st.builds(SmallLoss, share=kept_shares, warmup=st.floats(0, 0.95)),
     st.builds(Curriculum, share=kept_shares, switch=st.floats(0.05, 0.95), lr_scale=st.floats(0.01, 1)),
 )
