@@ -4,8 +4,9 @@
 
 Labels come from TF-IDF with a logistic regression on 100, 200 and 300 rows, two supervisors of each; features
 from the frozen model, by the code that trials run. Ground truth serves the comparison alone. Prints JSON:
-accuracies over the supervisors, in order, of the labels that each repair makes and that each selection
-keeps. FOLDER of the data holds NAME.train.jsonl.gz with `text` and `label`.
+accuracies over the supervisors, in order, of the labels that each repair makes and that each selection keeps,
+and the performance gap recovered by a linear student of these labels on other texts. FOLDER of the data holds
+NAME.train.jsonl.gz and NAME.test.jsonl.gz with `text` and `label`.
 """
 
 import argparse
@@ -13,7 +14,8 @@ import gzip
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 from search.cli.output import stdout_for_json, write_json
 from trainers.component import Component
 from trainers.components.labels import Balanced, Hard, Median, Soft
-from trainers.components.probing import fit_logistic
+from trainers.components.probing import fit_logistic, standardise
 from trainers.components.repairs import CrossFit, EmHead, MeanDifference, Neighbours, NoisyChannel, Propagate
 from trainers.components.selection import Confidence, Disagreement, OverlapDensity, Selection, plan
 from trainers.components.targets import make_targets
@@ -37,6 +39,7 @@ from trainers.models.settings import HubModel
 from trainers.training.loop import TokenInputs, forward
 
 ROWS = (100, 100, 200, 200, 300, 300)
+RIDGE = 0.01  # of the students: little, so that they can learn the mistakes of their labels
 REPAIRS: dict[str, tuple[Component, ...]] = {
     "weak": (Hard(),),
     "balanced": (Balanced(),),
@@ -61,7 +64,6 @@ KEPT: dict[str, Selection] = {
     "disagreement 1/2": Disagreement(share=0.5),
     "overlap_density": OverlapDensity(),
 }
-Texts = Sequence[str]
 Labels = NDArray[np.bool_]
 
 
@@ -73,7 +75,7 @@ def read(file: Path) -> tuple[list[str], Labels]:
     return [rows[i]["text"] for i in order], np.array([rows[i]["label"] == 1 for i in order])
 
 
-def features(texts: Texts, model: Path, cache: Path) -> NDArray[np.float32]:
+def features(texts: Sequence[str], model: Path, cache: Path) -> NDArray[np.float32]:
     """The frozen model's pooled features of the last layer, float32 [n, d]."""
     config = HubModel(path=str(model), max_length=64)
     pool = ModelPool(config, cache=cache)
@@ -85,13 +87,13 @@ def features(texts: Texts, model: Path, cache: Path) -> NDArray[np.float32]:
     return found
 
 
-def weak_probs(texts: Texts, truth: Labels, asked: Texts) -> NDArray[np.float64]:
+def weak_probs(texts: Sequence[str], truth: Labels, asked: Sequence[str]) -> NDArray[np.float64]:
     """P(class 1) of the asked texts by TF-IDF and a logistic regression on the texts given."""
     documents = Counter(word for text in texts for word in set(text.lower().split()))
     place = {word: i for i, word in enumerate(documents)}
     rarity = np.array([1 + math.log((1 + len(texts)) / (1 + count)) for count in documents.values()])
 
-    def vectors(some: Texts) -> torch.Tensor:
+    def vectors(some: Sequence[str]) -> torch.Tensor:
         counts = np.zeros((len(some), len(place)))
         for row, text in enumerate(some):
             for word in text.lower().split():
@@ -106,31 +108,56 @@ def weak_probs(texts: Texts, truth: Labels, asked: Texts) -> NDArray[np.float64]
     return torch.sigmoid((vectors(asked) @ weights + intercept).double()).numpy()
 
 
-def accuracies(evidence: Evidence, truth: Labels) -> dict[str, float]:
-    """The share of right labels, repaired and kept."""
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Features of texts by the strong model, float32 [n, d], and their classes."""
+
+    features: NDArray[np.float32]
+    truth: Labels
+
+
+def student_accuracy(learn: Texts, targets: NDArray[np.floating], kept: Labels, test: Texts) -> float:
+    """The share of test texts that a logistic regression on the kept examples' targets gets right."""
+    both = standardise(np.concatenate([learn.features, test.features]))
+    own = both[: len(learn.truth)][torch.from_numpy(kept)]
+    weights, intercept = fit_logistic(own, torch.from_numpy(targets[kept]).float(), ridge=RIDGE)
+    answers = both[len(learn.truth) :] @ weights + intercept
+    return float(((answers > 0).numpy() == test.truth).mean())
+
+
+def made(evidence: Evidence) -> Iterator[tuple[str, NDArray[np.float32], Labels]]:
+    """The name of every repair and selection, its labels, and which of them are kept."""
+    everything = np.ones(len(evidence.weak_probs), dtype=np.bool_)
+    for name, steps in REPAIRS.items():
+        yield name, make_targets(steps, evidence), everything
     hard = make_targets((Hard(),), evidence)
-    right = {
-        name: float((harden(make_targets(steps, evidence)) == truth).mean())
-        for name, steps in REPAIRS.items()
-    }
     for name, select in KEPT.items():
-        kept = plan(select, evidence, hard).phases[0].weights > 0
-        right[f"kept by {name}"] = float((harden(hard) == truth)[kept].mean())
-    return right
+        yield f"kept by {name}", hard, plan(select, evidence, hard).phases[0].weights > 0
 
 
-def measure(task: Path, model: Path, cache: Path, examples: int) -> dict[str, list[float]]:
-    """The accuracies of a task, of every supervisor in the order of `ROWS`."""
+def measure(task: Path, model: Path, cache: Path, examples: int) -> dict[str, dict[str, list[float]]]:
+    """Accuracies and PGRs on a task, for every supervisor in the order of `ROWS`."""
     texts, truth = read(task)
-    strong = features(texts[:examples], model, cache)
+    asked, answers = read(task.with_name(task.name.replace(".train.", ".test.")))
+    asked, answers = asked[:examples], answers[:examples]
+    learn = Texts(features=features(texts[:examples], model, cache), truth=truth[:examples])
+    test = Texts(features=features(asked, model, cache), truth=answers)
+    everything = np.ones(len(learn.truth), dtype=np.bool_)
+    ceiling = student_accuracy(learn, learn.truth.astype(np.float32), everything, test)
     pool = np.arange(examples, len(texts))
-    found: dict[str, list[float]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for seed, rows in enumerate(ROWS):
         chosen = np.random.default_rng(seed).choice(pool, rows, replace=False)
-        weak = weak_probs([texts[i] for i in chosen], truth[chosen], texts[:examples])
-        evidence = Evidence(weak_probs=weak, features=lambda: strong, prior=_no_prior, seed=seed)
-        for name, accuracy in accuracies(evidence, truth[:examples]).items():
-            found.setdefault(name, []).append(round(accuracy, 4))
+        weak = weak_probs([texts[i] for i in chosen], truth[chosen], [*texts[:examples], *asked])
+        floor = float((harden(weak[examples:]) == answers).mean())
+        evidence = Evidence(
+            weak_probs=weak[:examples], features=lambda: learn.features, prior=_no_prior, seed=seed
+        )
+        for name, labels, kept in made(evidence):
+            values = found.setdefault(name, {"right": [], "pgr": []})
+            values["right"].append(float((harden(labels) == learn.truth)[kept].mean()))
+            transfer = student_accuracy(learn, labels, kept, test)
+            values["pgr"].append((transfer - floor) / (ceiling - floor))
     return found
 
 
@@ -139,11 +166,19 @@ def _no_prior() -> NoReturn:
 
 
 def report(tasks: Sequence[Path], model: Path, cache: Path, examples: int) -> dict[str, Any]:
-    """For every task, each accuracy's mean and its values."""
-    measured = {task.name.split(".")[0]: measure(task, model, cache, examples) for task in tasks}
+    """For every task and repair: accuracy of the labels and PGR of their student, means and values."""
     return {
-        task: {name: {"mean": round(float(np.mean(all_)), 3), "values": all_} for name, all_ in found.items()}
-        for task, found in measured.items()
+        task.name.split(".")[0]: {
+            name: {
+                "mean": round(float(np.mean(values["right"])), 3),
+                "values": [round(value, 4) for value in values["right"]],
+                "pgr": round(float(np.mean(values["pgr"])), 3),
+                "pgr_se": round(float(np.std(values["pgr"], ddof=1) / math.sqrt(len(ROWS))), 3),
+                "pgr_values": [round(value, 3) for value in values["pgr"]],
+            }
+            for name, values in measure(task, model, cache, examples).items()
+        }
+        for task in tasks
     }
 
 
