@@ -37,7 +37,7 @@ def all_problems(proposal: Proposal, findings: Findings) -> list[Problem]:
     at_fault = {problem.branch for problem in wrong}
     known = sound((found.branch for found in findings.branches), findings)
     spaces = {space_key(branch, findings.naive): branch.name for branch in known}
-    for index, branch in enumerate(proposal.branches):
+    for index, branch in enumerate(proposal.branches[:MAX_BRANCHES]):
         if index not in at_fault and (twin := spaces.get(space_key(branch, findings.naive))):
             text = f"holds the same methods as the branch {twin} of an earlier round; propose something new"
             wrong.append(Problem(branch=index, place=f"branches[{index}].slots", text=text))

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 from agents.findings.findings import BranchFinding, Findings
 from agents.findings.novelty import all_problems, kept
-from agents.language.proposal import Branch, Proposal
+from agents.language.proposal import Branch, Fixed, Option, Proposal, Slot
 
 
 def test_a_space_of_an_earlier_round_is_told_by_its_branch(
@@ -31,3 +31,14 @@ def test_no_more_are_kept_than_asked_for(
 ) -> None:
     said = Proposal(branches=tuple(branch(f"b{i}", i / 20) for i in range(6)), rationale="")
     assert [one.name for one in kept(said, all_problems(said, campaign()), 2)] == ["b0", "b1"]
+
+
+def test_a_branch_past_the_sixteenth_may_hold_anything(
+    campaign: Callable[..., Findings], branch: Callable[..., Branch]
+) -> None:
+    # Its space has no key: the component has no such parameter.
+    unknown = Option(component="logconf", params=(Fixed(name="nothing", value=1),))
+    last = branch("last", 0.5).model_copy(update={"slots": (Slot(slot="loss", options=(unknown,)),)})
+    said = Proposal(branches=(*(branch(f"b{i}", i / 20) for i in range(16)), last), rationale="")
+    wrong = [str(problem) for problem in all_problems(said, campaign())]
+    assert wrong == ["branches: a proposal has at most 16 branches, got 17"]
