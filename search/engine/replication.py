@@ -113,7 +113,7 @@ def _scored(record: Record, purpose: Purpose) -> Iterator[tuple[TrialRecord, Met
 
 
 def eligible(config: RunConfig, record: Record) -> list[Standing]:
-    """The methods that finalists are chosen from, highest lower bound first.
+    """The methods that finalists are chosen from, in the order of `Bounds.ranked`.
 
     A method needs two completed seeds and no failed one. If there is no such method: two completed seeds,
     failed or not. If there is none either: one completed seed and no failed one, and at last any method. Of a
@@ -162,7 +162,10 @@ class Bounds:
         self._floors = floors
 
     def ranked(self) -> list[Standing]:
-        """The methods, highest bound first; ties go to the earlier trial.
+        """The methods with the most seeds first, of these the highest bound; ties go to the earlier trial.
+
+        A method with fewer seeds did not earn another one, or lost to others that did; its bound rests on the
+        seeds on which it was chosen.
 
         Those that collapsed on a seed, or have a near-twin that did, come after all others, those that may
         collapse least often first. Methods of a kind share what makes them collapse, and a few clean seeds of
@@ -170,7 +173,7 @@ class Bounds:
         """
         order = sorted(
             zip(self._collapse_rates, self.lower, self._methods, strict=True),
-            key=lambda row: (row[0], -row[1]),
+            key=lambda row: (row[0], -len(row[2].pgrs), -row[1]),
         )
         return [method for _, _, method in order]
 

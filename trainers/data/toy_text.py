@@ -37,8 +37,8 @@ NEGATIVE = _words(
     "disappointing dry lifeless mediocre miserable messy nasty inferior chaotic late noisy crude stressful "
     "forgettable watery rough crowded filthy ugly sour untidy"
 )
-TRADE = frozenset({*POSITIVE[:24], *NEGATIVE[:24]})
-RARE = frozenset({*POSITIVE[-26:], *NEGATIVE[-14:]})
+TRADE = frozenset({*POSITIVE[:16], *NEGATIVE[:16]})
+RARE = frozenset({*POSITIVE[-28:], *NEGATIVE[-16:]})
 SUBJECTS = _words(
     "food staff room service soup bread waiter garden music view bar coffee dessert lobby bed bath pool "
     "breakfast dinner host kitchen terrace salad driver"

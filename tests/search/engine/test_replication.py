@@ -208,6 +208,15 @@ def test_a_near_twin_that_collapsed_puts_a_method_behind_other_kinds(plan: Plan)
     assert bounds.ranked() == [steady, worse, clean, twin]
 
 
+def test_a_method_on_few_seeds_does_not_overtake_those_that_earned_more(plan: Plan) -> None:
+    proven, worse, lucky = (
+        standing("gce-1", 0.5, 0.5, 0.5),
+        standing("xent-1", 0.3, 0.3, 0.3),
+        standing("sce-1", 0.9, 0.9),
+    )
+    assert Bounds(plan(4, 3), [lucky, worse, proven], None).ranked() == [proven, worse, lucky]
+
+
 def test_ties_go_to_the_earlier_trial(plan: Plan) -> None:
     same = [standing("gce-1", 0.5, 0.5), standing("xent-1", 0.5, 0.5)]
     assert Bounds(plan(4, 3), same, None).ranked() == same
