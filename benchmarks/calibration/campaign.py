@@ -41,7 +41,8 @@ Draw = Callable[[np.random.Generator], dict[Method, Truth]]
 class Setting:
     """How a campaign is run, and what is hard about its world.
 
-    seeds, supervisors: of the confirmation; supervisors None: one a seed. interaction, skewed: see World.
+    seeds, supervisors: of the confirmation; supervisors None: one a seed. interaction, skewed,
+    collapse_alone: see World.
     """
 
     replication: ReplicationConfig = PLANS["default"]
@@ -49,6 +50,7 @@ class Setting:
     supervisors: int | None = None
     interaction: float = 0.0
     skewed: bool = False
+    collapse_alone: bool = False
 
     @property
     def config(self) -> RunConfig:
@@ -72,6 +74,7 @@ class Setting:
             sizes=SIZES,
             interaction=self.interaction,
             skewed=self.skewed,
+            collapse_alone=self.collapse_alone,
         )
 
 
@@ -101,9 +104,13 @@ def null(rng: np.random.Generator) -> dict[Method, Truth]:
 
 def fragile(rng: np.random.Generator) -> dict[Method, Truth]:
     """As steady, but two kinds look much better and sometimes collapse."""
-    methods = steady(rng)
+    return made_fragile(steady(rng), 0.3, COLLAPSES)
+
+
+def made_fragile(methods: Mapping[Method, Truth], gain: float, rate: float) -> dict[Method, Truth]:
+    """The methods, those of two kinds better by a gain in PGR, but they collapse on this share of seeds."""
     return {
-        method: Truth(kind=truth.kind, pgr=truth.pgr + 0.3, collapses=COLLAPSES) if truth.kind < 2 else truth
+        method: replace(truth, pgr=truth.pgr + gain, collapses=rate) if truth.kind < 2 else truth
         for method, truth in methods.items()
     }
 

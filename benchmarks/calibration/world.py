@@ -80,13 +80,16 @@ class World:
         seed_sd: float = 0.08,
         interaction: float = 0.0,
         skewed: bool = False,
+        collapse_alone: bool = False,
     ) -> None:
         """sizes: examples a split. seed_sd: standard deviation of PGR between the seeds of a method.
 
         interaction: of PGR, standard deviation of the effect of method and supervisor. skewed: whether the
-        luck of a seed is.
+        luck of a seed is. collapse_alone: whether each method collapses on seeds of its own, not on those of
+        its kind.
         """
         self._seed = seed
+        self._collapse_alone = collapse_alone
         self._skewed = skewed
         self._interaction = interaction * GAP / self._slope(WEAK + GAP / 2)
         self._rng = np.random.default_rng([seed, 0])
@@ -164,7 +167,7 @@ class World:
         if method not in examples.own:
             examples.own[method] = np.random.default_rng([self._seed, 5, int(method, 16), n]).normal(size=n)
         luck = TWINS**0.5 * self._luck_of(shared) + (1 - TWINS) ** 0.5 * rng.normal()
-        if shared.random() < truth.collapses:
+        if (rng if self._collapse_alone else shared).random() < truth.collapses:
             return examples.classes(rng.random(n) < 0.5)
         passed = PASSED_ON * LUCK * self._luck[supervisor]
         rest = np.sqrt(max(0.0, self._rise**2 - (PASSED_ON * LUCK) ** 2)) * luck

@@ -18,7 +18,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady, Purpose
 from search.ledger.record import Record, TrialRecord
 from search.policy.pruning import seed_variance
-from search.scoring.collapses import find_collapses, steady_variance
+from search.scoring.collapses import find_collapses, rate_upper95, steady_variance
 from trainers.lazy import special
 from trainers.method import SLOTS, Method
 
@@ -113,7 +113,7 @@ def _scored(record: Record, purpose: Purpose) -> Iterator[tuple[TrialRecord, Met
 
 
 def eligible(config: RunConfig, record: Record) -> list[Standing]:
-    """The methods that finalists are chosen from, highest lower bound first.
+    """The methods that finalists are chosen from, in the order of `Bounds.ranked`.
 
     A method needs two completed seeds and no failed one. If there is no such method: two completed seeds,
     failed or not. If there is none either: one completed seed and no failed one, and at last any method. Of a
@@ -162,16 +162,33 @@ class Bounds:
         self._floors = floors
 
     def ranked(self) -> list[Standing]:
-        """The methods, highest bound first; ties go to the earlier trial.
+        """The methods with the most seeds first, of these the highest bound; ties go to the earlier trial.
 
-        Those that collapsed on a seed come after all others, those that may collapse least often first.
+        A method with fewer seeds did not earn another one, or lost to others that did; its bound rests on the
+        seeds on which it was chosen.
+
+        Those that collapsed on a seed, or have a near-twin that did, come after all others, those that may
+        collapse least often first. Methods of a kind share what makes them collapse, and a few clean seeds of
+        one say little: a method that collapses on one seed in five has eight clean ones in a sixth of cases.
         """
-        rates = [
-            found.rate_upper95 if (found := find_collapses(pgrs, self.variance)).count else 0.0
-            for pgrs in self._adjusted
-        ]
-        order = sorted(zip(rates, self.lower, self._methods, strict=True), key=lambda row: (row[0], -row[1]))
+        order = sorted(
+            zip(self._collapse_rates, self.lower, self._methods, strict=True),
+            key=lambda row: (row[0], -len(row[2].pgrs), -row[1]),
+        )
         return [method for _, _, method in order]
+
+    @property
+    def _collapse_rates(self) -> list[float]:
+        """How often each method may collapse, by its own seeds or those of its kind; 0 if none has."""
+        own = [find_collapses(pgrs, self.variance).flags for pgrs in self._adjusted]
+        kinds = [method.kind for method in self._methods]
+        of_kind: dict[tuple[str, ...], list[bool]] = defaultdict(list)
+        for kind, flags in zip(kinds, own, strict=True):
+            of_kind[kind] += flags
+        return [
+            max(rate_upper95(seeds) if any(seeds) else 0.0 for seeds in (flags, of_kind[kind]))
+            for kind, flags in zip(kinds, own, strict=True)
+        ]
 
     @cached_property
     def lower(self) -> list[float]:

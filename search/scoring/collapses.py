@@ -32,13 +32,20 @@ class Collapses:
 
     @property
     def rate_upper95(self) -> float:
-        """The upper 95% confidence bound on the share of seeds that collapse.
+        """The upper 95% confidence bound on the share of seeds that collapse."""
+        return rate_upper95(self.flags)
 
-        Clopper & Pearson (1934), one-sided: 1 - 0.05^(1 / n) after n seeds without a collapse, 31% after
-        eight, near the 3 / n of the rule of three.
-        """
-        seeds, count = len(self.flags), self.count
-        return 1.0 if count == seeds else float(special.betaincinv(count + 1, seeds - count, CONFIDENCE))
+
+def rate_upper95(flags: Sequence[bool]) -> float:
+    """The upper 95% confidence bound on how often a flag is set.
+
+    Clopper & Pearson (1934), one-sided: 1 - 0.05^(1 / n) after n flags of which none is set, 31% after eight,
+    near the 3 / n of the rule of three.
+    """
+    count = sum(flags)
+    return (
+        1.0 if count == len(flags) else float(special.betaincinv(count + 1, len(flags) - count, CONFIDENCE))
+    )
 
 
 Seeds = TypeVar("Seeds")

@@ -71,7 +71,8 @@ class LengthCounts(Frozen):
                 self.equal_pairs,
                 "are pairs whose responses are the same then, so nothing tells the better one",
             ),
-            (self.same, "are the same as another one then"),
+            # Where no example is shortened, it is the tokenizer that does not tell them apart.
+            (self.same if self.shortened else 0, "are the same as another one then"),
         )
         said = ", ".join(f"{count} {what}" for count, what in parts if count)
         return (

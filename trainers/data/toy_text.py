@@ -3,6 +3,12 @@
 A review argues for one verdict in its main clauses and may concede the opposite in the others: "the food
 was bland but the staff was never rude" and "although the food was bland , the staff was never rude" are
 both positive. Counting words is not enough; the effect of each negation and connective matters.
+
+The weak and the strong model know different words. The weak one reads RARE words as unknown; most of them
+praise, so it takes their reviews for positive, without being sure. Pretraining leaves out TRADE words, so
+only labels teach the strong model what these mean, and for that its weights have to change. A student that
+trains long enough to learn the trade words also learns its supervisor's mistakes about the rare ones,
+unless its method tells the two apart.
 """
 
 import hashlib
@@ -31,6 +37,8 @@ NEGATIVE = _words(
     "disappointing dry lifeless mediocre miserable messy nasty inferior chaotic late noisy crude stressful "
     "forgettable watery rough crowded filthy ugly sour untidy"
 )
+TRADE = frozenset({*POSITIVE[:16], *NEGATIVE[:16]})
+RARE = frozenset({*POSITIVE[-28:], *NEGATIVE[-16:]})
 SUBJECTS = _words(
     "food staff room service soup bread waiter garden music view bar coffee dessert lobby bed bath pool "
     "breakfast dinner host kitchen terrace salad driver"
@@ -44,9 +52,9 @@ ALTHOUGH = ("although", "though", "even though")
 VERDICT_PROMPT = "verdict :"
 VERDICTS = ("negative", "positive")
 
-P_NEGATED = 0.2
+P_NEGATED = 0.12
 P_INTENSIFIED = 0.3
-P_CONTRAST = 0.4
+P_CONTRAST = 0.25
 P_SECOND_CLAUSE = 0.3
 P_HASTY = 0.6
 
@@ -92,6 +100,11 @@ class Review:
     def label(self) -> int:
         """1 if the main clauses are positive, 0 if they are negative."""
         return int(self.main[0].positive)
+
+    @property
+    def adjectives(self) -> frozenset[str]:
+        """Its words of praise and blame."""
+        return frozenset(clause.adjective for clause in (*self.main, *self.conceded))
 
     @property
     def prompt(self) -> str:
@@ -141,9 +154,14 @@ def hasty_verdict(review: Review, rng: np.random.Generator) -> int:
 
 
 def reviews(rng: np.random.Generator, *, pretraining: bool) -> Iterator[Review]:
-    """An endless stream of reviews, for pretraining or not; half of the verdicts are positive."""
+    """An endless stream of reviews, for pretraining or not; half of the verdicts are positive.
+
+    Those for pretraining have no trade words.
+    """
     while True:
         review = _review(rng)
+        if pretraining and review.adjectives & TRADE:
+            continue
         if reserved_for_pretraining(review.text) == pretraining:
             yield review
 

@@ -88,7 +88,7 @@ def _hub_model(config: HubModel, cache: Path) -> Pretrained:
 
 
 def _toy_tokenizer(config: ToyModel) -> PreTrainedTokenizerBase:
-    return toy_tokenizer()
+    return toy_tokenizer(config.size)
 
 
 MODELS: dict[type[Any], Callable[[Any, Path], Pretrained]] = {HubModel: _hub_model, ToyModel: _toy_model}

@@ -1,8 +1,8 @@
 """The offline task: made-up reviews, a word tokenizer, and two tiny Qwen3-shaped models.
 
 Nothing here uses the network. The strong model is pretrained here as a causal language model on reviews
-followed by their verdicts, so it knows the concept before it sees a weak label. A task never contains these
-reviews (see `toy_text.reserved_for_pretraining`).
+followed by their verdicts, so it knows the concept before it sees a weak label, but not the trade words,
+which this text leaves out. A task never contains these reviews (see `toy_text.reserved_for_pretraining`).
 """
 
 import hashlib
@@ -23,9 +23,11 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from trainers.data.toy_text import VERDICTS, hasty_verdict, reviews, vocabulary
+from trainers.data.toy_text import RARE, VERDICTS, hasty_verdict, reviews, vocabulary
 from trainers.models.settings import ToyModel
 from trainers.scratch import scratch_folder
+
+Size = Literal["weak", "strong"]
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +47,13 @@ SHAPES = {
 CHECKSUMS = "checksums.json"
 
 
-def toy_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer with a token per word that the task can contain; pads on the right."""
-    words = [PAD, UNK, EOS, *vocabulary()]
+def toy_tokenizer(size: Size = "strong") -> PreTrainedTokenizerFast:
+    """A tokenizer with a token per word that the task can contain; pads on the right.
+
+    The weak model has no tokens for rare words: it reads each as the unknown word.
+    """
+    known = [word for word in vocabulary() if size == "strong" or word not in RARE]
+    words = [PAD, UNK, EOS, *known]
     core = tokenizers.Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNK))
     core.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -76,9 +82,9 @@ def build_toy_model(config: ToyModel, *, cache: Path) -> PreTrainedModel:
     return loaded
 
 
-def toy_shape(size: Literal["weak", "strong"]) -> Qwen3Config:
+def toy_shape(size: Size) -> Qwen3Config:
     """The configuration of a toy model."""
-    tokenizer = toy_tokenizer()
+    tokenizer = toy_tokenizer(size)
     settings: dict[str, Any] = {
         **SHAPES[size],
         "vocab_size": len(tokenizer),
@@ -94,7 +100,7 @@ def toy_shape(size: Literal["weak", "strong"]) -> Qwen3Config:
     return Qwen3Config(**settings)
 
 
-def _initial(size: Literal["weak", "strong"]) -> Qwen3ForCausalLM:
+def _initial(size: Size) -> Qwen3ForCausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(INIT_SEED)
         model = Qwen3ForCausalLM(toy_shape(size))
@@ -161,7 +167,7 @@ def content_hash(config: ToyModel) -> str:
         "config": config.model_dump(exclude={"readout"}),
         "shape": SHAPES[config.size],
         "training": [PRETRAIN_BATCH, PRETRAIN_LR, PRETRAIN_WARMUP, VERDICT_WEIGHT, INIT_STD, INIT_SEED],
-        "vocabulary": vocabulary(),
+        "vocabulary": sorted(toy_tokenizer(config.size).get_vocab()),
         "text": list(islice(_pretraining_texts(), 256)),
         "versions": [torch.__version__, transformers.__version__],
     }

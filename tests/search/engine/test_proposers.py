@@ -77,7 +77,8 @@ def test_claude_is_shown_inputs_of_the_transfer_split_alone(
     [asked] = script.asked
     said = str(asked["system"]) + str(asked["messages"])
     inputs = load_task(config.task).inputs
-    shown = {split: sum(line in said for line in found.texts) for split, found in inputs.items()}
+    # In quotation marks, since a short review may be the end of another.
+    shown = {split: sum(f'"{line}"' in said for line in found.texts) for split, found in inputs.items()}
     assert shown["transfer"] == 4
     assert {shown[split] for split in ("weak_train", "search", "test")} == {0}
     assert (tmp_path / "rounds" / "001").is_dir()

@@ -200,6 +200,23 @@ def test_a_collapse_on_one_seed_sinks_a_method(plan: Plan) -> None:
     assert fragile.search_pgr > steady.search_pgr
 
 
+def test_a_near_twin_that_collapsed_puts_a_method_behind_other_kinds(plan: Plan) -> None:
+    clean, twin = standing("gce-1", 0.8, 0.8, 0.8), standing("gce-2", 0.7, 0.7, -0.3)
+    steady, worse = standing("xent-1", 0.45, 0.46, 0.44), standing("sce-1", 0.2, 0.2, 0.2)
+    bounds = Bounds(plan(4, 3), [twin, clean, worse, steady], None)
+    # gce collapsed on one of six seeds: up to 58% of them may. The twin on one of three: up to 86%.
+    assert bounds.ranked() == [steady, worse, clean, twin]
+
+
+def test_a_method_on_few_seeds_does_not_overtake_those_that_earned_more(plan: Plan) -> None:
+    proven, worse, lucky = (
+        standing("gce-1", 0.5, 0.5, 0.5),
+        standing("xent-1", 0.3, 0.3, 0.3),
+        standing("sce-1", 0.9, 0.9),
+    )
+    assert Bounds(plan(4, 3), [lucky, worse, proven], None).ranked() == [proven, worse, lucky]
+
+
 def test_ties_go_to_the_earlier_trial(plan: Plan) -> None:
     same = [standing("gce-1", 0.5, 0.5), standing("xent-1", 0.5, 0.5)]
     assert Bounds(plan(4, 3), same, None).ranked() == same

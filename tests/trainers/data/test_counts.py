@@ -33,6 +33,11 @@ def test_each_loss_is_said_once_with_its_number() -> None:
     ]
 
 
+def test_texts_that_the_tokenizer_does_not_tell_apart_are_no_loss_of_the_length() -> None:
+    lengths = LengthCounts(role="weak.model", max_length=64, examples=240, same=6)
+    assert lengths.sentence() is None
+
+
 def test_counts_are_not_negative() -> None:
     with pytest.raises(ValidationError):
         FileCounts(path="a.csv", rows=-1)

@@ -10,6 +10,8 @@ from trainers.data.toy_text import (
     NEGATIONS,
     NEGATIVE,
     POSITIVE,
+    RARE,
+    TRADE,
     Clause,
     Order,
     Review,
@@ -119,6 +121,30 @@ def test_one_review_in_four_is_reserved_for_pretraining() -> None:
     raw = np.random.default_rng(2)
     shares = [reserved_for_pretraining(f"{raw.integers(10**9)}") for _ in range(4000)]
     assert abs(np.mean(shares) - 0.25) < 0.03
+
+
+def test_each_model_lacks_words_of_both_verdicts_that_the_other_knows() -> None:
+    assert not TRADE & RARE
+    for words in (TRADE, RARE):
+        assert words < {*POSITIVE, *NEGATIVE}
+    assert len(TRADE & {*POSITIVE}) == len(TRADE & {*NEGATIVE}) == 16
+    assert len(RARE & {*POSITIVE}) > 1.5 * len(RARE & {*NEGATIVE}) > 0
+
+
+def test_pretraining_leaves_out_trade_words_and_the_task_has_all() -> None:
+    rng = np.random.default_rng(3)
+    read, asked = (
+        frozenset[str]().union(*(r.adjectives for r in islice(reviews(rng, pretraining=pretraining), 3000)))
+        for pretraining in (True, False)
+    )
+    assert read == {*POSITIVE, *NEGATIVE} - TRADE
+    assert asked == {*POSITIVE, *NEGATIVE}
+
+
+def test_a_review_with_rare_words_alone_praises_more_often_than_not() -> None:
+    drawn = islice(reviews(np.random.default_rng(4), pretraining=False), 8000)
+    labels = [review.label for review in drawn if review.adjectives <= RARE]
+    assert 0.54 < np.mean(labels) < 0.7  # 28 of 44 words praise, and a negation reverses one in eight
 
 
 def test_hasty_readers_err_three_times_in_five_and_only_on_a_closing_concession() -> None:

@@ -12,7 +12,7 @@ from transformers import Qwen3ForCausalLM
 from trainers.data.examples import SPLITS
 from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.toy_task import load_toy
-from trainers.data.toy_text import VERDICTS, reviews, vocabulary
+from trainers.data.toy_text import RARE, TRADE, VERDICTS, reviews, vocabulary
 from trainers.models import toy_model as toy
 from trainers.models.settings import ToyModel
 from trainers.models.toy_model import build_toy_model, toy_tokenizer
@@ -36,6 +36,13 @@ def test_the_tokenizer_knows_every_word_of_the_task_and_of_pretraining() -> None
         assert tokenizer.unk_token_id not in ids
         assert len(ids) == len(text.split()) <= toy.MAX_TOKENS
     assert tokenizer("the quasar")["input_ids"][1] == tokenizer.unk_token_id
+
+
+def test_the_weak_model_reads_rare_words_as_unknown_and_no_others() -> None:
+    tokenizer = toy_tokenizer("weak")
+    assert len(tokenizer) == 3 + len(vocabulary()) - len(RARE)
+    unknown = {word for word in vocabulary() if tokenizer(word)["input_ids"] == [tokenizer.unk_token_id]}
+    assert unknown == RARE
 
 
 def test_the_tokenizer_pads_on_the_right() -> None:
@@ -149,10 +156,10 @@ def _embedding(cache: Path) -> NDArray[np.float32]:
 
 
 @pytest.mark.slow
-def test_the_pretrained_model_knows_the_verdict_where_readers_were_not_hasty(tmp_path: Path) -> None:
-    """A review that ends on a concession misleads three readers in five; no other misleads any."""
+def test_what_the_pretrained_model_knows(tmp_path: Path) -> None:
+    """All but trade words and reviews that end on a concession, of which readers misjudge three in five."""
     model, tokenizer = build_toy_model(ToyModel(size="strong"), cache=tmp_path), toy_tokenizer()
-    drawn = list(islice(reviews(np.random.default_rng(0), pretraining=False), 1000))
+    drawn = list(islice(reviews(np.random.default_rng(0), pretraining=False), 2000))
     batch = tokenizer([review.prompt for review in drawn], padding=True, return_tensors="pt")
     with torch.no_grad():
         logits = model(input_ids=batch["input_ids"]).logits
@@ -160,5 +167,8 @@ def test_the_pretrained_model_knows_the_verdict_where_readers_were_not_hasty(tmp
     negative, positive = (tokenizer.get_vocab()[word] for word in VERDICTS)
     right = (last[:, positive] > last[:, negative]).numpy() == np.array([r.label == 1 for r in drawn])
     conceding = np.array([review.order == "although" for review in drawn])
-    assert right[~conceding].mean() > 0.95
-    assert right[conceding].mean() < 0.5
+    known = np.array([not review.adjectives & TRADE for review in drawn])
+    of_trade = np.array([review.adjectives <= TRADE for review in drawn])
+    assert right[known & ~conceding].mean() > 0.95
+    assert right[known & conceding].mean() < 0.5
+    assert right[of_trade & ~conceding].mean() < 0.65
