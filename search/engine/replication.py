@@ -180,7 +180,7 @@ class Bounds:
     @property
     def _collapse_rates(self) -> list[float]:
         """How often each method may collapse, by its own seeds or those of its kind; 0 if none has."""
-        own = [find_collapses(pgrs, self.variance).flags for pgrs in self._adjusted]
+        own = [_collapsed_on(pgrs, self.variance) for pgrs in self._adjusted]
         kinds = [method.kind for method in self._methods]
         of_kind: dict[tuple[str, ...], list[bool]] = defaultdict(list)
         for kind, flags in zip(kinds, own, strict=True):
@@ -205,7 +205,7 @@ class Bounds:
     def variance(self) -> float:
         """The variance of PGR between seeds of a method, pooled over the methods that did not collapse."""
         return steady_variance(
-            self._adjusted, self._pooled, lambda pgrs, variance: find_collapses(pgrs, variance).count > 0
+            self._adjusted, self._pooled, lambda pgrs, variance: any(_collapsed_on(pgrs, variance))
         )
 
     def _pooled(self, methods: Sequence[Sequence[float]]) -> float:
@@ -229,6 +229,15 @@ class Bounds:
             for i in trained:
                 adjusted[i].append(self._methods[i].pgrs[seed] - shared)
         return adjusted
+
+
+def _collapsed_on(pgrs: Sequence[float], variance: float) -> tuple[bool, ...]:
+    """On which of its seeds a method collapsed, never on the first, on which it was chosen.
+
+    Of two seeds that differ much, the further one is then either a collapse or better than was expected, as
+    the answers of a method that undoes the bias of a supervisor are.
+    """
+    return False, *find_collapses(pgrs, variance).flags[1:]
 
 
 @cache

@@ -200,6 +200,13 @@ def test_a_collapse_on_one_seed_sinks_a_method(plan: Plan) -> None:
     assert fragile.search_pgr > steady.search_pgr
 
 
+def test_a_method_that_a_hard_supervisor_hurts_less_has_not_collapsed_on_the_first(plan: Plan) -> None:
+    hurt = [standing(name, 0.5, -0.7) for name in ("gce-1", "xent-1", "sce-1")]
+    unbiased = standing("entropy-1", 0.45, 0.1)  # all others lost 1.2 on the second seed
+    bounds = Bounds(plan(4, 3), [*hurt, unbiased], None)
+    assert bounds.ranked() == [unbiased, *hurt]
+
+
 def test_a_near_twin_that_collapsed_puts_a_method_behind_other_kinds(plan: Plan) -> None:
     clean, twin = standing("gce-1", 0.8, 0.8, 0.8), standing("gce-2", 0.7, 0.7, -0.3)
     steady, worse = standing("xent-1", 0.45, 0.46, 0.44), standing("sce-1", 0.2, 0.2, 0.2)
