@@ -1,0 +1,1 @@
+"""Published methods and a search on real text: what each recovers of the gap."""

@@ -1,0 +1,75 @@
+"""Published methods as far as the catalogue can say them, by name.
+
+Of the five rungs that "Automated Weak-to-Strong Research" (2026) describes, overlap density and the MDL
+curriculum are said whole; the former leaves the width of its log-Gaussian open, which is 1 here. The others
+are not: consistency search with an evolution strategy, the EM posterior over zero-shot margins, and
+epiplexity's labels of a fine-tuned student, smoothed by what each example's loss loses. Parts of them stand
+here alone: the noisy channel with a prior from a head, confident self-training, an ensemble.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agents.language.proposal import with_components
+from trainers.component import Component
+from trainers.components.labels import Balanced, Neighbours, NoisyChannel, Soft
+from trainers.components.losses import Gce, LogConf
+from trainers.components.selection import Confidence, Curriculum, Disagreement, OverlapDensity, SmallLoss
+from trainers.components.stages import Ensemble, SelfTrain
+from trainers.method import SLOTS, Abilities, Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A method of the literature: its components beside naive's. epochs: as a multiple of naive's."""
+
+    source: str
+    components: Mapping[str, Component] = field(default_factory=dict)
+    epochs: float = 1.0
+
+
+PUBLISHED: dict[str, Published] = {
+    "logconf": Published(source="Burns et al. 2023", components={"loss": LogConf(aux=0.8)}),
+    "soft_labels": Published(source="Hinton et al. 2015", components={"labels": Soft()}),
+    "balanced": Published(source="EleutherAI 2024", components={"labels": Balanced()}),
+    "confidence_balanced": Published(
+        source="Guo & Yang 2024", components={"select": Confidence(share=0.5, balanced=True)}
+    ),
+    "disagreement": Published(source="Northcutt et al. 2021", components={"select": Disagreement(share=0.3)}),
+    "overlap_density": Published(
+        source="Shin et al. 2024; the third of the five rungs",
+        components={"select": OverlapDensity(share=0.5)},
+    ),
+    "mdl_curriculum": Published(  # two epochs on one half, then three on everything, at half the rate
+        source="the fourth of the five rungs",
+        components={"labels": Soft(), "select": Curriculum(share=0.5, switch=0.25, lr_scale=0.5)},
+        epochs=0.8,
+    ),
+    "noisy_channel_head": Published(
+        source="Dawid & Skene 1979", components={"labels": NoisyChannel(prior="head")}
+    ),
+    "neighbours": Published(source="Bahri et al. 2020", components={"labels": Neighbours(k=20)}),
+    "small_loss": Published(source="Han et al. 2018", components={"select": SmallLoss(share=0.6)}),
+    "gce": Published(source="Zhang & Sabuncu 2018", components={"loss": Gce()}),
+    "self_train_confident": Published(
+        source="Xie et al. 2020", components={"stages": SelfTrain(targets="confident")}
+    ),
+    "ensemble": Published(source="Lakshminarayanan et al. 2017", components={"stages": Ensemble(members=5)}),
+}
+
+
+def published(naive: Method, abilities: Abilities) -> dict[str, Method]:
+    """The published methods that can run here, with the student and the optimizer of naive."""
+    found = {name: _fitted(one, naive) for name, one in PUBLISHED.items()}
+    return {name: method for name, method in found.items() if method.refused(abilities) is None}
+
+
+def is_single(method: Method, naive: Method) -> bool:
+    """Whether a method is naive with one other component, its optimizer aside."""
+    changed = [slot for slot in SLOTS if getattr(method, slot) != getattr(naive, slot)]
+    return len([slot for slot in changed if slot != "optim"]) == 1
+
+
+def _fitted(one: Published, naive: Method) -> Method:
+    optim = naive.optim.model_copy(update={"epochs": naive.optim.epochs * one.epochs})
+    return with_components(naive, {**one.components, "optim": optim})
