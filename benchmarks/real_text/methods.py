@@ -12,8 +12,17 @@ from dataclasses import dataclass, field
 
 from agents.language.proposal import with_components
 from trainers.component import Component
-from trainers.components.labels import Balanced, Neighbours, NoisyChannel, Soft
+from trainers.components.labels import Balanced, Median, Soft
 from trainers.components.losses import Gce, LogConf
+from trainers.components.repairs import (
+    CrossFit,
+    EmHead,
+    MeanDifference,
+    Neighbours,
+    NoisyChannel,
+    NoRepair,
+    Propagate,
+)
 from trainers.components.selection import Confidence, Curriculum, Disagreement, OverlapDensity, SmallLoss
 from trainers.components.stages import Ensemble, SelfTrain
 from trainers.method import SLOTS, Abilities, Method
@@ -46,9 +55,24 @@ PUBLISHED: dict[str, Published] = {
         epochs=0.8,
     ),
     "noisy_channel_head": Published(
-        source="Dawid & Skene 1979", components={"labels": NoisyChannel(prior="head")}
+        source="Dawid & Skene 1979", components={"labels": Soft(), "repair": NoisyChannel(prior="head")}
     ),
-    "neighbours": Published(source="Bahri et al. 2020", components={"labels": Neighbours(k=20)}),
+    "neighbours": Published(
+        source="Bahri et al. 2020", components={"labels": Soft(), "repair": Neighbours(k=20)}
+    ),
+    "median": Published(source="Zhu et al. 2003, class masses", components={"labels": Median()}),
+    "median_propagate": Published(
+        source="Zhou et al. 2004", components={"labels": Median(), "repair": Propagate()}
+    ),
+    "median_crossfit": Published(
+        source="Lee 2013, out of fold", components={"labels": Median(), "repair": CrossFit()}
+    ),
+    "median_em_head": Published(
+        source="Raykar et al. 2010", components={"labels": Median(), "repair": EmHead()}
+    ),
+    "median_mean_difference": Published(
+        source="Marks & Tegmark 2023", components={"labels": Median(), "repair": MeanDifference()}
+    ),
     "small_loss": Published(source="Han et al. 2018", components={"select": SmallLoss(share=0.6)}),
     "gce": Published(source="Zhang & Sabuncu 2018", components={"loss": Gce()}),
     "self_train_confident": Published(
@@ -65,9 +89,14 @@ def published(naive: Method, abilities: Abilities) -> dict[str, Method]:
 
 
 def is_single(method: Method, naive: Method) -> bool:
-    """Whether a method is naive with one other component, its optimizer aside."""
-    changed = [slot for slot in SLOTS if getattr(method, slot) != getattr(naive, slot)]
-    return len([slot for slot in changed if slot != "optim"]) == 1
+    """Whether a method is naive with one other component, its optimizer aside.
+
+    Soft labels do not count before a repair, which works on probabilities.
+    """
+    changed = {slot for slot in SLOTS if getattr(method, slot) != getattr(naive, slot)} - {"optim"}
+    if isinstance(method.labels, Soft) and not isinstance(method.repair, NoRepair):
+        changed.discard("labels")
+    return len(changed) == 1
 
 
 def _fitted(one: Published, naive: Method) -> Method:

@@ -5,7 +5,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,14 +100,18 @@ def _best(
 ) -> Row:
     """The figures of the finalist that the run named best, before it opened the test split.
 
-    over_single: its gain over the published single component that does best on this very test split, which
-    favours the component.
+    over_single, over_published: its gain over the published single component, and the published method, that
+    does best on this very test split, which favours them.
     """
     best = outcome["best"]
     truth, _ = taught.graded["test"]
     correct = np.stack([unpack(packed, len(truth)) == truth for packed in best["predictions"]])
     singles = [name for name in rows if rows[name]["single"]]
-    rival = max(singles, key=lambda name: float(rows[name]["pgr"]), default=None)
+
+    def over(names: Iterable[str]) -> Row | None:
+        rival = max(names, key=lambda name: float(rows[name]["pgr"]), default=None)
+        return None if rival is None else {"name": rival, **statistics.gain(correct, fresh[rival])}
+
     return {
         "acc": best["accuracy"],
         "pgr": best["pgr"],
@@ -117,7 +121,8 @@ def _best(
         "over_naive": best["over_naive"]["pgr"],
         "over_naive_se": best["over_naive"]["se"],
         "p": best["beats_naive_p"],
-        "over_single": None if rival is None else {"name": rival, **statistics.gain(correct, fresh[rival])},
+        "over_single": over(singles),
+        "over_published": over(rows),
         "branch": best["branch"],
         "search_pgr": best["search_pgr"],
         "method": best["method"],
@@ -152,7 +157,7 @@ def _hindsight(taught: Taught, statistics: Statistics, folder: Path) -> list[Row
             "trial": trials[digest].trial,
             "share": max(trials[digest].rungs),
             "search_pgrs": [trials[digest].best_pgr, *replicated.get(digest, ())],
-            "method": methods[digest].model_dump(exclude_defaults=True),
+            "method": methods[digest].model_dump(),
         }
         for digest, correct in taught.correct_of(methods, seeds, "test", "the search's methods").items()
     ]

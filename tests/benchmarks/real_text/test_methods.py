@@ -1,0 +1,47 @@
+import pytest
+
+from agents.language.proposal import with_components
+from benchmarks.real_text.methods import PUBLISHED, is_single, published
+from trainers.component import Component
+from trainers.components.labels import Median, Soft
+from trainers.components.losses import Gce
+from trainers.components.optim import Adamw
+from trainers.components.repairs import CrossFit
+from trainers.components.selection import Curriculum
+from trainers.components.students import Probe
+from trainers.method import Abilities, Method
+
+NAIVE = Method(student=Probe(), optim=Adamw(lr=0.01, epochs=5))
+NOTHING = Abilities(prior=False, intermediates=0)
+
+
+def test_all_published_methods_train_the_student_of_naive_and_no_two_are_alike() -> None:
+    found = published(NAIVE, NOTHING)
+    assert found.keys() == PUBLISHED.keys()
+    assert len({method.plainest.digest for method in (*found.values(), NAIVE)}) == len(found) + 1
+    assert {method.student for method in found.values()} == {Probe()}
+    assert {method.optim.lr for method in found.values()} == {0.01}
+
+
+def test_the_curriculum_passes_twice_over_a_half_and_then_three_times_over_all() -> None:
+    """Two epochs on a half are as many steps as one on everything: a quarter of four epochs."""
+    found = published(NAIVE, NOTHING)["mdl_curriculum"]
+    assert found.optim.epochs == 4
+    assert found.select == Curriculum(share=0.5, switch=0.25, lr_scale=0.5)
+    assert found.labels == Soft()
+
+
+@pytest.mark.parametrize(
+    ("components", "single"),
+    [
+        ({}, False),
+        ({"optim": Adamw(lr=0.05)}, False),
+        ({"loss": Gce()}, True),
+        ({"labels": Soft()}, True),
+        ({"labels": Soft(), "repair": CrossFit()}, True),
+        ({"labels": Median(), "repair": CrossFit()}, False),
+        ({"labels": Soft(), "loss": Gce()}, False),
+    ],
+)
+def test_a_single_component(components: dict[str, Component], single: bool) -> None:
+    assert is_single(with_components(NAIVE, components), NAIVE) == single
