@@ -13,8 +13,8 @@ the labels of fresh supervisors, which taught nothing that chose, and graded on 
 the gain over naive, paired by seed, one-sided. Prints {"tasks": {NAME: {"weak", "ceiling", "naive", "best",
 "methods"}}} as JSON and writes it to --out after each task. A task without a clear gap has no naive or best.
 
---hindsight also trains every method of the search on the fresh seeds: what could have been found. It says
-how good the choice was, and must choose nothing.
+--hindsight also trains the search's methods on the fresh seeds: what could have been found. It says how good
+the choice was, and must choose nothing.
 """
 
 import argparse
@@ -30,6 +30,8 @@ from typing import Any
 from benchmarks.real_text.settings import QUICK, STUDENTS, RealTextSettings
 from benchmarks.real_text.task import figures_of
 from search.cli.output import FAILED, INPUT_MISTAKE, complain, stdout_for_json, write_json
+from search.config.load import dump_config, load_config
+from search.config.schema import RunConfig
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +65,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weak-rows", type=int, help="that each weak supervisor learns from")
     parser.add_argument("--weak-lr", type=float, help="learning rate of weak supervisors")
     parser.add_argument("--seed", type=int, help="of splits and trainings")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="another setting of the searches"
+    )
     parser.add_argument("--runs", type=Path, help="keep the searches' run directories in this folder")
-    parser.add_argument("--hindsight", action="store_true", help="also every searched method on fresh seeds")
+    parser.add_argument("--hindsight", action="store_true", help="also the search's methods on fresh seeds")
     parser.add_argument("--quick", action="store_true", help="small splits, a search of seconds")
     return parser
+
+
+def _with(overrides: Sequence[str], config: RunConfig) -> RunConfig:
+    """The config with `key.sub=value` overrides."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(dump_config(config))
+        file.flush()
+        return load_config(Path(file.name), overrides)
 
 
 OPTIONS = ("minutes", "student", "weak_rows", "weak_lr", "seed")
@@ -82,10 +95,10 @@ def _work(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if not names:
         raise ValueError("--tasks and --pairs name nothing: name a task of --data")
     configs = {
-        name: settings.config(given.data, name, pairs=pairs, cache=folder / "cache")
+        name: _with(given.set, settings.config(given.data, name, pairs=pairs, cache=folder / "cache"))
         for name, pairs in names.items()
     }
-    found: dict[str, Any] = {"schema": 1, "settings": settings.model_dump(), "tasks": {}}
+    found: dict[str, Any] = {"schema": 1, "settings": settings.model_dump(), "set": given.set, "tasks": {}}
     began = time.monotonic()
     for done, (name, config) in enumerate(configs.items()):
         left = (

@@ -4,9 +4,9 @@ import json
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from benchmarks.real_text.methods import is_single, published
 from benchmarks.real_text.taught import Taught
 from search.config.load import dump_config
 from search.config.schema import RunConfig
-from search.scoring.pgr import Bools
+from search.scoring.pgr import Bools, pgr
 from search.storage.run_directory import RunDirectory
 from trainers.method import Method
 
@@ -52,17 +52,16 @@ def figures_of(config: RunConfig, folder: Path, *, searched: bool, hindsight: bo
 
 
 def _run(config: RunConfig, folder: Path) -> Row:
-    """The outcome of `python -m search run`, and the seconds it took."""
+    """The outcome of `python -m search run`; one that was interrupted here goes on."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
     path.write_text(dump_config(config))
     command = [sys.executable, "-m", "search", "run", str(path), "--out", str(folder / "run"), "--json"]
-    began = time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{config.name}: the search ended with exit code {done.returncode}, see above")
     outcome: Row = json.loads(done.stdout)
-    return outcome | {"seconds": time.monotonic() - began}
+    return outcome
 
 
 def _of_methods(taught: Taught, outcome: Row | None, folder: Path, *, hindsight: bool) -> Row:
@@ -77,22 +76,31 @@ def _of_methods(taught: Taught, outcome: Row | None, folder: Path, *, hindsight:
     statistics = Statistics(
         taught.baselines("test"), [config.supervisor(seed) for seed in seeds], of_naive, fresh
     )
-    gap, floor = taught.baselines("search").gap, taught.baselines("search").weak_acc
     rows = {
         name: {
             **statistics.of(correct),
-            "search_pgr": (float(searched[name].mean()) - floor) / gap if name in searched else None,
+            **_on_search_seeds(taught, searched, name),
             "single": is_single(methods[name], naive),
             "method": methods[name].model_dump(),
         }
         for name, correct in fresh.items()
     }
-    found: Row = {"naive": statistics.of_naive(), "methods": rows, "best": None}
+    of_naive_row = statistics.of_naive() | _on_search_seeds(taught, searched, "naive")
+    found: Row = {"naive": of_naive_row, "methods": rows, "best": None}
     if outcome is not None:
         found["best"] = _best(outcome, statistics, taught, rows, fresh)
         if hindsight:
             found["hindsight"] = _hindsight(taught, statistics, folder)
     return found
+
+
+def _on_search_seeds(taught: Taught, searched: Mapping[str, Bools], name: str) -> Row:
+    """PGR on the search split, with each supervisor of the search: what a choice could have gone by."""
+    if name not in searched:
+        return {"search_pgr": None, "search_per_seed": None}
+    baselines = taught.baselines("search")
+    pgrs = [pgr(float(row.mean()), baselines.weak_acc, baselines.ceiling_acc) for row in searched[name]]
+    return {"search_pgr": fmean(pgrs), "search_per_seed": pgrs}
 
 
 def _best(
@@ -137,15 +145,22 @@ def _best(
             for one in outcome["finalists"]
         ],
         "trials": outcome["trials"],
-        "seconds": outcome["seconds"],
+        "seconds": outcome["cost"]["wall_s"],
     }
 
 
 def _hindsight(taught: Taught, statistics: Statistics, folder: Path) -> list[Row]:
-    """Every method of the search on the fresh seeds, highest PGR first: what no rule could have known."""
+    """The search's methods on the fresh seeds, highest PGR first: what no rule could have known.
+
+    Without those that train other weights than naive does: their trainings may take minutes.
+    """
     _, record = RunDirectory(folder / "run").load()
     trials = {trial.best_method.digest: trial for trial in record.of_purpose("search") if trial.best}
-    methods: dict[str, Method] = {digest: trial.best_method for digest, trial in trials.items()}
+    methods: dict[str, Method] = {
+        digest: trial.best_method
+        for digest, trial in trials.items()
+        if trial.method.student.kind == taught.config.naive.student.kind
+    }
     replicated: dict[str, list[float | None]] = {}
     for trial in record.of_purpose("replicate"):
         replicated.setdefault(trial.method.digest, []).append(trial.best_pgr)

@@ -15,7 +15,7 @@ def write(tmp_path: Path) -> Callable[..., None]:
         for split, count in (("train", rows), ("test", test_rows)):
             with gzip.open(tmp_path / f"made_up.{split}.jsonl.gz", "wt") as file:
                 for i in range(count):
-                    row = {"text": f"text {i}", "label": i % 2}
+                    row = {"text": f"{split} text {i}", "label": i % 2}
                     row |= {name: value(i) if callable(value) else value for name, value in fields.items()}
                     file.write(json.dumps(row) + "\n")
 
