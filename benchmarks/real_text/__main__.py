@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--encoder", help="folder of the strong model; default: all-MiniLM-L6-v2")
     parser.add_argument("--student", choices=list(STUDENTS), help="what is trained of the encoder")
+    parser.add_argument("--max-length", type=int, help="tokens kept of a text, 64 by default")
     parser.add_argument("--weak-rows", type=int, help="that each weak supervisor learns from")
     parser.add_argument("--weak-lr", type=float, help="learning rate of weak supervisors")
     parser.add_argument("--seed", type=int, help="of splits and trainings")
@@ -82,7 +83,7 @@ def _with(overrides: Sequence[str], config: RunConfig) -> RunConfig:
         return load_config(Path(file.name), overrides)
 
 
-OPTIONS = ("minutes", "student", "weak_rows", "weak_lr", "seed")
+OPTIONS = ("minutes", "student", "max_length", "weak_rows", "weak_lr", "seed")
 
 
 def _work(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
