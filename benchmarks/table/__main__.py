@@ -14,15 +14,22 @@ on kept-back supervisors and the test split say what it is worth.
 """
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from benchmarks.table.build import build
 from benchmarks.table.data import save
+from benchmarks.table.judging import BUDGETS, METHODS, Figures, campaigns, shown, summary
 from benchmarks.table.settings import QUICK, TableSettings
-from search.cli.output import INPUT_MISTAKE, complain, stdout_for_json
+from search.cli.output import INPUT_MISTAKE, complain, stdout_for_json, write_json
+
+QUICK_CAMPAIGNS = 20
 
 
 def _encoder() -> str:
@@ -49,6 +56,26 @@ def _build(given: argparse.Namespace) -> None:
         raise ValueError(f"--tasks {given.tasks}: none has a clear gap, so there is no table")
 
 
+def _search(given: argparse.Namespace) -> None:
+    methods = given.methods.split(",")
+    if unknown := [method for method in methods if method not in METHODS]:
+        raise ValueError(f"--methods: unknown {', '.join(unknown)}; choose from {', '.join(METHODS)}")
+    count = QUICK_CAMPAIGNS if given.quick else given.campaigns
+    facts: dict[str, Any] = {"schema": 1, "table": given.table.name, "budgets": list(BUDGETS)}
+
+    def write(figures: Figures) -> dict[str, Any]:
+        done = figures[~np.isnan(figures).any(axis=(1, 2, 3))]
+        result = {**facts, "campaigns": len(done), "methods": summary(methods, done)}
+        if given.out:
+            given.out.write_text(json.dumps(result, indent=1) + "\n")
+        return result
+
+    found = write(campaigns(given.table, methods, count, given.processes, write))
+    sys.stderr.write(shown(found["methods"]) + "\n")
+    if given.json:
+        write_json(found, indent=1)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.table",
@@ -67,6 +94,15 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--fine-tuned", type=int, help="methods that train the encoder itself, at most")
     making.add_argument("--processes", type=int, default=2, help="each with one thread")
     making.add_argument("--quick", action="store_true", help="60 methods, 4 seeds, small splits")
+    searching = commands.add_parser("search", help="replay campaigns on a table")
+    searching.set_defaults(command=_search)
+    searching.add_argument("table", type=Path, help="the file that build has written")
+    searching.add_argument("--methods", default=",".join(METHODS), help=f"of {','.join(METHODS)}")
+    searching.add_argument("--campaigns", type=int, default=200)
+    searching.add_argument("--processes", type=int, default=2, help="each with one thread")
+    searching.add_argument("--json", action="store_true", help="print the figures as JSON")
+    searching.add_argument("--out", type=Path, help="also write them here after each campaign")
+    searching.add_argument("--quick", action="store_true", help="20 campaigns")
     return parser
 
 

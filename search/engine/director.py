@@ -17,9 +17,10 @@ from search.engine.trials import Trials
 from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost, now
 from search.ledger.record import TrialRecord
 from search.policy.faults import out_of_retries, too_many_lost
+from search.studies.branch_sampler import BranchSampler
 from search.studies.sampler import Draw
 from search.studies.storage import open_journal
-from search.studies.studies import Studies
+from search.studies.studies import MakeSampler, Studies
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +39,29 @@ class Director:
     from these events alone, whether live or replayed on resume.
     """
 
-    def __init__(self, run: RunContext, proposer: Proposer, past: Sequence[AnyEvent]) -> None:
-        """past: the ledger's events so far; `run.record` has applied them already."""
+    def __init__(
+        self,
+        run: RunContext,
+        proposer: Proposer,
+        past: Sequence[AnyEvent],
+        *,
+        make_sampler: MakeSampler = BranchSampler,
+        at_once: bool = False,
+    ) -> None:
+        """past: the ledger's events so far; `run.record` has applied them already.
+
+        make_sampler, at_once: for simulations, see Studies and Rounds.
+        """
         self._run = run
         self._config = run.config
         self._record = run.record
         storage = open_journal(run.directory / "optuna.log", run.config.optuna.storage, run.record.started)
-        self._studies = Studies(run.config, storage)
+        self._studies = Studies(run.config, storage, make_sampler)
         self._exploration = Exploration(run.config, run.record, self._studies.of)
         self._judging = Judging(run)
         self._trials = Trials(run)
         self._follow_up = FollowUp(run.config, run.record)
-        self._rounds = Rounds(run.config, run.record, proposer)
+        self._rounds = Rounds(run.config, run.record, proposer, at_once=at_once)
         self._searching = not any(trial.purpose != "search" for trial in run.record.trials.values())
         self._round_is_over = False
         self._restarts: deque[str] = deque()  # trials to hand out again, before any other

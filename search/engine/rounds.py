@@ -43,8 +43,12 @@ class Rounds:
     answer at all, the playbook proposes from then on.
     """
 
-    def __init__(self, config: RunConfig, record: Record, proposer: Proposer) -> None:
+    def __init__(
+        self, config: RunConfig, record: Record, proposer: Proposer, *, at_once: bool = False
+    ) -> None:
+        """at_once: the proposer answers before `take` returns, as in a simulation its time does not count."""
         self._config = config
+        self._at_once = at_once
         self._record = record
         self._proposer = proposer
         self._requests: SimpleQueue[tuple[Findings, Future[TimedProposal]] | None] = SimpleQueue()
@@ -119,6 +123,9 @@ class Rounds:
         network.
         """
         request: Future[TimedProposal] = Future()
+        if self._at_once:
+            self._answer(self._proposer, findings, request)
+            return request
         self._requests.put((findings, request))
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="proposer", daemon=True)
@@ -128,14 +135,16 @@ class Rounds:
     def _serve(self) -> None:
         requests, proposer = self._requests, self._proposer  # a thread that is given up keeps its own
         while item := requests.get():
-            findings, request = item
-            started = perf_counter()
-            try:
-                proposed = ask(self._config, proposer, findings)
-                seconds = perf_counter() - started
-                request.set_result(TimedProposal(round_proposal=proposed, seconds=seconds))
-            except BaseException as error:  # the playbook itself failed: `take` raises it
-                request.set_exception(error)
+            self._answer(proposer, *item)
+
+    def _answer(self, proposer: Proposer, findings: Findings, request: Future[TimedProposal]) -> None:
+        started = perf_counter()
+        try:
+            proposed = ask(self._config, proposer, findings)
+            seconds = perf_counter() - started
+            request.set_result(TimedProposal(round_proposal=proposed, seconds=seconds))
+        except BaseException as error:  # the playbook itself failed: `take` raises it
+            request.set_exception(error)
 
 
 def ask(config: RunConfig, proposer: Proposer, findings: Findings) -> RoundProposal:

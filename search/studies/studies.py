@@ -1,7 +1,7 @@
 """Optuna's side of the search: a study of the campaign and one of each branch, which listen to the ledger."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ from search.studies.mirror import StudyMirror
 from search.studies.sampler import MethodSampler
 from search.studies.space import recalled
 from trainers.cache import digest
+
+MakeSampler = Callable[..., BranchSampler]  # with the arguments of BranchSampler
 
 TRIAL, BRANCH, NUMBER = "trial", "branch", "number in branch"  # user attributes of a trial
 ERROR, CAUSE, SECONDS = "standard error", "cause", "seconds of training"
@@ -53,8 +55,12 @@ class Studies:
     change nothing. So replaying a whole ledger opens again what a lost or shortened journal has forgotten.
     """
 
-    def __init__(self, config: RunConfig, storage: BaseStorage) -> None:
+    def __init__(
+        self, config: RunConfig, storage: BaseStorage, make_sampler: MakeSampler = BranchSampler
+    ) -> None:
+        """make_sampler: makes what draws the methods of a branch."""
         self._config = config
+        self._make_sampler = make_sampler
         self._storage = storage
         self._rungs = config.search.pruning.rungs
         self._branches: dict[str, Branch] = {}
@@ -81,7 +87,7 @@ class Studies:
     def of(self, branch: str) -> BranchSampler:
         """The sampler of a branch. A process that takes over draws other methods than the last one did."""
         if branch not in self._samplers:
-            self._samplers[branch] = BranchSampler(
+            self._samplers[branch] = self._make_sampler(
                 self._branches[branch],
                 self._config.naive,
                 self._config.abilities,

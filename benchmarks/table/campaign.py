@@ -1,0 +1,237 @@
+"""Ours: a whole campaign in virtual time, by the director and all that it decides with in production.
+
+The director, its rounds, studies, promotion, judging, replication and choice of finalists are those of a run.
+Two things differ. Workers look up what a trial predicted and how long it took. And a method that a branch's
+sampler draws becomes the nearest row of the table that has the same components, by the surrogate's own
+distance: so a branch offers rows, whoever proposed it, and an optimum between rows is not there to be found.
+"""
+
+import heapq
+import itertools
+import tempfile
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.findings.findings import Findings
+from agents.findings.predictions import pack
+from agents.findings.proposer import Proposer
+from agents.language.proposal import Branch, Proposal
+from agents.playbook.playbook import Playbook
+from benchmarks.table.settings import campaign_config
+from benchmarks.table.world import Point, World
+from search.config.schema import RunConfig, SearchConfig
+from search.config.seeds import ReplicationConfig
+from search.engine.assignment import Assignment
+from search.engine.confirmation import choose_finalists
+from search.engine.context import RunContext
+from search.engine.director import Director, SearchFailedError
+from search.engine.replication import kind_of
+from search.ledger.events import RungReached
+from search.ledger.log import Ledger
+from search.ledger.record import Record
+from search.policy.encoding import encode
+from search.policy.pruning import PruningConfig
+from search.scoring.pgr import Reals
+from search.studies.branch_sampler import BranchSampler
+from search.studies.sampler import Draw
+from trainers.method import Method
+
+WORKERS = 2
+BRANCHES = 4  # of a random proposer's round
+
+
+class Rows:
+    """The rows of a world, and which of them is nearest to a method."""
+
+    def __init__(self, world: World) -> None:
+        self._methods = [world.table.rows[row].method for row in world.rows]
+        self._plain = [method.plainest.digest for method in self._methods]
+        self._points = np.stack([encode(method) for method in self._methods])
+        self._of_kind: dict[tuple[str, ...], list[int]] = {}
+        for place, method in enumerate(self._methods):
+            self._of_kind.setdefault(kind_of(method), []).append(place)
+
+    def nearest(self, draw: Draw, known: Container[str]) -> Draw | None:
+        """The draw of the nearest row with the same components that is not known; None if there is none."""
+        unknown = [
+            place for place in self._of_kind.get(kind_of(draw.method), ()) if self._plain[place] not in known
+        ]
+        if not unknown:
+            return None
+        place = unknown[int(((self._points[unknown] - draw.point) ** 2).sum(axis=1).argmin())]
+        return replace(draw, method=self._methods[place], point=self._points[place])
+
+
+class RowSampler(BranchSampler):
+    """Draws as in production; a drawn method becomes the nearest row that was not tried before."""
+
+    def __init__(self, *given: Any, rows: Rows, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._rows = rows
+        self._known: Container[str] = ()
+
+    def offer(self, count: int, known: Container[str], near: Method | None) -> Sequence[Draw]:
+        """See BranchSampler."""
+        self._known = known
+        return super().offer(count, known, near)
+
+    def _drawn(self, near: Method | None) -> Draw | None:
+        draw = super()._drawn(near)
+        return None if draw is None else self._rows.nearest(draw, self._known)
+
+
+class Chance:
+    """Proposes the table's random branches, in an order of the campaign's own."""
+
+    def __init__(self, branches: Sequence[Branch], seed: int) -> None:
+        order = np.random.default_rng(seed).permutation(len(branches))
+        self._left = [branches[place] for place in order]
+
+    def propose(self, findings: Findings) -> Proposal:
+        """The next branches."""
+        chosen, self._left = self._left[:BRANCHES], self._left[BRANCHES:]
+        return Proposal(branches=tuple(chosen), rationale="drawn at random")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a budget, in mean trainings, is spent.
+
+    searched: the share that is searched with; further seeds take the rest. effort: as search.effort, the
+    share of whole trainings that a method gets on average; it decides how many are tried. rounds: proposals.
+    replicated: methods with a second seed, of those tried; None: as by default.
+    """
+
+    searched: float = 0.6
+    effort: float = 0.25
+    rounds: float = 3
+    replicated: float | None = None
+
+    def config(self, world: World, seed: int, budget: float) -> RunConfig:
+        """The config of a campaign with this budget."""
+        trials = max(8, round(self.searched * budget / self.effort))
+        settings = world.table.settings
+        return campaign_config(
+            settings,
+            seed=seed,
+            search=SearchConfig(
+                trials=trials,
+                round_trials=max(4, round(trials / self.rounds)),
+                max_hours=self.searched * budget * world.unit_s / 3600,
+                pruning=PruningConfig(rungs=settings.rungs, min_steps=settings.min_steps),
+            ),
+            replication=ReplicationConfig(
+                seeds=world.supervisors,
+                methods=None if self.replicated is None else max(2, round(self.replicated * trials)),
+            ),
+        )
+
+
+def playbook(world: World, config: RunConfig) -> Proposer:
+    """The proposer of a run without a key."""
+    return Playbook(seed=config.seed)
+
+
+def chance(world: World, config: RunConfig) -> Proposer:
+    """A proposer of random spaces."""
+    return Chance(world.table.chance, config.seed)
+
+
+class Campaign:
+    """A campaign in a world."""
+
+    def __init__(self, world: World, config: RunConfig, proposer: Proposer, folder: Path) -> None:
+        self._world = world
+        self._config = config
+        self.record = Record()
+        ledger = Ledger(folder / "ledger.jsonl", self.record.apply)
+        ledger.append(world.baselines())
+        context = RunContext(
+            config=config,
+            directory=folder,
+            ledger=ledger,
+            record=self.record,
+            grader=world.grader,
+            gap=world.grader.baselines().gap,
+            search_size=world.table.settings.search,
+        )
+        self._director = Director(
+            context, proposer, [], make_sampler=partial(RowSampler, rows=Rows(world)), at_once=True
+        )
+
+    def run(self, deadline_s: float) -> Point | None:
+        """Run until the deadline, or until its finalists are to be confirmed; the first of them.
+
+        None without a scored trial. A training that would end after the deadline is never heard of.
+        """
+        order, idle, training = itertools.count(), WORKERS, list[tuple[float, int, Assignment, Point]]()
+        now, choosing = 0.0, False
+        while not choosing:
+            while idle and (assignment := self._director.next()):
+                if choosing := assignment.purpose == "confirm":
+                    break
+                point = self._point(assignment)
+                seconds = now + self._seconds(assignment, point)
+                heapq.heappush(training, (seconds, next(order), assignment, point))
+                idle -= 1
+            if choosing or not training or training[0][0] > deadline_s:
+                break
+            now, _, assignment, point = heapq.heappop(training)
+            idle += 1
+            self._report(assignment, point)
+        self._director.close()
+        finalists = choose_finalists(self._config, self.record)
+        return self._world.points[finalists[0].method.digest] if finalists else None
+
+    def _point(self, assignment: Assignment) -> Point:
+        """Where an assignment leads to."""
+        point, share = self._world.points[assignment.method.digest], assignment.rungs[-1]
+        if assignment.purpose != "search":
+            return point
+        return Point(point.row, self._world.table.settings.rungs.index(share))
+
+    def _trained(self, assignment: Assignment) -> Reals:
+        """The seconds of the row's training up to each rung from the one before."""
+        column = self._world.column(assignment.seed, self._config)
+        row = self._world.points[assignment.method.digest].row
+        return np.asarray(self._world.task.seconds[row, column], dtype=np.float64)
+
+    def _seconds(self, assignment: Assignment, point: Point) -> float:
+        """Of a search trial from its last rung on, of others from the start."""
+        trial = self.record.trials.get(assignment.trial)
+        begins = 0
+        if assignment.purpose == "search" and trial is not None and trial.rungs:
+            begins = self._world.table.settings.rungs.index(max(trial.rungs)) + 1
+        return float(np.nansum(self._trained(assignment)[begins : point.rung + 1]))
+
+    def _report(self, assignment: Assignment, point: Point) -> None:
+        column = self._world.column(assignment.seed, self._config)
+        if self._world.task.failed[point.row, column]:
+            self._director.failed(assignment.trial, "it diverged")
+            return
+        self._director.report(
+            RungReached(
+                trial=assignment.trial,
+                share=assignment.rungs[-1],
+                predictions=pack(self._world.task.predictions("search", point.row, column, point.rung)),
+                setup_s=0.0,
+                train_s=self._seconds(assignment, point),
+                eval_s=0.0,
+            )
+        )
+
+
+def ours(world: World, seed: int, budget: float, plan: Plan, make: Any = playbook) -> Point | None:
+    """The winner of a campaign with a budget, in mean trainings over both workers."""
+    config = plan.config(world, seed, budget)
+    with tempfile.TemporaryDirectory() as folder:
+        campaign = Campaign(world, config, make(world, config), Path(folder))
+        try:
+            return campaign.run(budget * world.unit_s / WORKERS)
+        except SearchFailedError:
+            return None

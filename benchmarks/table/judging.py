@@ -1,0 +1,118 @@
+"""Campaigns of all methods on a table, and what their winners are worth."""
+
+import logging
+import math
+import multiprocessing
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.table.campaign import WORKERS, Plan, chance, ours, playbook
+from benchmarks.table.data import Table, load
+from benchmarks.table.opponents import OPPONENTS
+from benchmarks.table.world import Point, World
+
+BUDGETS = (10, 30, 100)  # mean trainings
+FIGURES = ("confirmed_pgr", "regret", "naive")
+OURS = {"ours": playbook, "ours-random-spaces": chance}
+METHODS = (*OURS, *OPPONENTS)
+Figures = NDArray[np.float64]
+
+
+def winners(method: str, world: World, campaign: int) -> list[Point]:
+    """A method's winner at each budget; naive where it has none."""
+    naive = Point(0, len(world.table.settings.rungs) - 1)
+    if method in OURS:
+        found = [ours(world, campaign, budget, Plan(), OURS[method]) for budget in BUDGETS]
+    else:
+        deadlines = [budget * world.unit_s / WORKERS for budget in BUDGETS]
+        found = OPPONENTS[method].winners(world, campaign, deadlines)
+    return [point or naive for point in found]
+
+
+def judged(world: World, point: Point) -> list[float]:
+    """The figures of a winner; one that fails on a fresh seed is worth the weak floor."""
+    pgr, regret = world.confirmed_pgr(point), world.regret(point)
+    naive = float(world.table.disguises[point.row])
+    return [0.0 if math.isnan(pgr) else pgr, world.most if math.isnan(regret) else regret, naive]
+
+
+_table: Table | None = None
+
+
+def _begin(path: Path) -> None:
+    global _table
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    for name in ("ray", "search"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    _table = load(path)
+
+
+def _campaign(given: tuple[int, tuple[str, ...]]) -> tuple[int, list[list[list[float]]]]:
+    assert _table is not None
+    number, methods = given
+    names = list(_table.tasks)
+    world = World.of(_table, names[number % len(names)], number)
+    figures = [[judged(world, point) for point in winners(method, world, number)] for method in methods]
+    return number, figures
+
+
+def campaigns(
+    path: Path, methods: Sequence[str], count: int, processes: int, every: Callable[[Figures], object]
+) -> Figures:
+    """Figures float [campaigns, methods, budgets, figures]; the tasks take turns.
+
+    every: called with those that are there after each campaign.
+    """
+    found = np.full((count, len(methods), len(BUDGETS), len(FIGURES)), np.nan)
+    todo = [(number, tuple(methods)) for number in range(count)]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, initializer=_begin, initargs=(path,)) as pool:
+        for number, figures in tqdm(
+            pool.imap_unordered(_campaign, todo), total=count, desc="campaigns", disable=None
+        ):
+            found[number] = figures
+            every(found)
+    return found
+
+
+def _rounded(values: Any) -> list[float]:
+    return [round(float(value), 4) for value in values]
+
+
+def _mean_and_se(values: Figures) -> tuple[list[float], list[float]]:
+    """[campaigns, budgets]: mean and standard error over campaigns."""
+    se = values.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else values[0] * np.nan
+    return _rounded(values.mean(axis=0)), _rounded(se)
+
+
+def summary(methods: Sequence[str], figures: Figures) -> dict[str, Any]:
+    """The figures of every method, and its gain over ours, paired by campaign."""
+    rows: dict[str, Any] = {}
+    for place, method in enumerate(methods):
+        pgr, se = _mean_and_se(figures[:, place, :, 0])
+        regret, regret_se = _mean_and_se(figures[:, place, :, 1])
+        rows[method] = {"confirmed_pgr": pgr, "se": se, "regret": regret, "regret_se": regret_se}
+        rows[method]["naive_wins"] = _rounded(figures[:, place, :, 2].mean(axis=0))
+        if "ours" in methods and method != "ours":
+            ahead = figures[:, methods.index("ours"), :, 0] - figures[:, place, :, 0]
+            rows[method]["ours_ahead"], rows[method]["ours_ahead_se"] = _mean_and_se(ahead)
+    return rows
+
+
+def shown(rows: Mapping[str, Any]) -> str:
+    """A line a method: confirmed PGR at each budget, and how far ours is ahead."""
+    lines = ["confirmed PGR".ljust(20) + "".join(f"{budget:>16}" for budget in BUDGETS) + "   ours ahead"]
+    for name, row in rows.items():
+        cells = [f"{a:.3f} ± {b:.3f}" for a, b in zip(row["confirmed_pgr"], row["se"], strict=True)]
+        ahead = zip(row.get("ours_ahead", ()), row.get("ours_ahead_se", ()), strict=True)
+        gains = "  ".join(f"{a:+.3f} ± {b:.3f}" for a, b in ahead)
+        lines.append(name.ljust(20) + "".join(f"{cell:>16}" for cell in cells) + f"   {gains}")
+    return "\n".join(lines)
