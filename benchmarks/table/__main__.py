@@ -45,7 +45,9 @@ def _encoder() -> str:
 
 def _build(given: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    chosen = {name: value for name in ("methods", "seeds", "fine_tuned") if (value := vars(given)[name])}
+    chosen = {
+        name: value for name in ("methods", "seeds", "fine_tuned") if (value := vars(given)[name]) is not None
+    }
     settings = TableSettings(encoder=given.encoder or _encoder(), **(QUICK if given.quick else {}) | chosen)
     tables = build(settings, given.data, given.tasks.split(","), processes=given.processes)
     written = False

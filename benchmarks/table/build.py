@@ -1,7 +1,6 @@
 """Runs the trials of a table by the trainers that run in production, in worker processes without Ray."""
 
 import logging
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.table.data import Table, TaskTable
+from benchmarks.table.processes import in_processes
 from benchmarks.table.rows import Row, draw_rows
 from benchmarks.table.settings import STRONG, STRONG_OPTIM, WEAK, WEAK_OPTIM, TableSettings
 from search.policy.rungs import rungs_of
@@ -267,9 +267,8 @@ def _trials(work: Work, name: str, processes: int) -> Iterator[Trained]:
     """All trials, as they end; the costly ones first, so that no process waits for the last of them."""
     costly = sorted(range(len(work.methods)), key=lambda row: work.methods[row].student.kind == "probe")
     todo = [(row, seed) for row in costly for seed in range(work.settings.seeds)]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_begin, initargs=(work,)) as pool:
-        yield from tqdm(pool.imap_unordered(_train, todo), total=len(todo), desc=f"{name}: trials")
+    with in_processes(processes, _begin, (work,)) as trained:
+        yield from tqdm(trained(_train, todo), total=len(todo), desc=f"{name}: trials")
 
 
 def _filled(

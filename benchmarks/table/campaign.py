@@ -20,7 +20,9 @@ import numpy as np
 from agents.findings.findings import Findings
 from agents.findings.predictions import pack
 from agents.findings.proposer import Proposer
+from agents.findings.round_proposal import RoundProposal
 from agents.language.proposal import Branch, Proposal
+from agents.language.space import sample_methods
 from agents.playbook.playbook import Playbook
 from benchmarks.table.settings import campaign_config
 from benchmarks.table.world import Point, World
@@ -42,6 +44,8 @@ from search.studies.sampler import Draw
 from trainers.method import Method
 
 WORKERS = 2
+ASKS = 2  # of a free worker, at the same time
+ROUNDS = 50  # while nothing is trained: a proposal may have come, whose branches are used up
 BRANCHES = 4  # of a random proposer's round
 
 
@@ -66,6 +70,15 @@ class Rows:
         place = unknown[int(((self._points[unknown] - draw.point) ** 2).sum(axis=1).argmin())]
         return replace(draw, method=self._methods[place], point=self._points[place])
 
+    def _unknown(self, method: Method, known: Container[str]) -> list[int]:
+        of_kind = self._of_kind.get(kind_of(method), ())
+        return [place for place in of_kind if self._plain[place] not in known]
+
+    def any_of(self, branch: Branch, findings: Findings) -> bool:
+        """Whether a row with the components of a branch has not been tried."""
+        tried = {trial.method.plainest.digest for trial in findings.trials} | {findings.naive.plainest.digest}
+        return any(self._unknown(method, tried) for method in sample_methods(branch, findings.naive))
+
 
 class RowSampler(BranchSampler):
     """Draws as in production; a drawn method becomes the nearest row that was not tried before."""
@@ -83,6 +96,22 @@ class RowSampler(BranchSampler):
     def _drawn(self, near: Method | None) -> Draw | None:
         draw = super()._drawn(near)
         return None if draw is None else self._rows.nearest(draw, self._known)
+
+
+class WithRows:
+    """Passes on proposals as long as one of their branches has rows; a run never comes to such an end."""
+
+    def __init__(self, proposer: Proposer, rows: Rows) -> None:
+        self._proposer = proposer
+        self._rows = rows
+
+    def propose(self, findings: Findings) -> Proposal | RoundProposal:
+        """The proposal, or one without branches, which ends the search."""
+        proposal = self._proposer.propose(findings)
+        assert isinstance(proposal, Proposal)
+        if any(self._rows.any_of(branch, findings) for branch in proposal.branches):
+            return proposal
+        return proposal.model_copy(update={"branches": ()})
 
 
 class Chance:
@@ -160,8 +189,13 @@ class Campaign:
             gap=world.grader.baselines().gap,
             search_size=world.table.settings.search,
         )
+        rows = Rows(world)
         self._director = Director(
-            context, proposer, [], make_sampler=partial(RowSampler, rows=Rows(world)), at_once=True
+            context,
+            WithRows(proposer, rows),
+            [],
+            make_sampler=partial(RowSampler, rows=rows),
+            at_once=True,
         )
 
     def run(self, deadline_s: float) -> Point | None:
@@ -172,7 +206,7 @@ class Campaign:
         order, idle, training = itertools.count(), WORKERS, list[tuple[float, int, Assignment, Point]]()
         now, choosing = 0.0, False
         while not choosing:
-            while idle and (assignment := self._director.next()):
+            while idle and (assignment := self._next(asks=ASKS if training else ROUNDS)):
                 if choosing := assignment.purpose == "confirm":
                     break
                 point = self._point(assignment)
@@ -187,6 +221,10 @@ class Campaign:
         self._director.close()
         finalists = choose_finalists(self._config, self.record)
         return self._world.points[finalists[0].method.digest] if finalists else None
+
+    def _next(self, asks: int) -> Assignment | None:
+        """The next assignment: a run's workers ask again soon, when a proposal may have come."""
+        return next((found for _ in range(asks) if (found := self._director.next())), None)
 
     def _point(self, assignment: Assignment) -> Point:
         """Where an assignment leads to."""

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import multiprocessing
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from benchmarks.table.campaign import WORKERS, Plan, chance, ours, playbook
 from benchmarks.table.data import Table, load
 from benchmarks.table.opponents import OPPONENTS
+from benchmarks.table.processes import in_processes
 from benchmarks.table.world import Point, World
 
 BUDGETS = (10, 30, 100)  # mean trainings
@@ -73,11 +73,8 @@ def campaigns(
     """
     found = np.full((count, len(methods), len(BUDGETS), len(FIGURES)), np.nan)
     todo = [(number, tuple(methods)) for number in range(count)]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_begin, initargs=(path,)) as pool:
-        for number, figures in tqdm(
-            pool.imap_unordered(_campaign, todo), total=count, desc="campaigns", disable=None
-        ):
+    with in_processes(processes, _begin, (path,)) as ended:
+        for number, figures in tqdm(ended(_campaign, todo), total=count, desc="campaigns"):
             found[number] = figures
             every(found)
     return found

@@ -31,7 +31,7 @@ class TableSettings(Frozen):
     encoder: str
     max_length: int = 64
     weak_rows: int = 100
-    transfer: int = 2000
+    transfer: int = 1200
     search: int = 800
     test: int = 1000
     seeds: int = 8

@@ -134,3 +134,18 @@ def test_an_answer_that_came_too_late_is_paid_for_all_the_same(answer: RoundProp
 
 def test_a_proposer_without_lanes_has_nothing_more_to_tell(proposal: Callable[..., Proposal]) -> None:
     assert list(round_events(1, RoundProposal(proposal=proposal(), lanes=()), ())) == []
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_simulation_has_its_answer_at_once(
+    config: RunConfig, branch: Callable[..., Branch], proposal: Callable[..., Proposal], breaks: bool
+) -> None:
+    ready = Thinking(RuntimeError("no network") if breaks else proposal(branch("a")))
+    ready.may.set()
+    rounds = Rounds(config, Record(), ready, at_once=True)
+    answer = rounds.take((), 0.0)
+    assert answer is not None
+    assert [lane.source for lane in answer.round_proposal.lanes] == ["playbook"] * breaks
+    assert breaks or answer.round_proposal.proposal == proposal(branch("a"))
+    assert not rounds.pending
+    rounds.close()

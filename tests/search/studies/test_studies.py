@@ -15,6 +15,7 @@ from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
 from search.config.services import OptunaConfig
 from search.ledger.events import AnyEvent, Proposed
+from search.studies.branch_sampler import BranchSampler
 from search.studies.mirror import LOST
 from search.studies.storage import open_journal
 from search.studies.studies import Studies
@@ -286,3 +287,13 @@ def test_where_a_run_began_its_studies_it_keeps_them_but_who_is_told_may_change(
     told = config.model_copy(update={"tracking": config.tracking.model_copy(update={"kind": "off"})})
     assert elsewhere.sha256 != config.sha256
     assert told.sha256 == config.sha256
+
+
+def test_another_sampler_may_draw(site: Site) -> None:
+    class Never(BranchSampler):
+        def offer(self, *asked: Any) -> list[Any]:
+            return []
+
+    site.studies = Studies(site.config, open_journal(site.journal), Never)
+    site.replay()
+    assert site.studies.of("one").offer(1, set(), None) == []
