@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.table.build import build
-from benchmarks.table.data import save
+from benchmarks.table.data import load, save
 from benchmarks.table.judging import BUDGETS, METHODS, Figures, campaigns, shown, summary
 from benchmarks.table.settings import QUICK, TableSettings
 from search.cli.output import INPUT_MISTAKE, complain, stdout_for_json, write_json
@@ -62,8 +62,11 @@ def _search(given: argparse.Namespace) -> None:
     methods = given.methods.split(",")
     if unknown := [method for method in methods if method not in METHODS]:
         raise ValueError(f"--methods: unknown {', '.join(unknown)}; choose from {', '.join(METHODS)}")
+    if given.campaigns < 1 or given.processes < 1:
+        raise ValueError("--campaigns and --processes must be at least 1")
+    names = list(load(given.table).tasks)  # a process whose table cannot be read would be started again
     count = QUICK_CAMPAIGNS if given.quick else given.campaigns
-    facts: dict[str, Any] = {"schema": 1, "table": given.table.name, "budgets": list(BUDGETS)}
+    facts: dict[str, Any] = {"schema": 1, "table": given.table.name, "tasks": names, "budgets": list(BUDGETS)}
 
     def write(figures: Figures) -> dict[str, Any]:
         done = figures[~np.isnan(figures).any(axis=(1, 2, 3))]
