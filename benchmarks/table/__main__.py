@@ -4,7 +4,7 @@
     python -m benchmarks.table search FILE.npz --methods ours,random,asha --campaigns 200 [--json] [--quick]
 
 `build` trains hundreds of methods on real text with several seeds: students of a sentence encoder, on the
-labels of read-outs of its first layer that each saw a hundred examples. FOLDER holds
+labels of bags of words that each saw two hundred examples. FOLDER holds
 NAME.train.jsonl.gz and NAME.test.jsonl.gz with text and label, or prompt, chosen and rejected.
 
 `search` replays campaigns in virtual time: two workers, whose trials take the seconds that they took and

@@ -22,6 +22,7 @@ from search.policy.rungs import rungs_of
 from search.scoring.grader import BaselinePredictions
 from search.scoring.pgr import CLEAR_SES
 from trainers.cache import Arrays, digest
+from trainers.components.students import Probe
 from trainers.data.dataset import load_task
 from trainers.data.digests import inputs_digest
 from trainers.data.examples import SPLITS, Examples, SplitName, Task
@@ -207,13 +208,11 @@ def _baseline(
 def _compute_features(work: Work) -> None:
     """All frozen features that a trial may need, so that no trial's seconds hold them."""
     pool = ModelPool(work.settings.model, cache=work.folder)
-    layers = {pool.layer_at(1.0)}
-    layers |= {
-        pool.layer_at(method.student.layer) for method in work.methods if method.student.kind == "probe"
-    }
     data = ModelData(pool, work.materials.tokens, Kept(work.folder))
+    probes = [method.student for method in work.methods if isinstance(method.student, Probe)]
+    layers = sorted({pool.layer_at(1.0), *(pool.layer_at(probe.layer) for probe in probes)})
     for split in work.materials.tokens:
-        for layer in tqdm(sorted(layers), desc=f"features of {split}", leave=False):
+        for layer in layers:
             data.features(split, layer)
 
 

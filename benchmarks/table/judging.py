@@ -3,7 +3,8 @@
 import logging
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,23 @@ _table: Table | None = None
 
 def _begin(path: Path) -> None:
     global _table
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    for name in ("ray", "search"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     _table = load(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna, Ray and the search from commenting on every trial."""
+    loggers = [logging.getLogger(name) for name in ("optuna", "ray", "search")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _campaign(given: tuple[int, tuple[str, ...]]) -> tuple[int, list[list[list[float]]]]:
@@ -60,7 +73,9 @@ def _campaign(given: tuple[int, tuple[str, ...]]) -> tuple[int, list[list[list[f
     number, methods = given
     names = list(_table.tasks)
     world = World.of(_table, names[number % len(names)], number)
-    figures = [[judged(world, point) for point in winners(method, world, number)] for method in methods]
+    with _quiet():
+        found = [winners(method, world, number) for method in methods]
+    figures = [[judged(world, point) for point in points] for points in found]
     return number, figures
 
 

@@ -21,7 +21,6 @@ from trainers.components.selection import Confidence, Curriculum, Disagreement
 from trainers.components.students import Probe
 from trainers.method import Method
 
-LAYERS = (0.5, 1.0)  # that probes read: each costs a pass of the encoder over all texts
 SHARES = {"playbook": 0.45, "mix": 0.25, "random": 0.3}  # of the methods, by origin
 OF_A_BRANCH = 6  # methods of a random branch
 STEPS = (8, 12)  # optimizer steps of a fine-tuning
@@ -154,11 +153,9 @@ def _drawn(branches: Sequence[Branch], origin: str, naive: Method, rng: np.rando
 
 
 def _affordable(method: Method, settings: TableSettings, rng: np.random.Generator) -> Method:
-    """The method with a layer that the table has, and a fine-tuning of few steps."""
+    """The method, but a fine-tuning of few steps."""
     if isinstance(method.student, Probe):
-        read = method.student.layer
-        layer = min(LAYERS, key=lambda layer: abs(layer - read))
-        return with_components(method, {"student": Probe(layer=layer)})
+        return method
     steps = steps_of_a_training(method, settings.transfer)
     wanted = int(rng.integers(STEPS[0], STEPS[1] + 1)) / method.stages.trainings
     epochs = max(0.1, method.optim.epochs * min(1.0, wanted / steps))

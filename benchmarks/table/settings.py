@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from search.config.schema import LearnerConfig, RunConfig, SearchConfig
+from search.config.schema import LearnerConfig, RunConfig, SearchConfig, SupervisorConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.policy.pruning import PruningConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw
-from trainers.components.students import Probe
+from trainers.components.students import BagOfWords, Probe
 from trainers.data.settings import DatasetTask, PairFields, SingleFields, SplitSizes
 from trainers.method import Abilities, Method
 from trainers.models.settings import HubModel
 
 ABILITIES = Abilities(prior=False, intermediates=0)  # a sentence encoder gives no zero-shot answer
 STRONG = Probe(layer=1.0)
-WEAK = Probe(layer=0.1)  # the first layer of any encoder
-STRONG_OPTIM = Adamw(lr=0.01, epochs=4, batch_size=32)
-WEAK_OPTIM = Adamw(lr=0.02, epochs=12, batch_size=16)
+WEAK = BagOfWords()  # for which the encoder lends its tokenizer
+STRONG_OPTIM = Adamw(lr=0.01, epochs=5, batch_size=32)
+WEAK_OPTIM = Adamw(lr=0.1, epochs=20, batch_size=32)
 
 
 class TableSettings(Frozen):
@@ -30,7 +30,7 @@ class TableSettings(Frozen):
 
     encoder: str
     max_length: int = 64
-    weak_rows: int = 100
+    weak_rows: int = 200
     transfer: int = 1200
     search: int = 800
     test: int = 1000
@@ -44,7 +44,7 @@ class TableSettings(Frozen):
 
     @property
     def model(self) -> HubModel:
-        """The encoder that supervisors and students read."""
+        """The encoder that students read, and whose tokens supervisors count."""
         return HubModel(path=self.encoder, max_length=self.max_length)
 
     @property
@@ -113,7 +113,7 @@ def campaign_config(
         name="table",
         seed=seed,
         task=settings.task(Path(), "task"),
-        weak=LearnerConfig(model=settings.model, student=WEAK, optim=WEAK_OPTIM),
+        weak=SupervisorConfig(model=settings.model, student=WEAK, optim=WEAK_OPTIM),
         strong=LearnerConfig(model=settings.model, student=STRONG, optim=STRONG_OPTIM),
         baselines=BaselineConfig(seeds=half),
         search=search,
