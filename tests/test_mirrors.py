@@ -16,6 +16,7 @@ WITHOUT_TESTS = {
 }
 WITHOUT_A_MODULE = {
     "tests/agents/language/test_fuzz.py": "hostile answers, through reading, checking and sampling",
+    "tests/benchmarks/table/test_search.py": "whole campaigns on a small table",
     "tests/benchmarks/test_stdout.py": "what all benchmarks write on stdout",
     "tests/cluster/test_manifests.py": "cluster/manifests/ holds no Python",
     "tests/cluster/test_nodes.py": "a campaign on several nodes",

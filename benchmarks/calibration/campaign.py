@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from agents.findings.predictions import pack
 from benchmarks.calibration.world import Truth, World
-from search.config.schema import LearnerConfig, RunConfig, SearchConfig
+from search.config.schema import LearnerConfig, RunConfig, SearchConfig, SupervisorConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.engine.confirmation import Confirmation, confirm, planned_confirmation, sealed_predictions
 from search.engine.replication import planned_replication
@@ -58,7 +58,7 @@ class Setting:
         return RunConfig(
             name="calibration",
             task=ToyTask(),
-            weak=LearnerConfig(model=ToyModel(size="weak"), optim=Adamw()),
+            weak=SupervisorConfig(model=ToyModel(size="weak"), optim=Adamw()),
             strong=LearnerConfig(model=ToyModel(size="strong"), optim=Adamw()),
             baselines=BaselineConfig(seeds=SEEDS),
             search=SearchConfig(trials=len(KINDS) * NUMBERS, round_trials=len(KINDS) * NUMBERS),

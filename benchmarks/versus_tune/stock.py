@@ -84,16 +84,21 @@ def train(settings: dict[str, Any], config: RunConfig, materials: Any, truth: An
     from trainers.components.students import Probe
     from trainers.components.targets import make_targets
     from trainers.components.weak_labels import Evidence
+    from trainers.trial.model_data import ModelData
 
     method = Method.model_validate_json(settings["method"])
     seed = config.search_seed()
     weak = materials.weak_probs[materials.supervisor(seed)]
+    pool = ModelPool(config.strong.model, cache=config.cache_dir)
+
+    def features() -> Any:
+        return ModelData(pool, materials.tokens).features("transfer", pool.layer_at(1.0)).numpy()
+
     nothing: Any = None
-    evidence = Evidence(weak_probs=weak, features=nothing, prior=nothing, seed=seed)
+    evidence = Evidence(weak_probs=weak, features=features, prior=nothing, seed=seed)
     targets = make_targets(method.label_steps, evidence)
     weights = plan(method.select, evidence, targets).phases[0].weights
     rows = np.flatnonzero(weights)
-    pool = ModelPool(config.strong.model, cache=config.cache_dir)
     layer = pool.layer_at(method.student.layer) if isinstance(method.student, Probe) else None
     model = WithLoss(pool.fresh(seed), layer)
     tokens, optim = materials.tokens, method.optim

@@ -123,8 +123,7 @@ class Director:
     @property
     def _proposal_may_come(self) -> bool:
         """Whether another proposal may come while new trials may still start."""
-        trials_left = self._exploration.started < self._config.search.trials
-        return trials_left and (
+        return self._exploration.new_left > 0 and (
             self._rounds.pending or self._rounds.due(self._exploration.used_up, self._trained)
         )
 
@@ -135,7 +134,7 @@ class Director:
 
     def _next_of_search(self) -> Assignment | None:
         """The search's next assignment: a new method, or a paused trial to its next rung."""
-        if self._exploration.started < self._config.search.trials and (
+        if self._exploration.new_left and (
             proposal := self._rounds.take(self._exploration.used_up, self._trained)
         ):
             self._accept(proposal)

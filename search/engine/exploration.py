@@ -72,6 +72,11 @@ class Exploration:
         return self._budget.started
 
     @property
+    def new_left(self) -> int:
+        """Trials that may still be started."""
+        return self._budget.new_left
+
+    @property
     def spent(self) -> float:
         """The share of the training budget that has been given out, 0 before the first trial."""
         total = self._budget.total_s
@@ -248,7 +253,7 @@ class Exploration:
         return self._ladders.of(self._record.trials[paused.trial].method).after(paused.rung)
 
     def _draws(self, max_started: int) -> list[Draw]:
-        while self._budget.new_left and self.started < max_started:
+        while self.new_left and self.started < max_started:
             live = [state for name, state in self._branches.items() if name not in self.used_up]
             names = offering_branches(self._config.search.allocation, live) if live else []
             draws = [draw for name in names for draw in self._offer(name, len(names))]

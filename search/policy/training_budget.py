@@ -12,7 +12,8 @@ TOLERANCE = 1e-9  # relative: sums of predictions are not exact
 class Budget:
     """Counts trials and seconds of training. A step that a trial is given counts until its seconds are known.
 
-    The training that new trials need to reach their first rung is reserved for them.
+    The training that new trials need to reach their first rung is reserved for them; where seconds were
+    given, at most half of those that are left, since the number of trials may be far more than fit.
     """
 
     def __init__(self, seconds: TrainingSeconds, *, trials: int, effort: float, max_s: float | None) -> None:
@@ -33,8 +34,15 @@ class Budget:
 
     @property
     def new_left(self) -> int:
-        """Trials that may still be started."""
+        """Trials that may still be started; none once the seconds that were given are used up."""
+        if self._max_s is not None and self.started and self._max_s - self.spent_s < self._first_step_s:
+            return 0
         return max(0, self._trials - self.started)
+
+    @property
+    def _first_step_s(self) -> float:
+        """Mean predicted seconds of a trial's training to its first rung."""
+        return self._first_steps.mean(self._seconds.costs)
 
     @property
     def total_s(self) -> float:
@@ -68,9 +76,11 @@ class Budget:
 
         more_to_come: whether new trials may still start.
         """
-        reserved = self.new_left * self._first_steps.mean(self._seconds.costs) if more_to_come else 0.0
-        left = self.total_s * (1 + TOLERANCE) - self.spent_s - reserved
-        return [bool(cost <= left) for cost in seconds]
+        left = self.total_s * (1 + TOLERANCE) - self.spent_s
+        reserved = self.new_left * self._first_step_s if more_to_come else 0.0
+        if self._max_s is not None:
+            reserved = min(reserved, left / 2)
+        return [bool(cost <= left - reserved) for cost in seconds]
 
 
 class _Sum:

@@ -7,7 +7,7 @@ import ray
 
 from agents.language.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
 from cluster.access import with_token
-from search.config.schema import LearnerConfig, RunConfig, SearchConfig
+from search.config.schema import LearnerConfig, RunConfig, SearchConfig, SupervisorConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.ledger.events import (
     BaselinesReady,
@@ -65,7 +65,7 @@ def config() -> RunConfig:
         name="unit",
         seed=1,
         task=ToyTask(splits=SplitSizes(weak_train=10, transfer=20_000, search=200, test=300)),
-        weak=LearnerConfig(model=ToyModel(size="weak"), optim=Adamw(lr=1e-2)),
+        weak=SupervisorConfig(model=ToyModel(size="weak"), optim=Adamw(lr=1e-2)),
         strong=LearnerConfig(model=ToyModel(size="strong"), optim=Adamw(lr=1e-3)),
         search=SearchConfig(
             trials=8,

@@ -8,7 +8,7 @@ import numpy as np
 
 from agents.playbook.playbook import Playbook
 from search.config.resources import TrialResources
-from search.config.schema import LearnerConfig, RunConfig, SearchConfig
+from search.config.schema import LearnerConfig, RunConfig, SearchConfig, SupervisorConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.context import RunContext
 from search.engine.director import Director
@@ -27,7 +27,7 @@ def configured(trials: int, workers: int) -> RunConfig:
     return RunConfig(
         name="scale",
         task=ToyTask(splits=SplitSizes(weak_train=1, transfer=1, search=EXAMPLES, test=EXAMPLES)),
-        weak=LearnerConfig(model=ToyModel(size="weak"), optim=Adamw(lr=1e-2)),
+        weak=SupervisorConfig(model=ToyModel(size="weak"), optim=Adamw(lr=1e-2)),
         strong=LearnerConfig(model=ToyModel(size="strong"), optim=Adamw(lr=1e-3)),
         search=SearchConfig(trials=trials, round_trials=100),
         replication=ReplicationConfig(methods=3, seeds=2),

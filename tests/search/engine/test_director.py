@@ -54,6 +54,18 @@ def test_rounds_take_turns_by_supervisor_where_asked(run: Run) -> None:
     assert len(set(taught.values())) == 2
 
 
+def test_no_trial_starts_and_nothing_is_proposed_once_the_hours_are_used_up(run: Run) -> None:
+    search = run.config.search.model_copy(update={"trials": 1000, "max_hours": 20 / 3600})
+    run.config = run.config.model_copy(update={"search": search})
+    run.restart()
+    run.work()
+    trained = [trial.train_s for trial in run.record.of_purpose("search")]
+    assert 4 <= len(trained) < 20
+    assert 15 < sum(trained) < 25  # a step that has begun is finished
+    assert run.record.rounds <= 5
+    assert run.director.done
+
+
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_a_search_whose_numbers_come_from_a_sampler_of_optuna_s(run: Run, sampler: str) -> None:
     search = run.config.search.model_copy(update={"sampler": sampler})

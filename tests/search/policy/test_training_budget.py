@@ -82,3 +82,17 @@ def test_a_budget_that_just_suffices_does() -> None:
 
 def test_nothing_waits_nothing_is_affordable() -> None:
     assert budget().affordable([], more_to_come=False) == []
+
+
+def test_no_trial_starts_once_the_seconds_are_used_up() -> None:
+    spent = budget(trials=1000, max_s=3.5 * FIRST)
+    started(spent, "t1", "t2")
+    assert spent.new_left == 998
+    started(spent, "t3")
+    assert spent.new_left == 0  # half of a first step is left
+
+
+def test_of_given_seconds_half_may_go_to_trials_that_go_on() -> None:
+    spent = budget(trials=1000, max_s=FIRST + 2 * WHOLE)
+    started(spent, "t1")
+    assert spent.affordable([0.9 * WHOLE, 1.1 * WHOLE], more_to_come=True) == [True, False]
