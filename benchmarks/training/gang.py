@@ -40,15 +40,16 @@ Case = dict[str, Any]
 
 
 def examples() -> tuple[TokenInputs, Floats]:
-    """Toy reviews and soft labels for them."""
+    """Toy reviews, and soft labels that a dozen steps can learn: whether a review is longer than most."""
     task = load_toy(ToyTask(splits=SplitSizes(weak_train=1, transfer=EXAMPLES, search=1, test=1)))
-    tokenizer = toy_tokenizer()
+    tokenizer = toy_tokenizer("weak")
     ids = tokenizer(list(task.inputs["transfer"].texts))["input_ids"]
     tokens = Tokens(
         ids=np.concatenate(ids).astype(np.int32),
         offsets=np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64),
     )
-    targets = 0.1 + 0.8 * task.truth["transfer"].astype(np.float32)
+    lengths = np.diff(tokens.offsets)
+    targets = (0.1 + 0.8 * (lengths > np.median(lengths))).astype(np.float32)
     return TokenInputs(tokens=tokens, pad_id=int(tokenizer.pad_token_id)), targets
 
 

@@ -245,8 +245,8 @@ def test_a_compiler_that_fails_leaves_layers_uncompiled(
     expected = student(pool, Full(), recipe(compile="off"))
     torch._dynamo.reset()
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-compiler-of-this-name",))
-    with caplog.at_level(logging.WARNING, logger="trainers"):
+    without = torch._inductor.config.patch({"cpp.cxx": ("no-compiler-of-this-name",)})
+    with without, caplog.at_level(logging.WARNING, logger="trainers"):
         said = student(pool, Full(), recipe(compile="on"))
     torch._dynamo.reset()
     (warning,) = [record.getMessage() for record in caplog.records if record.name.startswith("trainers")]
