@@ -62,9 +62,7 @@ class Rows:
 
     def nearest(self, draw: Draw, known: Container[str]) -> Draw | None:
         """The draw of the nearest row with the same components that is not known; None if there is none."""
-        unknown = [
-            place for place in self._of_kind.get(kind_of(draw.method), ()) if self._plain[place] not in known
-        ]
+        unknown = self._unknown(draw.method, known)
         if not unknown:
             return None
         place = unknown[int(((self._points[unknown] - draw.point) ** 2).sum(axis=1).argmin())]

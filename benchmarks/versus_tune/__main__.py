@@ -19,7 +19,6 @@ Prints JSON; progress goes to the terminal.
 
 import argparse
 import json
-import math
 import shutil
 import subprocess
 import sys
@@ -31,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from agents.findings.predictions import pack
+from benchmarks.versus_tune.figures import seconds_to_reach, summary, times, training_share
 from benchmarks.versus_tune.space import WORKERS
 from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
@@ -42,14 +41,13 @@ from search.engine.findings import brief
 from search.engine.proposers import new_proposer
 from search.ledger.events import (
     BaselinesReady,
-    Event,
     Proposed,
     RungReached,
     RunStarted,
     TrialEnded,
     TrialStarted,
 )
-from search.ledger.log import Ledger, read_ledger
+from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.storage.run_directory import RunDirectory, new_run
 from trainers.method import Method
@@ -92,7 +90,7 @@ class Bench:
             "theirs": theirs | confirmed,
             "ours_equal_time": longer,
             "trials_an_hour_ratio": theirs["search_wall_s"] / ours["search_wall_s"],
-            "training_share_ratio": _training_share(ours) / _training_share(theirs),
+            "training_share_ratio": training_share(ours) / training_share(theirs),
             "train_s_share": self._share(ours, theirs),
             "train_s_share_at_equal_time": self._share(longer, theirs),
             "confirmed_gain_at_equal_time": longer["pgr"] - confirmed["pgr"],
@@ -154,11 +152,6 @@ class Bench:
             raise SystemExit(f"{what} failed; see {self._folder}/log.txt (--work keeps it)")
 
 
-def _training_share(run: dict[str, Any]) -> float:
-    """The share of the workers' time, from the first rung's seconds on, that was training."""
-    return float(run["train_s"] / (WORKERS * (run["wall_s"] - run["start_s"])))
-
-
 def trials_within(wall_s: float, run: dict[str, Any], pace: float) -> int:
     """Search trials that fit where each takes `pace` seconds beyond what is known of a run."""
     return max(1, round(run["search_trials"] + (wall_s - run["wall_s"]) / pace))
@@ -175,45 +168,6 @@ def _best(out: Path) -> dict[str, float]:
         **{key: result["best"][key] for key in ("pgr", "se", "search_pgr", "beats_naive_p")},
         "naive_pgr": result["naive"]["pgr"],
     }
-
-
-def times(out: Path) -> dict[str, float]:
-    """A run's wall and training seconds (search alone, and with replicates) and highest search PGR."""
-    events = read_ledger(out / "ledger.jsonl")
-    record = Record.of(events)
-    [ready] = [event.at for event in events if isinstance(event, BaselinesReady)]
-    rungs = [event for event in events if isinstance(event, RungReached) and event.pgr is not None]
-    of_search = _rungs_of_search(record, events)
-    searched = [trial.ended_at or math.nan for trial in record.of_purpose("search")]
-    replicated = [trial.ended_at or math.nan for trial in record.of_purpose("replicate")]
-    return {
-        "search_trials": len(searched),
-        "start_s": min(rung.at - rung.train_s - rung.eval_s for rung in rungs) - ready,
-        "search_wall_s": max(searched) - ready,
-        "wall_s": max([*searched, *replicated]) - ready,
-        "train_s": sum(rung.train_s + rung.eval_s for rung in rungs),
-        "search_train_s": sum(trial.train_s for trial in record.of_purpose("search")),
-        "best_search_pgr": max(rung.pgr for rung in of_search if rung.pgr is not None),
-    }
-
-
-def seconds_to_reach(out: Path, target: float) -> float | None:
-    """Training seconds, over all search trials, until one of them scored `target`; None if none did."""
-    events = read_ledger(out / "ledger.jsonl")
-    spent = 0.0
-    for rung in _rungs_of_search(Record.of(events), events):
-        spent += rung.train_s + rung.eval_s
-        if rung.pgr is not None and rung.pgr >= target:
-            return spent
-    return None
-
-
-def _rungs_of_search(record: Record, events: Sequence[Event]) -> list[RungReached]:
-    return [
-        event
-        for event in events
-        if isinstance(event, RungReached) and record.trials[event.trial].purpose == "search"
-    ]
 
 
 def _as_searched(run: RunDirectory, config: RunConfig, theirs: dict[str, Any]) -> None:
@@ -255,42 +209,6 @@ def _as_searched(run: RunDirectory, config: RunConfig, theirs: dict[str, Any]) -
     ):
         ledger.append(event)
     ledger.close()
-
-
-def summary(rows: Sequence[dict[str, Any]], opponent: str) -> dict[str, Any]:
-    """Medians over seeds, and gains in confirmed PGR with standard error and two-sided paired t-test."""
-    beside = [row["opponents"][opponent] for row in rows]
-
-    def median(name: str) -> float:
-        return _median([one[name] for one in beside])
-
-    return {
-        "trials_an_hour_ratio": median("trials_an_hour_ratio"),
-        "training_share_ratio": median("training_share_ratio"),
-        "train_s_share": median("train_s_share"),
-        "train_s_share_at_equal_time": median("train_s_share_at_equal_time"),
-        "wall_share_at_equal_time": [
-            one["ours_equal_time"]["wall_s"] / one["theirs"]["wall_s"] for one in beside
-        ],
-        "at_equal_time": _gain([one["confirmed_gain_at_equal_time"] for one in beside]),
-        "at_equal_trials": _gain([one["confirmed_gain_at_equal_trials"] for one in beside]),
-        "seeds": len(rows),
-    }
-
-
-def _gain(gains: Sequence[float]) -> dict[str, Any]:
-    several = len(gains) > 1
-    return {
-        "confirmed_gain": float(np.mean(gains)),
-        "se": float(np.std(gains, ddof=1) / math.sqrt(len(gains))) if several else None,
-        "p": float(stats.ttest_1samp(gains, 0).pvalue) if several else None,
-        "seeds_with_a_gain": sum(gain > 0 for gain in gains),
-    }
-
-
-def _median(shares: Sequence[float | None]) -> float:
-    """Of shares where None is never: longer than any."""
-    return float(np.median([math.inf if share is None else share for share in shares]))
 
 
 @stdout_for_json()

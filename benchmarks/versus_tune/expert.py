@@ -8,11 +8,8 @@ ones as failed. The best completed trials are then trained on further seeds, in 
 highest mean wins. Space, materials, rungs, training and number of workers are those of the project's search.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +20,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from benchmarks.versus_tune.opponent import confirmable, run
 from benchmarks.versus_tune.space import NINTHS, WORKERS, Space
-from cluster.access import with_token
-from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.scoring.grader import Grader
 from search.workers.member import Work
@@ -45,7 +41,7 @@ AGAIN, FURTHER_SEEDS = 3, 2  # completed trials that are trained again, and on h
 class WarmTrial(tune.Trainable):
     """A step trains to the next rung and reports the accuracy on the search split."""
 
-    def setup(self, config: dict[str, Any], work: Work, truth: Any) -> None:  # type: ignore[override]
+    def setup(self, config: dict[str, Any], work: Work, truth: Any) -> None:  # type: ignore[override]  # with_parameters adds them
         """Load what all trials of this actor share, and begin the first."""
         import torch
 
@@ -192,13 +188,13 @@ class Asha(ASHAScheduler):
         self._searcher.report(trial.trial_id, trial.config, result)
         if trial.config["again"]:
             return TrialScheduler.CONTINUE
-        return super().on_trial_result(tune_controller, trial, result)  # type: ignore[no-untyped-call]
+        return super().on_trial_result(tune_controller, trial, result)  # type: ignore[no-untyped-call]  # Ray has no types
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Take in the last result of a trial that reached its end."""
         self._searcher.report(trial.trial_id, trial.config, result)
         if not trial.config["again"]:
-            super().on_trial_complete(tune_controller, trial, result)  # type: ignore[no-untyped-call]
+            super().on_trial_complete(tune_controller, trial, result)  # type: ignore[no-untyped-call]  # Ray has no types
 
 
 def search(config: RunConfig, trials: int) -> dict[str, Any]:
@@ -237,35 +233,12 @@ def search(config: RunConfig, trials: int) -> dict[str, Any]:
         "start_s": (searcher.began or started) - started,
         "search_wall_s": (searcher.search_ended or ended) - started,
         "train_s": sum(searcher.train_s),
-        "accuracy": accuracy,
-        "pgr": (accuracy - floors.weak.value) / floors.gap,
-        "method": json.loads(method),
-        "weak_acc": floors.weak.value,
-        "ceiling_acc": floors.ceiling.value,
+        **confirmable(Method.model_validate_json(method), accuracy, floors),
     }
-
-
-def main() -> None:
-    """Write what the search came to."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--trials", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[])
-    arguments = parser.parse_args()
-    import ray
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with with_token():
-        ray.init(address="local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
-        found = search(load_config(arguments.config, arguments.set), arguments.trials)
-        ray.shutdown()
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
     from benchmarks.versus_tune import expert  # by its name, so that workers import what they are to run
 
-    expert.main()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    run(expert.search, expert.__doc__)

@@ -10,23 +10,19 @@ Reports come at the same rungs as in the project's search. A probe is a frozen b
 trial with the highest last accuracy wins; where ASHA stopped it, it is the method that stops there.
 """
 
-import argparse
-import json
 import math
 import os
 import socket
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.versus_tune.opponent import confirmable, run
 from benchmarks.versus_tune.space import NINTHS, WORKERS, Space
-from cluster.access import with_token
-from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.scoring.grader import Grader
 from search.workers.preparation import prepare
@@ -181,7 +177,6 @@ def train(settings: dict[str, Any], config: RunConfig, materials: Any, truth: An
 
 def search(config: RunConfig, trials: int) -> dict[str, Any]:
     """The whole search: its wall seconds, what every trial came to, and the best method."""
-    import ray
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
@@ -212,7 +207,6 @@ def search(config: RunConfig, trials: int) -> dict[str, Any]:
         method = Method.model_validate_json(best.config["method"])
         metrics = [results[i].metrics or {} for i in range(len(results))]
         rows = [row for row in metrics if "accuracy" in row]
-    ray.shutdown()
     return {
         "wall_s": wall,
         "search_wall_s": wall,
@@ -221,33 +215,13 @@ def search(config: RunConfig, trials: int) -> dict[str, Any]:
         "failed": len(results.errors),
         "stopped_early": sum(row["ninths"] < NINTHS[-1] for row in rows),
         "train_s": sum(row["train_s"] for row in rows),
-        "accuracy": best.metrics["accuracy"],
-        "pgr": (best.metrics["accuracy"] - floors.weak.value) / floors.gap,
-        "method": method.stopped_at(best.metrics["ninths"] / NINTHS[-1]).model_dump(mode="json"),
-        "weak_acc": floors.weak.value,
-        "ceiling_acc": floors.ceiling.value,
+        **confirmable(
+            method.stopped_at(best.metrics["ninths"] / NINTHS[-1]), best.metrics["accuracy"], floors
+        ),
     }
-
-
-def main() -> None:
-    """Write what the search came to."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--trials", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[])
-    arguments = parser.parse_args()
-    import ray
-
-    with with_token():
-        ray.init(address="local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
-        found = search(load_config(arguments.config, arguments.set), arguments.trials)
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
     from benchmarks.versus_tune import stock  # by its name, so that workers import what they are to run
 
-    stock.main()
+    run(stock.search, stock.__doc__)

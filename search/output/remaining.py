@@ -1,5 +1,6 @@
 """How much of a run is left, in trials and in seconds of training."""
 
+import heapq
 from collections import Counter
 
 import numpy as np
@@ -36,15 +37,16 @@ def training_left_s(config: RunConfig, record: Record) -> float | None:
     searched = [trial for trial in record.of_purpose("search") if trial.rungs]
     if not searched:
         return None
-    best = sorted(searched, key=lambda trial: -(trial.best_pgr or 0.0))
+    counted = max(config.replicated, config.confirm.finalists)
+    best = heapq.nlargest(counted, searched, key=lambda trial: trial.best_pgr or 0.0)
     to_best = [
-        sum(rung.train_s + rung.eval_s for share, rung in trial.rungs.items() if share <= trial.best.share)
+        sum(rung.train_s + rung.eval_s for share, rung in trial.rungs.items() if share <= found.share)
         for trial in best
-        if trial.best is not None
+        if (found := trial.best) is not None
     ]
     expected: dict[Purpose, list[float]] = {
         "search": [trial.train_s for trial in searched],
-        "replicate": to_best[: max(1, config.replicated)],
+        "replicate": to_best[: config.replicated],
         "confirm": to_best[: config.confirm.finalists],
     }
     left: dict[Purpose, float] = {}

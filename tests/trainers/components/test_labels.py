@@ -1,18 +1,15 @@
 """Every label component against values worked out by hand, and against what all of them promise."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.trainers.components.unasked import unasked
 from trainers.components.labels import LABELS, Balanced, Hard, Label, Median, Smoothed, Soft
 from trainers.components.weak_labels import Evidence, FloatArray
-
-
-def unasked() -> NoReturn:
-    raise AssertionError("labels have no need of it")
 
 
 def made(config: Label, weak: list[float]) -> FloatArray:

@@ -1,6 +1,6 @@
 """Every repair against values worked out by hand, and against what all of them promise."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.trainers.components.unasked import unasked
 from trainers.components.repairs import (
     REPAIRS,
     CrossFit,
@@ -21,10 +22,6 @@ from trainers.components.repairs import (
     Repair,
 )
 from trainers.components.weak_labels import Evidence, FloatArray
-
-
-def unasked() -> NoReturn:
-    raise AssertionError("this component has no need of it")
 
 
 def repaired(

@@ -1,7 +1,7 @@
 """Every selection component against choices worked out by hand, and against what all of them promise."""
 
 import math
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.trainers.components.unasked import unasked
 from trainers.components.selection import (
     All,
     Confidence,
@@ -25,10 +26,6 @@ from trainers.components.selection import (
 )
 from trainers.components.signals import entropy_preference
 from trainers.components.weak_labels import Evidence
-
-
-def unasked() -> NoReturn:
-    raise AssertionError("this component has no need of it")
 
 
 def evidence(weak: list[float], features: NDArray[np.float64] | None = None) -> Evidence:

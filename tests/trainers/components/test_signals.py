@@ -1,16 +1,11 @@
 """Signals by hand."""
 
-from typing import NoReturn
-
 import numpy as np
 import pytest
 
+from tests.trainers.components.unasked import unasked
 from trainers.components.signals import entropy_preference, self_confidence, standard_scores
 from trainers.components.weak_labels import Evidence
-
-
-def unasked() -> NoReturn:
-    raise AssertionError("this signal has no need of it")
 
 
 def test_a_weak_label_is_best_neither_certain_nor_a_guess() -> None:

@@ -1,11 +1,11 @@
 """The steps of labels: each takes what the one before gives, and some orders make no sense."""
 
 import math
-from typing import NoReturn
 
 import numpy as np
 import pytest
 
+from tests.trainers.components.unasked import unasked
 from trainers.components.labels import Hard, Median, Soft
 from trainers.components.repairs import (
     CrossFit,
@@ -20,10 +20,6 @@ from trainers.components.repairs import (
 )
 from trainers.components.targets import make_targets, senseless
 from trainers.components.weak_labels import Evidence
-
-
-def unasked() -> NoReturn:
-    raise AssertionError("this component has no need of it")
 
 
 def evidence(weak: list[float], prior: list[float] | None = None) -> Evidence:
