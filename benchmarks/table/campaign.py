@@ -13,7 +13,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -129,15 +129,16 @@ class Chance:
 class Plan:
     """How a budget, in mean trainings, is spent.
 
-    searched: the share that is searched with; further seeds take the rest. effort: as search.effort, the
-    share of whole trainings that a method gets on average; it decides how many are tried. rounds: proposals.
-    replicated: methods with a second seed, of those tried; None: as by default.
+    searched: the share that is searched with. replicated: as replication.effort; what is left is for workers
+    that wait at the end of a stage. effort: as search.effort, the share of whole trainings that a method gets
+    on average; it decides how many are tried. rounds: proposals. supervisors: as search.supervisors.
     """
 
     searched: float = 0.6
+    replicated: float = 0.6
     effort: float = 0.25
     rounds: float = 3
-    replicated: float | None = None
+    supervisors: Literal["shared", "alternate"] = "shared"
 
     def config(self, world: World, seed: int, budget: float) -> RunConfig:
         """The config of a campaign with this budget."""
@@ -149,13 +150,11 @@ class Plan:
             search=SearchConfig(
                 trials=trials,
                 round_trials=max(4, round(trials / self.rounds)),
+                supervisors=self.supervisors,
                 max_hours=self.searched * budget * world.unit_s / 3600,
                 pruning=PruningConfig(rungs=settings.rungs, min_steps=settings.min_steps),
             ),
-            replication=ReplicationConfig(
-                seeds=world.supervisors,
-                methods=None if self.replicated is None else max(2, round(self.replicated * trials)),
-            ),
+            replication=ReplicationConfig(seeds=world.supervisors, effort=self.replicated),
         )
 
 

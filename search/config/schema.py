@@ -1,7 +1,6 @@
 """YAML and overrides in, one frozen object out; whatever is wrong with them is one line."""
 
 import hashlib
-import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -252,11 +251,6 @@ class RunConfig(Frozen):
         """The seed of search trials of branches of this round; see `search.supervisors`."""
         alternates = self.search.supervisors == "alternate"
         return self._seed((round_ - 1) % self.baselines.seeds if alternates else 0, turn=0)
-
-    @property
-    def replicated(self) -> int:
-        """How many methods get a second seed."""
-        return self.replication.methods or math.ceil(math.sqrt(2 * self.search.trials))
 
     def replication_seeds(self) -> list[int]:
         """The further seeds of the best methods; the search's supervisors take turns."""

@@ -44,9 +44,19 @@ class ReplicationConfig(Frozen):
         Annotated[int, Field(ge=1, le=1000)] | None,
         Field(
             description="Methods that get a second seed. Half of them get a third, a quarter a fourth, up to "
-            "`seeds`. null: the square root of 2 × `search.trials`, such as 12 for 72 trials."
+            "`seeds`. null: as many as `effort` pays for."
         ),
     ] = None
+    effort: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=10,
+            description="Seconds of training for all further seeds together, as a share of those of the "
+            "search: cheap methods get more seeds than dear ones. Never fewer than `confirm.finalists` "
+            "methods get each. Without meaning where `methods` is given.",
+        ),
+    ] = 0.6
     seeds: Annotated[
         int,
         Field(

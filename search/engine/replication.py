@@ -1,10 +1,12 @@
 """Which methods get further seeds, and a lower bound on the PGR of each. Pure: a record in, a plan out.
 
 The best of many noisy scores is mostly lucky. So the best search trials are trained again on other seeds, and
-with them on the labels of other weak supervisors, by successive halving (Karnin et al. 2013): `replicated` of
-them on a second seed, the better half on a third, and so on, never fewer than there are finalists. Methods of
-a kind have the same components in all slots and differ in numbers only. They do well or badly together, so a
-stage takes at most size / finalists of a kind: otherwise a lucky method brings all its near-twins along.
+with them on the labels of other weak supervisors, by successive halving (Karnin et al. 2013): as many as a
+stage can pay for get a second seed, a stage of half the price a third, and so on, never fewer than there are
+finalists. Prices are seconds of training, so that cheap methods may be many, or methods, where the config says
+how many. Methods of a kind have the same components in all slots and differ in numbers only. They do well or
+badly together, so a kind takes at most a finalist's share of a stage: otherwise a lucky method brings all its
+near-twins along.
 """
 
 import math
@@ -53,10 +55,16 @@ def kind_of(method: Method) -> tuple[str, ...]:
     return tuple(getattr(method, slot).kind for slot in SLOTS)
 
 
-def stage_sizes(config: RunConfig) -> list[int]:
-    """How many methods are trained on each replication seed."""
-    seeds = len(config.replication_seeds())
-    return [max(config.confirm.finalists, math.ceil(config.replicated / 2**i)) for i in range(seeds)]
+def stage_budgets(config: RunConfig, record: Record) -> list[float]:
+    """What may be spent on each replication seed: methods if the config counts them, otherwise seconds.
+
+    The seconds of all stages are `replication.effort` of those that the search took.
+    """
+    stages = len(config.replication_seeds())
+    if (methods := config.replication.methods) is not None:
+        return [max(config.confirm.finalists, math.ceil(methods / 2**i)) for i in range(stages)]
+    seconds = config.replication.effort * sum(trial.train_s for trial in record.of_purpose("search"))
+    return [seconds / 2**i / sum(0.5**j for j in range(stages)) for i in range(stages)]
 
 
 def planned_replication(config: RunConfig, record: Record) -> list[tuple[Standing, int]]:
@@ -68,17 +76,37 @@ def planned_replication(config: RunConfig, record: Record) -> list[tuple[Standin
     plan: list[tuple[Standing, int]] = []
     ended = {(t.method.digest, t.seed) for t in record.of_purpose("replicate") if t.state is not None}
     everyone = standings(config, record)
-    for stage, (size, seed) in enumerate(
-        zip(stage_sizes(config), config.replication_seeds(), strict=True), 1
+    for stage, (budget, seed) in enumerate(
+        zip(stage_budgets(config, record), config.replication_seeds(), strict=True), 1
     ):
         known = [replace(method, pgrs=method.pgrs[:stage]) for method in everyone]
         ranked = Bounds(config, known, record.baselines).ranked()
         on_all_seeds = [method for method in ranked if len(method.pgrs) == stage]
-        chosen = at_most_per_kind(on_all_seeds, size, max(1, round(size / config.confirm.finalists)))
+        chosen = _affordable(config, on_all_seeds, budget)
         plan += [(standing, seed) for standing in chosen]
         if not all((standing.method.digest, seed) in ended for standing in chosen):
             break
     return plan
+
+
+def _affordable(config: RunConfig, ranked: Sequence[Standing], budget: float) -> list[Standing]:
+    """The first methods that a stage can pay for; one of a kind always, and as many as there are finalists.
+
+    A method that is too dear is skipped for cheaper ones after it.
+    """
+    finalists, counts = config.confirm.finalists, config.replication.methods is not None
+    spent, of_kind = 0.0, defaultdict[tuple[str, ...], float](float)
+    chosen: list[Standing] = []
+    for standing in ranked:
+        cost = 1.0 if counts else standing.trial.best_s
+        first = not of_kind[standing.kind]
+        if not first and of_kind[standing.kind] + cost > budget / finalists:
+            continue
+        if spent + cost <= budget or len(chosen) < finalists:
+            chosen.append(standing)
+            spent += cost
+            of_kind[standing.kind] += cost
+    return chosen
 
 
 def standings(config: RunConfig, record: Record) -> list[Standing]:

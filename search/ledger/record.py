@@ -84,6 +84,12 @@ class TrialRecord:
         return self.method.stopped_at(self.best.share) if self.best else self.method
 
     @property
+    def best_s(self) -> float:
+        """Seconds spent training and evaluating up to the best rung; 0 before the first."""
+        share = self.best.share if self.best else 0.0
+        return sum(rung.train_s + rung.eval_s for at, rung in self.rungs.items() if at <= share)
+
+    @property
     def train_s(self) -> float:
         """Seconds spent training and evaluating."""
         return sum(rung.train_s + rung.eval_s for rung in self.rungs.values())

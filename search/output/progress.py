@@ -108,7 +108,7 @@ def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
     left = "" if left_s is None else f", about {duration(left_s)} left"
     now = "" if state(record) == "in progress" else f"{state(record)}, "
     return (
-        f"{now}round {record.rounds}: {ended(record)} of {planned(config).total()} trials ended "
+        f"{now}round {record.rounds}: {ended(record)} of {planned(config, record).total()} trials ended "
         f"({record.ended('pruned')} pruned, {record.ended('failed')} failed), "
         f"best search PGR {_pgr(record.best())}{left}"
     )
@@ -123,7 +123,7 @@ def status(config: RunConfig, record: Record, left_s: float | None) -> Renderabl
         table.add_row(*_branch_cells(branch, record))
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
-        ProgressBar(total=planned(config).total(), completed=ended(record), width=30),
+        ProgressBar(total=planned(config, record).total(), completed=ended(record), width=30),
         Text(status_line(config, record, left_s)),
     )
     return Group(bar, table)
@@ -140,7 +140,7 @@ def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
         "branches": len(record.branches),
         "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
         "ended": ended(record),
-        "planned": planned(config).total(),
+        "planned": planned(config, record).total(),
         "best": None if best is None else {"trial": best.trial, "pgr": best.best_pgr},
     }
 

@@ -29,7 +29,7 @@ def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
     if outcome is not None:
         return _confirmed(outcome)
     best = record.best()
-    so_far = f"Not finished: {ended(record)} of at most {planned(config).total()} trials have ended"
+    so_far = f"Not finished: {ended(record)} of about {planned(config, record).total()} trials have ended"
     if best is None or best.best is None:
         return f"{so_far}, and none has a result yet."
     return (

@@ -14,9 +14,10 @@ from search.engine.replication import (
     at_most_per_kind,
     kind_of,
     planned_replication,
-    stage_sizes,
+    stage_budgets,
     standings,
 )
+from search.ledger.events import RungReached
 from search.ledger.record import Record
 from trainers.components.losses import LOSSES, Gce
 from trainers.components.optim import Adamw
@@ -73,21 +74,42 @@ def test_near_twins_share_their_components_not_their_numbers() -> None:
 
 
 def test_places_halve_down_to_the_finalists(plan: Plan) -> None:
-    assert stage_sizes(plan(12, 5, finalists=2)) == [12, 6, 3, 2]
-    assert stage_sizes(plan(1, 3, finalists=2)) == [2, 2]
-    assert stage_sizes(plan(12, 1)) == []
+    assert stage_budgets(plan(12, 5, finalists=2), Record()) == [12, 6, 3, 2]
+    assert stage_budgets(plan(1, 3, finalists=2), Record()) == [2, 2]
+    assert stage_budgets(plan(12, 1), Record()) == []
 
 
-def test_more_trials_have_more_methods_replicated_unless_the_config_says_how_many(config: RunConfig) -> None:
-    def replicated(trials: int, **more: int) -> int:
-        update = {
-            "search": SearchConfig(trials=trials, round_trials=trials),
-            "replication": ReplicationConfig(**more),
-        }
-        return config.model_copy(update=update).replicated
+def test_without_a_count_stages_have_seconds_of_which_each_has_half_of_the_one_before(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    record = Record.of(trained(events, 0, gce_1=0.5, xent_1=0.4))  # of 2 s each
+    paid = config.model_copy(update={"replication": ReplicationConfig(seeds=4, effort=3.5)})
+    assert stage_budgets(paid, record) == [8, 4, 2]
 
-    assert [replicated(trials) for trials in (1, 8, 72, 73, 1800)] == [2, 4, 12, 13, 60]
-    assert replicated(1800, methods=7) == 7
+
+def test_cheap_methods_get_more_seeds_than_dear_ones(config: RunConfig, events: SimpleNamespace) -> None:
+    def told(**seconds: float) -> list[Any]:
+        told = trained(events, 0, **{name: 0.9 - 0.1 * i for i, name in enumerate(seconds)})
+        times = iter(seconds.values())
+        return [
+            event.model_copy(update={"train_s": next(times), "eval_s": 0.0})
+            if isinstance(event, RungReached)
+            else event
+            for event in told
+        ]
+
+    replication = ReplicationConfig(seeds=2, effort=0.5)
+    paid = config.model_copy(
+        update={"replication": replication, "confirm": ConfirmConfig(finalists=1, seeds=3)}
+    )
+    search = told(gce_1=40, xent_1=60, sce_1=9, entropy_1=12, gce_2=6, window_1=2)
+    # 64.5 s for a stage. gce-1 leaves 24.5: too little for xent-1, enough for the cheap ones.
+    assert [name for name, _ in planned(paid, search)] == ["gce_1", "sce_1", "entropy_1", "window_1"]
+    nothing = paid.model_copy(update={"replication": ReplicationConfig(seeds=2, effort=0.0)})
+    assert [name for name, _ in planned(nothing, search)] == ["gce_1"]  # as many as there are finalists
+    two = paid.model_copy(update={"confirm": ConfirmConfig(finalists=2, seeds=3)})
+    # A kind has half of it then: 32.25 s, which gce-1 has had.
+    assert [name for name, _ in planned(two, search)] == ["gce_1", "xent_1"]
 
 
 def test_each_stage_waits_for_the_one_before_and_keeps_its_place(plan: Plan, events: SimpleNamespace) -> None:
@@ -109,9 +131,9 @@ def test_a_stage_takes_no_more_than_its_share_of_a_kind(plan: Plan, events: Simp
     search = trained(
         events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7, gce_4=0.6, xent_1=0.1, xent_2=0.0, entropy_1=-1.0
     )
-    # Four stage_sizes for two finalists: two of a kind.
+    # Four places for two finalists: two of a kind.
     assert planned(plan(4, 2), search) == [("gce_1", 1), ("gce_2", 1), ("xent_1", 1), ("xent_2", 1)]
-    # Where there are no other kinds, stage_sizes stay empty.
+    # Where there are no other kinds, places stay empty.
     only = trained(events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7)
     assert planned(plan(4, 2), only) == [("gce_1", 1), ("gce_2", 1)]
 
@@ -276,7 +298,7 @@ def test_near_twins_that_fall_over_on_fresh_seeds_are_not_all_there_is(
     for seed, reached in enumerate(later, start=1):
         due = [name for name, at in planned(config, told) if at == seed]
         told += trained(events, seed, **{name: reached[name.split("_")[0]] for name in due})
-    # Twelve stage_sizes for three finalists: four of the twins at first.
+    # Twelve places for three finalists: four of the twins at first.
     assert [name for name, at in planned(config, told) if at == 1][:4] == [
         f"logconf_{i}" for i in range(1, 5)
     ]

@@ -3,13 +3,34 @@ from types import SimpleNamespace
 import pytest
 
 from search.config.schema import RunConfig
+from search.config.seeds import ReplicationConfig
 from search.ledger.record import Record
 from search.output.remaining import planned, trained_s, training_left_s
 
 
 def test_what_is_planned_by_purpose(config: RunConfig) -> None:
     # Naive and two finalists on three seeds each are confirmed.
-    assert planned(config) == {"search": 8, "replicate": 0, "confirm": 9}
+    assert planned(config, Record()) == {"search": 8, "replicate": 0, "confirm": 9}
+
+
+def test_replicates_are_estimated_by_seconds_until_they_are_all_there(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    config = config.model_copy(update={"replication": ReplicationConfig(seeds=3, effort=0.5)})
+    assert planned(config, Record())["replicate"] == 4  # two finalists on two seeds
+    record = Record.of(
+        [
+            events.started("t1"),
+            events.reached("t1", 1 / 3, 0.5, train_s=1.0),
+            events.reached("t1", 1.0, 0.4, train_s=5.0),
+        ]
+    )
+    # Eight trials of 8 s: 32 s for further seeds, and 2 s to the best rung.
+    assert planned(config, record)["replicate"] == 16
+    assert training_left_s(config, record) == pytest.approx(7 * 8 + 16 * 2 + 9 * 2)
+    record.apply(events.started("r1", purpose="replicate"))
+    record.apply(events.started("c1", purpose="confirm"))
+    assert planned(config, record)["replicate"] == 1
 
 
 def test_nothing_is_made_up_before_the_first_rung(config: RunConfig, events: SimpleNamespace) -> None:
