@@ -258,8 +258,13 @@ class Exploration:
             names = offering_branches(self._config.search.allocation, live) if live else []
             draws = [draw for name in names for draw in self._offer(name, len(names))]
             if draws or not names:
-                return draws
+                return self._startable(draws)
         return []
+
+    def _startable(self, draws: Sequence[Draw]) -> list[Draw]:
+        seconds = np.array([self._seconds_by(self._ladders.of(draw.method), -1).min() for draw in draws])
+        startable = self._budget.startable(seconds)
+        return [draw for draw, allowed in zip(draws, startable, strict=True) if allowed]
 
     def _offer(self, branch: str, branches: int) -> Sequence[Draw]:
         count = max(1, self._config.search.promotion.draws // branches)

@@ -3,10 +3,10 @@
 The best of many noisy scores is mostly lucky. So the best search trials are trained again on other seeds, and
 with them on the labels of other weak supervisors, by successive halving (Karnin et al. 2013): as many as a
 stage can pay for get a second seed, a stage of half the price a third, and so on, never fewer than there are
-finalists. Prices are seconds of training, so that cheap methods may be many, or methods, where the config says
-how many. Methods of a kind have the same components in all slots and differ in numbers only. They do well or
-badly together, so a kind takes at most a finalist's share of a stage: otherwise a lucky method brings all its
-near-twins along.
+finalists. Prices are seconds of training, so that cheap methods may be many; or each is 1, where the config
+says how many. Methods of a kind have the same components in all slots and differ in numbers only. They do
+well or badly together, so a kind takes at most a finalist's share of a stage: otherwise a lucky method brings
+all its near-twins along.
 """
 
 import math

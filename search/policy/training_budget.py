@@ -71,6 +71,15 @@ class Budget:
         step = self._given.pop(trial)
         self._spent_s += float(self._seconds.predict([step])[0]) if seconds is None else seconds
 
+    def startable(self, seconds: Reals) -> list[bool]:
+        """For each of some new trials, given by the seconds to their first rung, whether it may start.
+
+        Where seconds were given, one may take half of those that are left: it is the first of several.
+        """
+        if self._max_s is None or not self.started:
+            return [True] * len(seconds)
+        return [bool(cost <= (self._max_s - self.spent_s) / 2) for cost in seconds]
+
     def affordable(self, seconds: Reals, *, more_to_come: bool) -> list[bool]:
         """For each of some steps, given by their seconds, whether a trial may train it.
 

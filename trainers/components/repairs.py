@@ -13,7 +13,7 @@ from pydantic import Field
 
 from trainers.component import Component
 from trainers.components.neighbours import nearest
-from trainers.components.probing import cross_fitted_probs
+from trainers.components.probing import CrossFittedProbe
 from trainers.components.repairing.noisy_channel import classify_and_refit, fit_channel, refit_head
 from trainers.components.repairing.propagation import propagated
 from trainers.components.repairing.relabelling import along_mean_difference, cross_fit
@@ -146,11 +146,9 @@ def noisy_channel(config: NoisyChannel, evidence: Evidence) -> FloatArray:
     """
     if config.prior == "zero_shot":
         return fit_channel(_prior(evidence), harden(evidence.weak_probs), config.iterations).posterior
-    features = evidence.features()
+    probe = CrossFittedProbe(evidence.features())
     return refit_head(
-        lambda targets: cross_fitted_probs(features, targets, evidence.seed),
-        evidence.weak,
-        config.iterations,
+        lambda targets: probe.probs(targets, evidence.seed), evidence.weak, config.iterations
     ).posterior
 
 
@@ -189,11 +187,10 @@ def crossfit(config: CrossFit, evidence: Evidence) -> FloatArray:
 
     The probe of the first round is fitted to w; every round draws folds of its own.
     """
-    features = evidence.features()
+    probe = CrossFittedProbe(evidence.features())
 
     def head(labels: FloatArray, number: int) -> FloatArray:
-        seed = int(np.random.SeedSequence([evidence.seed, number]).generate_state(1)[0])
-        return cross_fitted_probs(features, labels, seed)
+        return probe.probs(labels, int(np.random.SeedSequence([evidence.seed, number]).generate_state(1)[0]))
 
     return cross_fit(head, evidence.weak, config.rounds)
 
@@ -205,9 +202,9 @@ def em_head(config: EmHead, evidence: Evidence) -> FloatArray:
     (`repairing.noisy_channel.classify_and_refit`). Where noisy_channel with a head stretches the probe
     between its surest examples and puts its mean at one half, this keeps the share of class 1.
     """
-    features, weak = evidence.features(), evidence.weak
+    probe, weak = CrossFittedProbe(evidence.features()), evidence.weak
     q = classify_and_refit(
-        lambda labels: cross_fitted_probs(features, labels, evidence.seed), weak, config.iterations
+        lambda labels: probe.probs(labels, evidence.seed), weak, config.iterations
     ).posterior
     return _around(q, float(weak.mean()))
 

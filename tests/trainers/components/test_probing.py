@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.components.probing import cross_fitted_probs, fit_logistic, standardise
+from trainers.components.probing import CrossFittedProbe, cross_fitted_probs, fit_logistic, standardise
 
 
 def test_fit_meets_the_stationarity_condition_worked_out_by_hand() -> None:
@@ -59,6 +59,24 @@ def test_probe_is_deterministic_and_draws_its_folds_from_the_seed() -> None:
     first = cross_fitted_probs(features, labels, seed=1)
     assert np.array_equal(first, cross_fitted_probs(features, labels, seed=1))
     assert not np.array_equal(first, cross_fitted_probs(features, labels, seed=2))
+
+
+def test_fit_meets_the_stationarity_condition_in_every_direction() -> None:
+    features, targets = torch.randn(200, 30, generator=torch.manual_seed(0)), torch.rand(200)
+    weights, intercept = fit_logistic(features, targets, ridge=0.01)
+    errors = torch.sigmoid(features @ weights + intercept) - targets
+    assert (features.T @ errors / 200 + 0.01 * weights).abs().max() < 1e-5
+    assert abs(errors.mean()) < 1e-5
+
+
+def test_a_probe_that_has_met_other_targets_says_the_same_as_a_new_one() -> None:
+    rng = np.random.default_rng(3)
+    features, first, then = rng.standard_normal((60, 20)), rng.random(60), rng.random(60)
+    probe = CrossFittedProbe(features)
+    probe.probs(first, seed=4)
+    assert probe.probs(then, seed=4) == pytest.approx(cross_fitted_probs(features, then, seed=4), abs=1e-4)
+    again = probe.probs(then, seed=5)  # other folds: nothing of the old ones may be left in it
+    assert np.array_equal(again, cross_fitted_probs(features, then, seed=5))
 
 
 def test_two_examples_learn_from_each_other_and_one_from_nobody() -> None:
