@@ -82,8 +82,8 @@ def test_places_halve_down_to_the_finalists(plan: Plan) -> None:
 def test_without_a_count_stages_have_seconds_of_which_each_has_half_of_the_one_before(
     config: RunConfig, events: SimpleNamespace
 ) -> None:
-    record = Record.of(trained(events, 0, gce_1=0.5, xent_1=0.4))  # of 2 s each
-    paid = config.model_copy(update={"replication": ReplicationConfig(seeds=4, effort=3.5)})
+    record = Record.of(trained(events, 0, gce_1=0.5, xent_1=0.4))  # of 4 s each
+    paid = config.model_copy(update={"replication": ReplicationConfig(seeds=4, effort=1.75)})
     assert stage_budgets(paid, record) == [8, 4, 2]
 
 
