@@ -20,7 +20,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady, Purpose
 from search.ledger.record import Record, TrialRecord
 from search.policy.pruning import seed_variance
-from search.scoring.collapses import find_collapses, rate_upper95, steady_variance
+from search.scoring.collapses import find_collapses, steady_variance
 from trainers.lazy import special
 from trainers.method import SLOTS, Method
 
@@ -190,32 +190,30 @@ class Bounds:
         self._floors = floors
 
     def ranked(self) -> list[Standing]:
-        """The methods with the most seeds first, of these the highest bound; ties go to the earlier trial.
+        """The methods by their bounds, the highest first; ties go to the earlier trial.
 
-        A method with fewer seeds did not earn another one, or lost to others that did; its bound rests on the
-        seeds on which it was chosen.
-
-        Those that collapsed on a seed, or have a near-twin that did, come after all others, those that may
-        collapse least often first. Methods of a kind share what makes them collapse, and a few clean seeds of
-        one say little: a method that collapses on one seed in five has eight clean ones in a sixth of cases.
+        A method of whose kind others have collapsed is expected to lose what they lost on average: methods of
+        a kind share what makes them collapse, and a few clean seeds of one say little. What its own collapses
+        cost is in its bound.
         """
-        order = sorted(
-            zip(self._collapse_rates, self.lower, self._methods, strict=True),
-            key=lambda row: (row[0], -len(row[2].pgrs), -row[1]),
-        )
-        return [method for _, _, method in order]
+        expected = [lower - loss for lower, loss in zip(self.lower, self._losses, strict=True)]
+        order = sorted(range(len(self._methods)), key=lambda i: -expected[i])
+        return [self._methods[i] for i in order]
 
     @property
-    def _collapse_rates(self) -> list[float]:
-        """How often each method may collapse, by its own seeds or those of its kind; 0 if none has."""
-        own = [_collapsed_on(pgrs, self.variance) for pgrs in self._adjusted]
-        kinds = [method.kind for method in self._methods]
-        of_kind: dict[tuple[str, ...], list[bool]] = defaultdict(list)
-        for kind, flags in zip(kinds, own, strict=True):
-            of_kind[kind] += flags
+    def _losses(self) -> list[float]:
+        """What each method is expected to lose as others of its kind did; 0 for one that collapsed itself."""
+        falls: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        collapsed = []
+        for method, pgrs in zip(self._methods, self._adjusted, strict=True):
+            flags = _collapsed_on(pgrs, self.variance)
+            collapsed.append(any(flags))
+            falls[method.kind] += [
+                max(pgrs) - pgr if flag else 0.0 for pgr, flag in zip(pgrs, flags, strict=True)
+            ]
         return [
-            max(rate_upper95(seeds) if any(seeds) else 0.0 for seeds in (flags, of_kind[kind]))
-            for kind, flags in zip(kinds, own, strict=True)
+            0.0 if own else fmean(falls[method.kind])
+            for method, own in zip(self._methods, collapsed, strict=True)
         ]
 
     @cached_property

@@ -17,6 +17,7 @@ BELIEVED = {
     "lora": (2.3, 2.0, 1.0, 50.0),
     "probe": (0.01, 1.0, 0.002, 50.0),
 }
+BELIEVED_REPAIR = 0.1  # to fit a head to an example or to find its neighbours, once
 BELIEF = 0.01  # weight of one belief, in observations
 EXTRAS = ("repair", "select")  # slots whose components compute something at every start
 COSTS: list[tuple[str, int | str]] = [
@@ -24,7 +25,15 @@ COSTS: list[tuple[str, int | str]] = [
     *((slot, kind) for slot in EXTRAS for kind in SLOTS[slot]),
 ]
 COLUMN = {cost: column for column, cost in enumerate(COSTS)}
-PRIOR = np.array([BELIEVED[kind][place] if isinstance(place, int) else 0.0 for kind, place in COSTS])
+
+
+def _believed(kind: str, place: int | str) -> float:
+    if isinstance(place, int):
+        return BELIEVED[kind][place]
+    return BELIEVED_REPAIR if kind == "repair" and place != "none" else 0.0
+
+
+PRIOR = np.array([_believed(kind, place) for kind, place in COSTS])
 REFIT = 1.1  # growth of the number of observations after which the costs are fitted again
 
 
@@ -40,11 +49,11 @@ class Step:
 class TrainingSeconds:
     """A sum of non-negative costs: per example trained, optimizer step, example predicted, and start.
 
-    These four are a student's own; repairs, by the heads that they fit, and components of `select` add
-    something to every start. The
-    costs minimise the relative error over the steps seen (non-negative least squares, Lawson & Hanson 1974)
-    and over a few beliefs, in a unit that is the median of what the steps took. Before the first step
-    predictions have the right proportions, but no unit. costs: seconds each, in the order of COSTS.
+    These four are a student's own; repairs, for each example and each head that they fit, and components of
+    `select` add something to every start. The costs minimise the relative error over the steps seen
+    (non-negative least squares, Lawson & Hanson 1974) and over a few beliefs, in a unit that is the median of
+    what the steps took. Before the first step predictions have the right proportions, but no unit. costs:
+    seconds each, in the order of COSTS.
     """
 
     def __init__(self, *, transfer: int, evaluated: int) -> None:
@@ -90,7 +99,7 @@ class TrainingSeconds:
         first = COLUMN[method.student.kind, 0]
         amounts[first : first + 4] = (optimizer_steps * batch, optimizer_steps, predicted, 1.0)
         for repair in (method.repair, method.second_repair):
-            amounts[COLUMN["repair", repair.kind]] = float(repair.passes)
+            amounts[COLUMN["repair", repair.kind]] = float(repair.passes) * self._transfer
         amounts[COLUMN["select", method.select.kind]] = 1.0
         return amounts
 

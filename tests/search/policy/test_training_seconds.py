@@ -25,7 +25,7 @@ def true_seconds(amounts: np.ndarray) -> float:
     for student, own in TRUE.items():
         first = COLUMN[student, 0]
         costs[first : first + 4] = own
-    costs[COLUMN["repair", "neighbours"]] = 0.4
+    costs[COLUMN["repair", "neighbours"]] = 0.4 / 400  # of each example
     return float(amounts @ costs)
 
 
@@ -109,10 +109,10 @@ def test_a_repair_costs_the_same_in_either_place() -> None:
     )
     assert np.array_equal(first, last)
     crossfit = seconds.amounts(Step(method=Method(repair=CrossFit(rounds=3)), start=0, end=1))
-    assert crossfit[COLUMN["repair", "crossfit"]] == 3
+    assert crossfit[COLUMN["repair", "crossfit"]] == 3 * 400  # every head learns from every example
     assert [first[COLUMN["repair", kind]] for kind in ("neighbours", "noisy_channel", "elicited")] == [
-        1,
-        1,
+        400,
+        400,
         0,
     ]
 
