@@ -18,6 +18,10 @@ from search.config.schema import RunConfig
 from tests.command_line import parse
 from tests.test_architecture import ROOMS
 from trainers.components import losses
+from trainers.components.formulas.labels import LabelFormula
+from trainers.components.formulas.losses import LossFormula
+from trainers.components.formulas.weights import WeightFormula
+from trainers.method import Method
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,7 +66,7 @@ def test_settings_are_valid(page: Path, text: str) -> None:
 
 
 def test_the_component_of_the_guide_works() -> None:
-    [source] = blocks(ROOT / "docs/extending.md", "python")
+    source, _ = blocks(ROOT / "docs/extending.md", "python")
     names = dict(vars(losses))
     as_there = compile(source, "losses.py", "exec", flags=annotations.compiler_flag)
     exec(as_there, names)  # as if it stood in trainers/components/losses.py
@@ -71,6 +75,13 @@ def test_the_component_of_the_guide_works() -> None:
     value = names["focal"](config, torch.log_softmax(logits, -1), torch.tensor([1.0, 1.0]), 0.5)
     # p = 1/2: (1/2)² ln 2; p = 1/(1 + e⁻³) = 0.952574.
     assert value.tolist() == pytest.approx([0.25 * 0.693147, 0.047426**2 * 0.048587], rel=1e-3)
+
+
+def test_the_formulas_of_the_guide_are_a_method() -> None:
+    _, source = blocks(ROOT / "docs/extending.md", "python")
+    kinds = (Method, LabelFormula, WeightFormula, LossFormula)
+    method = eval(source, {kind.__name__: kind for kind in kinds})
+    assert {getattr(method.plainest, slot).kind for slot in ("labels", "select", "loss")} == {"formula"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -59,7 +59,7 @@ LIGHT = {
         "trainers.models.settings",
         "trainers.training.settings",
         "trainers.training.memory_fit",
-        *modules("trainers/components"),
+        *modules("trainers/components", "trainers/components/formulas"),
     ],
     "status": ["search.output.progress", "search.storage.run_directory", "search.storage.object_store"],
 }

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from trainers.component import Component, Frozen
 from trainers.components.equivalents import Recipe, nothing_of_its_own, plainest
+from trainers.components.formulas.formula import Formula
+from trainers.components.formulas.losses import LossFormula, minimal_at_own_predictions
 from trainers.components.labels import LABELS, Hard, Label
 from trainers.components.losses import LOSSES, Kl, Loss, ReverseKl, Window, Xent
 from trainers.components.optim import Adamw
@@ -19,7 +21,7 @@ from trainers.components.students import STUDENTS, Full, StudentConfig
 from trainers.components.targets import senseless
 from trainers.training.memory_fit import Room
 
-# Losses whose minimum is where the student's probabilities equal the targets.
+# Losses whose minimum is where the student's probabilities equal the targets; formulas are tried.
 MINIMAL_AT_OWN_PREDICTIONS = (Xent, Window, Kl, ReverseKl)
 
 
@@ -78,7 +80,7 @@ class Method(Frozen):
     def _every_stage_has_something_to_learn(self) -> Self:
         stages = self.stages
         own_probabilities = isinstance(stages, SelfTrain) and stages.targets == "soft" and not stages.fresh
-        if own_probabilities and isinstance(plainest(self._recipe).loss, MINIMAL_AT_OWN_PREDICTIONS):
+        if own_probabilities and is_minimal_at_own_predictions(plainest(self._recipe).loss):
             # Adam would scale the remaining gradient, which is rounding error, up to full steps.
             raise ValueError(
                 f"loss {self.loss.kind} has no gradient where a student that continues meets its own soft "
@@ -139,11 +141,12 @@ class Method(Frozen):
     @property
     def needs_prior(self) -> bool:
         """Whether the method uses the strong model's zero-shot prior."""
-        return any(_asks_the_strong_model(step) for step in self.label_steps)
+        return any(_asks_the_strong_model(step) for step in (*self.label_steps, self.select))
 
     def refused(self, abilities: Abilities) -> str | None:
         """The reason, on one line, why the method cannot run with these abilities; None if it can."""
-        for slot, step in (("repair", self.repair), ("second_repair", self.second_repair)):
+        for slot in ("labels", "repair", "second_repair", "select"):
+            step = getattr(self, slot)
             if _asks_the_strong_model(step) and not abilities.prior:
                 option = ": set its prior to head" if isinstance(step, NoisyChannel) else ""
                 return (
@@ -160,7 +163,16 @@ class Method(Frozen):
         return None
 
 
+def is_minimal_at_own_predictions(loss: Loss) -> bool:
+    """Whether the loss has no gradient where the student's probabilities equal the targets."""
+    if isinstance(loss, LossFormula):
+        return minimal_at_own_predictions(loss)
+    return isinstance(loss, MINIMAL_AT_OWN_PREDICTIONS)
+
+
 def _asks_the_strong_model(step: Component) -> bool:
+    if isinstance(step, Formula):
+        return step.needs_prior
     return isinstance(step, Elicited) or (isinstance(step, NoisyChannel) and step.prior == "zero_shot")
 
 

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from trainers.component import Component, Frozen
+from trainers.components.formulas.guide import guide
 from trainers.method import SLOTS
 
 ParamType = Literal["number", "integer", "boolean", "text", "other"]
@@ -111,7 +112,7 @@ def _bound(
 
 
 def catalogue() -> str:
-    """The text that an agent reads: every slot, its components and their parameters, bounds and defaults."""
+    """The text that an agent reads: every slot, its components and their parameters, and how formulas go."""
     lines = [
         "A slot holds one component. A parameter that is not named keeps its default. Training targets are "
         "made in up to three steps, each from the last one's probabilities: labels, repair, second_repair."
@@ -125,7 +126,7 @@ def catalogue() -> str:
         for kind, component in components.items():
             lines.append(f"  {kind}: {_first_sentence(component)}")
             lines += [f"    {_param_line(spec)}" for spec in param_specs(component).values()]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + guide()
 
 
 def _param_line(spec: ParamSpec) -> str:

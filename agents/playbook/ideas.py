@@ -242,4 +242,28 @@ IDEAS = (
         labels=(_option("soft"),),
         repair=(_option("elicited", _range("strength", 0.2, 0.8)),),
     ),
+    # By the formulas that are the components' defaults.
+    _idea(
+        "pooled-opinions",
+        "internals",
+        "The supervisor and an out-of-fold probe of the strong model err apart, so their pooled log-odds are "
+        "more often right, above all where the two agree (Genest & Zidek, 1986).",
+        labels=(_option("formula", _range("a", 0.1, 0.9)),),
+        select=(_option("all"), _option("formula", _range("a", 0.2, 1))),
+    ),
+    _idea(
+        "smoothed-where-contradicted",
+        "regularization",
+        "A label that a probe contradicts is likelier to be wrong, and smoothing it alone bounds what it can "
+        "cost (Lukasik et al., 2020).",
+        labels=(_option("soft"),),
+        repair=(_option("formula", _range("a", 0.3, 1)),),
+    ),
+    _idea(
+        "focal-loss",
+        "loss",
+        "A student that no longer learns from what it has right keeps its capacity for what is undecided "
+        "(Lin et al., 2017).",
+        loss=(_option("formula", _range("a", 0.1, 0.9)),),
+    ),
 )

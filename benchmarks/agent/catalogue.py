@@ -42,9 +42,12 @@ def coverage(tests: Path = TESTS) -> list[dict[str, Any]]:
     rows = []
     for slot, components in SLOTS.items():
         for kind, component in components.items():
-            file = tests / f"test_{component.__module__.rpartition('.')[2]}.py"
+            *folders, module = component.__module__.removeprefix("trainers.components.").split(".")
+            file = tests.joinpath(*folders, f"test_{module}.py")
             found = naming_tests(file.read_text(), component.__name__) if file.is_file() else []
-            rows.append({"slot": slot, "component": kind, "file": file.name, "tests": found})
+            rows.append(
+                {"slot": slot, "component": kind, "file": str(file.relative_to(tests)), "tests": found}
+            )
     return rows
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from search.cli.output import stdout_for_json, write_json
 from trainers.component import Component
+from trainers.components.formulas.labels import RepairFormula
 from trainers.components.labels import Hard
 from trainers.components.repairs import (
     CrossFit,
@@ -42,6 +43,8 @@ REPAIRS: dict[str, Component] = {
     "noisy_channel, head": NoisyChannel(prior="head"),
     "noisy_channel, zero_shot": NoisyChannel(),
     "elicited": Elicited(),
+    "formula": RepairFormula(),
+    "formula, neighbours": RepairFormula(expression="w + a * agreement * density * (neighbours - w)"),
 }
 GB = 1e9
 

@@ -21,6 +21,8 @@ from search.ledger.events import BaselinesReady, Purpose
 from search.ledger.record import Record, TrialRecord
 from search.policy.pruning import seed_variance
 from search.scoring.collapses import find_collapses, steady_variance
+from trainers.component import Component
+from trainers.components.formulas.formula import Formula
 from trainers.lazy import special
 from trainers.method import SLOTS, Method
 
@@ -51,8 +53,12 @@ class Standing:
 
 
 def kind_of(method: Method) -> tuple[str, ...]:
-    """The component in every slot, without its parameters."""
-    return tuple(getattr(method, slot).kind for slot in SLOTS)
+    """The component in every slot, without its numbers: two formulas are two kinds."""
+    return tuple(_kind(getattr(method, slot)) for slot in SLOTS)
+
+
+def _kind(component: Component) -> str:
+    return component.simplest.expression if isinstance(component, Formula) else component.kind
 
 
 def stage_budgets(config: RunConfig, record: Record) -> list[float]:

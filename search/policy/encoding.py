@@ -1,5 +1,6 @@
 """Encodes a method as a point in the unit cube, the input of the surrogate. Pure."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -15,6 +16,8 @@ from trainers.method import SLOTS, Method
 ABSENT = 0.5  # coordinate of a parameter whose component the method does not use
 LOG_SCALE_RATIO = 100.0  # a range with high / low at least this is scaled logarithmically
 ONE_HOT_HEIGHT = math.sqrt(0.5)  # two different kinds are at distance 1
+TEXT_BITS = 16  # columns of a formula
+TEXT_HEIGHT = math.sqrt(2 / TEXT_BITS)  # two different formulas differ in half of their bits: distance 1
 
 
 def encode(method: Method) -> Reals:
@@ -22,8 +25,8 @@ def encode(method: Method) -> Reals:
 
     For each slot: a one-hot of its kinds. Then for each component its parameters, scaled by their bounds: a
     repair has the same ones in either place, since a method makes it once. A parameter that takes one of a
-    list of values has a column for each value. The parameters of kinds that the method does not use are
-    ABSENT.
+    list of values has a column for each value; a formula has the bits of its digest, which puts
+    any two about 1 apart. The parameters of kinds that the method does not use are ABSENT.
     """
     point: list[float] = []
     for slot, kinds in SLOTS.items():
@@ -55,14 +58,23 @@ def _params() -> Mapping[type[Component], tuple[ParamSpec, ...]]:
 
 
 def _coordinates(spec: ParamSpec, component: Component | None) -> list[float]:
-    """The columns of a parameter: none unless it is a number, a flag or a choice, as no search varies it."""
+    """The columns of a parameter: none for a number without bounds, as no search varies it."""
     members = spec.members or ((False, True) if spec.type == "boolean" else ())
     if members:
         absent = [ABSENT * ONE_HOT_HEIGHT] * len(members)
         return absent if component is None else _one_hot(getattr(component, spec.name), members)
+    if spec.type == "text":
+        absent = [ABSENT * TEXT_HEIGHT] * TEXT_BITS
+        return absent if component is None else _bits(getattr(component, spec.name))
     if not spec.ordered or spec.low is None or spec.high is None:
         return []
     return [ABSENT if component is None else _scaled(spec.low, spec.high, getattr(component, spec.name))]
+
+
+def _bits(text: str) -> list[float]:
+    """The first bits of a digest of the text without spaces."""
+    number = int.from_bytes(hashlib.sha256(text.replace(" ", "").encode()).digest())
+    return [TEXT_HEIGHT * (number >> place & 1) for place in range(TEXT_BITS)]
 
 
 def _one_hot(value: object, members: tuple[object, ...]) -> list[float]:

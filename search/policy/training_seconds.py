@@ -19,7 +19,7 @@ BELIEVED = {
 }
 BELIEVED_REPAIR = 0.1  # to fit a head to an example or to find its neighbours, once
 BELIEF = 0.01  # weight of one belief, in observations
-EXTRAS = ("repair", "select")  # slots whose components compute something at every start
+EXTRAS = ("labels", "repair", "select")  # slots whose components compute something at every start
 COSTS: list[tuple[str, int | str]] = [
     *((student, place) for student in BELIEVED for place in range(4)),
     *((slot, kind) for slot in EXTRAS for kind in SLOTS[slot]),
@@ -49,8 +49,8 @@ class Step:
 class TrainingSeconds:
     """A sum of non-negative costs: per example trained, optimizer step, example predicted, and start.
 
-    These four are a student's own; repairs, for each example and each head that they fit, and components of
-    `select` add something to every start. The costs minimise the relative error over the steps seen
+    These four are a student's own; repairs, for each example and each head that they fit, and labels and
+    selections add something to every start. The costs minimise the relative error over the steps seen
     (non-negative least squares, Lawson & Hanson 1974) and over a few beliefs, in a unit that is the median of
     what the steps took. Before the first step predictions have the right proportions, but no unit. costs:
     seconds each, in the order of COSTS.
@@ -100,7 +100,8 @@ class TrainingSeconds:
         amounts[first : first + 4] = (optimizer_steps * batch, optimizer_steps, predicted, 1.0)
         for repair in (method.repair, method.second_repair):
             amounts[COLUMN["repair", repair.kind]] = float(repair.passes) * self._transfer
-        amounts[COLUMN["select", method.select.kind]] = 1.0
+        for slot in ("labels", "select"):
+            amounts[COLUMN[slot, getattr(method, slot).kind]] = 1.0
         return amounts
 
     def _handed_on(self, step: Step) -> int:

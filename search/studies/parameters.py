@@ -10,6 +10,7 @@ from trainers.method import SLOTS, Method
 Value = bool | int | float | str
 Parameters = Mapping[str, Value]
 
+LONGEST = 24  # characters of a value that are shown
 LOG_SPAN = 20.0  # a parameter whose greatest value is so many times its least is shown on a log scale
 
 
@@ -22,8 +23,9 @@ def parameters(method: Method) -> Parameters:
 
 
 def shown(value: Value) -> str:
-    """A value at three digits."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    """A value at three digits, a text by its beginning."""
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class Axis:
     def marks(self) -> list[tuple[float, str]]:
         """Places and texts that label the axis."""
         if self.levels:
-            return [(self.place(level), level) for level in self.levels]
+            return [(self.place(level), shown(level)) for level in self.levels]
         return [(0.0, shown(self.low)), (1.0, shown(self.high))]
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
+from tests.small_runs.random_formulas import draw_formula
 from trainers.component import Component
+from trainers.components.formulas.formula import Formula
 from trainers.method import SLOTS, Method
 
 # Trainings are cut short; all else is drawn from the whole of the catalogue's bounds.
@@ -27,6 +29,8 @@ def draw_method(rng: np.random.Generator, with_component: type[Component] | None
 
 
 def _draw_component(rng: np.random.Generator, component: type[Component]) -> Component:
+    if issubclass(component, Formula):
+        return draw_formula(rng, component)
     fields = {name: field for name, field in component.model_fields.items() if name != "kind"}
     return component(**{name: draw(rng, name, field) for name, field in fields.items()})
 

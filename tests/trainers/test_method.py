@@ -2,13 +2,17 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from trainers.component import Component
+from trainers.components.formulas.labels import LabelFormula, RepairFormula
+from trainers.components.formulas.losses import LossFormula
+from trainers.components.formulas.weights import WeightFormula
 from trainers.components.labels import Hard, Median, Soft
 from trainers.components.losses import LOSSES, Bootstrap, Loss, ReverseKl, Window, Xent, example_losses
 from trainers.components.optim import Adamw
 from trainers.components.repairs import Elicited, Neighbours, NoisyChannel, NoRepair, Repair
 from trainers.components.stages import Chain, Ensemble, SelfTrain
 from trainers.components.students import Lora
-from trainers.method import MINIMAL_AT_OWN_PREDICTIONS, SLOTS, Abilities, Method
+from trainers.method import SLOTS, Abilities, Method, is_minimal_at_own_predictions
 
 NOTHING = Abilities(prior=False, intermediates=0)
 ALL = Abilities(prior=True, intermediates=4)
@@ -56,6 +60,30 @@ def test_what_needs_the_strong_models_own_answer(repair: Repair, needed: bool) -
     assert method.needs_prior is needed
     assert (method.refused(NOTHING) is not None) is needed
     assert method.refused(ALL) is None
+
+
+@pytest.mark.parametrize(
+    ("slot", "formula"),
+    [
+        ("labels", LabelFormula(expression="(w + prior) / 2")),
+        ("repair", RepairFormula(expression="where(abs(prior - 0.5) > a, prior, w)")),
+        ("select", WeightFormula(expression="1 - abs(w - prior)")),
+    ],
+)
+def test_a_formula_that_names_the_prior_needs_it(slot: str, formula: Component) -> None:
+    method = Method.model_validate({slot: formula})
+    assert method.needs_prior
+    assert method.refused(NOTHING) == (
+        f"{slot}.formula needs a zero-shot answer, and this strong model is no language model"
+    )
+    assert method.refused(ALL) is None
+    assert not Method.model_validate({slot: type(formula)()}).needs_prior
+
+
+def test_a_formula_comes_back_from_json_as_it_was() -> None:
+    method = Method(labels=LabelFormula(expression="w < a + 1e-3", a=0.25), loss=LossFormula(b=0.1))
+    assert Method.model_validate_json(method.model_dump_json()) == method
+    assert method.digest != Method(labels=LabelFormula(expression="w<a+1e-3", a=0.25)).digest
 
 
 def test_a_second_repair_may_need_it_too() -> None:
@@ -114,7 +142,7 @@ def test_a_continued_student_learns_nothing_from_its_own_probabilities(loss: Los
 
 
 @pytest.mark.parametrize(
-    ("loss", "taught"), [(config(), not issubclass(config, MINIMAL_AT_OWN_PREDICTIONS)) for config in LOSSES]
+    ("loss", "taught"), [(config(), not is_minimal_at_own_predictions(config())) for config in LOSSES]
 )
 def test_which_losses_have_no_gradient_at_the_students_own_answers(loss: Loss, taught: bool) -> None:
     logits = torch.tensor([[0.3, -0.4], [0.0, 0.9], [0.2, 0.1]], requires_grad=True)

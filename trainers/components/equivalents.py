@@ -5,10 +5,18 @@ label and repair components, or two selections, are the same where they give the
 whatever the evidence.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from trainers.component import Component
-from trainers.components.labels import Hard, Label, Median, Smoothed, Soft
+from trainers.components.formulas.evidence import random_signals
+from trainers.components.formulas.formula import KEPT
+from trainers.components.formulas.labels import SAME, LabelFormula, RepairFormula, keeps, random_labels
+from trainers.components.formulas.losses import LossFormula, always_like_xent, has_gradient, like_xent
+from trainers.components.formulas.weights import WeightFormula, weighs_alike
+from trainers.components.labels import LABELS, Balanced, Hard, Label, Median, Smoothed, Soft
 from trainers.components.losses import Bootstrap, Entropy, Gce, Kl, LogConf, Loss, Product, Sce, Window, Xent
 from trainers.components.repairs import (
     CrossFit,
@@ -21,6 +29,7 @@ from trainers.components.repairs import (
 )
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, Selection, SmallLoss
 from trainers.components.stages import SelfTrain, Stages
+from trainers.components.weak_labels import Evidence
 
 PLAIN_SELECTIONS: tuple[Component, ...] = (Confidence(share=1), Disagreement(share=0))
 
@@ -39,7 +48,7 @@ class Recipe(NamedTuple):
 def plainest(recipe: Recipe) -> Recipe:
     """The recipe by the plainest components that compute the same; the same recipe if they are plain."""
     stages = _plain_stages(recipe.stages)
-    select = _plain_select(recipe.select)
+    select = _plain_select(recipe)
     loss = _plain_loss(recipe._replace(select=select, stages=stages))
     plain = _plain_repairs(recipe._replace(select=select, loss=loss, stages=stages))
     return plain._replace(labels=_plain_labels(plain))
@@ -62,6 +71,20 @@ def nothing_of_its_own(recipe: Recipe) -> str | None:
         )
     if isinstance(loss, Sce) and loss.a == loss.b == 0:
         return "loss sce has no gradient where a and b are 0: set a or b above 0"
+    if isinstance(loss, LossFormula):
+        return _formula_without_a_gradient_of_its_own(loss, recipe)
+    return None
+
+
+def _formula_without_a_gradient_of_its_own(loss: LossFormula, recipe: Recipe) -> str | None:
+    if not has_gradient(loss):
+        numbers = ", ".join(f"{name} {value:g}" for name, value in loss.numbers.items())
+        return f"loss formula has no gradient with {numbers}: change them"
+    if _targets_are_hard(recipe) and always_like_xent(loss.unnumbered, hard=True):
+        return (
+            "loss formula has on hard labels no gradient but one proportional to that of xent: set loss to "
+            "xent, or labels to soft"
+        )
     return None
 
 
@@ -79,26 +102,52 @@ def _labels_are_hard(recipe: Recipe) -> bool:
     """Whether the targets made of weak labels are 0 and 1 only."""
     plain = _plain_repairs(recipe)
     steps = (plain.second_repair, plain.repair, plain.labels)
-    last = next(step for step in steps if not isinstance(step, NoRepair))
-    if isinstance(last, Propagate):
-        return last.answer == "hard"
-    return isinstance(last, Hard | Median | CrossFit | MeanDifference)
+    return _is_hard(next(step for step in steps if not isinstance(step, NoRepair)))
+
+
+def _is_hard(step: Component) -> bool:
+    """Whether a step's labels are 0 and 1 only."""
+    match step:
+        case Propagate():
+            return step.answer == "hard"
+        case RepairFormula():
+            return step.program.decision
+        case LabelFormula():
+            return step.program.decision or isinstance(_plain_formula(step), Hard | Median)
+        case _:
+            return isinstance(step, Hard | Median | CrossFit | MeanDifference)
 
 
 def _plain_repairs(recipe: Recipe) -> Recipe:
     """The recipe without repairs that change nothing, or whose labels the second repair forgets."""
-    kept = [r for r in (recipe.repair, recipe.second_repair) if r not in (NoRepair(), Elicited(strength=0))]
-    if kept[1:] == [Elicited(strength=1)]:
+    kept: list[Repair] = []
+    for repair in (recipe.repair, recipe.second_repair):
+        plain = repair.simplest if isinstance(repair, RepairFormula) else repair
+        if not _changes_nothing(plain, after=kept[-1] if kept else recipe.labels):
+            kept.append(plain)
+    if kept[1:] and _forgets(kept[1]):
         del kept[0]
     repair, second_repair = (*kept, NoRepair(), NoRepair())[:2]
     return recipe._replace(repair=repair, second_repair=second_repair)
 
 
+def _changes_nothing(repair: Repair, *, after: Component) -> bool:
+    if isinstance(repair, RepairFormula):
+        return keeps(repair, hard=_is_hard(after))
+    return repair in (NoRepair(), Elicited(strength=0))
+
+
+def _forgets(repair: Repair) -> bool:
+    """Whether a repair's labels don't depend on those of the step before."""
+    return repair.forgets if isinstance(repair, RepairFormula) else repair == Elicited(strength=1)
+
+
 def _plain_labels(recipe: Recipe) -> Label:
     """The plainest labels that do the same before these plain repairs, or without one in this loss."""
     labels = Soft() if recipe.labels == Smoothed(epsilon=0) else recipe.labels
+    labels = _plain_formula(labels) if isinstance(labels, LabelFormula) else labels
     match recipe.repair:
-        case Elicited(strength=1):
+        case repair if _forgets(repair):
             return Hard()  # the strong model's answer takes their place
         case NoRepair():
             sides_alone = isinstance(recipe.loss, Gce)
@@ -107,8 +156,22 @@ def _plain_labels(recipe: Recipe) -> Label:
     return Hard() if sides_alone and isinstance(labels, Soft | Smoothed) else labels
 
 
-def _plain_select(select: Selection) -> Selection:
-    match select:
+@lru_cache(KEPT)
+def _plain_formula(labels: LabelFormula) -> Label:
+    """The labels without parameters that the formula makes of random evidence, else the simplest formula."""
+    weak = random_signals()["w"]
+    evidence = Evidence(weak_probs=weak, features=lambda: weak[:, None], prior=lambda: weak, seed=0)
+    made = random_labels(labels)
+    for plain in (Hard(), Soft(), Median(), Median(rate="weak"), Balanced()):
+        if np.allclose(made, LABELS[type(plain)](plain, evidence), atol=SAME):
+            return plain
+    return labels.simplest
+
+
+def _plain_select(recipe: Recipe) -> Selection:
+    match select := recipe.select:
+        case WeightFormula():
+            return All() if weighs_alike(select, hard=_labels_are_hard(recipe)) else select.simplest
         case SmallLoss(share=1) | Curriculum(share=1, lr_scale=1):
             return All()
         case _:
@@ -140,5 +203,7 @@ def _plain_loss(recipe: Recipe) -> Loss:
             return Gce(q=1)
         case Bootstrap(beta=beta):
             return Entropy(aux=round(1 - beta, 12), warmup=0)
+        case LossFormula() as loss:
+            return Xent() if like_xent(loss, hard=_targets_are_hard(recipe)) else loss.simplest
         case loss:
             return loss

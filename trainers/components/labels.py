@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from trainers.component import Component
+from trainers.components.formulas.labels import LabelFormula, label_formula
 from trainers.components.weak_labels import Evidence, FloatArray, harden, highest, logit, sigmoid
 
 
@@ -53,7 +54,7 @@ class Smoothed(Component):
     epsilon: Annotated[float, Field(ge=0, le=0.9, description="share of the uniform distribution")] = 0.1
 
 
-Label = Hard | Soft | Median | Balanced | Smoothed
+Label = Hard | Soft | Median | Balanced | Smoothed | LabelFormula
 
 
 def hard(config: Hard, evidence: Evidence) -> FloatArray:
@@ -107,4 +108,5 @@ LABELS: dict[type[Component], Callable[[Any, Evidence], FloatArray]] = {
     Median: median,
     Balanced: balanced,
     Smoothed: smoothed,
+    LabelFormula: label_formula,
 }

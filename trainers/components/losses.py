@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from trainers.component import Component
+from trainers.components.formulas.losses import LossFormula, formula_loss
 from trainers.lazy import torch
 
 if TYPE_CHECKING:
@@ -109,15 +110,18 @@ class Bootstrap(Component):
     beta: Annotated[float, Field(ge=0, le=1, description="share of the weak label")] = 0.95
 
 
-Loss = Xent | LogConf | Product | Entropy | Window | Kl | ReverseKl | Gce | Sce | Bootstrap
+# Losses of which some couple the examples of a batch: see their property `couples`.
+COUPLING = (LogConf, LossFormula)
+
+Loss = Xent | LogConf | Product | Entropy | Window | Kl | ReverseKl | Gce | Sce | Bootstrap | LossFormula
 
 
 def example_losses(config: Loss, logits: Tensor, weak_probs: Tensor, progress: float) -> Tensor:
     """Return each example's loss: float [n], float32 (float64 for float64 logits), finite for finite logits.
 
     logits: float [n, 2], n ≥ 1. weak_probs: float [n], targets P(class 1) in [0, 1]. progress: the share of
-    training done, in [0, 1]. Only logconf at the weak mean couples examples: its threshold is that of the
-    given batch, so a batch cut into pieces has a threshold per piece.
+    training done, in [0, 1]. Where a loss couples examples (`couples`), they are those of the given batch, so
+    a batch cut into pieces has a threshold per piece.
     """
     assert logits.shape == (len(weak_probs), 2), (
         f"logits {tuple(logits.shape)}, labels {tuple(weak_probs.shape)}"
@@ -268,4 +272,5 @@ LOSSES: dict[type[Component], Callable[[Any, Tensor, Tensor, float], Tensor]] = 
     Gce: gce,
     Sce: sce,
     Bootstrap: bootstrap,
+    LossFormula: formula_loss,
 }

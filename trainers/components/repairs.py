@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from trainers.component import Component
+from trainers.components.formulas.labels import RepairFormula, label_formula
 from trainers.components.neighbours import nearest
 from trainers.components.probing import CrossFittedProbe
 from trainers.components.repairing.noisy_channel import classify_and_refit, fit_channel, refit_head
@@ -130,7 +131,17 @@ class Elicited(_Repair):
     strength: Annotated[float, Field(ge=0, le=1, description="share of the strong model's own answer")] = 0.5
 
 
-Repair = NoRepair | NoisyChannel | Neighbours | Propagate | CrossFit | EmHead | MeanDifference | Elicited
+Repair = (
+    NoRepair
+    | NoisyChannel
+    | Neighbours
+    | Propagate
+    | CrossFit
+    | EmHead
+    | MeanDifference
+    | Elicited
+    | RepairFormula
+)
 
 
 def no_repair(config: NoRepair, evidence: Evidence) -> FloatArray:
@@ -248,4 +259,5 @@ REPAIRS: dict[type[Component], Callable[[Any, Evidence], FloatArray]] = {
     EmHead: em_head,
     MeanDifference: mean_difference,
     Elicited: elicited,
+    RepairFormula: label_formula,
 }

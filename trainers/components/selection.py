@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from trainers.component import Component
+from trainers.components.formulas.weights import WeightFormula, formula_weights
 from trainers.components.neighbours import nearest
 from trainers.components.signals import entropy_preference, self_confidence, standard_scores
 from trainers.components.weak_labels import Evidence, FloatArray
@@ -118,7 +119,7 @@ class Curriculum(Component):
         return 1.0
 
 
-Selection = All | Confidence | Disagreement | OverlapDensity | SmallLoss | Curriculum
+Selection = All | Confidence | Disagreement | OverlapDensity | SmallLoss | Curriculum | WeightFormula
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -258,6 +259,12 @@ def confident_first(config: Curriculum, evidence: Evidence, targets: FloatArray)
     return Plan(phases=(first, rest))
 
 
+def weigh_by_formula(config: WeightFormula, evidence: Evidence, targets: FloatArray) -> Plan:
+    """One phase, weighted as `formulas.weights.formula_weights` says."""
+    weights = formula_weights(config, evidence, targets)
+    return Plan(phases=(Phase(start=0.0, weights=weights, lr_scale=1.0),))
+
+
 def _phase(kept: Kept) -> Phase:
     return Phase(start=0.0, weights=kept.astype(np.float32), lr_scale=1.0)
 
@@ -307,4 +314,5 @@ SELECTIONS: dict[type[Component], Callable[[Any, Evidence, FloatArray], Plan]] =
     OverlapDensity: keep_overlap_density,
     SmallLoss: keep_small_loss,
     Curriculum: confident_first,
+    WeightFormula: weigh_by_formula,
 }

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from trainers.components.losses import LogConf, Loss, example_losses
+from trainers.components.losses import COUPLING, Loss, example_losses
 from trainers.components.optim import Adamw
 from trainers.components.selection import small_loss_weights
 from trainers.gang import rank, world_size
@@ -76,7 +76,7 @@ class Objective:
     @property
     def couples(self) -> bool:
         """Whether an example's loss depends on the rest of its batch."""
-        return self.keep_share is not None or (isinstance(self.loss, LogConf) and self.loss.couples)
+        return self.keep_share is not None or (isinstance(self.loss, COUPLING) and self.loss.couples)
 
     def losses(
         self, logits: torch.Tensor, rows: Rows, weights: torch.Tensor, progress: float

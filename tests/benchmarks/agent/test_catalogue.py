@@ -20,7 +20,7 @@ def covered() -> list[dict[str, Any]]:
 )
 def test_every_component_has_tests_that_name_it(covered: list[dict[str, Any]], slot: str, kind: str) -> None:
     (row,) = [one for one in covered if (one["slot"], one["component"]) == (slot, kind)]
-    assert row["tests"], f"no test in tests/trainers/{row['file']} names {slot}.{kind}"
+    assert row["tests"], f"no test in tests/trainers/components/{row['file']} names {slot}.{kind}"
 
 
 def test_only_what_tests_do_counts() -> None:

@@ -19,6 +19,7 @@ from search.engine.replication import (
 )
 from search.ledger.events import RungReached
 from search.ledger.record import Record
+from trainers.components.formulas.labels import LabelFormula
 from trainers.components.losses import LOSSES, Gce
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -71,6 +72,9 @@ def planned(config: RunConfig, *told: list[Any]) -> list[tuple[str, int]]:
 def test_near_twins_share_their_components_not_their_numbers() -> None:
     assert kind_of(method("gce-1")) == kind_of(method("gce-2")) != kind_of(method("sce-1"))
     assert kind_of(Method(loss=Gce(q=0.3))) == kind_of(Method(loss=Gce(q=0.7)))
+    formula = LabelFormula(expression="w * a + probe * (1 - a)", a=0.3)
+    assert kind_of(Method(labels=formula)) == kind_of(Method(labels=formula.simplest.unnumbered))
+    assert kind_of(Method(labels=formula)) != kind_of(Method(labels=LabelFormula()))
 
 
 def test_places_halve_down_to_the_finalists(plan: Plan) -> None:

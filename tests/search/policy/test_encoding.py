@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from agents.language.catalogue import param_specs
 from search.policy.encoding import encode, width
+from trainers.components.formulas.labels import LabelFormula
 from trainers.components.labels import Soft
 from trainers.components.losses import LogConf, Product, ReverseKl, Xent
 from trainers.components.optim import Adamw
@@ -59,6 +61,20 @@ def test_a_list_of_values_and_a_flag_have_a_column_for_each() -> None:
     assert distance(hard, soft) == pytest.approx(1)
     plain, scaled = (Method(student=Lora(rslora=flag)) for flag in (False, True))
     assert distance(plain, scaled) == pytest.approx(1)
+
+
+def test_formulas_are_apart_by_about_one_whatever_they_have_in_common() -> None:
+    texts = [f"sigmoid(logit(w) * {n})" for n in range(1, 30)]
+    formulas = [Method(labels=LabelFormula(expression=text)) for text in texts]
+    apart = [distance(one, other) for one, other in itertools.combinations(formulas, 2)]
+    assert min(apart) >= 0.5
+    assert max(apart) <= 1.4
+    assert np.mean(apart) == pytest.approx(1, abs=0.05)
+    spaced = Method(labels=LabelFormula(expression=texts[0].replace(" ", "   ")))
+    assert distance(formulas[0], spaced) == 0
+    moved = Method(labels=LabelFormula(expression=texts[0] + " + a", a=0.9))
+    still = Method(labels=LabelFormula(expression=texts[0] + " + a", a=0.5))
+    assert distance(moved, still) == pytest.approx(0.4)
 
 
 def test_repairs_are_apart_by_kind_and_place_and_never_by_the_place_of_their_parameters() -> None:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from search.policy.training_seconds import COLUMN, COSTS, Step, TrainingSeconds
+from trainers.components.formulas.labels import LabelFormula
+from trainers.components.formulas.weights import WeightFormula
 from trainers.components.optim import Adamw
 from trainers.components.repairs import CrossFit, Neighbours, NoisyChannel, NoRepair
 from trainers.components.selection import All, Confidence
@@ -115,6 +117,14 @@ def test_a_repair_costs_the_same_in_either_place() -> None:
         400,
         0,
     ]
+
+
+def test_labels_and_selections_cost_something_at_a_start() -> None:
+    seconds = TrainingSeconds(transfer=400, evaluated=400)
+    method = Method(labels=LabelFormula(), select=WeightFormula())
+    amounts = seconds.amounts(Step(method=method, start=0, end=1))
+    assert [amounts[COLUMN[slot, "formula"]] for slot in ("labels", "select", "repair")] == [1, 1, 0]
+    assert amounts[COLUMN["labels", "hard"]] == 0
 
 
 def test_predictions_of_nothing() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from search.studies.parameters import Axis, axes, parameters
+from trainers.components.formulas.labels import LabelFormula
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -31,3 +32,12 @@ def test_an_axis_for_what_varies() -> None:
 def test_a_number_that_can_be_none_is_a_choice() -> None:
     [axis] = axes([{"select.a.b": 0.5}, {"select.a.b": "None"}])
     assert axis == Axis(name="select.a.b", levels=("0.5", "None"))
+
+
+def test_formulas_are_levels_that_are_shown_by_their_beginnings() -> None:
+    texts = ["w", "sigmoid(logit(w) - a * mean(logit(w)))"]
+    methods = [Method(labels=LabelFormula(expression=text)) for text in texts]
+    [axis] = axes([parameters(method) for method in methods])
+    assert axis.name == "labels.formula.expression"
+    assert axis.marks() == [(0.0, "sigmoid(logit(w) - a * …"), (1.0, "w")]
+    assert axis.place(texts[0]) == 1

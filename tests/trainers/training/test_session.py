@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from trainers.components.formulas.losses import LossFormula
 from trainers.components.losses import LogConf, Loss, Window, Xent
 from trainers.components.optim import Adamw
 from trainers.components.selection import Phase, Plan
@@ -76,9 +77,13 @@ def assert_close(left: list[torch.Tensor], right: list[torch.Tensor]) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=2e-6)
 
 
+COUPLED = LossFormula(expression="ce(t) * rank(sg(f))")
+
+
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
 @pytest.mark.parametrize(
-    ("loss", "keep"), [(Xent(), None), (Window(), None), (LogConf(aux=0.7, warmup=0), None), (Xent(), 0.5)]
+    ("loss", "keep"),
+    [(Xent(), None), (Window(), None), (LogConf(aux=0.7, warmup=0), None), (COUPLED, None), (Xent(), 0.5)],
 )
 def test_micro_batches_add_up_to_the_whole_batch(stage: int, loss: Loss, keep: float | None) -> None:
     small = Net(dropout=0)

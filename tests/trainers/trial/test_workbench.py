@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from trainers.components.formulas.guide import EXAMPLES
+from trainers.components.formulas.labels import LabelFormula, RepairFormula
+from trainers.components.formulas.losses import LossFormula
+from trainers.components.formulas.weights import WeightFormula
+from trainers.components.labels import Soft
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
 from trainers.components.repairs import Elicited, NoisyChannel
@@ -109,6 +114,33 @@ def test_a_trial_at_a_rung_is_the_finished_trial_of_the_method_that_stops_there(
         assert alone.share == 1
         assert np.array_equal(alone.predictions, report.predictions)
         assert not kept.folder.exists()  # it ended: there is nothing to resume
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        {"labels": LabelFormula()},
+        {"repair": RepairFormula(expression="w + a * (neighbours - w)")},
+        {"labels": Soft(), "select": WeightFormula(expression="agreement * rank(density) * abs(t - 0.5)")},
+        {"loss": LossFormula()},
+        {"loss": LossFormula(expression=EXAMPLES[2].expression), "stages": SelfTrain()},
+        {"loss": LossFormula(expression="ce(t) * (1 + rank(sg(margin)))"), "stages": Ensemble(members=2)},
+    ],
+    ids=str,
+)
+def test_a_formula_in_each_slot_trains(toy: Workbench, slots: dict[str, Any]) -> None:
+    reports = trained(toy, **slots)
+    assert [report.share for report in reports] == list(RUNGS)
+    assert not np.array_equal(reports[-1].predictions, last(toy))
+    assert np.isfinite(reports[-1].predictions).all()
+
+
+def test_a_loss_written_as_a_formula_trains_the_same_student(toy: Workbench) -> None:
+    known = last(toy, loss=LogConf(aux=0.5, warmup=0.2, threshold="half"))
+    ramp = "a * min(1, progress / 0.2)"
+    written = last(toy, loss=LossFormula(expression=f"ce(t + {ramp} * ((f > 0.5) - t))"))
+    assert written == pytest.approx(known, abs=1e-4)
+    assert np.abs(known - last(toy)).max() > 1e-3
 
 
 def test_the_split_asked_for_is_answered(toy: Workbench) -> None:
