@@ -31,6 +31,7 @@ WITHOUT_A_MODULE = {
     "tests/test_makefile.py": "the Makefile's install",
     "tests/test_mirrors.py": "this file",
     "tests/trainers/trial/test_any_method.py": "random methods through a whole trial",
+    "tests/trainers/trial/test_pairs.py": "trials on pairs, in both orders",
     "tests/trainers/trial/test_pausing.py": "trials that pause or die, and go on",
 }
 

@@ -14,8 +14,9 @@ from trainers.components.formulas.losses import LossFormula, minimal_at_own_pred
 from trainers.components.labels import LABELS, Hard, Label
 from trainers.components.losses import LOSSES, Kl, Loss, ReverseKl, Window, Xent
 from trainers.components.optim import Adamw
-from trainers.components.repairs import REPAIRS, Elicited, NoisyChannel, NoRepair, Repair
-from trainers.components.selection import SELECTIONS, All, Selection
+from trainers.components.orders import INPUTS, InputOrders, PlainInputs
+from trainers.components.repairs import REPAIRS, Consistency, Elicited, NoisyChannel, NoRepair, Repair
+from trainers.components.selection import SELECTIONS, Agreement, All, Selection
 from trainers.components.stages import STAGES, Chain, Once, SelfTrain, Stages
 from trainers.components.students import STUDENTS, Full, StudentConfig
 from trainers.components.targets import senseless
@@ -30,6 +31,7 @@ class Abilities(Frozen):
 
     prior: Annotated[bool, Field(description="whether the strong model can give a zero-shot answer")]
     intermediates: Annotated[int, Field(ge=0, description="models between the weak and the strong one")]
+    pairs: Annotated[bool, Field(description="whether examples are pairs, which have two orders")] = False
     room: Annotated[
         Room | None, Field(description="memory of a trial and the model that has to fit; null: unknown")
     ] = None
@@ -53,6 +55,9 @@ class Method(Frozen):
     select: Annotated[
         Selection, Field(discriminator="kind", description="chooses examples, their weights and their phase")
     ] = All()
+    inputs: Annotated[
+        InputOrders, Field(discriminator="kind", description="the orders of pairs, in training and answers")
+    ] = PlainInputs()
     loss: Annotated[
         Loss, Field(discriminator="kind", description="compares the student with the targets")
     ] = Xent()
@@ -153,6 +158,8 @@ class Method(Frozen):
                     f"{slot}.{step.kind} needs a zero-shot answer, and this strong model is no language "
                     f"model{option}"
                 )
+        if reason := self._refused_evidence(abilities):
+            return reason
         if isinstance(self.stages, Chain) and self.stages.length > abilities.intermediates:
             return (
                 f"stages.chain.length must be at most {abilities.intermediates}, the intermediate models of "
@@ -160,6 +167,19 @@ class Method(Frozen):
             )
         if abilities.room is not None:
             return abilities.room.refused(self.student, self.optim.batch_size)
+        return None
+
+    def _refused_evidence(self, abilities: Abilities) -> str | None:
+        inputs = self.inputs
+        if not abilities.pairs and inputs != PlainInputs():
+            asked = f"inputs.{inputs.kind}" if inputs.trained == 2 else "inputs.plain.answer averaged"
+            return f"{asked} needs pairs, and single texts have one order: leave the slot inputs out"
+        for slot, component in self._slots.items():
+            if isinstance(component, Consistency | Agreement) and not (abilities.pairs or abilities.prior):
+                return (
+                    f"{slot}.{component.kind} needs pairs or a zero-shot answer, and these are single texts "
+                    "of a strong model that is no language model: leave it out"
+                )
         return None
 
 
@@ -185,6 +205,7 @@ SLOTS: dict[str, dict[str, type[Component]]] = {
     "repair": _by_kind(REPAIRS),
     "second_repair": _by_kind(REPAIRS),
     "select": _by_kind(SELECTIONS),
+    "inputs": _by_kind(INPUTS),
     "loss": _by_kind(LOSSES),
     "student": _by_kind(STUDENTS),
     "optim": {"adamw": Adamw},

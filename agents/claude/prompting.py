@@ -49,6 +49,7 @@ def system_prompt(naive: Method, abilities: Abilities, branches: int) -> str:
         rationale=validation.MAX_RATIONALE,
         prior="yes" if abilities.prior else "no",
         intermediates=abilities.intermediates or "none",
+        pairs="pairs" if abilities.pairs else "single texts",
         naive=json.dumps(naive.model_dump(), indent=1),
         catalogue=catalogue(),
     )

@@ -21,12 +21,18 @@ else:
 
 
 def abilities_of(
-    strong: HubModel | ToyModel, engine: EngineConfig, trial: TrialResources, intermediates: int
+    strong: HubModel | ToyModel,
+    engine: EngineConfig,
+    trial: TrialResources,
+    intermediates: int,
+    *,
+    pairs: bool = False,
 ) -> Abilities:
     """What methods can count on. Raises ValueError, one line, where a hub model's settings cannot be read."""
     gb = trial.room_gb
     return Abilities(
         prior=isinstance(strong, ToyModel) or prompts.can_elicit(strong),
         intermediates=intermediates,
+        pairs=pairs,
         room=model_size.room_for(strong, engine, gb, trial.processes) if gb else None,
     )

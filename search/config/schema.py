@@ -194,7 +194,9 @@ class RunConfig(Frozen):
     @property
     def abilities(self) -> Abilities:
         """What methods can count on."""
-        return abilities_of(self.strong.model, self.engine, self.trial, len(self.intermediates))
+        return abilities_of(
+            self.strong.model, self.engine, self.trial, len(self.intermediates), pairs=self.task.has_pairs
+        )
 
     @property
     def cache_dir(self) -> Path:

@@ -11,10 +11,10 @@ ROUNDING = 1e-9  # shares such as 1/9 are not exact
 def steps_of_a_training(method: Method, examples: int) -> int:
     """Optimizer steps of each of a method's trainings, by its whole schedule.
 
-    examples: in the transfer split. An estimate: selections that balance classes may keep fewer than their
-    share.
+    examples: in the transfer split. Pairs in both orders are two examples each. An estimate: selections that
+    balance classes may keep fewer than their share.
     """
-    kept = max(1, round(method.select.kept * examples))
+    kept = max(1, round(method.select.kept * examples)) * method.inputs.trained
     return max(1, round(method.optim.epochs * math.ceil(kept / method.optim.batch_size)))
 
 

@@ -93,8 +93,9 @@ class TrainingSeconds:
         method = step.method
         share = (step.end - step.start) * method.optim.stop * method.stages.trainings
         optimizer_steps = share * steps_of_a_training(method, self._transfer)
-        batch = min(method.optim.batch_size, method.select.kept * self._transfer)
+        batch = min(method.optim.batch_size, method.select.kept * self._transfer * method.inputs.trained)
         predicted = self._evaluated + self._handed_on(step) * self._transfer
+        predicted *= method.inputs.answered
         amounts = np.zeros(len(COSTS))
         first = COLUMN[method.student.kind, 0]
         amounts[first : first + 4] = (optimizer_steps * batch, optimizer_steps, predicted, 1.0)

@@ -101,9 +101,10 @@ def prepare(
     materials = Materials(
         weak_probs=np.stack([of_seed["transfer"] for of_seed in predictions["weak"]]),
         tokens=strong,
+        swapped=_swapped(config.strong.model, task),
         questions=questions,
         intermediates=tuple(
-            Intermediate(model=model, tokens=tokens)
+            Intermediate(model=model, tokens=tokens, swapped=_swapped(model, task))
             for model, tokens in zip(config.intermediates, intermediates, strict=True)
         ),
     )
@@ -119,6 +120,13 @@ def prepare(
 
 def _tokens(model: ModelConfig, task: Task, splits: tuple[SplitName, ...]) -> dict[SplitName, Tokens]:
     return {split: render(model, task.inputs[split]) for split in splits}
+
+
+def _swapped(model: ModelConfig, task: Task) -> dict[SplitName, Tokens]:
+    """What students see with the responses of each pair exchanged; nothing of single texts."""
+    inputs = {split: task.inputs[split] for split in STUDENTS_SEE}
+    pairs = {split: examples for split, examples in inputs.items() if examples.pairs is not None}
+    return {split: render(model, examples.exchanged()) for split, examples in pairs.items()}
 
 
 def _counted(config: RunConfig, task: Task, tokens: list[dict[SplitName, Tokens]]) -> DataCounts:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -9,19 +11,21 @@ from trainers.components.formulas.weights import WeightFormula
 from trainers.components.labels import Hard, Median, Soft
 from trainers.components.losses import LOSSES, Bootstrap, Loss, ReverseKl, Window, Xent, example_losses
 from trainers.components.optim import Adamw
-from trainers.components.repairs import Elicited, Neighbours, NoisyChannel, NoRepair, Repair
+from trainers.components.orders import BothOrders, PlainInputs
+from trainers.components.repairs import Consistency, Elicited, Neighbours, NoisyChannel, NoRepair, Repair
+from trainers.components.selection import Agreement
 from trainers.components.stages import Chain, Ensemble, SelfTrain
 from trainers.components.students import Lora
 from trainers.method import SLOTS, Abilities, Method, is_minimal_at_own_predictions
 
 NOTHING = Abilities(prior=False, intermediates=0)
-ALL = Abilities(prior=True, intermediates=4)
+ALL = Abilities(prior=True, intermediates=4, pairs=True)
 
 
 def test_the_default_is_the_naive_baseline() -> None:
     naive = Method()
     kinds = [getattr(naive, slot).kind for slot in SLOTS]
-    assert kinds == ["hard", "none", "none", "all", "xent", "full", "adamw", "once"]
+    assert kinds == ["hard", "none", "none", "all", "plain", "xent", "full", "adamw", "once"]
     assert naive.refused(NOTHING) is None
 
 
@@ -129,6 +133,40 @@ def test_refusals_name_the_place_and_the_remedy() -> None:
         "stages.chain.length must be at most 1, the intermediate models of this campaign, got 2"
     )
     assert Method(stages=Chain(length=2)).refused(ALL) is None
+
+
+def test_single_texts_have_no_second_order() -> None:
+    singles = Abilities(prior=True, intermediates=0)
+    assert Method(inputs=BothOrders()).refused(singles) == (
+        "inputs.both_orders needs pairs, and single texts have one order: leave the slot inputs out"
+    )
+    assert Method(inputs=PlainInputs(answer="averaged")).refused(singles) == (
+        "inputs.plain.answer averaged needs pairs, and single texts have one order: leave the slot inputs out"
+    )
+    for inputs in (BothOrders(), BothOrders(answer="as_shown"), PlainInputs(answer="averaged")):
+        assert Method(inputs=inputs).refused(Abilities(prior=False, intermediates=0, pairs=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("slots", "place"),
+    [
+        ({"repair": Consistency()}, "repair.consistency"),
+        ({"repair": Neighbours(), "second_repair": Consistency()}, "second_repair.consistency"),
+        ({"select": Agreement()}, "select.agreement"),
+    ],
+)
+def test_a_consistent_probe_needs_two_forms_of_an_example(slots: dict[str, Any], place: str) -> None:
+    method = Method(**slots)
+    assert method.refused(NOTHING) == (
+        f"{place} needs pairs or a zero-shot answer, and these are single texts of a strong model that is no "
+        "language model: leave it out"
+    )
+    assert not method.needs_prior
+    for abilities in (
+        Abilities(prior=True, intermediates=0),
+        Abilities(prior=False, intermediates=0, pairs=True),
+    ):
+        assert method.refused(abilities) is None
 
 
 @pytest.mark.parametrize("loss", [Xent(), ReverseKl(), Window(), Bootstrap(beta=1)])

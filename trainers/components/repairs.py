@@ -15,6 +15,7 @@ from trainers.component import Component
 from trainers.components.formulas.labels import RepairFormula, label_formula
 from trainers.components.neighbours import nearest
 from trainers.components.probing import CrossFittedProbe
+from trainers.components.repairing.consistency import with_sign
 from trainers.components.repairing.noisy_channel import classify_and_refit, fit_channel, refit_head
 from trainers.components.repairing.propagation import propagated
 from trainers.components.repairing.relabelling import along_mean_difference, cross_fit
@@ -131,6 +132,16 @@ class Elicited(_Repair):
     strength: Annotated[float, Field(ge=0, le=1, description="share of the strong model's own answer")] = 0.5
 
 
+class Consistency(_Repair):
+    """Labels mixed with a probe that was fitted without labels to answers that contradict each other (CCS).
+
+    These are a pair in both orders, or a text with either zero-shot answer.
+    """
+
+    kind: Literal["consistency"] = "consistency"
+    strength: Annotated[float, Field(ge=0.05, le=1, description="share of the probe in the labels")] = 1.0
+
+
 Repair = (
     NoRepair
     | NoisyChannel
@@ -141,6 +152,7 @@ Repair = (
     | MeanDifference
     | Elicited
     | RepairFormula
+    | Consistency
 )
 
 
@@ -238,6 +250,16 @@ def elicited(config: Elicited, evidence: Evidence) -> FloatArray:
     return (1 - config.strength) * evidence.weak + config.strength * own
 
 
+def consistency(config: Consistency, evidence: Evidence) -> FloatArray:
+    """(1-s)·w + s·p, p a contrast-consistent probe with the sign that most ŷ agree with; s the strength.
+
+    The probe, `evidence.consistency()`, uses no label, so it shares no mistake with them but through its
+    sign. Burns et al. 2022, "Discovering Latent Knowledge in Language Models Without Supervision".
+    """
+    own = with_sign(evidence.consistency(), evidence.weak)
+    return (1 - config.strength) * evidence.weak + config.strength * own
+
+
 def _around(probs: FloatArray, rate: float) -> FloatArray:
     """The probabilities with their quantile 1 - rate moved to one half: float64 [n]."""
     threshold = np.array([np.quantile(probs, 1 - rate)])
@@ -260,4 +282,5 @@ REPAIRS: dict[type[Component], Callable[[Any, Evidence], FloatArray]] = {
     MeanDifference: mean_difference,
     Elicited: elicited,
     RepairFormula: label_formula,
+    Consistency: consistency,
 }

@@ -19,6 +19,7 @@ from pydantic import Field
 from trainers.component import Component
 from trainers.components.formulas.weights import WeightFormula, formula_weights
 from trainers.components.neighbours import nearest
+from trainers.components.repairing.consistency import with_sign
 from trainers.components.signals import entropy_preference, self_confidence, standard_scores
 from trainers.components.weak_labels import Evidence, FloatArray
 from trainers.lazy import torch
@@ -119,7 +120,23 @@ class Curriculum(Component):
         return 1.0
 
 
-Selection = All | Confidence | Disagreement | OverlapDensity | SmallLoss | Curriculum | WeightFormula
+class Agreement(Component):
+    """Weighs examples by whether the weak label agrees with a probe that was fitted without labels (CCS)."""
+
+    kind: Literal["agreement"] = "agreement"
+    epsilon: Annotated[
+        float, Field(ge=0, le=1, description="factor on the weight of examples where the two disagree")
+    ] = 0.1
+
+    @property
+    def kept(self) -> float:
+        """The share of the examples that an epoch passes over; at epsilon 0, of those at most."""
+        return 1.0
+
+
+Selection = (
+    All | Confidence | Disagreement | OverlapDensity | SmallLoss | Curriculum | Agreement | WeightFormula
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -248,6 +265,22 @@ def keep_small_loss(config: SmallLoss, evidence: Evidence, targets: FloatArray) 
     return Plan(phases=(_phase(np.ones(len(targets), dtype=np.bool_)),), keep_share=kept)
 
 
+def weigh_agreement(config: Agreement, evidence: Evidence, targets: FloatArray) -> Plan:
+    """Weights max(c, C) where weak label and probe decide alike, epsilon·min(c, C) where not.
+
+    c = max(w, 1 - w), C = max(p, 1 - p), p the probability of a contrast-consistent probe with the sign that
+    most weak labels agree with (`evidence.consistency()`). Kept examples' weights are scaled to a mean of 1.
+    Step 2 of the best published recipe, "Automated Weak-to-Strong Researcher" (2026), which resamples by
+    these weights and leaves open what ε is; here they weigh the gradient, whose mean is the same.
+    """
+    weak = evidence.weak
+    probe = with_sign(evidence.consistency(), weak)
+    sure = np.stack([np.maximum(weak, 1 - weak), np.maximum(probe, 1 - probe)])
+    agree = (weak > 0.5) == (probe > 0.5)
+    weights = np.where(agree, sure.max(axis=0), config.epsilon * sure.min(axis=0))
+    return Plan(phases=(_scaled(weights),))
+
+
 def confident_first(config: Curriculum, evidence: Evidence, targets: FloatArray) -> Plan:
     """The top share by |w - .5| until `switch`, then all examples at `lr_scale` times the learning rate.
 
@@ -286,6 +319,11 @@ def _graded(kept: Kept, score: NDArray[np.float64], classes: NDArray[np.bool_]) 
     return Phase(start=0.0, weights=found, lr_scale=1.0)
 
 
+def _scaled(weights: NDArray[np.float64]) -> Phase:
+    found = weights.astype(np.float32)  # before what is positive is counted: the smallest become 0
+    return Phase(start=0.0, weights=found / found[found > 0].mean(), lr_scale=1.0)
+
+
 def _quota(share: float, total: int) -> int:
     return max(1, math.floor(share * total + 0.5))
 
@@ -315,4 +353,5 @@ SELECTIONS: dict[type[Component], Callable[[Any, Evidence, FloatArray], Plan]] =
     SmallLoss: keep_small_loss,
     Curriculum: confident_first,
     WeightFormula: weigh_by_formula,
+    Agreement: weigh_agreement,
 }

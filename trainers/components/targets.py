@@ -9,6 +9,7 @@ from trainers.component import Component
 from trainers.components.labels import LABELS
 from trainers.components.repairs import (
     REPAIRS,
+    Consistency,
     CrossFit,
     EmHead,
     MeanDifference,
@@ -59,5 +60,5 @@ def _models_the_supervisor(repair: Repair) -> bool:
 
 def _follows_features(repair: Repair) -> bool:
     """Whether a repair's labels are a function of the features, so that a head on them finds no errors."""
-    others = (Neighbours, Propagate, CrossFit, MeanDifference)
+    others = (Neighbours, Propagate, CrossFit, MeanDifference, Consistency)
     return isinstance(repair, others) or _models_the_supervisor(repair)

@@ -5,6 +5,7 @@ Ground truth is not among the inputs.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ def supervisor_of(seed: int, supervisors: int) -> int:
     return seed % SEEDS_OF_A_RUN % supervisors
 
 
+def _absent() -> NoReturn:
+    raise ValueError("this campaign has no such evidence: see trainers.method.Abilities")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Weak labels of the transfer split, and views of the frozen strong model, computed on first use.
@@ -30,12 +35,18 @@ class Evidence:
     weak_probs: float [n], the weak supervisor's P(class 1), or what earlier steps have made of it.
     features: () -> float [n, d], the frozen strong model's pooled features.
     prior: () -> float [n], the strong model's own zero-shot P(class 1).
+    margins: () -> float [templates, orders, n], the untouched strong model's zero-shot log-odds of class 1;
+    pairs have two orders, as shown and with their responses exchanged, single texts have one.
+    consistency: () -> float [n], P of one of the two classes by a probe of the strong model's features that
+    was fitted without labels; which class it is, weak labels have to say (`repairing.consistency`).
     seed: the trial's seed, for components that draw at random.
     """
 
     weak_probs: FloatArray
     features: Callable[[], FloatArray]
     prior: Callable[[], FloatArray]
+    margins: Callable[[], FloatArray] = _absent
+    consistency: Callable[[], FloatArray] = _absent
     seed: int
 
     @property

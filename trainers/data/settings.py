@@ -134,6 +134,11 @@ class DatasetTask(Frozen):
     ] = 0
     splits: Annotated[SplitSizes, Field(description="examples in each split")]
 
+    @property
+    def has_pairs(self) -> bool:
+        """Whether its examples are preference pairs."""
+        return isinstance(self.fields, PairFields)
+
     @model_validator(mode="after")
     def _pairs_have_no_labels(self) -> Self:
         if self.labels is not None and isinstance(self.fields, PairFields):
@@ -168,6 +173,11 @@ class ToyTask(Frozen):
     splits: Annotated[SplitSizes, Field(description="examples in each split")] = SplitSizes(
         weak_train=1600, transfer=1600, search=1500, test=2000
     )
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether its examples are preference pairs."""
+        return False
 
 
 TaskConfig = Annotated[DatasetTask | ToyTask, Field(discriminator="kind")]

@@ -69,6 +69,17 @@ class Tokens:
         offsets = self.offsets[rows.start : rows.stop + 1]
         return replace(self, ids=self.ids[offsets[0] : offsets[-1]], offsets=offsets - offsets[0])
 
+    def followed_by(self, others: "Tokens") -> "Tokens":
+        """These rows, then the others, which end with the same question."""
+        assert self.words == others.words
+        return replace(
+            self,
+            ids=np.concatenate([self.ids, others.ids]),
+            offsets=np.concatenate([self.offsets, others.offsets[1:] + self.offsets[-1]]),
+            shortened=self.shortened + others.shortened,
+            equal_pairs=self.equal_pairs + others.equal_pairs,
+        )
+
     def pad_batch(
         self, rows: Rows, pad_id: int, *, bucketed: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Binary classifiers from pretrained models, and the pool that holds the pretrained weights."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,15 @@ class Classifier(nn.Module):
 
     def features_of_all_layers(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Pooled hidden states from the first layer to the last side by side, float32 [b, depth · hidden]."""
+        return self.features_of(input_ids, attention_mask, layers=range(1, self.depth + 1))
+
+    def features_of(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, layers: Sequence[int]
+    ) -> torch.Tensor:
+        """Pooled hidden states of some layers, counted from 1, side by side: float32 [b, layers · hidden]."""
         output = self._read(input_ids, attention_mask, all_layers=True)
-        layers = (*output.hidden_states[1 : self.depth], output.last_hidden_state)
-        return torch.cat([_pooled(hidden, attention_mask, self.pool) for hidden in layers], dim=1)
+        hidden = (*output.hidden_states[: self.depth], output.last_hidden_state)
+        return torch.cat([_pooled(hidden[layer], attention_mask, self.pool) for layer in layers], dim=1)
 
     def _read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, *, all_layers: bool) -> Any:
         # Causal attention ignores what comes after a token, so padding on the right has no effect; without a

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from trainers.cache import digest
+from trainers.components.orders import in_orders
 from trainers.components.selection import plan
 from trainers.components.stages import (
     DueRungs,
@@ -32,7 +34,8 @@ from trainers.files import replacing
 from trainers.gang import rank
 from trainers.method import Method
 from trainers.training.checkpoint import Checkpoint
-from trainers.training.loop import Floats, Inputs, predict, total_steps
+from trainers.training.loop import Floats, total_steps
+from trainers.training.orders import Asked, answer
 from trainers.training.weights import TrainedWeights, trained_weights
 
 log = logging.getLogger(__name__)
@@ -78,6 +81,9 @@ class StageRunner:
         return self._targets(stage.teacher, self._taught)
 
     def _targets(self, teacher: Teacher, evidence: Evidence) -> TrainingTargets:
+        return in_orders(self.method.inputs, self._targets_as_shown(teacher, evidence))
+
+    def _targets_as_shown(self, teacher: Teacher, evidence: Evidence) -> TrainingTargets:
         if teacher == "weak":
             return self._first
         if teacher == "previous":
@@ -93,11 +99,11 @@ class StageRunner:
         targets = make_targets(self.method.label_steps, evidence)
         return TrainingTargets(targets=targets, plan=plan(self.method.select, evidence, targets))
 
-    def hand_over(self, student: Student, learn: Inputs, logits: Floats, after: Stage) -> None:
-        """Take from a finished model what the next stage needs."""
+    def hand_over(self, student: Student, transfer: Asked, logits: Floats, after: Stage) -> None:
+        """Take from a finished model what the next stage needs. transfer: what it answers of that split."""
         self._logits.append(logits)
         if after.teacher != "weak":
-            self._taught = taught_by(self._evidence, predict(student.module, learn))
+            self._taught = taught_by(self._evidence, expit(answer(student.module, transfer)))
         if after.continues:
             self.weights = trained_weights(student)
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, cast
 
@@ -23,19 +23,18 @@ from trainers.models.settings import ModelConfig
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.compilation import share_compiled_code
 from trainers.training.loop import (
-    Diverged,
     Floats,
-    Inputs,
     Recipe,
     fit,
-    forward,
 )
+from trainers.training.orders import answer
 from trainers.training.session import Event
 from trainers.training.settings import EngineConfig
 from trainers.training.weights import load_weights
+from trainers.trial.contrast import consistency_of_answers, consistency_of_orders
 from trainers.trial.model_data import ModelData, Shared, unshared
 from trainers.trial.stage_runner import StageRunner
-from trainers.trial.zero_shot import zero_shot
+from trainers.trial.zero_shot import zero_shot, zero_shot_margins
 
 Part = Literal["setup_s", "train_s", "eval_s"]
 PARTS: tuple[Part, ...] = ("setup_s", "train_s", "eval_s")
@@ -43,10 +42,14 @@ PARTS: tuple[Part, ...] = ("setup_s", "train_s", "eval_s")
 
 @dataclass(frozen=True, kw_only=True)
 class Intermediate:
-    """A model between the weak and the strong one, with its tokens of the splits that students use."""
+    """A model between the weak and the strong one, with its tokens of the splits that students use.
+
+    swapped: as in `Materials`.
+    """
 
     model: ModelConfig
     tokens: Mapping[SplitName, Tokens]
+    swapped: Mapping[SplitName, Tokens] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +58,23 @@ class Materials:
 
     weak_probs: float32 [supervisors, n], P(class 1) of each weak supervisor on the transfer split.
     tokens: the strong model's tokens of the transfer, search and test inputs, as `prompts.render` makes them.
+    swapped: the same with the responses of each pair exchanged; empty for single texts.
     questions: the transfer inputs as `prompts.ask` makes them; none if the strong model cannot be asked.
     intermediates: the models of a chain, from small to large.
     """
 
     weak_probs: NDArray[np.float32]
     tokens: Mapping[SplitName, Tokens]
+    swapped: Mapping[SplitName, Tokens] = field(default_factory=dict)
     questions: tuple[Question, ...] = ()
     intermediates: tuple[Intermediate, ...] = ()
 
     @property
     def abilities(self) -> Abilities:
         """What these materials offer to methods."""
-        return Abilities(prior=bool(self.questions), intermediates=len(self.intermediates))
+        return Abilities(
+            prior=bool(self.questions), intermediates=len(self.intermediates), pairs=bool(self.swapped)
+        )
 
     def supervisor(self, seed: int) -> int:
         """The weak supervisor whose labels a trial with this seed learns from."""
@@ -99,9 +106,10 @@ class Workbench:
         self._materials = materials
         self._engine = engine
         self._shared = shared
-        self._strong = ModelData(pool, materials.tokens, shared)
+        self._strong = ModelData(pool, materials.tokens, shared, materials.swapped)
         self._intermediates = [
-            ModelData(pool.another(model.model), model.tokens, shared) for model in materials.intermediates
+            ModelData(pool.another(model.model), model.tokens, shared, model.swapped)
+            for model in materials.intermediates
         ]
 
     @property
@@ -156,7 +164,10 @@ class Workbench:
     ) -> Iterator[Report]:
         """Run a stage up to its last due rung. ends: whether the trial ends there instead of pausing."""
         stage, after = stages[place], stages[place + 1] if place + 1 < len(stages) else None
-        student, learn, evaluated = self._student(runner, stage, split)
+        student, data = self._student(runner, stage)
+        inputs, layer = runner.method.inputs, student.layer
+        learn = data.inputs("transfer", layer, "both" if inputs.trained == 2 else "shown")
+        transfer, evaluated = (data.asked(of, layer, inputs.answered) for of in ("transfer", split))
         learned = runner.targets(stage)
         recipe = Recipe(
             plan=learned.plan,
@@ -183,50 +194,53 @@ class Workbench:
         with closing(cast(Generator[float], fitted)):
             for share in fitted:
                 clock.lap("train_s")
-                logits = _logits(student.module, evaluated)
+                logits = answer(student.module, evaluated)
                 predictions = runner.probs(logits)
                 clock.lap("eval_s")
                 hands_on = share == 1 and after is not None and not (ends and is_last)
                 if hands_on and is_last:
-                    runner.hand_over(student, learn, logits, stages[place + 1])
+                    runner.hand_over(student, transfer, logits, stages[place + 1])
                     runner.save(place + 1)
                 for rung in due[share]:
                     yield clock.report(rung, predictions, events)
                     events.clear()
                 if hands_on and not is_last:
-                    runner.hand_over(student, learn, logits, stages[place + 1])
+                    runner.hand_over(student, transfer, logits, stages[place + 1])
                     runner.save_if_worth_it(place + 1)
 
-    def _student(self, runner: StageRunner, stage: Stage, split: SplitName) -> tuple[Student, Inputs, Inputs]:
-        """The student of a stage, the inputs that it learns from, and those that it predicts."""
+    def _student(self, runner: StageRunner, stage: Stage) -> tuple[Student, ModelData]:
+        """The student of a stage, and the examples in the form of its model."""
         data = self._strong if stage.learner is None else self._intermediates[stage.learner]
         seed = runner.seed_of(stage)
         torch.manual_seed(seed)
         student = make_student(runner.method.student, data.pool, seed=seed, words=data.words)
         if stage.continues:
             load_weights(student, runner.weights)
-        return student, data.inputs("transfer", student.layer), data.inputs(split, student.layer)
+        return student, data
 
     def _evidence(self, seed: int) -> Evidence:
         return Evidence(
             weak_probs=self._materials.weak_probs[self._materials.supervisor(seed)],
             features=lambda: self._strong.features("transfer", self._strong.pool.layer_at(1.0)).numpy(),
-            prior=lambda: self._prior,
+            prior=lambda: zero_shot(self._margins),
+            margins=lambda: self._margins,
+            consistency=lambda: self._consistency,
             seed=seed,
         )
 
     @cached_property
-    def _prior(self) -> Floats:
-        return self._shared("prior", lambda: zero_shot(self._strong.pool, self._materials.questions))
+    def _margins(self) -> Floats:
+        return self._shared(
+            "margins", lambda: zero_shot_margins(self._strong.pool, self._materials.questions)
+        )
 
-
-def _logits(model: torch.nn.Module, inputs: Inputs) -> Floats:
-    """Logits log P(class 1) - log P(class 0), float32 [n]. Raises Diverged if a logit is not finite."""
-    scores = forward(model, inputs, model)
-    logits: Floats = (scores[:, 1] - scores[:, 0]).numpy()
-    if not np.isfinite(logits).all():
-        raise Diverged("the model's predictions are not numbers")
-    return logits
+    @cached_property
+    def _consistency(self) -> Floats:
+        pool, given = self._strong.pool, self._materials
+        if not given.swapped:
+            return self._shared("consistency", lambda: consistency_of_answers(pool, given.questions))
+        pairs = given.tokens["transfer"], given.swapped["transfer"]
+        return self._shared("consistency", lambda: consistency_of_orders(pool, *pairs))
 
 
 class _Clock:

@@ -23,6 +23,11 @@ def test_the_instructions_stay_the_same_from_round_to_round() -> None:
     assert system_prompt(Method(), abilities, 4) == system_prompt(Method(), abilities, 4)
 
 
+def test_an_agent_is_told_what_the_examples_are() -> None:
+    for pairs, said in ((True, "Its examples are pairs:"), (False, "Its examples are single texts:")):
+        assert said in system_prompt(Method(), Abilities(prior=False, intermediates=0, pairs=pairs), 4)
+
+
 def test_what_is_put_in_is_not_searched_for_fields() -> None:
     assert "{{branches}}" in filled("repair.md", problems="{{branches}}")
     with pytest.raises(KeyError):

@@ -37,3 +37,12 @@ def test_a_model_whose_settings_cannot_be_read_is_one_line(tmp_path: Path) -> No
     with pytest.raises(ValueError, match=str(tmp_path)) as caught:
         abilities_of(HubModel(path=str(tmp_path), max_length=8), EngineConfig(), TrialResources(), 0)
     assert "\n" not in str(caught.value)
+
+
+def test_pairs_are_known_from_the_task(dev: Path) -> None:
+    assert not load_config(dev).abilities.pairs
+    splits = "splits: {weak_train: 8, transfer: 8, search: 8, test: 8}"
+    pairs = load_config(dev, [f"task={{kind: dataset, path: a.jsonl, fields: {{chosen: a}}, {splits}}}"])
+    assert pairs.abilities.pairs
+    singles = load_config(dev, [f"task={{kind: dataset, path: a.jsonl, {splits}}}"])
+    assert not singles.abilities.pairs

@@ -2,6 +2,7 @@ import pytest
 
 from search.policy.rungs import merged_rungs, rungs_of, steps_of_a_training
 from trainers.components.optim import Adamw
+from trainers.components.orders import BothOrders, PlainInputs
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, SmallLoss
 from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
 from trainers.method import Method
@@ -51,6 +52,14 @@ def test_a_warm_up_of_a_later_training_counts_too() -> None:
     five, three = Method(stages=Ensemble(members=5)), Method(stages=Ensemble(members=3))
     assert rungs_of(five, (1 / 3, 1.0), examples=3200, min_steps=8) == (0, 1)
     assert rungs_of(three, (0.35, 1.0), examples=3200, min_steps=8) == (1,)
+
+
+def test_pairs_in_both_orders_are_two_examples_each() -> None:
+    assert steps_of_a_training(Method(inputs=BothOrders()), 320) == 60
+    assert steps_of_a_training(Method(inputs=PlainInputs(answer="averaged")), 320) == 30
+    # 17 kept pairs are 34 examples, two steps an epoch.
+    half = Method(inputs=BothOrders(), select=Confidence(share=0.5))
+    assert steps_of_a_training(half, 34) == 6
 
 
 @pytest.mark.parametrize(

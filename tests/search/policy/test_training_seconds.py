@@ -7,6 +7,7 @@ from search.policy.training_seconds import COLUMN, COSTS, Step, TrainingSeconds
 from trainers.components.formulas.labels import LabelFormula
 from trainers.components.formulas.weights import WeightFormula
 from trainers.components.optim import Adamw
+from trainers.components.orders import BothOrders, InputOrders, PlainInputs
 from trainers.components.repairs import CrossFit, Neighbours, NoisyChannel, NoRepair
 from trainers.components.selection import All, Confidence
 from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
@@ -125,6 +126,23 @@ def test_labels_and_selections_cost_something_at_a_start() -> None:
     amounts = seconds.amounts(Step(method=method, start=0, end=1))
     assert [amounts[COLUMN[slot, "formula"]] for slot in ("labels", "select", "repair")] == [1, 1, 0]
     assert amounts[COLUMN["labels", "hard"]] == 0
+
+
+def test_pairs_in_both_orders_are_trained_on_twice_and_answered_twice() -> None:
+    seconds = TrainingSeconds(transfer=400, evaluated=100)
+
+    def amounts(inputs: InputOrders, batch_size: int = 32) -> list[float]:
+        method = Method(inputs=inputs, optim=Adamw(epochs=2, batch_size=batch_size), stages=SelfTrain())
+        first = COLUMN["full", 0]
+        return list(seconds.amounts(Step(method=method, start=0, end=1))[first : first + 4])
+
+    # Two trainings of 2 epochs of 13 steps (25 for both orders); the first labels 400 of the transfer split.
+    assert amounts(PlainInputs()) == [52 * 32, 52, 500, 1]
+    assert amounts(PlainInputs(answer="averaged")) == [52 * 32, 52, 1000, 1]
+    assert amounts(BothOrders(answer="as_shown")) == [100 * 32, 100, 500, 1]
+    assert amounts(BothOrders()) == [100 * 32, 100, 1000, 1]
+    # A batch that holds more than there is holds all of it.
+    assert amounts(BothOrders(), batch_size=1000)[0] == 4 * 800
 
 
 def test_predictions_of_nothing() -> None:

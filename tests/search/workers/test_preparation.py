@@ -20,6 +20,7 @@ from search.workers.shared_arrays import SharedArrays
 from search.workers.sources import load
 from trainers.data.dataset import load_task
 from trainers.data.tokens import Tokens
+from trainers.models.prompts import render
 from trainers.trial.baselines import BaselineData
 
 REPO = Path(__file__).parents[3]
@@ -212,3 +213,36 @@ def test_each_supervisor_may_learn_from_rows_of_its_own() -> None:
     own.supervisors = 3
     with pytest.raises(ValueError, match=r"own_rows 2: the rows of weak supervisor 2 are all of class 1"):
         weak_data(own, data)
+
+
+@pytest.mark.slow
+def test_students_see_pairs_in_both_orders(ray_is_up: None, tmp_path: Path, shared: Path) -> None:
+    lines = [{"prompt": f"{i}?", "chosen": "yes " * (i + 1), "rejected": f"no {i}"} for i in range(40)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    model = f"{{kind: hub, path: {shared}/models/stories260K, max_length: 64}}"
+    config = load_config(
+        REPO / "configs/dev.yaml",
+        [
+            f"task={{kind: dataset, path: {path}, fields: {{chosen: chosen}}}}",
+            "task.splits={weak_train: 8, transfer: 8, search: 8, test: 8}",
+            f"weak.model={model}",
+            f"strong.model={model}",
+            f"intermediates=[{model}]",
+            "baselines.seeds=2",
+            f"cache={tmp_path}/cache",
+        ],
+    )
+    materials = prepared_by(config, lambda done, total: None).materials
+    assert materials.abilities.pairs == config.abilities.pairs is True
+    task = load_task(config.task)
+    for given in (materials, materials.intermediates[0]):
+        for split in ("transfer", "search", "test"):
+            expected = render(config.strong.model, task.inputs[split].exchanged())
+            assert np.array_equal(given.swapped[split].ids, expected.ids)
+            assert not np.array_equal(given.tokens[split].ids, expected.ids)
+
+
+def test_single_texts_have_one_order(prepared: Prepared) -> None:
+    assert prepared.materials.swapped == {}
+    assert not prepared.materials.abilities.pairs

@@ -42,7 +42,14 @@ RNG = np.random.default_rng(5)
 FEATURES = RNG.standard_normal((EXAMPLES, 3))
 WEAK = np.clip(1 / (1 + np.exp(-FEATURES[:, 0] - RNG.standard_normal(EXAMPLES))), 0.01, 0.99)
 PRIOR = RNG.uniform(0.05, 0.95, EXAMPLES)
-EVIDENCE = Evidence(weak_probs=WEAK, features=lambda: FEATURES, prior=lambda: PRIOR, seed=3)
+CONSISTENCY = np.random.default_rng(6).uniform(0.05, 0.95, EXAMPLES)
+EVIDENCE = Evidence(
+    weak_probs=WEAK,
+    features=lambda: FEATURES,
+    prior=lambda: PRIOR,
+    consistency=lambda: CONSISTENCY,
+    seed=3,
+)
 # Half of the students are nearly undecided, so that the narrowest window holds some.
 LOGITS = RNG.standard_normal((EXAMPLES, 2)) * np.where(np.arange(EXAMPLES) % 2, 2.0, 0.02)[:, None]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tests.trainers.components.unasked import unasked
 from trainers.components.repairs import (
     REPAIRS,
+    Consistency,
     CrossFit,
     Elicited,
     EmHead,
@@ -29,6 +30,7 @@ def repaired(
     weak: list[float],
     features: NDArray[np.float64] | None = None,
     prior: list[float] | None = None,
+    consistency: list[float] | None = None,
     *,
     seed: int = 3,
 ) -> FloatArray:
@@ -36,6 +38,7 @@ def repaired(
         weak_probs=np.array(weak, dtype=np.float32),
         features=unasked if features is None else lambda: features,
         prior=unasked if prior is None else lambda: np.array(prior),
+        consistency=unasked if consistency is None else lambda: np.array(consistency),
         seed=seed,
     )
     return REPAIRS[type(config)](config, evidence)
@@ -174,6 +177,18 @@ def test_elicited_without_strength_leaves_the_labels() -> None:
     assert repaired(Elicited(strength=0), [0.25, 1.0], prior=[0.3, 0.9]).tolist() == [0.25, 1]
 
 
+def test_consistency_mixes_in_a_probe_whose_sign_most_labels_give() -> None:
+    # ŷ = 1, 0, 1; the probe decides 0, 1, 1 and is turned round: .7, .4, .2.
+    probe = [0.3, 0.6, 0.8]
+    weak = [0.9, 0.1, 0.6]
+    assert repaired(Consistency(), weak, consistency=probe).tolist() == pytest.approx([0.7, 0.4, 0.2])
+    half = repaired(Consistency(strength=0.5), weak, consistency=probe)
+    assert half.tolist() == pytest.approx([0.8, 0.25, 0.4])
+    # Two of three agree: it stays.
+    stays = repaired(Consistency(), [0.1, 0.9, 0.2], consistency=probe)
+    assert stays.tolist() == probe
+
+
 weak_floats = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1, width=32))
 shares = st.floats(0, 1)
 configs: st.SearchStrategy[Any] = st.one_of(
@@ -190,6 +205,7 @@ configs: st.SearchStrategy[Any] = st.one_of(
     st.builds(EmHead, iterations=st.integers(1, 3)),
     st.just(MeanDifference()),
     st.builds(Elicited, strength=shares),
+    st.builds(Consistency, strength=st.floats(0.05, 1)),
 )
 cases = st.lists(st.tuples(weak_floats, weak_floats), min_size=1, max_size=12)
 
@@ -201,7 +217,7 @@ def test_repaired_labels_are_probabilities_and_repeatable(
 ) -> None:
     features = np.random.default_rng(seed).standard_normal((len(case), 3))
     weak, prior = [w for w, _ in case], [p for _, p in case]
-    labels = repaired(config, weak, features, prior)
+    labels = repaired(config, weak, features, prior, prior[::-1])
     assert labels.shape == (len(case),)
     assert ((labels >= 0) & (labels <= 1)).all()
-    assert np.array_equal(labels, repaired(config, weak, features, prior))
+    assert np.array_equal(labels, repaired(config, weak, features, prior, prior[::-1]))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tests.trainers.components.unasked import unasked
 from trainers.components.selection import (
+    Agreement,
     All,
     Confidence,
     Curriculum,
@@ -28,11 +29,16 @@ from trainers.components.signals import entropy_preference
 from trainers.components.weak_labels import Evidence
 
 
-def evidence(weak: list[float], features: NDArray[np.float64] | None = None) -> Evidence:
+def evidence(
+    weak: list[float],
+    features: NDArray[np.float64] | None = None,
+    consistency: list[float] | None = None,
+) -> Evidence:
     return Evidence(
         weak_probs=np.array(weak),
         features=unasked if features is None else lambda: features,
         prior=unasked,
+        consistency=unasked if consistency is None else lambda: np.array(consistency),
         seed=3,
     )
 
@@ -244,6 +250,25 @@ def test_curriculum_starts_with_the_confident_and_ends_with_all() -> None:
     assert (rest.start, rest.lr_scale, rest.weights.tolist()) == (0.4, 0.1, [1, 1, 1, 1])
 
 
+def test_agreement_weighs_by_the_surer_where_probe_and_label_agree() -> None:
+    # ŷ = 1, 0, 1, 0 and the probe's 1, 0, 0, 0 agree but for the third: max(.9, .6), max(.8, .75),
+    # ε·min(.6, .7) and max(.5, .5), for a label of .5 is class 0. With ε = .5 the sum is .9 + .8 + .3 + .5.
+    known = evidence([0.9, 0.2, 0.6, 0.5], consistency=[0.6, 0.25, 0.3, 0.5])
+    found = weights(Agreement(epsilon=0.5), known)
+    assert found == pytest.approx([0.9 * 1.6, 0.8 * 1.6, 0.3 * 1.6, 0.5 * 1.6])
+    # Without a share for disagreement the others have mean 1: .9 + .8 + .5 = 2.2.
+    assert weights(Agreement(epsilon=0), known) == pytest.approx(
+        [0.9 * 3 / 2.2, 0.8 * 3 / 2.2, 0, 0.5 * 3 / 2.2]
+    )
+
+
+def test_agreement_turns_the_probe_round_where_most_labels_contradict_it() -> None:
+    turned = evidence([0.9, 0.2, 0.6], consistency=[0.4, 0.75, 0.7])  # one of three agrees
+    same = evidence([0.9, 0.2, 0.6], consistency=[0.6, 0.25, 0.3])
+    assert weights(Agreement(), turned) == pytest.approx(weights(Agreement(), same))
+    assert weights(Agreement(), turned)[2] < 0.2
+
+
 weak_floats = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1, width=32))
 WEIGHTS = ("equal", "graded")
 kept_shares = st.floats(0.05, 1)
@@ -254,6 +279,7 @@ configs: st.SearchStrategy[Any] = st.one_of(
     st.builds(OverlapDensity, share=kept_shares, k=st.integers(1, 20), weights=st.sampled_from(WEIGHTS)),
     st.builds(SmallLoss, share=kept_shares, warmup=st.floats(0, 0.95)),
     st.builds(Curriculum, share=kept_shares, switch=st.floats(0.05, 0.95), lr_scale=st.floats(0.01, 1)),
+    st.builds(Agreement, epsilon=st.floats(0, 1)),
 )
 
 
@@ -261,7 +287,7 @@ configs: st.SearchStrategy[Any] = st.one_of(
 @given(config=configs, weak=st.lists(weak_floats, min_size=1, max_size=12), seed=st.integers(0, 9))
 def test_any_plan_can_be_trained_on_and_repeated(config: Selection, weak: list[float], seed: int) -> None:
     features = np.random.default_rng(seed).standard_normal((len(weak), 3))
-    given_evidence = evidence(weak, features)
+    given_evidence = evidence(weak, features, weak[::-1])
     chosen, again = (plan(config, given_evidence, given_evidence.weak_probs) for _ in range(2))
     assert chosen.phases[0].start == 0
     for phase, repeated in zip(chosen.phases, again.phases, strict=True):

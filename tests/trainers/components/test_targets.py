@@ -8,6 +8,7 @@ import pytest
 from tests.trainers.components.unasked import unasked
 from trainers.components.labels import Hard, Median, Soft
 from trainers.components.repairs import (
+    Consistency,
     CrossFit,
     Elicited,
     EmHead,
@@ -68,6 +69,7 @@ def test_the_order_of_repairs_counts() -> None:
             EmHead(),
             "second_repair em_head models the weak supervisor's mistakes, of which repair crossfit leaves",
         ),
+        (Consistency(), EmHead(), "second_repair em_head models the weak supervisor's mistakes"),
         (NoisyChannel(prior="head"), EmHead(), "second_repair em_head models the weak supervisor's mistakes"),
     ],
 )

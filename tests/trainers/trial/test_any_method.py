@@ -54,12 +54,19 @@ def workbench(
     def tokens(model: HubModel | ToyModel) -> dict[SplitName, Any]:
         return {split: render(model, inputs[split]) for split in ("transfer", "search")}
 
+    def swapped(model: HubModel | ToyModel) -> dict[SplitName, Any]:
+        pairs = {split: examples for split, examples in inputs.items() if examples.pairs is not None}
+        return {split: render(model, pairs[split].exchanged()) for split in pairs}
+
     warm_up(EngineConfig())
     materials = Materials(
         weak_probs=np.random.default_rng(0).uniform(size=(2, TRANSFER)).astype(np.float32),
         tokens=tokens(strong),
+        swapped=swapped(strong),
         questions=ask(strong, inputs["transfer"]),
-        intermediates=tuple(Intermediate(model=model, tokens=tokens(model)) for model in between),
+        intermediates=tuple(
+            Intermediate(model=model, tokens=tokens(model), swapped=swapped(model)) for model in between
+        ),
     )
     return Workbench(materials, ModelPool(strong, cache=cache), EngineConfig())
 
@@ -123,10 +130,12 @@ def test_hundreds_of_methods_train(toy: Workbench) -> None:
     counts = run(toy, METHODS, seed=2)
     assert counts["trained"] == METHODS
     kinds = {f"{slot}.{kind}" for slot, components in SLOTS.items() for kind in components}
-    assert kinds <= counts.keys()  # every component took part
+    assert kinds - counts.keys() == {"inputs.both_orders"}  # every other component took part
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_methods_train_on_pretrained_models(hub: Workbench) -> None:
-    assert run(hub, METHODS // 10, seed=3)["trained"] == METHODS // 10
+    counts = run(hub, METHODS // 10, seed=3)
+    assert counts["trained"] == METHODS // 10
+    assert (counts["inputs.both_orders"] > 0) is hub.abilities.pairs

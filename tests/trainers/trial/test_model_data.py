@@ -111,3 +111,23 @@ def test_features_of_another_layer_model_or_split_are_others(
         features = ModelData(of, {"test": which}, kept).features("test", layer)
         assert features.shape == (len(which), of.hidden)
     assert len(set(kept.computed)) == len(asked)
+
+
+@pytest.mark.usefixtures("warm")
+def test_pairs_in_both_orders_are_all_as_shown_then_all_exchanged(pool: ModelPool, tokens: Tokens) -> None:
+    exchanged = replace(tokens, ids=tokens.ids[::-1].copy())
+    kept = Kept()
+    data = ModelData(pool, {"transfer": tokens}, kept, {"transfer": exchanged})
+    both = data.inputs("transfer", None, "both")
+    assert len(both.lengths) == 18
+    for row, (of, place) in {0: (tokens, 0), 8: (tokens, 8), 9: (exchanged, 0), 17: (exchanged, 8)}.items():
+        expected, _ = of.pad_batch(np.array([place]), pool.pad_id)
+        assert torch.equal(both.batch(np.array([row]))[0], expected)
+    features = data.features("transfer", 1, "both")
+    assert torch.equal(features[:9], data.features("transfer", 1))
+    assert torch.equal(features[9:], data.features("transfer", 1, "swapped"))
+    assert len(kept.computed) == 2  # once for each order
+    asked = data.asked("transfer", 1, orders=2)
+    assert asked.swapped is not None
+    assert torch.equal(asked.swapped.batch(np.arange(9))[0], features[9:])
+    assert data.asked("transfer", 1, orders=1).swapped is None

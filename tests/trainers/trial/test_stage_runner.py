@@ -14,10 +14,11 @@ from trainers.components.weak_labels import Evidence
 from trainers.method import Method
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.inputs import FeatureInputs
+from trainers.training.orders import Asked
 from trainers.trial.stage_runner import StageRunner
 
 WEAK = np.array([0.9, 0.4, 0.6, 0.2], dtype=np.float32)
-FEATURES = FeatureInputs(features=torch.tensor([[1.0], [-1.0], [2.0], [0.0]]))
+FEATURES = Asked(shown=FeatureInputs(features=torch.tensor([[1.0], [-1.0], [2.0], [0.0]])), swapped=None)
 OPTIM = Adamw(epochs=3, batch_size=2)  # two steps an epoch, six a training
 LEARNT = 1 / (1 + np.exp(-np.array([1.0, -1.0, 2.0, 0.0])))  # of a student whose log-odds are its feature
 
