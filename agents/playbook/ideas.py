@@ -111,6 +111,24 @@ IDEAS = (
         ),
     ),
     _idea(
+        "both-orders",
+        "regularization",
+        "A student that sees every pair in both orders, and answers by both, cannot lean on a position as "
+        "its supervisor does (Wang et al., 2023).",
+        inputs=(_option("both_orders", _choice("answer", "averaged", "as_shown")),),
+    ),
+    _idea(
+        "consistency-search",
+        "internals",
+        "A probe that only asks for answers that contradict each other where they should knows of no "
+        "supervisor; examples on which the two agree teach most (Burns et al., 2022; the best published "
+        "recipe on chat preferences, 2026).",
+        labels=(_option("soft"),),
+        select=(_option("agreement", _range("epsilon", 0.01, 0.5, log=True)),),
+        inputs=(_option("both_orders"),),
+        stages=(_option("once"), _option("ensemble", Fixed(name="average", value="trimmed"))),
+    ),
+    _idea(
         "frozen-probe",
         "internals",
         "A linear read-out of the frozen student has too little room to imitate the supervisor's mistakes "
@@ -265,5 +283,13 @@ IDEAS = (
         "A student that no longer learns from what it has right keeps its capacity for what is undecided "
         "(Lin et al., 2017).",
         loss=(_option("formula", _range("a", 0.1, 0.9)),),
+    ),
+    _idea(
+        "consistent-labels",
+        "elicitation",
+        "Labels of a probe that was fitted without labels, to answers that contradict each other, do not "
+        "share the supervisor's mistakes (Burns et al., 2022).",
+        labels=(_option("soft"), _option("median")),
+        repair=(_option("consistency", _range("strength", 0.3, 1)),),
     ),
 )

@@ -4,7 +4,8 @@ Of the five rungs that "Automated Weak-to-Strong Research" (2026) describes, ove
 curriculum are said whole; the former leaves the width of its log-Gaussian open, which is 1 here. The others
 are not: consistency search with an evolution strategy, the EM posterior over zero-shot margins, and
 epiplexity's labels of a fine-tuned student, smoothed by what each example's loss loses. Parts of them stand
-here alone: the noisy channel with a prior from a head, confident self-training, an ensemble.
+here alone: consistency search without the evolution strategy, its labels, both orders, the noisy channel with
+a prior from a head, confident self-training, an ensemble.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,9 @@ from agents.language.proposal import with_components
 from trainers.component import Component
 from trainers.components.labels import Balanced, Median, Soft
 from trainers.components.losses import Gce, LogConf
+from trainers.components.orders import BothOrders, PlainInputs
 from trainers.components.repairs import (
+    Consistency,
     CrossFit,
     EmHead,
     MeanDifference,
@@ -23,7 +26,14 @@ from trainers.components.repairs import (
     NoRepair,
     Propagate,
 )
-from trainers.components.selection import Confidence, Curriculum, Disagreement, OverlapDensity, SmallLoss
+from trainers.components.selection import (
+    Agreement,
+    Confidence,
+    Curriculum,
+    Disagreement,
+    OverlapDensity,
+    SmallLoss,
+)
 from trainers.components.stages import Ensemble, SelfTrain
 from trainers.method import SLOTS, Abilities, Method
 
@@ -59,6 +69,29 @@ PUBLISHED: dict[str, Published] = {
     ),
     "neighbours": Published(
         source="Bahri et al. 2020", components={"labels": Soft(), "repair": Neighbours(k=20)}
+    ),
+    "averaged_answers": Published(
+        source="Wang et al. 2023", components={"inputs": PlainInputs(answer="averaged")}
+    ),
+    "both_orders": Published(source="Wang et al. 2023", components={"inputs": BothOrders()}),
+    "consistency": Published(
+        source="Burns et al. 2022, CCS", components={"labels": Soft(), "repair": Consistency()}
+    ),
+    "consistency_half": Published(
+        source="Burns et al. 2022, CCS", components={"labels": Soft(), "repair": Consistency(strength=0.5)}
+    ),
+    "agreement": Published(
+        source="step 2 of the first of the five rungs", components={"select": Agreement()}
+    ),
+    "consistency_search": Published(  # one epoch, both orders
+        source="the first of the five rungs, without its evolution strategy and with five students",
+        components={
+            "labels": Soft(),
+            "select": Agreement(),
+            "inputs": BothOrders(),
+            "stages": Ensemble(members=5, average="trimmed"),
+        },
+        epochs=0.2,
     ),
     "median": Published(source="Zhu et al. 2003, class masses", components={"labels": Median()}),
     "median_propagate": Published(
