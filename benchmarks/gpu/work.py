@@ -13,7 +13,7 @@ from torch._dynamo.utils import counters
 from benchmarks.training.models import QWEN3, TINY, qwen3, random_classifier, random_tokens, with_lora
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.training.deepspeed_engine import device
 from trainers.training.loop import Recipe, TokenInputs, fit
 from trainers.training.memory import ModelShape, largest_micro_batch, predict_memory, training_room

@@ -23,7 +23,7 @@ import torch
 from search.cli.output import stdout_for_json, write_json
 from trainers.components.losses import LogConf, Loss, Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.tokens import Tokens
 from trainers.data.toy_task import load_toy

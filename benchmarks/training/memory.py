@@ -22,7 +22,7 @@ from benchmarks.training.models import TINY, qwen3, random_classifier, random_to
 from search.cli.output import stdout_for_json, write_json
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.training.deepspeed_engine import device, warm_up
 from trainers.training.loop import Recipe, TokenInputs, fit
 from trainers.training.memory import ModelShape, predict_memory

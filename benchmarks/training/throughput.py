@@ -28,7 +28,7 @@ from benchmarks.training.models import hashed, sst2_texts
 from search.cli.output import stdout_for_json, write_json
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.data.examples import Examples
 from trainers.data.tokens import length_batches, padding_share, tokenize
 from trainers.gang import ensure_group, leave_group

@@ -12,7 +12,7 @@ from torch import nn
 
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.gang import GangMember, follow, joined, lead, meeting_point
 from trainers.training.loop import Checkpoint, Diverged, FeatureInputs, Recipe, fit
 from trainers.training.settings import EngineConfig

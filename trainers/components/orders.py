@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from trainers.component import Component
-from trainers.components.selection import Plan
+from trainers.components.selecting.plans import Plan
 from trainers.components.stages import TrainingTargets
 
 Answer = Literal["as_shown", "averaged"]

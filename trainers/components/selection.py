@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from trainers.component import Component
 from trainers.components.formulas.weights import WeightFormula, formula_weights
 from trainers.components.neighbours import nearest
 from trainers.components.repairing.consistency import with_sign
+from trainers.components.selecting.plans import (
+    Phase,
+    Plan,
+    Weights,
+    alike,
+    quota,
+    scaled,
+    top,
+    weighed,
+)
 from trainers.components.signals import entropy_preference, self_confidence, standard_scores
 from trainers.components.weak_labels import Evidence, FloatArray
 from trainers.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Kept = NDArray[np.bool_]
-Weights = Literal["equal", "graded"]
 
 
 class All(Component):
@@ -139,45 +143,6 @@ Selection = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Phase:
-    """A part of training with fixed example weights.
-
-    start: progress at which it begins, in [0, 1). weights: float32 [n], 0 for a dropped example; at least
-    one is positive and the positive ones have mean 1. lr_scale: a positive factor on the learning rate.
-    """
-
-    start: float
-    weights: NDArray[np.float32]
-    lr_scale: float
-
-    def __post_init__(self) -> None:
-        """Check that the phase keeps examples and that its weights are normalised."""
-        kept = self.weights[self.weights > 0]
-        assert 0 <= self.start < 1, self.start
-        assert (self.weights >= 0).all(), "a weight is negative or NaN"
-        assert len(kept), "nothing is kept"
-        assert abs(kept.mean(dtype=np.float64) - 1) < 1e-3, "kept weights need a mean of 1"
-        assert self.lr_scale > 0, self.lr_scale
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """The example weights of a whole training: phases in order of their start, the first at 0.
-
-    keep_share: None, or progress -> share of smallest losses of each batch that count (`small_loss_weights`).
-    """
-
-    phases: tuple[Phase, ...]
-    keep_share: Callable[[float], float] | None = None
-
-    def __post_init__(self) -> None:
-        """Check that the first phase starts at 0 and starts increase."""
-        starts = [phase.start for phase in self.phases]
-        assert starts[:1] == [0], starts
-        assert all(a < b for a, b in pairwise(starts)), starts
-
-
 def plan(config: Selection, evidence: Evidence, targets: FloatArray) -> Plan:
     """Return which examples to train on and when.
 
@@ -198,14 +163,14 @@ def small_loss_weights(losses: Tensor, share: float) -> Tensor:
     values = losses.detach()
     order = torch.argsort(values, stable=True)
     weights = torch.zeros_like(values)
-    kept = _quota(share, len(values))
+    kept = quota(share, len(values))
     weights[order[:kept]] = len(values) / kept
     return weights
 
 
 def keep_all(config: All, evidence: Evidence, targets: FloatArray) -> Plan:
     """One phase, every weight 1."""
-    return Plan(phases=(_phase(np.ones(len(targets), dtype=np.bool_)),))
+    return Plan(phases=(alike(np.ones(len(targets), dtype=np.bool_)),))
 
 
 def keep_confident(config: Confidence, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -216,7 +181,7 @@ def keep_confident(config: Confidence, evidence: Evidence, targets: FloatArray) 
     """
     score = np.abs(evidence.weak - 0.5)
     classes = np.asarray(targets) > 0.5 if config.balanced else np.zeros(len(score), dtype=np.bool_)
-    return Plan(phases=(_weighed(config.weights, score, classes, config.share),))
+    return Plan(phases=(weighed(config.weights, score, classes, config.share),))
 
 
 def drop_disagreement(config: Disagreement, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -228,7 +193,7 @@ def drop_disagreement(config: Disagreement, evidence: Evidence, targets: FloatAr
     """
     weak = np.asarray(evidence.weak_probs, dtype=np.float64)
     dropped = min(math.floor(config.share * len(weak) + 0.5), len(weak) - 1)
-    return Plan(phases=(_phase(_top(self_confidence(evidence), len(weak) - dropped)),))
+    return Plan(phases=(alike(top(self_confidence(evidence), len(weak) - dropped)),))
 
 
 def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -249,7 +214,7 @@ def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: Fl
         indices, similarities = nearest(evidence.features(), config.k)
         agreement = (decided[indices] == decided[:, None]).mean(axis=1)
         score += standard_scores(agreement) + standard_scores(similarities.mean(axis=1, dtype=np.float64))
-    return Plan(phases=(_weighed(config.weights, score, np.asarray(targets) > 0.5, config.share),))
+    return Plan(phases=(weighed(config.weights, score, np.asarray(targets) > 0.5, config.share),))
 
 
 def keep_small_loss(config: SmallLoss, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -262,7 +227,7 @@ def keep_small_loss(config: SmallLoss, evidence: Evidence, targets: FloatArray) 
         ramp = min(progress / config.warmup, 1.0) if config.warmup else 1.0
         return 1 - (1 - config.share) * ramp
 
-    return Plan(phases=(_phase(np.ones(len(targets), dtype=np.bool_)),), keep_share=kept)
+    return Plan(phases=(alike(np.ones(len(targets), dtype=np.bool_)),), keep_share=kept)
 
 
 def weigh_agreement(config: Agreement, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -278,7 +243,7 @@ def weigh_agreement(config: Agreement, evidence: Evidence, targets: FloatArray) 
     sure = np.stack([np.maximum(weak, 1 - weak), np.maximum(probe, 1 - probe)])
     agree = (weak > 0.5) == (probe > 0.5)
     weights = np.where(agree, sure.max(axis=0), config.epsilon * sure.min(axis=0))
-    return Plan(phases=(_scaled(weights),))
+    return Plan(phases=(scaled(weights),))
 
 
 def confident_first(config: Curriculum, evidence: Evidence, targets: FloatArray) -> Plan:
@@ -287,7 +252,7 @@ def confident_first(config: Curriculum, evidence: Evidence, targets: FloatArray)
     Bengio et al. 2009, "Curriculum Learning".
     """
     score = np.abs(np.asarray(evidence.weak_probs, dtype=np.float64) - 0.5)
-    first = _phase(_top(score, _quota(config.share, len(score))))
+    first = alike(top(score, quota(config.share, len(score))))
     rest = Phase(start=config.switch, weights=np.ones(len(score), dtype=np.float32), lr_scale=config.lr_scale)
     return Plan(phases=(first, rest))
 
@@ -296,53 +261,6 @@ def weigh_by_formula(config: WeightFormula, evidence: Evidence, targets: FloatAr
     """One phase, weighted as `formulas.weights.formula_weights` says."""
     weights = formula_weights(config, evidence, targets)
     return Plan(phases=(Phase(start=0.0, weights=weights, lr_scale=1.0),))
-
-
-def _phase(kept: Kept) -> Phase:
-    return Phase(start=0.0, weights=kept.astype(np.float32), lr_scale=1.0)
-
-
-def _weighed(weights: Weights, score: NDArray[np.float64], classes: NDArray[np.bool_], share: float) -> Phase:
-    kept = _top_by_class(score, classes, share)
-    return _graded(kept, score, classes) if weights == "graded" else _phase(kept)
-
-
-def _graded(kept: Kept, score: NDArray[np.float64], classes: NDArray[np.bool_]) -> Phase:
-    """Weights 2·i/(m + 1) for the i-th lowest score of the m kept examples of a class: a mean of 1 in each.
-
-    Ranks rather than scores, so that no example outweighs the others; of equal scores the lower index leads.
-    """
-    found = np.zeros(len(score), dtype=np.float32)
-    for rows in (np.flatnonzero(kept & ~classes), np.flatnonzero(kept & classes)):
-        rising = rows[np.argsort(-score[rows], kind="stable")[::-1]]
-        found[rising] = 2 * np.arange(1, len(rows) + 1) / (len(rows) + 1)
-    return Phase(start=0.0, weights=found, lr_scale=1.0)
-
-
-def _scaled(weights: NDArray[np.float64]) -> Phase:
-    found = weights.astype(np.float32)  # before what is positive is counted: the smallest become 0
-    return Phase(start=0.0, weights=found / found[found > 0].mean(), lr_scale=1.0)
-
-
-def _quota(share: float, total: int) -> int:
-    return max(1, math.floor(share * total + 0.5))
-
-
-def _top(score: NDArray[np.float64], count: int) -> Kept:
-    kept = np.zeros(len(score), dtype=np.bool_)
-    kept[np.argsort(-score, kind="stable")[:count]] = True
-    return kept
-
-
-def _top_by_class(score: NDArray[np.float64], classes: NDArray[np.bool_], share: float) -> Kept:
-    """An equal part of the quota from each class present; class 0 gets the odd example."""
-    members = [rows for rows in (np.flatnonzero(~classes), np.flatnonzero(classes)) if len(rows)]
-    total = _quota(share, len(score))
-    kept = np.zeros(len(score), dtype=np.bool_)
-    for place, rows in enumerate(members):
-        count = max(1, (total + len(members) - 1 - place) // len(members))
-        kept[rows[_top(score[rows], count)]] = True
-    return kept
 
 
 SELECTIONS: dict[type[Component], Callable[[Any, Evidence, FloatArray], Plan]] = {

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from trainers.component import Component
-from trainers.components.selection import All, Confidence, Plan, plan
+from trainers.components.selecting.plans import Plan
+from trainers.components.selection import All, Confidence, plan
 from trainers.components.weak_labels import Evidence, harden
 from trainers.lazy import special
 

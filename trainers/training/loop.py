@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trainers.cache import digest
 from trainers.components.losses import Loss
 from trainers.components.optim import Adamw, lr_factor
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.data.tokens import length_batches, sorted_batches
 from trainers.gang import go_on, world_size
 from trainers.training.checkpoint import Checkpoint, Keeper

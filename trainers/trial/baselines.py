@@ -12,7 +12,7 @@ from trainers.cache import Arrays, digest
 from trainers.component import Frozen
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.components.students import BagOfWords, Student, SupervisorStudent, make_student
 from trainers.data.examples import Labels, SplitName
 from trainers.data.tokens import Tokens

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from trainers.components.orders import BothOrders, PlainInputs, in_orders
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.components.stages import TrainingTargets
 
 HALF = Phase(start=0.5, weights=np.ones(3, dtype=np.float32), lr_scale=0.3)

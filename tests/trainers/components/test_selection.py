@@ -18,8 +18,6 @@ from trainers.components.selection import (
     Curriculum,
     Disagreement,
     OverlapDensity,
-    Phase,
-    Plan,
     Selection,
     SmallLoss,
     plan,
@@ -306,15 +304,3 @@ def test_small_loss_weights_prefer_smaller_losses(losses: list[float], share: fl
     assert int(kept.sum()) == max(1, math.floor(share * len(losses) + 0.5))
     assert float(chosen.mean()) == pytest.approx(1, rel=1e-5)
     assert kept.all() or values[kept].max() <= values[~kept].min()
-
-
-def test_wrong_plans_are_refused() -> None:
-    ones = np.ones(2, dtype=np.float32)
-    with pytest.raises(AssertionError):
-        Phase(start=1.0, weights=ones, lr_scale=1)
-    with pytest.raises(AssertionError):
-        Phase(start=0, weights=0 * ones, lr_scale=1)
-    with pytest.raises(AssertionError):
-        Phase(start=0, weights=2 * ones, lr_scale=1)
-    with pytest.raises(AssertionError):
-        Plan(phases=(Phase(start=0.5, weights=ones, lr_scale=1),))

@@ -9,7 +9,7 @@ from torch import nn
 
 from trainers.components.losses import Loss, Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.training.inputs import FeatureInputs
 from trainers.training.loop import Floats, Recipe, fit
 from trainers.training.settings import EngineConfig

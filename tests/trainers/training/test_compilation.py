@@ -12,7 +12,7 @@ from transformers import BertConfig, BertModel
 
 from trainers.components.losses import LogConf, Loss, Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.components.students import Full, Lora, StudentConfig, make_student
 from trainers.data.tokens import Tokens
 from trainers.models.head import new_head

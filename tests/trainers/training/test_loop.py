@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.trainers.training.conftest import N, assert_close, everything, examples, linear, recipe, trained
 from trainers.components.optim import Adamw, lr_factor
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.data.tokens import Tokens
 from trainers.models.pool import ModelPool
 from trainers.models.settings import ToyModel

@@ -8,7 +8,7 @@ from torch import nn
 from trainers.components.formulas.losses import LossFormula
 from trainers.components.losses import LogConf, Loss, Window, Xent
 from trainers.components.optim import Adamw
-from trainers.components.selection import Phase, Plan
+from trainers.components.selecting.plans import Phase, Plan
 from trainers.training.inputs import FeatureInputs, Floats
 from trainers.training.loop import Recipe, fit
 from trainers.training.session import MicroBatchHalved, OutOfMemory, _pieces
