@@ -33,7 +33,8 @@ class Evidence:
     """Weak labels of the transfer split, and views of the frozen strong model, computed on first use.
 
     weak_probs: float [n], the weak supervisor's P(class 1), or what earlier steps have made of it.
-    features: () -> float [n, d], the frozen strong model's pooled features.
+    features: () -> float [n, d], the frozen strong model's pooled features; of pairs the difference between
+    the order shown and the responses exchanged, in which what both orders share cancels.
     prior: () -> float [n], the strong model's own zero-shot P(class 1).
     margins: () -> float [templates, orders, n], the untouched strong model's zero-shot log-odds of class 1;
     pairs have two orders, as shown and with their responses exchanged, single texts have one.

@@ -221,12 +221,20 @@ class Workbench:
     def _evidence(self, seed: int) -> Evidence:
         return Evidence(
             weak_probs=self._materials.weak_probs[self._materials.supervisor(seed)],
-            features=lambda: self._strong.features("transfer", self._strong.pool.layer_at(1.0)).numpy(),
+            features=self._features,
             prior=lambda: zero_shot(self._margins),
             margins=lambda: self._margins,
             consistency=lambda: self._consistency,
             seed=seed,
         )
+
+    def _features(self) -> Floats:
+        layer = self._strong.pool.layer_at(1.0)
+        features = self._strong.features("transfer", layer)
+        if self._materials.swapped:
+            features = features - self._strong.features("transfer", layer, "swapped")
+        found: Floats = features.numpy()
+        return found
 
     @cached_property
     def _margins(self) -> Floats:

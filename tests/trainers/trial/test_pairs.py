@@ -157,3 +157,12 @@ def test_single_texts_are_refused(shared: Path, inputs: InputOrders) -> None:
     where = Workbench(materials, ModelPool(model, cache=shared), EngineConfig())
     with pytest.raises(ValueError, match="needs pairs, and single texts have one order"):
         logits(where, "search", inputs=inputs)
+
+
+def test_label_components_see_what_tells_both_orders_apart(head: Workbench) -> None:
+    model = head._strong.pool.fresh(seed=0)
+    shown, exchanged = (
+        model.features(*where.pad_batch(np.arange(24), head._strong.pool.pad_id)).detach().numpy()
+        for where in (head._materials.tokens["transfer"], head._materials.swapped["transfer"])
+    )
+    np.testing.assert_allclose(head._evidence(0).features(), shown - exchanged, atol=1e-5)
