@@ -64,6 +64,13 @@ IDEAS = (
         repair=(_option("propagate", _range("k", 8, 30, log=True), _range("alpha", 0.85, 0.99)),),
     ),
     _idea(
+        "both-orders",
+        "regularization",
+        "A student that sees every pair in both orders, and answers by both, cannot lean on a position as "
+        "its supervisor does (Wang et al., 2023).",
+        inputs=(_option("both_orders", _choice("answer", "averaged", "as_shown")),),
+    ),
+    _idea(
         "confidence-loss",
         "loss",
         "Adding the student's own hardened predictions to the target lets it disagree with the "
@@ -109,13 +116,6 @@ IDEAS = (
             _option("em_head", _range("iterations", 3, 20, log=True)),
             _option("noisy_channel", Fixed(name="prior", value="head")),
         ),
-    ),
-    _idea(
-        "both-orders",
-        "regularization",
-        "A student that sees every pair in both orders, and answers by both, cannot lean on a position as "
-        "its supervisor does (Wang et al., 2023).",
-        inputs=(_option("both_orders", _choice("answer", "averaged", "as_shown")),),
     ),
     _idea(
         "consistency-search",

@@ -22,7 +22,9 @@ from search.cli.output import stdout_for_json, write_json
 from trainers.component import Component
 from trainers.components.formulas.labels import RepairFormula
 from trainers.components.labels import Hard
+from trainers.components.repairing.consistency import consistency_probs
 from trainers.components.repairs import (
+    Consistency,
     CrossFit,
     Elicited,
     EmHead,
@@ -45,6 +47,7 @@ REPAIRS: dict[str, Component] = {
     "elicited": Elicited(),
     "formula": RepairFormula(),
     "formula, neighbours": RepairFormula(expression="w + a * agreement * density * (neighbours - w)"),
+    "consistency, one layer": Consistency(),
 }
 GB = 1e9
 
@@ -57,7 +60,19 @@ def clouds(size: int, width: int) -> tuple[Evidence, np.ndarray]:
     features[:, : max(1, width // 10)] += np.where(truth, 0.5, -0.5)[:, None].astype(np.float32)
     weak = np.where(truth ^ (rng.random(size) < 0.3), 0.8, 0.2)
     prior = np.where(truth ^ (rng.random(size) < 0.4), 0.6, 0.4)
-    return Evidence(weak_probs=weak, features=lambda: features, prior=lambda: prior, seed=0), truth
+
+    def consistency() -> np.ndarray:
+        swapped = features - np.where(truth, 1, -1)[:, None] * (np.arange(width) < max(1, width // 10))
+        return consistency_probs([(features, swapped)], 0)
+
+    evidence = Evidence(
+        weak_probs=weak,
+        features=lambda: features,
+        prior=lambda: prior,
+        consistency=consistency,
+        seed=0,
+    )
+    return evidence, truth
 
 
 def measured(name: str, size: int, width: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from agents.playbook.literature import literature
 from agents.playbook.playbook import Playbook
 from tests.agents.playbook.conftest import ANY, NAIVE, drawn, findings, trial
 from trainers.components.optim import Adamw
-from trainers.method import Method
+from trainers.method import Abilities, Method
 
 
 def test_the_playbook_is_a_proposer() -> None:
@@ -22,13 +22,12 @@ def test_the_playbook_is_a_proposer() -> None:
 
 
 def test_the_first_round_is_the_head_of_the_literature() -> None:
-    said = Playbook(branches=4).propose(findings([], [], round=1))
-    assert [branch.name for branch in said.branches] == [
-        "early-stopping",
-        "confident-only",
-        "label-propagation",
-        "confidence-loss",
-    ]
+    of_pairs = findings([], [], round=1)
+    of_texts = of_pairs.model_copy(update={"abilities": Abilities(prior=True, intermediates=4)})
+    pairs, said = (Playbook(branches=4).propose(found) for found in (of_pairs, of_texts))
+    head = ["early-stopping", "confident-only", "label-propagation"]
+    assert [branch.name for branch in pairs.branches] == [*head, "both-orders"]
+    assert [branch.name for branch in said.branches] == [*head, "confidence-loss"]
     assert {branch.family for branch in said.branches} == {
         "regularization",
         "filtering",
