@@ -127,7 +127,7 @@ def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_hundreds_of_methods_train(toy: Workbench) -> None:
-    counts = run(toy, METHODS, seed=6)
+    counts = run(toy, METHODS, seed=9)
     assert counts["trained"] == METHODS
     kinds = {f"{slot}.{kind}" for slot, components in SLOTS.items() for kind in components}
     assert kinds - counts.keys() == {"inputs.both_orders"}  # every other component took part
