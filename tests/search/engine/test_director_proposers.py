@@ -89,7 +89,7 @@ def test_the_confirmation_does_not_wait_for_a_proposal_without_trials_to_give(
     run = Run(tmp_path, config, grader, slow)
     given = run.work()
     searched = len(given) - 9  # 8 trials to their first rung, and a few that the surrogate lets go on
-    assert searched > 8
+    assert 8 < searched <= 16
     assert [one.purpose for one in given] == ["search"] * searched + ["confirm"] * 9
     assert run.record.rounds == 1
     slow.answer.set()
