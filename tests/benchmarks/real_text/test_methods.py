@@ -23,6 +23,10 @@ def test_all_published_methods_train_the_student_of_naive_and_no_two_are_alike()
     assert {method.optim.lr for method in found.values()} == {0.01}
 
 
+def test_a_full_fine_tuning_does_not_evolve() -> None:
+    assert PUBLISHED.keys() - published(Method(), NOTHING).keys() == {"evolved"}
+
+
 def test_the_curriculum_passes_twice_over_a_half_and_then_three_times_over_all() -> None:
     """Two epochs on a half are as many steps as one on everything: a quarter of four epochs."""
     found = published(NAIVE, NOTHING)["mdl_curriculum"]
