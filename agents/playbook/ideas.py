@@ -230,7 +230,7 @@ IDEAS = (
                 "posterior",
                 _range("rounds", 1, 2),
                 _choice("folds", 1, 2),
-                _range("temperature", 0.5, 1.5, log=True),
+                _choice("stretched", True, False),
             ),
         ),
     ),

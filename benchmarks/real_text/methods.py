@@ -94,6 +94,14 @@ PUBLISHED: dict[str, Published] = {
             "relabel": Posterior(rounds=2, folds=2),
         },
     ),
+    "em_posterior_stretched": Published(
+        source="the same, students' answers stretched as the repair stretches its head's",
+        components={
+            "labels": Soft(),
+            "repair": NoisyChannel(prior="head"),
+            "relabel": Posterior(rounds=2, folds=2, stretched=True),
+        },
+    ),
     "median_out_of_fold": Published(
         source="the fifth of the five rungs, labels alone",
         components={"labels": Median(), "relabel": OutOfFold(rounds=3)},

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from trainers.component import Component
-from trainers.components.repairing.noisy_channel import fit_channel
+from trainers.components.repairing.noisy_channel import clean_prior, fit_channel
 from trainers.components.weak_labels import FloatArray, harden, highest, logit, sigmoid
 
 ITERATIONS = 50  # of expectation-maximization, which settles in fewer
@@ -50,6 +50,9 @@ class Posterior(Component):
     temperature: Annotated[
         float, Field(ge=0.3, le=3, description="below 1 sharpens the posterior, above 1 flattens it")
     ] = 1.0
+    stretched: Annotated[
+        bool, Field(description="spread the student's answers over 0 to 1 first, their mean at one half")
+    ] = False
     answer: Answer = "soft"
 
 
@@ -92,8 +95,10 @@ def posterior(config: Posterior, known: Known) -> FloatArray:
     it: Raykar et al. 2010, "Learning From Crowds"; trained anew in rounds on the tempered posterior, the EM
     posterior of "Automated Weak-to-Strong Researcher" (2026). A student that has learned ŷ by heart vouches
     for it: the channel tends to the identity, and q to ŷ. Students of other folds have not seen it.
+    Stretched, s is what `repairing.noisy_channel.clean_prior` makes of it, as for the head of the repair.
     """
-    found = fit_channel(known.student, harden(known.weak), ITERATIONS).posterior
+    prior = clean_prior(known.student) if config.stretched else known.student
+    found = fit_channel(prior, harden(known.weak), ITERATIONS).posterior
     tempered = sigmoid(logit(found) / config.temperature)
     return harden(tempered).astype(np.float64) if config.answer == "hard" else tempered
 

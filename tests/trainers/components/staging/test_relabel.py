@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from trainers.components.repairing.noisy_channel import fit_channel
+from trainers.components.repairing.noisy_channel import clean_prior, fit_channel
 from trainers.components.staging.relabel import (
     RELABELS,
     Known,
@@ -52,12 +52,24 @@ def test_it_is_the_channel_of_the_repair_with_the_student_as_prior() -> None:
     )
 
 
+def test_a_student_is_stretched_as_the_head_of_the_repair() -> None:
+    rng = np.random.default_rng(0)
+    weak, student = rng.uniform(size=200), rng.uniform(0.5, 0.7, size=200)
+    found = relabelled(Posterior(stretched=True), Known(weak=weak, targets=weak, student=student))
+    expected = fit_channel(clean_prior(student), weak > 0.5, 50).posterior
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    # All answers prefer class 1, and so do the labels unless the answers are stretched.
+    plain = relabelled(Posterior(), Known(weak=weak, targets=weak, student=student))
+    assert (plain > 0.5).mean() > 0.7
+    assert 0.4 < (found > 0.5).mean() < 0.6
+
+
 def test_a_student_that_is_right_more_often_corrects_the_supervisor() -> None:
     rng = np.random.default_rng(1)
     truth = rng.random(2000) < 0.5
     seen = np.where(rng.random(2000) < 0.3, ~truth, truth)
     logits = rng.normal(np.where(truth, 1.5, -1.5), 1.0)  # independent of the supervisor's mistakes
-    student = 1 / (1 + np.exp(-2 * logits))
+    student = 1 / (1 + np.exp(-3 * logits))  # the odds that follow from its evidence
     labels = relabelled(Posterior(), Known(weak=seen * 0.8 + 0.1, targets=seen, student=student)) > 0.5
     right = [float((labels == truth).mean()) for labels in (seen, student > 0.5, labels)]
     assert right[0] < 0.75
