@@ -18,7 +18,7 @@ from trainers.method import Method
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # of ledgers; raise it when the methods or events in them take on another meaning
+FORMAT = 3  # of ledgers; raise it when the methods or events in them take on another meaning
 
 Purpose = Literal["search", "replicate", "confirm"]
 EndState = Literal["completed", "pruned", "failed"]
