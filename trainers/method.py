@@ -18,6 +18,11 @@ from trainers.components.orders import INPUTS, InputOrders, PlainInputs
 from trainers.components.repairs import REPAIRS, Consistency, Elicited, NoisyChannel, NoRepair, Repair
 from trainers.components.selection import SELECTIONS, Agreement, All, Selection
 from trainers.components.stages import STAGES, Chain, Once, SelfTrain, Stages
+from trainers.components.staging.members import MEMBERS, Members, Single
+from trainers.components.staging.refine import REFINES, Evolve, NoRefine, Refine, evolved_names
+from trainers.components.staging.relabel import RELABELS, NoRelabel, Relabel
+from trainers.components.staging.sequence import sequence, total_length
+from trainers.components.staging.stage import Stage
 from trainers.components.students import STUDENTS, Full, StudentConfig
 from trainers.components.targets import senseless
 from trainers.training.memory_fit import Room
@@ -65,9 +70,19 @@ class Method(Frozen):
         StudentConfig, Field(discriminator="kind", description="which weights are trained")
     ] = Full()
     optim: Annotated[Adamw, Field(description="optimizer and learning rate")] = Adamw()
+    relabel: Annotated[
+        Relabel,
+        Field(discriminator="kind", description="makes labels anew from the trained student's answers"),
+    ] = NoRelabel()
     stages: Annotated[
-        Stages, Field(discriminator="kind", description="the trainings that a method consists of")
+        Stages, Field(discriminator="kind", description="models on the way, or trainings on own predictions")
     ] = Once()
+    refine: Annotated[
+        Refine, Field(discriminator="kind", description="moves the trained student without labels")
+    ] = NoRefine()
+    members: Annotated[
+        Members, Field(discriminator="kind", description="how many such students answer together")
+    ] = Single()
 
     @model_validator(mode="after")
     def _its_repairs_make_sense_in_their_order(self) -> Self:
@@ -95,18 +110,39 @@ class Method(Frozen):
 
     @model_validator(mode="after")
     def _training_stops_where_there_is_a_student(self) -> Self:
-        optim, trainings = self.optim, self.stages.trainings
-        if optim.stop * trainings <= optim.warmup:
+        optim, stages = self.optim, self.sequence()
+        whole = total_length(stages)
+        if optim.stop * whole <= optim.warmup * stages[0].length:
             raise ValueError(
                 f"optim.stop {optim.stop:g} ends the training inside its warm-up: set it above "
-                f"{optim.warmup / trainings:g}, or optim.warmup lower"
+                f"{optim.warmup * stages[0].length / whole:g}, or optim.warmup lower"
             )
-        if isinstance(self.stages, Chain) and optim.stop <= 1 - 1 / trainings:
+        between = sum(stage.learner is not None for stage in stages) / self.members.count
+        if optim.stop * whole <= between:
             raise ValueError(
                 f"optim.stop {optim.stop:g} ends the chain before its strong student, which trains last: set "
-                f"it above {1 - 1 / trainings:.3g}"
+                f"it above {between / whole:.3g}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _an_evolution_has_few_weights_to_move(self) -> Self:
+        if isinstance(self.refine, Evolve) and not evolved_names(self.student):
+            raise ValueError(
+                f"refine evolve moves a probe's head or adapters, and student {self.student.kind} has every "
+                "weight to move: set student to probe or lora"
+            )
+        return self
+
+    def sequence(self, given: int | None = None) -> tuple[Stage, ...]:
+        """The trainings of the method, in order.
+
+        given: the number of intermediate models of the campaign; None: as many as the method uses.
+        """
+        used = self.stages.length if isinstance(self.stages, Chain) else 0
+        return sequence(
+            self.stages, self.relabel, self.refine, self.members, used if given is None else given
+        )
 
     def stopped_at(self, share: float) -> "Method":
         """The same method, but its training ends at a share of its own, in (0, 1].
@@ -166,7 +202,8 @@ class Method(Frozen):
                 f"this campaign, got {self.stages.length}"
             )
         if abilities.room is not None:
-            return abilities.room.refused(self.student, self.optim.batch_size)
+            evolves = isinstance(self.refine, Evolve)
+            return abilities.room.refused(self.student, self.optim.batch_size, evolves=evolves)
         return None
 
     def _refused_evidence(self, abilities: Abilities) -> str | None:
@@ -209,5 +246,8 @@ SLOTS: dict[str, dict[str, type[Component]]] = {
     "loss": _by_kind(LOSSES),
     "student": _by_kind(STUDENTS),
     "optim": {"adamw": Adamw},
+    "relabel": _by_kind(RELABELS),
     "stages": _by_kind(STAGES),
+    "refine": _by_kind(REFINES),
+    "members": _by_kind(MEMBERS),
 }

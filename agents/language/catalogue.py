@@ -115,7 +115,10 @@ def catalogue() -> str:
     """The text that an agent reads: every slot, its components and their parameters, and how formulas go."""
     lines = [
         "A slot holds one component. A parameter that is not named keeps its default. Training targets are "
-        "made in up to three steps, each from the last one's probabilities: labels, repair, second_repair."
+        "made in up to three steps, each from the last one's probabilities: labels, repair, second_repair. "
+        "Trainings follow each other: on these targets (through the models of a chain), on targets that "
+        "relabel makes anew, on own predictions (self_train); then refine, which needs no targets. Each "
+        "member goes through all of it."
     ]
     written: dict[frozenset[str], str] = {}
     for slot, components in SLOTS.items():

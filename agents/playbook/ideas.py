@@ -17,6 +17,11 @@ def _option(component: str, *params: Param) -> Option:
     return Option(component=component, params=params)
 
 
+def _trimmed(count: int) -> Option:
+    params = (Fixed(name="count", value=count), Fixed(name="aggregate", value="trimmed"))
+    return _option("ensemble", *params)
+
+
 def _idea(
     name: str,
     family: Family,
@@ -107,7 +112,7 @@ IDEAS = (
         ),
     ),
     _idea(
-        "em-posterior",
+        "em-labels",
         "internals",
         "A model of how the supervisor errs, fitted along with a probe, tells its mistakes from what it "
         "knows (Dawid & Skene, 1979; Raykar et al., 2010).",
@@ -126,7 +131,10 @@ IDEAS = (
         labels=(_option("soft"),),
         select=(_option("agreement", _range("epsilon", 0.01, 0.5, log=True)),),
         inputs=(_option("both_orders"),),
-        stages=(_option("once"), _option("ensemble", Fixed(name="average", value="trimmed"))),
+        lr=(1, 10),
+        student=(_option("lora"),),
+        refine=(_option("none"), _option("evolve")),
+        members=(_option("single"), _trimmed(8)),
     ),
     _idea(
         "frozen-probe",
@@ -237,6 +245,47 @@ IDEAS = (
         loss=(_option("reverse_kl"), _option("product", _range("alpha", 0.5, 2, log=True))),
     ),
     _idea(
+        "em-posterior",
+        "self-training",
+        "The trained student is a better prior than a probe for telling the supervisor's mistakes, so "
+        "channel and labels are made anew from its answers (Dawid & Skene, 1979; Raykar et al., 2010).",
+        labels=(_option("median"), _option("soft")),
+        repair=(_option("noisy_channel", Fixed(name="prior", value="head")), _option("none")),
+        relabel=(
+            _option(
+                "posterior",
+                _range("rounds", 1, 2),
+                _choice("folds", 1, 2),
+                _choice("stretched", True, False),
+            ),
+        ),
+    ),
+    _idea(
+        "fine-tuned-labels",
+        "self-training",
+        "Students that label the half they have not learned keep what the text explains and lose what one "
+        "supervisor got wrong (Northcutt et al., 2021; Lee, 2013).",
+        labels=(_option("median", _choice("rate", "half", "weak")),),
+        relabel=(_option("out_of_fold", _range("rounds", 1, 3), _choice("answer", "hard", "soft")),),
+    ),
+    _idea(
+        "evolved-answers",
+        "elicitation",
+        "Small steps of a head or of adapters towards sure and balanced answers follow what the student "
+        "tells apart, and no label (Salimans et al., 2017; Krause et al., 2010).",
+        lr=(1, 30),
+        student=(_option("probe"), _option("lora", _range("rank", 4, 32, log=True))),
+        refine=(
+            _option(
+                "evolve",
+                _range("steps", 10, 60, log=True),
+                _range("pairs", 4, 16, log=True),
+                _range("sigma", 0.02, 0.2, log=True),
+                _range("lr", 0.3, 2, log=True),
+            ),
+        ),
+    ),
+    _idea(
         "self-training",
         "self-training",
         "A second student taught by the first starts from labels that are better than the supervisor's "
@@ -250,7 +299,7 @@ IDEAS = (
         "ensemble",
         "Students from different seeds make different mistakes, and averaging them removes some "
         "(Lakshminarayanan et al., 2017).",
-        stages=(_option("ensemble", _range("members", 3, 5), _choice("average", "mean", "trimmed")),),
+        members=(_option("ensemble", _range("count", 3, 5), _choice("aggregate", "mean", "median")),),
     ),
     _idea(
         "elicited-labels",

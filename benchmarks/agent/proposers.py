@@ -96,7 +96,7 @@ def _script(naive: Method) -> tuple[Branch, ...]:
     believe = _option("logconf", _range("aux", 0.3, 0.8), _range("warmup", 0.1, 0.5))
     fresh = Fixed(name="fresh", value=True)
     again = _option("self_train", _range("rounds", 1, 2), Fixed(name="targets", value="confident"), fresh)
-    several = _option("ensemble", Choice(name="members", values=(3, 5)))
+    several = _option("ensemble", Choice(name="count", values=(3, 5)))
     return (
         _branch(naive, "confident-early", "filtering", select=confident),
         _branch(naive, "own-opinion", "loss", loss=believe),
@@ -109,7 +109,7 @@ def _script(naive: Method) -> tuple[Branch, ...]:
             repair=_option("neighbours", _range("share", 0.5, 1)),
         ),
         _branch(naive, "confident-again", "self-training", select=confident, stages=again),
-        _branch(naive, "confident-several", "ensemble", select=confident, stages=several),
+        _branch(naive, "confident-several", "ensemble", select=confident, members=several),
         _branch(
             naive, "doubtful-filter", "filtering", select=_option("disagreement", _range("share", 0.2, 0.5))
         ),

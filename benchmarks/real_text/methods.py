@@ -1,11 +1,10 @@
 """Published methods as far as the catalogue can say them, by name.
 
 Of the five rungs that "Automated Weak-to-Strong Research" (2026) describes, overlap density and the MDL
-curriculum are said whole; the former leaves the width of its log-Gaussian open, which is 1 here. The others
-are not: consistency search with an evolution strategy, the EM posterior over zero-shot margins, and
-epiplexity's labels of a fine-tuned student, smoothed by what each example's loss loses. Parts of them stand
-here alone: consistency search without the evolution strategy, its labels, both orders, the noisy channel with
-a prior from a head, confident self-training, an ensemble.
+curriculum are said whole; the former leaves the width of its log-Gaussian open, which is 1 here. So is the
+first, consistency search with an evolution strategy, on pairs. Of the others parts stand here alone: of the
+EM posterior two rounds with the student as the prior, on a channel without features; of epiplexity the labels
+of a fine-tuned student, in two folds.
 """
 
 from collections.abc import Mapping
@@ -34,7 +33,10 @@ from trainers.components.selection import (
     OverlapDensity,
     SmallLoss,
 )
-from trainers.components.stages import Ensemble, SelfTrain
+from trainers.components.stages import SelfTrain
+from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve, evolved_names
+from trainers.components.staging.relabel import OutOfFold, Posterior
 from trainers.method import SLOTS, Abilities, Method
 
 
@@ -83,13 +85,14 @@ PUBLISHED: dict[str, Published] = {
     "agreement": Published(
         source="step 2 of the first of the five rungs", components={"select": Agreement()}
     ),
-    "consistency_search": Published(  # one epoch, both orders
-        source="the first of the five rungs, without its evolution strategy and with five students",
+    "consistency_search": Published(  # one epoch, both orders, sixteen seeds without 15% at either end
+        source="the first of the five rungs",
         components={
             "labels": Soft(),
             "select": Agreement(),
             "inputs": BothOrders(),
-            "stages": Ensemble(members=5, average="trimmed"),
+            "refine": Evolve(),
+            "members": Ensemble(count=16, aggregate="trimmed", trim=0.15),
         },
         epochs=0.2,
     ),
@@ -111,13 +114,45 @@ PUBLISHED: dict[str, Published] = {
     "self_train_confident": Published(
         source="Xie et al. 2020", components={"stages": SelfTrain(targets="confident")}
     ),
-    "ensemble": Published(source="Lakshminarayanan et al. 2017", components={"stages": Ensemble(members=5)}),
+    "ensemble": Published(source="Lakshminarayanan et al. 2017", components={"members": Ensemble(count=5)}),
+    "em_posterior": Published(
+        source="the second of the five rungs, its prior a head's instead of zero-shot margins",
+        components={"labels": Soft(), "repair": NoisyChannel(prior="head"), "relabel": Posterior(rounds=2)},
+    ),
+    "em_posterior_folds": Published(
+        source="the same, each student on one half",
+        components={
+            "labels": Soft(),
+            "repair": NoisyChannel(prior="head"),
+            "relabel": Posterior(rounds=2, folds=2),
+        },
+    ),
+    "em_posterior_stretched": Published(
+        source="the same, students' answers stretched as the repair stretches its head's",
+        components={
+            "labels": Soft(),
+            "repair": NoisyChannel(prior="head"),
+            "relabel": Posterior(rounds=2, folds=2, stretched=True),
+        },
+    ),
+    "median_out_of_fold": Published(
+        source="the fifth of the five rungs, labels alone",
+        components={"labels": Median(), "relabel": OutOfFold(rounds=3)},
+    ),
+    "evolved": Published(
+        source="the first of the five rungs, its evolution alone", components={"refine": Evolve()}
+    ),
 }
 
 
 def published(naive: Method, abilities: Abilities) -> dict[str, Method]:
     """The published methods that can run here, with the student and the optimizer of naive."""
-    found = {name: _fitted(one, naive) for name, one in PUBLISHED.items()}
+    evolves = evolved_names(naive.student)
+    found = {
+        name: _fitted(one, naive)
+        for name, one in PUBLISHED.items()
+        if evolves or "refine" not in one.components
+    }
     return {name: method for name, method in found.items() if method.refused(abilities) is None}
 
 

@@ -18,6 +18,7 @@ from search.studies.sampler import MethodSampler
 from trainers.component import Frozen
 from trainers.components.losses import Bootstrap, Entropy, LogConf, Sce, Window
 from trainers.components.selection import Confidence, Curriculum, Disagreement
+from trainers.components.staging.sequence import total_length
 from trainers.components.students import Probe
 from trainers.method import Method
 
@@ -157,6 +158,6 @@ def _affordable(method: Method, settings: TableSettings, rng: np.random.Generato
     if isinstance(method.student, Probe):
         return method
     steps = steps_of_a_training(method, settings.transfer)
-    wanted = int(rng.integers(STEPS[0], STEPS[1] + 1)) / method.stages.trainings
+    wanted = int(rng.integers(STEPS[0], STEPS[1] + 1)) / total_length(method.sequence())
     epochs = max(0.1, method.optim.epochs * min(1.0, wanted / steps))
     return with_components(method, {"optim": method.optim.model_copy(update={"epochs": epochs})})

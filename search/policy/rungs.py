@@ -3,19 +3,28 @@
 import math
 from collections.abc import Sequence
 
+from trainers.components.stages import SelfTrain
+from trainers.components.staging.sequence import ROUNDING, place_of, total_length
+from trainers.components.staging.stage import Stage
 from trainers.method import Method
 
-ROUNDING = 1e-9  # shares such as 1/9 are not exact
 
-
-def steps_of_a_training(method: Method, examples: int) -> int:
-    """Optimizer steps of each of a method's trainings, by its whole schedule.
+def steps_of_a_training(method: Method, examples: int, stage: Stage | None = None) -> int:
+    """Optimizer steps of a training of the method, by its whole schedule; of the first if no stage is given.
 
     examples: in the transfer split. Pairs in both orders are two examples each. An estimate: selections that
     balance classes may keep fewer than their share.
     """
-    kept = max(1, round(method.select.kept * examples)) * method.inputs.trained
+    kept = max(1, round(kept_share(method, stage or Stage()) * examples)) * method.inputs.trained
     return max(1, round(method.optim.epochs * math.ceil(kept / method.optim.batch_size)))
+
+
+def kept_share(method: Method, stage: Stage) -> float:
+    """The share of the transfer split that an epoch passes over, in one order or in both."""
+    kept = method.select.kept
+    if stage.teacher == "self" and isinstance(method.stages, SelfTrain):
+        kept = method.stages.share if method.stages.targets == "confident" else 1.0
+    return kept * stage.length
 
 
 def rungs_of(method: Method, rungs: Sequence[float], *, examples: int, min_steps: int) -> tuple[int, ...]:
@@ -48,12 +57,12 @@ def merged_rungs(method: Method, rungs: Sequence[float], *, examples: int, min_s
 
 
 def _says_something(method: Method, share: float, examples: int, min_steps: int) -> bool:
-    trainings = method.stages.trainings
-    trained = share * method.optim.stop * trainings
-    if method.stages.kind == "chain" and trained <= trainings - 1 + ROUNDING:
+    stages = method.sequence()
+    place, within = place_of(stages, share * method.optim.stop * total_length(stages))
+    stage = stages[place]
+    if stage.evolves:  # its student is trained
+        return True
+    if stage.learner is not None:
         return False
-    within = trained - math.floor(trained + ROUNDING)
-    if within <= ROUNDING:  # at the end of a training
-        within = 1.0
-    steps = math.ceil(within * steps_of_a_training(method, examples) - ROUNDING)
+    steps = math.ceil(within * steps_of_a_training(method, examples, stage) - ROUNDING)
     return within > method.optim.warmup + ROUNDING and steps >= min_steps

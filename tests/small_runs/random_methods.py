@@ -12,18 +12,24 @@ from trainers.component import Component
 from trainers.components.formulas.formula import Formula
 from trainers.method import SLOTS, Method
 
-# Trainings are cut short; all else is drawn from the whole of the catalogue's bounds.
-SHORT: dict[str, tuple[float, float]] = {"epochs": (0.1, 1.5), "batch_size": (6, 64)}
+# Trainings are cut short, and few follow each other; all else is drawn from the catalogue's whole bounds.
+SHORT: dict[str, tuple[float, float]] = {
+    "epochs": (0.1, 1.5),
+    "batch_size": (6, 64),
+    "count": (2, 3),
+    "steps": (1, 6),
+    "pairs": (1, 3),
+}
 
 
-def draw_method(rng: np.random.Generator, with_component: type[Component] | None = None) -> Method:
+def draw_method(rng: np.random.Generator, *wanted: type[Component] | None) -> Method:
     """A method drawn uniformly over components and bounds; raises ValidationError where it is none.
 
-    with_component: one that the method has in its slot.
+    wanted: components that the method has in their slots.
     """
     slots = {}
     for slot, components in SLOTS.items():
-        options = [c for c in components.values() if c is with_component] or list(components.values())
+        options = [c for c in components.values() if c in wanted] or list(components.values())
         slots[slot] = _draw_component(rng, options[int(rng.integers(len(options)))])
     return Method.model_validate(slots)
 

@@ -13,7 +13,11 @@ from torch import nn
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selecting.plans import Phase, Plan
+from trainers.components.staging.refine import Evolve
+from trainers.components.students import Probe, Student
 from trainers.gang import GangMember, follow, joined, lead, meeting_point
+from trainers.models.head import new_head
+from trainers.training.evolution import evolve
 from trainers.training.loop import Checkpoint, Diverged, FeatureInputs, Recipe, fit
 from trainers.training.settings import EngineConfig
 
@@ -32,6 +36,7 @@ class Act:
     rungs: int
     folder: str
     poison: bool = False
+    evolves: bool = False
 
 
 # One pair of processes plays all of it: a gang that ends must leave its members fit for the next.
@@ -47,10 +52,32 @@ ACTS = [
     Act(name=f"poisoned-{stage}", stage=stage, rungs=3, folder=f"poisoned-{stage}", poison=True)
     for stage in (0, 1)
 ]
+ACTS += [
+    Act(name="evolved", stage=0, rungs=3, folder="evolved", evolves=True),
+    Act(name="evolution-begun", stage=0, rungs=2, folder="evolution", evolves=True),
+    Act(name="evolution-resumed", stage=0, rungs=3, folder="evolution", evolves=True),
+]
+
+
+def evolution(home: Path | None) -> Iterator[list[float]]:
+    """At every rung its share and a head's weights; with three pairs, members have unequal parts."""
+    head = new_head(3, seed=0)
+    student = Student(module=head, parameters=list(head.parameters()), layer=1)
+    inputs = FeatureInputs(features=torch.randn(N, 3, generator=torch.Generator().manual_seed(0)))
+    config = Evolve(steps=5, pairs=3, sigma=0.3)
+    kept = home and Checkpoint(folder=home, after_s=0)
+    rungs, engine = (0.2, 0.6, 1.0), EngineConfig()
+    for share in evolve(
+        student, config, Probe(), inputs, rungs, rate=0.5, seed=1, engine=engine, checkpoint=kept
+    ):
+        yield [share, *head.weight.detach().flatten().tolist()]
 
 
 def training(act: Act, home: Path) -> Iterator[list[float]]:
     """At every rung its share and the weights of a layer."""
+    if act.evolves:
+        yield from evolution(home / act.folder)
+        return
     features = torch.randn(N, 3, generator=torch.Generator().manual_seed(0))
     targets = torch.sigmoid(2 * features[:, 0]).numpy()
     if act.poison:
@@ -116,6 +143,14 @@ def test_a_gang_that_was_stopped_goes_on_from_its_last_rung(played: list[dict[st
     assert played[0][f"begun-{stage}"] == whole[:2]
     # Asked for its second rung, the gang had saved the first; bit for bit, dropout included.
     assert played[0][f"resumed-{stage}"] == whole
+
+
+def test_a_gang_evolves_as_a_process_alone(played: list[dict[str, Any]]) -> None:
+    alone = np.array(list(evolution(None)))
+    assert np.abs(alone[0] - alone[-1])[1:].max() > 1e-3
+    np.testing.assert_allclose(played[0]["evolved"], alone, atol=1e-6)
+    assert played[0]["evolution-begun"] == played[0]["evolved"][:2]
+    assert played[0]["evolution-resumed"] == played[0]["evolved"]
 
 
 @pytest.mark.parametrize(("stage", "cause"), [(0, "the loss is nan"), (1, "the gradient is not finite")])

@@ -14,8 +14,12 @@ from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders, PlainInputs
 from trainers.components.repairs import Consistency, Elicited, Neighbours, NoisyChannel, NoRepair, Repair
 from trainers.components.selection import Agreement
-from trainers.components.stages import Chain, Ensemble, SelfTrain
-from trainers.components.students import Lora
+from trainers.components.stages import Chain, SelfTrain
+from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve
+from trainers.components.staging.relabel import OutOfFold, Posterior
+from trainers.components.staging.stage import Stage
+from trainers.components.students import Lora, Probe
 from trainers.method import SLOTS, Abilities, Method, is_minimal_at_own_predictions
 
 NOTHING = Abilities(prior=False, intermediates=0)
@@ -25,7 +29,11 @@ ALL = Abilities(prior=True, intermediates=4, pairs=True)
 def test_the_default_is_the_naive_baseline() -> None:
     naive = Method()
     kinds = [getattr(naive, slot).kind for slot in SLOTS]
-    assert kinds == ["hard", "none", "none", "all", "plain", "xent", "full", "adamw", "once"]
+    assert kinds == [
+        *("hard", "none", "none", "all", "plain", "xent", "full", "adamw"),
+        *("none", "once", "none", "single"),
+    ]
+    assert naive.sequence() == (Stage(),)
     assert naive.refused(NOTHING) is None
 
 
@@ -45,7 +53,7 @@ def test_a_method_that_stops_early_is_another_method() -> None:
 
 def test_a_method_survives_json() -> None:
     method = Method(
-        labels=Median(), repair=Elicited(strength=0.3), student=Lora(rank=4), stages=Ensemble(members=5)
+        labels=Median(), repair=Elicited(strength=0.3), student=Lora(rank=4), members=Ensemble(count=5)
     )
     assert Method.model_validate_json(method.model_dump_json()) == method
 
@@ -197,14 +205,50 @@ def test_which_losses_have_no_gradient_at_the_students_own_answers(loss: Loss, t
         {"student": {"kind": "lora", "target": "embeddings"}},
         {"stages": {"kind": "self_train", "rounds": 6}},
         {"stages": {"kind": "chain", "length": 0}},
-        {"stages": {"kind": "ensemble", "members": 1}},
-        {"stages": {"kind": "ensemble", "members": 2, "average": "trimmed"}},
+        {"members": {"kind": "ensemble", "count": 1}},
+        {"members": {"kind": "ensemble", "count": 2, "aggregate": "trimmed"}},
+        {"relabel": {"kind": "out_of_fold", "folds": 1}},
         {"student": {"kind": "probe", "rank": 4}},
         {"optim": {"stop": 0}},
         {"optim": {"stop": 0.1, "warmup": 0.1}},
         {"optim": {"stop": 0.5}, "stages": {"kind": "chain"}},
+        {
+            "optim": {"stop": 1 / 3},
+            "stages": {"kind": "chain"},
+            "relabel": {"kind": "posterior", "rounds": 1},
+        },
     ],
 )
 def test_what_is_out_of_bounds_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Method.model_validate(wrong)
+
+
+def test_where_a_longer_sequence_may_stop() -> None:
+    """A fold's warm-up is a twentieth of the whole; a chain is over where its strong student begins."""
+    folds = OutOfFold(rounds=1, folds=2)  # .5, .5 and 1
+    assert Method(relabel=folds, optim=Adamw(stop=0.06, warmup=0.2)).optim.stop == 0.06
+    with pytest.raises(
+        ValidationError, match=r"stop 0\.05 ends the training inside its warm-up: set it above 0\.05"
+    ):
+        Method(relabel=folds, optim=Adamw(stop=0.05, warmup=0.2))
+    chain = {"stages": Chain(), "relabel": Posterior(rounds=1)}
+    with pytest.raises(ValidationError, match=r"set it above 0\.333"):
+        Method(optim=Adamw(stop=0.33), **chain)
+    assert Method(optim=Adamw(stop=0.34), **chain).optim.stop == 0.34
+
+
+def test_only_few_weights_evolve() -> None:
+    with pytest.raises(
+        ValidationError, match="student full has every weight to move: set student to probe or lora"
+    ):
+        Method(refine=Evolve())
+    for student in (Probe(), Lora()):
+        assert Method(student=student, refine=Evolve()).refused(NOTHING) is None
+
+
+@pytest.mark.parametrize("given", [None, 2, 4])
+def test_a_sequence_goes_through_the_models_of_the_campaign(given: int | None) -> None:
+    stages = Method(stages=Chain(length=2)).sequence(given)
+    learners = [stage.learner for stage in stages]
+    assert learners == ([1, 2, None] if given == 4 else [0, 1, None])

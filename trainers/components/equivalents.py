@@ -29,6 +29,9 @@ from trainers.components.repairs import (
 )
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, Selection, SmallLoss
 from trainers.components.stages import SelfTrain, Stages
+from trainers.components.staging.members import Ensemble, Members, Single, left_out
+from trainers.components.staging.refine import Evolve, NoRefine, Refine
+from trainers.components.staging.relabel import NoRelabel, Relabel
 from trainers.components.weak_labels import Evidence
 
 PLAIN_SELECTIONS: tuple[Component, ...] = (Confidence(share=1), Disagreement(share=0))
@@ -43,6 +46,9 @@ class Recipe(NamedTuple):
     stages: Stages
     repair: Repair = NoRepair()
     second_repair: Repair = NoRepair()
+    relabel: Relabel = NoRelabel()
+    refine: Refine = NoRefine()
+    members: Members = Single()
 
 
 def plainest(recipe: Recipe) -> Recipe:
@@ -51,7 +57,7 @@ def plainest(recipe: Recipe) -> Recipe:
     select = _plain_select(recipe)
     loss = _plain_loss(recipe._replace(select=select, stages=stages))
     plain = _plain_repairs(recipe._replace(select=select, loss=loss, stages=stages))
-    return plain._replace(labels=_plain_labels(plain))
+    return plain._replace(labels=_plain_labels(plain), members=_plain_members(recipe.members))
 
 
 def nothing_of_its_own(recipe: Recipe) -> str | None:
@@ -95,7 +101,13 @@ def _is_xent(recipe: Recipe) -> bool:
 def _targets_are_hard(recipe: Recipe) -> bool:
     """Whether every training of the method has targets of 0 and 1 only."""
     own = isinstance(recipe.stages, SelfTrain) and recipe.stages.targets == "soft"
-    return _labels_are_hard(recipe) and not own
+    return _selected_are_hard(recipe) and not own
+
+
+def _selected_are_hard(recipe: Recipe) -> bool:
+    """Whether the targets from which examples are selected are 0 and 1 only."""
+    anew = not isinstance(recipe.relabel, NoRelabel) and recipe.relabel.answer == "soft"
+    return _labels_are_hard(recipe) and not anew
 
 
 def _labels_are_hard(recipe: Recipe) -> bool:
@@ -146,6 +158,8 @@ def _plain_labels(recipe: Recipe) -> Label:
     """The plainest labels that do the same before these plain repairs, or without one in this loss."""
     labels = Soft() if recipe.labels == Smoothed(epsilon=0) else recipe.labels
     labels = _plain_formula(labels) if isinstance(labels, LabelFormula) else labels
+    if _labels_are_read_again(recipe):
+        return labels
     match recipe.repair:
         case repair if _forgets(repair):
             return Hard()  # the strong model's answer takes their place
@@ -168,10 +182,16 @@ def _plain_formula(labels: LabelFormula) -> Label:
     return labels.simplest
 
 
+def _labels_are_read_again(recipe: Recipe) -> bool:
+    """Whether what follows the first training asks for more than its targets' sides."""
+    balances = isinstance(recipe.refine, Evolve) and recipe.refine.rate == "weak"
+    return balances or not isinstance(recipe.relabel, NoRelabel)
+
+
 def _plain_select(recipe: Recipe) -> Selection:
     match select := recipe.select:
         case WeightFormula():
-            return All() if weighs_alike(select, hard=_labels_are_hard(recipe)) else select.simplest
+            return All() if weighs_alike(select, hard=_selected_are_hard(recipe)) else select.simplest
         case SmallLoss(share=1) | Curriculum(share=1, lr_scale=1):
             return All()
         case _:
@@ -184,6 +204,18 @@ def _plain_stages(stages: Stages) -> Stages:
         share = stages.share if targets == "confident" else SelfTrain().share
         return SelfTrain(rounds=stages.rounds, targets=targets, share=share, fresh=stages.fresh)
     return stages
+
+
+def _plain_members(members: Members) -> Members:
+    """A trimmed mean that leaves one or two in the middle is a median; an unused trim is the default."""
+    if not isinstance(members, Ensemble):
+        return members
+    some = range(1, members.count + 1)  # a trial that stops early has fewer
+    if members.aggregate == "trimmed" and any(m - 2 * left_out(m, members.trim) > 2 for m in some):
+        return members
+    if members.aggregate == "mean" or members.count == 2:
+        return Ensemble(count=members.count)
+    return Ensemble(count=members.count, aggregate="median")
 
 
 def _plain_loss(recipe: Recipe) -> Loss:

@@ -6,7 +6,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import torch
 import torch.distributed as dist
@@ -15,11 +15,20 @@ from pydantic import Field, ValidationError
 from trainers.component import Frozen
 from trainers.files import replace_file, sync
 from trainers.gang import rank, world_size
-from trainers.training.session import Session
 
 log = logging.getLogger(__name__)
 
 LATEST = "latest.json"
+
+
+class Trained(Protocol):
+    """What is trained in steps: an optimizer's session, or an evolution."""
+
+    def save(self, folder: Path) -> None:
+        """Save what is needed to go on from here; the members of a gang share the folder."""
+
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` wrote."""
 
 
 class UnreadableStateError(OSError):
@@ -57,7 +66,7 @@ class Keeper:
     training: identifies the training; the state of another training is ignored.
     """
 
-    def __init__(self, checkpoint: Checkpoint, session: Session, training: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, session: Trained, training: str) -> None:
         self._checkpoint = checkpoint
         self._session = session
         self._training = training

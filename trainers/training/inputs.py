@@ -63,6 +63,23 @@ class FeatureInputs:
         return (self.features[torch.from_numpy(_filled(rows, fill))].to(device()),)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SomeInputs:
+    """Some examples of others, by their rows there."""
+
+    inputs: Inputs
+    rows: Rows
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens an example, int64 [n]."""
+        return self.inputs.lengths[self.rows]
+
+    def batch(self, rows: Rows, fill: int | None = None) -> tuple[torch.Tensor, ...]:
+        """As the others give them."""
+        return self.inputs.batch(self.rows[rows], fill)
+
+
 def _filled(rows: Rows, fill: int | None) -> Rows:
     missing = max(0, (fill or 0) - len(rows))
     return np.concatenate([rows, np.repeat(rows[:1], missing)])

@@ -2,9 +2,10 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -46,6 +47,7 @@ __all__ = [
     "fit",
     "forward",
     "predict",
+    "stepped",
     "total_steps",
 ]
 
@@ -97,7 +99,6 @@ def fit(
     example does not fit, or, in a gang or under ZeRO-3, if the micro-batch does not.
     """
     total = total_steps(recipe.plan, recipe.optim)
-    due = {max(1, math.ceil(rung * total)): rung for rung in rungs}
     model.to(device()).train()
     objective = Objective(
         inputs=inputs,
@@ -111,57 +112,61 @@ def fit(
         )
     ) as session:
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
-        yield from _run(model, session, keeper, inputs, recipe, due, total, ends=ends)
+        steps = _steps(session, inputs.lengths, recipe, total)
+        yield from stepped(model, keeper, steps, rungs, total, ends=ends)
     model.eval()
 
 
-def _run(
+def stepped(
     model: torch.nn.Module,
-    session: Session,
     keeper: Keeper | None,
-    inputs: Inputs,
-    recipe: Recipe,
-    due: Mapping[int, float],
+    steps: Iterable[Callable[[], torch.Tensor]],
+    rungs: Sequence[float],
     total: int,
     *,
-    ends: bool,
+    ends: bool = False,
 ) -> Iterator[float]:
-    """Take the steps from the last saved state to the last rung. due: steps done -> rung."""
+    """Take the steps from the last saved state to the last rung; yields the rungs, as `fit` does.
+
+    steps: each takes a step and returns a number that has to be finite, such as the loss; those before the
+    saved state are not called. total: of all steps. Rungs that fall on one step are yielded one by one.
+    """
+    due: dict[int, list[float]] = {}
+    for rung in rungs:
+        due.setdefault(max(1, math.ceil(rung * total)), []).append(rung)
     done = keeper.resume() if keeper else 0
     last = max(due)
-    if done in due:
-        yield from _rung(model, due[done])
-    for step, (rows, phase) in enumerate(_steps(inputs.lengths, recipe, total)):
+    yield from _rungs(model, due.get(done, ()))
+    for step, take in enumerate(steps):
         if max(step, done) >= last:
             break
         if step < done:
             continue
-        progress = step / total
-        batch = Batch(step=step, progress=progress, rows=rows, weights=phase.weights[rows])
-        loss = session.step(batch, recipe.optim.lr * phase.lr_scale * lr_factor(recipe.optim, progress))
-        rung = due.get(step + 1)
-        if rung is not None or step % CHECK_EVERY == 0:
-            _check(loss, step + 1, total)
-        if rung is not None:
+        value = take()
+        reached = due.get(step + 1, ())
+        if reached or step % CHECK_EVERY == 0:
+            _check(value, step + 1, total)
+        if reached:
             pauses = step + 1 == last < total and not ends
             if keeper and pauses:
                 keeper.save(step + 1)
-            yield from _rung(model, rung)
+            yield from _rungs(model, reached)
             if keeper and step + 1 < last:
                 keeper.save_if_worth_it(step + 1)
 
 
-def _rung(model: torch.nn.Module, share: float) -> Iterator[float]:
+def _rungs(model: torch.nn.Module, shares: Sequence[float]) -> Iterator[float]:
     """Yield in evaluation mode, then let the members of a gang know whether training goes on."""
-    model.eval()
-    try:
-        yield share
-    except GeneratorExit:
-        with suppress(RuntimeError):  # a lost member cannot receive it
-            go_on(False)
-        raise
-    go_on(True)
-    model.train()
+    for share in shares:
+        model.eval()
+        try:
+            yield share
+        except GeneratorExit:
+            with suppress(RuntimeError):  # a lost member cannot receive it
+                go_on(False)
+            raise
+        go_on(True)
+        model.train()
 
 
 def _engine(recipe: Recipe, inputs: Inputs, total: int) -> EngineConfig:
@@ -194,7 +199,19 @@ def _identity(recipe: Recipe, targets: Floats) -> str:
     return digest(*settings, *shape, targets, *phases)
 
 
-def _steps(lengths: NDArray[np.int64], recipe: Recipe, total: int) -> Iterator[tuple[Rows, Phase]]:
+def _steps(
+    session: Session, lengths: NDArray[np.int64], recipe: Recipe, total: int
+) -> Iterator[Callable[[], torch.Tensor]]:
+    """The optimizer steps, in order."""
+    for step, (rows, phase) in enumerate(_batches(lengths, recipe, total)):
+        progress = step / total
+        batch = Batch(step=step, progress=progress, rows=rows, weights=phase.weights[rows])
+        yield partial(
+            session.step, batch, recipe.optim.lr * phase.lr_scale * lr_factor(recipe.optim, progress)
+        )
+
+
+def _batches(lengths: NDArray[np.int64], recipe: Recipe, total: int) -> Iterator[tuple[Rows, Phase]]:
     """The rows of every step, epoch by epoch, over the examples that the current phase keeps."""
     step = epoch = 0
     while step < total:

@@ -44,10 +44,14 @@ class Room(Frozen):
     engine: Annotated[EngineConfig, Field(description="how trainings run")]
     world_size: Annotated[int, Field(ge=1, description="processes that share a trial")] = 1
 
-    def refused(self, student: StudentConfig, batch_size: int) -> str | None:
-        """The reason, on one line, why the student does not fit even a single example; None if it may fit."""
+    def refused(self, student: StudentConfig, batch_size: int, *, evolves: bool = False) -> str | None:
+        """The reason, on one line, why the student does not fit even a single example; None if it may fit.
+
+        evolves: whether an evolution strategy follows its training.
+        """
         single = self.engine.model_copy(update={"micro_batch": 1})
-        needed = on_device(self._peak(student, batch_size, single)) / GB
+        peak = self._peak(student, batch_size, single)
+        needed = on_device(max(peak, self._evolution(student)) if evolves else peak) / GB
         if needed <= self.gb:
             return None
         return (
@@ -74,6 +78,16 @@ class Room(Frozen):
             world_size=self.world_size,
             half_body=self.half,
         ).device
+
+    def _evolution(self, student: StudentConfig) -> int:
+        """Bytes of an evolution strategy: all weights, in float32 those that move, their copies and a draw.
+
+        It has no gradients, and no member of a gang leaves weights to others.
+        """
+        trainable, frozen = trained_and_frozen(student, self.weights)
+        width = 2 if self.half or self.engine.precision == "bf16" else 4
+        one_example = 2 * width * self.length * (self.shape.hidden + self.shape.intermediate)
+        return width * frozen + 4 * 4 * trainable + one_example
 
 
 def trained_and_frozen(student: StudentConfig, weights: Weights) -> tuple[int, int]:

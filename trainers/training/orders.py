@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainers.training.inputs import Floats, Inputs
+from trainers.training.inputs import Floats, Inputs, Rows, SomeInputs
 from trainers.training.loop import forward
 from trainers.training.session import Diverged
 
@@ -16,6 +16,11 @@ class Asked:
 
     shown: Inputs
     swapped: Inputs | None
+
+    def some(self, rows: Rows) -> "Asked":
+        """These rows alone."""
+        swapped = self.swapped and SomeInputs(inputs=self.swapped, rows=rows)
+        return Asked(shown=SomeInputs(inputs=self.shown, rows=rows), swapped=swapped)
 
 
 def logits(model: torch.nn.Module, inputs: Inputs) -> Floats:

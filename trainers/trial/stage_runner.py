@@ -5,6 +5,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,13 @@ from scipy.special import expit
 from trainers.cache import digest
 from trainers.components.orders import in_orders
 from trainers.components.selection import plan
-from trainers.components.stages import (
-    DueRungs,
-    SelfTrain,
-    Stage,
-    Teacher,
-    TrainingTargets,
-    combined_probs,
-    due_rungs,
-    own_targets,
-    taught_by,
-)
+from trainers.components.stages import SelfTrain, TrainingTargets, own_targets, taught_by
+from trainers.components.staging.folds import Rows, held_out, without
+from trainers.components.staging.members import combined_probs
+from trainers.components.staging.refine import Evolve
+from trainers.components.staging.relabel import Known, NoRelabel, relabelled
+from trainers.components.staging.sequence import DueRungs, due_rungs
+from trainers.components.staging.stage import Stage, Teacher
 from trainers.components.students import Student
 from trainers.components.targets import make_targets
 from trainers.components.weak_labels import Evidence
@@ -46,70 +43,136 @@ FINISHED = "finished-stages.pt"
 class StageRunner:
     """The state of a trial across its stages: what each stage learns, and the results of finished stages.
 
-    weights: the trained weights of the last finished model. checkpoint: where results of finished stages are
-    saved.
+    stages: the trainings of the method, in order. weights: the trained weights of the last finished model.
+    checkpoint: where results of finished stages are saved. given: how many intermediate models there are.
     """
 
     def __init__(
-        self, method: Method, evidence: Evidence, seed: int, checkpoint: Checkpoint | None = None
+        self,
+        method: Method,
+        evidence: Evidence,
+        seed: int,
+        checkpoint: Checkpoint | None = None,
+        given: int | None = None,
     ) -> None:
         self.method = method
+        self.stages = method.sequence(given)
         self.weights: TrainedWeights = {}
         self._logits: list[Floats] = []
         self._evidence = evidence
         self._taught = evidence
+        self._folded = np.array(evidence.weak_probs, dtype=np.float32)
         self._seed = seed
         self._checkpoint = checkpoint
         self._since = time.monotonic()
 
     def seed_of(self, stage: Stage) -> int:
-        """The trial's seed; further members of an ensemble get seeds drawn from it."""
+        """The trial's seed; further members get seeds drawn from it."""
         if stage.member == 0:
             return self._seed
         return int(np.random.SeedSequence([self._seed, stage.member]).generate_state(1)[0])
 
-    def due_rungs(self, stages: Sequence[Stage], rungs: Sequence[float]) -> list[DueRungs]:
-        """As `stages.due_rungs`. All models of a chain count like the first, whose plan alone is known."""
-        plans = {
-            teacher: self._targets(teacher, self._evidence).plan for teacher in {s.teacher for s in stages}
-        }
-        steps = [total_steps(plans[stage.teacher], self.method.optim) for stage in stages]
-        return due_rungs(steps, rungs, self.method.optim.stop)
+    def due_rungs(self, rungs: Sequence[float]) -> list[DueRungs]:
+        """As `sequence.due_rungs`. Models after the first count like it, whose labels alone are known."""
+        return due_rungs(self.stages, [self._steps(stage) for stage in self.stages], rungs, self._stop)
+
+    @property
+    def _stop(self) -> float:
+        return self.method.optim.stop
+
+    def _steps(self, stage: Stage) -> int:
+        if stage.evolves and isinstance(self.method.refine, Evolve):
+            return self.method.refine.steps
+        teacher: Teacher = "self" if stage.teacher == "self" else "weak"
+        return total_steps(
+            self._targets(replace(stage, teacher=teacher), self._evidence).plan, self.method.optim
+        )
 
     def targets(self, stage: Stage) -> TrainingTargets:
         """What a stage learns."""
-        return self._targets(stage.teacher, self._taught)
+        return self._targets(stage, self._taught)
 
-    def _targets(self, teacher: Teacher, evidence: Evidence) -> TrainingTargets:
-        return in_orders(self.method.inputs, self._targets_as_shown(teacher, evidence))
+    @property
+    def rate(self) -> float:
+        """The share of class 1 that an evolution holds single texts to."""
+        half = isinstance(self.method.refine, Evolve) and self.method.refine.rate == "half"
+        return 0.5 if half else float(self._first.targets.mean())
 
-    def _targets_as_shown(self, teacher: Teacher, evidence: Evidence) -> TrainingTargets:
-        if teacher == "weak":
-            return self._first
-        if teacher == "previous":
-            return self._by_method(evidence)
-        assert isinstance(self.method.stages, SelfTrain)
-        return own_targets(self.method.stages, evidence)
+    def _targets(self, stage: Stage, evidence: Evidence) -> TrainingTargets:
+        found = self._whole_targets(stage, evidence)
+        if stage.fold is not None:
+            found = replace(found, plan=without(found.plan, self._held_out(stage)))
+        return in_orders(self.method.inputs, found)
+
+    def _whole_targets(self, stage: Stage, evidence: Evidence) -> TrainingTargets:
+        match stage.teacher:
+            case "weak":
+                return self._first
+            case "previous":
+                return self._by_method(evidence)
+            case "relabelled":
+                return self._relabelled(evidence)
+            case "self":
+                assert isinstance(self.method.stages, SelfTrain)
+                return own_targets(self.method.stages, evidence)
+
+    def _held_out(self, stage: Stage) -> Rows:
+        assert stage.fold is not None
+        return held_out(stage.fold, len(self._evidence.weak_probs), self.seed_of(stage))
 
     @cached_property
     def _first(self) -> TrainingTargets:
         return self._by_method(self._evidence)
 
     def _by_method(self, evidence: Evidence) -> TrainingTargets:
-        targets = make_targets(self.method.label_steps, evidence)
+        return self._planned(make_targets(self.method.label_steps, evidence), evidence)
+
+    def _relabelled(self, student: Evidence) -> TrainingTargets:
+        """The labels made anew take the place of the weak ones, for what is selected too."""
+        assert not isinstance(self.method.relabel, NoRelabel)
+        known = Known(
+            weak=make_targets((self.method.labels,), self._evidence),
+            targets=self._first.targets,
+            student=student.weak_probs,
+        )
+        labels = relabelled(self.method.relabel, known)
+        return self._planned(labels, self._evidence.with_probs(labels))
+
+    def _planned(self, targets: Floats, evidence: Evidence) -> TrainingTargets:
         return TrainingTargets(targets=targets, plan=plan(self.method.select, evidence, targets))
 
-    def hand_over(self, student: Student, transfer: Asked, logits: Floats, after: Stage) -> None:
-        """Take from a finished model what the next stage needs. transfer: what it answers of that split."""
+    def hand_over(self, place: int, student: Student, transfer: Asked, logits: Floats) -> None:
+        """Take from a finished model what the next stage needs.
+
+        place: of the finished one. transfer: what it answers of that split.
+        """
+        stage, after = self.stages[place], self.stages[place + 1]
         self._logits.append(logits)
-        if after.teacher != "weak":
+        if stage.fold is not None:
+            self._take_fold(stage, student, transfer)
+        elif after.teacher != "weak":
             self._taught = taught_by(self._evidence, expit(answer(student.module, transfer)))
         if after.continues:
             self.weights = trained_weights(student)
 
+    def _take_fold(self, stage: Stage, student: Student, transfer: Asked) -> None:
+        """Add what a student says of its held-out part; after the last part, all of it teaches."""
+        assert stage.fold is not None
+        rows = np.flatnonzero(self._held_out(stage))
+        if len(rows):
+            self._folded[rows] = expit(answer(student.module, transfer.some(rows)))
+        if stage.fold.held_out == stage.fold.of - 1:
+            self._taught = taught_by(self._evidence, self._folded.copy())
+
     def probs(self, *logits: Floats) -> Floats:
-        """P(class 1), float32 [n], from the logits of the finished models and those given, on a split."""
-        return combined_probs(self.method.stages, [*self._logits, *logits])
+        """P(class 1), float32 [n], from the logits of the finished models and of the present one, on a split.
+
+        The last models of the members answer, and the present one for its member.
+        """
+        known = [*self._logits, *logits]
+        last = len(known) - 1
+        answers = [own for place, own in enumerate(known) if place == last or self.stages[place].answers]
+        return combined_probs(self.method.members, answers)
 
     # Saved for a trial that pauses, or whose worker dies
 
@@ -134,6 +197,7 @@ class StageRunner:
             "finished": finished,
             "odds": [torch.from_numpy(logits) for logits in self._logits],
             "taught": torch.from_numpy(np.array(self._taught.weak_probs)),
+            "folded": torch.from_numpy(self._folded),
             "weights": self.weights,
         }
         with replacing(folder / FINISHED) as file:
@@ -159,6 +223,7 @@ class StageRunner:
             return 0
         self._logits = [logits.numpy() for logits in results["odds"]]
         self._taught = taught_by(self._evidence, results["taught"].numpy())
+        self._folded = results["folded"].numpy()
         self.weights = results["weights"]
         return int(results["finished"])
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainers.components.stages import DueRungs, Stage, stages_of
+from trainers.components.staging.sequence import DueRungs
+from trainers.components.staging.stage import Stage
 from trainers.components.students import Student, make_student
 from trainers.components.weak_labels import Evidence, supervisor_of
 from trainers.data.examples import SplitName
@@ -22,18 +23,15 @@ from trainers.models.prompts import Question
 from trainers.models.settings import ModelConfig
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.compilation import share_compiled_code
-from trainers.training.loop import (
-    Floats,
-    Recipe,
-    fit,
-)
-from trainers.training.orders import answer
+from trainers.training.loop import Floats
+from trainers.training.orders import Asked, answer
 from trainers.training.session import Event
 from trainers.training.settings import EngineConfig
 from trainers.training.weights import load_weights
 from trainers.trial.contrast import consistency_of_answers, consistency_of_orders
 from trainers.trial.model_data import ModelData, Shared, unshared
 from trainers.trial.stage_runner import StageRunner
+from trainers.trial.stage_training import run_stage
 from trainers.trial.zero_shot import zero_shot, zero_shot_margins
 
 Part = Literal["setup_s", "train_s", "eval_s"]
@@ -139,21 +137,19 @@ class Workbench:
         """
         if reason := method.refused(self.abilities):
             raise ValueError(reason)
-        runner = StageRunner(method, self._evidence(seed), seed, checkpoint)
-        stages = stages_of(method.stages, len(self._intermediates))
-        due_by_stage = runner.due_rungs(stages, rungs)
+        runner = StageRunner(method, self._evidence(seed), seed, checkpoint, len(self._intermediates))
+        due_by_stage = runner.due_rungs(rungs)
         first, clock = runner.restore(), _Clock()
         for rung in due_by_stage[first - 1].get(1.0, ()) if first else ():
             yield clock.report(rung, runner.probs(), [])
-        for place in range(first, len(stages)):
+        for place in range(first, len(runner.stages)):
             if any(rung for later in due_by_stage[place:] for rung in later.values()):
                 engine, ends = self._engine.at_most(micro_batch), rungs[-1] == 1
-                yield from self._stage(runner, stages, place, due_by_stage, split, engine, clock, ends=ends)
+                yield from self._stage(runner, place, due_by_stage, split, engine, clock, ends=ends)
 
     def _stage(
         self,
         runner: StageRunner,
-        stages: Sequence[Stage],
         place: int,
         due_by_stage: Sequence[DueRungs],
         split: SplitName,
@@ -163,49 +159,35 @@ class Workbench:
         ends: bool,
     ) -> Iterator[Report]:
         """Run a stage up to its last due rung. ends: whether the trial ends there instead of pausing."""
-        stage, after = stages[place], stages[place + 1] if place + 1 < len(stages) else None
+        stage, orders = runner.stages[place], runner.method.inputs
         student, data = self._student(runner, stage)
-        inputs, layer = runner.method.inputs, student.layer
-        learn = data.inputs("transfer", layer, "both" if inputs.trained == 2 else "shown")
-        transfer, evaluated = (data.asked(of, layer, inputs.answered) for of in ("transfer", split))
-        learned = runner.targets(stage)
-        recipe = Recipe(
-            plan=learned.plan,
-            loss=runner.method.loss,
-            optim=runner.method.optim,
-            engine=engine,
-            seed=runner.seed_of(stage),
-        )
+        layer, both = student.layer, 2 if self.abilities.pairs else 1
+        transfer, evaluated = (data.asked(of, layer, orders.answered) for of in ("transfer", split))
+        if stage.evolves:
+            learn = data.asked("transfer", layer, both)
+        else:
+            shown = data.inputs("transfer", layer, "both" if orders.trained == 2 else "shown")
+            learn = Asked(shown=shown, swapped=None)
         due, events = due_by_stage[place], list[Event]()
         is_last = not any(rung for later in due_by_stage[place + 1 :] for rung in later.values())
         shares = [share for share in sorted(due) if not is_last or share <= max(s for s in due if due[s])]
-        fitted = fit(
-            student.module,
-            student.parameters,
-            learn,
-            learned.targets,
-            recipe,
-            shares,
-            ends=ends and is_last,
-            checkpoint=runner.checkpoint_of(place),
-            on_event=events.append,
-        )
+        halts = run_stage(runner, place, student, learn, shares, engine, events, ends=ends and is_last)
         clock.lap("setup_s")
-        with closing(cast(Generator[float], fitted)):
-            for share in fitted:
+        with closing(cast(Generator[float], halts)):
+            for share in halts:
                 clock.lap("train_s")
                 logits = answer(student.module, evaluated)
                 predictions = runner.probs(logits)
                 clock.lap("eval_s")
-                hands_on = share == 1 and after is not None and not (ends and is_last)
+                hands_on = share == 1 and place + 1 < len(runner.stages) and not (ends and is_last)
                 if hands_on and is_last:
-                    runner.hand_over(student, transfer, logits, stages[place + 1])
+                    runner.hand_over(place, student, transfer, logits)
                     runner.save(place + 1)
                 for rung in due[share]:
                     yield clock.report(rung, predictions, events)
                     events.clear()
                 if hands_on and not is_last:
-                    runner.hand_over(student, transfer, logits, stages[place + 1])
+                    runner.hand_over(place, student, transfer, logits)
                     runner.save_if_worth_it(place + 1)
 
     def _student(self, runner: StageRunner, stage: Stage) -> tuple[Student, ModelData]:

@@ -71,6 +71,7 @@ def test_the_catalogue_lists_a_component_in_full(monkeypatch: pytest.MonkeyPatch
 # Losses that compute what xent does on hard labels, and on what they do not.
 SUITED: dict[str, dict[str, Any]] = {"product": {"labels": {"kind": "soft"}}}
 SUITED["kl"] = SUITED["product"] | {"select": {"kind": "small_loss"}}
+SUITED["evolve"] = {"student": {"kind": "probe"}}
 
 
 @pytest.mark.parametrize(

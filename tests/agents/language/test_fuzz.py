@@ -126,7 +126,7 @@ def mutated(rng: random.Random, valid: Any) -> Any:
             case 4 if isinstance(where[key], str):
                 where[key] = rng.choice([*SLOTS, *SLOTS["loss"], "aux", "lr", "none", where[key].upper()])
             case _:
-                if isinstance(number := where[key], int | float):
+                if isinstance(number := where[key], int | float) and abs(number) < 1e300:
                     near = [number * rng.uniform(0.5, 1.5) for _ in range(4)]
                     where[key] = rng.choice([*near, rng.uniform(-100, 100), rng.randint(-5, 5), 1e-9, 1e12])
                 else:

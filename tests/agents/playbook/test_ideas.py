@@ -14,11 +14,14 @@ def test_every_idea_has_a_name_of_its_own_and_says_where_it_was_published() -> N
         assert re.search(r"[A-Z].*, (19|20)\d\d[;)]", branch.hypothesis), branch.name
 
 
-@pytest.mark.parametrize("slot", ["labels", "repair", "select", "inputs", "loss", "student", "stages"])
+@pytest.mark.parametrize(
+    "slot",
+    ["labels", "repair", "select", "inputs", "loss", "student", "relabel", "stages", "refine", "members"],
+)
 def test_every_component_but_the_plain_one_is_in_an_idea(slot: str) -> None:
     offered = {o.component for branch in BRANCHES for s in branch.slots if s.slot == slot for o in s.options}
     # kl differs from cross-entropy only beside small_loss; a chain needs models in between.
-    plain = {"hard", "none", "all", "xent", "full", "once", "plain"}
+    plain = {"hard", "none", "all", "xent", "full", "once", "plain", "single"}
     assert set(SLOTS[slot]) - offered <= plain | {"kl", "chain"}
 
 

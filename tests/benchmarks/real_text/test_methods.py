@@ -9,6 +9,7 @@ from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders
 from trainers.components.repairs import CrossFit
 from trainers.components.selection import Agreement, Curriculum
+from trainers.components.staging.refine import Evolve
 from trainers.components.students import Probe
 from trainers.method import Abilities, Method
 
@@ -40,6 +41,11 @@ def test_consistency_search_passes_once_over_both_orders() -> None:
     found = published(NAIVE, PAIRS)["consistency_search"]
     assert found.optim.epochs == 1
     assert (found.inputs, found.select) == (BothOrders(), Agreement())
+    assert (found.refine, found.members.count) == (Evolve(), 16)
+
+
+def test_a_full_fine_tuning_does_not_evolve() -> None:
+    assert PUBLISHED.keys() - published(Method(), PAIRS).keys() == {"evolved", "consistency_search"}
 
 
 def test_the_curriculum_passes_twice_over_a_half_and_then_three_times_over_all() -> None:

@@ -1,10 +1,16 @@
+from typing import Any
+
 import pytest
 
 from search.policy.rungs import merged_rungs, rungs_of, steps_of_a_training
 from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders, PlainInputs
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, SmallLoss
-from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
+from trainers.components.stages import Chain, SelfTrain
+from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve
+from trainers.components.staging.relabel import OutOfFold, Posterior
+from trainers.components.students import Probe
 from trainers.method import Method
 
 THIRDS = (1 / 9, 1 / 3, 1.0)
@@ -34,22 +40,39 @@ def test_a_rung_needs_a_few_optimizer_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stages", "rungs"),
+    ("slots", "rungs"),
     [
-        (Once(), [0, 1, 2]),
-        (SelfTrain(rounds=2), [0, 1, 2]),  # a third: at the end of the first of three trainings
-        (Chain(), [2]),  # its strong student trains in the second half
-        (Ensemble(members=4), [0, 1, 2]),
-        (Ensemble(members=3), [0, 1, 2]),
+        ({}, [0, 1, 2]),
+        ({"stages": SelfTrain(rounds=2)}, [0, 1, 2]),  # a third: at the end of the first of three trainings
+        ({"stages": Chain()}, [2]),  # its strong student trains in the second half
+        ({"stages": Chain(), "relabel": Posterior(rounds=2)}, [1, 2]),  # in the second of four
+        ({"members": Ensemble(count=4)}, [0, 1, 2]),
+        ({"members": Ensemble(count=3)}, [0, 1, 2]),
+        ({"relabel": OutOfFold(folds=2)}, [0, 1, 2]),  # a third: at 1/3 of the second half's
+        ({"refine": Evolve(), "student": Probe()}, [0, 1, 2]),
     ],
 )
-def test_rungs_of_several_trainings(stages: Once | SelfTrain | Chain | Ensemble, rungs: list[int]) -> None:
-    assert judged(Method(stages=stages)) == rungs
+def test_rungs_of_several_trainings(slots: dict[str, Any], rungs: list[int]) -> None:
+    assert judged(Method(**slots)) == rungs
+
+
+def test_an_evolution_has_no_warm_up() -> None:
+    method = Method(student=Probe(), refine=Evolve())
+    assert rungs_of(method, (0.51, 1.0), examples=3200, min_steps=8) == (0, 1)
+    again = Method(stages=SelfTrain())
+    assert rungs_of(again, (0.51, 1.0), examples=3200, min_steps=8) == (1,)
+
+
+def test_a_fold_has_fewer_steps() -> None:
+    halves = Method(relabel=OutOfFold(folds=2))
+    assert [steps_of_a_training(halves, 320, stage) for stage in halves.sequence()] == [15, 15, 30]
+    own = Method(stages=SelfTrain(targets="confident", share=0.25), select=Confidence(share=0.5))
+    assert [steps_of_a_training(own, 640, stage) for stage in own.sequence()] == [30, 15]
 
 
 def test_a_warm_up_of_a_later_training_counts_too() -> None:
     # At 1/3 of five, two thirds of the second are done; at 0.35 of three, a twentieth of the second.
-    five, three = Method(stages=Ensemble(members=5)), Method(stages=Ensemble(members=3))
+    five, three = Method(members=Ensemble(count=5)), Method(members=Ensemble(count=3))
     assert rungs_of(five, (1 / 3, 1.0), examples=3200, min_steps=8) == (0, 1)
     assert rungs_of(three, (0.35, 1.0), examples=3200, min_steps=8) == (1,)
 

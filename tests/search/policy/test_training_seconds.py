@@ -1,16 +1,20 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from search.policy.training_seconds import COLUMN, COSTS, Step, TrainingSeconds
+from search.policy.training_seconds import COLUMN, COSTS, EVOLVE, Step, TrainingSeconds
 from trainers.components.formulas.labels import LabelFormula
 from trainers.components.formulas.weights import WeightFormula
 from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders, InputOrders, PlainInputs
 from trainers.components.repairs import CrossFit, Neighbours, NoisyChannel, NoRepair
 from trainers.components.selection import All, Confidence
-from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
+from trainers.components.stages import Chain, Once, SelfTrain
+from trainers.components.staging.members import Ensemble, Single
+from trainers.components.staging.refine import Evolve, NoRefine
+from trainers.components.staging.relabel import NoRelabel, OutOfFold, Posterior
 from trainers.components.students import Full, Lora, Probe
 from trainers.method import Method
 
@@ -29,17 +33,24 @@ def true_seconds(amounts: np.ndarray) -> float:
         first = COLUMN[student, 0]
         costs[first : first + 4] = own
     costs[COLUMN["repair", "neighbours"]] = 0.4 / 400  # of each example
+    costs[COLUMN[EVOLVE]] = 0.001
     return float(amounts @ costs)
 
 
 def random_method(rng: np.random.Generator) -> Method:
     students = (Full(), Lora(), Probe())
-    stages = (Once(), SelfTrain(), Ensemble(members=int(rng.integers(2, 9))))
+    student = students[rng.integers(3)]
+    evolve = (
+        Evolve(pairs=int(rng.integers(1, 9))) if rng.integers(2) and student.kind != "full" else NoRefine()
+    )
     return Method(
         repair=(NoRepair(), Neighbours())[rng.integers(2)],
         select=(All(), Confidence(share=float(rng.uniform(0.2, 0.9))))[rng.integers(2)],
-        student=students[rng.integers(3)],
-        stages=stages[rng.integers(3)],
+        student=student,
+        relabel=(NoRelabel(), Posterior(rounds=1), OutOfFold())[rng.integers(3)],
+        stages=(Once(), SelfTrain())[rng.integers(2)],
+        refine=evolve,
+        members=(Single(), Ensemble(count=int(rng.integers(2, 9))))[rng.integers(2)],
         optim=Adamw(epochs=float(np.exp(rng.uniform(0, 2.5))), batch_size=int(rng.choice([8, 16, 32, 64]))),
     )
 
@@ -66,7 +77,7 @@ def test_before_the_first_step_a_probe_is_known_to_be_cheap_and_members_to_add_u
         return float(seconds.predict([Step(method=method, start=0, end=1)])[0])
 
     assert whole(Method(student=Probe())) < whole(Method(student=Lora())) < whole(Method())
-    assert 6 < whole(Method(stages=Ensemble(members=8))) / whole(Method()) < 8
+    assert 6 < whole(Method(members=Ensemble(count=8))) / whole(Method()) < 8
     assert whole(Method(optim=Adamw(stop=0.5))) < whole(Method())
 
 
@@ -101,7 +112,28 @@ def test_a_model_that_teaches_the_next_labels_the_transfer_split() -> None:
     assert predicted(self_train, 1 / 9, 1 / 3) == 500
     assert predicted(self_train, 0, 1) == 900  # the last model teaches nobody
     assert predicted(Method(stages=Chain()), 0, 1) == 500
-    assert predicted(Method(stages=Ensemble()), 0, 1) == 100
+    assert predicted(Method(members=Ensemble()), 0, 1) == 100
+
+
+def test_folds_and_evolutions_are_counted_by_hand() -> None:
+    seconds = TrainingSeconds(transfer=400, evaluated=100)
+    first = COLUMN["probe", 0]
+
+    def amounts(start: float, end: float, **slots: Any) -> tuple[list[float], float]:
+        method = Method(student=Probe(), optim=Adamw(epochs=2, batch_size=20), **slots)
+        found = seconds.amounts(Step(method=method, start=start, end=end))
+        return found[first : first + 3].tolist(), float(found[COLUMN[EVOLVE]])
+
+    # 40 steps on everything, 20 on each half; each half predicts the other.
+    assert amounts(0, 1, relabel=OutOfFold()) == ([1600, 80, 500], 0)
+    assert amounts(0, 1 / 4, relabel=OutOfFold()) == ([400, 20, 300], 0)
+    # Ten steps of three pairs on 200 examples each; at 3/4 half of them are done.
+    evolve = Evolve(steps=10, pairs=3)
+    assert amounts(0, 1, refine=evolve) == ([800, 40, 100 + 60 * 200], 60)
+    assert amounts(0.5, 0.75, refine=evolve) == ([0, 0, 100 + 30 * 200], 30)
+    # On their own surest half, students train half as long.
+    own = SelfTrain(targets="confident", share=0.5)
+    assert amounts(0, 1, stages=own) == ([1200, 60, 500], 0)
 
 
 def test_a_repair_costs_the_same_in_either_place() -> None:

@@ -16,7 +16,7 @@ def test_every_parameter_of_the_catalogue_has_one_distribution_by_its_bounds() -
     assert found["loss.logconf.aux"] == FloatDistribution(0.0, 1.0)
     assert found["optim.adamw.lr"] == FloatDistribution(1e-6, 0.1, log=True)  # a range of five decades
     assert found["optim.adamw.batch_size"] == IntDistribution(1, 1024, log=True)
-    assert found["stages.ensemble.members"] == IntDistribution(2, 8)
+    assert found["members.ensemble.count"] == IntDistribution(2, 16)
     assert found["student.lora.rslora"] == CategoricalDistribution((False, True))
     assert found["student.lora.target"] == CategoricalDistribution(("all", "attention", "mlp"))
 

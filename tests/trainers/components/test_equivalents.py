@@ -33,6 +33,10 @@ from trainers.components.losses import (
 from trainers.components.repairs import CrossFit, Elicited, Neighbours, NoisyChannel, NoRepair, Propagate
 from trainers.components.selection import All, Confidence, Curriculum, Selection, SmallLoss, plan
 from trainers.components.stages import Once, SelfTrain
+from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve
+from trainers.components.staging.relabel import OutOfFold, Posterior
+from trainers.components.students import Probe
 from trainers.components.targets import make_targets, senseless
 from trainers.components.weak_labels import Evidence
 from trainers.method import SLOTS, Method
@@ -263,6 +267,7 @@ def test_no_two_selections_give_the_same_weights() -> None:
         ({"loss": Product(), "labels": Soft(), "repair": CrossFit()}, "set loss to xent, or labels to soft"),
         ({"loss": Product(), "labels": Soft(), "repair": Propagate()}, "set loss to xent, or labels to soft"),
         ({"loss": Product(), "stages": SelfTrain(targets="hard")}, "set loss to xent, or labels to soft"),
+        ({"loss": Product(), "relabel": OutOfFold()}, "set loss to xent, or labels to soft"),
         ({"loss": Product(alpha=0)}, "loss product has no gradient where alpha is 0 and beta 1"),
         ({"loss": Sce(a=0, b=0)}, "loss sce has no gradient where a and b are 0: set a or b above 0"),
         (
@@ -296,6 +301,7 @@ def test_an_empty_loss_is_refused_with_the_reason_and_the_remedy(slots: dict[str
         {"loss": Product(), "repair": Propagate(answer="soft")},
         {"loss": Product(), "repair": CrossFit(), "second_repair": Neighbours()},
         {"loss": Product(), "stages": SelfTrain(targets="soft")},  # its second training has soft targets
+        {"loss": Product(), "relabel": Posterior()},
         {"loss": Bootstrap()},
         {"loss": Entropy(warmup=0)},
         {"loss": LossFormula()},
@@ -345,9 +351,33 @@ def test_what_computes_something_of_its_own_is_taken(slots: dict[str, Any]) -> N
             Method(stages=SelfTrain(targets="confident", share=1)),
             Method(stages=SelfTrain(targets="hard", share=0.9)),
         ),
+        (
+            Method(members=Ensemble(count=5, aggregate="trimmed", trim=0.4)),
+            Method(members=Ensemble(count=5, aggregate="median", trim=0.3)),
+        ),
+        (Method(members=Ensemble(count=2, aggregate="median")), Method(members=Ensemble(count=2))),
     ],
 )
 def test_methods_that_compute_the_same_have_the_same_plainest(given: Method, plain: Method) -> None:
     assert given.plainest == plain.plainest
     assert given.plainest.digest == plain.plainest.digest
     assert (given.plainest == given) is (given == plain and given.plainest.digest == given.digest)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"relabel": OutOfFold()},  # it keeps the mean of the targets
+        {"relabel": Posterior()},
+        {"refine": Evolve(rate="weak"), "student": Probe()},
+    ],
+)
+def test_labels_that_are_read_again_are_not_the_same_by_their_sides(after: dict[str, Any]) -> None:
+    soft, hard = (Method(labels=labels, loss=Gce(), **after) for labels in (Soft(), Hard()))
+    assert soft.plainest != hard.plainest
+
+
+def test_a_trimmed_mean_of_more_than_the_middle_is_no_median() -> None:
+    for count, trim in ((5, 0.2), (16, 0.15), (4, 0.25)):  # of the first three of four it leaves out none
+        trimmed = Method(members=Ensemble(count=count, aggregate="trimmed", trim=trim))
+        assert trimmed.plainest == trimmed

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from trainers.data.tokens import Tokens
-from trainers.training.inputs import FeatureInputs, TokenInputs
+from trainers.training.inputs import FeatureInputs, SomeInputs, TokenInputs
 
 TOKENS = Tokens(
     ids=np.array([11, 21, 22, 23, 31, 32], dtype=np.int32), offsets=np.array([0, 1, 4, 6], dtype=np.int64)
@@ -35,3 +35,11 @@ def test_features_are_examples_of_length_one() -> None:
 )
 def test_a_batch_is_what_a_model_is_called_with(inputs: TokenInputs | FeatureInputs) -> None:
     assert all(len(argument) == 2 for argument in inputs.batch(np.array([0, 1])))
+
+
+def test_some_of_the_examples_are_those_rows() -> None:
+    some = SomeInputs(inputs=TokenInputs(tokens=TOKENS, pad_id=9), rows=np.array([2, 0]))
+    assert some.lengths.tolist() == [2, 1]
+    ids, mask = some.batch(np.array([1, 0]))
+    assert ids.tolist() == [[11, 9], [31, 32]]
+    assert mask.tolist() == [[1, 0], [1, 1]]

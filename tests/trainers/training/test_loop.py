@@ -222,3 +222,10 @@ def test_predicting_halves_its_batches_where_memory_runs_out_and_remembers(
 
     with pytest.raises(torch.OutOfMemoryError, match="not even one"):
         forward(hopeless, inputs, model)
+
+
+def test_rungs_that_fall_on_one_step_are_all_reported() -> None:
+    """Of three steps the second is the first at which two fifths are done, and one half."""
+    model, rungs = linear(), (0.3, 0.4, 0.5, 1.0)
+    using = recipe(Adamw(epochs=3, batch_size=N))
+    assert list(fit(model, list(model.parameters()), *examples(), using, rungs)) == list(rungs)

@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 from transformers import Qwen3Config
 
+from trainers.components.staging.refine import Evolve
 from trainers.components.students import Full, Lora, Probe
 from trainers.method import Abilities, Method
 from trainers.training.memory import ModelShape
@@ -77,6 +78,29 @@ def test_a_method_that_does_not_fit_is_refused() -> None:
     assert said.startswith("student.full needs about 87.6 GB")
     assert Method(student=Lora()).refused(here) is None
     assert Method().refused(Abilities(prior=True, intermediates=0)) is None
+
+
+def test_an_evolution_holds_all_weights_on_every_device() -> None:
+    # Under ZeRO-3 four members share the weights of a training. An evolution in bf16 needs 2 x 4.022e9, 16
+    # bytes for each of 0.066e9 that move, and 2 x 2 x 1024 x (2560 + 9728) for an example: 9.15e9; 11.1 GB.
+    split = EngineConfig(precision="bf16", zero_stage=3)
+    tight, wide = (room(gb, engine=split, world_size=4) for gb in (11, 11.3))
+    lora = Lora(rank=32)
+    assert tight.refused(lora, 32) is None
+    assert tight.refused(lora, 32, evolves=True) == (
+        "student.lora needs about 11.1 GB on a device for a single example of 1024 tokens, but "
+        "trial.memory_gb is 11: lower student.lora.rank or set student to probe"
+    )
+    assert wide.refused(lora, 32, evolves=True) is None
+    here = Abilities(prior=True, intermediates=0, room=tight)
+    assert Method(student=lora).refused(here) is None
+    assert Method(student=lora, refine=Evolve()).refused(here) is not None
+
+
+def test_an_evolution_after_a_training_alone_needs_no_more_than_it() -> None:
+    for student in (Lora(rank=32), Probe()):
+        alone = [gb for gb in range(9, 30) if room(gb).refused(student, 32) is None]
+        assert [gb for gb in range(9, 30) if room(gb).refused(student, 32, evolves=True) is None] == alone
 
 
 def test_no_room_is_no_room() -> None:

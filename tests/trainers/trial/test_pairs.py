@@ -10,7 +10,10 @@ from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders, InputOrders, PlainInputs
 from trainers.components.repairs import Consistency
 from trainers.components.selection import Agreement, Curriculum, SmallLoss
-from trainers.components.stages import Chain, Ensemble, SelfTrain
+from trainers.components.stages import Chain, SelfTrain
+from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve, NoRefine, agreement
+from trainers.components.staging.relabel import OutOfFold, Posterior
 from trainers.components.students import Full, Lora, Probe
 from trainers.data.examples import Examples, SplitName
 from trainers.data.tokens import Tokens
@@ -20,7 +23,7 @@ from trainers.models.pool import ModelPool
 from trainers.models.prompts import ask, render
 from trainers.models.settings import HubModel, Readout
 from trainers.training.settings import EngineConfig
-from trainers.trial import workbench
+from trainers.trial import stage_training, workbench
 from trainers.trial.workbench import Intermediate, Materials, Workbench
 
 OPTIM = Adamw(lr=3e-3, epochs=2, batch_size=8)
@@ -108,7 +111,7 @@ def test_trained_on_both_orders_a_student_learns_no_position(head: Workbench, st
 
 def test_an_epoch_passes_over_both_orders(head: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    fit = workbench.fit
+    fit = stage_training.fit
 
     def recording(
         module: Any, parameters: Any, learn: Any, targets: Any, recipe: Any, *rest: Any, **more: Any
@@ -116,7 +119,7 @@ def test_an_epoch_passes_over_both_orders(head: Workbench, monkeypatch: pytest.M
         seen.append((len(learn.lengths), targets, recipe.plan.phases[0].weights))
         return fit(module, parameters, learn, targets, recipe, *rest, **more)
 
-    monkeypatch.setattr(workbench, "fit", recording)
+    monkeypatch.setattr(stage_training, "fit", recording)
     stages = SelfTrain(targets="soft")
     logits(head, "search", seed=1, student=Probe(), inputs=BothOrders(), stages=stages)
     for rows, targets, weights in seen:
@@ -126,14 +129,37 @@ def test_an_epoch_passes_over_both_orders(head: Workbench, monkeypatch: pytest.M
     assert not np.array_equal(first, own)
 
 
-@pytest.mark.parametrize("stages", [SelfTrain(), Chain(), Ensemble(members=2)], ids=lambda s: s.kind)
+SEQUENCES: list[dict[str, Any]] = [
+    {"stages": SelfTrain()},
+    {"stages": Chain()},
+    {"relabel": Posterior(rounds=1)},
+    {"relabel": OutOfFold(folds=3)},
+    {"refine": Evolve(steps=3, pairs=2)},
+    {"members": Ensemble(count=2)},
+]
+
+
+@pytest.mark.parametrize("slots", SEQUENCES, ids=lambda slots: next(iter(slots.values())).kind)
 @pytest.mark.parametrize("select", [SmallLoss(), Curriculum(), Agreement()], ids=lambda s: s.kind)
-def test_every_stage_and_selection_takes_both_orders(head: Workbench, stages: Any, select: Any) -> None:
-    slots = {"stages": stages, "select": select, "repair": Consistency(strength=0.5)}
+def test_every_stage_and_selection_takes_both_orders(
+    head: Workbench, slots: dict[str, Any], select: Any
+) -> None:
+    slots = slots | {"select": select, "repair": Consistency(strength=0.5)}
     method = Method(student=Probe(), inputs=BothOrders(), optim=OPTIM, **slots)
     reports = list(head.train(method, seed=0, split="search", rungs=(1 / 9, 1 / 3, 1.0)))
     assert [report.share for report in reports] == [1 / 9, 1 / 3, 1.0]
     assert all(np.isfinite(report.predictions).all() for report in reports)
+
+
+def test_an_evolution_of_pairs_makes_both_orders_agree(head: Workbench) -> None:
+    """Of a student whose supervisor knew nothing, on pairs that it has not seen."""
+    taught = {"student": Probe(), "optim": OPTIM, "seed": 1}
+    found = {}
+    for refine in (NoRefine(), Evolve(steps=60, pairs=8, sigma=0.4, lr=2, examples=24)):
+        shown, swapped = (logits(head, split, **taught, refine=refine) for split in ("search", "test"))
+        p, other = (1 / (1 + np.exp(-z)) for z in (shown, swapped))
+        found[refine.kind] = agreement(p.astype(np.float64), other.astype(np.float64))
+    assert found["evolve"] > 2 * found["none"]
 
 
 def test_the_probe_without_labels_is_fitted_once_for_all_trials(

@@ -8,7 +8,10 @@ import pytest
 
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
-from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
+from trainers.components.stages import Chain, SelfTrain
+from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve
+from trainers.components.staging.relabel import OutOfFold, Posterior
 from trainers.components.students import Lora, Probe
 from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.toy_task import load_toy
@@ -48,14 +51,30 @@ def train(
     return list(bench.train(method, seed=0, split="search", rungs=rungs, checkpoint=kept))
 
 
-STAGES = [Once(), SelfTrain(rounds=2, fresh=False, targets="hard"), Ensemble(members=3), Chain()]
+EVOLVE = Evolve(steps=7, pairs=2, examples=16)
+AGAIN = SelfTrain(rounds=2, fresh=False, targets="hard")
+SEQUENCES: dict[str, dict[str, Any]] = {
+    "once": {},
+    "self_train": {"stages": AGAIN},
+    "ensemble": {"members": Ensemble(count=3)},
+    "chain": {"stages": Chain()},
+    "lora": {"student": Lora(rank=2)},
+    "probe": {"student": Probe()},
+    "posterior": {"relabel": Posterior(rounds=2)},
+    "out_of_fold": {"relabel": OutOfFold(folds=3)},
+    "evolve a probe": {"student": Probe(), "refine": EVOLVE},
+    "evolve adapters": {"student": Lora(rank=2), "refine": EVOLVE},
+    "all": {
+        "student": Probe(),
+        "relabel": OutOfFold(),
+        "stages": AGAIN,
+        "refine": EVOLVE,
+        "members": Ensemble(count=2, aggregate="median"),
+    },
+}
 
 
-@pytest.mark.parametrize(
-    "slots",
-    [{"stages": stages} for stages in STAGES] + [{"student": student} for student in (Lora(rank=2), Probe())],
-    ids=lambda slots: next(iter(slots.values())).kind,
-)
+@pytest.mark.parametrize("slots", SEQUENCES.values(), ids=list(SEQUENCES))
 def test_a_trial_that_pauses_at_every_rung_tells_the_same(
     bench: Workbench, tmp_path: Path, slots: dict[str, Any]
 ) -> None:
@@ -68,11 +87,11 @@ def test_a_trial_that_pauses_at_every_rung_tells_the_same(
         assert np.array_equal(ours.predictions, theirs.predictions)
 
 
-@pytest.mark.parametrize("stages", [Once(), SelfTrain(fresh=False, targets="hard")], ids=lambda one: one.kind)
+@pytest.mark.parametrize("name", ["once", "self_train", "posterior", "out_of_fold", "evolve a probe", "all"])
 def test_a_trial_whose_worker_died_goes_on_from_the_rung_before(
-    bench: Workbench, tmp_path: Path, stages: Any
+    bench: Workbench, tmp_path: Path, name: str
 ) -> None:
-    method, kept = Method(optim=OPTIM, stages=stages), Checkpoint(folder=tmp_path / "trial", after_s=0)
+    method, kept = Method(optim=OPTIM, **SEQUENCES[name]), Checkpoint(folder=tmp_path / "trial", after_s=0)
     whole = train(bench, method, RUNGS, None)
     first = bench.train(method, seed=0, split="search", rungs=RUNGS, checkpoint=kept)
     next(first), next(first)
@@ -83,9 +102,9 @@ def test_a_trial_whose_worker_died_goes_on_from_the_rung_before(
         assert np.array_equal(ours.predictions, theirs.predictions)
 
 
-@pytest.mark.parametrize("stages", [Once(), Ensemble(members=3)], ids=lambda stages: stages.kind)
-def test_a_pause_that_nobody_heard_of_is_told_again(bench: Workbench, tmp_path: Path, stages: Any) -> None:
-    method, kept = Method(optim=OPTIM, stages=stages), Checkpoint(folder=tmp_path / "trial")
+@pytest.mark.parametrize("name", ["once", "ensemble", "posterior"])
+def test_a_pause_that_nobody_heard_of_is_told_again(bench: Workbench, tmp_path: Path, name: str) -> None:
+    method, kept = Method(optim=OPTIM, **SEQUENCES[name]), Checkpoint(folder=tmp_path / "trial")
     (said,) = train(bench, method, (1 / 3,), kept)
     (again,) = train(bench, method, (1 / 3,), kept)
     assert (again.share, again.predictions.tolist()) == (said.share, said.predictions.tolist())
@@ -99,8 +118,8 @@ def test_a_lost_checkpoint_costs_time_only(bench: Workbench, tmp_path: Path) -> 
 
 def test_the_state_of_another_trial_is_left_alone(bench: Workbench, tmp_path: Path) -> None:
     kept = Checkpoint(folder=tmp_path / "trial")
-    train(bench, Method(optim=OPTIM, stages=Ensemble(members=3)), (1 / 3,), kept)
-    other = Method(optim=Adamw(lr=1e-2, epochs=2, batch_size=16), stages=Ensemble(members=3))
+    train(bench, Method(optim=OPTIM, members=Ensemble(count=3)), (1 / 3,), kept)
+    other = Method(optim=Adamw(lr=1e-2, epochs=2, batch_size=16), members=Ensemble(count=3))
     assert np.array_equal(
         train(bench, other, (1.0,), kept)[0].predictions, train(bench, other, (1.0,), None)[0].predictions
     )

@@ -16,7 +16,10 @@ from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
 from trainers.components.repairs import Elicited, NoisyChannel
 from trainers.components.selection import Confidence, Disagreement
-from trainers.components.stages import Chain, Ensemble, Once, SelfTrain
+from trainers.components.stages import Chain, SelfTrain
+from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve
+from trainers.components.staging.relabel import OutOfFold, Posterior
 from trainers.components.students import Full, Lora, Probe
 from trainers.data.examples import SplitName, Task
 from trainers.data.settings import SplitSizes, ToyTask
@@ -89,9 +92,20 @@ def learnt_by_heart(toy: Workbench, task: Task, **slots: Any) -> float:
     return float(((report.predictions > 0.5) == 1 - task.truth["transfer"]).mean())
 
 
-@pytest.mark.parametrize("stages", [None, SelfTrain(rounds=2), Chain(), Ensemble(members=2)])
-def test_every_rung_is_reported_with_predictions(toy: Workbench, stages: Any) -> None:
-    reports = trained(toy, **({"stages": stages} if stages else {}))
+SEQUENCES: tuple[dict[str, Any], ...] = (
+    {},
+    {"stages": SelfTrain(rounds=2)},
+    {"stages": Chain()},
+    {"members": Ensemble(count=2)},
+    {"relabel": Posterior(rounds=1)},
+    {"relabel": OutOfFold(), "student": Probe()},
+    {"refine": Evolve(steps=9, pairs=2, sigma=0.5), "student": Probe()},
+)
+
+
+@pytest.mark.parametrize("slots", SEQUENCES, ids=lambda slots: "-".join(slots) or "once")
+def test_every_rung_is_reported_with_predictions(toy: Workbench, slots: dict[str, Any]) -> None:
+    reports = trained(toy, **slots)
     assert [report.share for report in reports] == list(RUNGS)
     for report in reports:
         assert report.predictions.shape == (40,)
@@ -102,11 +116,11 @@ def test_every_rung_is_reported_with_predictions(toy: Workbench, stages: Any) ->
     assert not np.array_equal(reports[0].predictions, reports[-1].predictions)
 
 
-@pytest.mark.parametrize("stages", [Once(), SelfTrain(), Chain(), Ensemble(members=2)])
+@pytest.mark.parametrize("slots", SEQUENCES, ids=lambda slots: "-".join(slots) or "once")
 def test_a_trial_at_a_rung_is_the_finished_trial_of_the_method_that_stops_there(
-    toy: Workbench, stages: Any, tmp_path: Path
+    toy: Workbench, slots: dict[str, Any], tmp_path: Path
 ) -> None:
-    method = Method(optim=OPTIM, stages=stages)
+    method = Method(**({"optim": OPTIM} | slots))
     for report in toy.train(method, seed=0, split="search", rungs=(0.6, 1.0)):
         kept = Checkpoint(folder=tmp_path / str(report.share), after_s=60)
         stopped = method.stopped_at(report.share)
@@ -166,7 +180,7 @@ def test_an_ensembles_first_member_is_what_once_trains(toy: Workbench) -> None:
     alone = trained(toy)[-1].predictions
     reports = list(
         toy.train(
-            Method(optim=OPTIM, stages=Ensemble(members=2)), seed=0, split="search", rungs=(0.25, 0.5, 1.0)
+            Method(optim=OPTIM, members=Ensemble(count=2)), seed=0, split="search", rungs=(0.25, 0.5, 1.0)
         )
     )
     np.testing.assert_allclose(reports[1].predictions, alone, rtol=1e-5)
@@ -177,7 +191,7 @@ def test_an_ensembles_first_member_is_what_once_trains(toy: Workbench) -> None:
 def test_an_ensemble_averages_logits(toy: Workbench) -> None:
     # Even, as the trial's own seed: alone, a student of the member's seed has the same supervisor.
     trial = next(s for s in range(0, 100, 2) if second_seed(s) % 2 == 0)
-    method = Method(optim=OPTIM, stages=Ensemble(members=2))
+    method = Method(optim=OPTIM, members=Ensemble(count=2))
     (both,) = toy.train(method, seed=trial, split="search", rungs=(1.0,))
     alone = [last(toy, seed) for seed in (trial, second_seed(trial))]
     logits = [np.log(p / (1 - p)) for p in (*alone, both.predictions)]
@@ -209,7 +223,7 @@ def test_continued_weights_go_further_than_fresh_ones(toy: Workbench, student: A
 
 
 def test_loss_schedules_start_anew_in_each_stage(toy: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    import trainers.trial.workbench as module
+    import trainers.trial.stage_training as module
 
     seen: list[list[float]] = []
     fit = module.fit
