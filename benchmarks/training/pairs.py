@@ -36,7 +36,7 @@ from trainers.components.repairs import (
     Repair,
 )
 from trainers.components.selection import Agreement
-from trainers.components.stages import Ensemble
+from trainers.components.staging.members import Ensemble
 from trainers.components.students import Full, Probe, StudentConfig
 from trainers.components.weak_labels import logit, sigmoid
 from trainers.data.examples import Examples, SplitName
@@ -73,7 +73,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "inputs": BothOrders(),
         "labels": Soft(),
         "select": Agreement(),
-        "stages": Ensemble(members=5, average="trimmed"),
+        "members": Ensemble(count=5, aggregate="trimmed", trim=0.2),
     },
 } | {
     f"both orders, median, {repair.kind}": {"inputs": BothOrders(), "labels": Median(), "repair": repair}

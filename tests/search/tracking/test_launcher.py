@@ -112,9 +112,9 @@ def test_an_upload_without_a_key_is_a_mistake_in_the_input(
 
 
 def test_every_method_has_every_parameter_of_the_sweep() -> None:
-    """The eight slots, and the ten numbers of the one optimiser."""
+    """The twelve slots, and the ten numbers of the one optimiser."""
     parameters = sweep_parameters()
-    assert len(parameters) == 8 + 10
+    assert len(parameters) == 12 + 10
     for method in (Method(), Method(loss=LogConf(aux=0.25))):
         assert parameters.keys() <= flat(method.model_dump(mode="json")).keys()
     assert parameters["loss.kind"]["values"][:2] == ["xent", "logconf"]

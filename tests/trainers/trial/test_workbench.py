@@ -138,7 +138,7 @@ def test_a_trial_at_a_rung_is_the_finished_trial_of_the_method_that_stops_there(
         {"labels": Soft(), "select": WeightFormula(expression="agreement * rank(density) * abs(t - 0.5)")},
         {"loss": LossFormula()},
         {"loss": LossFormula(expression=EXAMPLES[2].expression), "stages": SelfTrain()},
-        {"loss": LossFormula(expression="ce(t) * (1 + rank(sg(margin)))"), "stages": Ensemble(members=2)},
+        {"loss": LossFormula(expression="ce(t) * (1 + rank(sg(margin)))"), "members": Ensemble(count=2)},
     ],
     ids=str,
 )
