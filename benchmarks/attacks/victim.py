@@ -82,10 +82,18 @@ class Victim:
         raise RuntimeError("the run's Ray has no folder")
 
     def watch(self) -> None:
-        """Note which processes are given a secret, until the end."""
+        """Note which processes are given a secret, until the end.
+
+        A process that the driver is starting is the driver's own copy until it becomes another program; it
+        counts if it is still a copy a moment later.
+        """
+        copies: set[int] = set()
         while not self._over.wait(0.2):
-            for pid, title, given in processes():
-                if pid not in (self.driver.process.pid, os.getpid()):
+            found = {pid: (title, given) for pid, title, given in processes() if pid != os.getpid()}
+            itself, _ = found.pop(self.driver.process.pid, ("", b""))
+            before, copies = copies, {pid for pid, (title, _) in found.items() if title == itself}
+            for pid, (title, given) in found.items():
+                if pid not in copies or pid in before:
                     for name, value in self.secrets.items():
                         if value.encode() in given:
                             self.exposed.setdefault(name, set()).add(title)
