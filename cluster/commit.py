@@ -7,6 +7,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from cluster.environment import inherited
+
 COMMIT = "SEARCH_COMMIT"  # the commit, for a copy of the code without a repository
 
 
@@ -22,6 +24,7 @@ def commit() -> str:
         head = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
             cwd=here,
+            env=inherited(os.environ),  # a repository's settings may run programs
             capture_output=True,
             text=True,
             check=True,

@@ -35,6 +35,24 @@ def test_the_commit_of_the_repository_with_a_plus_once_it_is_changed(copy: Path)
     assert commit() == f"{head}+"
 
 
+def test_programs_that_a_repository_runs_are_given_no_keys(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(copy, "init", "--quiet")
+    (copy / "code.py").write_text("1")
+    git(copy, "add", ".")
+    git(copy, "commit", "--quiet", "--message=first")
+    monitor = copy / "monitor"
+    monitor.write_text(f"#!/bin/sh\nenv > {copy}/given\n")
+    monitor.chmod(0o755)
+    git(copy, "config", "core.fsmonitor", str(monitor))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
+    commit()
+    given = (copy / "given").read_text()
+    assert "PATH=" in given
+    assert "sk-secret" not in given
+
+
 def test_a_copy_without_a_repository_is_of_an_unknown_commit(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
