@@ -8,7 +8,8 @@ import math
 
 from agents.language.catalogue import ParamSpec, param_specs
 from agents.language.proposal import Branch, Fixed, Option, Param, Range, Slot
-from agents.playbook.ideas import IDEAS, Multiples
+from agents.playbook.idea import Multiples
+from agents.playbook.ideas import IDEAS
 from trainers.method import SLOTS, Method
 
 # Good learning rates of students, as multiples of a full fine-tuning's: the middles of what the ideas search.
