@@ -1,6 +1,7 @@
 """What the search trains next: a new method of a branch, or a paused trial. Without Ray."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -252,7 +253,7 @@ class Exploration:
     def _next_place(self, paused: PausedTrial) -> int:
         return self._ladders.of(self._record.trials[paused.trial].method).after(paused.rung)
 
-    def _draws(self, max_started: int) -> list[Draw]:
+    def _draws(self, max_started: int) -> Sequence[Draw]:
         while self.new_left and self.started < max_started:
             live = [state for name, state in self._branches.items() if name not in self.used_up]
             names = offering_branches(self._config.search.allocation, live) if live else []
@@ -261,10 +262,13 @@ class Exploration:
                 return self._startable(draws)
         return []
 
-    def _startable(self, draws: Sequence[Draw]) -> list[Draw]:
-        seconds = np.array([self._seconds_by(self._ladders.of(draw.method), -1).min() for draw in draws])
-        startable = self._budget.startable(seconds)
-        return [draw for draw, allowed in zip(draws, startable, strict=True) if allowed]
+    def _startable(self, draws: Sequence[Draw]) -> Sequence[Draw]:
+        longest = self._budget.longest_start_s
+        if longest == math.inf:
+            return draws
+        return [
+            draw for draw in draws if self._seconds_by(self._ladders.of(draw.method), -1).min() <= longest
+        ]
 
     def _offer(self, branch: str, branches: int) -> Sequence[Draw]:
         count = max(1, self._config.search.promotion.draws // branches)

@@ -1,5 +1,7 @@
 """How much training a search may still start, in predicted seconds. Pure."""
 
+import math
+
 import numpy as np
 
 from search.policy.ladder import Ladder
@@ -71,14 +73,15 @@ class Budget:
         step = self._given.pop(trial)
         self._spent_s += float(self._seconds.predict([step])[0]) if seconds is None else seconds
 
-    def startable(self, seconds: Reals) -> list[bool]:
-        """For each of some new trials, given by the seconds to their first rung, whether it may start.
+    @property
+    def longest_start_s(self) -> float:
+        """Seconds to its first rung that a new trial may take: no limit unless seconds were given.
 
-        Where seconds were given, one may take half of those that are left: it is the first of several.
+        Of these it may take half of what is left: it is the first of several.
         """
         if self._max_s is None or not self.started:
-            return [True] * len(seconds)
-        return [bool(cost <= (self._max_s - self.spent_s) / 2) for cost in seconds]
+            return math.inf
+        return (self._max_s - self.spent_s) / 2
 
     def affordable(self, seconds: Reals, *, more_to_come: bool) -> list[bool]:
         """For each of some steps, given by their seconds, whether a trial may train it.

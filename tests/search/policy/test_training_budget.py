@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from search.policy.ladder import Ladders
@@ -60,6 +62,16 @@ def test_hours_take_the_place_of_effort() -> None:
     started(spent, "t1", "t2")
     assert spent.total_s == 3 * FIRST
     assert spent.affordable([FIRST, 1.01 * FIRST], more_to_come=False) == [True, False]
+
+
+def test_a_new_trial_may_take_half_of_the_seconds_that_are_left() -> None:
+    assert budget().longest_start_s == math.inf
+    spent = budget(max_s=9 * FIRST)
+    assert spent.longest_start_s == math.inf  # one is tried, whatever it takes
+    started(spent, "t1")
+    assert spent.longest_start_s == pytest.approx(4 * FIRST)
+    spent.give("t2", Step(method=Method(), start=0, end=1 / 9))  # on its way
+    assert spent.longest_start_s == pytest.approx(3.5 * FIRST)
 
 
 def test_what_new_trials_need_is_set_aside() -> None:
