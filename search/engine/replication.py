@@ -69,7 +69,7 @@ def stage_budgets(config: RunConfig, record: Record) -> list[float]:
     stages = len(config.replication_seeds())
     if (methods := config.replication.methods) is not None:
         return [max(config.confirm.finalists, math.ceil(methods / 2**i)) for i in range(stages)]
-    seconds = config.replication.effort * sum(trial.train_s for trial in record.of_purpose("search"))
+    seconds = config.replication.effort * record.train_s("search")
     return [seconds / 2**i / sum(0.5**j for j in range(stages)) for i in range(stages)]
 
 
@@ -96,9 +96,10 @@ def planned_replication(config: RunConfig, record: Record) -> list[tuple[Standin
 
 
 def _affordable(config: RunConfig, ranked: Sequence[Standing], budget: float) -> list[Standing]:
-    """The first methods that a stage can pay for; one of a kind always, and as many as there are finalists.
+    """The first methods that a stage can pay for, at least as many as there are finalists.
 
-    A method that is too dear is skipped for cheaper ones after it.
+    One of a kind may cost more than the kind's share. A method that is too dear is skipped for cheaper ones
+    after it.
     """
     finalists, counts = config.confirm.finalists, config.replication.methods is not None
     spent, of_kind = 0.0, defaultdict[tuple[str, ...], float](float)

@@ -279,6 +279,10 @@ class Record:
         """The trials with this purpose, in the order of their first starts."""
         return iter(self._by_purpose[purpose].values())
 
+    def train_s(self, purpose: Purpose) -> float:
+        """Seconds spent training and evaluating, in all trials with this purpose."""
+        return sum(trial.train_s for trial in self.of_purpose(purpose))
+
     def unfinished(self) -> list[TrialRecord]:
         """Trials that started and have not ended."""
         return list(self._unfinished.values())

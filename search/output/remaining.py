@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,14 +39,14 @@ def _replicates(config: RunConfig, record: Record) -> int:
     searched = _searched(record)
     if not fewest or not searched:
         return fewest
-    seconds = _seconds(record.of_purpose("search")) + _search_left_s(config, record)
+    seconds = record.train_s("search") + _search_left_s(config, record)
     likely = config.replication.effort * seconds / max(_likely_s(searched, LIKELY), 1e-9)
     return max(begun, fewest, round(likely))
 
 
 def trained_s(record: Record) -> float:
     """Seconds that workers have trained and evaluated, in all trials together."""
-    return _seconds(record.trials.values())
+    return sum(trial.train_s for trial in record.trials.values())
 
 
 def training_left_s(config: RunConfig, record: Record) -> float | None:
@@ -78,7 +78,7 @@ def _search_left_s(config: RunConfig, record: Record) -> float:
     mean = float(np.mean([trial.train_s for trial in searched])) if searched else 0.0
     left = _left_s(trials, config.search.trials, mean)
     if (hours := config.search.max_hours) is not None:
-        left = min(left, max(0.0, hours * 3600 - _seconds(trials)))
+        left = min(left, max(0.0, hours * 3600 - record.train_s("search")))
     return left
 
 
@@ -92,10 +92,6 @@ def _left_s(trials: Sequence[TrialRecord], count: int, unknown: float) -> float:
 
 def _searched(record: Record) -> list[TrialRecord]:
     return [trial for trial in record.of_purpose("search") if trial.rungs]
-
-
-def _seconds(trials: Iterable[TrialRecord]) -> float:
-    return sum(trial.train_s for trial in trials)
 
 
 def _likely_s(searched: Sequence[TrialRecord], count: int) -> float:
