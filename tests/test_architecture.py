@@ -99,7 +99,7 @@ def test_packages_are_those_of_this_repository(package: str) -> None:
 
 # Inside a package a room imports only rooms that stand before it, each line from left to right.
 ROOMS = {
-    "trainers": "lazy printable component files scratch cache data gang models components training method"
+    "trainers": "lazy seeds printable component files scratch cache data gang models components training method"
     " trial",
     "agents": "language prices settings findings playbook claude",
     "search": "interrupt ledger scoring policy config storage studies engine workers output tracking"

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from trainers.component import Component
@@ -22,12 +21,12 @@ from trainers.components.repairing.relabelling import along_mean_difference, cro
 from trainers.components.weak_labels import (
     Evidence,
     FloatArray,
-    check_probabilities,
     harden,
     highest,
     logit,
     sigmoid,
 )
+from trainers.seeds import derived_seed
 
 
 class _Repair(Component):
@@ -168,7 +167,7 @@ def noisy_channel(config: NoisyChannel, evidence: Evidence) -> FloatArray:
     folds to w and then, each iteration, to the posterior (`repairing.noisy_channel.refit_head`).
     """
     if config.prior == "zero_shot":
-        return fit_channel(_prior(evidence), harden(evidence.weak_probs), config.iterations).posterior
+        return fit_channel(evidence.checked_prior(), harden(evidence.weak_probs), config.iterations).posterior
     probe = CrossFittedProbe(evidence.features())
     return refit_head(
         lambda targets: probe.probs(targets, evidence.seed), evidence.weak, config.iterations
@@ -213,7 +212,7 @@ def crossfit(config: CrossFit, evidence: Evidence) -> FloatArray:
     probe = CrossFittedProbe(evidence.features())
 
     def head(labels: FloatArray, number: int) -> FloatArray:
-        return probe.probs(labels, int(np.random.SeedSequence([evidence.seed, number]).generate_state(1)[0]))
+        return probe.probs(labels, derived_seed(evidence.seed, number))
 
     return cross_fit(head, evidence.weak, config.rounds)
 
@@ -245,7 +244,7 @@ def elicited(config: Elicited, evidence: Evidence) -> FloatArray:
     the config has it. Zhao et al. 2021, "Calibrate Before Use"; Burns et al. 2022, "Discovering Latent
     Knowledge" (consistency).
     """
-    logits = logit(_prior(evidence))
+    logits = logit(evidence.checked_prior())
     own = sigmoid(logits - np.median(logits))
     return (1 - config.strength) * evidence.weak + config.strength * own
 
@@ -264,12 +263,6 @@ def _around(probs: FloatArray, rate: float) -> FloatArray:
     """The probabilities with their quantile 1 - rate moved to one half: float64 [n]."""
     threshold = np.array([np.quantile(probs, 1 - rate)])
     return sigmoid(logit(probs) - logit(threshold))
-
-
-def _prior(evidence: Evidence) -> NDArray[np.float64]:
-    prior = np.asarray(evidence.prior(), dtype=np.float64)
-    check_probabilities("evidence.prior()", prior)
-    return prior
 
 
 REPAIRS: dict[type[Component], Callable[[Any, Evidence], FloatArray]] = {

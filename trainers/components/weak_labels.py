@@ -55,6 +55,12 @@ class Evidence:
         """The weak probabilities in float64 [n]."""
         return np.asarray(self.weak_probs, dtype=np.float64)
 
+    def checked_prior(self) -> NDArray[np.float64]:
+        """The prior in float64 [n]; raises ValueError unless it lies in [0, 1]."""
+        prior = np.asarray(self.prior(), dtype=np.float64)
+        check_probabilities("evidence.prior()", prior)
+        return prior
+
     def with_probs(self, probs: FloatArray) -> "Evidence":
         """The evidence with other probabilities in place of the weak supervisor's."""
         return replace(self, weak_probs=probs)

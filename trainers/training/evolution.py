@@ -19,6 +19,7 @@ from trainers.cache import digest
 from trainers.components.staging.refine import Evolve, evolved_names, fitness
 from trainers.components.students import Student, StudentConfig
 from trainers.gang import rank, world_size
+from trainers.seeds import derived_seed
 from trainers.training.checkpoint import Checkpoint, Keeper
 from trainers.training.deepspeed_engine import device
 from trainers.training.inputs import Inputs, SomeInputs
@@ -112,7 +113,7 @@ class Evolution:
         for parameter, weights in zip(self._moved, self._centre, strict=True):
             parameter.copy_(weights)
         for amount, pair in amounts:
-            seed = int(np.random.SeedSequence([self._seed, step, pair]).generate_state(1)[0])
+            seed = derived_seed(self._seed, step, pair)
             generator = torch.Generator(device=device()).manual_seed(seed)
             for parameter, sigma in zip(self._moved, self._sigmas, strict=True):
                 drawn = torch.randn(parameter.shape, generator=generator, device=device())

@@ -18,6 +18,7 @@ from trainers.components.optim import Adamw, lr_factor
 from trainers.components.selecting.plans import Phase, Plan
 from trainers.data.tokens import length_batches, sorted_batches
 from trainers.gang import go_on, world_size
+from trainers.seeds import derived_seed
 from trainers.training.checkpoint import Checkpoint, Keeper
 from trainers.training.compilation import long_enough
 from trainers.training.deepspeed_engine import device
@@ -217,7 +218,7 @@ def _batches(lengths: NDArray[np.int64], recipe: Recipe, total: int) -> Iterator
     while step < total:
         phase = _phase_at(recipe.plan, step / total)
         kept = np.flatnonzero(phase.weights)
-        seed = int(np.random.SeedSequence([recipe.seed, epoch]).generate_state(1)[0])
+        seed = derived_seed(recipe.seed, epoch)
         for batch in length_batches(lengths[kept], recipe.optim.batch_size, seed=seed):
             yield kept[batch], phase
             step += 1

@@ -30,6 +30,7 @@ from trainers.components.weak_labels import Evidence
 from trainers.files import replacing
 from trainers.gang import rank
 from trainers.method import Method
+from trainers.seeds import derived_seed
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.loop import Floats, total_steps
 from trainers.training.orders import Asked, answer
@@ -70,7 +71,7 @@ class StageRunner:
         """The trial's seed; further members get seeds drawn from it."""
         if stage.member == 0:
             return self._seed
-        return int(np.random.SeedSequence([self._seed, stage.member]).generate_state(1)[0])
+        return derived_seed(self._seed, stage.member)
 
     def due_rungs(self, rungs: Sequence[float]) -> list[DueRungs]:
         """As `sequence.due_rungs`. Models after the first count like it, whose labels alone are known."""

@@ -10,7 +10,7 @@ from trainers.components.formulas.formula import PARAMETERS, Formula
 from trainers.components.formulas.operations import Dual
 from trainers.components.neighbours import nearest
 from trainers.components.probing import cross_fitted_probs
-from trainers.components.weak_labels import Evidence, check_probabilities, harden
+from trainers.components.weak_labels import Evidence, harden
 
 Values = NDArray[np.float64]
 Signals = Mapping[str, Values]
@@ -60,9 +60,7 @@ class _Computed:
 
     def prior(self) -> Values:
         """The strong model's zero-shot P(class 1)."""
-        prior = np.asarray(self.evidence.prior(), dtype=np.float64)
-        check_probabilities("evidence.prior()", prior)
-        return prior
+        return self.evidence.checked_prior()
 
 
 COMPUTED: Mapping[str, Callable[[_Computed], Values]] = {
