@@ -99,8 +99,8 @@ def test_packages_are_those_of_this_repository(package: str) -> None:
 
 # Inside a package a room imports only rooms that stand before it, each line from left to right.
 ROOMS = {
-    "trainers": "lazy seeds printable component files scratch cache data gang models components training method"
-    " trial",
+    "trainers": "lazy seeds printable component files scratch cache data gang models components training"
+    " method trial",
     "agents": "language prices settings findings playbook claude",
     "search": "interrupt ledger scoring policy config storage studies engine workers output tracking"
     " campaign cli __main__",
