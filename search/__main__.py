@@ -9,7 +9,7 @@ from typer import TyperException
 
 from cluster.keys import read_keys
 from search.cli.app import PROGRAM, command_line
-from search.cli.completion import VARIABLE
+from search.cli.commands.completion import VARIABLE
 from search.cli.output import FAILED, INPUT_MISTAKE, complain, show_warnings, stdout_is_done
 
 

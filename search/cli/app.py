@@ -8,7 +8,17 @@ from typer._completion_classes import completion_init  # no public name for it w
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from search.cli import baselines, completion, propose, report, resume, run, settings, status, submit
+from search.cli.commands import (
+    baselines,
+    completion,
+    propose,
+    report,
+    resume,
+    run,
+    settings,
+    status,
+    submit,
+)
 
 PROGRAM = "python -m search"
 WIDTH = 100  # columns of a help text at most

@@ -49,7 +49,7 @@ def test_a_run_that_is_taken_over_ends_in_one_line(
                 append(run.ledger, SECOND)
                 time.sleep(0.01)
 
-    monkeypatch.setattr("search.cli.run.reach_outcome", campaign)
+    monkeypatch.setattr("search.cli.commands.run.reach_outcome", campaign)
     assert main(["run", "configs/dev.yaml", "--out", url]) == 1
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("failed: ")]
     assert "has taken over this run; this one stops" in line

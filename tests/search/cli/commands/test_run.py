@@ -51,12 +51,12 @@ def test_a_second_start_changes_nothing(
 
     def second(run: RunDirectory, *_: object, **__: object) -> None:
         before = run.config.read_bytes()
-        monkeypatch.setattr("search.cli.run.reach_outcome", lambda *_, **__: None)
+        monkeypatch.setattr("search.cli.commands.run.reach_outcome", lambda *_, **__: None)
         assert main(["run", DEV, "--out", str(run.path), "--set", "seed=7"]) == 2
         assert "another process is at work on this run; stop it first" in capsys.readouterr().err
         assert run.config.read_bytes() == before
 
-    monkeypatch.setattr("search.cli.run.reach_outcome", second)
+    monkeypatch.setattr("search.cli.commands.run.reach_outcome", second)
     assert main(["run", DEV, "--out", str(tmp_path / "run")]) == 0
 
 
