@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from search.config.schema import LearnerConfig, RunConfig, SearchConfig, SupervisorConfig
+from search.config.learners import LearnerConfig, SupervisorConfig
+from search.config.schema import RunConfig, SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw

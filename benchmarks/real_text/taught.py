@@ -14,8 +14,8 @@ from search.campaign import prepare_with_progress
 from search.config.schema import RunConfig
 from search.interrupt import interruptible
 from search.scoring.pgr import Baselines, Bools
+from search.workers.loading import load
 from search.workers.preparation import Graded
-from search.workers.sources import load
 from trainers.data.examples import SplitName
 from trainers.method import Method
 from trainers.models.pool import ModelPool

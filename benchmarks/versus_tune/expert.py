@@ -24,10 +24,10 @@ from benchmarks.versus_tune.opponent import confirmable, run
 from benchmarks.versus_tune.space import NINTHS, WORKERS, Space
 from search.config.schema import RunConfig
 from search.scoring.grader import Grader
+from search.workers.loading import load
 from search.workers.member import Work
 from search.workers.preparation import prepare
 from search.workers.shared_arrays import SharedArrays
-from search.workers.sources import load
 from trainers.method import Method
 from trainers.models.pool import ModelPool
 from trainers.scratch import scratch_folder

@@ -66,7 +66,8 @@ def _first_problem(error: ValidationError, settings: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{place} is not a setting{_nearest(detail['loc'])}"
     got = "" if isinstance(detail["input"], Mapping) else f", got {detail['input']!r}"
-    return f"{place}: {detail['msg'].removeprefix('Value error, ')}{got}{_meaning(detail['loc'])}"
+    start = f"{place}: " if place else ""
+    return f"{start}{detail['msg'].removeprefix('Value error, ')}{got}{_meaning(detail['loc'])}"
 
 
 def _place(loc: tuple[int | str, ...], settings: Any) -> str:

@@ -8,16 +8,16 @@ from pydantic import Field
 
 from agents.settings import AgentConfig, PlaybookConfig
 from search.config.abilities import abilities_of
+from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.resources import TrialResources
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.config.services import OptunaConfig, TrackingConfig
+from search.config.tasks import HiddenTask
 from search.policy.allocation import AllocationConfig
 from search.policy.faults import FaultConfig
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from trainers.component import Frozen
-from trainers.components.optim import Adamw
-from trainers.components.students import Full, StudentConfig, SupervisorStudent
 from trainers.components.weak_labels import SEEDS_OF_A_RUN, supervisor_of
 from trainers.data.settings import DatasetTask, ToyTask
 from trainers.method import Abilities, Method
@@ -25,32 +25,6 @@ from trainers.models.settings import ModelConfig
 from trainers.training.settings import EngineConfig
 
 CONFIRMATION_TURN = 40  # beyond any turn of search and replicates: at most 64 seeds of 2 supervisors
-
-
-class SupervisorConfig(Frozen):
-    """A model, and how it is trained on ground truth."""
-
-    model: Annotated[ModelConfig, Field(description="The model, of kind `hub` or `toy`.")]
-    student: Annotated[
-        SupervisorStudent,
-        Field(
-            discriminator="kind",
-            description="Which of its weights are trained: `full`, `lora` or `probe`; or `bag_of_words`, a "
-            "weak supervisor that costs next to nothing.",
-        ),
-    ] = Full()
-    optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
-
-
-class LearnerConfig(SupervisorConfig):
-    """A model, and how it is trained: on ground truth, and as the naive baseline on weak labels."""
-
-    student: Annotated[
-        StudentConfig,
-        Field(
-            discriminator="kind", description="Which of its weights are trained: `full`, `lora` or `probe`."
-        ),
-    ] = Full()
 
 
 Sampler = Literal["surrogate", "tpe", "gp"]
@@ -147,6 +121,14 @@ class RunConfig(Frozen):
             description="The examples and their four splits, of kind `toy` or `dataset`.",
         ),
     ]
+    hidden: Annotated[
+        tuple[HiddenTask, ...],
+        Field(
+            max_length=16,
+            description="Tasks that the search never sees. Finalists and the naive baseline are confirmed on "
+            "them too, and the outcome leads with them.",
+        ),
+    ] = ()
     weak: Annotated[SupervisorConfig, Field(description="The weak supervisor.")]
     strong: Annotated[LearnerConfig, Field(description="The strong student; on ground truth, the ceiling.")]
     intermediates: Annotated[
@@ -221,15 +203,40 @@ class RunConfig(Frozen):
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def model_post_init(self, _context: object) -> None:
-        """Reject more rows for supervisors than weak_train has."""
-        rows, split = self.baselines.own_rows, self.task.splits.weak_train
+        """Reject more rows for supervisors than weak_train has, and two hidden tasks of one name."""
+        for place, task in {
+            "task": self.task,
+            **{f"hidden.{i}.task": h.task for i, h in enumerate(self.hidden)},
+        }.items():
+            self._require_rows(place, task.splits.weak_train)
+        names = [hidden.name for hidden in self.hidden]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"hidden: two tasks are named {twice!r}; give each a name of its own")
+
+    def _require_rows(self, place: str, split: int) -> None:
+        rows = self.baselines.own_rows
         if rows is not None and rows * self.supervisors > split:
             raise ValueError(
                 f"baselines.own_rows {rows} for {self.supervisors} weak supervisors ({self.baselines.seeds} "
                 f"of baselines.seeds, {self.confirm.fresh_supervisors} of confirm.supervisors) need "
-                f"{rows * self.supervisors} examples, but task.splits.weak_train has {split}: set it to at "
-                f"most {split // self.supervisors}, or enlarge weak_train"
+                f"{rows * self.supervisors} examples, but {place}.splits.weak_train has {split}: set it to "
+                f"at most {split // self.supervisors}, or enlarge weak_train"
             )
+
+    def on(self, hidden: HiddenTask | None) -> "RunConfig":
+        """The config with a hidden task, its supervisor and its student in the place of the search's.
+
+        None: the search's own, this config.
+        """
+        if hidden is None:
+            return self
+        changed = {
+            "task": hidden.task,
+            "weak": hidden.weak or self.weak,
+            "strong": hidden.strong or self.strong,
+            "hidden": (),
+        }
+        return self.model_copy(update=changed)
 
     @property
     def supervisors(self) -> int:

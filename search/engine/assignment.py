@@ -1,5 +1,7 @@
 """What a worker is given to do."""
 
+from typing import Literal
+
 from search.ledger.events import Purpose
 from trainers.component import Frozen
 from trainers.method import Method
@@ -7,6 +9,8 @@ from trainers.method import Method
 
 class Assignment(Frozen):
     """A method and a seed for a worker to train. purpose: decides between the search and the test split.
+
+    task: the name of a hidden task, empty for the search's own.
 
     rungs: rising shares of the training to report at; if the last is below 1, the trial pauses there.
     micro_batch: the largest that fits in memory, if it is known to be smaller than the engine's.
@@ -18,3 +22,9 @@ class Assignment(Frozen):
     seed: int
     rungs: tuple[float, ...]
     micro_batch: int | None = None
+    task: str = ""
+
+    @property
+    def split(self) -> Literal["search", "test"]:
+        """The split that is predicted."""
+        return "search" if self.purpose in ("search", "replicate") else "test"

@@ -1,4 +1,8 @@
-"""The confirmation: finalists and the naive baseline, on fresh seeds and the sealed test split."""
+"""The confirmation: finalists and the naive baseline, on fresh seeds and sealed test splits.
+
+The search's own test split, and those of hidden tasks, which nothing has read before. What a function takes
+for a hidden task is None for the search's own.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +11,9 @@ from functools import cached_property
 import numpy as np
 
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.engine.replication import Bounds, at_most_per_kind, eligible, standings
+from search.engine.transfer import transferred
 from search.ledger.record import Record, TrialRecord
 from search.scoring.collapses import Collapses, find_collapses, steady_variance
 from search.scoring.grader import TestGrades
@@ -29,29 +35,50 @@ from trainers.method import Method
 
 @dataclass(frozen=True, kw_only=True)
 class Finalist:
-    """A method to confirm, its search trial, and its mean PGR over search and replication seeds."""
+    """A method to confirm, its search trial, and its mean PGR over search and replication seeds.
+
+    method: on the task it is confirmed on.
+    """
 
     trial: TrialRecord
     method: Method
     search_pgr: float
 
 
-def choose_finalists(config: RunConfig, record: Record) -> list[Finalist]:
+def choose_finalists(config: RunConfig, record: Record, hidden: HiddenTask | None = None) -> list[Finalist]:
     """The methods to confirm, highest lower bound on PGR over seeds first.
 
     No two have the same components in all slots. The order is fixed before the test split is opened, so the
     first is the best without having been chosen on the split that reports it. The naive baseline is never a
-    finalist: finalists are compared with it, and `beats_naive_p` says whether the best is better.
+    finalist: finalists are compared with it, and `beats_naive_p` says whether the best is better. On a hidden
+    task they are the same, as they are there.
     """
     chosen = at_most_per_kind(eligible(config, record), config.confirm.finalists, 1)
-    return [Finalist(trial=one.trial, method=one.method, search_pgr=one.search_pgr) for one in chosen]
+    return [
+        Finalist(
+            trial=one.trial,
+            method=transferred(one.method, config, config.on(hidden)),
+            search_pgr=one.search_pgr,
+        )
+        for one in chosen
+    ]
 
 
-def planned_confirmation(config: RunConfig, record: Record) -> list[tuple[Method, int]]:
-    """Every (method, seed) of the confirmation: the naive baseline, then the finalists."""
-    finalists = choose_finalists(config, record)
-    methods = [config.naive, *(finalist.method for finalist in finalists)]
+def planned_confirmation(
+    config: RunConfig, record: Record, hidden: HiddenTask | None = None
+) -> list[tuple[Method, int]]:
+    """Every (method, seed) of the confirmation: the naive baseline, then the finalists that can run there."""
+    there = config.on(hidden)
+    finalists = [finalist.method for finalist in choose_finalists(config, record, hidden)]
+    methods = [there.naive, *(method for method in finalists if method.refused(there.abilities) is None)]
     return [(method, seed) for method in methods for seed in config.confirm_seeds()]
+
+
+def confirmation_trials(record: Record, hidden: HiddenTask | None = None) -> list[TrialRecord]:
+    """The trials of the confirmation on a task, in the order of their first starts."""
+    if hidden is None:
+        return list(record.of_purpose("confirm"))
+    return [trial for trial in record.of_purpose("hidden") if trial.task == hidden.name]
 
 
 # Degrees of freedom of the campaign's seed variance in that of a method: few, since methods differ. Coverage
@@ -106,20 +133,27 @@ class Confirmed:
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """The naive baseline and the finalists that completed on every seed, in their order of choice."""
+    """The naive baseline and the finalists that completed on every seed, in their order of choice.
+
+    missing: for each other finalist, its branch and why it is not among them.
+    """
 
     naive: Confirmed
     finalists: Sequence[tuple[Finalist, Confirmed]]
+    missing: Sequence[tuple[Finalist, str]] = ()
 
 
-def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]]:
+def sealed_predictions(
+    config: RunConfig, record: Record, hidden: HiddenTask | None = None
+) -> dict[str, list[str]]:
     """Test predictions of every method that completed on all fresh seeds, by the method's digest.
 
     Each value holds the packed predictions of each seed. Raises RuntimeError if the naive baseline, which
-    finalists are compared with, or every finalist is missing.
+    finalists are compared with, or every finalist is missing; on a hidden task finalists may be missing.
     """
+    trials, naive = confirmation_trials(record, hidden), config.on(hidden).naive
     completed: dict[str, dict[int, str]] = {}
-    for trial in record.of_purpose("confirm"):
+    for trial in trials:
         if trial.state == "completed" and trial.last is not None:
             completed.setdefault(trial.method.digest, {})[trial.seed] = trial.last.predictions
     seeds = config.confirm_seeds()
@@ -128,12 +162,12 @@ def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]
         for digest, by_seed in completed.items()
         if by_seed.keys() >= set(seeds)
     }
-    if config.naive.digest in on_all_seeds and len(on_all_seeds) > 1:
+    if naive.digest in on_all_seeds and (hidden or len(on_all_seeds) > 1):
         return on_all_seeds
-    failed = [trial for trial in record.of_purpose("confirm") if trial.state == "failed"]
+    failed = [trial for trial in trials if trial.state == "failed"]
     if not failed:
         raise RuntimeError("no method of the search completed, so there is no finalist; see the ledger")
-    naive_completed = config.naive.digest in on_all_seeds
+    naive_completed = naive.digest in on_all_seeds
     missing = "no finalist completed" if naive_completed else "the naive baseline did not complete"
     raise RuntimeError(
         f"{missing} on every confirmation seed; the last failure: {failed[-1].cause}. "
@@ -141,33 +175,57 @@ def sealed_predictions(config: RunConfig, record: Record) -> dict[str, list[str]
     )
 
 
-def confirm(config: RunConfig, record: Record, grades: TestGrades) -> Confirmation:
+def confirm(
+    config: RunConfig, record: Record, grades: TestGrades, hidden: HiddenTask | None = None
+) -> Confirmation:
     """The statistics of the confirmation. grades: of the test predictions, see `sealed_predictions`.
 
     No gap on the test split is an outcome: accuracies, and no PGR.
     """
-    statistics = _Statistics(config, record, grades)
+    statistics = _Statistics(config, record, grades, hidden)
+    finalists = choose_finalists(config, record, hidden)
+    graded = [finalist for finalist in finalists if finalist.method.digest in grades.correct]
     return Confirmation(
-        naive=statistics.of(config.naive),
-        finalists=[
-            (finalist, statistics.of(finalist.method))
-            for finalist in choose_finalists(config, record)
-            if finalist.method.digest in grades.correct
+        naive=statistics.of(config.on(hidden).naive),
+        finalists=[(finalist, statistics.of(finalist.method)) for finalist in graded],
+        missing=[
+            (finalist, _why_missing(finalist.method, config, record, hidden))
+            for finalist in finalists
+            if finalist not in graded
         ],
     )
+
+
+def _why_missing(method: Method, config: RunConfig, record: Record, hidden: HiddenTask | None) -> str:
+    there = config.on(hidden)
+    if reason := method.refused(there.abilities):
+        return reason
+    trials = confirmation_trials(record, hidden)
+    failed = [trial for trial in trials if trial.method == method and trial.state == "failed"]
+    return failed[-1].cause or "it failed" if failed else "it did not complete on every seed"
 
 
 class _Statistics:
     """The statistics of every confirmed method, with what the campaign knows of the variance of seeds."""
 
-    def __init__(self, config: RunConfig, record: Record, grades: TestGrades) -> None:
+    def __init__(
+        self, config: RunConfig, record: Record, grades: TestGrades, hidden: HiddenTask | None
+    ) -> None:
+        there = config.on(hidden)
         self._seeds = config.confirm_seeds()
         self._supervisors = np.array([config.supervisor(seed) for seed in self._seeds])
         self._grades = grades
-        self._naive = grades.correct[config.naive.digest]
-        self._predictions = sealed_predictions(config, record) if config.confirm.predictions else None
+        self._naive = grades.correct[there.naive.digest]
+        self._predictions = sealed_predictions(config, record, hidden) if config.confirm.predictions else None
         self._has_gap = grades.baselines.ceiling_acc > grades.baselines.weak_acc
-        self._search_variance = Bounds(config, standings(config, record), record.baselines).variance
+        self._searched = (
+            SeedVariance(value=0.0, free=0)  # on another task seeds differ by another variance
+            if hidden
+            else SeedVariance(
+                value=Bounds(config, standings(config, record), record.baselines).variance,
+                free=SEARCH_DEGREES_OF_FREEDOM,
+            )
+        )
 
     def of(self, method: Method) -> Confirmed:
         """The statistics of a method."""
@@ -191,7 +249,8 @@ class _Statistics:
 
     @cached_property
     def _prior(self) -> SeedVariance:
-        return SeedVariance(value=self._seed_variance, free=CAMPAIGN_DEGREES_OF_FREEDOM)
+        others = self._searched.free or len(self._grades.correct) > 2  # else its own is all that is known
+        return SeedVariance(value=self._seed_variance, free=CAMPAIGN_DEGREES_OF_FREEDOM if others else 0)
 
     @cached_property
     def _seed_variance(self) -> float:
@@ -210,9 +269,9 @@ class _Statistics:
 
     def _pooled(self, methods: Sequence[Bools]) -> float:
         found = [paired_seed_variance(correct, self._naive, self._grades.baselines) for correct in methods]
-        free = SEARCH_DEGREES_OF_FREEDOM + sum(one.free for one in found)
+        free = self._searched.free + sum(one.free for one in found)
         squares = max(0.0, sum(one.value * one.free for one in found))
-        return (SEARCH_DEGREES_OF_FREEDOM * self._search_variance + squares) / free
+        return (self._searched.free * self._searched.value + squares) / free if free else 0.0
 
     def _pgrs(self, correct: Bools) -> list[float]:
         baselines = self._grades.baselines

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from agents.findings.proposer import Proposer
+from search.config.tasks import HiddenTask
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
 from search.engine.exploration import Exploration
@@ -65,6 +66,7 @@ class Director:
         self._searching = not any(trial.purpose != "search" for trial in run.record.trials.values())
         self._round_is_over = False
         self._restarts: deque[str] = deque()  # trials to hand out again, before any other
+        self._task = ""  # that trials are handed out of: the search's own, then each hidden one
         self._replay(past)
 
     def close(self) -> None:
@@ -96,24 +98,38 @@ class Director:
 
     @property
     def done(self) -> bool:
-        """Whether every trial of the search and of the confirmation has ended."""
-        return self._follow_up.all_handed_out and not self._record.running
+        """Whether every trial has ended: of search and confirmation, or of the hidden task that is due."""
+        return self._follow_up.all_handed_out and not self._running
+
+    @property
+    def _running(self) -> bool:
+        """Whether a trial of the present task is running, or was when an earlier process ended."""
+        return any(trial.task == self._task for trial in self._record.running.values())
+
+    def confirm_on(self, hidden: HiddenTask) -> None:
+        """Hand out the confirmation on a hidden task from now on; the director must be done."""
+        self._task = hidden.name
+        self._follow_up.confirm_on(hidden)
 
     def next(self) -> Assignment | None:
         """The next assignment, or None if there is none now: call again after a report, or soon."""
-        if self._restarts:
-            trial = self._record.trials[self._restarts.popleft()]
+        if restart := next((name for name in self._restarts if self._is_due(name)), None):
+            self._restarts.remove(restart)
+            trial = self._record.trials[restart]
             return self._trials.resume(trial, trial.due)
         if self._searching:
             if assignment := self._next_of_search():
                 return assignment
-            if self._record.running or self._proposal_may_come:
+            if self._running or self._proposal_may_come:
                 return None
             self._end_search()
-        if planned := self._follow_up.next(idle=not self._record.running):
+        if planned := self._follow_up.next(idle=not self._running):
             branch, assignment = planned
             return self._trials.start(assignment, branch=branch, number=None)
         return None
+
+    def _is_due(self, name: str) -> bool:
+        return self._record.trials[name].task == self._task
 
     def _end_search(self) -> None:
         self._searching = False
@@ -206,7 +222,7 @@ class Director:
     def _graded(self, trial: TrialRecord, rung: RungReached) -> RungReached:
         """The rung with its score. Predictions on the test split stay ungraded until it is opened."""
         update: dict[str, float] = {"at": now()}  # the worker's clock may differ
-        if trial.purpose != "confirm":
+        if not trial.confirms:
             score = self._judging.grade(rung)
             update |= {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}
         return rung.model_copy(update=update)

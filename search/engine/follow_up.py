@@ -1,9 +1,13 @@
-"""The trials after the search: replication on further seeds, stage by stage, then the confirmation."""
+"""The trials after the search: replication on further seeds, stage by stage, then the confirmation.
+
+At last, when nothing of the search is left to decide, the confirmation on hidden tasks, one after another.
+"""
 
 from collections import deque
 from collections.abc import Sequence
 
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.engine.assignment import Assignment
 from search.engine.confirmation import planned_confirmation
 from search.engine.replication import planned_replication
@@ -20,6 +24,13 @@ class FollowUp:
         self._record = record
         self._replication: deque[tuple[str, Assignment]] = deque()
         self._confirmation: deque[tuple[str, Assignment]] | None = None
+
+    def confirm_on(self, hidden: HiddenTask) -> None:
+        """Hand out the confirmation on a hidden task next. Nothing else must be left to hand out."""
+        place = next(i for i, one in enumerate(self._config.hidden, start=1) if one == hidden)
+        planned = planned_confirmation(self._config, self._record, hidden)
+        methods = [("", method, seed) for method, seed in planned]
+        self._confirmation = self._planned(f"h{place}-", "hidden", methods, task=hidden.name)
 
     @property
     def all_handed_out(self) -> bool:
@@ -47,11 +58,14 @@ class FollowUp:
         return [(standing.trial.branch, standing.method, seed) for standing, seed in planned]
 
     def _planned(
-        self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]]
+        self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]], task: str = ""
     ) -> deque[tuple[str, Assignment]]:
         """The trials of a plan that have yet to start. planned: (branch, method, seed), in a stable order."""
         return deque(
-            (branch, Assignment(trial=name, purpose=purpose, method=method, seed=seed, rungs=(1.0,)))
+            (
+                branch,
+                Assignment(trial=name, purpose=purpose, method=method, seed=seed, rungs=(1.0,), task=task),
+            )
             for i, (branch, method, seed) in enumerate(planned, start=1)
             if (name := self._free_name(f"{letter}{i:05d}", purpose)) is not None
         )
@@ -65,7 +79,7 @@ class FollowUp:
         """
         planned, attempts = name, 1
         while (trial := self._record.trials.get(name)) is not None:
-            if purpose != "confirm" or trial.state != "failed" or self._record.test_openings:
+            if not trial.confirms or trial.state != "failed" or self._record.test_openings:
                 return None
             attempts += 1
             name = f"{planned}-{attempts}"

@@ -26,6 +26,7 @@ class Trials:
                 method=assignment.method,
                 seed=assignment.seed,
                 share=assignment.rungs[-1],
+                task=assignment.task,
             )
         )
         return assignment
@@ -39,6 +40,7 @@ class Trials:
             seed=trial.seed,
             rungs=(share,),
             micro_batch=trial.micro_batch,
+            task=trial.task,
         )
         return self.start(assignment, branch=trial.branch, number=trial.number)
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 3  # of ledgers; raise it when the methods or events in them take on another meaning
 
-Purpose = Literal["search", "replicate", "confirm"]
+Purpose = Literal["search", "replicate", "confirm", "hidden"]
 EndState = Literal["completed", "pruned", "failed"]
 
 
@@ -118,6 +118,7 @@ class TrialStarted(Event):
     """A worker was given a trial, to start it or to resume it.
 
     number: the trial's number in its Optuna study, None outside a study. share: the rung it trains to.
+    task: the name of the hidden task that it learns, empty for the search's own.
     """
 
     event: Literal["trial_started"] = "trial_started"
@@ -128,6 +129,7 @@ class TrialStarted(Event):
     method: Method
     seed: int
     share: float = 1.0
+    task: str = ""
 
 
 class RungReached(Event):
@@ -190,6 +192,18 @@ class WorkerLost(Event):
     begun: bool = True
 
 
+class HiddenRead(Event):
+    """The search is over, all trials of its confirmation have ended, and a hidden task is read.
+
+    train_s: seconds of training its baselines. data: what became of the rows of its data.
+    """
+
+    event: Literal["hidden_read"] = "hidden_read"
+    task: str
+    train_s: float
+    data: DataCounts | None = None
+
+
 class EarlierOpening(Frozen):
     """An opening of test examples by a run, this one or another, before. shared: examples in common."""
 
@@ -202,7 +216,7 @@ class TestOpened(Event):
     """The test labels were read to grade `queries` sets of predictions.
 
     digest: of the test split's inputs. examples: its size. earlier: the other openings of its examples that
-    are known, oldest first.
+    are known, oldest first. task: the name of a hidden task, empty for the search's own.
     """
 
     __test__ = False  # not a pytest class
@@ -212,6 +226,7 @@ class TestOpened(Event):
     digest: str = ""
     examples: int = 0
     earlier: tuple[EarlierOpening, ...] = ()
+    task: str = ""
 
 
 class Interrupted(Event):
@@ -287,6 +302,7 @@ AnyEvent = Annotated[
     | TrialPaused
     | TrialEnded
     | WorkerLost
+    | HiddenRead
     | TestOpened
     | Interrupted
     | Resumed

@@ -13,6 +13,7 @@ from search.ledger.events import (
     BranchesRefused,
     EndState,
     Finished,
+    HiddenRead,
     Interrupted,
     LaneAnswered,
     MicroBatchHalved,
@@ -37,7 +38,7 @@ from trainers.method import Method
 class TrialRecord:
     """One trial. A trial that starts again, after a pause or a crash, keeps its rungs.
 
-    place: its index among all trials, in the order of their first starts.
+    place: its index among all trials, in the order of their first starts. task: see TrialStarted.
     due: the share of the rung it trains to or has reached. paused: whether it is paused there.
     micro_batch: the size it was reduced to when memory ran out. judged: see TrialEnded.
     """
@@ -51,6 +52,7 @@ class TrialRecord:
     seed: int
     due: float
     started_at: float
+    task: str = ""
     micro_batch: int | None = None
     rungs: dict[float, RungReached] = field(default_factory=dict)
     paused: bool = False
@@ -58,6 +60,11 @@ class TrialRecord:
     cause: str | None = None
     judged: bool = True
     ended_at: float | None = None
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it predicts on a test split."""
+        return self.purpose in ("confirm", "hidden")
 
     @property
     def last(self) -> RungReached | None:
@@ -138,6 +145,8 @@ class Record:
         started by then.
     running: trials that started and have neither paused nor ended; read only.
     test_openings, test_opened: how often this run opened the test split, and the last time it did.
+    hidden_read, hidden_opened: of each hidden task, that it was read, and the last time its test split was
+        opened.
     codes: the code of every process that worked on the run, each code once, the first first.
     """
 
@@ -150,6 +159,8 @@ class Record:
     grader_queries: Counter[str] = field(default_factory=Counter)
     test_openings: int = 0
     test_opened: TestOpened | None = None
+    hidden_read: dict[str, HiddenRead] = field(default_factory=dict)
+    hidden_opened: dict[str, TestOpened] = field(default_factory=dict)
     finished: bool = False
     interrupted: bool = False
     active_s: float = 0.0
@@ -205,10 +216,10 @@ class Record:
             case Resumed():
                 self.workers_lost.clear()
                 self._runs_on(event.code)
+            case HiddenRead():
+                self.hidden_read[event.task] = event
             case TestOpened():
-                self.test_openings += 1
-                self.test_opened = event
-                self.grader_queries["test"] += event.queries
+                self._open(event)
             case Finished():
                 self.finished = True
             case LaneAnswered():
@@ -228,6 +239,14 @@ class Record:
         if code and code not in self.codes:
             self.codes.append(code)
 
+    def _open(self, event: TestOpened) -> None:
+        self.grader_queries["test"] += event.queries
+        if event.task:
+            self.hidden_opened[event.task] = event
+        else:
+            self.test_openings += 1
+            self.test_opened = event
+
     def _start(self, event: TrialStarted) -> None:
         if event.trial in self.trials:
             trial = self.trials[event.trial]
@@ -244,6 +263,7 @@ class Record:
             seed=event.seed,
             due=event.share,
             started_at=event.at,
+            task=event.task,
         )
         for index in (self.trials, self._by_purpose[event.purpose], self._unfinished, self.running):
             index[event.trial] = trial

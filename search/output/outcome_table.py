@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.config.schema import RunConfig
+from search.output.hidden_table import hidden_tables
 from search.output.result import openings_text
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import SIGNIFICANT_P
@@ -28,7 +29,8 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     if openings := openings_text(outcome):
         summary += f"\n{openings}"
     verdict = ("" if has_gap(outcome) else NO_GAP) + _verdict(outcome["best"]["beats_naive_p"])
-    return Group(table, Text(verdict), Text(seeds_note(outcome["best"])), Text(summary))
+    own = (table, Text(verdict), Text(seeds_note(outcome["best"])), Text(summary))
+    return Group(*hidden_tables(outcome), *own) if outcome.get("hidden") else Group(*own)
 
 
 def has_gap(outcome: Mapping[str, Any]) -> bool:

@@ -25,6 +25,7 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
             "search": config.search.trials,
             "replicate": _replicates(config, record),
             "confirm": (1 + config.confirm.finalists) * config.confirm.seeds,
+            "hidden": len(config.hidden) * (1 + config.confirm.finalists) * config.confirm.seeds,
         }
     )
 
@@ -63,6 +64,7 @@ def training_left_s(config: RunConfig, record: Record) -> float | None:
     following: dict[Purpose, int] = {
         "replicate": config.replication.methods or LIKELY,
         "confirm": config.confirm.finalists,
+        "hidden": config.confirm.finalists,
     }
     return _search_left_s(config, record) + sum(
         _left_s(list(record.of_purpose(purpose)), counts[purpose], _likely_s(searched, best))

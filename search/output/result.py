@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from agents.findings.bill import LaneId
 from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.findings.usage import Usage
 from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
-from search.ledger.events import RunStarted
+from search.ledger.events import RunStarted, TestOpened
 from search.ledger.record import Record, TrialRecord
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
@@ -21,8 +21,19 @@ from trainers.files import replace_file
 SCHEMA = 1
 
 
-def result(record: Record, confirmation: Confirmation, baselines: BaselineScores) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The confirmation on a task, and the baselines on its test split. task: empty for the search's own."""
+
+    task: str
+    confirmation: Confirmation
+    baselines: BaselineScores
+
+
+def result(record: Record, outcome: Outcome, hidden: dict[str, Any] | None = None) -> dict[str, Any]:
     """The content of result.json. All accuracies, PGRs and errors except `search_pgr` are of the test split.
+
+    hidden: see `search.output.hidden`.
 
     If the test split has no gap, every PGR on it is null with its error and interval, and `beats_naive_p` is
     that of the accuracies.
@@ -40,7 +51,8 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
     """
     assert record.started is not None
     assert record.baselines is not None
-    finalists = [_finalist(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
+    confirmation, baselines = outcome.confirmation, outcome.baselines
+    finalists = [finalist_row(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
     usage = asked_usage(record)
     return {
         "schema": SCHEMA,
@@ -49,19 +61,10 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
         "commit": record.started.commit,
         "code": record.codes,
         "sources": _sources(record.started),
-        "baselines": {
-            "weak_acc": baselines.weak.value,
-            "weak_se": baselines.weak.se,
-            "ceiling_acc": baselines.ceiling.value,
-            "ceiling_se": baselines.ceiling.se,
-            "gap": baselines.gap,
-            "gap_se": baselines.gap_se,
-            "seeds": record.baselines.seeds,
-            "weak_per_seed": list(baselines.weak_seeds),
-            "ceiling_per_seed": list(baselines.ceiling_seeds),
-        },
+        "hidden": hidden,
+        "baselines": {**floors_row(baselines), "seeds": record.baselines.seeds},
         "data": record.baselines.data.model_dump() if record.baselines.data else None,
-        "naive": _confirmed(confirmation.naive),
+        "naive": confirmed_row(confirmation.naive),
         "best": finalists[0],
         "finalists": finalists,
         "rounds": record.rounds,
@@ -79,7 +82,21 @@ def result(record: Record, confirmation: Confirmation, baselines: BaselineScores
         "agent": _agent(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
         "test_openings": record.test_openings,
-        "test_split": _test_split(record),
+        "test_split": test_split_row(record, record.test_opened),
+    }
+
+
+def floors_row(baselines: BaselineScores) -> dict[str, Any]:
+    """Weak floor, ceiling and gap on a test split."""
+    return {
+        "weak_acc": baselines.weak.value,
+        "weak_se": baselines.weak.se,
+        "ceiling_acc": baselines.ceiling.value,
+        "ceiling_se": baselines.ceiling.se,
+        "gap": baselines.gap,
+        "gap_se": baselines.gap_se,
+        "weak_per_seed": list(baselines.weak_seeds),
+        "ceiling_per_seed": list(baselines.ceiling_seeds),
     }
 
 
@@ -88,12 +105,12 @@ def _sources(started: RunStarted) -> dict[str, Any] | None:
     return None if started.sources is None else started.sources.model_dump(exclude={"salt"})
 
 
-def _test_split(record: Record) -> dict[str, Any] | None:
-    """How often the examples of the test split have been opened by any run, and by which.
+def test_split_row(record: Record, opened: TestOpened | None) -> dict[str, Any] | None:
+    """How often the examples of a test split have been opened by any run, and by which.
 
     by: every opening, oldest first. shared: how many of the examples it had in common with this test split.
+    opened: this run's last opening of it.
     """
-    opened = record.test_opened
     if opened is None or record.started is None:
         return None
     by = [opening.model_dump() for opening in opened.earlier]
@@ -151,12 +168,13 @@ def lane_rows(record: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _confirmed(confirmed: Confirmed) -> dict[str, Any]:
+def confirmed_row(confirmed: Confirmed) -> dict[str, Any]:
+    """A method on a test split."""
     return {
         "method": confirmed.method.model_dump(),
         "accuracy": confirmed.accuracy.value,
         "accuracy_se": confirmed.accuracy.se,
-        **_pgr(confirmed.pgr),
+        **pgr_row(confirmed.pgr),
         "seeds": confirmed.seeds,
         "split": "test",
         "per_seed": [_seed(outcome) for outcome in confirmed.per_seed],
@@ -182,22 +200,25 @@ def _seed(outcome: SeedOutcome) -> dict[str, Any]:
     }
 
 
-def _finalist(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
+def finalist_row(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
+    """A finalist on a test split, and its gain over naive."""
     return {
-        **_confirmed(confirmed),
+        **confirmed_row(confirmed),
         "branch": finalist.trial.branch,
+        "trial": finalist.trial.trial,
         "search_pgr": finalist.search_pgr,
         "over_naive": {
             "accuracy": confirmed.accuracy_gain.value,
             "accuracy_se": confirmed.accuracy_gain.se,
-            **_pgr(confirmed.gain),
+            **pgr_row(confirmed.gain),
         },
         "beats_naive_p": confirmed.beats_naive_p,
         "sign_flip": None if confirmed.sign_flip is None else asdict(confirmed.sign_flip),
     }
 
 
-def _pgr(estimate: Estimate | None) -> dict[str, Any]:
+def pgr_row(estimate: Estimate | None) -> dict[str, Any]:
+    """A PGR or a gain with its error; all null where there is no gap."""
     if estimate is None:
         return {"pgr": None, "se": None, "ci95": None}
     return {"pgr": estimate.value, "se": estimate.se, "ci95": list(estimate.ci95)}

@@ -9,11 +9,12 @@ FILE = "baselines.jsonl"
 
 
 class BaselineTime(Frozen):
-    """A baseline that a process of the run has trained."""
+    """A baseline that a process of the run has trained. task: of a hidden task its name, else empty."""
 
     role: str
     seed: int
     seconds: float
+    task: str = ""
 
 
 class BaselineTimes:
@@ -22,15 +23,15 @@ class BaselineTimes:
     def __init__(self, run: Path) -> None:
         self._path = run / FILE
 
-    def add(self, role: str, seed: int, seconds: float) -> None:
+    def add(self, role: str, seed: int, seconds: float, task: str = "") -> None:
         """Record a baseline that has finished."""
-        line = BaselineTime(role=role, seed=seed, seconds=seconds).model_dump_json()
+        line = BaselineTime(role=role, seed=seed, seconds=seconds, task=task).model_dump_json()
         with open_lines(self._path) as file:
             append_lines(file, line.encode() + b"\n")
 
-    @property
-    def total_s(self) -> float:
+    def total_s(self, task: str = "") -> float:
         """Seconds spent by all processes of the run; a baseline that was in the cache costs none."""
         if not self._path.is_file():
             return 0.0
-        return sum(time.seconds for time in read_lines(self._path, BaselineTime.model_validate_json))
+        times = read_lines(self._path, BaselineTime.model_validate_json)
+        return sum(time.seconds for time in times if time.task == task)

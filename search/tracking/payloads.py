@@ -33,12 +33,18 @@ def describe(campaign: str, record: Record, trial: TrialRecord) -> RunDescriptio
     return RunDescription(
         id=f"{campaign}-{trial.trial}",
         name=f"{trial.trial} {label}",
-        group="confirmation" if trial.purpose == "confirm" or found is None else f"round-{found.round:03d}",
+        group=_group(trial, found),
         job_type=trial.purpose,
         tags=(label, found.branch.family) if found else (label,),
         notes=escape_markdown(found.branch.hypothesis) if found else "",
         config=flat(trial.method.model_dump(mode="json")) | {"seed": trial.seed},
     )
+
+
+def _group(trial: TrialRecord, found: BranchRecord | None) -> str:
+    if trial.purpose == "hidden":
+        return f"hidden-{trial.task}"
+    return "confirmation" if trial.confirms or found is None else f"round-{found.round:03d}"
 
 
 def origin(record: Record, trial: TrialRecord) -> BranchRecord | None:

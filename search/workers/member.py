@@ -45,7 +45,7 @@ class Member:
         return self._bench.train(
             assignment.method,
             seed=assignment.seed,
-            split="test" if assignment.purpose == "confirm" else "search",
+            split=assignment.split,
             rungs=assignment.rungs,
             checkpoint=Checkpoint(folder=self._checkpoints / assignment.trial),
             micro_batch=assignment.micro_batch,

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from cluster.inventory import gpu_memories, gpus_may_come
-from search.config.schema import RunConfig, SupervisorConfig
+from search.config.learners import SupervisorConfig
+from search.config.schema import RunConfig
 from search.scoring.grader import BaselinePredictions
 from search.workers.baselines import BaselineTrainings
+from search.workers.loading import Loaded
 from search.workers.shared_arrays import SharedArrays
-from search.workers.sources import Loaded
 from trainers.cache import Arrays, load_arrays, save_arrays
 from trainers.data.counts import DataCounts
 from trainers.data.examples import SPLITS, Labels, SplitName, Task

@@ -2,52 +2,23 @@
 
 import logging
 import secrets
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from cluster.commit import other_code, running_code
-from search.config.schema import RunConfig, SupervisorConfig
+from search.config.learners import SupervisorConfig
+from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.ledger.events import RunStarted, Sources
-from trainers.cache import check_writable
-from trainers.data.dataset import load_task
-from trainers.data.digests import task_digests
-from trainers.data.examples import Task
+from search.workers.loading import Loaded, models_of
+from search.workers.sealed import place_of, sealed_digests
+from trainers.data.digests import example_keys, task_digests
 from trainers.data.hub import RepositoryKind, hub_commit
 from trainers.data.settings import DatasetTask
-from trainers.models.pool import check_model
 from trainers.models.settings import HubModel, ModelConfig
-from trainers.models.weights import weights_digest
 
 log = logging.getLogger(__name__)
 
 Commits = Mapping[str, str]  # by the place of the setting that names the hub id
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """The task, and the digest of every model's weights."""
-
-    task: Task
-    weights: Mapping[ModelConfig, str]
-
-
-def load(config: RunConfig) -> Loaded:
-    """Load the task and check the models.
-
-    Raises ValueError, of one line, if one of them is unusable, or if the cache cannot be written.
-    """
-    check_writable(config.cache_dir)
-    task = load_task(config.task)
-    for _, model in _models(config):
-        check_model(model, cache=config.cache_dir)
-    return Loaded(task=task, weights={model: weights_digest(model) for _, model in _models(config)})
-
-
-def _models(config: RunConfig) -> Iterator[tuple[str, ModelConfig]]:
-    yield "weak.model", config.weak.model
-    yield "strong.model", config.strong.model
-    for i, model in enumerate(config.intermediates):
-        yield f"intermediates.{i}", model
 
 
 # Hub ids
@@ -63,10 +34,17 @@ def with_commits(config: RunConfig, began: RunStarted | None) -> tuple[RunConfig
 
 
 def commits(config: RunConfig) -> dict[str, str]:
-    """The commits that the config's hub ids mean now, as far as anybody knows."""
+    """The commits that the config's hub ids mean now, as far as anybody knows; also those of hidden tasks."""
+    found = _commits(config)
+    for hidden in config.hidden:
+        found |= {f"{place_of(hidden)}.{place}": it for place, it in _commits(config.on(hidden)).items()}
+    return found
+
+
+def _commits(config: RunConfig) -> dict[str, str]:
     named: list[tuple[str, str, str | None, RepositoryKind]] = [
         (place, model.path, model.revision, "model")
-        for place, model in _models(config)
+        for place, model in models_of(config)
         if isinstance(model, HubModel)
     ]
     if isinstance(task := config.task, DatasetTask):
@@ -75,6 +53,13 @@ def commits(config: RunConfig) -> dict[str, str]:
             named.append(("task.test_path", task.test_path, task.test_revision, "dataset"))
     found = {place: hub_commit(path, revision, kind) for place, path, revision, kind in named}
     return {place: commit for place, commit in found.items() if commit is not None}
+
+
+def on_hidden(config: RunConfig, hidden: HiddenTask, found: Commits) -> RunConfig:
+    """The config with a hidden task in the place of the search's, and these commits as revisions."""
+    start = f"{place_of(hidden)}."
+    own = {place.removeprefix(start): commit for place, commit in found.items() if place.startswith(start)}
+    return pinned(config.on(hidden), own)
 
 
 def pinned(config: RunConfig, found: Commits) -> RunConfig:
@@ -130,8 +115,12 @@ def checked_sources(config: RunConfig, loaded: Loaded, found: Commits, began: Ru
 
 def sources(config: RunConfig, loaded: Loaded, found: Commits, salt: str) -> Sources:
     """The digests of all that was loaded. salt: keys those of ground truth, in hex."""
-    weights = {f"{place}.weights": loaded.weights[model] for place, model in _models(config)}
+    weights = {f"{place}.weights": loaded.weights[model] for place, model in models_of(config)}
     digests = task_digests(loaded.task, bytes.fromhex(salt)) | weights
+    if config.hidden:
+        there = {place_of(hidden): on_hidden(config, hidden, found) for hidden in config.hidden}
+        keys = [key for examples in loaded.task.inputs.values() for key in example_keys(examples)]
+        digests |= sealed_digests(there, frozenset(keys), salt)
     return Sources(salt=salt, digests=digests, commits=dict(found))
 
 
@@ -139,7 +128,14 @@ def _require_same(config: RunConfig, before: Sources, now: Sources) -> None:
     changed = [name for name in before.digests if now.digests.get(name) != before.digests[name]]
     if not changed:
         return
-    paths = {f"{place}.weights": getattr(model, "path", "toy") for place, model in _models(config)}
+    paths = {f"{place}.weights": getattr(model, "path", "toy") for place, model in models_of(config)}
+    for hidden in config.hidden:
+        start, there = place_of(hidden), config.on(hidden)
+        paths |= {
+            f"{start}.{place}.weights": getattr(model, "path", "toy") for place, model in models_of(there)
+        }
+        of_data = [name for name in changed if name.startswith(f"{start}.") and name not in paths]
+        paths |= {name: getattr(hidden.task, "path", "toy") for name in of_data}
     data = [name for name in changed if name not in paths]
     parts = [f"{name} ({paths[name]})" for name in changed if name in paths]
     if data:

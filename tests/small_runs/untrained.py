@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from agents.playbook.playbook import Playbook
+from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.resources import TrialResources
-from search.config.schema import LearnerConfig, RunConfig, SearchConfig, SupervisorConfig
+from search.config.schema import RunConfig, SearchConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.context import RunContext
 from search.engine.director import Director

@@ -166,13 +166,23 @@ def is_file_path(path: str) -> bool:
 
 
 class ToyTask(Frozen):
-    """Made-up reviews, and whether each argues for a positive verdict; needs no network."""
+    """Made-up reviews, and whether each argues for a positive verdict; needs no network.
+
+    Tasks of different parts have no review in common.
+    """
 
     kind: Literal["toy"] = "toy"
     seed: Annotated[Seed, Field(description="draws the examples, whatever the run's seed is")] = 0
     splits: Annotated[SplitSizes, Field(description="examples in each split")] = SplitSizes(
         weak_train=1600, transfer=1600, search=1500, test=2000
     )
+    part: Annotated[
+        Annotated[int, Field(ge=0, le=3)] | None,
+        Field(description="draws from this quarter of all reviews alone; null: from all of them"),
+    ] = None
+    contrast: Annotated[
+        float, Field(ge=0, le=1, description="share of reviews that concede the opposite in a clause")
+    ] = 0.25
 
     @property
     def has_pairs(self) -> bool:

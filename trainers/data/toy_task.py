@@ -7,7 +7,7 @@ import numpy as np
 
 from trainers.data.examples import SPLITS, Examples, Task
 from trainers.data.settings import ToyTask
-from trainers.data.toy_text import Review, reviews
+from trainers.data.toy_text import Review, quarter, reviews
 
 TASK_STREAM = 1
 
@@ -18,7 +18,8 @@ def load_toy(config: ToyTask) -> Task:
     A text is a review and the question `verdict :`. Labels are 1 for a positive verdict, half of the time.
     """
     rng = np.random.default_rng([TASK_STREAM, config.seed])
-    stream = _distinct(reviews(rng, pretraining=False))
+    found = reviews(rng, pretraining=False, contrast=config.contrast)
+    stream = _distinct(review for review in found if config.part in (None, quarter(review.text, 1)))
     drawn = {split: tuple(islice(stream, getattr(config.splits, split))) for split in SPLITS}
     return Task(
         inputs={split: Examples(texts=tuple(r.prompt for r in rs)) for split, rs in drawn.items()},

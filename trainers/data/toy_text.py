@@ -140,7 +140,12 @@ def reserved_for_pretraining(text: str) -> bool:
 
     The rule depends on the text alone, so no seed of a task can draw a review used in pretraining.
     """
-    return hashlib.sha256(text.encode()).digest()[0] % 4 == 0
+    return quarter(text, 0) == 0
+
+
+def quarter(text: str, byte: int) -> int:
+    """Which of four equal parts of all texts it belongs to, by a byte of its SHA-256."""
+    return hashlib.sha256(text.encode()).digest()[byte] % 4
 
 
 def hasty_verdict(review: Review, rng: np.random.Generator) -> int:
@@ -153,24 +158,24 @@ def hasty_verdict(review: Review, rng: np.random.Generator) -> int:
     return 1 - review.label if misled else review.label
 
 
-def reviews(rng: np.random.Generator, *, pretraining: bool) -> Iterator[Review]:
+def reviews(rng: np.random.Generator, *, pretraining: bool, contrast: float = P_CONTRAST) -> Iterator[Review]:
     """An endless stream of reviews, for pretraining or not; half of the verdicts are positive.
 
-    Those for pretraining have no trade words.
+    Those for pretraining have no trade words. contrast: the share of reviews that concede the opposite.
     """
     while True:
-        review = _review(rng)
+        review = _review(rng, contrast)
         if pretraining and review.adjectives & TRADE:
             continue
         if reserved_for_pretraining(review.text) == pretraining:
             yield review
 
 
-def _review(rng: np.random.Generator) -> Review:
+def _review(rng: np.random.Generator, contrast: float) -> Review:
     positive = bool(rng.random() < 0.5)
     order: Order = "plain"
     connective = ""
-    if rng.random() < P_CONTRAST:
+    if rng.random() < contrast:
         order = _pick(rng, ("but", "although", "although_first"))
         connective = _pick(rng, BUT if order == "but" else ALTHOUGH)
     return Review(

@@ -51,7 +51,7 @@ def _tip(trial: TrialRecord) -> str:
 def _over_trials(record: Record, outcome: Outcome | None) -> Figure | None:
     points: list[dict[str, Any]] = []
     best: list[dict[str, Any]] = []
-    graded = [trial for trial in record.trials.values() if trial.purpose != "confirm"]
+    graded = [trial for trial in record.trials.values() if not trial.confirms]
     for n, trial in enumerate(graded, start=1):
         top = trial.best
         if top is None or top.pgr is None or top.se is None:

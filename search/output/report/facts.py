@@ -72,7 +72,11 @@ def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tu
     counts = [f"{record.ended(end)} {end}" for end in get_args(EndState)]
     spent, saved = trained_s(record), saved_by_pruning_s(record)
     rows = [
-        ("trials", str(len(record.trials) - record.tally("confirm").started), ", ".join(counts)),
+        (
+            "trials",
+            str(len(record.trials) - record.tally("confirm").started - record.tally("hidden").started),
+            ", ".join(counts),
+        ),
         ("branches", str(len(record.branches)), f"in {record.rounds} rounds"),
         ("training", duration(spent), f"{duration(saved)} saved by pruning"),
         ("state", state(record), f"last event {when(last_at(record))}"),

@@ -14,10 +14,10 @@ import torch
 from cluster.runtime import ray_runtime
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from search.workers.loading import load
 from search.workers.member import Work
 from search.workers.preparation import Prepared, prepare, weak_data, with_gpus
 from search.workers.shared_arrays import SharedArrays
-from search.workers.sources import load
 from trainers.data.dataset import load_task
 from trainers.data.tokens import Tokens
 from trainers.models.prompts import render

@@ -9,7 +9,8 @@ from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.ledger.events import RunStarted
 from search.workers import sources as module
-from search.workers.sources import checked_sources, commits, load, pinned, with_commits
+from search.workers.loading import load
+from search.workers.sources import checked_sources, commits, pinned, with_commits
 
 REPO = Path(__file__).parents[3]
 ROWS = [{"text": f"text {i}", "label": i % 2} for i in range(60)]

@@ -1,0 +1,119 @@
+"""The end of a run: the test splits are opened, once, and the outcome is written."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
+from search.engine.confirmation import confirm, sealed_predictions
+from search.engine.rounds import late_lanes
+from search.ledger.events import Finished, TestOpened, now
+from search.ledger.log import Ledger
+from search.ledger.record import Record
+from search.output.hidden import hidden_part
+from search.output.outcome_table import outcome_table
+from search.output.report.report import write_report
+from search.output.result import Outcome, result, write_result
+from search.storage.openings import Opening, Registry
+from search.storage.run_directory import RunDirectory
+from search.workers.remote_grader import RemoteGrader
+from trainers.data.digests import example_keys, inputs_digest
+from trainers.data.examples import Examples
+
+log = logging.getLogger(__name__)
+
+Predictions = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedTest:
+    """A test split on which all trials have ended: its inputs, and the grader that holds its labels.
+
+    hidden: the task it is of, None for the search's own.
+    """
+
+    hidden: HiddenTask | None
+    inputs: Examples
+    grader: RemoteGrader
+
+    @property
+    def task(self) -> str:
+        """The name of the hidden task, empty for the search's own."""
+        return self.hidden.name if self.hidden else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """Opens test splits and writes the outcome of a run. registry: of the openings of all runs."""
+
+    run: RunDirectory
+    config: RunConfig
+    record: Record
+    ledger: Ledger
+    registry: Registry
+    console: Console
+
+    def reach(self, own: SealedTest, hidden: Sequence[SealedTest]) -> dict[str, Any]:
+        """Open the test splits, write the outcome and print it; returns the content of result.json.
+
+        No label is read before the predictions of all tasks are there, and every opening is in the registry.
+        """
+        tests = [(test, sealed_predictions(self.config, self.record, test.hidden)) for test in (own, *hidden)]
+        for event in list(late_lanes(self.record)):
+            self.ledger.append(event)
+        if not self.record.finished:  # else it is written anew, from the same grades of the same predictions
+            for test, predictions in tests:
+                self._register(test, predictions)
+        mine, *others = [self._opened(test, predictions) for test, predictions in tests]
+        outcome = result(self.record, mine, hidden_part(self.record, mine, others))
+        write_result(self.run.result, outcome)
+        if not self.record.finished:
+            self.ledger.append(Finished())
+        self.console.print(outcome_table(outcome))
+        self._report()
+        return outcome
+
+    def _opened(self, test: SealedTest, predictions: Predictions) -> Outcome:
+        grades = test.grader.open_test(predictions)
+        confirmation = confirm(self.config, self.record, grades, test.hidden)
+        return Outcome(task=test.task, confirmation=confirmation, baselines=grades.baseline_scores)
+
+    def _register(self, test: SealedTest, predictions: Predictions) -> None:
+        """Record that this run opens a test split, before its labels are read."""
+        record = self.record
+        assert record.started is not None
+        keys, at = example_keys(test.inputs), now()
+        opening = Opening(run=record.started.run, id=record.started.id, at=at, examples=keys)
+        earlier = self.registry.add(opening)
+        self.ledger.append(
+            TestOpened(
+                at=at,
+                queries=sum(len(seeds) for seeds in predictions.values()),
+                digest=inputs_digest(test.inputs),
+                examples=len(keys),
+                earlier=earlier,
+                task=test.task,
+            )
+        )
+        if not test.task and record.test_openings > 1:
+            self.console.print("the test split of this run has been opened before", style="yellow")
+        elif earlier:
+            split = f"the test split of {test.task}" if test.task else "this test split"
+            runs = ", ".join(sorted({opening.run for opening in earlier}))
+            say = f"examples of {split} have been opened before, by {runs}"
+            self.console.print(say, style="yellow", markup=False, highlight=False)
+
+    def _report(self) -> None:
+        try:
+            path = write_report(self.run)
+        except Exception as error:  # the outcome is saved and complete without the report
+            directory = self.run.path
+            log.warning(
+                "report.html could not be written (%s); try python -m search report %s", error, directory
+            )
+        else:
+            self.console.print(f"report: {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,81 @@
+"""What the finalists are worth on hidden tasks, as a table for the terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from search.scoring.pgr import SIGNIFICANT_P
+
+
+def hidden_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """A table of the hidden tasks and what they decide in a sentence. outcome: with hidden tasks."""
+    hidden = outcome["hidden"]
+    table = Table(title="PGR on hidden tasks, which the search has never seen", title_justify="left")
+    table.add_column("method")
+    for task in hidden["tasks"]:
+        table.add_column(Text(task["name"]), justify="right")
+    for column in ("mean", "over naive", "95% interval", "p", "the search's task"):
+        table.add_column(column, justify="right")
+    table.add_row("naive", *_naive_cells(hidden), _signed(hidden["naive"], sign=""), "", "", "", "")
+    for place, row in enumerate(hidden["finalists"]):
+        table.add_row(Text(row["branch"]), *_finalist_cells(outcome, place))
+    yield table
+    yield Text("\n".join(sentences(outcome)))
+
+
+def _naive_cells(hidden: Mapping[str, Any]) -> Iterator[str]:
+    for task in hidden["tasks"]:
+        yield _signed(task["naive"], sign="")
+
+
+def _finalist_cells(outcome: Mapping[str, Any], place: int) -> Iterator[str]:
+    hidden, row = outcome["hidden"], outcome["hidden"]["finalists"][place]
+    method = outcome["finalists"][place]
+    for task in hidden["tasks"]:
+        found = [one for one in task["finalists"] if one["trial"] == method["trial"]]
+        yield _signed(found[0], sign="") if found else "not run"
+    over = row["over_naive"]
+    interval = "" if over["ci95"] is None else "{:+.3f} to {:+.3f}".format(*over["ci95"])
+    p = "" if row["beats_naive_p"] is None else f"{row['beats_naive_p']:.2g}"
+    yield from (
+        _signed(row, sign=""),
+        _signed(over, sign="+"),
+        interval,
+        p,
+        _signed(method["over_naive"], sign="+"),
+    )
+
+
+def _signed(row: Mapping[str, Any], sign: str) -> str:
+    return "no gap" if row["pgr"] is None else f"{row['pgr']:{sign}.3f}"
+
+
+def sentences(outcome: Mapping[str, Any]) -> Iterator[str]:
+    """What the hidden tasks say of the best method, and which finalists they could not be asked about."""
+    hidden = outcome["hidden"]
+    best, tasks = hidden["best"], len(hidden["tasks"])
+    if best["beats_naive_p"] is None:
+        yield "no hidden task has both a gap and the best method: nothing is known of other tasks"
+    else:
+        gain, p, on = best["over_naive"], best["beats_naive_p"], len(best["on"])
+        holds = "beats" if p < SIGNIFICANT_P else "is not shown to beat"
+        yield (
+            f"on {'the hidden task' if tasks == 1 else f'{on} of {tasks} hidden tasks'} the best {holds} the "
+            f"naive baseline: {gain['pgr']:+.3f} (p = {p:.2g}){_shrinkage(best)}"
+        )
+        if gain["new_task95"] is not None:
+            low, high = gain["new_task95"]
+            yield f"on a further task of the kind it would gain {low:+.2f} to {high:+.2f} (95%)"
+    for task in hidden["tasks"]:
+        for missing in task["missing"]:
+            yield f"{missing['branch']} was not confirmed on {task['name']}: {missing['why']}"
+
+
+def _shrinkage(best: Mapping[str, Any]) -> str:
+    lost = best["shrinkage"]
+    if lost is None:
+        return ""
+    return f"; {abs(lost):.3f} {'less' if lost > 0 else 'more'} than on the task that was searched"

@@ -1,0 +1,66 @@
+"""Looks at hidden tasks once, when a run begins, without the run seeing anything of them.
+
+A process of its own loads them, says what makes them unusable, digests them, and ends. What it returns are
+digests alone, keyed where they are of ground truth: whoever goes on to search knows no text, no label and no
+size of a hidden task, and the run can still say later that it is the same data.
+"""
+
+import multiprocessing
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+
+from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
+from search.workers.loading import load, models_of
+from trainers.data.digests import example_keys, task_digests
+from trainers.data.examples import Task
+
+
+def place_of(hidden: HiddenTask) -> str:
+    """What names a hidden task in digests, commits and errors."""
+    return f"hidden.{hidden.name}"
+
+
+def sealed_digests(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: str) -> dict[str, str]:
+    """The digests of hidden tasks and of their models, by place and name.
+
+    tasks: for each place the config with that task. known: the keys of all examples of the search's own task
+    (trainers.data.digests.example_keys). salt: keys the digests of ground truth, in hex. Raises ValueError,
+    one line, for data or models that cannot be used, and for a task that shares examples with another one.
+    """
+    # Spawned: a fork would inherit the locks and threads of this process.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
+        return process.submit(_digests, dict(tasks), known, salt).result()
+
+
+def _digests(tasks: dict[str, RunConfig], known: frozenset[str], salt: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    seen: dict[str, frozenset[str]] = {"the task of the search": known}
+    for place, config in tasks.items():
+        try:
+            if reason := config.naive.refused(config.abilities):
+                raise ValueError(f"strong: the naive baseline cannot run: {reason}")
+            loaded = load(config)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        keys = _keys(loaded.task)
+        for other, its in seen.items():
+            _require_apart(place, keys, other, its)
+        seen[place] = keys
+        digests = task_digests(loaded.task, bytes.fromhex(salt))
+        weights = {f"{model}.weights": loaded.weights[settings] for model, settings in models_of(config)}
+        found |= {f"{place}.{name}": digest for name, digest in (digests | weights).items()}
+    return found
+
+
+def _keys(task: Task) -> frozenset[str]:
+    return frozenset(key for examples in task.inputs.values() for key in example_keys(examples))
+
+
+def _require_apart(place: str, keys: frozenset[str], other: str, its: frozenset[str]) -> None:
+    if shared := len(keys & its):
+        raise ValueError(
+            f"{place}: {shared} of its {len(keys)} examples also stand in {other}: what is hidden must be "
+            "new to the search; leave them out of one of the two"
+        )
