@@ -10,11 +10,13 @@ from cluster.runtime import ray_runtime
 from search.conclusion import Conclusion, SealedTest
 from search.config.schema import RunConfig
 from search.engine.account import LedgerAccount
+from search.engine.confirmation import sealed_predictions
 from search.engine.context import RunContext
 from search.engine.director import Director
 from search.engine.proposers import new_proposer
 from search.interrupt import interruptible
 from search.ledger.events import BaselinesReady, Interrupted, now
+from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.phases import Phases, prepare_with_progress, trials_together
 from search.policy.rungs import merged_rungs
@@ -25,7 +27,7 @@ from search.tracking.launcher import Tracking
 from search.workers.loading import load
 from search.workers.preparation import Prepared, with_gpus
 from search.workers.remote_grader import RemoteGrader
-from search.workers.sources import checked_sources, on_hidden, with_commits
+from search.workers.sources import Commits, checked_sources, on_hidden, with_commits
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +42,7 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
     with run.locked():
         config, past = run.read()
         record = Record.of(past)
-        if record.started is not None and not config.has_sha256(record.started.config_sha256):
-            raise ValueError(f"{run.config}: was edited after the run began; put it back, or start a new run")
+        _require_unedited(run, config, record)
         if record.finished:
             if outcome := run.read_result():
                 console.print(f"{run.path} is finished; its outcome is in {run.result}", highlight=False)
@@ -57,7 +58,7 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
         sources = checked_sources(config, loaded, found, record.started)
         runtime = ray_runtime(config.trial.environment)
         with Tracking(run, config) as tracking, interruptible() as stop, runtime:
-            phases = Phases(run=run, record=record, console=console, stop=stop)
+            phases = Phases(run=run, record=record, console=console, stop=stop, config=config)
             unplaced, config = config, with_gpus(config, stop.check)
             trials_together(config)  # raises before any training where a trial has no room
             prepared, train_s = phases.prepare(config, loaded)
@@ -86,23 +87,27 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
                         _say_merged_rungs(config, console)
                         if not record.hidden_read:
                             phases.train(config, prepared, director)
-                    hidden = [
-                        phases.confirm_on(on_hidden(unplaced, one, found), one, ledger, director)
-                        for one in config.hidden
-                    ]
                     own = SealedTest(hidden=None, inputs=loaded.task.inputs["test"], grader=grader)
-                    conclusion = Conclusion(
-                        run=run,
-                        config=config,
-                        record=record,
-                        ledger=ledger,
-                        registry=Registry(config.cache_dir, url),
-                        console=console,
-                    )
-                    return conclusion.reach(own, hidden)
+                    hidden = _hidden_tests(phases, unplaced, found, ledger, director)
+                    registry = Registry(config.cache_dir, url)
+                    return Conclusion(run, config, record, ledger, registry, console).reach(own, hidden)
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
+
+
+def _require_unedited(run: RunDirectory, config: RunConfig, record: Record) -> None:
+    if record.started is not None and not config.has_sha256(record.started.config_sha256):
+        raise ValueError(f"{run.config}: was edited after the run began; put it back, or start a new run")
+
+
+def _hidden_tests(
+    phases: Phases, config: RunConfig, found: Commits, ledger: Ledger, director: Director
+) -> list[SealedTest]:
+    """The hidden tasks, once all trials on them have ended. found: the commits of hub ids."""
+    if config.hidden:
+        sealed_predictions(config, phases.record)  # raises where nothing was confirmed: nothing is read then
+    return [phases.confirm_on(on_hidden(config, one, found), one, ledger, director) for one in config.hidden]
 
 
 def _ready(

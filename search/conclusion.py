@@ -46,7 +46,7 @@ class SealedTest:
         return self.hidden.name if self.hidden else ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Conclusion:
     """Opens test splits and writes the outcome of a run. registry: of the openings of all runs."""
 

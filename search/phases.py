@@ -67,12 +67,16 @@ def prepare_with_progress(
 
 @dataclass(frozen=True, kw_only=True)
 class Phases:
-    """Trains what a run needs, on one task after another; a person who looks on sees how far it is."""
+    """Trains what a run needs, on one task after another; a person who looks on sees how far it is.
+
+    config: of the run. Methods take one with the task that they work on.
+    """
 
     run: RunDirectory
     record: Record
     console: Console
     stop: Interruption
+    config: RunConfig
 
     def prepare(self, config: RunConfig, loaded: Loaded, task: str = "") -> tuple[Prepared, float]:
         """The baselines of a task, and what all processes of the run have spent on them, in seconds."""
@@ -94,7 +98,7 @@ class Phases:
             checkpoints=self.run.checkpoints.absolute(),
         )
         concurrent = trials_together(config)
-        with View(self.console, config, self.record) as view:
+        with View(self.console, self.config, self.record) as view:
 
             def every_step() -> None:
                 self.stop.check()

@@ -33,9 +33,9 @@ def transferred(method: Method, here: RunConfig, there: RunConfig) -> Method:
 def _scaled(optim: Adamw, known: Adamw, other: Adamw) -> Adamw:
     changed: dict[str, Any] = {}
     for name in SCALED:
-        before, after = getattr(known, name), getattr(other, name)
+        value, before, after = (getattr(one, name) for one in (optim, known, other))
         if before != after:
-            changed[name] = _within_bounds(name, getattr(optim, name) * after / before)
+            changed[name] = after if value == before else _within_bounds(name, value * after / before)
     return optim.model_copy(update=changed)
 
 

@@ -25,9 +25,9 @@ SCHEMA = 1
 class Outcome:
     """The confirmation on a task, and the baselines on its test split. task: empty for the search's own."""
 
-    task: str
     confirmation: Confirmation
     baselines: BaselineScores
+    task: str = ""
 
 
 def result(record: Record, outcome: Outcome, hidden: dict[str, Any] | None = None) -> dict[str, Any]:

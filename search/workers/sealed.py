@@ -31,10 +31,11 @@ def sealed_digests(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: 
     # Spawned: a fork would inherit the locks and threads of this process.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
-        return process.submit(_digests, dict(tasks), known, salt).result()
+        return process.submit(digests_here, dict(tasks), known, salt).result()
 
 
-def _digests(tasks: dict[str, RunConfig], known: frozenset[str], salt: str) -> dict[str, str]:
+def digests_here(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: str) -> dict[str, str]:
+    """As `sealed_digests`, in this process, which then has seen the tasks."""
     found: dict[str, str] = {}
     seen: dict[str, frozenset[str]] = {"the task of the search": known}
     for place, config in tasks.items():

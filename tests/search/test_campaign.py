@@ -1,28 +1,18 @@
-import logging
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from search.campaign import _report
+from search.campaign import _say_merged_rungs
 from search.config.schema import RunConfig
-from search.storage.run_directory import new_run
+from trainers.data.settings import SplitSizes, ToyTask
 
 
-def test_the_report_is_written_and_named(tmp_path: Path, config: RunConfig) -> None:
-    run, console = new_run(tmp_path, config), Console(file=StringIO(), width=60)
-    _report(run, console)
-    assert run.report.is_file()
-    assert f"report: {run.report}\n" in console.file.getvalue()
-
-
-def test_a_report_that_cannot_be_written_is_a_warning(
-    tmp_path: Path, config: RunConfig, caplog: pytest.LogCaptureFixture
-) -> None:
-    run = new_run(tmp_path, config)
-    (run.report / "in the way").mkdir(parents=True)
-    with caplog.at_level(logging.WARNING):
-        _report(run, Console(file=StringIO()))
-    assert "report.html could not be written" in caplog.text
-    assert f"python -m search report {run.path}" in caplog.text
+@pytest.mark.parametrize(("transfer", "said"), [(20_000, False), (64, True)])
+def test_rungs_that_little_data_merges_are_said(config: RunConfig, transfer: int, said: bool) -> None:
+    task = ToyTask(splits=SplitSizes(weak_train=10, transfer=transfer, search=200, test=300))
+    pruning = config.search.pruning.model_copy(update={"min_steps": 8})
+    search = config.search.model_copy(update={"pruning": pruning})
+    console = Console(file=StringIO())
+    _say_merged_rungs(config.model_copy(update={"task": task, "search": search}), console)
+    assert ("rung" in console.file.getvalue()) == said

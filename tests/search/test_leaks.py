@@ -225,7 +225,7 @@ def test_other_ground_truth_is_refused_before_anything_is_trained(
         task = load_task(config)
         return replace(task, truth=task.truth | {"search": 1 - task.truth["search"]})
 
-    monkeypatch.setattr("search.workers.sources.load_task", flipped)
+    monkeypatch.setattr("search.workers.loading.load_task", flipped)
     ledger = finished.run.ledger.read_bytes()
     finished.run.result.rename(finished.run.path / "kept")
     try:

@@ -37,10 +37,11 @@ RESULT_KEYS = {
     "test_split",
     "sources",
     "code",
+    "hidden",
 }
 METHOD_KEYS = {"method", "accuracy", "accuracy_se", "pgr", "se", "ci95", "seeds", "split"}
 METHOD_KEYS |= {"per_seed", "worst_seed", "collapses", "predictions"}
-FINALIST_KEYS = METHOD_KEYS | {"branch", "search_pgr", "over_naive", "beats_naive_p", "sign_flip"}
+FINALIST_KEYS = METHOD_KEYS | {"branch", "trial", "search_pgr", "over_naive", "beats_naive_p", "sign_flip"}
 BASELINE_KEYS = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
 
 

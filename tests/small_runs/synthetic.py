@@ -28,7 +28,7 @@ from search.ledger.events import (
 )
 from search.ledger.log import Ledger
 from search.ledger.record import Record
-from search.output.result import result, write_result
+from search.output.result import Outcome, result, write_result
 from search.scoring.grader import TestGrades
 from search.scoring.pgr import Baselines, pgr
 from search.storage.run_directory import RunDirectory, new_run
@@ -58,7 +58,9 @@ def synthetic_run(path: Path, trials: int, seed: int = 0) -> RunDirectory:
     answers = _answers(config, methods, rng)
     ledger.append(TestOpened(at=_after(record), queries=len(methods) * config.confirm.seeds))
     confirmation = confirm(config, record, answers)
-    write_result(run.result, result(record, confirmation, answers.baseline_scores))
+    write_result(
+        run.result, result(record, Outcome(confirmation=confirmation, baselines=answers.baseline_scores))
+    )
     ledger.append(Finished(at=_after(record)))
     ledger.close()
     return run

@@ -5,12 +5,16 @@ import pytest
 
 from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
+from search.config.tasks import HiddenTask
 from search.engine.assignment import Assignment
 from search.engine.follow_up import FollowUp
 from search.engine.replication import planned_replication
+from search.engine.transfer import transferred
 from search.ledger.events import AnyEvent, TestOpened
 from search.ledger.record import Record
 from trainers.components.losses import Gce, LogConf, Sce
+from trainers.components.orders import PlainInputs
+from trainers.data.settings import ToyTask
 from trainers.method import Method
 
 METHODS = {"t1": Method(loss=Gce()), "t2": Method(loss=Sce()), "t3": Method(loss=LogConf())}
@@ -112,3 +116,39 @@ def test_a_confirmation_that_failed_is_tried_again_until_the_test_split_is_opene
     settled = FollowUp(config, searched)
     assert given(settled) == []
     assert settled.all_handed_out
+
+
+def test_a_hidden_task_gets_naive_and_the_finalists_as_they_are_there(
+    config: RunConfig, searched: Record, events: SimpleNamespace
+) -> None:
+    slower = config.strong.optim.model_copy(update={"lr": config.strong.optim.lr / 2})
+    there = HiddenTask(
+        name="there", task=ToyTask(seed=3), strong=config.strong.model_copy(update={"optim": slower})
+    )
+    config = config.model_copy(update={"hidden": (HiddenTask(name="first", task=ToyTask(seed=4)), there)})
+    follow_up = FollowUp(config, searched)
+    ran(searched, events, *(one for _, one in given(follow_up)))
+    assert follow_up.all_handed_out
+    follow_up.confirm_on(there)
+    assert not follow_up.all_handed_out
+    found = [one for _, one in given(follow_up)]
+    naive = config.on(there).naive
+    assert naive.optim.lr == slower.lr
+    methods = [naive, *(transferred(METHODS[name], config, config.on(there)) for name in ("t1", "t2"))]
+    assert [(one.method, one.seed) for one in found] == [
+        (method, seed) for method in methods for seed in config.confirm_seeds()
+    ]
+    assert [one.trial for one in found] == [f"h2-{i:05d}" for i in range(1, 10)]
+    assert {(one.purpose, one.task, one.split) for one in found} == {("hidden", "there", "test")}
+    assert follow_up.all_handed_out
+
+
+def test_a_method_that_cannot_run_on_a_hidden_task_is_left_out(config: RunConfig, searched: Record) -> None:
+    there = HiddenTask(name="there", task=ToyTask(seed=3))
+    config = config.model_copy(update={"hidden": (there,)})
+    follow_up = FollowUp(config, searched)
+    averaged = METHODS["t1"].model_copy(update={"inputs": PlainInputs(answer="averaged")})  # of pairs alone
+    assert averaged.refused(config.abilities) is not None
+    searched.trials["t1"].method = averaged
+    follow_up.confirm_on(there)
+    assert {one.method for _, one in given(follow_up)} == {config.naive, METHODS["t2"]}

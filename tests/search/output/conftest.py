@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from search.ledger.events import (
     TestOpened,
 )
 from search.ledger.record import Record
-from search.output.result import result
+from search.output.result import Outcome, result
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Estimate, SeedVariance
@@ -31,6 +32,30 @@ BASELINES = BaselineScores(
     weak_seeds=(0.6, 0.62),
     ceiling_seeds=(0.9, 0.92),
 )
+
+
+def on_task(confirmation: Confirmation, task: str = "", baselines: BaselineScores = BASELINES) -> Outcome:
+    """A confirmation as that of a task."""
+    return Outcome(task=task, confirmation=confirmation, baselines=baselines)
+
+
+def moved(confirmation: Confirmation, by: float) -> Confirmation:
+    """The same confirmation where every finalist gains so much more over naive."""
+    finalists = []
+    for finalist, confirmed in confirmation.finalists:
+        assert confirmed.gain is not None
+        gain = Estimate(value=confirmed.gain.value + by, se=confirmed.gain.se, df=4)
+        finalists.append((finalist, replace(confirmed, gain=gain)))
+    return replace(confirmation, finalists=finalists)
+
+
+def without_gap(confirmation: Confirmation) -> Confirmation:
+    finalists = [
+        (finalist, replace(one, pgr=None, gain=None, collapses=None))
+        for finalist, one in confirmation.finalists
+    ]
+    naive = replace(confirmation.naive, pgr=None, gain=None, collapses=None)
+    return replace(confirmation, naive=naive, finalists=finalists)
 
 
 @pytest.fixture
@@ -89,4 +114,4 @@ def confirmation(record: Record) -> Confirmation:
 
 @pytest.fixture
 def outcome(record: Record, confirmation: Confirmation) -> dict[str, Any]:
-    return result(record, confirmation, BASELINES)
+    return result(record, on_task(confirmation))

@@ -10,7 +10,7 @@ from search.ledger.record import Record
 from search.output.outcome_table import outcome_table
 from search.output.result import result
 from search.scoring.pgr import Estimate
-from tests.search.output.conftest import BASELINES
+from tests.search.output.conftest import on_task
 
 
 def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirmation: Confirmation) -> None:
@@ -42,5 +42,5 @@ def test_it_says_whether_the_best_is_worth_having(
     changed = replace(confirmed, gain=Estimate(value=gain, se=0.1, df=4))
     confirmation = replace(confirmation, finalists=[(finalist, changed)])
     out = StringIO()
-    Console(file=out, width=160).print(outcome_table(result(record, confirmation, BASELINES)))
+    Console(file=out, width=160).print(outcome_table(result(record, on_task(confirmation))))
     assert said in out.getvalue()

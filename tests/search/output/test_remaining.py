@@ -10,7 +10,7 @@ from search.output.remaining import planned, trained_s, training_left_s
 
 def test_what_is_planned_by_purpose(config: RunConfig) -> None:
     # Naive and two finalists on three seeds each are confirmed.
-    assert planned(config, Record()) == {"search": 8, "replicate": 0, "confirm": 9}
+    assert planned(config, Record()) == {"search": 8, "replicate": 0, "confirm": 9, "hidden": 0}
 
 
 def test_replicates_are_estimated_by_seconds_until_they_are_all_there(

@@ -23,7 +23,7 @@ from search.ledger.events import (
 from search.ledger.record import Record
 from search.output.outcome_table import outcome_table
 from search.output.result import result, write_result
-from tests.search.output.conftest import BASELINES
+from tests.search.output.conftest import BASELINES, on_task
 from trainers.components.optim import Adamw
 from trainers.method import Method
 
@@ -51,12 +51,14 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "test_split",
         "sources",
         "code",
+        "hidden",
     }
     floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
     assert outcome["baselines"].keys() == floors | {"weak_per_seed", "ceiling_per_seed"}
     assert outcome["naive"].keys() == one
     assert outcome["best"].keys() == one | {
         "branch",
+        "trial",
         "search_pgr",
         "over_naive",
         "beats_naive_p",
@@ -126,7 +128,7 @@ def test_seeds_stand_beside_their_mean(outcome: dict[str, Any]) -> None:
 
 def test_predictions_stand_there_where_asked(record: Record, confirmation: Confirmation) -> None:
     naive = replace(confirmation.naive, predictions=("ff", "f0"))
-    assert result(record, replace(confirmation, naive=naive), BASELINES)["naive"]["predictions"] == [
+    assert result(record, on_task(replace(confirmation, naive=naive)))["naive"]["predictions"] == [
         "ff",
         "f0",
     ]
@@ -164,7 +166,7 @@ def test_it_says_what_the_agent_cost_by_round_and_lane(record: Record, confirmat
             budget_spent=spent,
         )
         record.apply(LaneAnswered(at=126.0, round=number, lane=report))
-    outcome = result(record, confirmation, BASELINES)
+    outcome = result(record, on_task(confirmation))
     cost = outcome["cost"]
     assert (cost["usd"], cost["input_tokens"], cost["output_tokens"]) == (0.75, 200, 10)
     agent = outcome["agent"]
@@ -188,7 +190,7 @@ def test_it_counts_requests_that_were_never_answered(record: Record, confirmatio
     for request in (1, 2):
         record.apply(RequestReserved(at=126.0, request=request, round=1, lane="1", usd=0.5))
     record.apply(RequestSettled(at=126.0, request=1, usage=Usage(requests=1, output_tokens=7, usd=0.25)))
-    outcome = result(record, confirmation, BASELINES)
+    outcome = result(record, on_task(confirmation))
     assert (outcome["cost"]["usd"], outcome["cost"]["unanswered_usd"]) == (0.75, 0.5)
     assert outcome["agent"]["lanes"][0]["usd"] == 0.75
     output = StringIO()
@@ -201,13 +203,10 @@ def test_without_a_gap_there_is_no_pgr_and_the_table_says_so(
 ) -> None:
     [(finalist, best)] = confirmation.finalists
     without = {"pgr": None, "gain": None, "collapses": None}
-    outcome = result(
-        record,
-        Confirmation(
-            naive=replace(confirmation.naive, **without), finalists=[(finalist, replace(best, **without))]
-        ),
-        replace(BASELINES, gap=-0.1),
+    found = Confirmation(
+        naive=replace(confirmation.naive, **without), finalists=[(finalist, replace(best, **without))]
     )
+    outcome = result(record, on_task(found, baselines=replace(BASELINES, gap=-0.1)))
     assert json.loads(json.dumps(outcome))["best"]["over_naive"] == {
         "accuracy": pytest.approx(0.09),
         "accuracy_se": 0.03,
@@ -228,7 +227,7 @@ def test_without_a_gap_there_is_no_pgr_and_the_table_says_so(
 def test_it_names_data_weights_code_and_openings_and_keeps_the_salt(
     record: Record, confirmation: Confirmation, events: SimpleNamespace
 ) -> None:
-    assert result(record, confirmation, BASELINES)["sources"] is None  # of an earlier version
+    assert result(record, on_task(confirmation))["sources"] is None  # of an earlier version
     found = Sources(salt="5a17", digests={"test.truth": "d1"}, commits={"task": "c1"})
     code = {"commit": "abc", "torch": "1"}
     earlier = (EarlierOpening(run="before", at=1.0, shared=7), EarlierOpening(run="unit", at=2.0, shared=9))
@@ -236,7 +235,7 @@ def test_it_names_data_weights_code_and_openings_and_keeps_the_salt(
     record.apply(Resumed(code=code))
     record.apply(Resumed(code=code | {"torch": "2"}))
     record.apply(TestOpened(at=125.0, queries=2, digest="d2", examples=9, earlier=earlier))
-    outcome = result(record, confirmation, BASELINES)
+    outcome = result(record, on_task(confirmation))
     assert outcome["sources"] == {"digests": {"test.truth": "d1"}, "commits": {"task": "c1"}}
     assert "5a17" not in json.dumps(outcome)
     assert outcome["code"] == [code, code | {"torch": "2"}]

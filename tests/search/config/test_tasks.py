@@ -1,0 +1,59 @@
+import pytest
+
+from search.config.learners import LearnerConfig, SupervisorConfig
+from search.config.load import load_config
+from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
+from tests.small_runs.settings import REPO
+from trainers.components.optim import Adamw
+from trainers.data.settings import ToyTask
+from trainers.models.settings import ToyModel
+
+ELSEWHERE = HiddenTask(name="elsewhere", task=ToyTask(seed=5))
+
+
+def loaded(*overrides: str) -> RunConfig:
+    return load_config(REPO / "configs/dev.yaml", overrides)
+
+
+def test_a_run_has_no_hidden_task_unless_asked() -> None:
+    assert loaded().hidden == ()
+    assert loaded().on(None) == loaded()
+
+
+def test_on_a_hidden_task_everything_else_is_the_run_s(config: RunConfig) -> None:
+    there = config.model_copy(update={"hidden": (ELSEWHERE,)}).on(ELSEWHERE)
+    assert there == config.model_copy(update={"task": ELSEWHERE.task})
+    assert there.confirm_seeds() == config.confirm_seeds()
+
+
+def test_a_hidden_task_may_have_a_supervisor_and_a_student_of_its_own(config: RunConfig) -> None:
+    weak = SupervisorConfig(model=ToyModel(size="weak"), optim=Adamw(lr=3e-3))
+    strong = LearnerConfig(model=ToyModel(size="strong"), optim=Adamw(lr=5e-3, epochs=1))
+    there = config.on(HiddenTask(name="other", task=ToyTask(seed=5), weak=weak, strong=strong))
+    assert (there.weak, there.strong, there.naive.optim) == (weak, strong, strong.optim)
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "hidden=[{name: a, task: {kind: toy}}, {name: a, task: {kind: toy}}]",
+            "hidden: two tasks are named 'a'; give each a name of its own",
+        ),
+        ("hidden=[{name: a b, task: {kind: toy}}]", "hidden.0.name: "),
+        ("hidden=[{name: a}]", "hidden.0.task is missing"),
+        ("hidden=[{name: a, task: {kind: toy, trial: 2}}]", "hidden.0.task.trial is not a setting"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_place(override: str, line: str) -> None:
+    with pytest.raises(ValueError, match="hidden") as caught:
+        loaded(override)
+    assert str(caught.value).removeprefix(f"{REPO}/configs/dev.yaml: ").startswith(line)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_of_a_supervisor_s_own_must_be_there_on_hidden_tasks_too() -> None:
+    splits = "splits: {weak_train: 20, transfer: 9, search: 9, test: 9}"
+    with pytest.raises(ValueError, match=r"hidden\.0\.task\.splits\.weak_train has 20: set it to at most 1"):
+        loaded(f"hidden=[{{name: a, task: {{kind: toy, {splits}}}}}]", "baselines.own_rows=2")

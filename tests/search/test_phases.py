@@ -1,0 +1,65 @@
+"""A whole run with a hidden task, in small: nothing of the task is read before the search is over."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.ledger.log import read_ledger
+from tests.small_runs.site import Site
+from tests.small_runs.whole import problems
+from trainers.data.dataset import load_task
+from trainers.data.settings import SplitSizes, ToyTask
+
+SIZES = {"weak_train": 200, "transfer": 200, "search": 100, "test": 200}
+
+
+def write_reviews(path: Path) -> None:
+    """Reviews that the run's own task, of another part, cannot have."""
+    task = load_task(ToyTask(part=1, contrast=0.6, splits=SplitSizes(**SIZES)))
+    rows = [
+        {"text": text, "label": int(label)}
+        for split, examples in task.inputs.items()
+        for text, label in zip(examples.texts, task.truth[split], strict=True)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
+    cache: Path, tmp_path: Path
+) -> None:
+    data, kept = tmp_path / "there.jsonl", tmp_path / "kept"
+    write_reviews(data)
+    splits = ", ".join(f"{split}: {size}" for split, size in SIZES.items())
+    hidden = f"hidden=[{{name: there, task: {{kind: dataset, path: {data}, splits: {{{splits}}}}}}}]"
+    site = Site(tmp_path / "run", cache, ("task.part=0", "search.trials=4", "confirm.finalists=1", hidden))
+    driver = site.run()
+    driver.wait_for(site.ledger.is_file)  # it has been looked at once, by a process of its own
+    data.rename(kept)
+    code, _, errors = driver.wait()
+    assert code == 2, errors
+    assert str(data) in errors
+    events = read_ledger(site.ledger)
+    purposes = {event.purpose for event in events if event.event == "trial_started"}
+    assert purposes == {"search", "replicate", "confirm"}
+    assert not {event.event for event in events} & {"hidden_read", "test_opened", "finished"}
+
+    kept.rename(data)
+    code, output, errors = site.resume().wait()
+    assert code == 0, errors
+    assert "PGR on hidden tasks, which the search has never seen" in output
+    assert problems(site.out) == []
+    outcome = json.loads((site.out / "result.json").read_text())
+    [there] = outcome["hidden"]["tasks"]
+    assert there["name"] == "there"
+    assert len(there["finalists"]) + len(there["missing"]) == len(outcome["finalists"])
+    after = read_ledger(site.ledger)
+    names = [event.event for event in after]
+    begun = [
+        i for i, event in enumerate(after) if event.event == "trial_started" and event.purpose != "hidden"
+    ]
+    assert names.index("hidden_read") > max(begun)
+    assert names.index("test_opened") > max(i for i, name in enumerate(names) if name == "trial_ended")
+    assert [event.task for event in after if event.event == "test_opened"] == ["", "there"]
