@@ -111,10 +111,10 @@ def _groups(model: Model, place: str, kind: str | None) -> Iterator[Group]:
     settings = tuple(_setting(place, name, field, schemas[name]) for name, field in fields)
     yield Group(place=place, kind=kind, model=model, about=_about(model), settings=settings)
     for setting in settings:
-        if setting.is_group:
-            kinds = members(model.model_fields[setting.name].annotation)
-            for tag, member in kinds.items():
-                yield from _groups(member, setting.place, tag if len(kinds) > 1 else None)
+        kinds = members(model.model_fields[setting.name].annotation)
+        for tag, member in kinds.items():
+            place = setting.place if setting.is_group else f"{setting.place}[]"  # of each item of a list
+            yield from _groups(member, place, tag if len(kinds) > 1 else None)
 
 
 def _setting(place: str, name: str, field: FieldInfo, schema: Schema) -> Setting:

@@ -121,14 +121,6 @@ class RunConfig(Frozen):
             description="The examples and their four splits, of kind `toy` or `dataset`.",
         ),
     ]
-    hidden: Annotated[
-        tuple[HiddenTask, ...],
-        Field(
-            max_length=16,
-            description="Tasks that the search never sees. Finalists and the naive baseline are confirmed on "
-            "them too, and the outcome leads with them.",
-        ),
-    ] = ()
     weak: Annotated[SupervisorConfig, Field(description="The weak supervisor.")]
     strong: Annotated[LearnerConfig, Field(description="The strong student; on ground truth, the ceiling.")]
     intermediates: Annotated[
@@ -137,6 +129,14 @@ class RunConfig(Frozen):
             max_length=4,
             description="Models between weak and strong in size, weakest first, for methods that bootstrap. "
             "Each is written as `weak.model` is.",
+        ),
+    ] = ()
+    hidden: Annotated[
+        tuple[HiddenTask, ...],
+        Field(
+            max_length=16,
+            description="Tasks that the search never sees. Finalists and the naive baseline are confirmed on "
+            "them too, and the outcome leads with them.",
         ),
     ] = ()
     baselines: Annotated[BaselineConfig, Field(description="The weak floor and the ceiling.")] = (
