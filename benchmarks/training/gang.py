@@ -112,17 +112,19 @@ def parity(members: int, cases: list[Case]) -> list[Case]:
     """Every case, with the largest relative difference of a loss and how far the loss fell."""
     with tempfile.TemporaryDirectory() as cache:
         together = run_gang(members, cases, Path(cache))
-        alone = [next(_alone(case, Path(cache))) for case in cases]
+        alone = {loss: _alone(loss, Path(cache)) for loss in {case["loss"] for case in cases}}
     rows = []
-    for case, gang, single in zip(cases, together, alone, strict=True):
+    for case, gang in zip(cases, together, strict=True):
+        single = alone[case["loss"]]
         difference = float(np.max(np.abs(np.array(gang) / np.array(single) - 1)))
         row = {**case, "first_loss": single[0], "last_loss": single[-1], "largest_difference": difference}
         rows.append(row)
     return rows
 
 
-def _alone(case: Case, cache: Path) -> Iterator[list[float]]:
-    yield list(losses({**case, "zero_stage": 0, "micro_batch": None, "compile": "off"}, cache))
+def _alone(loss: str, cache: Path) -> list[float]:
+    """The losses that every case with this loss is compared with: one process, nothing split or compiled."""
+    return list(losses({"loss": loss, "zero_stage": 0, "micro_batch": None, "compile": "off"}, cache))
 
 
 def cases(quick: bool) -> list[Case]:
