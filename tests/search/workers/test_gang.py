@@ -8,12 +8,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import ray
 
-from search.ledger.events import RungReached
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from search.workers.gang import Gang, exit_if_peer_ends
@@ -31,14 +31,13 @@ SETTINGS = (
 
 def kill_a_peer(run: Path, ended: threading.Event) -> list[int]:
     """Kill the second process of the first trial that has reached a rung; returns its process id."""
-    while not ended.is_set():
-        ledger = run / "ledger.jsonl"
-        reached = ledger.exists() and any(isinstance(event, RungReached) for event in read_ledger(ledger))
-        for process in psutil.process_iter(["cmdline"]):
-            if reached and "ray::_Peer" in " ".join(process.info["cmdline"] or []):
+    ledger, reached = run / "ledger.jsonl", False
+    while not ended.wait(0.1):
+        reached = reached or (ledger.exists() and '"rung_reached"' in ledger.read_text())
+        for process in psutil.process_iter(["cmdline"]) if reached else ():
+            if "ray::_Peer" in " ".join(process.info["cmdline"] or []):
                 os.kill(process.pid, signal.SIGKILL)
                 return [process.pid]
-        time.sleep(0.1)
     return []
 
 
@@ -70,38 +69,41 @@ def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(
 class Member:
     """A process that waits for another, in code that does not notice its end."""
 
-    def die(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def live(self) -> None:
-        time.sleep(600)
-
     def wait_for(self, parts: list[ray.ObjectRef], seconds: float) -> str:
         with exit_if_peer_ends(parts, timeout_s=0.5):
             time.sleep(seconds)
         return "went on"
 
 
+def bystanders() -> Any:
+    """Processes to wait for. Made in a function, the class travels by value: they need not import torch."""
+
+    @ray.remote(num_cpus=0)
+    class Bystander:
+        def die(self) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def live(self) -> None:
+            time.sleep(600)
+
+        def ready(self) -> None:
+            time.sleep(60)
+
+    return Bystander
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_process_that_waits_for_a_dead_member_ends_and_for_a_living_one_does_not(on_ray: None) -> None:
-    first, other, living = Member.remote(), Member.remote(), Member.remote()
+    first, other, living = Member.remote(), bystanders().remote(), bystanders().remote()
     assert ray.get(first.wait_for.remote([living.live.remote()], 3), timeout=250) == "went on"
     with pytest.raises(ray.exceptions.RayActorError):
         ray.get(first.wait_for.remote([other.die.remote()], 250), timeout=240)
 
 
-@ray.remote(num_cpus=0)
-class StuckPeer:
-    """A process that never becomes ready."""
-
-    def ready(self) -> None:
-        time.sleep(60)
-
-
 @pytest.mark.slow
 def test_a_process_that_is_never_ready_is_named_before_the_trials_worker_is_killed(on_ray: None) -> None:
     gang = Gang.__new__(Gang)
-    gang._size, gang._ready_s, gang._peers = 2, 0.5, {1: StuckPeer.remote()}
+    gang._size, gang._ready_s, gang._peers = 2, 0.5, {1: bystanders().remote()}
     with pytest.raises(TimeoutError, match="process 1 of the trial's 2 was not ready within half of faults"):
         gang._ensure_peers()
