@@ -25,6 +25,7 @@ SMALL = [
     "search.pruning.rungs=[0.5, 1.0]",
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
+    "trial={cpus: 1, concurrent: 1}",
     "tracking.kind=off",
 ]
 OPTIM = {
@@ -129,7 +130,7 @@ def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_
     assert not any(KEY.encode() in content for content in files)
 
     again = tmp_path / "again"
-    run(again, warm, "agent.kind=replay", f"agent.path={out}", "trial.concurrent=1")
+    run(again, warm, "agent.kind=replay", f"agent.path={out}")
     assert proposals(again) == proposals(out)
     assert len(claude.asked) == 3
     assert json.loads((again / "result.json").read_text())["cost"]["usd"] == 0
