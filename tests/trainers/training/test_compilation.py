@@ -31,6 +31,7 @@ from trainers.training.loop import Floats, Recipe, TokenInputs, fit, predict
 from trainers.training.settings import EngineConfig
 
 N, WORDS = 22, (4, 7)
+TWO_BUCKETS, ONE_BUCKET = (9, 24), (9, 16)  # shortest and longest text; every padded length compiles anew
 pytestmark = pytest.mark.usefixtures("warm")
 
 
@@ -45,10 +46,10 @@ def shared_code(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 
-def inputs(lengths: Sequence[int] | None = None) -> TokenInputs:
-    """Lengths from 9 to 24, so of two buckets, or those that are given."""
+def inputs(lengths: Sequence[int] = (), between: tuple[int, int] = ONE_BUCKET) -> TokenInputs:
+    """These lengths, or random ones between two."""
     rng = np.random.default_rng(0)
-    chosen = rng.integers(9, 25, size=N) if lengths is None else np.array(lengths)
+    chosen = np.array(lengths) if lengths else rng.integers(*between, endpoint=True, size=N)
     offsets = np.concatenate([[0], np.cumsum(chosen)]).astype(np.int64)
     ids = rng.integers(3, 60, size=int(offsets[-1]), dtype=np.int32)
     return TokenInputs(tokens=Tokens(ids=ids, offsets=offsets), pad_id=0)
@@ -67,15 +68,20 @@ def recipe(loss: Loss | None = None, **engine: Any) -> Recipe:
     )
 
 
-def trained(model: nn.Module, parameters: list[nn.Parameter], using: Recipe) -> Floats:
-    for _ in fit(model, parameters, inputs(), TARGETS, using, (1.0,)):
-        said = predict(model, inputs())
+def trained(
+    model: nn.Module, parameters: list[nn.Parameter], using: Recipe, data: TokenInputs | None = None
+) -> Floats:
+    data = data or inputs()
+    for _ in fit(model, parameters, data, TARGETS, using, (1.0,)):
+        said = predict(model, data)
     return said
 
 
-def student(pool: ModelPool, config: StudentConfig, using: Recipe, words: Any = None) -> Floats:
+def student(
+    pool: ModelPool, config: StudentConfig, using: Recipe, words: Any = None, data: TokenInputs | None = None
+) -> Floats:
     made = make_student(config, pool, seed=0, words=words)
-    return trained(made.module, made.parameters, using)
+    return trained(made.module, made.parameters, using, data)
 
 
 def graphs() -> int:
@@ -163,10 +169,11 @@ CASES: dict[str, tuple[StudentConfig, Loss, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_compiled_layers_train_as_they_do_uncompiled(pool: ModelPool, name: str) -> None:
     config, loss, engine = CASES[name]
-    expected = student(pool, config, recipe(loss, **engine, compile="off"))
+    data = inputs(between=TWO_BUCKETS if isinstance(config, Full) else ONE_BUCKET)
+    expected = student(pool, config, recipe(loss, **engine, compile="off"), data=data)
     torch._dynamo.reset()
     before = graphs()
-    said = student(pool, config, recipe(loss, **engine, compile="on"))
+    said = student(pool, config, recipe(loss, **engine, compile="on"), data=data)
     assert (graphs() > before) == (name != "ZeRO 3")
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(said, expected, rtol=0, atol=1e-5)
@@ -220,7 +227,8 @@ def test_an_encoder_does_not_look_at_the_padding_of_its_bucket() -> None:
             attention_probs_dropout_prob=0.0,
         )
         model = Classifier(BertModel(shape, add_pooling_layer=False), "mean", new_head(16, seed=0))
-        said.append(trained(model, list(model.parameters()), recipe(compile=compiled)))
+        data = inputs(between=TWO_BUCKETS)
+        said.append(trained(model, list(model.parameters()), recipe(compile=compiled), data))
     np.testing.assert_allclose(said[0], said[1], rtol=0, atol=1e-5)
 
 
