@@ -31,6 +31,7 @@ TINY = [
     "replication={methods: 1, seeds: 1}",
     "confirm.finalists=1",
     "trial={cpus: 1, concurrent: 1}",
+    "tracking.kind=off",
 ]
 
 
