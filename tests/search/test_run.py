@@ -194,8 +194,15 @@ def test_a_mistake_in_the_data_is_a_mistake_in_the_input(tmp_path: Path, refused
     assert str(tmp_path / "data.jsonl") in line
 
 
+@pytest.fixture
+def one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray takes the machine for one of a single CPU: one worker does what two would, at half the cost."""
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", '{"CPU": 1}')
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("one_cpu")
 def test_no_gap_is_one_line(cache: Path, tmp_path: Path, refused: Refused) -> None:
     # The roles exchanged: a pretrained supervisor over an untrained student.
     line = refused(
