@@ -104,8 +104,8 @@ def hanging_run(place: Path, cache: Path) -> Iterator[Victim]:
     """A run up to where its first trial hangs, baselines trained; the end of the block interrupts it."""
     settings = ["seed=7", "faults={step_limit_s: 600}"]  # a seed of its own: its baselines are not cached
     site = Site(place / "run", cache, settings)
-    with set_secrets() as values:
-        victim = Victim(site, site.run(), values)
+    with set_secrets() as values:  # on one CPU: no second trial trains on
+        victim = Victim(site, site.run(RAY_OVERRIDE_RESOURCES='{"CPU": 1}'), values)
     watcher = threading.Thread(target=victim.watch)
     watcher.start()
     try:
