@@ -132,7 +132,11 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
 
     settings = [part for one in [*SMALL, f"cache={warm}"] for part in ("--set", one)]
     first = start("one", "run", "configs/dev.yaml", "--out", url, *settings)
-    while first.poll() is None and not list((tmp_path / "one").rglob("ledger.jsonl")):
+
+    def reached_a_rung() -> bool:
+        return any('"rung_reached"' in file.read_text() for file in (tmp_path / "one").rglob("ledger.jsonl"))
+
+    while first.poll() is None and not reached_a_rung():
         time.sleep(0.1)
     first.send_signal(signal.SIGTERM)
     said, _ = first.communicate(timeout=300)
