@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 
 from cluster.inventory import gpu_memories, gpus_may_come
-from search.config.learners import SupervisorConfig
 from search.config.schema import RunConfig
 from search.scoring.grader import BaselinePredictions
 from search.workers.baselines import BaselineTrainings
+from search.workers.inputs import STUDENTS_SEE, Inputs, read_inputs, trainings
 from search.workers.loading import Loaded
 from search.workers.shared_arrays import SharedArrays
 from trainers.cache import Arrays, load_arrays, save_arrays
 from trainers.data.counts import DataCounts
-from trainers.data.examples import SPLITS, Labels, SplitName, Task
-from trainers.data.tokens import Tokens, length_counts
-from trainers.models.pool import load_tokenizer
+from trainers.data.examples import Labels, SplitName, Task
+from trainers.data.tokens import Tokens
 from trainers.models.prompts import ask, render
 from trainers.models.settings import ModelConfig
+from trainers.training.inputs import Floats
 from trainers.training.model_size import room_for
-from trainers.trial.baselines import BaselineData, BaselineJob, Role, cache_path, model_digest
+from trainers.trial.baselines import BaselineData, BaselineJob, Role
 from trainers.trial.workbench import Intermediate, Materials
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 Graded = tuple[Labels, BaselinePredictions]
 Advance = Callable[[int, int], None]
 Trained = Callable[[BaselineJob, float], None]
-STUDENTS_SEE: tuple[SplitName, ...] = ("transfer", "search", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,19 +77,9 @@ def prepare(
     What is lost of the data is logged before training.
     """
     task = loaded.task
-    if reason := config.naive.refused(config.abilities):
-        raise ValueError(f"strong: the naive baseline cannot run: {reason}")
-    weak = _tokens(config.weak.model, task, SPLITS)
-    strong = _tokens(config.strong.model, task, STUDENTS_SEE)
-    intermediates = [_tokens(model, task, STUDENTS_SEE) for model in config.intermediates]
-    counts = _counted(config, task, [weak, strong, *intermediates])
-    data: dict[Role, Sequence[BaselineData]] = {
-        "weak": weak_data(config, _data("weak_train", task, weak)),
-        "ceiling": [_data("transfer", task, strong)] * config.baselines.seeds,
-    }
-    questions = ask(config.strong.model, task.inputs["transfer"])
+    inputs = read_inputs(config, task)
     arrays = SharedArrays()
-    predictions, train_s = _baselines(config, loaded.weights, data, arrays, advance, trained)
+    predictions, train_s = _baselines(config, loaded.weights, inputs.data, arrays, advance, trained)
 
     def classes(role: Role, split: SplitName) -> Any:
         return np.stack([of_seed[split] for of_seed in predictions[role]]) > np.float32(0.5)
@@ -99,28 +88,30 @@ def prepare(
         weak = classes("weak", split)[:supervisors]
         return task.truth[split], BaselinePredictions(weak=weak, ceiling=classes("ceiling", split))
 
-    materials = Materials(
-        weak_probs=np.stack([of_seed["transfer"] for of_seed in predictions["weak"]]),
-        tokens=strong,
-        swapped=_swapped(config.strong.model, task),
-        questions=questions,
-        intermediates=tuple(
-            Intermediate(model=model, tokens=tokens, swapped=_swapped(model, task))
-            for model, tokens in zip(config.intermediates, intermediates, strict=True)
-        ),
-    )
     return Prepared(
-        materials=materials,
+        materials=materials(
+            config, task, inputs, np.stack([of_seed["transfer"] for of_seed in predictions["weak"]])
+        ),
         arrays=arrays,
         search=graded("search", config.baselines.seeds),  # the others are kept back for the confirmation
         test=graded("test", config.supervisors),
         train_s=train_s,
-        counts=counts,
+        counts=inputs.counts,
     )
 
 
-def _tokens(model: ModelConfig, task: Task, splits: tuple[SplitName, ...]) -> dict[SplitName, Tokens]:
-    return {split: render(model, task.inputs[split]) for split in splits}
+def materials(config: RunConfig, task: Task, inputs: Inputs, weak_probs: Floats) -> Materials:
+    """What trials get. weak_probs: float32 [supervisors, n], of the transfer split."""
+    return Materials(
+        weak_probs=weak_probs,
+        tokens=inputs.strong,
+        swapped=_swapped(config.strong.model, task),
+        questions=ask(config.strong.model, task.inputs["transfer"]),
+        intermediates=tuple(
+            Intermediate(model=model, tokens=tokens, swapped=_swapped(model, task))
+            for model, tokens in zip(config.intermediates, inputs.intermediates, strict=True)
+        ),
+    )
 
 
 def _swapped(model: ModelConfig, task: Task) -> dict[SplitName, Tokens]:
@@ -130,50 +121,10 @@ def _swapped(model: ModelConfig, task: Task) -> dict[SplitName, Tokens]:
     return {split: render(model, examples.exchanged()) for split, examples in pairs.items()}
 
 
-def _counted(config: RunConfig, task: Task, tokens: list[dict[SplitName, Tokens]]) -> DataCounts:
-    """What is lost of the task's data and within the length of each model, logged.
-
-    tokens: of the weak model, the strong one and the intermediate ones.
-    """
-    models = {"weak.model": config.weak.model, "strong.model": config.strong.model}
-    models |= {f"intermediates.{i}": model for i, model in enumerate(config.intermediates)}
-    counts = task.counts.model_copy(
-        update={
-            "lengths": tuple(
-                length_counts(role, load_tokenizer(model).model_max_length, of_model)
-                for (role, model), of_model in zip(models.items(), tokens, strict=True)
-            )
-        }
-    )
-    for sentence in counts.sentences():
-        log.warning("%s", sentence)
-    return counts
-
-
-def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> BaselineData:
-    others = {name: of_split for name, of_split in tokens.items() if name != split}
-    return BaselineData(learn=tokens[split], truth=task.truth[split], predict=others)
-
-
-def weak_data(config: RunConfig, data: BaselineData) -> list[BaselineData]:
-    """What each weak supervisor learns from: all of weak_train, or rows of its own."""
-    rows = config.baselines.own_rows
-    if rows is None:
-        return [data] * config.supervisors
-    own = [data.only(range(i * rows, (i + 1) * rows)) for i in range(config.supervisors)]
-    for i, part in enumerate(own):
-        if len(set(part.truth.tolist())) < 2:
-            raise ValueError(
-                f"baselines.own_rows {rows}: the rows of weak supervisor {i} are all of class "
-                f"{part.truth[0]}: set it higher, or leave it out"
-            )
-    return own
-
-
 def _baselines(
     config: RunConfig,
     weights: Mapping[ModelConfig, str],
-    data: dict[Role, Sequence[BaselineData]],
+    data: Mapping[Role, Sequence[BaselineData]],
     arrays: SharedArrays,
     advance: Advance,
     trained: Trained,
@@ -182,28 +133,16 @@ def _baselines(
 
     data: of each role, a set for each seed.
     """
-    learners: dict[Role, SupervisorConfig] = {"weak": config.weak, "ceiling": config.strong}
     predictions: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
     paths: dict[BaselineJob, Path] = {}
     due: list[tuple[BaselineJob, BaselineData]] = []
-    for role, learner in learners.items():
-        model = model_digest(learner.model, weights[learner.model])
-        contents = {id(of_seed): of_seed.digest for of_seed in data[role]}  # seeds may share their data
-        for seed, of_seed in enumerate(data[role], start=config.first_seed):
-            job = BaselineJob(
-                role=role,
-                model=learner.model,
-                student=learner.student,
-                optim=learner.optim,
-                engine=config.engine,
-                seed=seed,
-            )
-            path = cache_path(job, contents[id(of_seed)], model, config.cache_dir)
-            if (cached := load_arrays(path)) is not None:
-                predictions[role][seed] = cached
-                continue
-            paths[job] = path
-            due.append((job, of_seed))
+    for training in trainings(config, weights, data):
+        job = training.job
+        if (cached := load_arrays(training.path)) is not None:
+            predictions[job.role][job.seed] = cached
+            continue
+        paths[job] = training.path
+        due.append((job, training.data))
     total = sum(map(len, data.values()))
     train_s = 0.0
 

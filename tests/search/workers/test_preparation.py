@@ -4,7 +4,6 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,10 @@ from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.workers.loading import load
 from search.workers.member import Work
-from search.workers.preparation import Prepared, prepare, weak_data, with_gpus
+from search.workers.preparation import Prepared, prepare, with_gpus
 from search.workers.shared_arrays import SharedArrays
 from trainers.data.dataset import load_task
-from trainers.data.tokens import Tokens
 from trainers.models.prompts import render
-from trainers.trial.baselines import BaselineData
 
 REPO = Path(__file__).parents[3]
 
@@ -196,23 +193,6 @@ def test_the_ceiling_learns_ground_truth_and_the_floor_is_the_supervisors(prepar
     of_test = prepared.test[1]
     assert (of_test.weak.shape, of_test.ceiling.shape) == ((4, 130), (2, 130))
     assert prepared.train_s > 0
-
-
-def test_each_supervisor_may_learn_from_rows_of_its_own() -> None:
-    tokens = Tokens(ids=np.arange(8, dtype=np.int32), offsets=np.array([0, 1, 3, 4, 6, 7, 8]))
-    truth = np.array([0, 1, 1, 0, 1, 1], dtype=np.int8)
-    data = BaselineData(learn=tokens, truth=truth, predict={})
-    shared, own = (
-        SimpleNamespace(supervisors=2, baselines=SimpleNamespace(own_rows=rows)) for rows in (None, 2)
-    )
-    assert [part is data for part in weak_data(shared, data)] == [True, True]
-    first, second = weak_data(own, data)
-    assert (first.truth.tolist(), second.truth.tolist()) == ([0, 1], [1, 0])
-    assert (second.learn.ids.tolist(), second.learn.offsets.tolist()) == ([3, 4, 5], [0, 1, 3])
-    assert first.digest != second.digest
-    own.supervisors = 3
-    with pytest.raises(ValueError, match=r"own_rows 2: the rows of weak supervisor 2 are all of class 1"):
-        weak_data(own, data)
 
 
 @pytest.mark.slow
