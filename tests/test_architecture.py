@@ -103,7 +103,7 @@ ROOMS = {
     " method trial",
     "agents": "language prices settings findings playbook claude",
     "search": "interrupt ledger scoring policy config storage studies engine workers output tracking"
-    " conclusion phases campaign cli __main__",
+    " conclusion phases campaign export cli __main__",
 }
 BESIDE = {  # rooms that stand side by side: neither imports the other
     ("search.workers", "search.output"),

@@ -11,6 +11,7 @@ from typer.main import get_command
 from search.cli.commands import (
     baselines,
     completion,
+    export,
     propose,
     report,
     resume,
@@ -30,6 +31,7 @@ COMMANDS: dict[Callable[..., Any], Examples] = {
     propose.propose: propose.EXAMPLES,
     status.status: status.EXAMPLES,
     report.report: report.EXAMPLES,
+    export.export: export.EXAMPLES,
     submit.submit: submit.EXAMPLES,
     settings.settings: settings.EXAMPLES,
     completion.completion: completion.EXAMPLES,

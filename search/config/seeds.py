@@ -89,6 +89,14 @@ class ConfirmConfig(Frozen):
             "test split, for each seed."
         ),
     ] = False
+    keep_models: Annotated[
+        bool,
+        Field(
+            description="Whether the trained weights of every confirmed method and seed are kept in the "
+            "run's folder `models`, where `export` takes them from instead of training again. Workers on "
+            "other nodes need a file system that all share."
+        ),
+    ] = False
 
     @property
     def fresh_supervisors(self) -> int:

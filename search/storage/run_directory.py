@@ -27,6 +27,7 @@ class RunDirectory:
         self.result = path / "result.json"
         self.report = path / "report.html"
         self.checkpoints = path / "checkpoints"
+        self.models = path / "models"
         self._is_locked = False
 
     @contextmanager

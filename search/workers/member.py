@@ -12,6 +12,7 @@ from search.workers.shared_arrays import SharedArrays
 from trainers.models.pool import ModelPool
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.deepspeed_engine import warm_up
+from trainers.trial.kept_models import keeper
 from trainers.trial.workbench import Materials, Report, Workbench
 
 Train = Callable[[Assignment], Iterator[Report]]
@@ -39,9 +40,12 @@ class Member:
         pool = ModelPool(work.config.strong.model, cache=work.config.cache_dir)
         self._bench = Workbench(work.materials, pool, work.config.engine, work.shared)
         self._checkpoints = work.checkpoints
+        self._keeps_models = work.config.confirm.keep_models
 
     def train(self, assignment: Assignment) -> Iterator[Report]:
         """Train a trial; its reports."""
+        keeps = self._keeps_models and assignment.purpose == "confirm"
+        models = self._checkpoints.parent / "models" / assignment.trial
         return self._bench.train(
             assignment.method,
             seed=assignment.seed,
@@ -49,4 +53,5 @@ class Member:
             rungs=assignment.rungs,
             checkpoint=Checkpoint(folder=self._checkpoints / assignment.trial),
             micro_batch=assignment.micro_batch,
+            keep=keeper(models) if keeps else None,
         )

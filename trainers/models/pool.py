@@ -164,6 +164,11 @@ class ModelPool:
         """The size of a hidden state."""
         return int(self._pristine.body.config.hidden_size)
 
+    @property
+    def read_from(self) -> Pool:
+        """The hidden states that its classifiers read."""
+        return self._pristine.pool
+
     def layer_at(self, depth: float) -> int:
         """The layer nearest to a relative depth in (0, 1], never the embeddings; 1 is the last layer."""
         layers = int(self._pristine.body.config.num_hidden_layers)

@@ -47,6 +47,7 @@ __all__ = [
     "TokenInputs",
     "fit",
     "forward",
+    "planned_batches",
     "predict",
     "stepped",
     "total_steps",
@@ -204,7 +205,7 @@ def _steps(
     session: Session, lengths: NDArray[np.int64], recipe: Recipe, total: int
 ) -> Iterator[Callable[[], torch.Tensor]]:
     """The optimizer steps, in order."""
-    for step, (rows, phase) in enumerate(_batches(lengths, recipe, total)):
+    for step, (rows, phase) in enumerate(planned_batches(lengths, recipe, total)):
         progress = step / total
         batch = Batch(step=step, progress=progress, rows=rows, weights=phase.weights[rows])
         yield partial(
@@ -212,7 +213,7 @@ def _steps(
         )
 
 
-def _batches(lengths: NDArray[np.int64], recipe: Recipe, total: int) -> Iterator[tuple[Rows, Phase]]:
+def planned_batches(lengths: NDArray[np.int64], recipe: Recipe, total: int) -> Iterator[tuple[Rows, Phase]]:
     """The rows of every step, epoch by epoch, over the examples that the current phase keeps."""
     step = epoch = 0
     while step < total:

@@ -1,7 +1,7 @@
 """Runs a trial: a method and a seed in, predictions at every rung out."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +34,7 @@ from trainers.trial.stage_runner import StageRunner
 from trainers.trial.stage_training import run_stage
 from trainers.trial.zero_shot import zero_shot, zero_shot_margins
 
+Keep = Callable[[Stage, Student], None]
 Part = Literal["setup_s", "train_s", "eval_s"]
 PARTS: tuple[Part, ...] = ("setup_s", "train_s", "eval_s")
 
@@ -124,6 +125,7 @@ class Workbench:
         rungs: Sequence[float],
         checkpoint: Checkpoint | None = None,
         micro_batch: int | None = None,
+        keep: Keep | None = None,
     ) -> Iterator[Report]:
         """Train `method` and yield predictions on `split` at every rung.
 
@@ -131,7 +133,8 @@ class Workbench:
         below 1, training pauses there.
         checkpoint: where the state is saved at rungs, required for a pause. Training of the same method and
         seed resumes from it, and earlier rungs are skipped. micro_batch: the largest that fits, if known to
-        be smaller than the engine's.
+        be smaller than the engine's. keep: called at the end of the training with every model that answers,
+        one for each member, and its stage; under ZeRO-3 in all processes of a gang.
         Raises ValueError if these materials do not support the method, Diverged if the loss is not finite,
         and OutOfMemory as `trainers.training.loop.fit`. Closing the iterator frees the engine.
         """
@@ -145,7 +148,7 @@ class Workbench:
         for place in range(first, len(runner.stages)):
             if any(rung for later in due_by_stage[place:] for rung in later.values()):
                 engine, ends = self._engine.at_most(micro_batch), rungs[-1] == 1
-                yield from self._stage(runner, place, due_by_stage, split, engine, clock, ends=ends)
+                yield from self._stage(runner, place, due_by_stage, split, engine, clock, keep, ends=ends)
 
     def _stage(
         self,
@@ -155,6 +158,7 @@ class Workbench:
         split: SplitName,
         engine: EngineConfig,
         clock: "_Clock",
+        keep: Keep | None,
         *,
         ends: bool,
     ) -> Iterator[Report]:
@@ -179,6 +183,8 @@ class Workbench:
                 logits = answer(student.module, evaluated)
                 predictions = runner.probs(logits)
                 clock.lap("eval_s")
+                if keep and share == shares[-1] and (stage.answers or (ends and is_last)):
+                    keep(stage, student)
                 hands_on = share == 1 and place + 1 < len(runner.stages) and not (ends and is_last)
                 if hands_on and is_last:
                     runner.hand_over(place, student, transfer, logits)

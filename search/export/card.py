@@ -1,0 +1,211 @@
+"""The texts beside an exported model: its card, and the method as a config to run again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.config.load import dump_config
+from search.config.schema import RunConfig
+from search.export.choice import Chosen
+from search.ledger.record import Record
+from trainers.method import SLOTS, Method
+from trainers.printable import one_line
+
+LAST = "hidden[range(len(hidden)), batch.attention_mask.sum(1) - 1]"
+READS = {"last": LAST, "cls": "hidden[:, 0]", "mean": "(hidden * mask).sum(1) / mask.sum(1)"}
+
+
+def card(
+    config: RunConfig, record: Record, chosen: Chosen, about: Mapping[str, Any], agreement: float | None
+) -> str:
+    """README.md of an exported folder. about: the content of its export.json.
+
+    agreement: the share of the recorded predictions that the folder gives; None where none are recorded.
+    """
+    parts = [
+        f"# {one_line(config.name)}: the method {chosen.name}",
+        "A strong model trained on the labels of a weaker one (weak-to-strong generalization).",
+        _facts(config, record, chosen, agreement),
+        "\n".join(["## What was measured", "", *numbers(record, chosen)]),
+        "## To load it\n\n" + _to_load(about),
+        "## The method\n\n```json\n" + json.dumps(changed(chosen), indent=2) + "\n```\n\n"
+        "What is not named has its default. `method.yaml` is a config that trains it again.",
+        _digests(record),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def changed(chosen: Chosen) -> dict[str, Any]:
+    """The slots of a method that differ from a plain fine-tuning, with their settings."""
+    method, plain = chosen.method, Method()
+    named = [slot for slot in SLOTS if getattr(method, slot) != getattr(plain, slot)]
+    return {
+        slot: getattr(method, slot).model_dump() for slot in SLOTS if slot in {*named, "student", "optim"}
+    }
+
+
+def _facts(config: RunConfig, record: Record, chosen: Chosen, agreement: float | None) -> str:
+    splits = config.task.splits
+    assert record.started is not None
+    rows = [
+        ("task", _named(config.task)),
+        ("strong model", _named(config.strong.model)),
+        ("weak supervisor", _named(config.weak.model)),
+        ("trained on", f"{splits.transfer} transfer inputs, weak labels alone"),
+        ("seed", f"{chosen.seed}, weak supervisor {config.supervisor(chosen.seed)}"),
+        ("run", f"{record.started.run}, code {record.started.commit or 'unknown'}"),
+        ("searched", _searched(record)),
+    ]
+    if agreement is not None:
+        rows.append(
+            (
+                "recorded predictions",
+                f"this folder gives {agreement:.2%} of those on the {chosen.split} split",
+            )
+        )
+    return "\n".join(["| | |", "|---|---|", *(f"| {key} | {one_line(value)} |" for key, value in rows)])
+
+
+def _named(settings: Any) -> str:
+    path = getattr(settings, "path", None)
+    revision = getattr(settings, "revision", None)
+    return f"{path or settings.kind}{f' at {revision}' if revision else ''}"
+
+
+def _searched(record: Record) -> str:
+    counts = ", ".join(f"{record.ended(state)} {state}" for state in ("completed", "pruned", "failed"))
+    return f"{len(record.branches)} branches in {record.rounds} rounds: {counts} trials"
+
+
+def numbers(record: Record, chosen: Chosen) -> list[str]:
+    """Accuracies and PGR, a sentence each: of the confirmation if it was there, else of its search trial."""
+    lines = []
+    if (row := chosen.row) is not None:
+        seeds = f"{row['seeds']} seeds, test split"
+        lines.append(f"Accuracy {row['accuracy']:.4f} ± {row['accuracy_se']:.4f} ({seeds}).")
+        if row["pgr"] is not None:
+            low, high = row["ci95"]
+            lines.append(
+                f"Performance gap recovered: {row['pgr']:.3f} ± {row['se']:.3f}, 95% interval {low:.3f} to "
+                f"{high:.3f} ({seeds})."
+            )
+        own = [outcome for outcome in row["per_seed"] if outcome["seed"] == chosen.seed]
+        lines += [f"This model's own seed: accuracy {outcome['accuracy']:.4f}." for outcome in own]
+        if "beats_naive_p" in row:
+            lines.append(f"Against the naive baseline: p = {row['beats_naive_p']:.2g} (one-sided).")
+    elif chosen.rung is not None and chosen.rung.pgr is not None:
+        pgr = f"{chosen.rung.pgr:.3f} ± {chosen.rung.se:.3f}"
+        lines.append(
+            f"Performance gap recovered: {pgr} on the search split, one seed. That split chose among the "
+            "methods, so it flatters the best of them."
+        )
+    if (floor := record.baselines) is not None:
+        weak = f"{floor.weak_acc:.4f} ± {floor.weak_se:.4f}"
+        ceiling = f"{floor.ceiling_acc:.4f} ± {floor.ceiling_se:.4f}"
+        lines.append(
+            f"On the search split the weak supervisors are right {weak} of the time, the strong model "
+            f"trained on ground truth {ceiling}."
+        )
+    return lines
+
+
+def _to_load(about: Mapping[str, Any]) -> str:
+    """Five lines with this folder's predict.py, and where one model suffices, with transformers alone."""
+    example = '{"prompt": "…", "first": "…", "second": "…"}' if about["pairs"] else '{"text": "…"}'
+    meaning = "the second response is better" if about["pairs"] else "class 1"
+    lines = [
+        "```python",
+        "import sys; sys.path.insert(0, FOLDER)",
+        "from predict import as_examples, load",
+        f"load(FOLDER).probabilities(as_examples([{example}]))  # P({meaning}), float32 [n]",
+        "```",
+        "",
+        f"`python predict.py FILE.jsonl` prints the same, a line for each line of the file ({example}).",
+    ]
+    if len(about["members"]) > 1:
+        out = f", {about['left_out']} at either end left out" if about["left_out"] else ""
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"{len(about['members'])} models answer by the {about['aggregate']} of their log-odds{out}.",
+            ]
+        )
+    if about["pairs"] or about["template"]:
+        note = "The text around an example is part of the method: predict.py puts it there."
+        return "\n".join([*lines, "", note])
+    return "\n".join(
+        [*lines, "", "With transformers and peft alone:", "", "```python", *_plain(about), "```"]
+    )
+
+
+def _plain(about: Mapping[str, Any]) -> list[str]:
+    """Lines that load one model of single texts without predict.py."""
+    body = ["body = AutoModel.from_pretrained(FOLDER)"]
+    base = about["base"]
+    where = (
+        "FOLDER" if base is None else repr(base["path"]) if base["path"] else f'FOLDER + "/{base["folder"]}"'
+    )
+    if base is not None:
+        revision = f", revision={base['revision']!r}" if base["revision"] else ""
+        body = [f"body = AutoModel.from_pretrained({where}{revision})"]
+    adapter = []
+    if about["student"] == "lora":
+        adapter = ["from peft import PeftModel"]
+        body.append("body = PeftModel.from_pretrained(body, FOLDER)")
+    layer = about["layer"]
+    last = layer is None
+    return [
+        "from safetensors.torch import load_file",
+        "from transformers import AutoModel, AutoTokenizer",
+        *adapter,
+        "tokenizer, head = AutoTokenizer.from_pretrained(FOLDER), load_file(FOLDER + '/head.safetensors')",
+        *body,
+        "batch = tokenizer(TEXTS, padding=True, truncation=True, padding_side='right', return_tensors='pt')",
+        "output = body(batch.input_ids, attention_mask=batch.attention_mask, output_hidden_states=True)",
+        "hidden = output.last_hidden_state" if last else _hidden(layer, about),
+        *(["mask = batch.attention_mask.unsqueeze(-1)"] if about["pool"] == "mean" else []),
+        f"logits = {READS[about['pool']]} @ head['weight'].T + head['bias']",
+        "probabilities = logits.softmax(dim=1)  # of class 0 and class 1",
+    ]
+
+
+def _hidden(layer: int, about: Mapping[str, Any]) -> str:
+    return (
+        "hidden = output.last_hidden_state"
+        if layer == about["depth"]
+        else f"hidden = output.hidden_states[{layer}]"
+    )
+
+
+def _digests(record: Record) -> str:
+    """The digests of inputs and weights; those of ground truth stay in the ledger."""
+    if record.started is None or record.started.sources is None:
+        return ""
+    digests = record.started.sources.digests
+    rows = [f"| {name} | `{value}` |" for name, value in digests.items() if not name.endswith(".truth")]
+    commits = [f"| {name} | commit `{value}` |" for name, value in record.started.sources.commits.items()]
+    return "\n".join(["## Digests of data and weights", "", "| | |", "|---|---|", *rows, *commits])
+
+
+def method_config(config: RunConfig, chosen: Chosen) -> str:
+    """The run's config with this method alone to train."""
+    settings = yaml.safe_load(dump_config(config))
+    settings["methods"] = [json.loads(chosen.method.model_dump_json())]
+    return yaml.safe_dump(settings, sort_keys=False)
+
+
+def write_texts(
+    folder: Path,
+    config: RunConfig,
+    record: Record,
+    chosen: Chosen,
+    about: Mapping[str, Any],
+    agreement: float | None,
+) -> None:
+    """Write README.md and method.yaml."""
+    (folder / "README.md").write_text(card(config, record, chosen, about, agreement), encoding="utf-8")
+    (folder / "method.yaml").write_text(method_config(config, chosen), encoding="utf-8")

@@ -1,0 +1,46 @@
+"""What an exported method learns from: the transfer inputs, with the labels of one weak supervisor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.config.schema import RunConfig
+from search.workers.inputs import Inputs, read_inputs, trainings
+from search.workers.preparation import materials
+from search.workers.loading import Loaded
+from trainers.cache import load_arrays, save_arrays
+from trainers.training.inputs import Floats
+from trainers.trial.baselines import train_baseline
+from trainers.trial.workbench import Materials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """What a training gets. weak: P(class 1) of its one supervisor on the transfer split, float32 [n]."""
+
+    materials: Materials
+    weak: Floats
+
+
+def learning(config: RunConfig, loaded: Loaded, supervisor: int) -> Learning:
+    """The inputs, and the labels that every trial of this supervisor's seeds learned.
+
+    The supervisor's predictions are taken from the cache; where they are gone, it is trained again, in this
+    process, on the ground truth of weak_train, which is all that it ever learns.
+    """
+    inputs = read_inputs(config, loaded.task)
+    weak = _weak(config, loaded, inputs, supervisor)
+    return Learning(materials=materials(config, loaded.task, inputs, weak[None]), weak=weak)
+
+
+def _weak(config: RunConfig, loaded: Loaded, inputs: Inputs, supervisor: int) -> Floats:
+    seed = config.first_seed + supervisor
+    training = next(
+        found
+        for found in trainings(config, loaded.weights, inputs.data)
+        if (found.job.role, found.job.seed) == ("weak", seed)
+    )
+    if (cached := load_arrays(training.path)) is None:
+        cached = train_baseline(training.job, training.data, config.cache_dir)
+        save_arrays(training.path, cached)
+    return np.asarray(cached["transfer"], dtype=np.float32)

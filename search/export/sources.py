@@ -1,0 +1,49 @@
+"""The run that something is exported from: its data and models, which must be those that it began with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.config.schema import RunConfig
+from search.ledger.record import Record
+from search.storage.run_directory import RunDirectory
+from search.workers.loading import Loaded, load
+from search.workers.sources import checked_sources, with_commits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A run to export from. as_run: its config; config: the same with hub ids at the commits of its start."""
+
+    as_run: RunConfig
+    config: RunConfig
+    record: Record
+    outcome: Mapping[str, Any] | None
+
+
+def read_source(run: RunDirectory) -> Source:
+    """A run that has begun; raises ValueError, on one line, where there is none."""
+    config, record = run.load()
+    if record.started is None:
+        raise ValueError(f"{run.path}: the run has not begun, so there is nothing to export; resume it first")
+    if not config.has_sha256(record.started.config_sha256):
+        raise ValueError(f"{run.config}: was edited after the run began; put it back")
+    pinned, _ = with_commits(config, record.started)
+    return Source(as_run=config, config=pinned, record=record, outcome=run.read_result())
+
+
+def load_sources(source: Source) -> Loaded:
+    """The data and the models; raises ValueError, on one line that names what is gone or has changed."""
+    started = source.record.started
+    assert started is not None
+    loaded = load(source.config)
+    commits = started.sources.commits if started.sources else {}
+    checked_sources(source.config, loaded, commits, started)
+    return loaded
+
+
+def check_free(out: Path) -> None:
+    """Raise ValueError unless a folder can be written here: nothing is there, or an empty folder."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"--out {out}: is not an empty directory; choose another one")

@@ -1,0 +1,105 @@
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from search.config.schema import RunConfig
+from search.export.card import card, changed, method_config, numbers
+from search.export.choice import Chosen
+from search.ledger.events import Sources
+from search.ledger.record import Record
+from trainers.components.labels import Soft
+from trainers.components.losses import Gce
+from trainers.method import Method
+
+METHOD = Method(labels=Soft(), loss=Gce())
+ROW = {
+    "accuracy": 0.81234,
+    "accuracy_se": 0.01,
+    "pgr": 0.4321,
+    "se": 0.05,
+    "ci95": [0.3, 0.5],
+    "seeds": 3,
+    "per_seed": [{"seed": 7, "accuracy": 0.8}],
+    "beats_naive_p": 0.012,
+}
+ABOUT = {
+    "student": "lora",
+    "members": ["."],
+    "aggregate": "mean",
+    "left_out": 0,
+    "layer": None,
+    "depth": 3,
+    "pool": "last",
+    "pairs": False,
+    "template": None,
+    "base": {"path": "some/model", "revision": "abc", "folder": None},
+}
+
+
+@pytest.fixture
+def record(events: SimpleNamespace) -> Record:
+    digests = {"test.inputs": "aa11", "test.truth": "bb22"}
+    sources = Sources(salt="cc33", digests=digests, commits={"strong.model": "dd44"})
+    return Record.of([events.run_started(sources=sources), events.baselines()])
+
+
+def chosen(**changes: Any) -> Chosen:
+    return Chosen(**({"name": "best", "method": METHOD, "seed": 7, "split": "test", "row": ROW} | changes))
+
+
+def test_a_card_says_what_was_measured_and_how_to_load(config: RunConfig, record: Record) -> None:
+    text = card(config, record, chosen(), ABOUT, 0.998)
+    for part in (
+        "0.432 ± 0.050, 95% interval 0.300 to 0.500 (3 seeds, test split)",
+        "This model's own seed: accuracy 0.8000.",
+        "p = 0.012",
+        "this folder gives 99.80% of those on the test split",
+        "PeftModel.from_pretrained(body, FOLDER)",
+        "AutoModel.from_pretrained('some/model', revision='abc')",
+        "| test.inputs | `aa11` |",
+        "| strong.model | commit `dd44` |",
+    ):
+        assert part in text
+
+
+def test_digests_of_ground_truth_and_their_key_stay_in_the_ledger(config: RunConfig, record: Record) -> None:
+    text = card(config, record, chosen(), ABOUT, None)
+    assert "bb22" not in text
+    assert "cc33" not in text
+    assert "recorded predictions" not in text
+
+
+def test_lines_for_one_model_are_python(config: RunConfig, record: Record) -> None:
+    for pool in ("last", "mean", "cls"):
+        for layer in (None, 2, 3):
+            text = card(config, record, chosen(), ABOUT | {"pool": pool, "layer": layer}, None)
+            for block in text.split("```python\n")[1:]:
+                compile(block.partition("```")[0], "card", "exec")
+
+
+def test_several_models_or_pairs_need_the_reader(config: RunConfig, record: Record) -> None:
+    several = ABOUT | {"members": ["member-0", "member-1"], "aggregate": "median"}
+    assert "2 models answer by the median of their log-odds." in card(config, record, chosen(), several, None)
+    assert "With transformers" not in card(config, record, chosen(), ABOUT | {"pairs": True}, None)
+
+
+def test_a_search_trial_is_said_to_be_flattered(record: Record, events: SimpleNamespace) -> None:
+    rung = events.reached("t1", 1.0, 0.7)
+    (line, _) = numbers(record, chosen(row=None, rung=rung))
+    assert "0.700 ± 0.100 on the search split, one seed" in line
+
+
+def test_slots_that_are_plain_are_left_out() -> None:
+    found = changed(chosen())
+    assert list(found) == ["labels", "loss", "student", "optim"]
+    assert json.loads(json.dumps(found["loss"])) == {"kind": "gce", "q": 0.7}
+
+
+def test_the_method_is_in_its_config(config: RunConfig) -> None:
+    settings = yaml.safe_load(method_config(config, chosen()))
+    (record,) = settings["methods"]
+    assert Method.model_validate(record) == METHOD
+    assert settings["task"] == config.task.model_dump(mode="json")

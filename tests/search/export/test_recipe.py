@@ -1,0 +1,177 @@
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.config.schema import RunConfig
+from search.export.choice import Chosen
+from search.export.recipe import refused, script
+from search.ledger.record import Record
+from tests.search.export.conftest import OPTIM, Trained
+from trainers.components.formulas.losses import LossFormula
+from trainers.components.labels import Balanced, Median, Smoothed, Soft
+from trainers.components.losses import (
+    Bootstrap,
+    Entropy,
+    Gce,
+    LogConf,
+    Product,
+    ReverseKl,
+    Sce,
+    Window,
+)
+from trainers.components.optim import Adamw
+from trainers.components.orders import BothOrders
+from trainers.components.repairs import (
+    CrossFit,
+    Elicited,
+    EmHead,
+    MeanDifference,
+    Neighbours,
+    NoisyChannel,
+    Propagate,
+)
+from trainers.components.selection import (
+    Confidence,
+    Curriculum,
+    Disagreement,
+    OverlapDensity,
+    SmallLoss,
+)
+from trainers.components.stages import SelfTrain
+from trainers.components.staging.members import Ensemble
+from trainers.components.students import Full, Lora, Probe
+from trainers.method import Method
+from trainers.models.pool import load_tokenizer
+from trainers.models.toy_model import build_toy_model
+from trainers.training.settings import EngineConfig
+
+GENTLE = Adamw(lr=0.02, epochs=4, batch_size=16)
+PROBE = Adamw(lr=0.1, epochs=8, batch_size=16, weight_decay=0.01)
+METHODS = {
+    "naive": Method(optim=OPTIM),
+    "stop": Method(
+        labels=Balanced(),
+        loss=LogConf(aux=0.6),
+        optim=OPTIM.model_copy(update={"stop": 0.6, "schedule": "cosine", "clip": 0.0}),
+        student=Lora(rank=4, dropout=0.1),
+    ),
+    "repaired": Method(
+        labels=Median(),
+        repair=Propagate(k=5),
+        select=Confidence(share=0.5, balanced=True, weights="graded"),
+        student=Lora(rank=4, target="attention"),
+        optim=OPTIM,
+    ),
+    "twice": Method(
+        labels=Median(),
+        repair=MeanDifference(),
+        second_repair=Neighbours(k=5),
+        select=OverlapDensity(),
+        loss=Gce(),
+        student=Probe(layer=0.5),
+        optim=GENTLE,
+    ),
+    "crossfit": Method(
+        labels=Median(rate="weak"),
+        repair=CrossFit(rounds=2),
+        loss=Window(radius=0.45),
+        student=Probe(),
+        optim=PROBE,
+    ),
+    "em": Method(
+        labels=Soft(temperature=2), repair=EmHead(iterations=3), loss=Sce(), student=Probe(), optim=PROBE
+    ),
+    "channel": Method(
+        labels=Smoothed(),
+        repair=NoisyChannel(prior="head", iterations=3),
+        student=Probe(),
+        optim=PROBE,
+    ),
+    "small": Method(select=SmallLoss(), loss=Entropy(), student=Probe(), optim=PROBE),
+    "first": Method(labels=Soft(), select=Curriculum(), loss=Product(), student=Probe(), optim=PROBE),
+    "sure": Method(labels=Soft(), select=Disagreement(), loss=ReverseKl(), student=Probe(), optim=PROBE),
+    "boot": Method(labels=Soft(), loss=Bootstrap(beta=0.7), student=Probe(), optim=PROBE),
+}
+
+
+def written(trained: Trained, method: Method) -> str:
+    chosen = Chosen(name="best", method=method, seed=3, split="test")
+    return script(trained.config, Record(), chosen, Path("it.py"), "it-model")
+
+
+def answers(trained: Trained, method: Method, base: Path) -> Any:
+    """What the text of the file makes of the same examples."""
+    text = written(trained, method)
+    for package in ("search", "trainers", "agents", "deepspeed", "ray"):
+        assert f"import {package}" not in text
+        assert f"from {package}" not in text
+    it = as_module(text)
+    reading = it.replace(it.READING, path=str(base))
+    return it.run(it.RECIPE, it.Base(reading), trained.learn, trained.weak, trained.asked)
+
+
+def as_module(text: str) -> Any:
+    it = ModuleType("it")
+    sys.modules["it"] = it  # dataclasses look there
+    exec(compile(text, "it.py", "exec"), vars(it))
+    return it
+
+
+@pytest.fixture(scope="module")
+def base(small: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the pretrained model."""
+    folder = tmp_path_factory.mktemp("base")
+    build_toy_model(small.strong.model, cache=small.cache_dir).save_pretrained(folder)
+    load_tokenizer(small.strong.model).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_file_gives_the_answers_of_the_trainers(
+    name: str, trained: Callable[..., Trained], base: Path
+) -> None:
+    expected = trained(METHODS[name])
+    assert expected.probs.std() > 0.01  # answers that differ between examples
+    np.testing.assert_allclose(answers(expected, METHODS[name], base), expected.probs, atol=1e-4)
+
+
+def test_pairs_are_learned_and_answered_in_both_orders(trained: Callable[..., Trained], base: Path) -> None:
+    method = Method(inputs=BothOrders(), repair=Neighbours(k=3), student=Probe(), optim=PROBE)
+    expected = trained(method, pairs=True)
+    assert expected.probs.std() > 0.01
+    np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
+
+
+@pytest.mark.parametrize("student", [Full(), Lora(rank=4)])
+def test_a_language_model_answers_with_two_words(
+    student: Any, trained: Callable[..., Trained], base: Path
+) -> None:
+    method = Method(student=student, optim=OPTIM)
+    expected = trained(method, readout="label_tokens")
+    np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("method", "named"),
+    [
+        (Method(stages=SelfTrain()), "stages.self_train"),
+        (Method(members=Ensemble()), "members.ensemble"),
+        (Method(repair=Elicited()), "repair.elicited"),
+        (Method(repair=NoisyChannel()), "repair.noisy_channel"),
+        (Method(loss=LossFormula(expression="ce(t + min(1, progress) * sg((f > 0.5) - t))")), "loss.formula"),
+    ],
+)
+def test_a_component_without_a_template_is_named(small: RunConfig, method: Method, named: str) -> None:
+    reason = refused(small, method)
+    assert reason == f"{named} has no template for a script: export the model with --out instead"
+
+
+def test_half_precision_has_no_template(small: RunConfig) -> None:
+    half = small.model_copy(update={"engine": EngineConfig(precision="bf16")})
+    assert "bf16 has no template" in str(refused(half, Method()))
+    assert refused(small, Method()) is None
