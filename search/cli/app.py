@@ -19,6 +19,7 @@ from search.cli.commands import (
     settings,
     status,
     submit,
+    trials,
 )
 
 PROGRAM = "python -m search"
@@ -31,6 +32,7 @@ COMMANDS: dict[Callable[..., Any], Examples] = {
     propose.propose: propose.EXAMPLES,
     status.status: status.EXAMPLES,
     report.report: report.EXAMPLES,
+    trials.trials: trials.EXAMPLES,
     export.export: export.EXAMPLES,
     submit.submit: submit.EXAMPLES,
     settings.settings: settings.EXAMPLES,

@@ -1,6 +1,8 @@
 """The text of a file that trains a method without Ray or this package: formulas, data and loop in one."""
 
+import inspect
 import pprint
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +17,8 @@ from search.ledger.record import Record
 from trainers.component import Component
 from trainers.components.labels import LABELS
 from trainers.components.losses import LOSSES
-from trainers.components.repairs import REPAIRS, Consistency, Elicited, NoisyChannel, NoRepair
-from trainers.components.selection import SELECTIONS, Agreement
+from trainers.components.repairs import REPAIRS, NoisyChannel, NoRepair
+from trainers.components.selection import SELECTIONS
 from trainers.components.students import STUDENTS
 from trainers.data.examples import Examples
 from trainers.method import Method
@@ -26,6 +28,8 @@ from trainers.models.settings import HubModel
 from trainers.printable import one_line
 
 PART = "search.export.parts.training"
+FUNCTIONS: dict[type[Component], Any] = {**LABELS, **REPAIRS, **SELECTIONS}
+ASKS = re.compile(r"\bevidence\.(consistency|margins|prior|checked_prior)\(")
 SINGLE = {"relabel": "none", "stages": "once", "refine": "none", "members": "single"}
 HEADER = '''"""{title}
 
@@ -48,14 +52,19 @@ def refused(config: RunConfig, method: Method) -> str | None:
             return _no_template(slot, getattr(method, slot))
     for slot in ("labels", "repair", "second_repair", "select", "loss"):
         component = getattr(method, slot)
-        asks = isinstance(component, Elicited | Consistency | Agreement) or (
-            isinstance(component, NoisyChannel) and component.prior == "zero_shot"
-        )
-        if component.kind == "formula" or asks:
+        if component.kind == "formula" or _asks_the_strong_model(component):
             return _no_template(slot, component)
     if config.engine.precision != "fp32":
         return f"engine.precision {config.engine.precision} has no template for a script: export with --out"
     return None
+
+
+def _asks_the_strong_model(component: Component) -> bool:
+    """Whether a component needs zero-shot answers, or a probe of answers that contradict each other."""
+    function = FUNCTIONS.get(type(component))
+    if function is None or (isinstance(component, NoisyChannel) and component.prior == "head"):
+        return False
+    return ASKS.search(inspect.getsource(function)) is not None
 
 
 def _no_template(slot: str, component: Component) -> str:

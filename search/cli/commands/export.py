@@ -46,7 +46,7 @@ def export(
         typer.Option("--json", help="Write what was exported to stdout as JSON, and all else to stderr."),
     ] = False,
 ) -> None:
-    """Hand on a method of a run: as a trained model, or as one file of Python.
+    """Hand on a method: a trained model, or one file of Python.
 
     The model is trained as the confirmation trained it, or taken where confirm.keep_models kept it, and its
     answers are compared with those that the run recorded. transformers and peft load it; README.md says how.

@@ -18,6 +18,7 @@ from trainers.components.losses import (
     Bootstrap,
     Entropy,
     Gce,
+    Kl,
     LogConf,
     Product,
     ReverseKl,
@@ -27,6 +28,7 @@ from trainers.components.losses import (
 from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders
 from trainers.components.repairs import (
+    Consistency,
     CrossFit,
     Elicited,
     EmHead,
@@ -36,6 +38,7 @@ from trainers.components.repairs import (
     Propagate,
 )
 from trainers.components.selection import (
+    Agreement,
     Confidence,
     Curriculum,
     Disagreement,
@@ -93,6 +96,7 @@ METHODS = {
         optim=PROBE,
     ),
     "small": Method(select=SmallLoss(), loss=Entropy(), student=Probe(), optim=PROBE),
+    "divergence": Method(labels=Soft(), select=SmallLoss(), loss=Kl(), student=Probe(), optim=PROBE),
     "first": Method(labels=Soft(), select=Curriculum(), loss=Product(), student=Probe(), optim=PROBE),
     "sure": Method(labels=Soft(), select=Disagreement(), loss=ReverseKl(), student=Probe(), optim=PROBE),
     "boot": Method(labels=Soft(), loss=Bootstrap(beta=0.7), student=Probe(), optim=PROBE),
@@ -163,6 +167,8 @@ def test_a_language_model_answers_with_two_words(
         (Method(members=Ensemble()), "members.ensemble"),
         (Method(repair=Elicited()), "repair.elicited"),
         (Method(repair=NoisyChannel()), "repair.noisy_channel"),
+        (Method(repair=Consistency()), "repair.consistency"),
+        (Method(select=Agreement()), "select.agreement"),
         (Method(loss=LossFormula(expression="ce(t + min(1, progress) * sg((f > 0.5) - t))")), "loss.formula"),
     ],
 )

@@ -15,6 +15,7 @@ from trainers.components.optim import Adamw
 from trainers.data.dataset import load_task
 from trainers.method import Method
 from trainers.models.prompts import render
+from trainers.trial.kept_models import kept_weights
 from trainers.trial.model_data import unshared
 from trainers.trial.workbench import Materials
 
@@ -101,3 +102,17 @@ def test_it_computes_on_as_many_cores_as_a_trial_is_given(config: RunConfig, tmp
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_models_of_the_confirmation_are_kept_where_that_is_asked_for(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    keeps = config.model_copy(update={"confirm": config.confirm.model_copy(update={"keep_models": True})})
+    for name, settings, purpose in (
+        ("t1", keeps, "search"),
+        ("c1", config, "confirm"),
+        ("c2", keeps, "confirm"),
+    ):
+        list(member(settings, tmp_path / "checkpoints").train(assignment(name, purpose)))
+    assert [folder.name for folder in (tmp_path / "models").iterdir()] == ["c2"]
+    assert len(kept_weights(tmp_path / "models" / "c2")) == 1

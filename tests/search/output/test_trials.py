@@ -1,0 +1,77 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from search.config.schema import RunConfig
+from search.ledger.record import Record
+from search.output.trials import as_csv, trial_rows, trials_table, write_parquet
+from trainers.method import Method
+
+
+@pytest.fixture
+def rows(config: RunConfig, record: Record) -> list[dict[str, object]]:
+    return trial_rows(config, record)
+
+
+def test_a_row_has_scores_at_rungs_seconds_and_the_cause(rows: list[dict[str, object]]) -> None:
+    first, pruned, failed, confirmed = rows
+    assert [row["trial"] for row in rows] == ["t1", "t2", "t3", "c1"]
+    assert (first["pgr_at_0.3333"], first["pgr_at_1"], first["pgr"], first["best_share"]) == (
+        0.3,
+        0.6,
+        0.6,
+        1.0,
+    )
+    assert first["seconds"] == 9.0  # half a second of setup, three of training, one of evaluation; twice
+    assert (pruned["state"], pruned["cause"], pruned["pgr_at_0.25"]) == ("pruned", "PGR -0.3", -0.3)
+    assert (failed["state"], failed["cause"], failed["seconds"]) == ("failed", "nan", 0)
+    assert (confirmed["purpose"], confirmed["pgr"]) == ("confirm", None)
+    assert (pruned["branch"], pruned["family"], pruned["round"]) == ("one", "loss", 1)
+
+
+def test_the_whole_method_can_be_read_back(rows: list[dict[str, object]], record: Record) -> None:
+    for row in rows:
+        method = Method.model_validate_json(str(row["settings"]))
+        assert method == record.trials[str(row["trial"])].method
+        assert method.digest == row["digest"]
+
+
+def test_csv_has_a_header_and_a_line_a_trial(rows: list[dict[str, object]]) -> None:
+    read = list(csv.DictReader(io.StringIO(as_csv(rows))))
+    assert [row["trial"] for row in read] == ["t1", "t2", "t3", "c1"]
+    assert float(read[0]["pgr"]) == 0.6
+    assert read[3]["pgr"] == ""
+    assert json.loads(read[0]["settings"])["loss"]["kind"] == "xent"
+
+
+def test_no_spreadsheet_computes_a_text(rows: list[dict[str, object]]) -> None:
+    hostile = [rows[0] | {"branch": "=cmd()", "cause": "+1\nand\x1b[2J more", "pgr": -0.5}]
+    (read,) = csv.DictReader(io.StringIO(as_csv(hostile)))
+    assert (read["branch"], read["cause"]) == ("'=cmd()", "'+1 and?[2J more")
+    assert float(read["pgr"]) == -0.5
+
+
+def test_no_trials_are_an_empty_file() -> None:
+    assert as_csv([]).strip() == ""
+
+
+def test_parquet_keeps_numbers_and_gaps(rows: list[dict[str, object]], tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    write_parquet(rows, tmp_path / "t.parquet")
+    read = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+    assert read == rows
+    with pytest.raises(ValueError, match=r"--parquet .*: cannot be written"):
+        write_parquet(rows, tmp_path / "nowhere" / "t.parquet")
+
+
+def test_the_table_has_the_best_first(rows: list[dict[str, object]]) -> None:
+    console = Console(width=200, record=True, quiet=False, file=io.StringIO())
+    console.print(trials_table(rows))
+    lines = [line for line in console.export_text().splitlines() if line.startswith("│")]
+    assert [line.split()[1] for line in lines] == ["t1", "t2", "t3", "c1"]
+    assert "pruned: PGR -0.3" in lines[1]
