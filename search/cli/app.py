@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from search.cli.commands import (
     baselines,
+    compare,
     completion,
     export,
     propose,
@@ -33,6 +34,7 @@ COMMANDS: dict[Callable[..., Any], Examples] = {
     status.status: status.EXAMPLES,
     report.report: report.EXAMPLES,
     trials.trials: trials.EXAMPLES,
+    compare.compare: compare.EXAMPLES,
     export.export: export.EXAMPLES,
     submit.submit: submit.EXAMPLES,
     settings.settings: settings.EXAMPLES,

@@ -48,6 +48,10 @@ def choose(
             f"--method {name}: the run has no such trial; give best, naive, or a trial that `python -m "
             "search trials DIR` lists"
         )
+    if trial.purpose == "hidden":
+        raise ValueError(
+            f"--method {name}: this trial learned the hidden task {trial.task}; choose one of the search's"
+        )
     if seed not in (None, trial.seed):
         raise ValueError(f"--seed {seed}: the trial {name} has seed {trial.seed}; leave --seed out")
     if trial.purpose == "confirm":

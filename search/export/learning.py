@@ -6,8 +6,8 @@ import numpy as np
 
 from search.config.schema import RunConfig
 from search.workers.inputs import Inputs, read_inputs, trainings
-from search.workers.preparation import materials
 from search.workers.loading import Loaded
+from search.workers.preparation import materials
 from trainers.cache import load_arrays, save_arrays
 from trainers.training.inputs import Floats
 from trainers.trial.baselines import train_baseline

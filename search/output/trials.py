@@ -22,7 +22,7 @@ FIRST_OF_A_FORMULA = "=+-@"  # a spreadsheet would compute a cell of text that b
 def trial_rows(config: RunConfig, record: Record) -> list[Row]:
     """A row a trial, in the order of their first starts. All values are numbers, texts, or None.
 
-    pgr, se, accuracy: at the best rung, on the search split; None for trials of the confirmation, whose
+    task: the name of a hidden task, empty for the search's own. pgr, se, accuracy: at the best rung, on the search split; None for trials of the confirmation, whose
     results are in result.json. pgr_at_SHARE: at every rung of any trial. best_share: where training of the
     best rung ended, as a share of the method's own. seconds: setup, training and evaluation. state: running
     or paused for a trial that has not ended. cause: of its end. method: what naive has not. settings: the
@@ -38,6 +38,7 @@ def _row(config: RunConfig, record: Record, trial: TrialRecord, shares: Sequence
         "trial": trial.trial,
         "purpose": trial.purpose,
         "branch": trial.branch,
+        "task": trial.task,
         "family": branch.branch.family if branch else None,
         "round": branch.round if branch else None,
         "seed": trial.seed,

@@ -36,6 +36,7 @@ def record(config: RunConfig, events: SimpleNamespace) -> Record:
             events.started("c1", purpose="confirm", method=BEST, seed=first, number=None),
             events.reached("c1", 1.0, None),
             events.ended("c1"),
+            events.started("h1", purpose="hidden", task="topics", number=None),
         ]
     )
 
@@ -81,6 +82,7 @@ def test_a_trial_of_the_confirmation_has_its_row(config: RunConfig, record: Reco
         ("naive", 5, "--seed 5: must be a seed of the confirmation"),
         ("t1", 5, "--seed 5: the trial t1 has seed 10000"),
         ("t2", None, r"--method t2: this trial has no result \(the loss is nan\)"),
+        ("h1", None, "--method h1: this trial learned the hidden task topics"),
         ("t9", None, "--method t9: the run has no such trial"),
     ],
 )
