@@ -192,9 +192,13 @@ def _digests(record: Record) -> str:
 
 
 def method_config(config: RunConfig, chosen: Chosen) -> str:
-    """The run's config with this method alone to train."""
+    """The run's config with this method alone to train; of naive, which every run trains, as it is."""
     settings = yaml.safe_load(dump_config(config))
-    settings["methods"] = [json.loads(chosen.method.model_dump_json())]
+    method, naive = chosen.method, config.naive
+    slots = {slot: getattr(method, slot) for slot in SLOTS if getattr(method, slot) != getattr(naive, slot)}
+    if slots:
+        record = {slot: component.model_dump(mode="json") for slot, component in slots.items()}
+        settings["methods"] = [{"name": "exported", **record}]
     return yaml.safe_dump(settings, sort_keys=False)
 
 

@@ -22,11 +22,11 @@ FIRST_OF_A_FORMULA = "=+-@"  # a spreadsheet would compute a cell of text that b
 def trial_rows(config: RunConfig, record: Record) -> list[Row]:
     """A row a trial, in the order of their first starts. All values are numbers, texts, or None.
 
-    task: the name of a hidden task, empty for the search's own. pgr, se, accuracy: at the best rung, on the search split; None for trials of the confirmation, whose
-    results are in result.json. pgr_at_SHARE: at every rung of any trial. best_share: where training of the
-    best rung ended, as a share of the method's own. seconds: setup, training and evaluation. state: running
-    or paused for a trial that has not ended. cause: of its end. method: what naive has not. settings: the
-    whole method as JSON.
+    task: the name of a hidden task, empty for the search's own. pgr, se, accuracy: at the best rung, on the
+    search split; None for trials of the confirmation, whose results are in result.json. pgr_at_SHARE: at
+    every rung of any trial. best_share: where training of the best rung ended, as a share of the method's
+    own. seconds: setup, training and evaluation. state: running or paused for a trial that has not ended.
+    cause: of its end. method: what naive has not. settings: the whole method as JSON.
     """
     shares = sorted({share for trial in record.trials.values() for share in trial.rungs})
     return [_row(config, record, trial, shares) for trial in record.trials.values()]

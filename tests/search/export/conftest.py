@@ -76,11 +76,13 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(small: RunConfig, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trained]:
-    """trained(method, pairs=..., readout=...): with seed 3, on labels that are right 80% of the time."""
+    """trained(method, pairs=..., readout=..., model=...): with seed 3, on labels right 80% of the time."""
     warm_up(EngineConfig())
 
-    def train(method: Method, *, pairs: bool = False, readout: str = "head") -> Trained:
-        model = small.strong.model.model_copy(update={"readout": readout})
+    def train(
+        method: Method, *, pairs: bool = False, readout: str = "head", model: Any = small.strong.model
+    ) -> Trained:
+        model = model.model_copy(update={"readout": readout})
         config = small.model_copy(update={"strong": small.strong.model_copy(update={"model": model})})
         learn, asked = (
             _as_pairs(task.inputs[split]) if pairs else task.inputs[split] for split in ("transfer", "test")

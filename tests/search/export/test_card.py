@@ -98,8 +98,13 @@ def test_slots_that_are_plain_are_left_out() -> None:
     assert json.loads(json.dumps(found["loss"])) == {"kind": "gce", "q": 0.7}
 
 
+def test_naive_needs_no_methods(config: RunConfig) -> None:
+    assert "methods" not in yaml.safe_load(method_config(config, chosen(method=config.naive)))
+
+
 def test_the_method_is_in_its_config(config: RunConfig) -> None:
     settings = yaml.safe_load(method_config(config, chosen()))
     (record,) = settings["methods"]
-    assert Method.model_validate(record) == METHOD
+    assert record.pop("name") == "exported"
+    assert Method.model_validate(config.naive.model_dump() | record) == METHOD
     assert settings["task"] == config.task.model_dump(mode="json")
