@@ -19,6 +19,8 @@ from trainers.components.labels import LABELS
 from trainers.components.losses import LOSSES
 from trainers.components.repairs import REPAIRS, NoisyChannel, NoRepair
 from trainers.components.selection import SELECTIONS
+from trainers.components.stages import SelfTrain
+from trainers.components.staging.members import Ensemble
 from trainers.components.students import STUDENTS
 from trainers.data.examples import Examples
 from trainers.method import Method
@@ -30,7 +32,7 @@ from trainers.printable import one_line
 PART = "search.export.parts.training"
 FUNCTIONS: dict[type[Component], Any] = {**LABELS, **REPAIRS, **SELECTIONS}
 ASKS = re.compile(r"\bevidence\.(consistency|margins|prior|checked_prior)\(")
-SINGLE = {"relabel": "none", "stages": "once", "refine": "none", "members": "single"}
+PLAIN = {"relabel": ("none",), "stages": ("once", "self_train"), "refine": ("none",)}
 HEADER = '''"""{title}
 
 {numbers}
@@ -47,8 +49,8 @@ from __future__ import annotations
 
 def refused(config: RunConfig, method: Method) -> str | None:
     """Why a method cannot be written as one file, on one line that names what has no template; or None."""
-    for slot, kind in SINGLE.items():
-        if getattr(method, slot).kind != kind:
+    for slot, kinds in PLAIN.items():
+        if getattr(method, slot).kind not in kinds:
             return _no_template(slot, getattr(method, slot))
     for slot in ("labels", "repair", "second_repair", "select", "loss"):
         component = getattr(method, slot)
@@ -87,7 +89,7 @@ def script(config: RunConfig, record: Record, chosen: Chosen, file: Path, base: 
         "student": [STUDENTS[type(method.student)]],
     }
     settings: list[Component] = [*steps, method.select, method.loss, method.student, method.optim]
-    roots = [(PART, name) for name in ("main", "Recipe")]
+    roots = [(PART, name) for name in ("main", "Recipe", "OwnAnswers")]
     roots += [("search.export.parts.base", "Reading"), ("trainers.data.tokens", "Template")]
     roots += [(found.__module__, found.__name__) for each in functions.values() for found in each]
     roots += [(type(component).__module__, type(component).__name__) for component in settings]
@@ -130,6 +132,7 @@ def _recipe(
         f"    trained={method.inputs.trained},",
         f"    answered={method.inputs.answered},",
         f"    seed={chosen.seed},",
+        *_further(method),
         ")",
         f"READING = Reading({_reading(config, base)})",
         "",
@@ -138,6 +141,18 @@ def _recipe(
         "",
     ]
     return "\n".join(lines)
+
+
+def _further(method: Method) -> list[str]:
+    """Lines for self-training and for several members."""
+    lines, own, members = list[str](), method.stages, method.members
+    if isinstance(own, SelfTrain):
+        given = ", ".join(f"{key}={value!r}" for key, value in own.model_dump(exclude={"kind"}).items())
+        lines.append(f"    own=OwnAnswers({given}),")
+    if isinstance(members, Ensemble):
+        trim = members.trim if members.aggregate == "trimmed" else 0.0
+        lines.append(f"    members={members.count}, aggregate={members.aggregate!r}, trim={trim!r},")
+    return lines
 
 
 def _reading(config: RunConfig, base: str | None) -> str:

@@ -159,12 +159,12 @@ def difference(first: Outcome, other: Outcome) -> Difference:
     value = float(np.mean(list(b.values())) - np.mean(list(a.values())))
     if shared:
         gains = [b[seed] - a[seed] for seed in shared]
-        seeds_square, df = np.var(gains, ddof=1) / len(gains), len(gains) - 1.0
+        seeds_square, df = float(np.var(gains, ddof=1)) / len(gains), len(gains) - 1.0
     else:
         seeds_square, df = _unpaired(list(a.values()), list(b.values()))
     sides = [[side.predictions[seed] for seed in own] for side, own in ((other, b), (first, a))]
     examples_se = paired_se(sides[0], sides[1], value, first.examples)
-    error = math.sqrt(float(seeds_square) + examples_se**2)
+    error = math.sqrt(seeds_square + examples_se**2)
     return Difference(accuracy=Estimate(value=value, se=error, df=df), seeds=len(shared))
 
 

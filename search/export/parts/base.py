@@ -114,3 +114,11 @@ def classifier_of(body: nn.Module, pool: Pool, weight: torch.Tensor, bias: torch
 def as_probs(logits: np.ndarray) -> np.ndarray:
     """P(class 1), float32 [n], from log-odds."""
     return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), dtype=np.float32)
+
+
+def combined(answers: np.ndarray, aggregate: str, left_out: int) -> np.ndarray:
+    """The log-odds [n] of members [m, n]: their median, or their mean without `left_out` at either end."""
+    if aggregate == "median":
+        return np.asarray(np.median(answers, axis=0))
+    kept = np.sort(answers, axis=0)[left_out : len(answers) - left_out] if left_out else answers
+    return np.asarray(kept.mean(axis=0))

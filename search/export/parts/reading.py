@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from search.export.parts.base import Base, Reading, as_examples, as_probs, classifier_of
+from search.export.parts.base import Base, Reading, as_examples, as_probs, classifier_of, combined
 from trainers.data.examples import Examples
 from trainers.data.tokens import Template
 from trainers.training.deepspeed_engine import device
@@ -41,14 +41,6 @@ class Exported:
             shown, *swapped = (logits(model, form) for form in inputs)
             answers.append((shown - swapped[0]) / 2 if swapped else shown)
         return as_probs(combined(np.stack(answers).astype(np.float64), self.aggregate, self.left_out))
-
-
-def combined(answers: np.ndarray, aggregate: str, left_out: int) -> np.ndarray:
-    """The log-odds [n] of members [m, n]: their median, or their mean without `left_out` at either end."""
-    if aggregate == "median":
-        return np.asarray(np.median(answers, axis=0))
-    kept = np.sort(answers, axis=0)[left_out : len(answers) - left_out] if left_out else answers
-    return np.asarray(kept.mean(axis=0))
 
 
 def load(folder: str | Path) -> Exported:

@@ -13,20 +13,35 @@ from typing import Any
 import numpy as np
 import torch
 
-from search.export.parts.base import Base, Reading, as_examples, as_probs
+from search.export.parts.base import Base, Reading, as_examples, as_probs, combined
 from trainers.components.optim import lr_factor
-from trainers.components.selecting.plans import Plan
-from trainers.components.selection import small_loss_weights
-from trainers.components.weak_labels import Evidence, check_probabilities
+from trainers.components.selecting.plans import Plan, alike
+from trainers.components.selection import Confidence, keep_confident, small_loss_weights
+from trainers.components.weak_labels import Evidence, check_probabilities, harden
 from trainers.data.examples import Examples
 from trainers.data.tokens import Tokens
+from trainers.seeds import derived_seed
 from trainers.training.deepspeed_engine import device
 from trainers.training.inputs import FeatureInputs, Floats, Inputs, TokenInputs
 from trainers.training.loop import forward, planned_batches, total_steps
 from trainers.training.orders import Asked, answer
 from trainers.training.plain_engine import adamw
 
+ROUNDING = 1e-9  # shares such as 1/9 are not exact
 Step = tuple[Callable[..., Any], Any]  # a component's function and its settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnAnswers:
+    """Self-training: as many further trainings, each on the student's own answers to the transfer split.
+
+    targets: soft, hard, or confident: hard, on the surest share. fresh: each begins anew.
+    """
+
+    rounds: int
+    targets: str
+    share: float
+    fresh: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +49,8 @@ class Recipe:
     """A method, as functions with their settings.
 
     labels: the steps from weak probabilities to targets. batch_loss: (settings, log-probabilities [b, 2],
-    targets [b], progress) -> a loss an example. trained, answered: the orders of pairs, 1 or 2.
+    targets [b], progress) -> a loss an example. trained, answered: the orders of pairs, 1 or 2. members: how
+    many students answer by an aggregate of their log-odds; trim: the share left out at either end.
     """
 
     labels: Sequence[Step]
@@ -45,6 +61,18 @@ class Recipe:
     trained: int
     answered: int
     seed: int
+    own: OwnAnswers | None = None
+    members: int = 1
+    aggregate: str = "mean"
+    trim: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What a training learns: targets P(class 1), float32 [n], and the weights of examples over time."""
+
+    targets: Floats
+    plan: Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,22 +129,62 @@ class Data:
 
 
 def run(recipe: Recipe, base: Base, learn: Examples, weak: Floats, ask: Examples) -> Floats:
-    """Train on weak P(class 1) of `learn`, float32 [n]; returns P(class 1) of every example of `ask`."""
+    """Train on weak P(class 1) of `learn`, float32 [n]; returns P(class 1) of every example of `ask`.
+
+    Each member is trained on the weak labels and then, for self-training, on its own answers.
+    """
     data, asked = Data(base, learn), Data(base, ask)
     evidence = Evidence(weak_probs=weak, features=data.evidence, prior=no_prior, seed=recipe.seed)
+    own = recipe.own
+    stages = [
+        (member, turn) for member in range(recipe.members) for turn in range(1 + (own.rounds if own else 0))
+    ]
+    first = learned_from_labels(recipe, evidence)
+    answers: dict[int, Floats] = {}
+    student: Any = None
+    for place, (member, turn) in enumerate(stages):
+        share = min(1.0, recipe.optim.stop * len(stages) - place)
+        if share <= ROUNDING:
+            break
+        learned = first
+        if turn and own:
+            layer = data.asked(student.layer, recipe.answered)
+            learned = learned_from_itself(own, evidence.with_probs(as_probs(answer(student.module, layer))))
+        if turn == 0 or (own and own.fresh):
+            seed = derived_seed(recipe.seed, member) if member else recipe.seed
+            torch.manual_seed(seed)
+            make, settings = recipe.student
+            student = make(settings, base, seed, data.shown.words)
+        learned = in_both_orders(learned) if recipe.trained == 2 else learned
+        inputs = data.inputs(student.layer, "both" if recipe.trained == 2 else "shown")
+        fit(student.module, student.parameters, inputs, learned, replace(recipe, seed=seed), share)
+        answers[member] = answer(student.module, asked.asked(student.layer, recipe.answered))
+    stacked = np.stack(list(answers.values())).astype(np.float64)
+    return as_probs(combined(stacked, recipe.aggregate, int(recipe.trim * len(stacked) + ROUNDING)))
+
+
+def learned_from_labels(recipe: Recipe, evidence: Evidence) -> Learned:
+    """The targets that the label steps make, and the weights that the selection gives."""
     targets = made_targets(recipe.labels, evidence)
     choose, settings = recipe.select
-    plan = choose(settings, evidence, targets)
-    if recipe.trained == 2:
-        targets = np.concatenate([targets, 1 - targets])
-        phases = [replace(phase, weights=np.tile(phase.weights, 2)) for phase in plan.phases]
-        plan = Plan(phases=tuple(phases), keep_share=plan.keep_share)
-    torch.manual_seed(recipe.seed)
-    make, settings = recipe.student
-    student = make(settings, base, recipe.seed, data.shown.words)
-    inputs = data.inputs(student.layer, "both" if recipe.trained == 2 else "shown")
-    fit(student.module, student.parameters, inputs, targets, plan, recipe)
-    return as_probs(answer(student.module, asked.asked(student.layer, recipe.answered)))
+    return Learned(targets=targets, plan=choose(settings, evidence, targets))
+
+
+def learned_from_itself(own: OwnAnswers, evidence: Evidence) -> Learned:
+    """A student's answers, given as the evidence's probabilities, as targets of its next training."""
+    probs = np.asarray(evidence.weak_probs, dtype=np.float32)
+    targets = probs if own.targets == "soft" else harden(probs).astype(np.float32)
+    if own.targets != "confident":
+        return Learned(targets=targets, plan=Plan(phases=(alike(np.ones(len(targets), dtype=np.bool_)),)))
+    surest = Confidence(share=own.share, balanced=False, weights="equal")
+    return Learned(targets=targets, plan=keep_confident(surest, evidence, targets))
+
+
+def in_both_orders(learned: Learned) -> Learned:
+    """Pairs as shown, then exchanged with mirrored targets."""
+    targets = np.concatenate([learned.targets, 1 - learned.targets])
+    phases = [replace(phase, weights=np.tile(phase.weights, 2)) for phase in learned.plan.phases]
+    return Learned(targets=targets, plan=Plan(phases=tuple(phases), keep_share=learned.plan.keep_share))
 
 
 def no_prior() -> Any:
@@ -136,19 +204,19 @@ def fit(
     model: torch.nn.Module,
     parameters: list[torch.nn.Parameter],
     inputs: Inputs,
-    targets: Floats,
-    plan: Plan,
+    learned: Learned,
     recipe: Recipe,
+    share: float,
 ) -> None:
-    """Train in place up to the share of the schedule at which the method stops."""
-    optim = recipe.optim
+    """Train in place up to a share of the schedule."""
+    optim, plan = recipe.optim, learned.plan
     for parameter in parameters:
         parameter.data = parameter.data.float()
     model.to(device()).train()
     optimizer = adamw(parameters, optim)
-    weak = torch.from_numpy(targets).to(device())
+    weak = torch.from_numpy(learned.targets).to(device())
     total = total_steps(plan, optim)
-    last = min(total, max(1, math.ceil(optim.stop * total - 1e-9)))
+    last = min(total, max(1, math.ceil(share * total - ROUNDING)))
     schedule: Any = Schedule(plan=plan, optim=optim, seed=recipe.seed)
     for step, (rows, phase) in enumerate(planned_batches(inputs.lengths, schedule, total)):
         if step == last:

@@ -45,8 +45,10 @@ from trainers.components.selection import (
     OverlapDensity,
     SmallLoss,
 )
-from trainers.components.stages import SelfTrain
+from trainers.components.stages import Chain, SelfTrain
 from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve
+from trainers.components.staging.relabel import OutOfFold
 from trainers.components.students import Full, Lora, Probe
 from trainers.method import Method
 from trainers.models.pool import load_tokenizer
@@ -99,6 +101,23 @@ METHODS = {
     "divergence": Method(labels=Soft(), select=SmallLoss(), loss=Kl(), student=Probe(), optim=PROBE),
     "first": Method(labels=Soft(), select=Curriculum(), loss=Product(), student=Probe(), optim=PROBE),
     "sure": Method(labels=Soft(), select=Disagreement(), loss=ReverseKl(), student=Probe(), optim=PROBE),
+    "itself": Method(stages=SelfTrain(targets="confident", share=0.6), optim=OPTIM),
+    "goes on": Method(
+        labels=Soft(),
+        stages=SelfTrain(rounds=2, targets="hard", fresh=False),
+        student=Lora(rank=4),
+        optim=OPTIM.model_copy(update={"stop": 0.5}),
+    ),
+    "members": Method(
+        stages=SelfTrain(targets="hard"),
+        members=Ensemble(count=2, aggregate="median"),
+        optim=Adamw(lr=8e-3, epochs=3, batch_size=16),
+    ),
+    "trimmed": Method(
+        members=Ensemble(count=4, aggregate="trimmed", trim=0.25),
+        student=Probe(),
+        optim=PROBE.model_copy(update={"stop": 0.9}),
+    ),
     "boot": Method(labels=Soft(), loss=Bootstrap(beta=0.7), student=Probe(), optim=PROBE),
 }
 
@@ -163,8 +182,9 @@ def test_a_language_model_answers_with_two_words(
 @pytest.mark.parametrize(
     ("method", "named"),
     [
-        (Method(stages=SelfTrain()), "stages.self_train"),
-        (Method(members=Ensemble()), "members.ensemble"),
+        (Method(stages=Chain()), "stages.chain"),
+        (Method(relabel=OutOfFold()), "relabel.out_of_fold"),
+        (Method(refine=Evolve(), student=Probe()), "refine.evolve"),
         (Method(repair=Elicited()), "repair.elicited"),
         (Method(repair=NoisyChannel()), "repair.noisy_channel"),
         (Method(repair=Consistency()), "repair.consistency"),

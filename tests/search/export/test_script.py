@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from search.config.schema import RunConfig
+from search.export import script
 from search.export.script import data_lines, export_script
 from search.storage.run_directory import RunDirectory
 from trainers.data.examples import Examples, Task
@@ -44,9 +45,10 @@ def test_a_name_that_is_taken_or_no_python_is_refused(
 
 
 def test_a_method_without_a_template_is_refused_and_nothing_written(
-    finished: RunDirectory, tmp_path: Path
+    finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ValueError, match=r"members\.ensemble has no template"):
+    monkeypatch.setattr(script, "refused", lambda config, method: "loss.formula has no template")
+    with pytest.raises(ValueError, match=r"--script .*it\.py: loss\.formula has no template"):
         export_script(finished, tmp_path / "it.py", QUIET)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,14 +1,40 @@
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
-from search.export.parts.reading import combined
+from search.export.parts import reading
+from search.export.parts.reading import AtLayer
 
-ANSWERS = np.array([[0.0, 4.0], [1.0, -9.0], [5.0, 2.0], [2.0, 3.0]])
+
+def test_every_line_of_a_file_gets_a_probability(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [{"text": "a"}, {"text": "bb"}]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    lengths = SimpleNamespace(probabilities=lambda examples: np.array([len(t) / 4 for t in examples.texts]))
+    monkeypatch.setattr(reading, "load", lambda folder: lengths)
+    monkeypatch.setattr(sys, "argv", ["predict.py", str(tmp_path / "x.jsonl")])
+    reading.main()
+    assert capsys.readouterr().out == "0.250000\n0.500000\n"
 
 
-@pytest.mark.parametrize(
-    ("aggregate", "left_out", "expected"),
-    [("mean", 0, [2.0, 0.0]), ("median", 0, [1.5, 2.5]), ("trimmed", 1, [1.5, 2.5])],
-)
-def test_members_answer_together(aggregate: str, left_out: int, expected: list[float]) -> None:
-    assert combined(ANSWERS, aggregate, left_out).tolist() == expected
+def test_a_probe_reads_its_layer() -> None:
+    """Features that are the layer's number, through a head of known weights."""
+    head = torch.nn.Linear(1, 2, bias=False)
+    head.weight.data = torch.tensor([[1.0], [2.0]])
+
+    class Classifier(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = head
+
+        def features(self, ids: torch.Tensor, mask: torch.Tensor, layer: int) -> torch.Tensor:
+            return torch.full((len(ids), 1), float(layer))
+
+    ids = torch.zeros(1, 2, dtype=torch.int64)
+    assert AtLayer(Classifier(), 3)(ids, ids).tolist() == [[3.0, 6.0]]

@@ -8,7 +8,16 @@ import torch
 
 from search.export.parts import training
 from search.export.parts.base import Reading
-from search.export.parts.training import Recipe, fit, made_targets, no_prior
+from search.export.parts.training import (
+    Learned,
+    OwnAnswers,
+    Recipe,
+    fit,
+    in_both_orders,
+    learned_from_itself,
+    made_targets,
+    no_prior,
+)
 from trainers.components.labels import Hard, Smoothed, hard, smoothed
 from trainers.components.losses import Xent, xent
 from trainers.components.optim import Adamw
@@ -39,7 +48,7 @@ def test_each_step_takes_the_probabilities_of_the_last() -> None:
     assert made.tolist() == pytest.approx([0.1, 0.9])
 
 
-def test_training_ends_where_the_method_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_ends_at_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight examples in batches of two are four steps, of which half are trained."""
     taken: list[int] = []
     monkeypatch.setattr(training, "seed_dropout", lambda seed, step: taken.append(step))
@@ -47,9 +56,29 @@ def test_training_ends_where_the_method_stops(monkeypatch: pytest.MonkeyPatch) -
     before = head.weight.detach().clone()
     inputs = FeatureInputs(features=torch.randn(8, 3))
     plan = Plan(phases=(alike(np.ones(8, dtype=np.bool_)),))
-    fit(head, list(head.parameters()), inputs, np.ones(8, dtype=np.float32), plan, RECIPE)
+    learned = Learned(targets=np.ones(8, dtype=np.float32), plan=plan)
+    fit(head, list(head.parameters()), inputs, learned, RECIPE, 0.5)
     assert taken == [0, 1]
     assert not torch.equal(before, head.weight)
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected", "kept"),
+    [("soft", [0.1, 0.45, 0.8], 3), ("hard", [0, 0, 1], 3), ("confident", [0, 0, 1], 2)],
+)
+def test_a_student_learns_its_own_answers(targets: str, expected: list[float], kept: int) -> None:
+    evidence = Evidence(weak_probs=np.array([0.1, 0.45, 0.8]), features=no_prior, prior=no_prior, seed=0)
+    own = OwnAnswers(rounds=1, targets=targets, share=2 / 3, fresh=True)
+    learned = learned_from_itself(own, evidence)
+    assert learned.targets.tolist() == pytest.approx(expected)
+    assert np.count_nonzero(learned.plan.phases[0].weights) == kept
+
+
+def test_both_orders_have_mirrored_targets() -> None:
+    plan = Plan(phases=(alike(np.array([True, False])),))
+    both = in_both_orders(Learned(targets=np.float32([0.2, 0.9]), plan=plan))
+    assert both.targets.tolist() == pytest.approx([0.2, 0.9, 0.8, 0.1])
+    assert both.plan.phases[0].weights.tolist() == [1, 0, 1, 0]
 
 
 def test_the_file_reads_its_data_and_prints_a_probability_a_line(
