@@ -127,8 +127,17 @@ def _draft(out: Path) -> Iterator[Path]:
     draft.mkdir()
     try:
         yield draft
+        _readable_alike(draft)
         if out.is_dir():
             out.rmdir()
         draft.rename(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _readable_alike(folder: Path) -> None:
+    """Give all files the mode that a text has here: safetensors lets its owner alone read what it writes."""
+    mode = (folder / "README.md").stat().st_mode & 0o777
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(mode)

@@ -1,6 +1,7 @@
 """Trains an exported method in a process of its own, which never holds ground truth."""
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ def train(job: Training, every_poll: Callable[[float], None] = lambda elapsed_s:
 
 
 def _work(job: Training, answers: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to handle: it ends this process
     try:
         answers.send(_trained(job))
     except Exception as error:  # it becomes the one line of the caller

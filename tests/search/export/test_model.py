@@ -69,6 +69,8 @@ def test_the_exported_model_gives_the_recorded_answers_without_this_package(
     assert "0.500 ± 0.050, 95% interval 0.400 to 0.600" in card
     assert "this folder gives 100.00% of those on the test split" in card
     assert yaml.safe_load((tmp_path / "out/method.yaml").read_text())["methods"]
+    modes = {file.stat().st_mode for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    assert len(modes) == 1
     truth = task.truth["test"].tobytes()
     assert not [
         file for file in (tmp_path / "out").rglob("*") if file.is_file() and truth in file.read_bytes()
