@@ -53,7 +53,7 @@ def _facts(config: RunConfig, record: Record, chosen: Chosen, agreement: float |
     rows = [
         ("task", _named(config.task)),
         ("strong model", _named(config.strong.model)),
-        ("weak supervisor", _named(config.weak.model)),
+        ("weak supervisor", f"{_named(config.weak.model)}, {config.weak.student.kind}"),
         ("trained on", f"{splits.transfer} transfer inputs, weak labels alone"),
         ("seed", f"{chosen.seed}, weak supervisor {config.supervisor(chosen.seed)}"),
         ("run", f"{record.started.run}, code {record.started.commit or 'unknown'}"),
@@ -66,7 +66,11 @@ def _facts(config: RunConfig, record: Record, chosen: Chosen, agreement: float |
                 f"this folder gives {agreement:.2%} of those on the {chosen.split} split",
             )
         )
-    return "\n".join(["| | |", "|---|---|", *(f"| {key} | {one_line(value)} |" for key, value in rows)])
+    return "\n".join(["| | |", "|---|---|", *(f"| {key} | {_cell(value)} |" for key, value in rows)])
+
+
+def _cell(text: str) -> str:
+    return one_line(text).replace("|", "\\|")
 
 
 def _named(settings: Any) -> str:
@@ -77,7 +81,7 @@ def _named(settings: Any) -> str:
 
 def _searched(record: Record) -> str:
     counts = ", ".join(f"{record.ended(state)} {state}" for state in ("completed", "pruned", "failed"))
-    return f"{len(record.branches)} branches in {record.rounds} rounds: {counts} trials"
+    return f"branches: {len(record.branches)}, rounds: {record.rounds}, trials: {counts}"
 
 
 def numbers(record: Record, chosen: Chosen) -> list[str]:

@@ -22,27 +22,31 @@ def exported(trained: Trained, method: Method, folder: Path) -> dict[str, Any]:
     return write_models(folder, trained.config, method, trained.members, trained.learn, 3)
 
 
+CASES: list[tuple[Method, bool, str]] = [
+    (Method(student=Lora(rank=4), optim=OPTIM), False, "head"),
+    (Method(student=Probe(), optim=PROBE, members=Ensemble(count=3, aggregate="median")), False, "head"),
+    (Method(student=Probe(), optim=PROBE, inputs=BothOrders()), True, "head"),
+    (Method(student=Full(), optim=OPTIM), False, "label_tokens"),
+    (Method(student=Full(), optim=OPTIM), False, "head"),
+    (Method(student=Probe(layer=0.4), optim=PROBE), False, "head"),
+    (Method(student=Lora(rank=4), optim=OPTIM), False, "label_tokens"),
+    (Method(student=Lora(rank=2), optim=OPTIM, inputs=PlainInputs(answer="averaged")), True, "head"),
+    (
+        Method(
+            student=Lora(rank=2),
+            optim=Adamw(lr=3e-3, epochs=1),
+            members=Ensemble(count=4, aggregate="trimmed", trim=0.25),
+        ),
+        False,
+        "head",
+    ),
+]
+FAST = 4  # of the cases
+
+
 @pytest.mark.parametrize(
     ("method", "pairs", "readout"),
-    [
-        (Method(student=Full(), optim=OPTIM), False, "head"),
-        (Method(student=Lora(rank=4), optim=OPTIM), False, "head"),
-        (Method(student=Probe(layer=0.4), optim=PROBE), False, "head"),
-        (Method(student=Full(), optim=OPTIM), False, "label_tokens"),
-        (Method(student=Lora(rank=4), optim=OPTIM), False, "label_tokens"),
-        (Method(student=Probe(), optim=PROBE, inputs=BothOrders()), True, "head"),
-        (Method(student=Lora(rank=2), optim=OPTIM, inputs=PlainInputs(answer="averaged")), True, "head"),
-        (Method(student=Probe(), optim=PROBE, members=Ensemble(count=3, aggregate="median")), False, "head"),
-        (
-            Method(
-                student=Lora(rank=2),
-                optim=Adamw(lr=3e-3, epochs=1),
-                members=Ensemble(count=4, aggregate="trimmed", trim=0.25),
-            ),
-            False,
-            "head",
-        ),
-    ],
+    [pytest.param(*case, marks=() if i < FAST else pytest.mark.slow) for i, case in enumerate(CASES)],
     ids=lambda value: getattr(getattr(value, "student", value), "kind", str(value)),
 )
 def test_a_folder_gives_the_answers_of_the_trainers(

@@ -154,7 +154,12 @@ def base(small: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", METHODS)
+FAST = ("repaired", "twice", "crossfit")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in METHODS]
+)
 def test_the_file_gives_the_answers_of_the_trainers(
     name: str, trained: Callable[..., Trained], base: Path
 ) -> None:
@@ -170,6 +175,7 @@ def test_pairs_are_learned_and_answered_in_both_orders(trained: Callable[..., Tr
     np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("student", [Full(), Lora(rank=4)])
 def test_a_language_model_answers_with_two_words(
     student: Any, trained: Callable[..., Trained], base: Path
