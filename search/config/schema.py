@@ -11,7 +11,7 @@ from search.config.abilities import abilities_of
 from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.resources import TrialResources
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
-from search.config.services import OptunaConfig, TrackingConfig
+from search.config.services import OptunaConfig, ReportConfig, TrackingConfig
 from search.config.tasks import HiddenTask
 from search.policy.allocation import AllocationConfig
 from search.policy.faults import FaultConfig
@@ -160,6 +160,7 @@ class RunConfig(Frozen):
         TrackingConfig()
     )
     optuna: Annotated[OptunaConfig, Field(description="Where Optuna keeps its studies.")] = OptunaConfig()
+    report: Annotated[ReportConfig, Field(description="What report.html may show.")] = ReportConfig()
     faults: Annotated[
         FaultConfig, Field(description="How many lost workers a run tolerates, and how long it waits.")
     ] = FaultConfig()
@@ -187,7 +188,7 @@ class RunConfig(Frozen):
 
     @property
     def sha256(self) -> str:
-        """Digest of the settings that decide the outcome; excludes cache, tracking and fault tolerance."""
+        """Digest of the settings that decide the outcome: not those of cache, tracking, report and faults."""
         return self._digest(exclude_unset=False)
 
     def has_sha256(self, sha256: str) -> bool:
@@ -199,7 +200,9 @@ class RunConfig(Frozen):
         return sha256 in (self.sha256, self._digest(exclude_unset=True))
 
     def _digest(self, *, exclude_unset: bool) -> str:
-        settings = self.model_dump_json(exclude={"cache", "tracking", "faults"}, exclude_unset=exclude_unset)
+        settings = self.model_dump_json(
+            exclude={"cache", "tracking", "faults", "report"}, exclude_unset=exclude_unset
+        )
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def model_post_init(self, _context: object) -> None:

@@ -1,4 +1,4 @@
-"""Services outside the project that a run may use: Weights & Biases, and a database for Optuna."""
+"""What a run shows and to whom: Weights & Biases, a database for Optuna, and report.html."""
 
 from typing import Annotated, Literal
 
@@ -41,6 +41,18 @@ class TrackingConfig(Frozen):
             description="Seconds that the end of a run waits, at most, for what W&B has not received.",
         ),
     ] = 15.0
+
+
+class ReportConfig(Frozen):
+    """What report.html may show."""
+
+    show_text: Annotated[
+        bool,
+        Field(
+            description="Whether report.html shows the texts of test examples on which the best method and "
+            "naive differ; never their labels."
+        ),
+    ] = False
 
 
 class OptunaConfig(Frozen):

@@ -136,7 +136,8 @@ class RungReached(Event):
     """A trial's predictions at a rung, packed, and their score on the search split.
 
     accuracy, pgr, se: None when a worker sends the event, and for predictions on the test split. setup_s,
-    train_s, eval_s: seconds since the last rung.
+    train_s, eval_s: seconds since the last rung. losses: the training loss since then, on weak labels, as
+    means over at most 16 equal parts.
     """
 
     event: Literal["rung_reached"] = "rung_reached"
@@ -149,6 +150,7 @@ class RungReached(Event):
     setup_s: float
     train_s: float
     eval_s: float
+    losses: tuple[float, ...] = ()
 
 
 class MicroBatchHalved(Event):

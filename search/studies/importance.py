@@ -6,8 +6,10 @@ By Optuna (Watanabe et al., 2023, arXiv:2304.10255): what it takes to be among t
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, create_trial
@@ -20,6 +22,8 @@ from trainers.method import Method
 FEWEST = 8  # completed trials of a branch; with fewer the evaluator tells noise
 MIN_TRIALS = 12  # and of a campaign, where branches differ
 NEWEST = 300  # trials that are looked at
+MIN_RESAMPLED = 30  # trials of a campaign whose importances are given with their uncertainty
+RESAMPLES, INTERVAL = 40, 0.8
 
 
 def importance(
@@ -62,6 +66,40 @@ def campaign_importance(scored: Sequence[tuple[Method, float]]) -> list[tuple[st
         return []
     trials = [_axes_trial(values, pgr, found) for values, (_, pgr) in zip(methods, scored, strict=True)]
     return [(name, share) for name, share in _evaluated(trials) if math.isfinite(share)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A parameter's importance as a share of all, with an 80% interval of bootstrap samples of the trials."""
+
+    name: str
+    share: float
+    low: float
+    high: float
+
+
+def importance_with_uncertainty(scored: Sequence[tuple[Method, float]], seed: int = 0) -> list[Share]:
+    """`campaign_importance` with intervals; empty with fewer than MIN_RESAMPLED trials.
+
+    The interval holds the middle of the shares in RESAMPLES bootstrap samples of the trials (Efron, 1979),
+    and the share itself. It says how much hangs on the methods that were drawn and on noise.
+    """
+    newest = scored[-NEWEST:]
+    shares = campaign_importance(newest) if len(newest) >= MIN_RESAMPLED else []
+    if not shares:
+        return []
+    rng = np.random.default_rng(seed)
+    drawn = [_resampled(newest, rng) for _ in range(RESAMPLES)]
+    return [_share(name, share, [sample.get(name, 0.0) for sample in drawn]) for name, share in shares]
+
+
+def _resampled(scored: Sequence[tuple[Method, float]], rng: np.random.Generator) -> dict[str, float]:
+    return dict(campaign_importance([scored[i] for i in rng.integers(len(scored), size=len(scored))]))
+
+
+def _share(name: str, share: float, samples: Sequence[float]) -> Share:
+    low, high = np.quantile(samples, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
+    return Share(name=name, share=share, low=min(share, float(low)), high=max(share, float(high)))
 
 
 def _axes_trial(values: Parameters, pgr: float, found: Mapping[str, Axis]) -> FrozenTrial:

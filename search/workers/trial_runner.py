@@ -19,6 +19,7 @@ from search.policy.faults import DISK_FULL
 from search.workers.gang import Gang, exit_if_peer_ends
 from search.workers.member import Member, Work
 from trainers.training.loop import OutOfMemory
+from trainers.training.session import means
 from trainers.trial.workbench import Report
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class TrialRunner(tune.Trainable):
             setup_s=report.setup_s,
             train_s=report.train_s,
             eval_s=report.eval_s,
+            losses=tuple(float(f"{loss:.4g}") for loss in means(report.losses)),
         )
         micro_batches = [event.micro_batch for event in report.events]
         return {"rung": rung.model_dump_json(), "micro_batches": micro_batches}

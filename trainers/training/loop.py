@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from trainers.training.session import (
     Batch,
     Diverged,
     Event,
+    LossCurve,
     MicroBatchHalved,
     Objective,
     OutOfMemory,
@@ -86,6 +87,7 @@ def fit(
     ends: bool = False,
     checkpoint: Checkpoint | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
+    on_losses: Callable[[list[float]], None] = lambda losses: None,
 ) -> Iterator[float]:
     """Train, and yield the share of the training that is done at every rung.
 
@@ -94,7 +96,8 @@ def fit(
     at the last rung for good, so that no state is saved there.
     checkpoint: where the state is saved at rungs, required for a pause. Training resumes from it: earlier
     rungs are skipped, and the checkpointed rung is yielded again. on_event: called when a micro-batch is
-    halved because memory ran out.
+    halved because memory ran out. on_losses: called before a rung with the losses since the
+    last one, as a few means; in a gang those of this member's share of the batches.
     The model is in evaluation mode while a rung is handled. Closing the iterator ends the training, in a
     gang that of every member (the others raise GangStopped). Under ZeRO-3 the model can be used only while
     the iterator is open. Raises Diverged if the loss or the gradient is not finite, OutOfMemory if a single
@@ -114,8 +117,12 @@ def fit(
         )
     ) as session:
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
-        steps = _steps(session, inputs.lengths, recipe, total)
-        yield from stepped(model, keeper, steps, rungs, total, ends=ends)
+        curve = LossCurve(total)
+        steps = map(curve.watched, _steps(session, inputs.lengths, recipe, total))
+        with closing(stepped(model, keeper, steps, rungs, total, ends=ends)) as shares:
+            for share in shares:
+                on_losses(curve.taken())
+                yield share
     model.eval()
 
 
@@ -127,7 +134,7 @@ def stepped(
     total: int,
     *,
     ends: bool = False,
-) -> Iterator[float]:
+) -> Generator[float]:
     """Take the steps from the last saved state to the last rung; yields the rungs, as `fit` does.
 
     steps: each takes a step and returns a number that has to be finite, such as the loss; those before the

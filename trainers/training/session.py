@@ -9,7 +9,7 @@ gradient cache of Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,43 @@ class MicroBatchHalved:
 
 
 Event = MicroBatchHalved
+PARTS, MOST_KEPT = 16, 1024  # of a curve of losses: means, and losses that wait for the next rung
+
+
+class LossCurve:
+    """The losses of a training's steps since they were last taken, as a few means.
+
+    They stay on the device until then, because a step must not wait for it.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._every = max(1, steps // MOST_KEPT)
+        self._seen = 0
+        self._kept: list[torch.Tensor] = []
+
+    def watched(self, step: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+        """The step, whose loss is noted once it is taken."""
+
+        def take() -> torch.Tensor:
+            loss = step()
+            if self._seen % self._every == 0:
+                self._kept.append(loss.detach().float().clone())  # a gang adds up the loss in place
+            self._seen += 1
+            return loss
+
+        return take
+
+    def taken(self) -> list[float]:
+        """The means of at most PARTS equal parts of what was kept since the last call."""
+        losses = torch.stack(self._kept).tolist() if self._kept else []
+        self._kept.clear()
+        return means(losses)
+
+
+def means(values: Sequence[float]) -> list[float]:
+    """The means of at most PARTS parts of the finite values, as equal as can be, in order."""
+    kept = [value for value in values if np.isfinite(value)]
+    return [float(np.mean(part)) for part in np.array_split(kept, min(PARTS, len(kept)))] if kept else []
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,15 @@ def run_stage(
     shares: Sequence[float],
     engine: EngineConfig,
     events: list[Event],
+    losses: list[float],
     *,
     ends: bool,
 ) -> Iterator[float]:
     """Train or evolve the student of a stage; yields its shares as `training.loop.fit`, and raises the same.
 
     place: of the stage. learn: the transfer inputs; for an evolution of pairs, in both orders. events: those
-    that happen are added. ends: whether the trial ends at the last share.
+    that happen are added. losses: before a share, the training losses since the last one are added, as means.
+    ends: whether the trial ends at the last share.
     """
     stage, method = runner.stages[place], runner.method
     seed, checkpoint = runner.seed_of(stage), runner.checkpoint_of(place)
@@ -56,4 +58,5 @@ def run_stage(
         ends=ends,
         checkpoint=checkpoint,
         on_event=events.append,
+        on_losses=losses.extend,
     )

@@ -84,7 +84,8 @@ class Materials:
 class Report:
     """A trial's report at a rung: predictions are P(class 1), float32 [n]; times are in seconds.
 
-    share: of the method's whole training, over all stages. Times and events are those since the last report.
+    share: of the method's whole training, over all stages. Times, events and losses are those since the last
+    report; losses are means of the training loss over parts of it, on weak labels.
     """
 
     share: float
@@ -93,6 +94,7 @@ class Report:
     train_s: float
     eval_s: float
     events: tuple[Event, ...]
+    losses: tuple[float, ...]
 
 
 class Workbench:
@@ -175,7 +177,9 @@ class Workbench:
         due, events = due_by_stage[place], list[Event]()
         is_last = not any(rung for later in due_by_stage[place + 1 :] for rung in later.values())
         shares = [share for share in sorted(due) if not is_last or share <= max(s for s in due if due[s])]
-        halts = run_stage(runner, place, student, learn, shares, engine, events, ends=ends and is_last)
+        halts = run_stage(
+            runner, place, student, learn, shares, engine, events, clock.losses, ends=ends and is_last
+        )
         clock.lap("setup_s")
         with closing(cast(Generator[float], halts)):
             for share in halts:
@@ -240,11 +244,12 @@ class Workbench:
 
 
 class _Clock:
-    """Divides the elapsed time into setup, training and evaluation."""
+    """Divides the elapsed time into setup, training and evaluation; keeps losses for the next report."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
         self._spent = dict.fromkeys(PARTS, 0.0)
+        self.losses: list[float] = []
 
     def lap(self, part: Part) -> None:
         """Count the time since the last lap as time of `part`."""
@@ -255,4 +260,6 @@ class _Clock:
     def report(self, share: float, predictions: Floats, events: Sequence[Event]) -> Report:
         """A report with the seconds since the last one."""
         spent, self._spent = self._spent, dict.fromkeys(PARTS, 0.0)
-        return Report(share=share, predictions=predictions, events=tuple(events), **spent)
+        losses = tuple(self.losses)
+        self.losses.clear()
+        return Report(share=share, predictions=predictions, events=tuple(events), losses=losses, **spent)

@@ -1,24 +1,28 @@
 """The data of the report's figures: points, lines and bars from a record and the content of result.json."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from search.config.schema import RunConfig
 from search.ledger.record import Record, TrialRecord
 from search.output.outcome_table import has_gap
+from search.output.report.axes import interval_domain
+from search.output.report.drawing import Figure
 from search.output.report.facts import Outcome
 from search.output.report.facts import pgr as shown_pgr
 from search.output.report.figures import (
-    Figure,
     importance_figure,
-    intervals_figure,
+    losses_figure,
     parallel_figure,
-    pgr_scale,
     rungs_figure,
     trials_figure,
 )
-from search.studies.importance import campaign_importance
+from search.output.report.intervals import intervals_figure
+from search.studies.importance import importance_with_uncertainty
 from search.studies.parameters import axes, parameters
+from trainers.method import Method
 
 BEST_BRANCHES, BEST_TRIALS, MOST_AXES = 4, 100, 12
 
@@ -35,8 +39,9 @@ def charts(
 ) -> dict[str, Figure | None]:
     """Every figure by name; None if there is nothing to draw yet."""
     return {
-        "trials": _over_trials(record, outcome),
-        "rungs": _by_rung(config, record),
+        "trials": _over_trials(config, record),
+        "rungs": _by_rung(config, record, outcome),
+        "losses": _losses(config, record, outcome),
         "parallel": _parallel(record, scored),
         "importance": _importance(scored),
         "finalists": _finalists(outcome) if outcome and has_gap(outcome) else None,
@@ -48,7 +53,7 @@ def _tip(trial: TrialRecord) -> str:
     return f"{trial.trial}, {trial.branch}: PGR {shown_pgr(trial)}, {trial.state or 'running'}"
 
 
-def _over_trials(record: Record, outcome: Outcome | None) -> Figure | None:
+def _over_trials(config: RunConfig, record: Record) -> Figure | None:
     points: list[dict[str, Any]] = []
     best: list[dict[str, Any]] = []
     graded = [trial for trial in record.trials.values() if not trial.confirms]
@@ -66,17 +71,23 @@ def _over_trials(record: Record, outcome: Outcome | None) -> Figure | None:
     alt = f"PGR of {len(points)} trials, each at its best rung, in the order they started; {highest}"
     if best:
         best.append({"n": len(graded), "pgr": best[-1]["pgr"]})
-    return trials_figure(alt, points, best, _lines(outcome))
+    naive = naive_on_search(config, record)
+    of_naive = [] if naive is None else [{"pgr": naive, "text": "naive (search split)"}]
+    return trials_figure(alt, points, best, [*FLOOR_AND_CEILING, *of_naive])
 
 
-def _lines(outcome: Outcome | None) -> list[dict[str, Any]]:
-    naive = []
-    if outcome and has_gap(outcome):
-        naive = [{"pgr": outcome["naive"]["pgr"], "text": "naive (test split)"}]
-    return [{"pgr": 0, "text": "weak floor"}, {"pgr": 1, "text": "ceiling"}, *naive]
+FLOOR_AND_CEILING = ({"pgr": 0, "text": "weak floor"}, {"pgr": 1, "text": "ceiling"})
 
 
-def _by_rung(config: RunConfig, record: Record) -> Figure | None:
+def naive_on_search(config: RunConfig, record: Record) -> float | None:
+    """The mean PGR of naive on the search split, over its seeds there; None without any."""
+    naive = config.naive.digest
+    trials = [trial for trial in record.trials.values() if trial.method.digest == naive]
+    found = [trial.last.pgr for trial in trials if trial.last and trial.last.share == 1.0]
+    return fmean(scores) if (scores := [pgr for pgr in found if pgr is not None]) else None
+
+
+def _by_rung(config: RunConfig, record: Record, outcome: Outcome | None) -> Figure | None:
     curves: list[dict[str, Any]] = []
     ends: list[dict[str, Any]] = []
     for trial in record.of_purpose("search"):
@@ -89,7 +100,71 @@ def _by_rung(config: RunConfig, record: Record) -> Figure | None:
         return None
     pruned = sum(row["state"] == "pruned" for row in ends)
     alt = f"PGR by share of training, a line a trial: {len(ends)} trials, {pruned} of them stopped early"
-    return rungs_figure(alt, curves, ends, config.search.pruning.rungs)
+    winners = list(_winners(record, outcome))
+    won = "".join(f"; {row['tip']}" for row in winners)
+    return rungs_figure(alt + won, curves, ends, config.search.pruning.rungs, winners)
+
+
+def _winners(record: Record, outcome: Outcome | None) -> Iterator[dict[str, Any]]:
+    """The stop of each finalist in the search; before there are any, that of the best trial."""
+    if outcome is None:
+        best = record.best()
+        known = [] if best is None else [(1, best, "the best so far")]
+    else:
+        searched = {trial.best_method.digest: trial for trial in record.of_purpose("search")}
+        known = [
+            (number, trial, finalist["branch"])
+            for number, finalist in enumerate(outcome["finalists"], start=1)
+            if (trial := searched.get(_digest(finalist) or ""))
+        ]
+    for number, trial, name in known:
+        if trial.best is not None and trial.state != "failed":
+            tip = f"{number}. {name} stopped at {trial.best.share:.0%}: {trial.trial}, PGR {shown_pgr(trial)}"
+            at = {"share": trial.best.share, "pgr": trial.best.pgr}
+            yield {"trial": trial.trial, "number": str(number), "tip": tip} | at
+
+
+def _digest(confirmed: Mapping[str, Any]) -> str | None:
+    method = confirmed.get("method")
+    return Method.model_validate(method).digest if method else None
+
+
+def _losses(config: RunConfig, record: Record, outcome: Outcome | None) -> Figure | None:
+    """Naive and the finalists, mean over the seeds of the confirmation; before it, the best branches."""
+    groups: dict[str, list[TrialRecord]] = {}
+    if outcome is not None:
+        of_method: dict[str, list[TrialRecord]] = defaultdict(list)
+        for trial in record.of_purpose("confirm"):
+            of_method[trial.method.digest].append(trial)
+        named = [("naive", config.naive.digest)]
+        named += [(name, digest) for name, row in _named(outcome) if (digest := _digest(row))]
+        groups = {name: of_method[digest] for name, digest in named}
+    else:
+        for trial, _ in sorted(scored_trials(record), key=lambda pair: -pair[1]):
+            if len(groups) < BEST_BRANCHES or trial.branch in groups:
+                groups.setdefault(trial.branch, [trial])
+    curves = [row for name, trials in groups.items() for row in mean_losses(name, trials)]
+    if not curves:
+        return None
+    names = list(dict.fromkeys(row["name"] for row in curves))
+    return losses_figure(f"training loss of {', '.join(names)}", curves, names)
+
+
+def mean_losses(name: str, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """The mean training loss of trials of a method, at each share of the training where all have one."""
+    lines = [dict(losses_of(trial)) for trial in trials]
+    shares = [share for share in lines[0] if all(share in line for line in lines)] if lines else []
+    return [{"name": name, "share": at, "loss": fmean(line[at] for line in lines)} for at in shares]
+
+
+def losses_of(trial: TrialRecord) -> Iterator[tuple[float, float]]:
+    """The (share, training loss) of a trial, each at the middle of the part that it is the mean of."""
+    before = 0.0
+    for share, rung in sorted(trial.rungs.items()):
+        width = (share - before) / max(1, len(rung.losses))
+        for i, loss in enumerate(rung.losses):
+            yield round(before + (i + 0.5) * width, 6), loss
+        before = share
 
 
 def _parallel(record: Record, scored: Scored) -> Figure | None:
@@ -125,32 +200,34 @@ def _side(place: float) -> str:
 
 
 def _importance(scored: Scored) -> Figure | None:
-    shares = campaign_importance([(trial.method, pgr) for trial, pgr in scored])[:MOST_AXES]
-    if not shares:
+    found = importance_with_uncertainty([(trial.method, pgr) for trial, pgr in scored])[:MOST_AXES]
+    if not found:
         return None
-    bars = [{"name": name, "share": share, "text": f"{share:.0%}"} for name, share in shares]
+    bars = [
+        {"name": one.name, "share": one.share, "low": one.low, "high": one.high}
+        | {"text": f"{one.share:.0%} ({one.low:.0%} to {one.high:.0%})"}
+        for one in found
+    ]
     first = ", ".join(f"{bar['name']} {bar['text']}" for bar in bars)
     return importance_figure(f"importance of parameters: {first}", bars)
 
 
 def _finalists(outcome: Outcome) -> Figure:
-    named = [(name, "finalist", finalist) for name, finalist in _named(outcome)]
-    rows = [_interval(*row, "PGR", ".3f") for row in [("naive", "naive", outcome["naive"]), *named]]
-    scale = pgr_scale([value for row in rows for value in (row["low"], row["high"])])
-    return intervals_figure("PGR on the test split, 95% interval", rows, _lines(outcome)[:2], scale)
+    named = [("naive", "naive", outcome["naive"])]
+    named += [(name, "finalist", finalist) for name, finalist in _named(outcome)]
+    rows = [_interval(name, kind, score, "PGR", ".3f") for name, kind, score in named]
+    seeds = [row for name, kind, score in named for row in _seeds(name, kind, score, "pgr", ".3f")]
+    of = interval_domain(rows, seeds, (0.0, 1.0))
+    return intervals_figure("PGR on the test split, 95% interval", rows, seeds, FLOOR_AND_CEILING, of)
 
 
 def _gains(outcome: Outcome) -> Figure:
-    rows = [
-        _interval(name, "finalist", finalist["over_naive"], "over naive", "+.3f")
-        for name, finalist in _named(outcome)
-    ]
-    ends = [value for row in rows for value in (row["low"], row["high"])]
-    low, high = max(-2.0, min(0.0, *ends)), min(2.0, max(0.0, *ends))
-    margin = 0.05 * (high - low) or 0.05
-    scale = {"domain": [low - margin, high + margin], "clamp": True, "nice": False}
+    named = _named(outcome)
+    rows = [_interval(name, "finalist", one["over_naive"], "over naive", "+.3f") for name, one in named]
+    seeds = [row for name, one in named for row in _seeds(name, "finalist", one, "over_naive", "+.3f")]
     zero = [{"pgr": 0, "text": "naive"}]
-    return intervals_figure("PGR above naive, paired, 95% interval", rows, zero, scale)
+    of = interval_domain(rows, seeds, (0.0,), (-2.0, 2.0))
+    return intervals_figure("PGR above naive, paired, 95% interval", rows, seeds, zero, of)
 
 
 def _named(outcome: Outcome) -> list[tuple[str, Any]]:
@@ -163,3 +240,11 @@ def _interval(name: str, kind: str, score: Any, what: str, form: str) -> dict[st
     low, high = score["ci95"]
     tip = f"{name}: {what} {score['pgr']:{form}}, 95% interval {low:{form}} to {high:{form}}"
     return {"name": name, "kind": kind, "pgr": score["pgr"], "low": low, "high": high, "tip": tip}
+
+
+def _seeds(name: str, kind: str, score: Any, key: str, form: str) -> Iterator[dict[str, Any]]:
+    """A point for each seed; none in results of earlier versions, which name no seeds."""
+    for row in score.get("per_seed", ()):
+        if (value := row[key]) is not None:
+            tip = f"{name}, seed {row['seed']}, supervisor {row['supervisor']}: {value:{form}}"
+            yield {"name": name, "kind": kind, "pgr": value, "tip": f"{tip}, accuracy {row['accuracy']:.4f}"}

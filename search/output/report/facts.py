@@ -91,10 +91,15 @@ def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tu
             *rows,
         ]
     return [
-        ("best PGR", f"{best['pgr']:.3f}", f"± {best['se']:.3f}, test split"),
-        ("naive PGR", f"{naive['pgr']:.3f}", f"± {naive['se']:.3f}, test split"),
+        ("best PGR", f"{best['pgr']:.3f}", f"± {best['se']:.3f}, test split{_accuracy(best)}"),
+        ("naive PGR", f"{naive['pgr']:.3f}", f"± {naive['se']:.3f}, test split{_accuracy(naive)}"),
         *rows,
     ]
+
+
+def _accuracy(confirmed: Mapping[str, Any]) -> str:
+    """The accuracy, where the result has it: those of earlier versions have not."""
+    return f"; accuracy {confirmed['accuracy']:.3f}" if "accuracy" in confirmed else ""
 
 
 def last_at(record: Record) -> float | None:
@@ -173,29 +178,39 @@ def failures(record: Record) -> list[tuple[str, list[str]]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of the table of trials."""
+    """A row of the table of trials. stop: where its best rung, and so its method, stops; None before a rung.
+
+    share: how far it was trained. accuracy, pgr, se: at its best rung, None without a grade.
+    """
 
     trial: str
     purpose: str
     branch: str
     state: str
-    pgr: str
-    share: str
-    seconds: str
+    accuracy: float | None
+    pgr: float | None
+    se: float | None
+    stop: float | None
+    share: float | None
+    seconds: float
     method: str
 
 
 def trial_rows(config: RunConfig, record: Record) -> Iterator[Row]:
     """Every trial, in order of its start."""
     for trial in record.trials.values():
+        best = trial.best
         yield Row(
             trial=trial.trial,
             purpose=trial.purpose,
-            branch=trial.branch,
+            branch=trial.branch or "naive",
             state=trial.state or "running",
-            pgr=pgr(trial),
-            share=f"{trial.last.share:.0%}" if trial.last else "–",
-            seconds=f"{trial.train_s:.1f}",
+            accuracy=best.accuracy if best else None,
+            pgr=best.pgr if best else None,
+            se=best.se if best else None,
+            stop=best.share if best else None,
+            share=trial.last.share if trial.last else None,
+            seconds=trial.train_s,
             method=differences(trial.best_method, config.naive),
         )
 

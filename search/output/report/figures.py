@@ -1,77 +1,26 @@
-"""The figures of the report as SVG, rendered by Vega-Lite when the report is written.
+"""The figures of trials: PGR over trials, curves by rung, training losses, parameters, importance."""
 
-They need neither script nor network. Colours are the page's variables, so that a figure serves dark, light
-and print. Text from a model enters a figure only as data, which Vega escapes.
-"""
-
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import vl_convert
-from markupsafe import Markup
+from search.output.report.axes import beyond, domain, scale
+from search.output.report.drawing import (
+    HUES,
+    MUTE,
+    SHAPES,
+    Figure,
+    Row,
+    Spec,
+    arrows,
+    by_state,
+    draw,
+    levels,
+    reference_lines,
+    silent,
+)
 
-VERSION = "6.4"  # of Vega-Lite
-WIDE, NARROW = 760, 340  # pixels: a desktop's column, and a phone's
-HUES = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)")
-FAINT = "var(--faint)"
-_STATES = {
-    "completed": "var(--c1)",
-    "pruned": "var(--mute)",
-    "running": "var(--c3)",
-    "replicate": "var(--c4)",
-}
-_SHAPES = {"completed": "circle", "pruned": "triangle-down", "running": "square", "replicate": "diamond"}
-
-Spec = dict[str, Any]
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A figure at both widths, and a sentence that says what it shows."""
-
-    alt: str
-    wide: Markup
-    narrow: Markup
-
-
-def draw(alt: str, height: int, layers: Sequence[Spec], narrow_height: int | None = None) -> Figure:
-    """A figure of these layers."""
-    return Figure(
-        alt=alt,
-        wide=_svg(WIDE, height, layers),
-        narrow=_svg(NARROW, narrow_height or height, layers),
-    )
-
-
-def _svg(width: int, height: int, layers: Sequence[Spec]) -> Markup:
-    lines = {"labelColor": "var(--ink)", "titleColor": "var(--ink)", "gridColor": FAINT, "domainColor": FAINT}
-    letters = {"labelFontSize": 12, "labelPadding": 5, "titleFontSize": 12, "titleFontWeight": "normal"}
-    spec = {
-        "width": width,
-        "height": height,
-        "padding": {"left": 12, "right": 4, "top": 5, "bottom": 5},  # text is wider in browsers
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "background": None,
-        "layer": list(layers),
-        "config": {
-            "font": "system-ui, sans-serif",
-            "view": {"stroke": None},
-            "axis": lines | letters | {"tickColor": FAINT, "labelLimit": width // 3},
-            "legend": {"labelColor": "var(--ink)", "labelFontSize": 12, "title": None, "orient": "top"}
-            | {"columns": 4 if width == WIDE else 2, "labelLimit": width // 3, "symbolOpacity": 1},
-        },
-    }
-    text = json.dumps(spec, ensure_ascii=False).encode(errors="replace").decode()  # no lone surrogates
-    return Markup(vl_convert.vegalite_to_svg(text, vl_version=VERSION, allowed_base_urls=[]))
-
-
-def pgr_scale(values: Sequence[float]) -> Spec:
-    """A scale that covers weak floor, ceiling and all values; a value beyond -1 or 1.5 lies on the edge."""
-    low, high = min([0.0, *values]), max([1.0, *values])
-    return {"domain": [max(low, -1.0) - 0.05, min(high, 1.5) + 0.05], "clamp": True, "nice": False}
+FLOOR_AND_CEILING = (0.0, 1.0)
+APART = 15  # pixels between the numbers of winners
 
 
 def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: Sequence[Row]) -> Figure:
@@ -79,59 +28,56 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
 
     points: n, pgr, state, tip. best: n, pgr (best so far), low, high (one standard error). lines: pgr, text.
     """
-    x: Spec = {
-        "field": "n",
-        "type": "quantitative",
-        "title": "trial",
-        "axis": {"tickMinStep": 1, "grid": False},
-    }
-    x |= {"scale": {"domain": [0, max([1, *(row["n"] for row in points)]) + 1], "nice": False}}
-    y: Spec = {"field": "pgr", "type": "quantitative", "title": "PGR on the search split"}
-    y |= {"scale": pgr_scale([row["pgr"] for row in points])}
+    across = {"domain": [0, max([1, *(row["n"] for row in points)]) + 1], "nice": False}
+    x: Spec = {"field": "n", "type": "quantitative", "title": "trial", "scale": across}
+    x["axis"] = {"tickMinStep": 1, "grid": False}
+    y, found = _pgr([row["pgr"] for row in points])
+    inside, outside = _parted(points, found)
     at_best = {"data": {"values": list(best)}, "encoding": {"x": x, "y": y}}
-    rule, text = _reference_lines(lines, "y", y)
+    rule, text = reference_lines(lines, "y", y)
+    shown = {"x": x, "y": y, "color": by_state(points), "description": {"field": "tip"}}
     return draw(
         alt,
         300,
         [
             rule,
-            at_best | {"mark": _silent("line", interpolate="step-after", color=HUES[1], strokeWidth=2)},
+            at_best | {"mark": silent("line", interpolate="step-after", color=HUES[1], strokeWidth=2)},
             {
                 "data": {"values": [row for row in best if "low" in row]},
-                "mark": _silent("rule", color=HUES[1], strokeWidth=1.5),
+                "mark": silent("rule", color=HUES[1], strokeWidth=1.5),
                 "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}},
             },
             {
-                "data": {"values": list(points)},
+                "data": {"values": inside},
                 "mark": {"type": "point", "filled": True, "size": 42, "opacity": 0.75},
-                "encoding": {"x": x, "y": y, "color": _by_state(points), "shape": _by_state(points, _SHAPES)}
-                | {"description": {"field": "tip"}},
+                "encoding": shown | {"shape": by_state(points, SHAPES)},
             },
+            *arrows(outside, shown, "y", {}),
             text,
         ],
     )
 
 
-def rungs_figure(alt: str, curves: Sequence[Row], ends: Sequence[Row], rungs: Sequence[float]) -> Figure:
-    """PGR at each rung, a line per trial. curves: trial, share, pgr, state, tip. ends: last rungs."""
+def rungs_figure(
+    alt: str, curves: Sequence[Row], ends: Sequence[Row], rungs: Sequence[float], winners: Sequence[Row] = ()
+) -> Figure:
+    """PGR at each rung, a line per trial. curves: trial, share, pgr, state, tip. ends: last rungs.
+
+    winners: the stops that won, the best first: trial, share, pgr, number, tip.
+    """
     x: Spec = {"field": "share", "type": "quantitative", "title": "share of the training budget (rungs)"}
-    x |= {
-        "scale": {
-            "type": "log" if rungs[0] <= 0.2 else "linear",
-            "domain": [rungs[0] * 0.95, 1.03],
-            "nice": False,
-        },
-        "axis": {"values": list(rungs), "format": ".0%"},
-    }
-    y: Spec = {"field": "pgr", "type": "quantitative", "title": "PGR on the search split"}
-    y |= {"scale": pgr_scale([row["pgr"] for row in curves])}
+    x["scale"] = {"type": "log" if rungs[0] <= 0.2 else "linear", "nice": False}
+    x["scale"] |= {"domain": [rungs[0] * 0.95, 1.03]}
+    x["axis"] = {"values": list(rungs), "format": ".0%"}
+    y, found = _pgr([row["pgr"] for row in curves])
     vivid = max(0.12, min(0.8, 80 / len(ends)))
     fade = {"completed": vivid, "pruned": 0.4 * vivid, "running": vivid}
-    opacity: Spec = {"field": "state", "type": "nominal", "legend": None, "scale": _scale(fade)}
-    common = {"x": x, "y": y, "color": _by_state(ends), "opacity": opacity, "description": {"field": "tip"}}
+    opacity: Spec = {"field": "state", "type": "nominal", "legend": None, "scale": levels(fade)}
+    common = {"x": x, "y": y, "color": by_state(ends), "opacity": opacity, "description": {"field": "tip"}}
+    inside, outside = _parted(ends, found)
     return draw(
         alt,
-        280,
+        300,
         [
             {
                 "data": {"values": list(curves)},
@@ -139,12 +85,89 @@ def rungs_figure(alt: str, curves: Sequence[Row], ends: Sequence[Row], rungs: Se
                 "encoding": common | {"detail": {"field": "trial"}},
             },
             {
-                "data": {"values": list(ends)},
+                "data": {"values": inside},
                 "mark": {"type": "point", "filled": True, "size": 30},
                 "encoding": common,
             },
+            *arrows(outside, common, "y", {}),
+            *_winners(curves, _apart(winners, found, 300), x, y),
         ],
     )
+
+
+def _winners(curves: Sequence[Row], winners: Sequence[Row], x: Spec, y: Spec) -> list[Spec]:
+    """The curves of the winners up to their stops, a diamond at each stop, and its number."""
+    stop = {row["trial"]: row["share"] for row in winners}
+    up_to = [row for row in curves if row["share"] <= stop.get(row["trial"], -1.0)]
+    if not winners:
+        return []
+    data = {"data": {"values": list(winners)}}
+    number = silent("text", align="left", dx=9, fontSize=13, fontWeight="bold", color=HUES[1])
+    return [
+        {
+            "data": {"values": up_to},
+            "mark": silent("line", strokeWidth=2.5, color=HUES[1]),
+            "encoding": {"x": x, "y": y, "detail": {"field": "trial"}},
+        },
+        data
+        | {
+            "mark": {"type": "point", "shape": "diamond", "filled": True, "size": 90, "color": HUES[1]},
+            "encoding": {"x": x, "y": y, "description": {"field": "tip"}},
+        },
+        data
+        | {"mark": number, "encoding": {"x": x, "y": y | {"field": "label"}, "text": {"field": "number"}}},
+    ]
+
+
+def _apart(winners: Sequence[Row], of: tuple[float, float], height: int) -> list[Row]:
+    """The winners with the place of their numbers, `label`: at one stop no two stand closer than APART."""
+    least = APART / height * (of[1] - of[0])
+    placed: list[Row] = []
+    below: dict[float, float] = {}
+    for row in sorted(winners, key=lambda row: float(row["pgr"])):
+        label = max(row["pgr"], below.get(row["share"], -9.0) + least)
+        below[row["share"]] = label
+        placed.append({**row, "label": label})
+    return placed
+
+
+def losses_figure(alt: str, curves: Sequence[Row], names: Sequence[str]) -> Figure:
+    """The training loss over the training, a line a method. curves: name, share, loss. names: in order."""
+    looks = dict(zip(names, (MUTE, *HUES), strict=False))
+    x: Spec = {"field": "share", "type": "quantitative", "title": "share of the training"}
+    x |= {"scale": {"domain": [0, 1], "nice": False}, "axis": {"format": ".0%"}}
+    losses = [row["loss"] for row in curves]
+    y: Spec = {"field": "loss", "type": "quantitative", "title": "training loss, on weak labels"}
+    y |= {"scale": scale(domain(losses, (), (min(losses), max(losses))))}
+    color: Spec = {"field": "name", "type": "nominal", "scale": levels(looks)}
+    description = {"description": {"field": "name"}}
+    line = {"type": "line", "strokeWidth": 2}
+    return draw(
+        alt,
+        240,
+        [
+            {
+                "data": {"values": list(curves)},
+                "mark": line,
+                "encoding": {"x": x, "y": y, "color": color} | description,
+            }
+        ],
+    )
+
+
+def _pgr(values: Sequence[float]) -> tuple[Spec, tuple[float, float]]:
+    """The axis of PGR on the search split, and its domain."""
+    found = domain(values, FLOOR_AND_CEILING)
+    y: Spec = {"field": "pgr", "type": "quantitative", "title": "PGR on the search split"}
+    return y | {"scale": scale(found)}, found
+
+
+def _parted(rows: Sequence[Row], of: tuple[float, float]) -> tuple[list[Row], list[dict[str, Any]]]:
+    """The rows inside the domain, and those beyond it with their side."""
+    sides = [beyond(row["pgr"], of) for row in rows]
+    inside = [row for row, side in zip(rows, sides, strict=True) if side is None]
+    outside = [{**row, "side": side} for row, side in zip(rows, sides, strict=True) if side is not None]
+    return inside, outside
 
 
 def parallel_figure(alt: str, lines: Sequence[Row], marks: Sequence[Row], names: Sequence[str]) -> Figure:
@@ -166,7 +189,7 @@ def parallel_figure(alt: str, lines: Sequence[Row], marks: Sequence[Row], names:
             "y": y,
             "order": {"field": "i"},
             "detail": {"field": "trial"},
-            "color": {"field": "branch", "type": "nominal", "scale": _scale(hues)},
+            "color": {"field": "branch", "type": "nominal", "scale": levels(hues)},
             "opacity": weight | {"scale": {"domain": [0, 1], "range": [0.25, 0.9]}},
             "strokeWidth": weight | {"scale": {"domain": [0, 1], "range": [1, 2.5]}},
             "description": {"field": "tip"},
@@ -175,100 +198,34 @@ def parallel_figure(alt: str, lines: Sequence[Row], marks: Sequence[Row], names:
     labels = [
         {
             "data": {"values": [row for row in marks if row["side"] == side]},
-            "mark": _silent("text", align=side, dx=dx, dy=11, fontSize=11, color="var(--mute)"),
+            "mark": silent("text", align=side, dx=dx, dy=11, fontSize=11, color="var(--mute)"),
             "encoding": {"x": place, "y": y, "text": {"field": "text"}},
         }
         for side, dx in (("left", 5), ("center", 0), ("right", -5))
     ]
-    return draw(alt, 44 * len(names), [line, *labels])
+    return draw(alt, 44 * len(names), [line, *labels], narrow_height=54 * len(names))
 
 
 def importance_figure(alt: str, bars: Sequence[Row]) -> Figure:
-    """Bars with name, share and text, in the given order."""
-    y: Spec = {
-        "field": "name",
-        "type": "nominal",
-        "sort": None,
-        "title": None,
-        "axis": {"ticks": False, "domain": False},
-    }
-    top = max(row["share"] for row in bars)
-    x: Spec = {"field": "share", "type": "quantitative", "axis": None, "scale": {"domain": [0, top * 1.2]}}
+    """Bars with name, share, low, high (of the share) and text, in the given order."""
+    y: Spec = {"field": "name", "type": "nominal", "sort": None, "title": None}
+    y["axis"] = {"ticks": False, "domain": False}
+    top = max(row["high"] for row in bars)
+    x: Spec = {"field": "share", "type": "quantitative", "axis": None, "scale": {"domain": [0, top * 1.3]}}
     data = {"data": {"values": list(bars)}}
+    text = silent("text", align="left", dx=6, fontSize=11, color="var(--ink)")
     return draw(
         alt,
-        24 * len(bars),
+        26 * len(bars),
         [
-            data | {"mark": _silent("bar", color=HUES[0], height=14), "encoding": {"x": x, "y": y}},
+            data | {"mark": silent("bar", color=HUES[0], height=12), "encoding": {"x": x, "y": y}},
             data
             | {
-                "mark": _silent("text", align="left", dx=4, fontSize=11, color="var(--ink)"),
-                "encoding": {"x": x, "y": y, "text": {"field": "text"}},
+                "mark": silent("rule", color="var(--ink)", strokeWidth=1.5),
+                "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}, "y": y},
             },
+            data
+            | {"mark": text, "encoding": {"x": x | {"field": "high"}, "y": y, "text": {"field": "text"}}},
         ],
+        narrow_height=44 * len(bars),
     )
-
-
-def intervals_figure(title: str, rows: Sequence[Row], lines: Sequence[Row], scale: Spec) -> Figure:
-    """A row per method with its point and interval, on an axis with this title and scale.
-
-    rows: name, pgr, low, high, kind, tip. lines: pgr, text.
-    """
-    y: Spec = {
-        "field": "name",
-        "type": "nominal",
-        "sort": None,
-        "title": None,
-        "axis": {"ticks": False, "grid": False},
-    }
-    x: Spec = {"field": "pgr", "type": "quantitative", "title": title, "scale": scale}
-    x["axis"] = {"tickMinStep": 0.1}
-    color: Spec = {"field": "kind", "type": "nominal", "legend": None}
-    color |= {"scale": _scale({"naive": "var(--mute)", "finalist": HUES[0]})}
-    common = {"data": {"values": list(rows)}}
-    shared = {"y": y, "color": color, "description": {"field": "tip"}}
-    rule, text = _reference_lines(lines, "x", x)
-    return draw(
-        "; ".join(row["tip"] for row in rows),
-        44 * len(rows) + 20,
-        [
-            rule,
-            common
-            | {
-                "mark": {"type": "rule", "strokeWidth": 3, "strokeCap": "round"},
-                "encoding": shared | {"x": x | {"field": "low"}, "x2": {"field": "high"}},
-            },
-            common | {"mark": {"type": "point", "filled": True, "size": 110}, "encoding": shared | {"x": x}},
-            text,
-        ],
-    )
-
-
-def _reference_lines(lines: Sequence[Row], channel: str, position: Spec) -> list[Spec]:
-    """The lines, and their names, which are drawn over everything else."""
-    data = {"data": {"values": list(lines)}}
-    across = {"x": {"value": "width"}} if channel == "y" else {"y": {"value": 0}}
-    text = _silent("text", fontSize=11, color="var(--mute)", align="right", dy=-6, dx=-3)
-    return [
-        data
-        | {
-            "mark": _silent("rule", strokeDash=[4, 4], color="var(--mute)"),
-            "encoding": {channel: position},
-        },
-        data | {"mark": text, "encoding": {channel: position, **across, "text": {"field": "text"}}},
-    ]
-
-
-def _silent(kind: str, **look: object) -> Spec:
-    """A mark hidden from screen readers, because it repeats what other marks say."""
-    return {"type": kind, "aria": False, **look}
-
-
-def _by_state(rows: Sequence[Row], values: Mapping[str, str] = _STATES) -> Spec:
-    present = {row["state"] for row in rows}
-    scale = _scale({state: value for state, value in values.items() if state in present})
-    return {"field": "state", "type": "nominal", "scale": scale}
-
-
-def _scale(values: Mapping[str, Any]) -> Spec:
-    return {"domain": list(values), "range": list(values.values())}

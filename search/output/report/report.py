@@ -1,7 +1,11 @@
-"""report.html: a run on a single page that needs no network. Only `write_report` reads or writes files."""
+"""report.html: a run on a single page that needs no network.
+
+Only `write_report` reads or writes files, and where texts are shown `disagreements.texts` reads the task's.
+"""
 
 import base64
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +18,13 @@ from search.config.schema import RunConfig
 from search.ledger.record import Record
 from search.output.outcome_table import seeds_note
 from search.output.progress import state
+from search.output.report import disagreements
 from search.output.report import facts as facts
-from search.output.report.charts import charts, scored_trials
+from search.output.report.about import about
+from search.output.report.charts import charts, naive_on_search, scored_trials
 from search.output.result import lane_rows, openings_text, saved_by_pruning_s, trained_s
 from search.storage.run_directory import RunDirectory
-from search.studies.importance import MIN_TRIALS
+from search.studies.importance import MIN_RESAMPLED
 from trainers.files import replace_file
 from trainers.method import Method
 
@@ -52,15 +58,18 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
         run=record.started.run if record.started else config.name,
         state=state(record),
         headline=facts.headline(config, record, outcome),
+        about=about(config, record),
         tiles=facts.tiles(config, record, outcome),
         outcome=outcome,
         baselines=record.baselines,
         finalists=_finalists(config, outcome),
         seeds_note=seeds_note,
+        **_differences(config, record, outcome),
         figures=charts(config, record, outcome, scored),
+        naive_on_search=naive_on_search(config, record),
         roots=facts.family_tree(record),
         scored=len(scored),
-        needed=MIN_TRIALS,
+        needed=MIN_RESAMPLED,
         costs=facts.costs(record),
         lost_data=facts.lost_data(record),
         lanes=lane_rows(record),
@@ -85,3 +94,14 @@ def _finalists(config: RunConfig, outcome: facts.Outcome | None) -> list[tuple[d
         (finalist, differences(Method.model_validate(finalist["method"]), config.naive))
         for finalist in (outcome["finalists"] if outcome else ())
     ]
+
+
+def _differences(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> dict[str, Any]:
+    """Where the best and naive differ: counts by seed, examples, and why they are without their texts."""
+    if outcome is None:
+        return {"differences": [], "examples": [], "without_text": ""}
+    found = disagreements.most_different(config, record, outcome)
+    texts, why = disagreements.texts(config, record, [one.place for one in found]) if found else ([], "")
+    shown = [replace(one, text=text) for one, text in zip(found, texts, strict=True)] if texts else found
+    counts = disagreements.by_seed(config, record, outcome)
+    return {"differences": counts, "examples": shown, "without_text": why}

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from agents.language.proposal import Branch
-from search.studies.importance import FEWEST, MIN_TRIALS, campaign_importance, importance
+from search.studies.importance import (
+    FEWEST,
+    MIN_RESAMPLED,
+    MIN_TRIALS,
+    campaign_importance,
+    importance,
+    importance_with_uncertainty,
+)
 from trainers.components.losses import LogConf, Xent
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -59,3 +66,19 @@ def test_what_decides_in_the_whole_campaign_comes_first() -> None:
     assert sum(share for _, share in shares) == pytest.approx(1)
     assert campaign_importance(rows[: MIN_TRIALS - 1]) == []
     assert campaign_importance([rows[0]] * MIN_TRIALS) == []
+
+
+def test_the_importance_of_noise_is_uncertain_and_that_of_a_cause_is_not() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [
+        Method(loss=LogConf(aux=float(aux)), optim=Adamw(lr=float(10**lr)))
+        for aux, lr in zip(rng.uniform(size=60), rng.uniform(-4, -2, size=60), strict=True)
+    ]
+    caused = importance_with_uncertainty([(method, method.loss.aux) for method in drawn])  # type: ignore[union-attr]
+    noise = importance_with_uncertainty([(method, float(rng.normal())) for method in drawn])
+    for shares in (caused, noise):
+        assert all(0 <= one.low <= one.share <= one.high <= 1 for one in shares)
+    assert caused[0].name == "loss.logconf.aux"
+    assert caused[0].low > 0.5 > caused[1].high
+    assert noise[0].low < noise[1].high  # which of the two matters is not known
+    assert importance_with_uncertainty([(drawn[0], 0.1)] * (MIN_RESAMPLED - 1)) == []

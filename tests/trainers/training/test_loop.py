@@ -76,6 +76,26 @@ def test_rungs_come_at_their_share_of_the_steps_in_evaluation_mode() -> None:
     assert reached == [(1 / 9, 2, False), (1 / 3, 4, False), (1.0, 10, False)]
 
 
+def test_the_losses_since_a_rung_come_before_the_next_one() -> None:
+    model, told = Seen(), list[list[float]]()
+    optim, rungs = Adamw(epochs=2, batch_size=4), (1 / 9, 1 / 3, 1.0)
+    using = recipe(optim)
+    for share in fit(model, list(model.parameters()), *examples(), using, rungs, on_losses=told.append):
+        assert len(told) == rungs.index(share) + 1
+    assert [len(losses) for losses in told] == [2, 2, 6]
+
+
+def test_the_loss_of_a_step_is_that_before_its_update() -> None:
+    model, told = linear(), list[float]()
+    inputs, targets = examples()
+    wanted = torch.from_numpy(targets)
+    loss = nn.functional.cross_entropy(model(inputs.features), torch.stack([1 - wanted, wanted], dim=1))
+    using = recipe(Adamw(epochs=3, batch_size=N))
+    list(fit(model, list(model.parameters()), inputs, targets, using, (1.0,), on_losses=told.extend))
+    assert told[0] == pytest.approx(loss.item(), rel=1e-5)
+    assert len(told) == 3
+
+
 def test_an_epoch_shows_every_example_once_and_the_seed_draws_the_order() -> None:
     orders = []
     for seed in (1, 1, 2):

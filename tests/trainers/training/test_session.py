@@ -11,7 +11,7 @@ from trainers.components.optim import Adamw
 from trainers.components.selecting.plans import Phase, Plan
 from trainers.training.inputs import FeatureInputs, Floats
 from trainers.training.loop import Recipe, fit
-from trainers.training.session import MicroBatchHalved, OutOfMemory, _pieces
+from trainers.training.session import PARTS, LossCurve, MicroBatchHalved, OutOfMemory, _pieces, means
 from trainers.training.settings import EngineConfig
 
 N = 30
@@ -167,3 +167,24 @@ def test_members_take_equal_numbers_of_pieces_that_cover_the_batch(monkeypatch: 
         [([3], 1), ([4], 1), ([0], 0)],
         [([5], 1), ([6], 1), ([0], 0)],
     ]
+
+
+def test_a_curve_of_losses_is_taken_as_means_and_begins_anew() -> None:
+    curve = LossCurve(steps=6)
+    for value in (4.0, 2.0):
+        assert curve.watched(lambda value=value: torch.tensor(value))().item() == value
+    assert curve.taken() == [4.0, 2.0]
+    assert curve.taken() == []
+    summed = curve.watched(lambda: torch.tensor(3.0))()
+    summed += 5  # as a gang does when it checks the sum
+    assert curve.taken() == [3.0]
+
+
+def test_a_long_training_keeps_few_losses_and_what_is_not_finite_is_left_out() -> None:
+    curve = LossCurve(steps=1_000_000)
+    for _ in range(3000):
+        curve.watched(lambda: torch.tensor(1.0))()
+    assert len(curve._kept) < 5
+    assert means([1.0] * 100) == [1.0] * PARTS
+    assert means([1.0, float("nan"), 3.0, float("inf")]) == [1.0, 3.0]
+    assert means([]) == []

@@ -313,3 +313,9 @@ def test_weights_are_carried_over_whatever_the_engine_does_with_them(
     )
     for other in others:
         np.testing.assert_allclose(other, plain, atol=1e-4)
+
+
+def test_reports_have_the_losses_since_the_last_one(toy: Workbench) -> None:
+    reports = trained(toy)
+    assert [len(report.losses) > 0 for report in reports] == [True] * len(RUNGS)
+    assert min(loss for report in reports for loss in report.losses) > 0

@@ -9,8 +9,15 @@ import pytest
 
 from search.config.schema import RunConfig
 from search.ledger.record import Record
-from search.output.report.charts import BEST_BRANCHES, charts, scored_trials
-from search.output.report.figures import Figure
+from search.output.report.charts import (
+    BEST_BRANCHES,
+    charts,
+    losses_of,
+    mean_losses,
+    naive_on_search,
+    scored_trials,
+)
+from search.output.report.drawing import Figure
 from tests.small_runs.synthetic import synthetic_run
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
@@ -94,10 +101,27 @@ def test_every_graded_trial_is_a_point_at_its_best_rung(config: RunConfig, recor
         "t5, one: PGR 0.500 ± 0.100, completed",
         "r1, one: PGR 0.700 ± 0.100, completed",
     ]
-    assert "naive (test split)" not in figure.wide
     with_outcome = drawn(config, record, OUTCOME)["trials"]
     assert with_outcome is not None
-    assert "naive (test split)" in with_outcome.wide
+    assert (
+        "naive (test split)" not in with_outcome.wide
+    )  # its PGR on the test split has no place on this axis
+
+
+def test_naive_has_a_line_where_it_was_trained_for_the_search_split(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    told = [
+        events.started("t1", method=Method(optim=Adamw(lr=1e-4))),
+        events.reached("t1", 1.0, 0.3),
+        events.started("r1", purpose="replicate", method=config.naive),
+        events.reached("r1", 1.0, 0.2),
+    ]
+    assert naive_on_search(config, Record.of(told[:2])) is None
+    assert naive_on_search(config, Record.of(told)) == 0.2
+    figure = drawn(config, Record.of(told))["trials"]
+    assert figure is not None
+    assert "naive (search split)" in figure.wide
 
 
 def test_without_a_trial_of_the_search_there_is_no_best(config: RunConfig, events: SimpleNamespace) -> None:
@@ -110,7 +134,10 @@ def test_without_a_trial_of_the_search_there_is_no_best(config: RunConfig, event
 def test_a_failed_trial_has_no_curve(config: RunConfig, record: Record) -> None:
     figure = drawn(config, record)["rungs"]
     assert figure is not None
-    assert figure.alt == "PGR by share of training, a line a trial: 3 trials, 1 of them stopped early"
+    assert figure.alt == (
+        "PGR by share of training, a line a trial: 3 trials, 1 of them stopped early; "
+        "1. the best so far stopped at 100%: t5, PGR 0.500 ± 0.100"
+    )
     assert {text.partition(",")[0] for text in said(figure)} == {"t1", "t2", "t5"}
 
 
@@ -138,12 +165,12 @@ def test_methods_that_do_not_differ_have_no_axes(config: RunConfig, record: Reco
 
 
 def test_importance_waits_for_enough_trials(tmp_path: Path) -> None:
-    config, few = synthetic_run(tmp_path / "few", 8).load()
+    config, few = synthetic_run(tmp_path / "few", 24).load()
     assert drawn(config, few)["importance"] is None
     config, many = synthetic_run(tmp_path / "many", 60).load()
     figure = drawn(config, many)["importance"]
     assert figure is not None
-    shares = [int(share) for share in re.findall(r"(\d+)%", figure.alt)]
+    shares = [int(share) for share in re.findall(r"(\d+)% \(\d+% to \d+%\)", figure.alt)]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=len(shares))
 
@@ -168,7 +195,42 @@ def test_confirmed_methods_have_their_intervals_and_gains(config: RunConfig, rec
 def test_without_a_gap_on_the_test_split_there_is_no_figure_of_finalists(
     config: RunConfig, record: Record
 ) -> None:
-    figures = drawn(config, record, {"naive": {"pgr": None}, "finalists": [{"pgr": None}]})
+    figures = drawn(config, record, {"naive": {"pgr": None}, "finalists": [{"pgr": None, "branch": "one"}]})
     assert figures["finalists"] is figures["gains"] is None
     assert figures["trials"] is not None
-    assert "naive (test split)" not in figures["trials"].wide
+
+
+def test_losses_stand_in_the_middle_of_the_parts_they_are_means_of(events: SimpleNamespace) -> None:
+    told = [
+        events.started("t1"),
+        events.reached("t1", 0.5, 0.1).model_copy(update={"losses": (0.8, 0.6)}),
+        events.reached("t1", 1.0, 0.3).model_copy(update={"losses": (0.4,)}),
+        events.started("t2"),
+        events.reached("t2", 0.5, 0.1).model_copy(update={"losses": (1.0, 0.8)}),
+    ]
+    record = Record.of(told)
+    assert list(losses_of(record.trials["t1"])) == [(0.125, 0.8), (0.375, 0.6), (0.75, 0.4)]
+    both = mean_losses("naive", list(record.trials.values()))
+    assert [(row["share"], row["loss"]) for row in both] == [(0.125, 0.9), (0.375, pytest.approx(0.7))]
+    assert mean_losses("naive", []) == []
+
+
+def test_the_losses_of_the_best_branches_are_drawn_and_those_of_finalists_in_the_end(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    best = Method(optim=Adamw(lr=1e-4))
+    told = [events.started("t1", branch="one"), events.reached("t1", 1.0, 0.1, losses=(0.5, 0.4))]
+    for name, method in (("c1", config.naive), ("c2", best)):
+        told += [
+            events.started(name, purpose="confirm", method=method),
+            events.reached(name, 1.0, None, losses=(0.5, 0.4)),
+        ]
+    during = drawn(config, Record.of(told))["losses"]
+    assert during is not None
+    assert during.alt == "training loss of one"
+    finalist = confirmed(0.5, 0.3, 0.7, branch="two", over_naive=confirmed(0.3, 0.1, 0.5))
+    outcome = OUTCOME | {"finalists": [finalist | {"method": best.model_dump()}]}
+    after = drawn(config, Record.of(told), outcome)["losses"]
+    assert after is not None
+    assert after.alt == "training loss of naive, 1. two"
+    assert drawn(config, Record.of([told[0]]))["losses"] is None

@@ -2,20 +2,15 @@
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 
+from search.output.report.drawing import HUES, MUTE, NARROW, WIDE, Figure
 from search.output.report.figures import (
-    HUES,
-    NARROW,
-    WIDE,
-    Figure,
     importance_figure,
-    intervals_figure,
+    losses_figure,
     parallel_figure,
-    pgr_scale,
     rungs_figure,
     trials_figure,
 )
@@ -48,31 +43,21 @@ def trials(*pgrs: float, tip: str = "tip", state: str = "completed") -> Figure:
     return trials_figure("alt", points, [], LINES)
 
 
-@pytest.mark.parametrize(
-    ("values", "domain"),
-    [
-        ([], [-0.05, 1.05]),
-        ([0.2, 0.9], [-0.05, 1.05]),
-        ([-0.5, 1.25], [-0.55, 1.3]),
-        ([-7.0, 9.0], [-1.05, 1.55]),
-    ],
-)
-def test_the_scale_holds_floor_and_ceiling_and_is_not_stretched_by_the_odd_value(
-    values: Sequence[float], domain: list[float]
-) -> None:
-    scale = pgr_scale(values)
-    assert scale["domain"] == pytest.approx(domain)
-    assert scale["clamp"]
-
-
 def test_points_lie_where_their_numbers_say() -> None:
-    """The axis of 300 pixels goes from -0.05 to 1.05; one of trials from 0 to one more than there are."""
-    first, second, far = map(place, marks(trials(0.5, 0.25, -9.0), "point"))
-    assert first[1] == pytest.approx((1.05 - 0.5) / 2.1 * 300)  # the value far below makes room down to -1.05
-    assert second[1] == pytest.approx((1.05 - 0.25) / 2.1 * 300)
-    assert far[1] == pytest.approx(300)  # on the edge
-    assert second[0] == pytest.approx(2 * first[0])
-    assert far[0] == pytest.approx(3 * first[0])
+    """The axis of 300 pixels holds -0.05 to 1.05, that of trials 0 to one more than there are."""
+    *near, far = map(place, marks(trials(0.5, 0.25, 0.3, 0.4, 0.5, -9.0), "point"))
+    assert near[0][1] == pytest.approx((1.05 - 0.5) / 1.1 * 300)
+    assert near[1][1] == pytest.approx((1.05 - 0.25) / 1.1 * 300)
+    assert near[1][0] == pytest.approx(2 * near[0][0])
+    assert far == pytest.approx((6 * near[0][0], 300 - 5))  # an arrow inside the edge
+
+
+def test_what_lies_beyond_the_axis_is_an_arrow_that_says_its_own_number() -> None:
+    points = [{"n": n, "pgr": 0.5 + n / 100, "state": "completed", "tip": ""} for n in range(5)]
+    figure = trials_figure("alt", [*points, {"n": 5, "pgr": 7.0, "state": "pruned", "tip": "t5: 7"}], [], [])
+    *inside, outside = marks(figure, "point")
+    assert outside.get("aria-label") == "t5: 7"
+    assert outside.get("d") not in {mark.get("d") for mark in inside}
 
 
 def test_the_best_so_far_is_a_staircase_with_its_errors() -> None:
@@ -136,21 +121,33 @@ def test_rungs_lie_on_a_log_axis_where_the_first_is_early() -> None:
     assert second - first == pytest.approx(third - second, rel=1e-3)  # equal steps
 
 
-def test_an_interval_spans_its_ends_around_its_point() -> None:
-    row = {"name": "naive", "kind": "naive", "pgr": 0.5, "low": 0.2, "high": 0.7, "tip": "naive: PGR 0.500"}
-    scale = {"domain": [0.0, 1.0], "nice": False}
-    figure = intervals_figure("PGR", [row, row | {"name": "1. one", "tip": "one"}], LINES, scale)
-    assert figure.alt == "naive: PGR 0.500; one"
-    [point, _], [rule, _] = marks(figure, "point"), marks(figure, "rule mark")
-    left, width = place(rule)[0], float(rule.get("x2", "0"))
-    ends = sorted((left, left + width))
-    assert (place(point)[0] - ends[0]) / (ends[1] - ends[0]) == pytest.approx((0.5 - 0.2) / (0.7 - 0.2))
+def test_winners_have_a_mark_at_their_stop_and_numbers_that_do_not_overlap() -> None:
+    rungs = (1 / 3, 1.0)
+    rows = [
+        {"trial": trial, "share": share, "pgr": pgr, "state": "completed", "tip": trial}
+        for trial, pgr in (("t1", 0.5), ("t2", 0.501))
+        for share in rungs
+    ]
+    ends = [row for row in rows if row["share"] == 1.0]
+    won = [{**row, "number": str(n), "tip": f"stop {n}"} for n, row in enumerate(ends, start=1)]
+    figure = rungs_figure("alt", rows, ends, rungs, won)
+    stops = [mark for mark in marks(figure, "point") if str(mark.get("aria-label")).startswith("stop")]
+    assert [mark.get("fill") for mark in stops] == [HUES[1]] * 2
+    drawn = ET.fromstring(figure.wide).iter()
+    heights = [place(mark)[1] for mark in drawn if mark.tag.endswith("text") and mark.text in ("1", "2")]
+    assert abs(heights[0] - heights[1]) >= 14
+
+
+def test_losses_are_a_line_a_method() -> None:
+    rows = [{"name": name, "share": x, "loss": 1 - x} for name in ("naive", "1. one") for x in (0.1, 0.9)]
+    lines = marks(losses_figure("alt", rows, ["naive", "1. one"]), "line mark")
+    assert [line.get("stroke") for line in lines] == [MUTE, HUES[0]]
 
 
 def test_bars_are_as_long_as_their_shares() -> None:
     bars = [
-        {"name": "optim.adamw.lr", "share": 0.75, "text": "75%"},
-        {"name": "loss", "share": 0.25, "text": "25%"},
+        {"name": "optim.adamw.lr", "share": 0.75, "low": 0.6, "high": 0.8, "text": "75%"},
+        {"name": "loss", "share": 0.25, "low": 0.2, "high": 0.4, "text": "25%"},
     ]
     drawn = ET.fromstring(importance_figure("alt", bars).wide)
     lengths = [

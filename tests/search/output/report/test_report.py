@@ -1,9 +1,7 @@
 """report.html in a real browser, from runs that the real ledger wrote."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +15,7 @@ from search.ledger.events import Interrupted, LaneAnswered, Proposed
 from search.ledger.log import Ledger
 from search.output.report.report import render, write_report
 from search.storage.run_directory import RunDirectory, new_run
-from tests.small_runs.chromium import CHROMIUM_ARGUMENTS
+from tests.small_runs.chromium import PHONE, Opened
 from tests.small_runs.synthetic import synthetic_run
 
 HOSTILE = (
@@ -25,56 +23,6 @@ HOSTILE = (
     "<svg onload=alert(3)>{{ 7*7 }}{% raw %}</title></style>]]>&lt;b&gt;"
     "' onmouseover='window.hurt=4' \u202e x"
 )
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1100, "height": 900}
-
-
-@dataclass
-class Opened:
-    """A page, and everything it did that a report must not do."""
-
-    page: Any
-    complaints: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def open_report(browser: Any) -> Iterator[Callable[..., Opened]]:
-    """open_report(path, **context): the report in a fresh offline context; complaints are gathered."""
-    contexts = []
-
-    def open_it(path: Path, **changes: Any) -> Opened:
-        context = browser.new_context(**({"viewport": DESKTOP, "offline": True} | changes))
-        contexts.append(context)
-        opened = Opened(page=context.new_page())
-        opened.page.on("console", lambda message: opened.complaints.append(message.text))
-        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.page.on("dialog", lambda dialog: (opened.complaints.append("dialog"), dialog.dismiss()))
-        opened.page.on("request", lambda request: opened.asked.append(request.url))
-        opened.page.goto(path.as_uri())
-        return opened
-
-    yield open_it
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture(scope="module")
-def forty(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    run = synthetic_run(tmp_path_factory.mktemp("forty"), 40)
-    write_report(run)
-    return run
 
 
 def write(run: RunDirectory, *events: Any) -> Path:
@@ -169,17 +117,19 @@ def test_every_figure_draws_what_there_is(forty: RunDirectory, open_report: Call
     graded = [one for one in record.trials.values() if one.last]
     long = [one for one in graded if len(one.rungs) > 1]
     assert marks(opened, "trials") == marks(opened, "trials", "narrow") == len(graded)
-    assert marks(opened, "rungs") == len(graded) + len(
-        {one.trial for one in graded}
-    )  # an end and a line each
+    searched = {one.trial for one in graded}
+    assert (
+        marks(opened, "rungs") == len(graded) + len(searched) + 3
+    )  # an end and a line each, and three stops
     assert len(long) < len(graded)
-    assert marks(opened, "finalists") == 4  # naive among them
+    seeds = json.loads(forty.result.read_text())["naive"]["seeds"]
+    assert marks(opened, "finalists") == 4 + 4 * seeds  # naive among them
     gains = opened.page.locator("#finalists + figure + figure .wide path[role=graphics-symbol][aria-label]")
-    assert gains.count() == 3
+    assert gains.count() == 3 + 3 * seeds
     best = json.loads(forty.result.read_text())["best"]["over_naive"]
     low, high = best["ci95"]
     said = f"over naive {best['pgr']:+.3f}, 95% interval {low:+.3f} to {high:+.3f}"
-    assert said in str(gains.first.get_attribute("aria-label"))
+    assert any(said in str(label) for label in gains.evaluate_all("all => all.map(one => one.ariaLabel)"))
     for section in ("parallel", "importance"):
         assert opened.page.locator(f"#{section} + figure .wide svg path").count() > 0
     names = set(shown(opened, ".tree b:first-child"))
@@ -319,7 +269,7 @@ def test_a_thousand_trials_stay_light(tmp_path: Path, open_report: Callable[...,
     opened = open_report(path)
     _, record = run.load()
     assert marks(opened, "trials") == sum(one.last is not None for one in record.trials.values())
-    assert opened.page.locator("details.long tbody tr").count() == len(record.trials)
+    assert opened.page.locator("#table tbody tr").count() == len(record.trials)
     assert opened.complaints == []
 
 

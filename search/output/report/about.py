@@ -1,0 +1,73 @@
+"""The head of the report: which task, models, data and supervisors a run is about."""
+
+from collections.abc import Iterator
+
+from search.config.schema import RunConfig
+from search.ledger.record import Record
+from trainers.data.settings import DatasetTask
+from trainers.models.settings import HubModel, ModelConfig
+
+SHORT = 12  # hex digits of a digest in the head; the whole ones stand under "How to reproduce"
+
+
+def about(config: RunConfig, record: Record) -> list[tuple[str, str]]:
+    """Label and text of every line of the head."""
+    rows = [
+        ("task", _task(config)),
+        ("weak supervisor", _model(config.weak.model)),
+        (
+            "strong student",
+            f"{_model(config.strong.model)}; naive trains it as `{config.strong.student.kind}`",
+        ),
+    ]
+    if config.intermediates:
+        rows.append(("models between them", ", ".join(map(_model, config.intermediates))))
+    return [*rows, ("examples", _splits(config)), ("supervisors", _supervisors(config)), *_digests(record)]
+
+
+def _task(config: RunConfig) -> str:
+    task, pairs = config.task, config.task.has_pairs
+    form = "preference pairs" if pairs else "single texts with a binary label"
+    if not isinstance(task, DatasetTask):
+        return f"generated reviews ({form}), drawn with seed {task.seed}"
+    held_out = f", tested on {task.test_path}" if task.test_path else ""
+    return (
+        f"{task.path}{f' ({task.name})' if task.name else ''}{held_out}: {form}, drawn with seed {task.seed}"
+    )
+
+
+def _model(model: ModelConfig) -> str:
+    if isinstance(model, HubModel):
+        return f"{model.path}, at most {model.max_length} tokens"
+    toy = getattr(model, "size", None)
+    return f"generated model of kind {model.kind}{f', size {toy}' if toy else ''}"
+
+
+def _splits(config: RunConfig) -> str:
+    sizes = config.task.splits
+    return (
+        f"{sizes.weak_train:,} train the weak supervisors, {sizes.transfer:,} are given to students with "
+        f"weak labels, {sizes.search:,} choose methods, {sizes.test:,} test them"
+    )
+
+
+def _supervisors(config: RunConfig) -> str:
+    fresh = config.confirm.fresh_supervisors
+    return (
+        f"{config.supervisors}: {config.baselines.seeds} taught the search and its replicates, {fresh} were "
+        f"kept back for the confirmation; {config.baselines.seeds} ceilings"
+    )
+
+
+def _digests(record: Record) -> Iterator[tuple[str, str]]:
+    found = record.started.sources.digests if record.started and record.started.sources else {}
+    data = [
+        f"{name.removesuffix('.inputs')} {d[:SHORT]}" for name, d in found.items() if name.endswith(".inputs")
+    ]
+    weights = [
+        f"{name.removesuffix('.model.weights')} {d[:SHORT]}" for name, d in found.items() if "weights" in name
+    ]
+    if data:
+        yield "digests of the data", ", ".join(data)
+    if weights:
+        yield "digests of the weights", ", ".join(weights)

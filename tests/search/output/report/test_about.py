@@ -1,0 +1,33 @@
+"""The head of the report."""
+
+from types import SimpleNamespace
+
+from search.config.load import load_config
+from search.config.schema import RunConfig
+from search.ledger.events import Sources
+from search.ledger.record import Record
+from search.output.report.about import about
+from tests.small_runs.synthetic import CONFIG
+
+
+def test_the_head_names_task_models_sizes_supervisors_and_digests(events: SimpleNamespace) -> None:
+    config = load_config(CONFIG, ["task.seed=7"])
+    digests = {"test.inputs": "a" * 32, "test.truth": "b" * 32, "weak.model.weights": "c" * 16}
+    started = events.run_started().model_copy(update={"sources": Sources(salt="00", digests=digests)})
+    found = dict(about(config, Record.of([started])))
+    assert found["task"] == "generated reviews (single texts with a binary label), drawn with seed 7"
+    assert found["weak supervisor"] == "generated model of kind toy, size weak"
+    assert found["strong student"].startswith("generated model of kind toy, size strong")
+    assert "1,600 train the weak supervisors" in found["examples"]
+    assert "2,000 test them" in found["examples"]
+    assert found["supervisors"].startswith("16: 8 taught")
+    assert found["digests of the data"] == "test aaaaaaaaaaaa"  # not those of the ground truth
+    assert found["digests of the weights"] == "weak cccccccccccc"
+
+
+def test_a_run_of_ones_own_names_its_files_and_models(config: RunConfig) -> None:
+    own = load_config(CONFIG.with_name("sst2.yaml"))
+    found = dict(about(own, Record.of([])))
+    assert own.task.path in found["task"]  # type: ignore[union-attr]  # a data set
+    assert own.strong.model.path in found["strong student"]  # type: ignore[union-attr]
+    assert "digests of the data" not in found
