@@ -12,7 +12,7 @@ LONGEST = 400  # lines of a test file
 WITHOUT_TESTS = {
     "agents/findings/proposer.py": "a Protocol",
     "search/engine/context.py": "holds the parts of a run, and does nothing",
-    "search/tracking/__main__.py": "calls main of launcher.py, whose tests start it as a process",
+    "search/tracking/__main__.py": "calls main of upload.py",
 }
 WITHOUT_A_MODULE = {
     "tests/agents/language/test_fuzz.py": "hostile answers, through reading, checking and sampling",

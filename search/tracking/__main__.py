@@ -2,6 +2,6 @@
 
 import sys
 
-from search.tracking.launcher import main
+from search.tracking.upload import main
 
 sys.exit(main())

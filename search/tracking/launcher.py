@@ -1,10 +1,9 @@
-"""Weights & Biases for a run: a sweep per campaign, a run per trial. Also python -m search.tracking DIR
+"""Weights & Biases for a run: a sweep per campaign, a run per trial.
 
 Tracking does not slow the search down: the search only starts a process (see search.tracking.process) that
 reads the ledger, and in the end gives that process a limited time to finish.
 """
 
-import argparse
 import contextlib
 import logging
 import netrc
@@ -12,27 +11,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from agents.language.catalogue import ParamSpec, param_specs
 from agents.language.naming import kind_name, param_name
 from cluster.environment import inherited, is_proxy
 from search.config.schema import RunConfig
-from search.config.services import TrackingConfig
 from search.ledger.events import RunStarted
 from search.storage.run_directory import RunDirectory
 from search.tracking.job import Job, Kind
 from trainers.method import SLOTS
-from trainers.printable import is_a_word, one_line
+from trainers.printable import is_a_word
 from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
-UPLOAD_PATIENCE_S = 24 * 3600.0
 MARGIN_S = 2.0  # for the tracking process to notice by itself that its time has run out
 LOG_RANGE = 1000  # a range with high / low at least this is shown on a log scale
 # Variables of wandb passed on to it. Others, with run ids, sweeps and modes, are meant for other programs.
@@ -48,6 +45,9 @@ PASSED_ON = {
 }
 
 
+Wanted = Literal["off", "offline", "online"]
+
+
 class Tracking:
     """Tracks a run from `start` to the end of the block, as its config says."""
 
@@ -59,7 +59,10 @@ class Tracking:
         # Wandb leaves its temporary folders behind when a session fails or is killed.
         self._temporary = contextlib.ExitStack()
         self.complete = True
-        if config.tracking.kind == "online" and not has_key():
+        self._kind, why = wanted_kind(config.tracking.kind, os.environ)
+        if why:
+            log.warning("%s", why)
+        if self._kind == "online" and not has_key():
             raise ValueError(
                 "tracking.kind is online and no W&B key was found: run `wandb login`, set WANDB_API_KEY, "
                 "or use tracking.kind=offline"
@@ -70,7 +73,7 @@ class Tracking:
 
     def start(self, started: RunStarted | None) -> None:
         """Start tracking. started: the ledger's first event; None, before it is written, does nothing."""
-        kind = self._config.tracking.kind
+        kind = self._kind
         if kind == "off" or started is None:
             return
         folder = self._run.path / "wandb"
@@ -89,6 +92,21 @@ class Tracking:
         with self._temporary:
             if self._process is not None:
                 self._end(self._process)
+
+    @property
+    def running(self) -> bool:
+        """Whether the tracking process is at work."""
+        return self._process is not None and self._process.poll() is None
+
+    def search_ended(self) -> None:
+        """Tell the tracking process that nothing more will come: it ends when W&B has everything."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def give_up(self) -> None:
+        """End the tracking process; what W&B has confirmed is kept."""
+        if self._process is not None:
+            _kill(self._process)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
@@ -137,6 +155,22 @@ def _environment(folder: Path) -> dict[str, str]:
         "WANDB_ERROR_REPORTING": "false",
         "WANDB_SILENT": "true",
     }
+
+
+def wanted_kind(kind: Wanted, environ: Mapping[str, str]) -> tuple[Wanted, str]:
+    """What the user's environment leaves of `tracking.kind`, and why, where it is another kind.
+
+    WANDB_MODE=disabled and WANDB_DISABLED switch W&B off in whatever program reads them; WANDB_MODE=offline
+    (dryrun, as it was called) sends nothing. Neither makes a run send more than its config says.
+    """
+    mode = environ.get("WANDB_MODE", "").strip().lower()
+    disabled = environ.get("WANDB_DISABLED", "").strip().lower()
+    if kind != "off" and (mode == "disabled" or disabled not in ("", "0", "false", "no")):
+        name = "WANDB_MODE=disabled" if mode == "disabled" else "WANDB_DISABLED"
+        return "off", f"nothing is written for W&B: the environment has {name}"
+    if kind == "online" and mode in ("offline", "dryrun"):
+        return "offline", f"nothing is sent to W&B: the environment has WANDB_MODE={mode}"
+    return kind, ""
 
 
 def has_key() -> bool:
@@ -202,30 +236,3 @@ def _range(spec: ParamSpec) -> dict[str, Any]:
     if spec.low > 0 and spec.high / spec.low >= LOG_RANGE:
         scale = {"distribution": "log_uniform_values"}
     return {"min": spec.low, "max": spec.high} | scale
-
-
-def upload(directory: Path) -> bool:
-    """Upload what W&B does not yet have of a run. Returns whether W&B has everything then.
-
-    Raises ValueError if there is no key, no run, or a process still works on the run.
-    """
-    run = RunDirectory(directory)
-    with run.locked():
-        config, record = run.load()
-        online = TrackingConfig.model_validate(
-            config.tracking.model_dump() | {"kind": "online", "patience_s": UPLOAD_PATIENCE_S}
-        )
-        with Tracking(run, config.model_copy(update={"tracking": online})) as tracking:
-            tracking.start(record.started)
-    return tracking.complete
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 if W&B has everything, 1 if not, 2 for a mistake in the input."""
-    parser = argparse.ArgumentParser(description="Upload a run that was tracked offline or in part to W&B.")
-    parser.add_argument("directory", type=Path, metavar="DIR")
-    try:
-        return 0 if upload(parser.parse_args(arguments).directory) else 1
-    except ValueError as error:
-        sys.stderr.write(f"error: {one_line(str(error))}\n")
-        return 2

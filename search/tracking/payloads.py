@@ -135,6 +135,19 @@ def outcome_summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
+FINALISTS = ("method", "pgr", "se", "accuracy", "over_naive", "p")
+
+
+def finalist_rows(outcome: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """Naive and the finalists on the test split, a row each; the columns are FINALISTS."""
+    naive = outcome["naive"]
+    yield ["naive", naive["pgr"], naive["se"], naive.get("accuracy"), None, None]
+    for place, finalist in enumerate(outcome.get("finalists", ()), start=1):
+        over = finalist["over_naive"]["accuracy" if finalist["pgr"] is None else "pgr"]
+        scores = [finalist[name] for name in ("pgr", "se")] + [finalist.get("accuracy")]
+        yield [plain(f"{place}. {finalist['branch']}"), *scores, over, finalist["beats_naive_p"]]
+
+
 FINDINGS = (
     "round",
     "branch",

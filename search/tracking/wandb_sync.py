@@ -1,11 +1,12 @@
 """Uploads a ledger to W&B: the only module that imports wandb and waits for it."""
 
 import json
+import logging
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import wandb
 
@@ -13,11 +14,13 @@ from search.ledger.log import LedgerFollower
 from search.ledger.record import Record, TrialRecord
 from search.tracking.job import Job
 from search.tracking.payloads import (
+    FINALISTS,
     FINDINGS,
     TRIALS,
     campaign_row,
     describe,
     escape_markdown,
+    finalist_rows,
     findings,
     outcome_summary,
     trial_row,
@@ -26,6 +29,11 @@ from search.tracking.payloads import (
 )
 from trainers.component import Frozen
 from trainers.files import replace_file
+from trainers.printable import one_line
+
+SweepState = Literal["RUNNING", "PAUSED", "FINISHED"]
+
+log = logging.getLogger(__name__)
 
 INIT_S, FINISH_S = 60.0, 120.0
 UPLOADS = 8  # runs that finish their upload at the same time
@@ -36,10 +44,11 @@ CAMPAIGN = "campaign"
 class Confirmed(Frozen):
     """What W&B has confirmed, saved in the run directory as tracking.json.
 
-    offline, online: trials, and "campaign", whose runs are complete there.
+    offline, online: trials, and "campaign", whose runs are complete there. state: of the sweep's page.
     """
 
     sweep: str | None = None
+    state: str | None = None
     url: str | None = None
     offline: tuple[str, ...] = ()
     online: tuple[str, ...] = ()
@@ -94,6 +103,8 @@ class WandbSync:
         self._confirm_finished()
         if not self._record.trials:
             return
+        if not ended:
+            self._show_state("RUNNING")
         self._campaign(concluding=ended and self._record.finished)
         for name, trial in list(self._record.trials.items()):
             if name not in self._done and name not in self._finishing:
@@ -174,6 +185,9 @@ class WandbSync:
         run.log({"all_trials": wandb.Table(columns=list(TRIALS), data=list(trial_table(self._record)))})
         outcome = json.loads((self._directory / "result.json").read_text())
         run.summary.update({"outcome": outcome_summary(outcome)})
+        finalists = wandb.Table(columns=list(FINALISTS), data=list(finalist_rows(outcome)))
+        score = "accuracy" if outcome["naive"]["pgr"] is None else "pgr"
+        run.log({"finalists": wandb.plot.bar(finalists, "method", score, title=f"{score}, test split")})
         artifact = wandb.Artifact(f"outcome-{self._job.campaign}", type="outcome")
         for name in ("result.json", "report.html"):
             if (self._directory / name).is_file():
@@ -251,8 +265,29 @@ class WandbSync:
         self._confirmed = confirmed
         replace_file(self._confirmed_path, confirmed.model_dump_json(indent=1) + "\n")
 
+    def _show_state(self, state: SweepState) -> None:
+        """Let the page of the campaign's own sweep say this; an existing sweep is somebody else's to end.
+
+        The SDK has a command for this alone, so its inner function is called. No reason to fail if it fails.
+        """
+        if self._job.kind != "online" or self._job.sweep or self._confirmed.state == state:
+            return
+        sweep = self._sweep() if state == "RUNNING" else self._confirmed.sweep
+        if sweep is None:
+            return
+        try:
+            from wandb.apis.public.sweeps import _set_sweep_state
+
+            _set_sweep_state(wandb.Api(), sweep, state, entity=self._job.entity, project=self._job.project)
+        except Exception as error:  # wandb raises many kinds of exception
+            log.warning(
+                "the page of the sweep does not say %s: %s", state.lower(), one_line(str(error))[:300]
+            )
+        self._save(self._confirmed.model_copy(update={"state": state}))
+
     def close(self) -> None:
         """Finish the open runs as stopped. When the search resumes, they are sent again."""
+        self._show_state("FINISHED" if self._record.finished else "PAUSED")
         for name, open_run in self._open.items():
             if name not in self._finishing:
                 _finish_run(open_run.run, STOPPED)

@@ -13,7 +13,8 @@ import yaml
 
 
 class WandbServer(ThreadingHTTPServer):
-    """What has arrived, by run id: the last announcement, the lines of history, the summary, the exit code.
+    """What has arrived, by run id: the last announcement, the lines of history, the summary, the exit code;
+    and the states that the sweep was given, in order.
 
     working: while False every request is answered with an error. delay_s: before each answer.
     """
@@ -26,6 +27,7 @@ class WandbServer(ThreadingHTTPServer):
         self.working = True
         self.delay_s = 0.0
         self.sweeps: list[dict[str, Any]] = []
+        self.states: list[str] = []
         self.runs: dict[str, dict[str, Any]] = {}
         self.announced: dict[str, int] = defaultdict(int)
         self.history: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
@@ -44,6 +46,13 @@ class WandbServer(ThreadingHTTPServer):
     def graphql(self, query: str, told: dict[str, Any]) -> dict[str, Any]:
         name = told.get("projectName") or told.get("project")
         project = {"id": "P", "name": name, "entity": {"id": "E", "name": "me"}}
+        if "query SweepWithRuns" in query:
+            state = (self.states or ["PENDING"])[-1]
+            sweep = {"id": "S1", "name": told["sweep"], "state": state, "runs": {"edges": []}}
+            return {"project": {"sweep": sweep}}
+        if "upsertSweep" in query and "config" not in told:
+            self.states.append(told["state"])
+            return {"upsertSweep": {"sweep": {"name": "sweep1"}}}
         if "upsertSweep" in query:
             self.sweeps.append(yaml.safe_load(told["config"]))
             sweep = {"name": f"sweep{len(self.sweeps)}", "project": project}

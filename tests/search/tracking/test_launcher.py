@@ -5,12 +5,13 @@ import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
 from search.ledger.events import AnyEvent
 from search.ledger.log import Ledger
-from search.tracking.launcher import Tracking, main, sweep_parameters
+from search.tracking.launcher import Tracking, sweep_parameters, wanted_kind
 from search.tracking.payloads import flat
 from tests.search.tracking.conftest import KEY, Campaign, outcome, tracked
 from tests.servers.wandb import WandbServer
@@ -104,11 +105,43 @@ def test_a_key_of_several_lines_is_one_line_without_it(
     assert KEY not in str(caught.value)
 
 
-def test_an_upload_without_a_key_is_a_mistake_in_the_input(
-    campaign: Campaign, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("kind", "environ", "left", "said"),
+    [
+        ("online", {}, "online", ""),
+        (
+            "online",
+            {"WANDB_MODE": "offline"},
+            "offline",
+            "nothing is sent to W&B: the environment has WANDB_MODE",
+        ),
+        (
+            "online",
+            {"WANDB_MODE": "disabled"},
+            "off",
+            "nothing is written for W&B: the environment has WANDB_MODE",
+        ),
+        ("offline", {"WANDB_MODE": "online"}, "offline", ""),
+        ("offline", {"WANDB_DISABLED": "true"}, "off", "the environment has WANDB_DISABLED"),
+        ("offline", {"WANDB_DISABLED": "false"}, "offline", ""),
+        ("off", {"WANDB_MODE": "online"}, "off", ""),
+    ],
+)
+def test_the_environment_switches_off_and_never_on(
+    kind: Literal["off", "offline", "online"], environ: dict[str, str], left: str, said: str
 ) -> None:
-    assert main([str(campaign.run.path)]) == 2
-    assert capsys.readouterr().err.startswith("error: tracking.kind is online and no W&B key was found")
+    found, why = wanted_kind(kind, environ)
+    assert found == left
+    assert said in why
+    assert bool(why) == (found != kind)
+
+
+def test_where_wandb_is_disabled_nothing_is_started(
+    campaign: Campaign, story: list[AnyEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert campaign.at_work(*story, outcome(campaign.run)).complete
+    assert not (campaign.run.path / "wandb").exists()
 
 
 def test_every_method_has_every_parameter_of_the_sweep() -> None:

@@ -9,9 +9,11 @@ from agents.language.proposal import Branch
 from search.ledger.events import AnyEvent, Finished, Proposed, TrialPaused
 from search.ledger.record import Record
 from search.tracking.payloads import (
+    FINALISTS,
     campaign_row,
     describe,
     escape_markdown,
+    finalist_rows,
     findings,
     flat,
     plain,
@@ -19,6 +21,7 @@ from search.tracking.payloads import (
     trial_row,
     trial_table,
 )
+from tests.search.tracking.conftest import OUTCOME
 from trainers.components.losses import LogConf
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -146,3 +149,13 @@ def test_text_is_one_plain_line_of_bounded_length() -> None:
 def test_markdown_is_escaped() -> None:
     assert escape_markdown("# *a* [b](c) <i>&`") == r"\# \*a\* \[b\]\(c\) \<i\>\&\`"
     assert escape_markdown("plain words 12") == "plain words 12"
+
+
+def test_finalists_are_rows_with_naive_first() -> None:
+    finalist = OUTCOME["best"] | {"accuracy": 0.8, "over_naive": {"accuracy": 0.1, "pgr": 0.3}}
+    rows = list(finalist_rows(OUTCOME | {"finalists": [finalist]}))
+    assert rows == [["naive", 0.2, 0.1, None, None, None], ["1. one", 0.5, 0.1, 0.8, 0.3, 0.01]]
+    assert {len(row) for row in rows} == {len(FINALISTS)}
+    without_gap = finalist | {"pgr": None, "se": None}
+    [_, row] = finalist_rows({"naive": OUTCOME["naive"], "finalists": [without_gap]})
+    assert row == ["1. one", None, None, 0.8, 0.1, 0.01]

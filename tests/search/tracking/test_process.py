@@ -5,7 +5,7 @@ import time
 import pytest
 
 from search.ledger.events import AnyEvent
-from search.tracking.launcher import main
+from search.tracking.upload import main
 from tests.search.tracking.conftest import Campaign, outcome, tracked
 from tests.servers.wandb import WandbServer
 

@@ -113,9 +113,11 @@ def test_online_there_is_one_sweep_with_a_run_for_each_trial_and_the_key_is_kept
     online = tracked(campaign.config, kind="online", project="pgr", entity="me")
     stopped = campaign.at_work(*story[:7], Interrupted(), config=online)
     assert stopped.complete
+    assert server.states[-1] == "PAUSED"
     assert server.exit_codes[f"{campaign.id}-t00002"] == 130
     assert campaign.at_work(*story[6:], outcome(campaign.run), config=online).complete
     [sweep] = server.sweeps
+    assert server.states in (["RUNNING", "PAUSED", "RUNNING", "FINISHED"], ["PAUSED", "FINISHED"])
     assert (sweep["method"], sweep["metric"]) == ("bayes", {"goal": "maximize", "name": "pgr.max"})
     record = campaign.record
     for name, trial in record.trials.items():
