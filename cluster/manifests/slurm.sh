@@ -28,59 +28,38 @@ RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 export RAY_AUTH_TOKEN
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
-head=${nodes[0]}
 port=$((20000 + SLURM_JOB_ID % 20000))
-address="$head:$port"
 cpus=${SLURM_CPUS_ON_NODE:-1}
 
-srun --nodes=1 --ntasks=1 --nodelist="$head" --overlap \
-    ray start --head --block --node-ip-address="$head" --port="$port" --num-cpus="$cpus" --include-dashboard=false &
-
-# A node that starts before the head waits for it by itself.
-if [ "${#nodes[@]}" -gt 1 ]; then
-    srun --nodes=$((${#nodes[@]} - 1)) --ntasks=$((${#nodes[@]} - 1)) --exclude="$head" --overlap \
-        ray start --block --address="$address" --num-cpus="$cpus" &
-fi
-
-# Wait for all nodes, for five minutes at most; the run itself takes what has come.
-export RAY_ADDRESS=$address
-python - "${#nodes[@]}" <<'PYTHON'
-import sys
-import time
-
-import ray
-
-deadline = time.monotonic() + 300
-while True:
-    try:
-        ray.init(log_to_driver=False)
-        break
-    except ConnectionError:
-        if time.monotonic() > deadline:
-            sys.exit("the head of the Ray cluster did not start")
-        time.sleep(2)
-while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[1]) and time.monotonic() < deadline:
-    time.sleep(2)
-PYTHON
-
+# The driver: it alone has the keys. It leaves its number, so that it can be asked to stop.
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cat > "$folder/driver.sh" <<'DRIVER'
 keys=${KEYS:-$HOME/.weak-to-strong-keys}
 if [ -f "$keys" ]; then
     set -a
-    # shellcheck source=/dev/null
     . "$keys"
     set +a
 fi
+echo "$$" > "$FOLDER/pid"
+export RAY_ADDRESS=$ADDRESS
+exec python -m search run "$@"
+DRIVER
 
-python -m search run "$config" --out "$out" "$@" &
-driver=$!
+# Ray on all nodes, the driver on the first once all have come, within five minutes; Ray ends with the driver.
+export FOLDER=$folder ADDRESS=${nodes[0]}:$port RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
+srun --nodes="${#nodes[@]}" --ntasks="${#nodes[@]}" \
+    ray symmetric-run --address "$ADDRESS" --min-nodes "${#nodes[@]}" --num-cpus="$cpus" \
+    -- bash "$folder/driver.sh" "$config" --out "$out" "$@" &
+ray=$!
 stopped=false
-trap 'stopped=true; kill -TERM "$driver" 2>/dev/null || true' TERM INT
+trap 'stopped=true; kill -TERM "$(cat "$folder/pid")" 2>/dev/null || true' TERM INT
 
 code=0
-wait "$driver" || code=$?
+wait "$ray" || code=$?
 if [ "$stopped" = true ]; then # the wait was cut short by the signal: now wait for the run to save itself
     code=0
-    wait "$driver" || code=$?
+    wait "$ray" || code=$?
     if [ "$code" -eq 130 ]; then
         scontrol requeue "$SLURM_JOB_ID"
     fi

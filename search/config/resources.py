@@ -47,6 +47,20 @@ class TrialResources(Frozen):
         ),
     ] = False
 
+    labels: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,252}=[!A-Za-z0-9(][A-Za-z0-9 .,_()-]{0,252}$"),
+            ],
+            ...,
+        ],
+        Field(
+            max_length=8,
+            description="Labels of the nodes that trials may run on, such as ray.io/accelerator-type=H100; a "
+            "value may also be !H100 or in(H100,H200). Needs `concurrent` where other nodes have room, too.",
+        ),
+    ] = ()
     environment: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...],
         Field(
@@ -56,6 +70,12 @@ class TrialResources(Frozen):
             "the driver, such as a key or a password. HF_TOKEN opens gated models and data.",
         ),
     ] = ("HF_TOKEN",)
+
+    @property
+    def placement(self) -> dict[str, list[dict[str, str]]]:
+        """What a trial's placement group asks of nodes beside resources, for each of its processes."""
+        selector = dict(label.split("=", 1) for label in self.labels)
+        return {"bundle_label_selector": [selector] * self.processes} if selector else {}
 
     @property
     def needs(self) -> Needs:

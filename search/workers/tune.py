@@ -265,8 +265,9 @@ def _tuner(
     begun: set[str] = set()
     needs = work.config.trial
     runner = trainable or tune.with_parameters(TrialRunner, work=work)
+    bundles = [needs.needs.resources] * needs.processes
     return tune.Tuner(
-        tune.with_resources(runner, tune.PlacementGroupFactory([needs.needs.resources] * needs.processes)),
+        tune.with_resources(runner, tune.PlacementGroupFactory(bundles, **needs.placement)),
         tune_config=tune.TuneConfig(
             search_alg=_DirectorSearcher(director, errors, every_step),
             scheduler=_DirectorScheduler(director, errors, begun, work),

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.runtime_env import RuntimeEnv
+from ray.scripts.symmetric_run import curate_and_validate_ray_start_args
 
 from cluster.inventory import groups_of_ray_up
 from cluster.jobs import STOP_SETTINGS
@@ -28,7 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMAGE = f"REGISTRY/weak-to-strong-search:{PROJECT['version']}"
 RAY = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]  # type: ignore[index]
 RAY_UP = ["aws.yaml", "gcp.yaml"]
-KUBERAY = ["raycluster.yaml", "rayjob.yaml"]
+KUBERAY = ["raycluster.yaml", "raycluster-gpus.yaml", "rayjob.yaml"]
 
 
 def read(name: str) -> dict[str, Any]:
@@ -62,6 +64,9 @@ def test_the_head_has_no_gpu_and_workers_are_spot_and_come_when_needed(name: str
 SCHEMA = json.loads((Path(__file__).parent / "kuberay_schema.json").read_text())
 
 
+SKYPILOT = json.loads((Path(__file__).parent / "skypilot_schema.json").read_text())
+
+
 @pytest.mark.parametrize("name", KUBERAY)
 def test_kuberay_accepts_it(name: str) -> None:
     jsonschema.validate(read(name), SCHEMA)
@@ -72,6 +77,46 @@ def test_the_schema_notices_a_mistake() -> None:
     wrong["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplica"] = 8
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, SCHEMA)
+
+
+def test_skypilot_accepts_its_file_and_its_schema_notices_a_mistake() -> None:
+    task = read("skypilot.yaml")
+    jsonschema.validate(task, SKYPILOT)
+    for wrong in ({"num_node": 2}, {"resources": {"accelerator": "L4"}}, {"envs": {"A": 1}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(task | wrong, SKYPILOT)
+
+
+@pytest.mark.parametrize("part", ["setup", "run"])
+def test_skypilots_commands_are_sound(part: str) -> None:
+    tool = Path(sys.executable).parent / "shellcheck"
+    script = read("skypilot.yaml")[part]
+    told = subprocess.run(
+        [tool, "--shell=bash", "--exclude=SC1090,SC1091", "-"],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout
+    assert not re.search(
+        r"^[^#]*ray (stop|symmetric-run)", script, re.MULTILINE
+    )  # SkyPilot's own Ray would end
+
+
+def test_each_kind_of_gpu_is_a_label_that_trials_can_ask_for() -> None:
+    spec = read("raycluster-gpus.yaml")["spec"]
+    assert spec["autoscalerOptions"]["version"] == "v2"  # the first that looks at labels
+    labels = [group["labels"] for group in spec["workerGroupSpecs"]]
+    assert labels == [{"ray.io/accelerator-type": kind} for kind in ("H100", "L4")]
+    assert (
+        len({json.dumps(group["template"]["spec"]["nodeSelector"]) for group in spec["workerGroupSpecs"]})
+        == 2
+    )
+    comment = (MANIFESTS / "raycluster-gpus.yaml").read_text().partition("apiVersion")[0]
+    [asked] = re.findall(r"--set (trial\.labels='[^']+')", comment)
+    config = load_config(ROOT / "configs" / "qwen.yaml", [asked.replace("'", "")])
+    assert config.trial.placement["bundle_label_selector"][0] in labels
 
 
 def test_the_job_runs_on_the_cluster_of_the_other_manifest() -> None:
@@ -196,3 +241,47 @@ def test_the_slurm_script_says_how_it_is_called() -> None:
     told = subprocess.run(["bash", MANIFESTS / "slurm.sh"], capture_output=True, text=True, check=False)
     assert told.returncode == 2
     assert "usage: sbatch" in told.stderr
+
+
+STAND_INS = {
+    "scontrol": 'if [ "$1" = show ]; then echo first; echo second; else echo "$@" > "$FAKE/requeued"; fi',
+    "srun": 'while [ "$1" != ray ]; do shift; done; exec "$@"',
+    "ray": 'echo "$@" > "$FAKE/ray"; while [ "$1" != -- ]; do shift; done; shift; "$@"; exit $?',
+    "python": 'echo -e "$ADDRESS $RAY_ADDRESS $SOME_KEY\n$@" > "$FAKE/driver"; eval "$DRIVER"',
+}
+
+
+def slurm(fake: Path, driver: str) -> subprocess.Popen[str]:
+    """The Slurm script with stand-ins for Slurm, for Ray and for the driver, which does this."""
+    for name, does in STAND_INS.items():
+        (fake / name).write_text(f"#!/usr/bin/env bash\n{does}\n")
+        (fake / name).chmod(0o755)
+    (fake / "keys").write_text("SOME_KEY=abc\n")
+    environment = {"PATH": f"{fake}:/usr/bin:/bin", "HOME": str(fake), "KEYS": str(fake / "keys")}
+    environment |= {"FAKE": str(fake), "DRIVER": driver, "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "x"}
+    script = [MANIFESTS / "slurm.sh", "c.yaml", "/shared/out", "--set", "seed=2"]
+    return subprocess.Popen(["bash", *script], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_slurm_script_runs_the_driver_on_the_first_node_and_ends_as_it_ends(tmp_path: Path) -> None:
+    job = slurm(tmp_path, "exit 3")
+    job.communicate(timeout=30)
+    assert job.returncode == 3
+    assert not (tmp_path / "requeued").exists()
+    ray = (tmp_path / "ray").read_text().split()
+    assert curate_and_validate_ray_start_args(ray[1 : ray.index("--")]) == ["--num-cpus=1"]
+    assert ray[1:5] == ["--address", "first:20007", "--min-nodes", "2"]
+    addresses, run = (tmp_path / "driver").read_text().splitlines()
+    assert addresses == "first:20007 first:20007 abc"
+    assert run == "-m search run c.yaml --out /shared/out --set seed=2"
+
+
+def test_a_job_that_is_told_to_stop_saves_itself_and_is_queued_again(tmp_path: Path) -> None:
+    job = slurm(tmp_path, 'trap "exit 130" TERM; touch "$FAKE/ready"; while true; do sleep 0.05; done')
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "ready").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    job.terminate()
+    job.communicate(timeout=30)
+    assert job.returncode == 130
+    assert (tmp_path / "requeued").read_text() == "requeue 7\n"

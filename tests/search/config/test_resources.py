@@ -61,3 +61,12 @@ def test_what_the_naive_method_needs_is_its_prediction_with_all_margins(config: 
     assert needed > on_device(0) == 2**30  # a process's context
     one_by_one = room.model_copy(update={"engine": room.engine.model_copy(update={"micro_batch": 1})})
     assert one_by_one.needed(naive.student, naive.optim.batch_size) < needed
+
+
+def test_labels_ask_the_same_of_every_process() -> None:
+    assert TrialResources().placement == {}
+    asked = TrialResources(labels=("ray.io/accelerator-type=in(H100,H200)", "zone=a"), processes=2)
+    selector = {"ray.io/accelerator-type": "in(H100,H200)", "zone": "a"}
+    assert asked.placement == {"bundle_label_selector": [selector, selector]}
+    with pytest.raises(ValidationError):
+        TrialResources(labels=("H100",))
