@@ -1,7 +1,7 @@
 """What a trial may use of the cluster."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -72,7 +72,7 @@ class TrialResources(Frozen):
     ] = ("HF_TOKEN",)
 
     @property
-    def placement(self) -> dict[str, list[dict[str, str]]]:
+    def placement(self) -> dict[str, Any]:
         """What a trial's placement group asks of nodes beside resources, for each of its processes."""
         selector = dict(label.split("=", 1) for label in self.labels)
         return {"bundle_label_selector": [selector] * self.processes} if selector else {}

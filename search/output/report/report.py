@@ -16,6 +16,7 @@ from agents.findings.differences import differences
 from search.config.load import dump_config
 from search.config.schema import RunConfig
 from search.ledger.record import Record
+from search.output.hidden_table import sentences
 from search.output.outcome_table import seeds_note
 from search.output.progress import state
 from search.output.report import disagreements
@@ -64,6 +65,7 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
         baselines=record.baselines,
         finalists=_finalists(config, outcome),
         seeds_note=seeds_note,
+        hidden_sentences=list(sentences(outcome)) if outcome and outcome.get("hidden") else (),
         **_differences(config, record, outcome),
         figures=charts(config, record, outcome, scored),
         naive_on_search=naive_on_search(config, record),

@@ -17,7 +17,9 @@ def test_the_reference_is_that_of_the_config(capsys: pytest.CaptureFixture[str])
 
 def test_a_class_that_stands_in_two_places_is_described_once() -> None:
     text = page(groups())
-    assert text.count("## `weak.optim`, `strong.optim`, `hidden[].weak.optim`, `hidden[].strong.optim`\n") == 1
+    assert (
+        text.count("## `weak.optim`, `strong.optim`, `hidden[].weak.optim`, `hidden[].strong.optim`\n") == 1
+    )
     assert text.count("| `warmup` |") == 1
 
 

@@ -11,10 +11,15 @@ import pytest
 from agents.findings.round_proposal import LaneReport
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
+from search.engine.confirmation import Confirmation
 from search.ledger.events import Interrupted, LaneAnswered, Proposed
 from search.ledger.log import Ledger
+from search.ledger.record import Record
+from search.output.hidden import hidden_part
 from search.output.report.report import render, write_report
+from search.output.result import result
 from search.storage.run_directory import RunDirectory, new_run
+from tests.search.output.conftest import moved, on_task, without_gap
 from tests.small_runs.chromium import PHONE, Opened
 from tests.small_runs.synthetic import synthetic_run
 
@@ -276,3 +281,21 @@ def test_a_thousand_trials_stay_light(tmp_path: Path, open_report: Callable[...,
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no run"):
         write_report(RunDirectory(tmp_path))
+
+
+def test_hidden_tasks_have_a_table_and_what_it_decides(
+    config: RunConfig, record: Record, confirmation: Confirmation
+) -> None:
+    own = on_task(confirmation)
+    there = [on_task(moved(confirmation, -0.2), "first"), on_task(without_gap(confirmation), "second")]
+    page = render(config, record, result(record, own, hidden_part(record, own, there)))
+    section = page.partition('<h2 id="hidden">')[2].partition("<h2 id=")[0]
+    for said in (
+        "On 1 of 2 hidden tasks the best",
+        "<bdi>first</bdi>",
+        "<bdi>second</bdi>",
+        "no gap",
+        "+0.100",
+    ):
+        assert said in section
+    assert '<h2 id="hidden">' not in render(config, record, result(record, own))
