@@ -176,7 +176,7 @@ def parallel_figure(alt: str, lines: Sequence[Row], marks: Sequence[Row], names:
     marks: axis, place, text, side. Rows instead of columns keep long names readable on a phone.
     """
     y: Spec = {"field": "axis", "type": "nominal", "sort": list(names), "title": None}
-    y |= {"axis": {"grid": True, "ticks": False, "domain": False}, "scale": {"padding": 0.5}}
+    y |= {"axis": {"grid": True, "ticks": False, "domain": False, "zindex": 1}, "scale": {"padding": 0.5}}
     place: Spec = {"field": "place", "type": "quantitative", "axis": None, "scale": {"domain": [-0.03, 1.03]}}
     branches = list(dict.fromkeys(row["branch"] for row in lines))
     hues = dict(zip(branches, HUES, strict=False))
