@@ -102,8 +102,8 @@ ROOMS = {
     "trainers": "lazy seeds printable component files scratch cache data gang models components training"
     " method trial",
     "agents": "language prices settings findings playbook claude",
-    "search": "interrupt ledger scoring policy config storage studies engine workers output tracking"
-    " conclusion phases campaign export cli __main__",
+    "search": "interrupt ledger scoring policy config storage studies engine workers output preflight"
+    " tracking conclusion phases campaign export cli api __main__",
 }
 BESIDE = {  # rooms that stand side by side: neither imports the other
     ("search.workers", "search.output"),
@@ -180,6 +180,8 @@ def test_every_room_says_what_it_is_for(package: str) -> None:
     for path in (ROOT / package).rglob("__init__.py"):
         tree = ast.parse(path.read_text())
         assert len(ast.get_docstring(tree) or "") > 40, path
+        if path == ROOT / "search/__init__.py":
+            continue  # names the API, which tests/test_imports.py finds to load nothing before it is used
         assert len(tree.body) == 1, f"{path}: an __init__ that imports makes every reader pay"
 
 

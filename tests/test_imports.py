@@ -12,6 +12,7 @@ HEAVY = {
     "fsspec",
     "obstore",
     "optuna",
+    "pandas",
     "peft",
     "pyarrow",
     "ray",
@@ -70,6 +71,11 @@ def test_a_schema_costs_no_torch() -> None:
     assert all(LIGHT.values())
     found = loaded_after(*(f"import {', '.join(names)}" for names in LIGHT.values()))
     assert dict(zip(LIGHT, found, strict=True)) == {room: set() for room in LIGHT}
+
+
+def test_the_package_itself_is_light_and_names_its_api() -> None:
+    assert loaded("import search; assert {'run', 'load', 'compare'} <= set(dir(search))") == set()
+    assert loaded("from search import load, configure, methods; methods()") == set()
 
 
 def test_what_is_heavy_is_noticed() -> None:

@@ -48,26 +48,26 @@ class Fixed(Frozen):
     """A parameter held at one value."""
 
     kind: Literal["fixed"] = "fixed"
-    name: str
-    value: Value
+    name: Annotated[str, Field(description="parameter of the component")]
+    value: Annotated[Value, Field(description="the value it is held at")]
 
 
 class Range(Frozen):
     """A parameter searched between low and high, both included, on a log scale if `log`."""
 
     kind: Literal["range"] = "range"
-    name: str
-    low: StrictFloat
-    high: StrictFloat
-    log: StrictBool
+    name: Annotated[str, Field(description="parameter of the component")]
+    low: Annotated[StrictFloat, Field(description="lowest value, included")]
+    high: Annotated[StrictFloat, Field(description="highest value, included")]
+    log: Annotated[StrictBool, Field(description="whether it is searched on a log scale")]
 
 
 class Choice(Frozen):
     """A parameter searched among listed values."""
 
     kind: Literal["choice"] = "choice"
-    name: str
-    values: tuple[Value, ...]
+    name: Annotated[str, Field(description="parameter of the component")]
+    values: Annotated[tuple[Value, ...], Field(description="the values to choose among")]
 
 
 Param = Annotated[Fixed | Range | Choice, Field(discriminator="kind")]
@@ -76,15 +76,18 @@ Param = Annotated[Fixed | Range | Choice, Field(discriminator="kind")]
 class Option(Frozen):
     """A component that may fill the slot; unnamed parameters keep the component's defaults."""
 
-    component: str
-    params: tuple[Param, ...]
+    component: Annotated[str, Field(description="kind of the component, such as `gce`")]
+    params: Annotated[
+        tuple[Param, ...],
+        Field(description="parameters that are set or searched; in a config may be left out"),
+    ]
 
 
 class Slot(Frozen):
     """The options for one slot; the search picks one of them for each trial."""
 
-    slot: str
-    options: tuple[Option, ...]
+    slot: Annotated[str, Field(description="name of the slot, such as `loss`")]
+    options: Annotated[tuple[Option, ...], Field(description="components of which a trial takes one")]
 
 
 class Branch(Frozen):
@@ -94,11 +97,15 @@ class Branch(Frozen):
     parent: the name of the earlier branch that it grew from, or None.
     """
 
-    name: Name
-    family: Family
-    hypothesis: Sentence
-    parent: Name | None
-    slots: tuple[Slot, ...]
+    name: Annotated[Name, Field(description="name of the branch, new in the run")]
+    family: Annotated[Family, Field(description="what kind of idea it is; in a config may be left out")]
+    hypothesis: Annotated[
+        Sentence, Field(description="why it should recover more of the gap; in a config may be left out")
+    ]
+    parent: Annotated[
+        Name | None, Field(description="earlier branch that it grew from; in a config may be left out")
+    ]
+    slots: Annotated[tuple[Slot, ...], Field(description="slots that differ from naive's")]
 
 
 class Proposal(Frozen):
@@ -156,8 +163,12 @@ def _param_contains(param: Fixed | Range | Choice, value: object) -> bool:
 
 
 def json_schema() -> dict[str, Any]:
-    """The strict JSON schema of a Proposal, see `strict_schema`."""
-    return strict_schema(Proposal)
+    """The strict JSON schema of a Proposal, see `strict_schema`; the prompt says what its fields mean."""
+    schema = strict_schema(Proposal)
+    for node in _objects(schema):
+        for field in node.get("properties", {}).values():
+            field.pop("description", None)
+    return schema
 
 
 def strict_schema(model: type[Frozen]) -> dict[str, Any]:

@@ -22,15 +22,19 @@ from search.cli.commands import (
     submit,
     trials,
 )
+from search.cli.commands.before import check, init, methods
 
 PROGRAM = "python -m search"
 WIDTH = 100  # columns of a help text at most
 Examples = Sequence[tuple[str, str]]
 COMMANDS: dict[Callable[..., Any], Examples] = {
+    init.init: init.EXAMPLES,
+    check.check: check.EXAMPLES,
     run.run: run.EXAMPLES,
     resume.resume: resume.EXAMPLES,
     baselines.baselines: baselines.EXAMPLES,
     propose.propose: propose.EXAMPLES,
+    methods.methods: methods.EXAMPLES,
     status.status: status.EXAMPLES,
     report.report: report.EXAMPLES,
     trials.trials: trials.EXAMPLES,

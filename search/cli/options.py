@@ -103,6 +103,16 @@ Overrides = Annotated[
         autocompletion=complete_setting,
     ),
 ]
+BranchFiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--branch",
+        metavar="FILE",
+        default_factory=list,
+        show_default=False,
+        help="A branch of your own, in YAML or JSON; may be repeated. They come first.",
+    ),
+]
 OutcomeAsJson = Annotated[
     bool, typer.Option("--json", help="Write the content of result.json to stdout, and all else to stderr.")
 ]

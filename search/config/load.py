@@ -13,25 +13,44 @@ from search.config.fields import model_at
 from search.config.schema import RunConfig
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(path: Path, overrides: Sequence[str] = (), branch_files: Sequence[Path] = ()) -> RunConfig:
     """The config in a YAML file, with `key.sub=value` overrides applied.
 
+    branch_files: YAML or JSON, of a branch, a list of them, or a proposal; they are added to `branches`.
     Raises ValueError, one line naming the place, the value and the remedy, for whatever is wrong.
     """
-    try:
-        settings = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path}: there is no such file; see configs/ for examples") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes that are no text, no such date
-        raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    settings = _read(path, "see configs/ for examples")
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: must be a mapping of settings, got {type(settings).__name__}")
     for override in overrides:
         _override(settings, override)
+    if branch_files:
+        own = settings.get("branches")
+        added = [branch for file in branch_files for branch in _branches(file)]
+        settings["branches"] = [*(own if isinstance(own, list) else ()), *added]
     try:
         return RunConfig.model_validate(settings)
     except ValidationError as error:
         raise ValueError(f"{path}: {_first_problem(error, settings)}") from None
+
+
+def _read(path: Path, hint: str) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file; {hint}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes that are no text, no such date
+        raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+
+
+def _branches(path: Path) -> list[Any]:
+    """The branches in a file: one, a list, or those of a proposal."""
+    found = _read(path, "name a file with a branch, as a proposal.json of a run holds them")
+    if isinstance(found, Mapping):
+        found = found.get("branches", [found])
+    if not isinstance(found, list):
+        raise ValueError(f"{path}: must hold a branch or a list of branches, got {type(found).__name__}")
+    return found
 
 
 def dump_config(config: RunConfig) -> str:
@@ -66,8 +85,8 @@ def _first_problem(error: ValidationError, settings: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{place} is not a setting{_nearest(detail['loc'])}"
     got = "" if isinstance(detail["input"], Mapping) else f", got {detail['input']!r}"
-    start = f"{place}: " if place else ""
-    return f"{start}{detail['msg'].removeprefix('Value error, ')}{got}{_meaning(detail['loc'])}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}{got}{_meaning(detail['loc'])}" if place else message
 
 
 def _place(loc: tuple[int | str, ...], settings: Any) -> str:

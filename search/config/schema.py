@@ -2,13 +2,15 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from agents.language.proposal import Branch
 from agents.settings import AgentConfig, PlaybookConfig
 from search.config.abilities import abilities_of
 from search.config.learners import LearnerConfig, SupervisorConfig
+from search.config.own import OwnBranches, OwnMethods, branches_of, without_search
 from search.config.resources import TrialResources
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.config.services import OptunaConfig, ReportConfig, TrackingConfig
@@ -146,6 +148,21 @@ class RunConfig(Frozen):
     agent: Annotated[
         AgentConfig, Field(description="Who proposes methods, of kind `playbook`, `claude` or `replay`.")
     ] = PlaybookConfig()
+    branches: Annotated[
+        OwnBranches,
+        Field(
+            description="Branches of your own, as records of a proposal; the first round begins with them. "
+            "`run --branch FILE` adds one from a file."
+        ),
+    ] = ()
+    methods: Annotated[
+        OwnMethods,
+        Field(
+            description="Methods to train and confirm without a search: names of the playbook, or records "
+            "with a `name` and the slots that differ from naive's. The settings of `search`, and how many "
+            "methods are replicated and confirmed, follow from them."
+        ),
+    ] = ()
     search: Annotated[SearchConfig, Field(description="How much is searched, and by which rules.")]
     replication: Annotated[ReplicationConfig, Field(description="Further seeds for the best methods.")] = (
         ReplicationConfig()
@@ -168,6 +185,17 @@ class RunConfig(Frozen):
         str,
         Field(description="Folder on each node for pretrained models and trained baselines, shared by runs."),
     ] = "~/.cache/weak-to-strong-search"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _methods_are_not_searched(cls, settings: Any) -> Any:
+        methods = settings.get("methods") if isinstance(settings, dict) else None
+        return without_search(settings) if isinstance(methods, list | tuple) and methods else settings
+
+    @property
+    def own_branches(self) -> tuple[Branch, ...]:
+        """The branches that the config brings along: `branches`, or one for each of `methods`."""
+        return branches_of(self.methods, self.naive) if self.methods else self.branches
 
     @property
     def naive(self) -> Method:
@@ -206,7 +234,10 @@ class RunConfig(Frozen):
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def model_post_init(self, _context: object) -> None:
-        """Reject more rows for supervisors than weak_train has, and two hidden tasks of one name."""
+        """Reject methods that cannot be, too many rows for supervisors, and two hidden tasks of one name."""
+        if self.branches and self.methods:
+            raise ValueError("branches are searched and methods are not: leave one of the two out")
+        _ = self.own_branches
         for place, task in {
             "task": self.task,
             **{f"hidden.{i}.task": h.task for i, h in enumerate(self.hidden)},

@@ -48,12 +48,13 @@ class Finalist:
 def choose_finalists(config: RunConfig, record: Record, hidden: HiddenTask | None = None) -> list[Finalist]:
     """The methods to confirm, highest lower bound on PGR over seeds first.
 
-    No two have the same components in all slots. The order is fixed before the test split is opened, so the
-    first is the best without having been chosen on the split that reports it. The naive baseline is never a
-    finalist: finalists are compared with it, and `beats_naive_p` says whether the best is better. On a hidden
-    task they are the same, as they are there.
+    No two have the same components in all slots, unless the config names them. The order is fixed before the
+    test split is opened, so the first is the best without having been chosen on the split that reports it.
+    The naive baseline is never a finalist: finalists are compared with it, and `beats_naive_p` says whether
+    the best is better. On a hidden task they are the same, as they are there.
     """
-    chosen = at_most_per_kind(eligible(config, record), config.confirm.finalists, 1)
+    per_kind = config.confirm.finalists if config.methods else 1  # those of a config were asked for
+    chosen = at_most_per_kind(eligible(config, record), config.confirm.finalists, per_kind)
     return [
         Finalist(
             trial=one.trial,

@@ -98,9 +98,11 @@ def planned_replication(config: RunConfig, record: Record) -> list[tuple[Standin
 def _affordable(config: RunConfig, ranked: Sequence[Standing], budget: float) -> list[Standing]:
     """The first methods that a stage can pay for, at least as many as there are finalists.
 
-    One of a kind may cost more than the kind's share. A method that is too dear is skipped for cheaper ones
-    after it.
+    All of them where the config names the methods. One of a kind may cost more than the kind's share. A
+    method that is too dear is skipped for cheaper ones after it.
     """
+    if config.methods:
+        return list(ranked)
     finalists, counts = config.confirm.finalists, config.replication.methods is not None
     spent, of_kind = 0.0, defaultdict[tuple[str, ...], float](float)
     chosen: list[Standing] = []

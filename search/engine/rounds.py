@@ -152,8 +152,32 @@ def ask(config: RunConfig, proposer: Proposer, findings: Findings) -> RoundPropo
     return Guarded(proposer, Playbook(branches=config.agent.branches, seed=config.seed)).propose(findings)
 
 
+def check_own_branches(config: RunConfig) -> None:
+    """Raise ValueError, on one line, if a branch or method of the config cannot run."""
+    own = config.own_branches
+    if not own:
+        return
+    found = problems(
+        Proposal(branches=own, rationale=""),
+        naive=config.naive,
+        known_branches=(),
+        known_methods=(),
+        abilities=config.abilities,
+    )
+    for problem in found:
+        if config.methods and problem.branch is not None:
+            raise ValueError(f"methods: {own[problem.branch].name}: {problem.text}")
+        raise ValueError(str(problem))
+
+
 def checked(config: RunConfig, record: Record, proposal: Proposal) -> tuple[Proposal, list[Problem]]:
-    """The proposal with only the branches that can run, and the problems of the others."""
+    """The proposal with only the branches that can run, and the problems of the others.
+
+    The first round begins with the config's own branches.
+    """
+    if config.branches and not record.branches:
+        together = (*config.branches, *proposal.branches)[:MAX_BRANCHES]
+        proposal = proposal.model_copy(update={"branches": together})
     known_branches = list(record.branches)
     known_methods = [trial.method for trial in record.of_purpose("search")]
     found = problems(

@@ -128,17 +128,36 @@ def claimed_run(path: Path, config: RunConfig) -> Iterator[RunDirectory]:
     with run.locked():  # another process may hold it and be training its baselines
         if not run.ledger.is_file():
             replace_file(run.config, dump_config(config))
-        elif run.read_config().sha256 != config.sha256:
-            raise ValueError(f"--out {path}: holds another run (of another config); choose another directory")
+        else:
+            _require_same(run, config)
         yield run
+
+
+def check_claim(path: Path, config: RunConfig) -> None:
+    """Raise ValueError where `claimed_run` would, but for a directory that cannot be made; makes nothing."""
+    run = RunDirectory(path)
+    if not run.ledger.is_file():
+        _require_empty(run)
+    else:
+        _require_same(run, config)
+
+
+def _require_same(run: RunDirectory, config: RunConfig) -> None:
+    if run.read_config().sha256 != config.sha256:
+        raise ValueError(f"--out {run.path}: holds another run (of another config); choose another directory")
+
+
+def _require_empty(run: RunDirectory) -> None:
+    path = run.path
+    ours = {run.config.name, baseline_times.FILE, ".lock"}  # of a run that ended before its first event
+    if path.exists() and (not path.is_dir() or set(_complete_files(path)) - ours):
+        raise ValueError(f"--out {path}: is not an empty directory; choose another one")
 
 
 def _make(run: RunDirectory) -> None:
     """Make the directory of a run that has no ledger. Raises ValueError if it holds other files."""
     path = run.path
-    ours = {run.config.name, baseline_times.FILE, ".lock"}  # of a run that ended before its first event
-    if path.exists() and (not path.is_dir() or set(_complete_files(path)) - ours):
-        raise ValueError(f"--out {path}: is not an empty directory; choose another one")
+    _require_empty(run)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

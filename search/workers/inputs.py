@@ -1,6 +1,5 @@
 """What baselines and students learn from and predict, read before anything is trained. Without Ray."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,6 @@ from trainers.models.pool import load_tokenizer
 from trainers.models.prompts import render
 from trainers.models.settings import ModelConfig
 from trainers.trial.baselines import BaselineData, BaselineJob, Role, cache_path, model_digest
-
-log = logging.getLogger(__name__)
 
 STUDENTS_SEE: tuple[SplitName, ...] = ("transfer", "search", "test")
 AllTokens = Mapping[SplitName, Tokens]
@@ -35,7 +32,7 @@ class Inputs:
 
 
 def read_inputs(config: RunConfig, task: Task) -> Inputs:
-    """Tokenize a task for every model; what is lost of the data is logged.
+    """Tokenize a task for every model.
 
     Raises ValueError, of one line, if nothing can be learned from it, or if the naive baseline cannot run.
     """
@@ -87,7 +84,7 @@ def _tokens(model: ModelConfig, task: Task, splits: tuple[SplitName, ...]) -> di
 
 
 def _counted(config: RunConfig, task: Task, tokens: list[dict[SplitName, Tokens]]) -> DataCounts:
-    """What is lost of the task's data and within the length of each model, logged.
+    """What is lost of the task's data and within the length of each model.
 
     tokens: of the weak model, the strong one and the intermediate ones.
     """
@@ -101,8 +98,6 @@ def _counted(config: RunConfig, task: Task, tokens: list[dict[SplitName, Tokens]
             )
         }
     )
-    for sentence in counts.sentences():
-        log.warning("%s", sentence)
     return counts
 
 

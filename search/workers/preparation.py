@@ -78,6 +78,8 @@ def prepare(
     """
     task = loaded.task
     inputs = read_inputs(config, task)
+    for sentence in inputs.counts.sentences():
+        log.warning("%s", sentence)
     arrays = SharedArrays()
     predictions, train_s = _baselines(config, loaded.weights, inputs.data, arrays, advance, trained)
 

@@ -34,7 +34,7 @@ def load_dataset_task(config: DatasetTask) -> Task:
     response is the better (half rounded down for odd sizes). Local files need no network. Raises ValueError,
     on one line, for anything wrong with the data.
     """
-    pool = _read(config, config.path, config.split, config.revision)
+    pool = read_pool(config, config.path, config.split, config.revision)
     pools = [pool]
     rng = np.random.default_rng(config.seed)
     # The test split is drawn first, so that it does not depend on the sizes of the other splits.
@@ -43,7 +43,7 @@ def load_dataset_task(config: DatasetTask) -> Task:
     else:
         revision = config.revision if config.test_path is None else config.test_revision
         path, split = config.test_path or config.path, config.test_split or config.split
-        test_pool = _read(config, path, split, revision)
+        test_pool = read_pool(config, path, split, revision)
         drawn = draw(test_pool, config.splits, ("test",), rng)
         pools = [pool.without(drawn["test"]), test_pool]
         drawn |= draw(pools[0], config.splits, ("search", "weak_train", "transfer"), rng)
@@ -60,7 +60,11 @@ def load_dataset_task(config: DatasetTask) -> Task:
     )
 
 
-def _read(config: DatasetTask, path: str, split: str, revision: str | None) -> Pool:
+def read_pool(config: DatasetTask, path: str, split: str, revision: str | None) -> Pool:
+    """The distinct examples of a file or a hub split, by the fields and labels of a config.
+
+    Raises ValueError, on one line, for anything wrong with them.
+    """
     fields = config.fields
     names = [name for name in fields.model_dump().values() if name is not None]
     columns, sha256 = _columns(config, path, split, revision, names)

@@ -91,14 +91,21 @@ def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: P
     return cache / "baselines" / f"{job.role}-{key}.npz"
 
 
-def train_baseline(job: BaselineJob, data: BaselineData, cache: Path, shared: Shared = unshared) -> Arrays:
+def train_baseline(
+    job: BaselineJob,
+    data: BaselineData,
+    cache: Path,
+    shared: Shared = unshared,
+    pool: ModelPool | None = None,
+) -> Arrays:
     """Train with `job.seed` and return P(class 1), float32 [n], for every split of `data.predict`.
 
     cache: where models are kept. shared: holds the frozen features of probes, which other seeds need too.
+    pool: the job's model, where it is loaded already.
     Raises trainers.training.loop.Diverged if the loss is not finite.
     """
     share_compiled_code(cache)
-    student, learn, evaluated = _student(job, data, cache, shared)
+    student, learn, evaluated = _student(job, data, cache, pool, shared)
     weights = np.ones(len(data.truth), dtype=np.float32)
     recipe = Recipe(
         plan=Plan(phases=(Phase(start=0.0, weights=weights, lr_scale=1.0),)),
@@ -116,7 +123,7 @@ def train_baseline(job: BaselineJob, data: BaselineData, cache: Path, shared: Sh
 
 
 def _student(
-    job: BaselineJob, data: BaselineData, cache: Path, shared: Shared
+    job: BaselineJob, data: BaselineData, cache: Path, pool: ModelPool | None, shared: Shared
 ) -> tuple[Student, Inputs, dict[SplitName, Inputs]]:
     """The student, the inputs that it learns from, and those that it predicts."""
     if isinstance(job.student, BagOfWords):
@@ -127,7 +134,7 @@ def _student(
             FeatureInputs(features=counted.vectors(data.learn)),
             {split: FeatureInputs(features=counted.vectors(of)) for split, of in data.predict.items()},
         )
-    pool = ModelPool(job.model, cache=cache)
+    pool = pool or ModelPool(job.model, cache=cache)
     student = make_student(job.student, pool, seed=job.seed, words=data.learn.words)
     split, predicted = LEARNS[job.role], ModelData(pool, data.predict, shared)
     learn = ModelData(pool, {split: data.learn}, shared).inputs(split, student.layer)

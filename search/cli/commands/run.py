@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
-from search.cli.options import ConfigFile, OutcomeAsJson, Overrides, complete_run
+from search.cli.commands.before.check import look_before
+from search.cli.options import BranchFiles, ConfigFile, OutcomeAsJson, Overrides, complete_run
 from search.cli.outcome import reach_outcome
 from search.cli.output import console, stdout_for_json
 from search.config.load import load_config
-from search.storage.object_store import run_path
-from search.storage.run_directory import claimed_run
+from search.config.schema import RunConfig
+from search.storage.object_store import is_url, run_path
+from search.storage.run_directory import check_claim, claimed_run
 
 EXAMPLES = (
     ("run configs/dev.yaml", "into runs/dev-TIME"),
     ("run configs/dev.yaml --set search.trials=100 --set seed=1", "other settings"),
+    ("run configs/dev.yaml --dry-run", "what it would meet and take; trains nothing"),
     ("run configs/dev.yaml --out runs/long --json | jq .best.pgr", "the outcome to a script"),
 )
 
@@ -23,6 +26,7 @@ EXAMPLES = (
 def run(
     config: ConfigFile,
     overrides: Overrides,
+    branches: BranchFiles,
     out: Annotated[
         str | None,
         typer.Option(
@@ -32,6 +36,9 @@ def run(
         ),
     ] = None,
     as_json: OutcomeAsJson = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train nothing; say what the run would meet, as `check` does.")
+    ] = False,
 ) -> None:
     """Search, confirm on the test split, write the outcome.
 
@@ -39,13 +46,22 @@ def run(
     `python -m search settings` prints every setting, its bounds and its meaning.
     """
     with stdout_for_json(wanted=as_json):
-        _run(config, overrides, out, as_json=as_json)
+        act = _dry_run if dry_run else start
+        act(load_config(config, overrides, branches), out, as_json=as_json)
 
 
-def _run(config: Path, overrides: list[str], out: str | None, *, as_json: bool) -> None:
-    loaded = load_config(config, overrides)
+def start(loaded: RunConfig, out: str | None, *, as_json: bool) -> None:
+    """Run a config to its outcome. out: the run directory, None for runs/NAME-TIME."""
     out = out or f"runs/{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     people = console(as_json=as_json)
     with run_path(out, loaded) as path, claimed_run(path, loaded) as directory:
         people.print(f"run directory: {out}", highlight=False, soft_wrap=True)
         reach_outcome(directory, people, out=out, as_json=as_json)
+
+
+def _dry_run(loaded: RunConfig, out: str | None, *, as_json: bool) -> None:
+    folder = Path()
+    if out and not is_url(out):
+        folder = Path(out).expanduser()
+        check_claim(folder, loaded)
+    look_before(loaded, folder, timed=True, as_json=as_json)

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.config.own import OwnMethod
 from search.config.schema import RunConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.confirmation import choose_finalists, confirm, planned_confirmation, sealed_predictions
@@ -81,6 +82,13 @@ def test_no_two_finalists_are_near_twins(events: SimpleNamespace, config: RunCon
     assert [one.trial.trial for one in choose_finalists(config, record)] == ["t4", "t1"]
     twins = Record.of(searched(events, t2=0.7, t4=0.8))
     assert [one.trial.trial for one in choose_finalists(config, twins)] == ["t4"]
+
+
+def test_methods_that_a_config_names_are_all_confirmed(events: SimpleNamespace, config: RunConfig) -> None:
+    named = (OwnMethod(name="one", slots={}), OwnMethod(name="two", slots={}))
+    own = config.model_copy(update={"methods": named})
+    twins = Record.of(searched(events, t2=0.7, t4=0.8))
+    assert [one.trial.trial for one in choose_finalists(own, twins)] == ["t4", "t2"]
 
 
 def replicated(events: SimpleNamespace, name: str, of: str, seed: int, pgr: float) -> list[Any]:

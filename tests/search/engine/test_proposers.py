@@ -5,9 +5,11 @@ import pytest
 
 from agents.claude.proposer import ClaudeProposer
 from agents.claude.replay import Replay
-from agents.findings.findings import Findings
+from agents.findings.findings import BranchFinding, Findings
+from agents.language.proposal import Proposal
 from agents.playbook.playbook import Playbook
 from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
+from search.config.own import OwnMethod
 from search.config.schema import RunConfig
 from search.engine.proposers import new_proposer
 from tests.servers.messages_api import ScriptedClaude, text
@@ -101,3 +103,15 @@ def test_a_replay_proposes_what_was_recorded(
     assert isinstance(again, Replay)
     assert again.propose(nothing_yet).proposal.branches == first.proposal.branches
     assert [found.name for found in first.proposal.branches] == ["recorded"]
+
+
+def test_methods_of_the_config_are_proposed_once(config: RunConfig, nothing_yet: Findings) -> None:
+    named = (OwnMethod(name="naive", slots={}), OwnMethod(name="confidence-loss", slots={}))
+    proposer = new_proposer(config.model_copy(update={"methods": named}), None)
+    first = proposer.propose(nothing_yet)
+    assert isinstance(first, Proposal)
+    assert [branch.name for branch in first.branches] == ["confidence-loss"]
+    known = BranchFinding(branch=first.branches[0], round=1, live=True, importance=())
+    later = proposer.propose(nothing_yet.model_copy(update={"branches": (known,)}))
+    assert isinstance(later, Proposal)
+    assert later.branches == ()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from search.config.own import OwnMethod
 from search.config.schema import PruningConfig, RunConfig, SearchConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.confirmation import choose_finalists
@@ -140,6 +141,9 @@ def test_a_stage_takes_no_more_than_its_share_of_a_kind(plan: Plan, events: Simp
     # Where there are no other kinds, places stay empty.
     only = trained(events, 0, gce_1=0.9, gce_2=0.8, gce_3=0.7)
     assert planned(plan(4, 2), only) == [("gce_1", 1), ("gce_2", 1)]
+    # Methods that a config names were asked for, all of them.
+    named = plan(4, 2).model_copy(update={"methods": (OwnMethod(name="gce", slots={}),)})
+    assert planned(named, only) == [("gce_1", 1), ("gce_2", 1), ("gce_3", 1)]
 
 
 def test_a_method_that_failed_on_a_seed_gets_no_further_one(plan: Plan, events: SimpleNamespace) -> None:

@@ -11,11 +11,30 @@ from agents.findings.round_proposal import LaneReport, Note, RoundProposal
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from agents.language.validation import Problem
+from agents.playbook.named import fixed_branch
+from search.config.own import OwnMethod
 from search.config.schema import RunConfig
-from search.engine.rounds import FIRST_WAIT_S, Rounds, TimedProposal, late_lanes, round_events
-from search.ledger.events import BranchesRefused, LaneAnswered, NoteLeft, RequestReserved, RequestSettled
+from search.engine.rounds import (
+    FIRST_WAIT_S,
+    Rounds,
+    TimedProposal,
+    check_own_branches,
+    checked,
+    late_lanes,
+    round_events,
+)
+from search.ledger.events import (
+    BranchesRefused,
+    LaneAnswered,
+    NoteLeft,
+    Proposed,
+    RequestReserved,
+    RequestSettled,
+)
 from search.ledger.record import Record
 from search.policy.faults import FaultConfig
+from trainers.components.labels import Soft
+from trainers.method import Method
 
 
 class Thinking:
@@ -149,3 +168,32 @@ def test_a_simulation_has_its_answer_at_once(
     assert breaks or answer.round_proposal.proposal == proposal(branch("a"))
     assert not rounds.pending
     rounds.close()
+
+
+def own(name: str, temperature: float) -> Branch:
+    return fixed_branch(name, Method(labels=Soft(temperature=temperature)), Method(), "Doubt is kept.")
+
+
+def test_the_first_round_begins_with_the_config_s_own_branches(
+    config: RunConfig,
+) -> None:
+    mine, theirs = own("mine", 2.0), own("theirs", 3.0)
+    brought = config.model_copy(update={"branches": (mine,)})
+    check_own_branches(brought)
+    proposed = Proposal(branches=(theirs,), rationale="")
+    first, found = checked(brought, Record(), proposed)
+    assert first.branches == (mine, theirs)
+    assert found == []
+    begun = Proposed(round=1, proposal=first, seconds=0.0)
+    second, _ = checked(brought, Record.of([begun]), Proposal(branches=(own("later", 4.0),), rationale=""))
+    assert second.branches == (own("later", 4.0),)
+
+
+def test_own_branches_that_cannot_run_are_refused_before_anything_starts(config: RunConfig) -> None:
+    wrong = own("mine", 2.0).model_copy(update={"parent": "nobody"})
+    with pytest.raises(ValueError, match=r"^branches\[0\]\.parent: no earlier branch is called 'nobody'"):
+        check_own_branches(config.model_copy(update={"branches": (wrong,)}))
+    pairs = config.model_copy(update={"methods": (OwnMethod(name="both-orders", slots={}),)})
+    with pytest.raises(ValueError, match=r"^methods: both-orders: holds a method that cannot run here"):
+        check_own_branches(pairs)
+    check_own_branches(config)

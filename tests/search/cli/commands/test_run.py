@@ -67,3 +67,17 @@ def test_a_directory_with_something_else_in_it_is_left_alone(
     assert main(["run", DEV, "--out", str(tmp_path)]) == 2
     assert "is not an empty directory; choose another one" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_dry_run_makes_no_directory_and_refuses_one_in_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--set", "task.splits={weak_train: 64, transfer: 96, search: 32, test: 40}"]
+    small += ["--set", "strong.model={kind: toy, size: weak}", "--set", f"cache={tmp_path / 'cache'}"]
+    assert main(["run", DEV, "--dry-run", "--out", str(tmp_path / "run"), *small]) == 0
+    assert "Predicted times on this machine" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    assert main(["run", DEV, "--dry-run", "--out", str(tmp_path / "other"), *small]) == 2
+    assert "is not an empty directory" in capsys.readouterr().err

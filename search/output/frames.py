@@ -1,0 +1,100 @@
+"""A run as data frames: its trials, their curves, what was confirmed, seed by seed."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from agents.language.naming import method_values
+from search.ledger.record import Record, TrialRecord
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Outcome = Mapping[str, Any]
+
+
+def trials_frame(record: Record) -> "DataFrame":
+    """A row for each trial, in the order in which they began.
+
+    stop, accuracy, pgr, se: at its best rung; none of a confirmation trial, which predicts the test split.
+    The columns from `labels.kind` on hold its method, stopped there.
+    """
+    return _frame([_trial(trial) for trial in record.trials.values()])
+
+
+def curves_frame(record: Record) -> "DataFrame":
+    """A row for each rung that a trial reached on the search split; seconds: since the rung before."""
+    return _frame(
+        [
+            {
+                "trial": trial.trial,
+                "branch": trial.branch,
+                "share": share,
+                "accuracy": rung.accuracy,
+                "pgr": rung.pgr,
+                "se": rung.se,
+                "seconds": rung.setup_s + rung.train_s + rung.eval_s,
+            }
+            for trial in record.trials.values()
+            for share, rung in sorted(trial.rungs.items())
+            if rung.pgr is not None
+        ]
+    )
+
+
+def methods_frame(outcome: Outcome) -> "DataFrame":
+    """A row for naive and each confirmed method, on the test split. low, high: the 95% interval of PGR."""
+    return _frame([_confirmed(name, row) for name, row in _confirmed_rows(outcome)])
+
+
+def seeds_frame(outcome: Outcome) -> "DataFrame":
+    """A row for each seed of naive and of each confirmed method, on the test split."""
+    rows = _confirmed_rows(outcome)
+    return _frame([{"method": name} | dict(seed) for name, row in rows for seed in row["per_seed"]])
+
+
+def _confirmed_rows(outcome: Outcome) -> Iterator[tuple[str, Outcome]]:
+    yield "naive", outcome["naive"]
+    for row in outcome["finalists"]:
+        yield row["branch"], row
+
+
+def _confirmed(name: str, row: Outcome) -> dict[str, Any]:
+    low, high = row["ci95"] or (None, None)
+    return {
+        "method": name,
+        "accuracy": row["accuracy"],
+        "accuracy_se": row["accuracy_se"],
+        "pgr": row["pgr"],
+        "se": row["se"],
+        "low": low,
+        "high": high,
+        "over_naive": row["over_naive"]["pgr"] if "over_naive" in row else None,
+        "beats_naive_p": row.get("beats_naive_p"),
+        "search_pgr": row.get("search_pgr"),
+        "seeds": row["seeds"],
+        "collapsed": row["collapses"]["count"] if row["collapses"] else None,
+    }
+
+
+def _trial(trial: TrialRecord) -> dict[str, Any]:
+    best = trial.best
+    return {
+        "trial": trial.trial,
+        "purpose": trial.purpose,
+        "branch": trial.branch,
+        "seed": trial.seed,
+        "state": trial.state or ("paused" if trial.paused else "running"),
+        "stop": best.share if best else None,
+        "accuracy": best.accuracy if best else None,
+        "pgr": best.pgr if best else None,
+        "se": best.se if best else None,
+        "train_s": trial.train_s,
+        "cause": trial.cause,
+        **method_values(trial.best_method),
+    }
+
+
+def _frame(rows: list[dict[str, Any]]) -> "DataFrame":
+    import pandas  # takes half a second
+
+    return pandas.DataFrame(rows)

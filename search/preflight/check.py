@@ -1,0 +1,185 @@
+"""What a run of a config would meet: its data, models, steps, seconds, memory, disk and dollars."""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.settings import ClaudeConfig
+from search.config.schema import RunConfig
+from search.engine.proposers import new_proposer
+from search.policy.rungs import merged_rungs, rungs_of, steps_of_a_training
+from search.preflight.forecast import likely_methods, phases
+from search.preflight.speed import Speed, measured
+from search.workers.inputs import Inputs, Training, read_inputs, trainings
+from search.workers.loading import Loaded, load
+from search.workers.sources import checked_sources, with_commits
+from trainers.components.students import BagOfWords
+from trainers.data.counts import DataCounts
+from trainers.data.examples import SPLITS
+from trainers.training.memory_fit import GB, trained_and_frozen
+from trainers.training.model_size import room_for
+
+RAY_S = 6.0  # to start Ray and the grader, besides what each worker imports
+STATE_BYTES = 12  # of a trained parameter in a checkpoint: itself and two moments, in float32
+
+Say = Callable[[str], None]
+
+
+def check(
+    config: RunConfig, *, timed: bool = True, folder: Path = Path(), say: Say = lambda text: None
+) -> dict[str, Any]:
+    """Load data and models as a run would, train nothing to its end, and say what a run would meet.
+
+    timed: whether to time a few steps of each model; without it there are no seconds. folder: where the run
+    directory would be. say: receives what is being done. Raises ValueError, of the same line as a run, where
+    a run would be refused.
+    """
+    config, commits = with_commits(config, None)
+    say("the proposer")
+    new_proposer(config, None)
+    say("data and models")
+    loaded = load(config)
+    checked_sources(config, loaded, commits, None)  # hidden tasks are looked at, by another process
+    inputs = read_inputs(config, loaded.task)
+    due = list(trainings(config, loaded.weights, inputs.data))
+    found: dict[str, Any] = {
+        "name": config.name,
+        "data": _data(loaded, inputs.counts),
+        "models": _models(config, inputs),
+        "steps": _steps(config),
+        "memory": _memory(config),
+        "disk": _disk(config, folder),
+        "dollars": _dollars(config),
+        "baselines_cached": sum(training.path.is_file() for training in due),
+        "seconds": None,
+    }
+    if timed:
+        say("the speed of the models")
+        found["seconds"] = _seconds(config, due, found["baselines_cached"])
+    return found
+
+
+def _data(loaded: Loaded, counts: DataCounts) -> dict[str, Any]:
+    task = loaded.task
+    labels = [label for split in SPLITS for label in task.truth[split].tolist()]
+    is_pairs = task.inputs["transfer"].pairs is not None
+    return {
+        "kind": "pairs" if is_pairs else "single texts",
+        "splits": {split: len(task.inputs[split]) for split in SPLITS},
+        "class_1": None if is_pairs else sum(labels) / len(labels),
+        "lost": list(counts.sentences()),
+        "truncated": {of_model.role: of_model.shortened / of_model.examples for of_model in counts.lengths},
+    }
+
+
+def _models(config: RunConfig, inputs: Inputs) -> dict[str, Any]:
+    tokens = {"weak": inputs.data["weak"][0].learn, "strong": inputs.strong["transfer"]}
+    learners = {"weak": config.weak, "strong": config.strong}
+    return {
+        role: {
+            "model": getattr(learner.model, "path", f"toy {getattr(learner.model, 'size', '')}".strip()),
+            "student": learner.student.kind,
+            "parameters": _parameters(config, role),
+            "tokens_mean": float(tokens[role].lengths.mean()),
+            "tokens_most": int(tokens[role].lengths.max()),
+        }
+        for role, learner in learners.items()
+    }
+
+
+def _parameters(config: RunConfig, role: str) -> int | None:
+    """The parameters of a model's body and head; None if its configuration does not say."""
+    learner = config.weak if role == "weak" else config.strong
+    if isinstance(learner.student, BagOfWords):  # it uses the tokenizer alone
+        return None
+    room = room_for(learner.model, config.engine, 1.0, 1)
+    return None if room is None else room.weights.body + room.weights.head
+
+
+def _steps(config: RunConfig) -> dict[str, Any]:
+    naive, pruning, examples = config.naive, config.search.pruning, config.task.splits.transfer
+    rungs = rungs_of(naive, pruning.rungs, examples=examples, min_steps=pruning.min_steps)
+    whole = steps_of_a_training(naive, examples)
+    return {
+        "naive": whole,
+        "rungs": [pruning.rungs[place] for place in rungs],
+        "first_rung": max(1, math.ceil(pruning.rungs[rungs[0]] * whole)),
+        "merged": merged_rungs(naive, pruning.rungs, examples=examples, min_steps=pruning.min_steps),
+    }
+
+
+def _memory(config: RunConfig) -> dict[str, Any]:
+    """Gigabytes that a trial of naive needs of a device, and that there are; None where nobody can say."""
+    room = room_for(config.strong.model, config.engine, 1.0, config.trial.processes)
+    naive = config.naive
+    on_gpu = torch.cuda.is_available() and config.trial.gpus != 0
+    there = (
+        torch.cuda.get_device_properties(0).total_memory
+        if on_gpu
+        else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    )
+    return {
+        "trial_gb": None if room is None else room.needed(naive.student, naive.optim.batch_size) / GB,
+        "device": "GPU" if on_gpu else "CPU",
+        "there_gb": there / GB,
+        "at_once": at_once(config),
+    }
+
+
+def at_once(config: RunConfig) -> int:
+    """How many trials run at once on this machine alone."""
+    trial = config.trial
+    fit = len(os.sched_getaffinity(0)) / trial.cpus
+    if trial.needs.gpus and torch.cuda.is_available():
+        fit = min(fit, torch.cuda.device_count() / trial.needs.gpus)
+    most = min(config.search.round_trials, trial.concurrent or config.search.round_trials)
+    return max(1, min(most, int(fit / trial.processes)))
+
+
+def _disk(config: RunConfig, folder: Path) -> dict[str, Any]:
+    """Gigabytes of the checkpoints that may lie in the run directory at once, and what is free there."""
+    room = room_for(config.strong.model, config.engine, 1.0, config.trial.processes)
+    trained = None if room is None else trained_and_frozen(config.naive.student, room.weights)[0]
+    waiting = config.search.promotion.waiting * (len(config.search.pruning.rungs) - 1)
+    states = min(config.search.trials, waiting + at_once(config))
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return {
+        "checkpoints_gb": None if trained is None else states * trained * STATE_BYTES / GB,
+        "free_gb": shutil.disk_usage(place).free / GB,
+    }
+
+
+def _dollars(config: RunConfig) -> dict[str, Any]:
+    paid = isinstance(config.agent, ClaudeConfig)
+    return {"at_most": config.agent.max_usd if isinstance(config.agent, ClaudeConfig) else 0.0, "paid": paid}
+
+
+def _seconds(config: RunConfig, due: list[Training], cached: int) -> dict[str, Any]:
+    """Seconds of each phase on this machine, one training at a time and on the clock."""
+    start_s = RAY_S + time.process_time()  # a worker imports what this process has
+    speeds = _speeds(config, due)
+    found = phases(config, speeds["weak"], speeds["ceiling"], likely_methods(config), cached)
+    side_by_side = at_once(config)
+    rows = [
+        asdict(phase) | {"wall_s": phase.train_s / min(side_by_side, max(1, phase.trainings))}
+        for phase in found
+    ]
+    return {
+        "start_s": start_s,
+        "busy": os.getloadavg()[0] / len(os.sched_getaffinity(0)),
+        "phases": rows,
+        "wall_s": start_s + sum(row["wall_s"] for row in rows),
+        "speed": {role: asdict(speed) for role, speed in speeds.items()},
+    }
+
+
+def _speeds(config: RunConfig, due: list[Training]) -> Mapping[str, Speed]:
+    first = {training.job.role: training for training in reversed(due)}
+    return {role: measured(training, config.cache_dir, config.trial.cpus) for role, training in first.items()}

@@ -1,0 +1,152 @@
+"""The seconds that each phase of a run will take, from the speed of its models. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from agents.language.space import sample_methods
+from agents.playbook.literature import literature
+from search.config.learners import SupervisorConfig
+from search.config.schema import RunConfig
+from search.policy.training_seconds import Step, TrainingSeconds
+from search.preflight.speed import Speed, is_frozen
+from trainers.method import Method
+
+METHODS_OF_A_BRANCH = 4  # that are priced: its first combinations of components
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A part of a run. trainings: how many; train_s: their seconds together, one at a time."""
+
+    name: str
+    trainings: int
+    train_s: float
+
+
+def steps_of(learner: SupervisorConfig, examples: int) -> int:
+    """Optimizer steps of a training on so many examples."""
+    optim = learner.optim
+    return max(1, round(optim.stop * optim.epochs * math.ceil(examples / optim.batch_size)))
+
+
+def baseline_s(
+    learner: SupervisorConfig, speed: Speed, *, learned: int, predicted: int, trainings: int
+) -> float:
+    """Seconds of so many trainings of a baseline; frozen features are computed once for all of them.
+
+    learned, predicted: examples of each.
+    """
+    alone = speed.load_s + speed.start_s + steps_of(learner, learned) * speed.step_s
+    if is_frozen(learner.student):
+        return trainings * alone + (learned + predicted) * speed.row_s if trainings else 0.0
+    return trainings * (alone + predicted * speed.row_s)
+
+
+def naive_s(config: RunConfig, strong: Speed, *, predicted: int) -> float:
+    """Seconds of a trial of the naive method in a warm worker, with predictions at its end."""
+    read = 0 if is_frozen(config.strong.student) else predicted
+    return (
+        strong.start_s
+        + steps_of(config.strong, config.task.splits.transfer) * strong.step_s
+        + (read * strong.row_s)
+    )
+
+
+def priced(config: RunConfig, strong: Speed, methods: Sequence[Method]) -> list[float]:
+    """Predicted seconds of a whole training of each method.
+
+    A method with naive's kind of student has its proportion of what naive takes; any other has what is
+    believed of its kind, in units of a forward pass, which is timed.
+    """
+    splits = config.task.splits
+    prices = TrainingSeconds(transfer=splits.transfer, evaluated=splits.search)
+    naive, *amounts = prices.predict(
+        [Step(method=method, start=0.0, end=1.0) for method in (config.naive, *methods)]
+    )
+    took = max(1e-6, naive_s(config, strong, predicted=splits.search))
+    return [
+        float(amount) * (took / naive if method.student.kind == config.naive.student.kind else strong.row_s)
+        for method, amount in zip(methods, amounts, strict=True)
+    ]
+
+
+def likely_methods(config: RunConfig) -> list[Method]:
+    """The config's methods, or such as a search will try: of its own branches and the playbook's first ones.
+
+    What an agent will propose nobody knows; the playbook stands for it.
+    """
+    if config.methods:
+        return [method for own in config.own_branches for method in sample_methods(own, config.naive)]
+    branches = config.branches
+    rounds = math.ceil(config.search.trials / config.search.round_trials)
+    spaces = [*branches, *literature(config.naive)][: max(len(branches), rounds * config.agent.branches)]
+    abilities = config.abilities
+    found = []
+    for branch in spaces:
+        methods = zip(range(METHODS_OF_A_BRANCH), sample_methods(branch, config.naive), strict=False)
+        found += [method for _, method in methods if method.refused(abilities) is None]
+    return found or [config.naive]
+
+
+def phases(
+    config: RunConfig, weak: Speed, strong: Speed, methods: Sequence[Method], cached: int = 0
+) -> list[Phase]:
+    """The phases of a run of these methods, in order. cached: baselines that need no training."""
+    prices, trials = priced(config, strong, methods), config.search.trials
+    mean_s, usual_s = fmean(prices), median(prices)  # a few dear methods make the mean, few of them win
+    due = config.supervisors + config.baselines.seeds
+    hours = config.search.max_hours
+    search_s = hours * 3600 if hours else config.search.effort * trials * mean_s
+    replicates, replicate_s = _replication(config, search_s, usual_s)
+    confirmed = config.confirm.seeds * (1 + config.confirm.finalists)
+    found = [
+        Phase(
+            name="baselines",
+            trainings=due - cached,
+            train_s=_baselines_s(config, weak, strong) * (due - cached) / due,
+        ),
+        Phase(name="search", trainings=trials, train_s=search_s),
+        Phase(name="replication", trainings=replicates, train_s=replicate_s),
+        Phase(name="confirmation", trainings=confirmed, train_s=_confirmation_s(config, strong, usual_s)),
+    ]
+    for hidden in config.hidden:
+        there = config.on(hidden)
+        seconds = _baselines_s(there, weak, strong) + _confirmation_s(there, strong, usual_s)
+        found.append(Phase(name=f"hidden {hidden.name}", trainings=due + confirmed, train_s=seconds))
+    return found
+
+
+def _baselines_s(config: RunConfig, weak: Speed, strong: Speed) -> float:
+    splits = config.task.splits
+    predicted = splits.search + splits.test
+    return baseline_s(
+        config.weak,
+        weak,
+        learned=config.baselines.own_rows or splits.weak_train,
+        predicted=splits.transfer + predicted,
+        trainings=config.supervisors,
+    ) + baseline_s(
+        config.strong,
+        strong,
+        learned=splits.transfer,
+        predicted=predicted,
+        trainings=config.baselines.seeds,
+    )
+
+
+def _confirmation_s(config: RunConfig, strong: Speed, usual_s: float) -> float:
+    """Seconds of naive and the finalists on fresh seeds. usual_s: of a method's training."""
+    naive = naive_s(config, strong, predicted=config.task.splits.test)
+    return config.confirm.seeds * (naive + config.confirm.finalists * usual_s)
+
+
+def _replication(config: RunConfig, search_s: float, usual_s: float) -> tuple[int, float]:
+    """About how many replicates there will be, and their seconds."""
+    least, stages = config.confirm.finalists, config.replication.seeds - 1
+    if config.replication.methods is not None:
+        count = sum(max(least, math.ceil(config.replication.methods / 2**i)) for i in range(stages))
+        return count, count * usual_s
+    seconds = max(config.replication.effort * search_s if stages else 0.0, stages * least * usual_s)
+    return round(seconds / usual_s) if usual_s else stages * least, seconds

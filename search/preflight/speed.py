@@ -1,0 +1,102 @@
+"""How fast a model trains and predicts on this machine, timed on a few of its own examples."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from search.workers.inputs import Training
+from trainers.components.students import BagOfWords, Probe, SupervisorStudent
+from trainers.data.tokens import Tokens
+from trainers.models.pool import ModelPool
+from trainers.training.deepspeed_engine import warm_up
+from trainers.trial.baselines import BaselineData, train_baseline
+
+ENOUGH_S = 0.4  # a difference in seconds that stands out from what two runs of the same differ by
+LONG_S = 5.0  # a run that is timed once
+FIRST_STEPS, FIRST_ROWS = 2, 16
+LEARNED = 8  # batches of examples that the timed trainings pass over
+
+Seconds = Callable[[int], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Seconds on this machine: to load a model, to start a training, of a step, and to read an example.
+
+    row_s: to predict an example; where the body is frozen, to compute the features of one, learned or
+    predicted.
+    """
+
+    load_s: float
+    start_s: float
+    step_s: float
+    row_s: float
+
+
+def line(seconds: Seconds, first: int, most: int) -> tuple[float, float]:
+    """The seconds of nothing, and of each further unit, from runs of growing size.
+
+    seconds: times a run of a size; the faster of two counts, as something else may be at work. The size grows
+    fourfold from `first` until the difference stands out, up to `most`. Both are at least 0.
+    """
+
+    def timed(size: int) -> float:
+        took = seconds(size)
+        return min(took, seconds(size)) if took < LONG_S else took
+
+    base = took = timed(first)
+    size = first
+    while size < most and took - base < ENOUGH_S:
+        size = min(most, 4 * size)
+        took = timed(size)
+    slope = max(0.0, took - base) / (size - first) if size > first else 0.0
+    return max(0.0, base - slope * first), slope
+
+
+def is_frozen(student: SupervisorStudent) -> bool:
+    """Whether a student reads features that are computed once and never trained."""
+    return isinstance(student, Probe | BagOfWords)
+
+
+def measured(training: Training, cache: Path, cpus: float) -> Speed:
+    """The speed of a baseline's model and student. cpus: the threads that a trial has."""
+    torch.set_num_threads(max(1, int(cpus)))
+    job, data = training.job, training.data
+    warm_up(job.engine)
+    pool = ModelPool(job.model, cache=cache)
+    began = time.perf_counter()
+    if not isinstance(job.student, BagOfWords):
+        _ = pool.hidden  # loads the weights
+    load_s = time.perf_counter() - began
+    batch = job.optim.batch_size
+    learned = min(len(data.learn), LEARNED * batch)
+    split, predicted = next(iter(data.predict.items()))
+
+    def seconds(steps: int, rows: int) -> float:
+        epochs = steps / -(-learned // batch)
+        optim = job.optim.model_copy(update={"epochs": epochs, "stop": 1.0})
+        engine = job.engine.model_copy(update={"compile": "off"})
+        short = job.model_copy(update={"optim": optim, "engine": engine})
+        part = BaselineData(
+            learn=data.learn.only(range(learned)),
+            truth=data.truth[:learned],
+            predict={split: _first(predicted, rows)},
+        )
+        start = time.perf_counter()
+        train_baseline(short, part, cache, pool=pool)
+        return time.perf_counter() - start
+
+    few = min(FIRST_ROWS, len(predicted))
+    seconds(FIRST_STEPS, few)  # what is slow the first time only
+    whole = max(1, round(job.optim.epochs * -(-len(data.learn) // batch)))
+    start_s, step_s = line(lambda steps: seconds(steps, few), min(FIRST_STEPS, whole), whole)
+    _, row_s = line(lambda rows: seconds(FIRST_STEPS, rows), few, len(predicted))
+    read = few + (learned if is_frozen(job.student) else 0)
+    return Speed(load_s=load_s, start_s=max(0.0, start_s - read * row_s), step_s=step_s, row_s=row_s)
+
+
+def _first(tokens: Tokens, rows: int) -> Tokens:
+    return tokens.only(range(min(rows, len(tokens))))

@@ -1,0 +1,101 @@
+"""A check as a person reads it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+MUCH = 0.8  # of what is there
+BUSY = 1.5  # processes that want a core, for each that there is
+
+
+def summary(found: Mapping[str, Any]) -> RenderableType:
+    """What `search.preflight.check.check` found: data, models, phases with their times, what to mind."""
+    parts: list[RenderableType] = [Text(line) for line in _lines(found)]
+    if found["seconds"]:
+        parts.append(_phases(found["seconds"]))
+    parts += [Text(f"mind: {line}", style="yellow") for line in warnings(found)]
+    return Group(*parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3.5 h."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    data, steps, memory, disk = found["data"], found["steps"], found["memory"], found["disk"]
+    sizes = ", ".join(f"{split} {size}" for split, size in data["splits"].items())
+    balance = "" if data["class_1"] is None else f"; {data['class_1']:.0%} of class 1"
+    yield f"data: {data['kind']}; {sizes}{balance}"
+    for role, model in found["models"].items():
+        size = "" if model["parameters"] is None else f", {_count(model['parameters'])} parameters"
+        cut = data["truncated"].get(f"{role}.model", 0.0)
+        yield (
+            f"{role}: {model['model']} ({model['student']}{size}); {model['tokens_mean']:.0f} tokens on "
+            f"average, {model['tokens_most']} at most, {cut:.0%} of the examples truncated"
+        )
+    yield (
+        f"steps: {steps['naive']} of a training such as naive's; a trial is first judged after "
+        f"{steps['first_rung']}"
+    )
+    need = "not known" if memory["trial_gb"] is None else f"about {memory['trial_gb']:.2g} GB"
+    yield (
+        f"memory: {need} for a trial, {memory['at_once']} at once on this machine "
+        f"({memory['device']}, {memory['there_gb']:.3g} GB)"
+    )
+    states = "not known" if disk["checkpoints_gb"] is None else f"at most {disk['checkpoints_gb']:.2g} GB"
+    yield f"disk: checkpoints {states}, {disk['free_gb']:.3g} GB free"
+    if found["dollars"]["paid"]:
+        yield f"dollars: at most {found['dollars']['at_most']:.2f} (agent.max_usd)"
+
+
+def _count(parameters: int) -> str:
+    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if parameters >= unit:
+            return f"{parameters / unit:.3g} {name}"
+    return str(parameters)
+
+
+def _phases(seconds: Mapping[str, Any]) -> Table:
+    table = Table(title="Predicted times on this machine", title_justify="left")
+    for column in ("phase", "trainings", "one at a time", "on the clock"):
+        table.add_column(column, justify="left" if column == "phase" else "right")
+    table.add_row("start", "", "", duration(seconds["start_s"]))
+    for row in seconds["phases"]:
+        table.add_row(row["name"], str(row["trainings"]), duration(row["train_s"]), duration(row["wall_s"]))
+    table.add_section()
+    table.add_row("all", "", "", duration(seconds["wall_s"]))
+    return table
+
+
+def warnings(found: Mapping[str, Any]) -> Iterator[str]:
+    """What does not stop a run and may spoil it, a sentence each."""
+    yield from found["data"]["lost"]
+    balance = found["data"]["class_1"]
+    if balance is not None and not 0.2 <= balance <= 0.8:
+        yield f"{balance:.0%} of the examples are of class 1: accuracy says little of so uneven classes"
+    if found["steps"]["merged"]:
+        yield found["steps"]["merged"]
+    if found["seconds"] and found["seconds"]["busy"] > BUSY:
+        yield (
+            f"{found['seconds']['busy']:.1f} processes wait for each core of this machine now; a run on an "
+            "idle one is faster"
+        )
+    memory, disk = found["memory"], found["disk"]
+    if memory["trial_gb"] is not None:
+        together = memory["trial_gb"] * (1 if memory["device"] == "GPU" else memory["at_once"])
+        if together > MUCH * memory["there_gb"]:
+            yield (
+                f"trials need about {together:.3g} GB of the {memory['there_gb']:.3g} GB there are: lower "
+                "trial.concurrent, engine.micro_batch or max_length, or train a lora or a probe"
+            )
+    if disk["checkpoints_gb"] is not None and disk["checkpoints_gb"] > MUCH * disk["free_gb"]:
+        yield (
+            f"checkpoints may take {disk['checkpoints_gb']:.3g} GB of {disk['free_gb']:.3g} GB free: lower "
+            "search.promotion.waiting, or choose another --out"
+        )

@@ -1,0 +1,58 @@
+"""A run as data frames."""
+
+from pathlib import Path
+
+import pytest
+
+from search.output.frames import curves_frame, methods_frame, seeds_frame, trials_frame
+from search.storage.run_directory import RunDirectory
+from tests.small_runs.synthetic import synthetic_run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    return synthetic_run(Path(tmp_path_factory.mktemp("run")) / "run", 40)
+
+
+def test_a_row_for_each_trial(finished: RunDirectory) -> None:
+    _, record = finished.load()
+    frame = trials_frame(record)
+    assert list(frame.trial) == list(record.trials)
+    best = record.best()
+    assert best is not None
+    searched = frame[frame.purpose == "search"]
+    assert searched.loc[searched.pgr.idxmax(), "trial"] == best.trial
+    assert (frame[frame.purpose == "confirm"].pgr.isna()).all()  # these predict the test split
+    assert {"loss.kind", "optim.adamw.lr"} <= set(frame.columns)
+    assert set(searched.state) == {"completed", "pruned", "failed"}
+
+
+def test_a_row_for_each_rung_of_the_search_split(finished: RunDirectory) -> None:
+    _, record = finished.load()
+    frame = curves_frame(record)
+    scored = [
+        rung for trial in record.trials.values() for rung in trial.rungs.values() if rung.pgr is not None
+    ]
+    assert len(frame) == len(scored) > 40
+    assert (frame.groupby("trial").share.apply(lambda shares: shares.is_monotonic_increasing)).all()
+
+
+def test_a_row_for_each_confirmed_method_and_seed(finished: RunDirectory) -> None:
+    outcome = finished.read_result()
+    assert outcome is not None
+    frame, seeds = methods_frame(outcome), seeds_frame(outcome)
+    assert list(frame.method) == ["naive", *(row["branch"] for row in outcome["finalists"])]
+    assert frame.pgr[1] == outcome["best"]["pgr"]
+    assert (frame.low < frame.pgr).all()
+    assert frame.beats_naive_p.isna().tolist() == [True] + [False] * len(outcome["finalists"])
+    assert len(seeds) == sum(frame.seeds)
+    assert seeds[seeds.method == "naive"].accuracy.mean() == pytest.approx(frame.accuracy[0])
+
+
+def test_without_a_gap_there_are_accuracies_alone(finished: RunDirectory) -> None:
+    outcome = finished.read_result()
+    assert outcome is not None
+    gone = {"pgr": None, "se": None, "ci95": None, "collapses": None}
+    frame = methods_frame({"naive": outcome["naive"] | gone, "finalists": []})
+    assert frame.pgr.isna().all()
+    assert frame.accuracy[0] == outcome["naive"]["accuracy"]

@@ -1,0 +1,83 @@
+"""What a run would meet, and the same refusals as its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.config.load import load_config
+from search.config.schema import RunConfig
+from search.preflight.check import at_once, check
+from search.workers.loading import load
+from search.workers.preparation import prepare
+
+REPO = Path(__file__).parents[3]
+
+
+def small(cache: Path, *more: str) -> RunConfig:
+    settings = [
+        "task.splits={weak_train: 64, transfer: 96, search: 32, test: 40}",
+        "strong.model={kind: toy, size: weak}",
+        "strong.optim={lr: 0.01, epochs: 9, batch_size: 32}",
+        "baselines.seeds=2",
+        "confirm={finalists: 1, seeds: 2}",
+        f"cache={cache}",
+        *more,
+    ]
+    return load_config(REPO / "configs/dev.yaml", settings)
+
+
+def test_sizes_steps_memory_and_disk_are_said_and_nothing_is_trained(tmp_path: Path) -> None:
+    found = check(small(tmp_path / "cache"), timed=False, folder=tmp_path)
+    assert found["data"]["splits"] == {"weak_train": 64, "transfer": 96, "search": 32, "test": 40}
+    assert 0 < found["data"]["class_1"] < 1
+    assert found["steps"]["naive"] == 27  # nine passes over three batches
+    assert found["steps"]["first_rung"] == 9  # a third of them: a ninth is fewer than min_steps
+    assert found["steps"]["merged"].startswith("search.pruning.rungs: 0.111 ")
+    assert found["memory"]["trial_gb"] > 1
+    assert found["disk"]["free_gb"] > 0
+    assert (found["baselines_cached"], found["seconds"]) == (0, None)
+    assert not (tmp_path / "cache" / "baselines").exists()
+    json.dumps(found)
+
+
+def test_times_add_up(tmp_path: Path) -> None:
+    config = small(tmp_path, "search.round_trials=1")
+    seconds = check(config, folder=tmp_path)["seconds"]
+    assert [row["name"] for row in seconds["phases"]] == [
+        "baselines",
+        "search",
+        "replication",
+        "confirmation",
+    ]
+    assert seconds["wall_s"] == seconds["start_s"] + sum(row["train_s"] for row in seconds["phases"])
+
+
+def test_trials_at_once(tmp_path: Path) -> None:
+    assert at_once(small(tmp_path, "trial.concurrent=1")) == 1
+    assert at_once(small(tmp_path, "trial.cpus=200")) == 1  # at least one, or the run says that it waits
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (["trial.memory_gb=0.5"], "strong: the naive baseline cannot run"),
+        (
+            [
+                "task={kind: dataset, path: nowhere.csv, "
+                "splits: {weak_train: 1, transfer: 1, search: 1, test: 1}}"
+            ],
+            "nowhere",
+        ),
+        (["baselines.own_rows=1"], "baselines.own_rows 1: the rows of weak supervisor 0"),
+    ],
+)
+def test_what_a_run_refuses_is_refused_by_the_same_line(
+    settings: list[str], line: str, tmp_path: Path
+) -> None:
+    config = small(tmp_path, *settings)
+    with pytest.raises(ValueError, match=line) as of_check:
+        check(config, timed=False)
+    with pytest.raises(ValueError, match=line) as of_run:
+        prepare(config, load(config), lambda done, total: None)
+    assert str(of_check.value) == str(of_run.value)
