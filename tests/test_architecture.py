@@ -102,7 +102,7 @@ ROOMS = {
     "trainers": "lazy seeds printable component files scratch cache data gang models components training"
     " method trial",
     "agents": "language prices settings findings playbook claude",
-    "search": "interrupt ledger scoring policy config storage studies engine workers output tracking"
+    "search": "interrupt ledger scoring policy config storage studies engine steering workers output tracking"
     " conclusion phases campaign export cli __main__",
 }
 BESIDE = {  # rooms that stand side by side: neither imports the other

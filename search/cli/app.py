@@ -19,6 +19,7 @@ from search.cli.commands import (
     run,
     settings,
     status,
+    steer,
     submit,
     trials,
 )
@@ -32,6 +33,7 @@ COMMANDS: dict[Callable[..., Any], Examples] = {
     baselines.baselines: baselines.EXAMPLES,
     propose.propose: propose.EXAMPLES,
     status.status: status.EXAMPLES,
+    steer.steer: steer.EXAMPLES,
     report.report: report.EXAMPLES,
     trials.trials: trials.EXAMPLES,
     compare.compare: compare.EXAMPLES,
