@@ -10,6 +10,7 @@ from agents.language.proposal import Branch, Prose
 from search.ledger.event import Event
 
 Source = Literal["steer", "resume", "wandb"]
+NAMES: dict[Source, str] = {"steer": "steered", "resume": "resumed", "wandb": "steered on W&B's page"}
 OF_THE_SEARCH = {"search.trials", "search.max_hours"}  # settings that let a search go on that had ended
 BESIDE = ("faults.", "tracking.")  # settings that decide nothing about the outcome
 
@@ -72,7 +73,10 @@ class Course:
         return bool(self.paused_by)
 
     def apply(self, event: Steered) -> None:
-        """Add an order. Changed settings end a call to finish; such a call, and `resume`, end a pause."""
+        """Add an order. Changed settings end a call to finish.
+
+        Such a call, `resume` and an order of `steer` end every pause; W&B's page ends its own.
+        """
         self.orders.append(event)
         self.settings |= event.settings
         self.config_sha256 = event.config_sha256 or self.config_sha256
@@ -80,7 +84,9 @@ class Course:
             self.paused_by.clear()
         if event.reopens:
             self.finishing = False
-        if event.paused is not None:
+        if event.by == "steer" and event.paused is False:
+            self.paused_by.clear()
+        elif event.paused is not None:
             (self.paused_by.add if event.paused else self.paused_by.discard)(event.by)
         self.finishing |= event.finish
 

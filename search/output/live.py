@@ -1,7 +1,7 @@
 """The live view of a run, in its own process or from elsewhere: it reads events, and nothing else."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -20,6 +20,7 @@ from search.storage.baseline_times import BaselineTimes
 from search.storage.run_directory import RunDirectory
 
 REDRAW_S = 0.5
+BRING_S = 10.0  # between two copies of a run that is elsewhere
 LINE_S = 30.0  # between two lines if the output is no terminal
 
 
@@ -113,11 +114,13 @@ def ceilings_s(run: RunDirectory) -> list[float]:
     return [time.seconds for time in BaselineTimes(run.path).all() if time.role == "ceiling"]
 
 
-def watch(run: RunDirectory, console: Console) -> None:
+def watch(run: RunDirectory, console: Console, bring: Callable[[], None] = lambda: None) -> None:
     """Show a run of another process until it has finished or was interrupted.
 
-    Reads only, so it never stands in the way of that process. Raises ValueError where there is no run.
+    Reads only, so it never stands in the way of that process. bring: brings what there is of a run that is
+    elsewhere; called now and then. Raises ValueError where there is no run.
     """
+    brought = time.monotonic()
     config, follower = run.read_config(), LedgerFollower(run.ledger)
     past = follower.read().events
     record = Record.of(past)
@@ -126,6 +129,9 @@ def watch(run: RunDirectory, console: Console) -> None:
         while not (record.finished or record.interrupted):
             view.refresh()
             time.sleep(REDRAW_S)
+            if time.monotonic() - brought > BRING_S:
+                bring()
+                brought = time.monotonic()
             new = follower.read()
             if new.restarted:
                 record = Record()

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from search.config.load import changed
 from search.ledger.record import Record
-from search.ledger.steered import Steered
+from search.ledger.steered import NAMES, Steered
 from search.steering.check import steered
 from search.steering.order import read_order
+from search.steering.sweep import order_of, read_state
 from search.storage.local_files import ORDER, TAKEN_ORDER
 from search.storage.run_directory import RunDirectory
 from trainers.cache import digest
@@ -66,18 +67,28 @@ class Inbox:
         self._run, self._record, self._tell = run, record, tell
         self._box = Box(run.path)
         self._looked = -POLL_S
+        self._sweep = read_state(run.path)  # what an earlier process left behind asks nothing
 
     def look(self, follower: Follower) -> None:
         """Hand over the order that waits, if there is one."""
         if time.monotonic() - self._looked < POLL_S:
             return
         self._looked = time.monotonic()
+        self._look_at_sweep(follower)
         if (found := self._box.take()) is None:
             return
         order = self._read(*found)
         if not self._record.course.has_taken(order.order):
             self._hand_over(order, follower)
         self._box.done()
+
+    def _look_at_sweep(self, follower: Follower) -> None:
+        found = read_state(self._run.path)
+        if found is None or found == self._sweep:
+            return
+        self._sweep = found
+        if (order := order_of(found, self._record.course)) is not None:
+            self._hand_over(steered(order, self._run.read_config(), self._record, by="wandb"), follower)
 
     def _read(self, identity: str, text: bytes) -> Steered:
         try:
@@ -91,4 +102,4 @@ class Inbox:
         if order.settings:
             self._run.write_config(changed(self._run.read_config(), order.settings))
         for sentence in order.sentences():
-            self._tell(f"steered: {sentence}")
+            self._tell(f"{NAMES[order.by]}: {sentence}")

@@ -9,7 +9,7 @@ from search.cli.options import RunFolder
 from search.cli.output import console, stdout_for_json, write_json
 from search.output import live, progress
 from search.storage.baseline_times import BaselineTimes
-from search.storage.object_store import snapshot
+from search.storage.object_store import bring, snapshot
 from search.storage.run_directory import RunDirectory
 
 EXAMPLES = (
@@ -42,7 +42,7 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
         run = RunDirectory(path)
         if watch:
             with suppress(KeyboardInterrupt):  # Ctrl-C ends the looking, not the run
-                live.watch(run, people)
+                live.watch(run, people, lambda: bring(directory, path))
             return
         view = live.look(run)
         trained = BaselineTimes(path).all()

@@ -16,10 +16,10 @@ def test_the_last_value_of_a_setting_holds() -> None:
     assert found.config_sha256 == "b"
 
 
-def test_what_one_source_paused_another_does_not_let_go_on() -> None:
+def test_the_page_of_a_sweep_ends_its_own_pause_and_a_person_with_the_run_any() -> None:
     paused = [Steered(by="steer", paused=True), Steered(by="wandb", paused=True)]
     assert course(*paused, Steered(by="wandb", paused=False)).paused
-    assert not course(*paused, Steered(by="wandb", paused=False), Steered(paused=False)).paused
+    assert not course(*paused, Steered(by="steer", paused=False)).paused
     assert course(*paused, Steered(settings={"search.trials": 9})).paused
 
 

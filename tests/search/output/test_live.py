@@ -106,3 +106,20 @@ def test_a_look_at_a_stopped_run_predicts_nothing(stopped: RunDirectory) -> None
     found = look(stopped)
     assert found.clock_s() is None
     assert found.record.interrupted
+
+
+def test_a_run_that_is_elsewhere_is_brought_now_and_then(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    run.ledger.write_text(events.started("t1").model_dump_json() + "\n")
+    monkeypatch.setattr(view, "BRING_S", 0.0)
+    monkeypatch.setattr(view.time, "sleep", lambda _: None)
+
+    def bring() -> None:
+        lines = [events.started("t1"), events.ended("t1"), Finished()]
+        run.ledger.write_text("".join(event.model_dump_json() + "\n" for event in lines))
+
+    console = Console(file=StringIO(), width=200)
+    watch(run, console, bring)
+    assert "finished, round 0: 1 of 10 trials ended" in shown(console)

@@ -10,6 +10,7 @@ from search.ledger.steered import Steered
 from search.steering import inbox as module
 from search.steering.inbox import Box, Inbox
 from search.steering.order import Order, put_order
+from search.steering.sweep import SweepStates
 from search.storage.run_directory import RunDirectory, new_run
 
 
@@ -98,6 +99,23 @@ def test_a_mistake_is_refused_in_the_ledger_and_the_log(run: RunDirectory, recor
     [order] = record.course.orders
     assert order.refused
     assert not (run.path / "steer.yaml").exists()
+
+
+def test_the_page_of_a_sweep_pauses_the_run_and_lets_it_go_on(run: RunDirectory, record: Record) -> None:
+    (run.path / "wandb").mkdir()
+    said: list[str] = []
+    states, follower, inbox = SweepStates(run.path), Recorder(run, record), Inbox(run, record, said.append)
+    for state in ("RUNNING", "PAUSED", "RUNNING", "FINISHED"):
+        states.saw(state)
+        for _ in range(2):
+            inbox.look(follower)
+    assert [(order.by, order.paused, order.finish) for order in record.course.orders] == [
+        ("wandb", True, False),
+        ("wandb", False, False),
+        ("wandb", None, True),
+    ]
+    assert said[0] == "steered on W&B's page: paused: no trial starts"
+    assert not record.course.paused
 
 
 def test_config_yaml_follows_a_ledger_that_is_ahead(run: RunDirectory, record: Record) -> None:
