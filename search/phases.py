@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import Progress
 
 from cluster.inventory import trials_at_once
 from search.conclusion import SealedTest
@@ -15,6 +14,7 @@ from search.interrupt import Interruption
 from search.ledger.events import HiddenRead
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
+from search.output.baselines_bar import BaselinesBar
 from search.output.live import View, ceilings_s
 from search.steering.inbox import Inbox
 from search.storage.baseline_times import BaselineTimes
@@ -56,12 +56,11 @@ def prepare_with_progress(
 
     about: what stands beside the bar.
     """
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task(about, total=None)
+    with BaselinesBar(console, about) as bar:
 
         def advance(done: int, total: int) -> None:
             stop.check()
-            progress.update(bar, completed=done, total=total)
+            bar.show(done, total)
 
         return prepare(config, loaded, advance, trained)
 

@@ -38,6 +38,8 @@ RESULT_KEYS = {
     "sources",
     "code",
     "hidden",
+    "phases",
+    "steered",
 }
 METHOD_KEYS = {"method", "accuracy", "accuracy_se", "pgr", "se", "ci95", "seeds", "split"}
 METHOD_KEYS |= {"per_seed", "worst_seed", "collapses", "predictions"}
