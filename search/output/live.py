@@ -21,6 +21,7 @@ from search.storage.run_directory import RunDirectory
 
 REDRAW_S = 0.5
 BRING_S = 10.0  # between two copies of a run that is elsewhere
+RARELY = 20  # a drawing of many trials takes long: at most a twentieth of the time goes into it
 LINE_S = 30.0  # between two lines if the output is no terminal
 
 
@@ -49,7 +50,7 @@ class View:
         self._live = (
             Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         )
-        self._drawn = 0.0
+        self._drawn = self._took_s = 0.0
         self._best: tuple[int, list[Leader]] = (-1, [])
 
     def __enter__(self) -> "View":
@@ -83,9 +84,13 @@ class View:
     def refresh(self) -> None:
         """Redraw if the last drawing is old enough."""
         at = time.monotonic()
-        if at - self._drawn < (REDRAW_S if self._live else LINE_S):
+        if at - self._drawn < (max(REDRAW_S, RARELY * self._took_s) if self._live else LINE_S):
             return
         self._drawn = at
+        self._draw()
+        self._took_s = time.monotonic() - at
+
+    def _draw(self) -> None:
         clock_s = self.clock_s()
         if self._live:
             shown = status(self.config, self.record, clock_s, self._leaders())

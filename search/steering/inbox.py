@@ -1,5 +1,6 @@
 """How a run takes orders out of its directory, each once: also if a process ends in the middle of it."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from search.steering.sweep import order_of, read_state
 from search.storage.local_files import ORDER, TAKEN_ORDER
 from search.storage.run_directory import RunDirectory
 from trainers.cache import digest
+
+log = logging.getLogger(__name__)
 
 POLL_S = 1.0
 
@@ -67,6 +70,7 @@ class Inbox:
         self._run, self._record, self._tell = run, record, tell
         self._box = Box(run.path)
         self._looked = -POLL_S
+        self._failed = False
         self._sweep = read_state(run.path)  # what an earlier process left behind asks nothing
 
     def look(self, follower: Follower) -> None:
@@ -75,12 +79,21 @@ class Inbox:
             return
         self._looked = time.monotonic()
         self._look_at_sweep(follower)
-        if (found := self._box.take()) is None:
+        if (found := self._take()) is None:
             return
         order = self._read(*found)
         if not self._record.course.has_taken(order.order):
             self._hand_over(order, follower)
         self._box.done()
+
+    def _take(self) -> tuple[str, bytes] | None:
+        try:
+            return self._box.take()
+        except OSError as error:  # somebody else's file, say: no reason for the run to end
+            if not self._failed:
+                log.warning("%s cannot be taken: %s", ORDER, error)
+            self._failed = True
+            return None
 
     def _look_at_sweep(self, follower: Follower) -> None:
         found = read_state(self._run.path)

@@ -123,3 +123,21 @@ def test_a_run_that_is_elsewhere_is_brought_now_and_then(
     console = Console(file=StringIO(), width=200)
     watch(run, console, bring)
     assert "finished, round 0: 1 of 10 trials ended" in shown(console)
+
+
+def test_a_drawing_that_takes_long_is_made_rarely(
+    config: RunConfig, searching: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, drawn = [1000.0], [0]
+
+    def draw(_: View) -> None:
+        drawn[0] += 1
+        now[0] += 2.0
+
+    monkeypatch.setattr(view.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(View, "_draw", draw)
+    live = View(Console(file=StringIO(), force_terminal=True), config, searching)
+    for _ in range(100):
+        live.refresh()
+        now[0] += 1.0
+    assert drawn[0] == 3  # at 0, 40 and 80 seconds

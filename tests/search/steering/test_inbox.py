@@ -125,3 +125,12 @@ def test_config_yaml_follows_a_ledger_that_is_ahead(run: RunDirectory, record: R
     run.write_config(before)  # as if the process had ended before it wrote the file
     assert run.settled(before, record).search.trials == 20
     assert run.read_config().search.trials == 20
+
+
+def test_a_file_that_cannot_be_taken_does_not_end_the_run(
+    run: RunDirectory, record: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    (run.path / ".steer-taken.yaml").mkdir()
+    put_order(str(run.path), Order(pause=True))
+    assert look(run, record) == []
+    assert caplog.text.count("steer.yaml cannot be taken") == 1
