@@ -10,7 +10,10 @@ from search.ledger.record import Record
 
 @dataclass(frozen=True, kw_only=True)
 class Leader:
-    """A method. pgr: the mean over its seeds. lower: its lower bound. stop: the share that it trains."""
+    """A method. stop: the share that it trains.
+
+    pgr, lower: the mean over its seeds, without what a seed does to all methods, and its lower bound.
+    """
 
     trial: str
     branch: str
@@ -24,13 +27,16 @@ def leaders(config: RunConfig, record: Record, count: int = 3) -> list[Leader]:
     """The methods with the highest lower bounds on PGR, no two of a kind, as finalists are chosen."""
     methods = standings(config, record)
     bounds = Bounds(config, methods, record.baselines)
-    lower = {id(method): bound for method, bound in zip(methods, bounds.lower, strict=True)}
+    found = {
+        id(method): both
+        for method, both in zip(methods, zip(bounds.means, bounds.lower, strict=True), strict=True)
+    }
     return [
         Leader(
             trial=method.trial.trial,
             branch=method.trial.branch,
-            pgr=method.search_pgr,
-            lower=lower[id(method)],
+            pgr=found[id(method)][0],
+            lower=found[id(method)][1],
             seeds=len(method.pgrs),
             stop=method.method.optim.stop,
         )
