@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from agents.language.proposal import Branch
 from search.config.load import changed
 from search.config.schema import RunConfig
-from search.ledger.events import Finished
+from search.ledger.events import Finished, HiddenRead
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.steering.check import steered
@@ -83,3 +83,12 @@ def test_a_finished_run_is_extended_otherwise(config: RunConfig, record: Record,
     record.apply(Finished())
     taken = steered(order, config, record)
     assert taken == Steered(at=taken.at, refused=("the run has finished; extend it with resume --set",))
+
+
+def test_once_hidden_tasks_were_read_a_run_may_only_pause(config: RunConfig, record: Record) -> None:
+    record.apply(HiddenRead(task="elsewhere", train_s=1.0, data=None))
+    assert steered(Order(pause=True), config, record).paused
+    for order in (Order(trials=20), Order(finish=True), Order(stop=("one",), pause=True)):
+        taken = steered(order, config, record)
+        assert taken == Steered(at=taken.at, refused=taken.refused)
+        assert "hidden tasks have been read" in taken.refused[0]

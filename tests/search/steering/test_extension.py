@@ -6,7 +6,7 @@ import pytest
 
 from search.config.load import changed
 from search.config.schema import RunConfig
-from search.ledger.events import Finished, TestOpened
+from search.ledger.events import Finished, HiddenRead, TestOpened
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.steering.extension import extend, extension
@@ -80,3 +80,10 @@ def test_what_the_test_split_showed_is_not_dropped(config: RunConfig, fewer: str
     assert extension(config, Record(), [fewer]) is not None
     with pytest.raises(ValueError, match="may only rise above"):
         extension(config, Record.of([TestOpened(queries=9)]), [fewer])
+
+
+def test_what_hidden_tasks_show_decides_about_no_more_training(config: RunConfig) -> None:
+    record = Record.of([HiddenRead(task="elsewhere", train_s=1.0, data=None)])
+    with pytest.raises(ValueError, match="has read its hidden tasks"):
+        extension(config, record, ["search.trials=20"])
+    assert extension(config, record, ["tracking.kind=off"]) is not None
