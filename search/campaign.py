@@ -18,7 +18,7 @@ from search.interrupt import interruptible
 from search.ledger.events import BaselinesReady, Interrupted, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
-from search.phases import Phases, prepare_with_progress, trials_together
+from search.phases import Phases, new_grader, prepare_with_progress, trials_together
 from search.policy.rungs import merged_rungs
 from search.scoring.grader import BaselineScores
 from search.storage.openings import Registry
@@ -42,7 +42,7 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
     with run.locked():
         config, past = run.read()
         record = Record.of(past)
-        _require_unedited(run, config, record)
+        config = run.settled(config, record)
         if record.finished:
             if outcome := run.read_result():
                 console.print(f"{run.path} is finished; its outcome is in {run.result}", highlight=False)
@@ -62,9 +62,7 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
             unplaced, config = config, with_gpus(config, stop.check)
             trials_together(config)  # raises before any training where a trial has no room
             prepared, train_s = phases.prepare(config, loaded)
-            grader = RemoteGrader(
-                prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s
-            )
+            grader = new_grader(config, prepared)
             baselines = grader.baselines()
             if record.baselines is None and not config.baselines.allow_unclear_gap:
                 baselines.require_clear_gap()
@@ -86,7 +84,7 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
                         director = Director(context, proposer, past)
                         _say_merged_rungs(config, console)
                         if not record.hidden_read:
-                            phases.train(config, prepared, director)
+                            phases.train(config, prepared, director, ledger)
                     own = SealedTest(hidden=None, inputs=loaded.task.inputs["test"], grader=grader)
                     hidden = _hidden_tests(phases, unplaced, found, ledger, director)
                     registry = Registry(config.cache_dir, url)
@@ -94,11 +92,6 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
-
-
-def _require_unedited(run: RunDirectory, config: RunConfig, record: Record) -> None:
-    if record.started is not None and not config.has_sha256(record.started.config_sha256):
-        raise ValueError(f"{run.config}: was edited after the run began; put it back, or start a new run")
 
 
 def _hidden_tests(

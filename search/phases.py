@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import Progress
 
 from cluster.inventory import trials_at_once
 from search.conclusion import SealedTest
@@ -13,9 +12,11 @@ from search.config.tasks import HiddenTask
 from search.engine.director import Director
 from search.interrupt import Interruption
 from search.ledger.events import HiddenRead
-from search.ledger.log import Ledger
+from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
-from search.output.progress import View
+from search.output.baselines_bar import BaselinesBar
+from search.output.live import View, ceilings_s
+from search.steering.inbox import Inbox
 from search.storage.baseline_times import BaselineTimes
 from search.storage.run_directory import RunDirectory
 from search.workers.loading import Loaded, load
@@ -55,14 +56,18 @@ def prepare_with_progress(
 
     about: what stands beside the bar.
     """
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task(about, total=None)
+    with BaselinesBar(console, about) as bar:
 
         def advance(done: int, total: int) -> None:
             stop.check()
-            progress.update(bar, completed=done, total=total)
+            bar.show(done, total)
 
         return prepare(config, loaded, advance, trained)
+
+
+def new_grader(config: RunConfig, prepared: Prepared) -> RemoteGrader:
+    """The grader of a task, in a process of its own."""
+    return RemoteGrader(prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +94,8 @@ class Phases:
         prepared = prepare_with_progress(config, loaded, self.console, self.stop, trained, about)
         return prepared, times.total_s(task)
 
-    def train(self, config: RunConfig, prepared: Prepared, director: Director) -> None:
-        """Train trials on a task until the director is done with it."""
+    def train(self, config: RunConfig, prepared: Prepared, director: Director, ledger: Ledger) -> None:
+        """Train trials on a task until the director is done with it. Orders are taken meanwhile."""
         work = Work(
             config=config,
             materials=prepared.materials,
@@ -98,16 +103,24 @@ class Phases:
             checkpoints=self.run.checkpoints.absolute(),
         )
         concurrent = trials_together(config)
-        with View(self.console, self.config, self.record) as view:
+        past = read_ledger(self.run.ledger)
+        view = View(self.console, self.config, self.record, past, ceilings_s(self.run))
+        ledger.listen(view.apply)
+        inbox = Inbox(self.run, self.record, self._say)
+        with view:
 
             def every_step() -> None:
                 self.stop.check()
+                inbox.look(director)
                 view.refresh()
 
             try:
                 run_trials(director, work, concurrent, every_step)
             finally:
                 director.close()
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, highlight=False, soft_wrap=True)
 
     def confirm_on(
         self, config: RunConfig, hidden: HiddenTask, ledger: Ledger, director: Director
@@ -123,8 +136,6 @@ class Phases:
             ledger.append(HiddenRead(task=hidden.name, train_s=train_s, data=prepared.counts))
         director.confirm_on(hidden)
         if not director.done:
-            self.train(config, prepared, director)
-        grader = RemoteGrader(
-            prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s
-        )
+            self.train(config, prepared, director, ledger)
+        grader = new_grader(config, prepared)
         return SealedTest(hidden=hidden, inputs=loaded.task.inputs["test"], grader=grader)

@@ -102,8 +102,8 @@ ROOMS = {
     "trainers": "lazy seeds printable component files scratch cache data gang models components training"
     " method trial",
     "agents": "language prices settings findings playbook claude",
-    "search": "interrupt ledger scoring policy config storage studies engine workers output preflight"
-    " tracking conclusion phases campaign export cli api __main__",
+    "search": "interrupt ledger scoring policy config storage studies engine steering workers output"
+    " preflight tracking conclusion phases campaign export cli api __main__",
 }
 BESIDE = {  # rooms that stand side by side: neither imports the other
     ("search.workers", "search.output"),

@@ -62,7 +62,13 @@ LIGHT = {
         "trainers.training.memory_fit",
         *modules("trainers/components", "trainers/components/formulas"),
     ],
-    "status": ["search.output.progress", "search.storage.run_directory", "search.storage.object_store"],
+    "status": [
+        "search.output.progress",
+        "search.output.live",
+        "search.steering.order",
+        "search.storage.run_directory",
+        "search.storage.object_store",
+    ],
 }
 
 

@@ -19,6 +19,7 @@ from search.cli.commands import (
     run,
     settings,
     status,
+    steer,
     submit,
     trials,
 )
@@ -36,6 +37,7 @@ COMMANDS: dict[Callable[..., Any], Examples] = {
     propose.propose: propose.EXAMPLES,
     methods.methods: methods.EXAMPLES,
     status.status: status.EXAMPLES,
+    steer.steer: steer.EXAMPLES,
     report.report: report.EXAMPLES,
     trials.trials: trials.EXAMPLES,
     compare.compare: compare.EXAMPLES,

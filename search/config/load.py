@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from search.config.fields import model_at
 from search.config.schema import RunConfig
@@ -23,7 +23,8 @@ def load_config(path: Path, overrides: Sequence[str] = (), branch_files: Sequenc
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: must be a mapping of settings, got {type(settings).__name__}")
     for override in overrides:
-        _override(settings, override)
+        if parent := _put(settings, *_override(override)):
+            raise ValueError(f"--set {override}: {parent} is a value, not a group of settings")
     if branch_files:
         own = settings.get("branches")
         added = [branch for file in branch_files for branch in _branches(file)]
@@ -53,26 +54,62 @@ def _branches(path: Path) -> list[Any]:
     return found
 
 
+def changed(config: RunConfig, settings: Mapping[str, JsonValue]) -> RunConfig:
+    """The config with these settings, by place, such as `search.trials`.
+
+    Raises ValueError, one line naming the place, the value and the remedy, if they cannot be.
+    """
+    if not settings:
+        return config
+    values = json.loads(config.model_dump_json())
+    for place, value in settings.items():
+        if parent := _put(values, place, value):
+            raise ValueError(f"{place}: {parent} is a value, not a group of settings")
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(_first_problem(error, values)) from None
+
+
+def setting(config: RunConfig, place: str) -> Any:
+    """The value at a place such as `search.trials`, as YAML or JSON would have it; None if there is none."""
+    value = json.loads(config.model_dump_json())
+    for part in place.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
 def dump_config(config: RunConfig) -> str:
     """The config as YAML that `load_config` reads back to an equal object."""
     return yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False)
 
 
-def _override(settings: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
+def overrides_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """The settings of `key=value` texts, by place. Raises ValueError, one line, for one that is none."""
+    return dict(map(_override, overrides))
+
+
+def _override(override: str) -> tuple[str, Any]:
+    place, equals, text = override.partition("=")
+    if not equals or not place:
         raise ValueError(f"--set {override}: must be key=value, such as search.trials=100")
-    *parents, last = key.split(".")
+    try:
+        return place, yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        raise ValueError(f"--set {override}: {text!r} cannot be read as YAML") from None
+
+
+def _put(settings: dict[str, Any], place: str, value: Any) -> str | None:
+    """Set the value at a place such as `search.trials`; returns the part of the place that is no group."""
+    *parents, last = place.split(".")
     node = settings
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise ValueError(f"--set {override}: {parent} is a value, not a group of settings")
+            return parent
         node = child
-    try:
-        node[last] = yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
-        raise ValueError(f"--set {override}: {text!r} cannot be read as YAML") from None
+    node[last] = value
+    return None
 
 
 def _first_problem(error: ValidationError, settings: Any) -> str:

@@ -19,6 +19,7 @@ from search.policy.allocation import AllocationConfig
 from search.policy.faults import FaultConfig
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
+from search.policy.training_budget import Limits
 from trainers.component import Frozen
 from trainers.components.weak_labels import SEEDS_OF_A_RUN, supervisor_of
 from trainers.data.settings import DatasetTask, ToyTask
@@ -96,6 +97,12 @@ class SearchConfig(Frozen):
     allocation: Annotated[AllocationConfig, Field(description="Which branches may offer new trials.")] = (
         AllocationConfig()
     )
+
+    @property
+    def limits(self) -> Limits:
+        """How much it may train."""
+        max_s = None if self.max_hours is None else self.max_hours * 3600
+        return {"trials": self.trials, "effort": self.effort, "max_s": max_s}
 
 
 class RunConfig(Frozen):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from agents.findings.proposer import Proposer
+from search.config.load import changed
 from search.config.tasks import HiddenTask
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
@@ -17,6 +18,7 @@ from search.engine.rounds import Rounds, TimedProposal, checked, round_events
 from search.engine.trials import Trials
 from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost, now
 from search.ledger.record import TrialRecord
+from search.ledger.steered import Steered
 from search.policy.faults import out_of_retries, too_many_lost
 from search.studies.branch_sampler import BranchSampler
 from search.studies.sampler import Draw
@@ -26,6 +28,7 @@ from search.studies.studies import MakeSampler, Studies
 log = logging.getLogger(__name__)
 
 
+STOPPED = "its branch was stopped"
 MAX_EARLY_FAILURES = 8  # failed trials, with none that reached a rung, that end the search
 
 
@@ -63,7 +66,7 @@ class Director:
         self._trials = Trials(run)
         self._follow_up = FollowUp(run.config, run.record)
         self._rounds = Rounds(run.config, run.record, proposer, at_once=at_once)
-        self._searching = not any(trial.purpose != "search" for trial in run.record.trials.values())
+        self._searching = not run.record.search_over
         self._round_is_over = False
         self._restarts: deque[str] = deque()  # trials to hand out again, before any other
         self._task = ""  # that trials are handed out of: the search's own, then each hidden one
@@ -93,6 +96,26 @@ class Director:
             else:
                 self._restarts.append(trial.trial)
         self._end_surplus()
+        self._end_stopped()
+
+    def steer(self, order: Steered) -> None:
+        """Record an order of a person and follow it. Branches that it stops lose their paused trials."""
+        self._run.ledger.append(order)
+        self._config = changed(self._config, order.settings)
+        self._rounds.go_by(self._config)
+        if order.settings:
+            self._follow_up.plan_anew(self._config)
+            self._searching = not self._record.search_over
+        self._end_stopped()
+
+    def _end_stopped(self) -> None:
+        """End the paused trials of branches that a person stopped."""
+        for name in self._exploration.paused():
+            if self._is_stopped(trial := self._record.trials[name]):
+                self._trials.prune(trial, STOPPED)
+
+    def _is_stopped(self, trial: TrialRecord) -> bool:
+        return trial.purpose == "search" and self._record.branches[trial.branch].stopped
 
     # What runs next
 
@@ -113,14 +136,17 @@ class Director:
 
     def next(self) -> Assignment | None:
         """The next assignment, or None if there is none now: call again after a report, or soon."""
+        if self._record.course.paused:
+            return None
         if restart := next((name for name in self._restarts if self._is_due(name)), None):
             self._restarts.remove(restart)
             trial = self._record.trials[restart]
             return self._trials.resume(trial, trial.due)
         if self._searching:
-            if assignment := self._next_of_search():
+            finishing = self._record.course.finishing
+            if not finishing and (assignment := self._next_of_search()):
                 return assignment
-            if self._running or self._proposal_may_come:
+            if self._running or (not finishing and self._proposal_may_come):
                 return None
             self._end_search()
         if planned := self._follow_up.next(idle=not self._running):
@@ -236,7 +262,9 @@ class Director:
         if trial.purpose != "search":
             return "continue"
         judgement = self._judging.judgement(trial.trial)
-        if judgement.decision == "stop":
+        if self._is_stopped(trial):
+            self._trials.prune(trial, STOPPED)
+        elif judgement.decision == "stop":
             trials = judgement.rivals + 1
             self._trials.prune(trial, f"unlikely to be among the best of its branch there (of {trials})")
         elif trial.last.share < trial.due:

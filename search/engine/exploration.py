@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from search.config.load import changed
 from search.config.schema import RunConfig
 from search.ledger.events import (
     AnyEvent,
@@ -14,8 +15,10 @@ from search.ledger.events import (
     TrialEnded,
     TrialPaused,
     TrialStarted,
+    new_branches,
 )
 from search.ledger.record import Record, TrialRecord
+from search.ledger.steered import Steered
 from search.policy.allocation import BranchState, offering_branches
 from search.policy.encoding import encode, stop_column
 from search.policy.ladder import Ladder, Ladders
@@ -55,12 +58,7 @@ class Exploration:
         self._ladders = Ladders(
             self._seconds, self._rungs, examples=sizes.transfer, min_steps=search.pruning.min_steps
         )
-        self._budget = Budget(
-            self._seconds,
-            trials=search.trials,
-            effort=search.effort,
-            max_s=None if search.max_hours is None else search.max_hours * 3600,
-        )
+        self._budget = Budget(self._seconds, **config.search.limits)
         self._branches: dict[str, BranchState] = {}
         self._best_method: dict[str, Method] = {}  # of each branch
         self._tried = {config.naive.plainest.digest}
@@ -96,9 +94,12 @@ class Exploration:
     def apply(self, event: AnyEvent) -> None:
         """Apply an event, live or replayed, in the ledger's order."""
         match event:
-            case Proposed():
-                for branch in event.proposal.branches:
+            case Proposed() | Steered():
+                for branch in new_branches(event):
                     self._branches[branch.name] = BranchState(name=branch.name)
+                if isinstance(event, Steered):
+                    self.used_up.update(event.stop)
+                    self._go_by(changed(self._config, event.settings))
             case TrialStarted(purpose="search"):
                 self._started(event)
             case RungReached() if (trial := self._search_trial(event.trial)) and event.pgr is not None:
@@ -109,6 +110,10 @@ class Exploration:
                 self._ended(trial, event)
             case _:
                 pass
+
+    def _go_by(self, config: RunConfig) -> None:
+        self._config = config
+        self._budget.limit(**config.search.limits)
 
     def _search_trial(self, name: str) -> TrialRecord | None:
         """The trial with this name if it is a search trial that has not ended."""

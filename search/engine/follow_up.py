@@ -3,6 +3,7 @@
 At last, when nothing of the search is left to decide, the confirmation on hidden tasks, one after another.
 """
 
+import re
 from collections import deque
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from search.engine.assignment import Assignment
 from search.engine.confirmation import planned_confirmation
 from search.engine.replication import planned_replication
 from search.ledger.events import Purpose
-from search.ledger.record import Record
+from search.ledger.record import Record, TrialRecord
 from trainers.method import Method
 
 
@@ -32,6 +33,12 @@ class FollowUp:
         methods = [("", method, seed) for method, seed in planned]
         self._confirmation = self._planned(f"h{place}-", "hidden", methods, task=hidden.name)
 
+    def plan_anew(self, config: RunConfig) -> None:
+        """Forget the plan: what is known has changed. Trials that have started stay as they are."""
+        self._config = config
+        self._replication.clear()
+        self._confirmation = None
+
     @property
     def all_handed_out(self) -> bool:
         """Whether no trial is left to hand out, now or later."""
@@ -40,6 +47,8 @@ class FollowUp:
     def next(self, *, idle: bool) -> tuple[str, Assignment] | None:
         """The next trial and its branch, None if there is none yet or at all. idle: no trial is running."""
         if self._confirmation is None:
+            if self._record.course.finishing:
+                self._replication.clear()
             if not self._replication:  # at first, and after each stage
                 if not idle:
                     return None
@@ -54,33 +63,50 @@ class FollowUp:
         return self._confirmation.popleft() if self._confirmation else None
 
     def _replicates(self) -> list[tuple[str, Method, int]]:
+        if self._record.course.finishing:
+            return []
         planned = planned_replication(self._config, self._record)
         return [(standing.trial.branch, standing.method, seed) for standing, seed in planned]
 
     def _planned(
         self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]], task: str = ""
     ) -> deque[tuple[str, Assignment]]:
-        """The trials of a plan that have yet to start. planned: (branch, method, seed), in a stable order."""
-        return deque(
-            (
-                branch,
-                Assignment(trial=name, purpose=purpose, method=method, seed=seed, rungs=(1.0,), task=task),
-            )
-            for i, (branch, method, seed) in enumerate(planned, start=1)
-            if (name := self._free_name(f"{letter}{i:05d}", purpose)) is not None
-        )
+        """The trials of a plan that have yet to start. planned: (branch, method, seed), in a stable order.
 
-    def _free_name(self, name: str, purpose: Purpose) -> str | None:
-        """The name to start a planned trial under, or None if it must not start.
+        A trial is named after its place in the plan, or after a further one if an earlier plan, before the
+        run was extended, gave that name away.
+        """
+        known = {
+            (trial.method.digest, trial.seed): trial
+            for trial in self._record.of_purpose(purpose)
+            if trial.task == task
+        }
+        left, given = deque[tuple[str, Assignment]](), 0
+        for i, (branch, method, seed) in enumerate(planned, start=1):
+            if (before := known.get((method.digest, seed))) is not None:
+                name = self._retried(before)
+            else:
+                number = max(i, given + 1)
+                while (name := f"{letter}{number:05d}") in self._record.trials:
+                    number += 1
+                given = number
+            if name is not None:
+                assignment = Assignment(
+                    trial=name, purpose=purpose, method=method, seed=seed, rungs=(1.0,), task=task
+                )
+                left.append((branch, assignment))
+        return left
+
+    def _retried(self, trial: TrialRecord) -> str | None:
+        """The name to start a trial again under, or None if it must not start.
 
         A confirmation trial that failed in an earlier process is tried again under a new name; otherwise a
         single failure would block the outcome for good. After the test split has been opened nothing is tried
         again: the confirmed methods must be settled before.
         """
-        planned, attempts = name, 1
-        while (trial := self._record.trials.get(name)) is not None:
-            if not trial.confirms or trial.state != "failed" or self._record.test_openings:
-                return None
-            attempts += 1
-            name = f"{planned}-{attempts}"
-        return name
+        if not trial.confirms or trial.state != "failed" or self._record.test_openings:
+            return None
+        planned, attempt = trial.trial, 1
+        if retried := re.fullmatch(r"(.*\d{5})-(\d+)", trial.trial):
+            planned, attempt = retried[1], int(retried[2])
+        return f"{planned}-{attempt + 1}"

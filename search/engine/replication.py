@@ -230,6 +230,11 @@ class Bounds:
         """The bound of every method, in the order of `methods`."""
         return [self._lower(pgrs) for pgrs in self._adjusted]
 
+    @cached_property
+    def means(self) -> list[float]:
+        """The mean PGR of every method over its seeds, without what a seed does to all of them."""
+        return [fmean(pgrs) for pgrs in self._adjusted]
+
     def _lower(self, pgrs: Sequence[float]) -> float:
         degrees_of_freedom = POOLED_DEGREES_OF_FREEDOM + len(pgrs) - 1
         squares = POOLED_DEGREES_OF_FREEDOM * self.variance + _sum_of_squares(pgrs)

@@ -61,6 +61,10 @@ class Rounds:
         self._request = None
         self._requests.put(None)
 
+    def go_by(self, config: RunConfig) -> None:
+        """Follow a config with other settings from now on."""
+        self._config = config
+
     @property
     def pending(self) -> bool:
         """Whether a proposal has been requested and not yet taken."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import time
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -10,7 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from agents.findings.round_proposal import LaneReport, Note
 from agents.findings.usage import Usage
-from agents.language.proposal import Proposal, Prose
+from agents.language.proposal import Branch, Proposal, Prose
+from search.ledger.event import Event
+from search.ledger.event import now as now
+from search.ledger.steered import Steered
 from trainers.component import Frozen
 from trainers.data.counts import DataCounts
 from trainers.files import EARLIER, UNKNOWN
@@ -22,21 +24,6 @@ FORMAT = 3  # of ledgers; raise it when the methods or events in them take on an
 
 Purpose = Literal["search", "replicate", "confirm", "hidden"]
 EndState = Literal["completed", "pruned", "failed"]
-
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while a machine sleeps
-_CLOCK_ZERO = time.time() - time.clock_gettime(_CLOCK)
-
-
-def now() -> float:
-    """Seconds since the epoch. Never goes back within a process, even if somebody sets the clock back."""
-    return _CLOCK_ZERO + time.clock_gettime(_CLOCK)
-
-
-class Event(Frozen):
-    """Something that happened. at: seconds since the epoch."""
-
-    at: float = Field(default_factory=now)
 
 
 class Sources(Frozen):
@@ -313,6 +300,18 @@ AnyEvent = Annotated[
     | RequestReserved
     | RequestSettled
     | NoteLeft
-    | BranchesRefused,
+    | BranchesRefused
+    | Steered,
     Field(discriminator="event"),
 ]
+
+
+def new_branches(event: AnyEvent) -> tuple[Branch, ...]:
+    """The branches that an event brings."""
+    match event:
+        case Proposed():
+            return event.proposal.branches
+        case Steered():
+            return event.add
+        case _:
+            return ()

@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from agents.findings.bill import Bill, LaneId
 from agents.findings.round_proposal import LaneReport, Note
@@ -31,6 +32,7 @@ from search.ledger.events import (
     TrialStarted,
     WorkerLost,
 )
+from search.ledger.steered import OF_THE_SEARCH, Course, Steered
 from trainers.method import Method
 
 
@@ -127,10 +129,12 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class BranchRecord:
-    """A branch and the round that proposed it."""
+    """A branch and the round that proposed it. by: "steer" if a person added it. stopped: by a person."""
 
     branch: Branch
     round: int
+    by: Literal["proposer", "steer"] = "proposer"
+    stopped: bool = False
 
 
 @dataclass(kw_only=True)
@@ -148,6 +152,9 @@ class Record:
     hidden_read, hidden_opened: of each hidden task, that it was read, and the last time its test split was
         opened.
     codes: the code of every process that worked on the run, each code once, the first first.
+    search_over: whether trials after the search have started, and no person has let it go on since.
+    course: what persons have changed while it ran. after_opening: their changes that gave the run more to do
+        once it had opened its test split.
     """
 
     started: RunStarted | None = None
@@ -172,6 +179,9 @@ class Record:
     running: dict[str, TrialRecord] = field(default_factory=dict)
     codes: list[dict[str, str]] = field(default_factory=list)
     ended_trials: list[TrialRecord] = field(default_factory=list)
+    search_over: bool = False
+    course: Course = field(default_factory=Course)
+    after_opening: list[Steered] = field(default_factory=list)
     _tallies: dict[tuple[Purpose, str | None], Tally] = field(default_factory=lambda: defaultdict(Tally))
     _by_purpose: dict[Purpose, dict[str, TrialRecord]] = field(default_factory=lambda: defaultdict(dict))
     _unfinished: dict[str, TrialRecord] = field(default_factory=dict)
@@ -187,7 +197,8 @@ class Record:
 
     def apply(self, event: AnyEvent) -> None:
         """Add an event."""
-        if self._last_at is not None and not isinstance(event, Resumed):
+        idle = isinstance(event, Resumed) or (isinstance(event, Steered) and event.by == "resume")
+        if self._last_at is not None and not idle:
             self.active_s += max(0.0, event.at - self._last_at)  # the clock may have been set back
         self._last_at = event.at
         self.interrupted = isinstance(event, Interrupted)
@@ -201,6 +212,8 @@ class Record:
                 self.rounds = event.round
                 for branch in event.proposal.branches:
                     self.branches[branch.name] = BranchRecord(branch=branch, round=event.round)
+            case Steered():
+                self._steer(event)
             case TrialStarted():
                 self._start(event)
             case RungReached():
@@ -247,7 +260,24 @@ class Record:
             self.test_openings += 1
             self.test_opened = event
 
+    def _steer(self, event: Steered) -> None:
+        self.course.apply(event)
+        for branch in event.add:
+            self.branches[branch.name] = BranchRecord(branch=branch, round=max(1, self.rounds), by="steer")
+        for name in event.stop:
+            self.branches[name] = replace(self.branches[name], stopped=True)
+        self.finished &= not event.reopens
+        if event.reopens and self.test_openings:
+            self.after_opening.append(event)
+        self.search_over &= not OF_THE_SEARCH & event.settings.keys()
+
+    @property
+    def config_sha256(self) -> str | None:
+        """The digest of the config that the run goes by; None before it began."""
+        return self.course.config_sha256 or (self.started.config_sha256 if self.started else None)
+
     def _start(self, event: TrialStarted) -> None:
+        self.search_over |= event.purpose != "search"
         if event.trial in self.trials:
             trial = self.trials[event.trial]
             trial.due, trial.paused = event.share, False
@@ -308,8 +338,8 @@ class Record:
         return list(self._unfinished.values())
 
     def ended(self, state: EndState) -> int:
-        """Number of search and replicate trials that ended in this state."""
-        return self.tally("search").ended[state] + self.tally("replicate").ended[state]
+        """Number of trials that ended in this state, of all phases."""
+        return sum(self.tally(purpose).ended[state] for purpose in get_args(Purpose))
 
     def best(self, branch: str | None = None) -> TrialRecord | None:
         """The search trial with the highest PGR at a rung, of one branch or all. Ties go to the earlier."""

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from search.config.schema import RunConfig
 from search.output.hidden_table import hidden_tables
+from search.output.phases import trials_text
 from search.output.result import openings_text
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import SIGNIFICANT_P
@@ -21,8 +22,8 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     summary = (
         f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}, "
         f"ceiling {floor['ceiling_acc']:.4f} ± {floor['ceiling_se']:.4f}\n"
-        f"{sum(trials.values())} trials ({trials['completed']} completed, {trials['pruned']} pruned, "
-        f"{trials['failed']} failed) of {outcome['branches']} branches in {outcome['rounds']} rounds; "
+        f"{trials_text(outcome['phases'])}: {trials['completed']} completed, {trials['pruned']} pruned, "
+        f"{trials['failed']} failed; {outcome['branches']} branches in {outcome['rounds']} rounds; "
         f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
         f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
     ) + _asked(outcome)

@@ -1,106 +1,34 @@
-"""The live view of a run: rounds, branches, trials, the best PGR with its error, the time left."""
+"""The state of a run: its phases, its best methods, what was pruned; as a picture, a line or plain values."""
 
-import time
-from types import TracebackType
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from search.config.schema import RunConfig
-from search.ledger.log import LedgerFollower
-from search.ledger.record import BranchRecord, Record, TrialRecord
-from search.output.remaining import planned, trained_s, training_left_s
-from search.storage.run_directory import RunDirectory
+from search.ledger.events import Purpose
+from search.ledger.record import Record, TrialRecord
+from search.output.leaders import Leader, leaders, let_go
+from search.output.phases import Phase, counts, ended, phases, total
+from search.output.remaining import planned
 
-REDRAW_S = 0.5
-LINE_S = 30.0  # between two lines if the output is no terminal
+WIDTH = 80  # columns that the picture fits into
+BRANCH = 28  # columns of a branch's name; the rest of a longer one is left out
+LET_GO, ORDERS = 5, 3  # branches and orders that are shown
 
-
-class View:
-    """Redraws in place on a terminal; elsewhere prints a line every 30 s, so that a log stays readable."""
-
-    def __init__(self, console: Console, config: RunConfig, record: Record) -> None:
-        self._console = console
-        self._config = config
-        self._record = record
-        self._live = (
-            Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        )
-        self._drawn = 0.0
-        self._started = time.monotonic()
-        self._trained_before_s = trained_s(record)
-
-    def __enter__(self) -> "View":
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
-
-    def show(self, record: Record) -> None:
-        """Show a newer record of the same run."""
-        self._record = record
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Redraw if the last drawing is old enough."""
-        now = time.monotonic()
-        if now - self._drawn < (REDRAW_S if self._live else LINE_S):
-            return
-        self._drawn = now
-        if self._live:
-            self._live.update(status(self._config, self._record, self.left_s()), refresh=True)
-        else:
-            self._console.print(
-                status_line(self._config, self._record, self.left_s()), highlight=False, soft_wrap=True
-            )
-
-    def left_s(self) -> float | None:
-        """Seconds left at the pace of this process, or None until one of its trainings has reached a rung."""
-        trained = trained_s(self._record) - self._trained_before_s
-        left = training_left_s(self._config, self._record)
-        if trained <= 0 or left is None:
-            return None
-        return left * (time.monotonic() - self._started) / trained
-
-
-def watch(run: RunDirectory, console: Console) -> None:
-    """Show a run of another process until it has finished or was interrupted.
-
-    Reads only, so it never stands in the way of that process. Raises ValueError where there is no run.
-    """
-    config, follower = run.read_config(), LedgerFollower(run.ledger)
-    record = Record.of(follower.read().events)
-    with View(console, config, record) as view:
-        while not (record.finished or record.interrupted):
-            view.show(record)
-            time.sleep(REDRAW_S)
-            new = follower.read()
-            if new.restarted:
-                record = Record()
-            for event in new.events:
-                record.apply(event)
-    console.print(status(config, record, None))
+ClockS = Mapping[Purpose, float]
 
 
 def state(record: Record) -> str:
-    """finished, interrupted or in progress; a killed run left no event and counts as in progress."""
+    """finished, interrupted, paused or in progress; a killed run left no event and counts as in progress."""
     if record.finished:
         return "finished"
-    return "interrupted" if record.interrupted else "in progress"
-
-
-def ended(record: Record) -> int:
-    """The number of ended trials, confirmation included."""
-    return len(record.trials) - len(record.unfinished())
+    if record.interrupted:
+        return "interrupted"
+    return "paused" if record.course.paused else "in progress"
 
 
 def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
@@ -108,28 +36,84 @@ def status_line(config: RunConfig, record: Record, left_s: float | None) -> str:
     left = "" if left_s is None else f", about {duration(left_s)} left"
     now = "" if state(record) == "in progress" else f"{state(record)}, "
     return (
-        f"{now}round {record.rounds}: {ended(record)} of {planned(config, record).total()} trials ended "
+        f"{now}round {record.rounds}: {ended(record)} of {total(config, record)} trials ended "
         f"({record.ended('pruned')} pruned, {record.ended('failed')} failed), "
         f"best search PGR {_pgr(record.best())}{left}"
     )
 
 
-def status(config: RunConfig, record: Record, left_s: float | None) -> RenderableType:
-    """The state of a run as a table of its branches under a progress bar."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("branch", "round", "trials", "running", "pruned", "failed", "best PGR"):
-        table.add_column(column, justify="left" if column == "branch" else "right")
-    for branch in record.branches.values():
-        table.add_row(*_branch_cells(branch, record))
-    bar = Table.grid(padding=(0, 1))
-    bar.add_row(
-        ProgressBar(total=planned(config, record).total(), completed=ended(record), width=30),
-        Text(status_line(config, record, left_s)),
+def status(
+    config: RunConfig,
+    record: Record,
+    clock_s: ClockS | None = None,
+    best: list[Leader] | None = None,
+) -> RenderableType:
+    """The state of a run within 80 columns. clock_s: seconds that are left of each phase.
+
+    best: its best methods, where they are known already.
+    """
+    found = leaders(config, record) if best is None else best
+    parts: list[RenderableType] = [_head(config, record, clock_s), _bars(phases(config, record, clock_s))]
+    if found:
+        parts.append(_leaders(found))
+    return Group(*parts, *_let_go(record, {leader.branch for leader in found}), *_orders(record))
+
+
+def _head(config: RunConfig, record: Record, clock_s: ClockS | None) -> Text:
+    left = "" if clock_s is None else f"\nabout {duration(sum(clock_s.values()))} left"
+    return Text(
+        f"{state(record)}, round {record.rounds}: {ended(record)} of {total(config, record)} trials ended "
+        f"({record.ended('pruned')} pruned, {record.ended('failed')} failed){left}"
     )
-    return Group(bar, table)
 
 
-def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
+def _bars(found: list[Phase]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for phase in found:
+        bar = ProgressBar(total=max(1, phase.planned), completed=phase.ended, width=26)
+        left = phase.left_s
+        time = "" if left is None or phase.ended >= phase.planned else f"about {duration(left)}"
+        table.add_row(Text(phase.name), bar, Text(phase.count), Text(time))
+    return table
+
+
+def _leaders(best: list[Leader]) -> Table:
+    table = _table("the best so far, of branch", "PGR", "at least", "seeds", "stops at")
+    for leader in best:
+        row = f"{leader.pgr:.3f}", f"{leader.lower:.3f}", str(leader.seeds), f"{leader.stop:.0%}"
+        table.add_row(Text(leader.branch), *row)
+    return table
+
+
+def _let_go(record: Record, best: Container[str]) -> Iterator[RenderableType]:
+    """Branches that train no further. best: those that stand above already."""
+    found = [branch for branch in let_go(record) if branch.branch not in best]
+    if not found:
+        return
+    table = _table("let go", "trials", "why", "best PGR", "at")
+    for branch in found[:LET_GO]:
+        shown = ("–", "–") if branch.best is None else (f"{branch.best:.3f}", f"{branch.at:.0%}")
+        table.add_row(Text(branch.branch), str(branch.trials), branch.why, *shown)
+    yield table
+    if (more := len(found) - LET_GO) > 0:
+        yield Text(f"and {more} more")
+
+
+def _orders(record: Record) -> Iterator[Text]:
+    for order in record.course.orders[-ORDERS:]:
+        for sentence in order.sentences():
+            yield Text(f"{order.by}: {sentence}")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first, width=BRANCH, no_wrap=True, overflow="ellipsis")
+    for column in others:
+        table.add_column(column, justify="right")
+    return table
+
+
+def status_json(config: RunConfig, record: Record, clock_s: ClockS | None = None) -> dict[str, Any]:
     """The state of a run as plain values; `best` is None until a trial has reached a rung."""
     best = record.best()
     return {
@@ -138,23 +122,18 @@ def status_json(config: RunConfig, record: Record) -> dict[str, Any]:
         "finished": record.finished,
         "rounds": record.rounds,
         "branches": len(record.branches),
-        "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
+        "trials": {end: record.ended(end) for end in ("completed", "pruned", "failed")},
+        "phases": counts(record),
         "ended": ended(record),
         "planned": planned(config, record).total(),
+        "left_s": None if clock_s is None else sum(clock_s.values()),
         "best": None if best is None else {"trial": best.trial, "pgr": best.best_pgr},
+        "leaders": [vars(leader) for leader in leaders(config, record)],
+        "steered": [
+            {"at": order.at, "by": order.by, "said": list(order.sentences())}
+            for order in record.course.orders
+        ],
     }
-
-
-def _branch_cells(branch: BranchRecord, record: Record) -> tuple[str | Text, ...]:
-    name = branch.branch.name
-    tally = record.tally("search", name)
-    return (
-        Text(name),
-        str(branch.round),
-        str(tally.started),
-        *map(str, (tally.running, tally.ended["pruned"], tally.ended["failed"])),
-        _pgr(tally.best),
-    )
 
 
 def _pgr(trial: TrialRecord | None) -> str:

@@ -1,4 +1,4 @@
-"""How much of a run is left, in trials and in seconds of training."""
+"""How many trials a run will have, by what they are for."""
 
 import heapq
 from collections import Counter
@@ -17,12 +17,14 @@ LIKELY = 12  # methods with further seeds, where nothing says how many: the best
 def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
     """The number of trials that the run will have, by what they are for.
 
-    Of the search it is the largest. Replicates that are paid by the second are estimated until the
-    confirmation begins.
+    Of the search it is the largest, until the search is over. Replicates that are paid by the second are
+    estimated until the confirmation begins.
     """
+    started = record.tally("search").started
+    over = record.search_over or record.course.finishing or record.finished
     return Counter[Purpose](
         {
-            "search": config.search.trials,
+            "search": started if over else max(started, config.search.trials),
             "replicate": _replicates(config, record),
             "confirm": (1 + config.confirm.finalists) * config.confirm.seeds,
             "hidden": len(config.hidden) * (1 + config.confirm.finalists) * config.confirm.seeds,
@@ -32,7 +34,7 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
 
 def _replicates(config: RunConfig, record: Record) -> int:
     begun = sum(1 for _ in record.of_purpose("replicate"))
-    if record.tally("confirm").started:
+    if record.tally("confirm").started or record.course.finishing:
         return begun
     if config.replication.methods is not None:
         return int(sum(stage_budgets(config, record)))
@@ -41,62 +43,27 @@ def _replicates(config: RunConfig, record: Record) -> int:
     if not fewest or not searched:
         return fewest
     seconds = record.train_s("search") + _search_left_s(config, record)
-    likely = config.replication.effort * seconds / max(_likely_s(searched, LIKELY), 1e-9)
+    likely = config.replication.effort * seconds / max(likely_s(searched, LIKELY), 1e-9)
     return max(begun, fewest, round(likely))
 
 
-def trained_s(record: Record) -> float:
-    """Seconds that workers have trained and evaluated, in all trials together."""
-    return sum(trial.train_s for trial in record.trials.values())
-
-
-def training_left_s(config: RunConfig, record: Record) -> float | None:
-    """Seconds of training and evaluating that are left; None until a trial of the search has reached a rung.
-
-    A trial of the search that has yet to start counts as the mean of those before it. A replicate or a
-    confirmation counts as the mean seconds that the best methods took up to their best rung, and as the mean
-    of its like once there is one. What has begun counts what it has not yet trained of that mean.
-    """
-    searched = _searched(record)
-    if not searched:
-        return None
-    counts = planned(config, record)
-    following: dict[Purpose, int] = {
-        "replicate": config.replication.methods or LIKELY,
-        "confirm": config.confirm.finalists,
-        "hidden": config.confirm.finalists,
-    }
-    return _search_left_s(config, record) + sum(
-        _left_s(list(record.of_purpose(purpose)), counts[purpose], _likely_s(searched, best))
-        for purpose, best in following.items()
-    )
-
-
 def _search_left_s(config: RunConfig, record: Record) -> float:
-    if record.tally("replicate").started or record.tally("confirm").started:
+    """Seconds of the search that are left, if a trial that has yet to start takes what others took."""
+    if record.search_over or record.course.finishing:
         return 0.0
-    trials = list(record.of_purpose("search"))
     searched = _searched(record)
     mean = float(np.mean([trial.train_s for trial in searched])) if searched else 0.0
-    left = _left_s(trials, config.search.trials, mean)
+    left = mean * max(0, config.search.trials - record.tally("search").started)
     if (hours := config.search.max_hours) is not None:
         left = min(left, max(0.0, hours * 3600 - record.train_s("search")))
     return left
-
-
-def _left_s(trials: Sequence[TrialRecord], count: int, unknown: float) -> float:
-    """Seconds that trials of a purpose have left. count: of all. unknown: of one, while none has ended."""
-    ended = [trial.train_s for trial in trials if trial.state is not None]
-    mean = float(np.mean(ended)) if ended else unknown
-    begun = sum(max(0.0, mean - trial.train_s) for trial in trials if trial.state is None)
-    return mean * max(0, count - len(trials)) + begun
 
 
 def _searched(record: Record) -> list[TrialRecord]:
     return [trial for trial in record.of_purpose("search") if trial.rungs]
 
 
-def _likely_s(searched: Sequence[TrialRecord], count: int) -> float:
+def likely_s(searched: Sequence[TrialRecord], count: int = LIKELY) -> float:
     """Mean seconds up to the best rung, over so many of the best trials."""
     best = heapq.nlargest(count, searched, key=lambda trial: trial.best_pgr or 0.0)
     return float(np.mean([trial.best_s for trial in best]))

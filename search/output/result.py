@@ -13,6 +13,8 @@ from agents.findings.usage import Usage
 from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
 from search.ledger.events import RunStarted, TestOpened
 from search.ledger.record import Record, TrialRecord
+from search.ledger.steered import Steered
+from search.output.phases import STATES, counts
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Estimate
@@ -46,6 +48,9 @@ def result(record: Record, outcome: Outcome, hidden: dict[str, Any] | None = Non
     `collapses` counts seeds whose PGR is below `below_pgr`, and bounds the share of seeds that collapse
     (search.scoring.collapses); null without a gap. `sign_flip` is the exact test of `over_naive`, with the
     smallest p that so many seeds can give; null where there are many (search.scoring.sign_flip).
+    `trials` counts all, by how they ended; `phases` says what they were for. A trial is one training of one
+    method with one seed.
+    `steered` lists what persons changed while the run went on, and whether they knew an outcome by then.
     `predictions` stands where the config asks for it: the classes of each seed, as bits in hexadecimal, in
     the order of `per_seed`.
     """
@@ -57,7 +62,7 @@ def result(record: Record, outcome: Outcome, hidden: dict[str, Any] | None = Non
     return {
         "schema": SCHEMA,
         "run": record.started.run,
-        "config_sha256": record.started.config_sha256,
+        "config_sha256": record.config_sha256,
         "commit": record.started.commit,
         "code": record.codes,
         "sources": _sources(record.started),
@@ -69,7 +74,8 @@ def result(record: Record, outcome: Outcome, hidden: dict[str, Any] | None = Non
         "finalists": finalists,
         "rounds": record.rounds,
         "branches": len(record.branches),
-        "trials": {state: record.ended(state) for state in ("completed", "pruned", "failed")},
+        "trials": {state: record.ended(state) for state in STATES},
+        "phases": counts(record),
         "cost": {
             "wall_s": record.active_s,
             "train_s": trained_s(record),
@@ -83,6 +89,7 @@ def result(record: Record, outcome: Outcome, hidden: dict[str, Any] | None = Non
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
         "test_openings": record.test_openings,
         "test_split": test_split_row(record, record.test_opened),
+        "steered": [_steered(order, record) for order in record.course.orders],
     }
 
 
@@ -121,6 +128,17 @@ def test_split_row(record: Record, opened: TestOpened | None) -> dict[str, Any] 
     }
 
 
+def _steered(order: Steered, record: Record) -> dict[str, Any]:
+    """What a person changed. after_opening: it extended a run that had opened its test split."""
+    return {
+        "at": order.at,
+        "by": order.by,
+        "settings": order.settings,
+        "said": list(order.sentences()),
+        "after_opening": order in record.after_opening,
+    }
+
+
 def openings_text(outcome: Mapping[str, Any]) -> str:
     """Who has opened the test split, in words; empty for a result of an earlier version."""
     split = outcome.get("test_split")
@@ -129,7 +147,18 @@ def openings_text(outcome: Mapping[str, Any]) -> str:
     counts = Counter(opening["run"] for opening in split["by"])
     names = ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in counts.items())
     times = "once" if split["opened"] == 1 else f"{split['opened']} times"
-    return f"the test split has been opened {times}, by {names}"
+    return f"the test split has been opened {times}, by {names}{_extended(outcome)}"
+
+
+def _extended(outcome: Mapping[str, Any]) -> str:
+    """A clause for a run that was extended when its test split had been opened; empty for another."""
+    orders = [order["settings"] for order in outcome.get("steered", ()) if order["after_opening"]]
+    places = ", ".join(dict.fromkeys(place for settings in orders for place in settings))
+    if not places:
+        return ""
+    return (
+        f"; the run was extended ({places}) after an outcome was known: no p or interval counts that choice"
+    )
 
 
 def _agent(record: Record) -> dict[str, Any]:

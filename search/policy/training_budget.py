@@ -1,6 +1,7 @@
 """How much training a search may still start, in predicted seconds. Pure."""
 
 import math
+from typing import TypedDict
 
 import numpy as np
 
@@ -11,6 +12,14 @@ from search.scoring.pgr import Reals
 TOLERANCE = 1e-9  # relative: sums of predictions are not exact
 
 
+class Limits(TypedDict):
+    """What limits a search; see `Budget.limit`."""
+
+    trials: int
+    effort: float
+    max_s: float | None
+
+
 class Budget:
     """Counts trials and seconds of training. A step that a trial is given counts until its seconds are known.
 
@@ -19,20 +28,24 @@ class Budget:
     """
 
     def __init__(self, seconds: TrainingSeconds, *, trials: int, effort: float, max_s: float | None) -> None:
-        """seconds: predicts the steps.
-
-        trials: how many may start. effort: the share of what it would take to train all of them to the end.
-        max_s: the seconds that may be trained instead, if given.
-        """
+        """seconds: predicts the steps. For the others see `limit`."""
         self._seconds = seconds
-        self._trials = trials
-        self._effort = effort
-        self._max_s = max_s
+        self.limit(trials=trials, effort=effort, max_s=max_s)
         self._trainings = _Sum()
         self._first_steps = _Sum()
         self._given: dict[str, Step] = {}
         self._spent_s = 0.0
         self.started = 0
+
+    def limit(self, *, trials: int, effort: float, max_s: float | None) -> None:
+        """Set the limits, at first or anew.
+
+        trials: how many may start. effort: the share of what it would take to train all of them to the end.
+        max_s: the seconds that may be trained instead, if given.
+        """
+        self._trials = trials
+        self._effort = effort
+        self._max_s = max_s
 
     @property
     def new_left(self) -> int:

@@ -31,7 +31,10 @@ class BaselineTimes:
 
     def total_s(self, task: str = "") -> float:
         """Seconds spent by all processes of the run; a baseline that was in the cache costs none."""
+        return sum(time.seconds for time in self.all() if time.task == task)
+
+    def all(self) -> list[BaselineTime]:
+        """The baselines that processes of the run have trained so far, in the order in which they ended."""
         if not self._path.is_file():
-            return 0.0
-        times = read_lines(self._path, BaselineTime.model_validate_json)
-        return sum(time.seconds for time in times if time.task == task)
+            return []
+        return read_lines(self._path, BaselineTime.model_validate_json)

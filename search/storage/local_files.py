@@ -8,6 +8,8 @@ from trainers.files import DRAFT, whole_lines
 
 LEDGER = "ledger.jsonl"
 APPENDED = ("optuna.log", LEDGER)  # in the order of sending
+ORDER = "steer.yaml"  # what a person wants of the run; taken out, not mirrored: no order is taken twice
+TAKEN_ORDER = ".steer-taken.yaml"  # an order that is on its way into the ledger
 STATES = "checkpoints/"  # of trials that have not ended
 POINTERS = ("latest.json",)  # name a state; sent after all states
 
@@ -45,11 +47,11 @@ def pointers(path: Path) -> dict[str, bytes]:
 
 
 def versions(path: Path) -> dict[str, tuple[int, int]]:
-    """Size and modification time of every file to mirror: no locks, no unfinished files."""
-    found = {}
+    """Size and modification time of every file to mirror: no locks, no orders, no unfinished files."""
+    found, left_out = {}, {".lock", ORDER, TAKEN_ORDER}
     for file in path.rglob("*"):
         with suppress(FileNotFoundError):  # removed since it was listed
-            if file.is_file() and file.name != ".lock" and file.suffix not in {".lock", DRAFT}:
+            if file.is_file() and file.name not in left_out and file.suffix not in {".lock", DRAFT}:
                 stat = file.stat()
                 found[file.relative_to(path).as_posix()] = (stat.st_size, stat.st_mtime_ns)
     return found

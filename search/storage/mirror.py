@@ -13,8 +13,8 @@ from search.storage import local_files
 from search.storage.bucket import Bucket, line
 from search.storage.endpoints import check_endpoints
 from search.storage.lease import Lease, LostRunError, Manifest, epoch_of, object_name
-from search.storage.local_files import APPENDED, LEDGER, POINTERS, STATES
-from trainers.files import sync
+from search.storage.local_files import APPENDED, LEDGER, ORDER, POINTERS, STATES
+from trainers.files import replace_file, sync
 from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -151,8 +151,21 @@ class Mirror:
                 late = True
             else:
                 late = False
+                self._bring_order()
         while self._lost and not self._end.wait(0.1):  # the run may not be far enough to be told
             end_run(self._lost)
+
+    def _bring_order(self) -> None:
+        """Bring an order that a person left in the storage, unless another waits here."""
+        try:
+            content = self._bucket.read(ORDER)
+            if not (self._path / ORDER).exists():
+                replace_file(self._path / ORDER, content)
+                self._bucket.remove([ORDER])
+        except FileNotFoundError:
+            return
+        except OSError as error:  # tried again at the next beat
+            log.warning("%s: an order cannot be brought (%s)", self._url, line(error))
 
     def _stay_alive(self) -> None:
         """Show that this process lives also while a large file is on its way."""

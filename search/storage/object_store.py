@@ -78,6 +78,12 @@ def store(path: Path) -> None:
             raise OSError(f"the run's storage cannot be written ({line(error)})") from None
 
 
+def bring(out: str, path: Path) -> None:
+    """Bring a snapshot up to date. path: what `snapshot` gave. A directory is what it is."""
+    if is_url(out):
+        Mirror(out, path).download()
+
+
 @contextmanager
 def snapshot(out: str) -> Iterator[Path]:
     """A directory for reading: `out` itself, or a download of what the URL holds now. Claims nothing.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.commit import running_code
-from search.config.load import dump_config, load_config
+from search.config.load import changed, dump_config, load_config
 from search.config.schema import RunConfig
 from search.ledger.events import AnyEvent, Resumed, RunStarted, Sources
 from search.ledger.log import Ledger, read_ledger
@@ -74,6 +74,28 @@ class RunDirectory:
                 f"{error}; it was edited or a newer version wrote it: put it back, or use that version"
             ) from None
 
+    def write_config(self, config: RunConfig) -> None:
+        """Replace config.yaml: a person has changed a setting, and the ledger says so already."""
+        replace_file(self.config, dump_config(config))
+
+    def settled(self, config: RunConfig, record: Record) -> RunConfig:
+        """The config that the run goes by. config: that of config.yaml.
+
+        If a process ended between the ledger and config.yaml, the file is brought up to date. Raises
+        ValueError if it was edited.
+        """
+        sha256 = record.config_sha256
+        if sha256 is None or config.has_sha256(sha256):
+            return config
+        settled = changed(config, record.course.settings)
+        if not settled.has_sha256(sha256):
+            raise ValueError(
+                f"{self.config}: was edited after the run began; put it back, change settings with "
+                "`resume --set`, or start a new run"
+            )
+        self.write_config(settled)
+        return settled
+
     def read_result(self) -> dict[str, Any] | None:
         """The content of result.json; None if it is missing or damaged."""
         try:
@@ -81,6 +103,16 @@ class RunDirectory:
         except (FileNotFoundError, ValueError):
             return None
         return content if isinstance(content, dict) else None
+
+    def keep_result(self, number: int) -> None:
+        """Keep the outcome under a name with this number: the run is to have another."""
+        if self.result.is_file():
+            self.result.replace(self.path / f"result-{number}.json")
+
+    def began_with(self, config: RunConfig) -> bool:
+        """Whether the run began with this config, whatever has been changed since."""
+        started = Record.of(read_ledger(self.ledger)).started
+        return started is not None and config.has_sha256(started.config_sha256)
 
     def _no_run(self) -> ValueError:
         return ValueError(
@@ -127,7 +159,7 @@ def claimed_run(path: Path, config: RunConfig) -> Iterator[RunDirectory]:
         _make(run)
     with run.locked():  # another process may hold it and be training its baselines
         if not run.ledger.is_file():
-            replace_file(run.config, dump_config(config))
+            run.write_config(config)
         else:
             _require_same(run, config)
         yield run
@@ -143,7 +175,7 @@ def check_claim(path: Path, config: RunConfig) -> None:
 
 
 def _require_same(run: RunDirectory, config: RunConfig) -> None:
-    if run.read_config().sha256 != config.sha256:
+    if run.read_config().sha256 != config.sha256 and not run.began_with(config):
         raise ValueError(f"--out {run.path}: holds another run (of another config); choose another directory")
 
 

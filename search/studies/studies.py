@@ -9,7 +9,8 @@ from optuna.storages import BaseStorage
 
 from agents.language.proposal import Branch
 from search.config.schema import RunConfig
-from search.ledger.events import AnyEvent, Proposed, RungReached, TrialEnded, TrialStarted
+from search.ledger.events import AnyEvent, Proposed, RungReached, TrialEnded, TrialStarted, new_branches
+from search.ledger.steered import Steered
 from search.studies.branch_sampler import BranchSampler
 from search.studies.campaign import (
     CAMPAIGN,
@@ -100,8 +101,8 @@ class Studies:
     def apply(self, event: AnyEvent) -> None:
         """Take an event of the ledger into account."""
         match event:
-            case Proposed():
-                for branch in event.proposal.branches:
+            case Proposed() | Steered():
+                for branch in new_branches(event):
                     self._branches[branch.name] = branch
                     self._searched[branch.name] = searched_names(branch)
             case TrialStarted(purpose="search", number=int(number)):

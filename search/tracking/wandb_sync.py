@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import wandb
 
 from search.ledger.log import LedgerFollower
 from search.ledger.record import Record, TrialRecord
+from search.steering.sweep import SweepStates
 from search.tracking.job import Job
 from search.tracking.payloads import (
     FINALISTS,
@@ -35,7 +37,10 @@ SweepState = Literal["RUNNING", "PAUSED", "FINISHED"]
 
 log = logging.getLogger(__name__)
 
+log = logging.getLogger(__name__)
+
 INIT_S, FINISH_S = 60.0, 120.0
+SWEEP_S, SWEEP_TIMEOUT_S = 10.0, 20  # between two looks at the sweep's state, and for an answer
 UPLOADS = 8  # runs that finish their upload at the same time
 STOPPED = 130  # exit code of a run whose trial had not ended when the search ended
 CAMPAIGN = "campaign"
@@ -78,6 +83,10 @@ class WandbSync:
         self._finishing: dict[str, Future[None]] = {}
         self._pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="finish")
         self._rounds_shown = 0
+        self._states = SweepStates(self._directory)
+        self._asked_at, self._answer = -SWEEP_S, Future[None]()
+        self._answer.set_result(None)
+        self._api: wandb.Api | None = None
 
     @property
     def complete(self) -> bool:
@@ -95,6 +104,7 @@ class WandbSync:
         ended: whether the search's process has ended. The outcome is sent only then: report.html, which
         belongs to it, is written after the ledger's last event.
         """
+        self._ask_for_sweep()
         new = self._follower.read()
         if new.restarted:
             raise ValueError("the ledger was replaced while it was read")  # a new session reads all of it
@@ -245,6 +255,23 @@ class WandbSync:
         created: str = wandb.sweep(config, entity=self._job.entity, project=self._job.project)
         self._save(self._confirmed.model_copy(update={"sweep": created}))
         return created
+
+    def _ask_for_sweep(self) -> None:
+        """Ask now and then, in the background, whether somebody pauses or stops the sweep on its page."""
+        due = time.monotonic() - self._asked_at >= SWEEP_S and self._answer.done()
+        if self._job.kind == "online" and (sweep := self._confirmed.sweep or self._job.sweep) and due:
+            self._asked_at, self._answer = time.monotonic(), self._pool.submit(self._look_at_sweep, sweep)
+
+    def _look_at_sweep(self, sweep: str) -> None:
+        try:
+            self._api = self._api or wandb.Api(timeout=SWEEP_TIMEOUT_S)
+            entity = self._job.entity or self._api.default_entity
+            path = f"{entity}/{self._job.project}/{sweep}"
+            found = self._api.sweep(path)  # type: ignore[no-untyped-call]  # wandb leaves it out
+            self._states.saw(str(found.load(force=True)["state"]))
+        except Exception as error:  # wandb raises many kinds; the next answer may be better
+            why = " ".join(str(error).split())[:300]
+            log.warning("W&B does not tell the sweep's state: %s: %s", type(error).__name__, why)
 
     def _finish(self, name: str, exit_code: int) -> None:
         self._finishing[name] = self._pool.submit(_finish_run, self._open[name].run, exit_code)

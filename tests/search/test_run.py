@@ -38,6 +38,8 @@ RESULT_KEYS = {
     "sources",
     "code",
     "hidden",
+    "phases",
+    "steered",
 }
 METHOD_KEYS = {"method", "accuracy", "accuracy_se", "pgr", "se", "ci95", "seeds", "split"}
 METHOD_KEYS |= {"per_seed", "worst_seed", "collapses", "predictions"}
@@ -101,7 +103,8 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
         trial.startswith("r") for trial in Record.of(read_ledger(tmp_path / "run/ledger.jsonl")).trials
     )
     assert replicates in (1, 2)  # two methods once, if two that are unlike completed
-    assert sum(result["trials"].values()) == 8 + replicates
+    confirmed = (1 + len(result["finalists"])) * 2
+    assert sum(result["trials"].values()) == 8 + replicates + confirmed
     assert f"PGR {result['best']['pgr']:.3f}" in (tmp_path / "run/report.html").read_text()
     events = [event.event for event in read_ledger(tmp_path / "run/ledger.jsonl")]
     assert events.count("test_opened") == 1

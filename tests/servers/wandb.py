@@ -28,6 +28,7 @@ class WandbServer(ThreadingHTTPServer):
         self.delay_s = 0.0
         self.sweeps: list[dict[str, Any]] = []
         self.states: list[str] = []
+        self.sweep_state = "RUNNING"
         self.runs: dict[str, dict[str, Any]] = {}
         self.announced: dict[str, int] = defaultdict(int)
         self.history: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
@@ -70,6 +71,9 @@ class WandbServer(ThreadingHTTPServer):
                     "artifact": {"id": "A", "state": "COMMITTED", "artifactSequence": sequence}
                 }
             }
+        if "sweep(sweepName" in query:
+            sweep = {"id": "W", "name": told["name"], "state": self.sweep_state, "config": "{}"}
+            return {"project": project | {"sweep": sweep}}
         if "viewer" in query:
             viewer = {"id": "V", "entity": "me", "username": "me", "email": "", "flags": "{}"}
             return {"viewer": viewer | {"teams": {"edges": []}}}

@@ -74,7 +74,7 @@ def _told_problems(trial: TrialRecord, told: optuna.trial.FrozenTrial | None) ->
 
 
 def _outcome_problems(record: Record, outcome: dict[str, Any]) -> Iterator[str]:
-    counts = Counter(trial.state for trial in record.trials.values() if not trial.confirms)
+    counts = Counter(trial.state for trial in record.trials.values())
     if outcome["trials"] != {state: counts[state] for state in STATES}:
         yield f"result.json counts {outcome['trials']}, the ledger {dict(counts)}"
     if outcome["grader_queries"] != dict(record.grader_queries):

@@ -7,8 +7,9 @@ import typer
 
 from search.cli.options import RunFolder
 from search.cli.output import console, stdout_for_json, write_json
-from search.output import progress
-from search.storage.object_store import snapshot
+from search.output import live, progress
+from search.storage.baseline_times import BaselineTimes
+from search.storage.object_store import bring, snapshot
 from search.storage.run_directory import RunDirectory
 
 EXAMPLES = (
@@ -41,10 +42,13 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
         run = RunDirectory(path)
         if watch:
             with suppress(KeyboardInterrupt):  # Ctrl-C ends the looking, not the run
-                progress.watch(run, people)
+                live.watch(run, people, lambda: bring(directory, path))
             return
-        config, record = run.load()
+        view = live.look(run)
+        trained = BaselineTimes(path).all()
     if as_json:
-        write_json(progress.status_json(config, record))
-    else:
-        people.print(progress.status(config, record, None))
+        write_json(progress.status_json(view.config, view.record, view.clock_s()))
+        return
+    if view.record.started is None and trained:
+        people.print(f"weak floor and ceiling: {len(trained)} baselines trained so far")
+    people.print(progress.status(view.config, view.record, view.clock_s()))

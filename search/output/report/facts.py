@@ -13,8 +13,8 @@ from search.config.schema import RunConfig
 from search.ledger.events import EndState
 from search.ledger.record import Record, TrialRecord
 from search.output.outcome_table import has_gap
-from search.output.progress import duration, ended, state
-from search.output.remaining import planned
+from search.output.phases import counts, ended, purposes_text, total
+from search.output.progress import duration, state
 from search.output.result import asked_usage, openings_text, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
 
@@ -27,9 +27,10 @@ CAUSES = 2  # causes of pruning that a branch shows
 def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
     """The outcome in a sentence with its uncertainty; for an unfinished run, what is known so far."""
     if outcome is not None:
-        return _confirmed(outcome)
+        opened_again = f" Note that {openings_text(outcome)}." if record.after_opening else ""
+        return _confirmed(outcome) + opened_again
     best = record.best()
-    so_far = f"Not finished: {ended(record)} of about {planned(config, record).total()} trials have ended"
+    so_far = f"Not finished: {ended(record)} of {total(config, record)} trials have ended"
     if best is None or best.best is None:
         return f"{so_far}, and none has a result yet."
     return (
@@ -69,14 +70,10 @@ def _confirmed(outcome: Outcome) -> str:
 
 def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tuple[str, str, str]]:
     """Key figures: label, value, note."""
-    counts = [f"{record.ended(end)} {end}" for end in get_args(EndState)]
+    ends = ", ".join(f"{record.ended(end)} {end}" for end in get_args(EndState))
     spent, saved = trained_s(record), saved_by_pruning_s(record)
     rows = [
-        (
-            "trials",
-            str(len(record.trials) - record.tally("confirm").started - record.tally("hidden").started),
-            ", ".join(counts),
-        ),
+        ("trials", str(len(record.trials)), f"{purposes_text(counts(record))}; {ends}"),
         ("branches", str(len(record.branches)), f"in {record.rounds} rounds"),
         ("training", duration(spent), f"{duration(saved)} saved by pruning"),
         ("state", state(record), f"last event {when(last_at(record))}"),

@@ -7,6 +7,7 @@ import pytest
 from agents.language.proposal import Branch, Proposal
 from search.ledger.events import Finished, Interrupted, Proposed, Resumed, TestOpened, TrialPaused, WorkerLost
 from search.ledger.record import Record
+from search.ledger.steered import Steered
 from trainers.components.optim import Adamw
 from trainers.method import Method
 
@@ -102,7 +103,7 @@ def test_active_time_leaves_out_the_time_between_a_stop_and_its_resumption(event
     assert record.finished
 
 
-def test_states_are_counted_for_the_search_only(events: SimpleNamespace) -> None:
+def test_states_are_counted_over_all_phases(events: SimpleNamespace) -> None:
     record = Record.of(
         [
             *(events.started(name) for name in ("t1", "t2", "t3", "t4")),
@@ -113,7 +114,7 @@ def test_states_are_counted_for_the_search_only(events: SimpleNamespace) -> None
             events.ended("c1"),
         ]
     )
-    assert [record.ended(state) for state in ("completed", "pruned", "failed")] == [1, 1, 1]
+    assert [record.ended(state) for state in ("completed", "pruned", "failed")] == [2, 1, 1]
     assert [trial.trial for trial in record.of_purpose("confirm")] == ["c1"]
 
 
@@ -238,3 +239,33 @@ def test_a_trial_that_goes_on_after_a_pause_or_a_restart_keeps_its_rungs(events:
         record.apply(event)
     assert list(record.trials["t1"].rungs.values()) == [first, last]
     assert list(record.running) == ["t1"]
+
+
+def test_a_finished_run_that_is_extended_goes_on_with_its_search(events: SimpleNamespace) -> None:
+    record = Record.of(
+        [
+            events.run_started(),
+            events.started("t1"),
+            events.ended("t1"),
+            events.started("c1", purpose="confirm"),
+        ]
+    )
+    assert record.search_over
+    for event in (events.ended("c1"), TestOpened(queries=2), Finished()):
+        record.apply(event)
+    record.apply(Steered(by="resume", settings={"confirm.seeds": 9}, config_sha256="c1"))
+    assert (record.finished, record.search_over, record.config_sha256) == (False, True, "c1")
+    record.apply(Steered(by="resume", settings={"search.trials": 9}, config_sha256="c2"))
+    assert (record.search_over, record.config_sha256) == (False, "c2")
+    assert [order.config_sha256 for order in record.after_opening] == ["c1", "c2"]
+    record.apply(events.started("r1", purpose="replicate"))
+    assert record.search_over
+
+
+def test_what_persons_did_to_branches(events: SimpleNamespace, branch: Callable[..., Branch]) -> None:
+    proposal = Proposal(branches=(branch("one"),), rationale="")
+    record = Record.of([Proposed(round=2, proposal=proposal, seconds=0)])
+    record.apply(Steered(stop=("one",), add=(branch("mine"),)))
+    assert record.branches["one"].stopped
+    mine = record.branches["mine"]
+    assert (mine.round, mine.by, mine.stopped) == (2, "steer", False)

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from agents.language.proposal import Branch, Proposal
 from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
@@ -115,3 +117,34 @@ def confirmation(record: Record) -> Confirmation:
 @pytest.fixture
 def outcome(record: Record, confirmation: Confirmation) -> dict[str, Any]:
     return result(record, on_task(confirmation))
+
+
+@pytest.fixture
+def searching(events: SimpleNamespace, branch: Callable[..., Branch]) -> Record:
+    """A search in its first round: of branch one a completed and a pruned trial, of two a failed one.
+
+    A fourth trial, of two, is running.
+    """
+    branches = (branch("one"), branch("two"))
+    return Record.of(
+        [
+            events.run_started(),
+            events.baselines(),
+            Proposed(round=1, proposal=Proposal(branches=branches, rationale=""), seconds=0),
+            events.started("t1"),
+            events.reached("t1", 1.0, 0.4321, se=0.0567),
+            events.ended("t1"),
+            events.started("t2"),
+            events.reached("t2", 1 / 3, 0.4),
+            events.ended("t2", "pruned"),
+            events.started("t3", branch="two"),
+            events.ended("t3", "failed", "nan"),
+            events.started("t4", branch="two"),
+        ]
+    )
+
+
+def shown(console: Console) -> str:
+    """What a console of StringIO was told."""
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()

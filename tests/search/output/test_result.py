@@ -21,6 +21,7 @@ from search.ledger.events import (
     TestOpened,
 )
 from search.ledger.record import Record
+from search.ledger.steered import Steered
 from search.output.outcome_table import outcome_table
 from search.output.result import result, write_result
 from tests.search.output.conftest import BASELINES, on_task
@@ -44,11 +45,13 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "rounds",
         "branches",
         "trials",
+        "phases",
         "cost",
         "agent",
         "grader_queries",
         "test_openings",
         "test_split",
+        "steered",
         "sources",
         "code",
         "hidden",
@@ -89,7 +92,13 @@ def test_it_says_what_happened(outcome: dict[str, Any]) -> None:
         "weak_per_seed": [0.6, 0.62],
         "ceiling_per_seed": [0.9, 0.92],
     }
-    assert outcome["trials"] == {"completed": 1, "pruned": 1, "failed": 1}
+    assert outcome["trials"] == {"completed": 2, "pruned": 1, "failed": 1}
+    assert outcome["phases"] == {
+        "search": {"started": 3, "completed": 1, "pruned": 1, "failed": 1},
+        "replication": {"started": 0, "completed": 0, "pruned": 0, "failed": 0},
+        "confirmation": {"started": 1, "completed": 1, "pruned": 0, "failed": 0},
+        "hidden tasks": {"started": 0, "completed": 0, "pruned": 0, "failed": 0},
+    }
     assert (outcome["rounds"], outcome["branches"]) == (1, 2)
     assert outcome["grader_queries"] == {"search": 3, "test": 2}
 
@@ -251,3 +260,28 @@ def test_it_names_data_weights_code_and_openings_and_keeps_the_salt(
     out = StringIO()
     Console(file=out, width=160).print(outcome_table(outcome))
     assert "the test split has been opened 3 times, by before, unit (2 times)" in out.getvalue()
+
+
+def test_an_extension_after_the_test_split_was_opened_is_said_everywhere(
+    record: Record, confirmation: Confirmation
+) -> None:
+    active_s = record.active_s
+    record.apply(Steered(at=900.0, by="resume", settings={"search.trials": 20}, config_sha256="c1"))
+    earlier = (EarlierOpening(run="unit", at=125.0, shared=9),)
+    for event in (Resumed(at=901.0), TestOpened(at=902.0, queries=2, examples=9, earlier=earlier)):
+        record.apply(event)
+    outcome = result(record, on_task(confirmation))
+    assert outcome["steered"] == [
+        {
+            "at": 900.0,
+            "by": "resume",
+            "settings": {"search.trials": 20},
+            "said": ["search.trials is now 20"],
+            "after_opening": True,
+        }
+    ]
+    assert (outcome["config_sha256"], outcome["test_openings"]) == ("c1", 2)
+    assert outcome["cost"]["wall_s"] == active_s + 1.0  # nobody worked on it in between
+    out = StringIO()
+    Console(file=out, width=200).print(outcome_table(outcome))
+    assert "opened 2 times, by unit (2 times); the run was extended (search.trials)" in out.getvalue()

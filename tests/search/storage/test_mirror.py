@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from search.steering.order import Order, put_order, read_order
 from search.storage.bucket import Bucket
 from search.storage.lease import LostRunError
 from search.storage.local_files import whole_sizes
@@ -196,3 +197,20 @@ def test_a_large_file_on_its_way_is_no_sign_of_death(storage: tuple[str, Store],
         sent.set()
     assert held(store, "ledger.jsonl") == FIRST
     assert manifest(store).released
+
+
+def test_an_order_left_in_the_storage_is_brought_once(storage: tuple[str, Store], tmp_path: Path) -> None:
+    url, store = storage
+    path = tmp_path / "run"
+    one = claimed(url, path, interval_s=0.05)
+    begin(path)
+    put_order(url, Order(pause=True))
+    put_order(url, Order(trials=9))
+    with one.running():
+        deadline = time.monotonic() + 20
+        while not (path / "steer.yaml").exists() or "bucket/runs/one/steer.yaml" in store.objects:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    order = read_order((path / "steer.yaml").read_bytes())
+    assert (order.trials, order.pause) == (9, True)
+    assert not any(name.endswith("steer.yaml") for name in store.objects)  # nor is it mirrored back

@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from search.config.load import load_config
+from search.config.load import changed, load_config
 from search.config.schema import RunConfig
 from search.ledger.events import Resumed
-from search.ledger.log import read_ledger
+from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
+from search.ledger.steered import Steered
 from search.storage.run_directory import RunDirectory, claimed_run, new_run
 
 
@@ -161,3 +162,20 @@ def test_the_lock_ends_with_the_block_also_after_an_error(tmp_path: Path, config
         raise RuntimeError
     with run.locked():
         assert run.load()[0] == config
+
+
+def test_the_command_that_began_a_run_goes_on_with_it_after_a_person_changed_a_setting(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace
+) -> None:
+    run = new_run(tmp_path / "run", config)
+    more = changed(config, {"search.trials": 9})
+    ledger = Ledger(run.ledger)
+    ledger.append(events.run_started(config_sha256=config.sha256))
+    ledger.append(Steered(settings={"search.trials": 9}, config_sha256=more.sha256))
+    ledger.close()
+    run.write_config(more)
+    with claimed_run(tmp_path / "run", config) as again:
+        assert again.read_config() == more
+    other = changed(config, {"search.trials": 10})
+    with pytest.raises(ValueError, match="holds another run"), claimed_run(tmp_path / "run", other):
+        pass

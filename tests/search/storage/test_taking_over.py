@@ -147,6 +147,7 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
     another_machine(monkeypatch, tmp_path, "two")
     assert main(["resume", url]) == 0
     result = json.loads(store.objects["bucket/runs/one/result.json"])
-    assert sum(result["trials"].values()) == 4
+    phases = result["phases"]
+    assert phases["search"]["started"] + phases["replication"]["started"] == 4
     ledger = store.objects["bucket/runs/one/ledger.jsonl"].decode()
     assert ledger.count('"run_started"') == ledger.count('"resumed"') == ledger.count('"finished"') == 1

@@ -10,6 +10,7 @@ import pytest
 from search.ledger.events import AnyEvent, Interrupted
 from search.ledger.log import read_ledger
 from search.ledger.record import Record, TrialRecord
+from search.steering.sweep import SweepState, read_state
 from search.storage.run_directory import RunDirectory
 from search.tracking.payloads import flat
 from tests.search.tracking.conftest import KEY, OUTCOME, Campaign, outcome, tracked
@@ -145,3 +146,21 @@ def assert_written_nowhere(secret: str, folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+def test_what_a_person_does_on_the_page_of_the_sweep_reaches_the_run(
+    campaign: Campaign, story: list[AnyEvent], server: WandbServer
+) -> None:
+    def pressed() -> None:
+        """Pause, once the sweep was seen to run."""
+        deadline = time.monotonic() + 60
+        while read_state(campaign.run.path) != SweepState(state="RUNNING", changed=False):
+            assert time.monotonic() < deadline, (campaign.run.path / "wandb" / "tracker.log").read_text()
+            time.sleep(0.1)
+        server.sweep_state = "PAUSED"
+        while read_state(campaign.run.path) != SweepState(state="PAUSED", changed=True):
+            assert time.monotonic() < deadline, (campaign.run.path / "wandb" / "tracker.log").read_text()
+            time.sleep(0.1)
+
+    online = tracked(campaign.config, kind="online")
+    campaign.at_work(*story[:6], config=online, then=pressed)

@@ -88,9 +88,9 @@ def test_a_win_is_claimed_only_where_it_is_clear(
 
 
 def test_an_unfinished_run_says_so(config: RunConfig, grown: list[AnyEvent]) -> None:
-    assert headline(config, Record(), None).startswith("Not finished: 0 of about 17 trials")
+    assert headline(config, Record(), None).startswith("Not finished: 0 of 17 trials")
     text = headline(config, Record.of(grown), None)
-    assert "4 of about 17" in text
+    assert "4 of 17 trials" in text
     assert "of one, has a PGR of 0.400 ± 0.100 on the search split" in text
     assert "not confirmed yet" in text
 

@@ -1,0 +1,105 @@
+"""The error of the predicted time left at shares of runs that have finished, from their ledgers.
+
+    python -m benchmarks.eta RUN ... [--at 0.1 0.5 0.9]
+
+Each ledger is replayed up to a share of the time between its first trial and its end, at the times that its
+events carry, as somebody who looked on then would have read it. The error is the predicted time left less the
+true one, as a share of the whole time. A resumed run is left out: its pauses are no work.
+
+`mean_pace` is the rule that this forecast took the place of: the mean seconds of the search's trials for each
+that has yet to start, at the seconds by the clock of a second of training since the first trial began.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from search.cli.output import stdout_for_json, write_json
+from search.config.schema import RunConfig
+from search.ledger.events import AnyEvent, Finished, Resumed, TrialStarted
+from search.ledger.record import Record
+from search.output.forecast import Forecast
+from search.output.remaining import likely_s, planned
+from search.storage.run_directory import RunDirectory
+
+AT = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+def errors(
+    config: RunConfig, events: Sequence[AnyEvent], shares: Sequence[float]
+) -> Iterator[dict[str, Any]]:
+    """The errors of one run at each share. Raises ValueError for one that was resumed or has not finished."""
+    if any(isinstance(event, Resumed) for event in events) or not isinstance(events[-1], Finished):
+        raise ValueError("only a run that finished without a break can be compared")
+    began = next(event.at for event in events if isinstance(event, TrialStarted))
+    whole = events[-1].at - began
+    for share in shares:
+        at = began + share * whole
+        record = Record()
+        forecast = Forecast(config, record)
+        for event in events:
+            if event.at <= at:
+                record.apply(event)
+                forecast.apply(event)
+        clock_s = forecast.clock_s(at)
+        predicted = {
+            "forecast": None if clock_s is None else sum(clock_s.values()),
+            "mean_pace": mean_pace_s(config, record, at - began),
+        }
+        left = events[-1].at - at
+        yield {
+            "at": share,
+            "left_s": round(left, 1),
+            **{
+                rule: None if found is None else round((found - left) / whole, 3)
+                for rule, found in predicted.items()
+            },
+        }
+
+
+def mean_pace_s(config: RunConfig, record: Record, clock_s: float) -> float | None:
+    """Seconds left by the rule of the mean. clock_s: since the first trial began. None without a rung."""
+    searched = [trial for trial in record.of_purpose("search") if trial.rungs]
+    trained_s = sum(trial.train_s for trial in record.trials.values())
+    if not searched or not trained_s:
+        return None
+    counts = planned(config, record)
+    left_s = 0.0
+    for purpose, unknown in (
+        ("search", fmean(trial.train_s for trial in searched)),
+        ("replicate", likely_s(searched)),
+        ("confirm", likely_s(searched, config.confirm.finalists)),
+    ):
+        trials = list(record.of_purpose(purpose))
+        ended = [trial.train_s for trial in trials if trial.state is not None]
+        mean = fmean(ended) if ended else unknown
+        under_way = sum(max(0.0, mean - trial.train_s) for trial in trials if trial.state is None)
+        left_s += mean * max(0, counts[purpose] - len(trials)) + under_way
+    return left_s * clock_s / trained_s
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the errors of each run, and the mean size of each rule's at each share."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--at", nargs="+", type=float, default=AT, metavar="SHARE")
+    chosen = parser.parse_args(arguments)
+    with stdout_for_json():
+        runs = {str(path): list(errors(*RunDirectory(path).read(), chosen.at)) for path in chosen.runs}
+        sizes = {
+            rule: [mean_size([rows[i][rule] for rows in runs.values()]) for i in range(len(chosen.at))]
+            for rule in ("forecast", "mean_pace")
+        }
+        write_json({"at": list(chosen.at), "mean_size": sizes, "runs": runs}, indent=1)
+
+
+def mean_size(found: Sequence[float | None]) -> float | None:
+    """The mean absolute error of the runs with a prediction; None without."""
+    known = [abs(error) for error in found if error is not None]
+    return round(fmean(known), 3) if known else None
+
+
+if __name__ == "__main__":
+    main()

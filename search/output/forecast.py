@@ -1,0 +1,223 @@
+"""When a run will have finished: predicted seconds of training that are left, by phase, and the pace."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from search.config.load import changed
+from search.config.schema import RunConfig
+from search.engine.confirmation import planned_confirmation
+from search.engine.replication import planned_replication, stage_budgets
+from search.ledger.events import (
+    AnyEvent,
+    Purpose,
+    Resumed,
+    RungReached,
+    TrialEnded,
+    TrialPaused,
+    TrialStarted,
+)
+from search.ledger.record import Record
+from search.ledger.steered import Steered
+from search.output.remaining import likely_s, planned
+from search.policy.ladder import Ladders
+from search.policy.training_budget import Budget
+from search.policy.training_seconds import Step, TrainingSeconds
+from trainers.method import Method
+
+LATELY = 16  # steps that show how fast the machine is now
+PURPOSES: tuple[Purpose, ...] = ("search", "replicate", "confirm", "hidden")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A step that a worker is training. at: since when."""
+
+    purpose: Purpose
+    step: Step
+    at: float
+
+
+class Forecast:
+    """Learns from a ledger's events what steps take, as the search's budget does, and predicts the rest.
+
+    A new process that resumes a run starts its pace anew: it may have other workers.
+    """
+
+    def __init__(self, config: RunConfig, record: Record) -> None:
+        """record: must apply each event before this object does; it may be ahead."""
+        search, sizes = config.search, config.task.splits
+        self._config = config
+        self._record = record
+        self._seconds = TrainingSeconds(transfer=sizes.transfer, evaluated=sizes.search)
+        self._ladders = Ladders(
+            self._seconds, search.pruning.rungs, examples=sizes.transfer, min_steps=search.pruning.min_steps
+        )
+        self._budget = Budget(self._seconds, **search.limits)
+        self._done = dict.fromkeys(PURPOSES, 0.0)
+        self._given: dict[str, Given] = {}
+        self._known = False  # whether any step has shown what one takes
+        self._began: float | None = None  # when this process's first step began
+        self._worked_s = 0.0  # seconds of steps that ended since then
+        self._lately: deque[tuple[Step, float]] = deque(maxlen=LATELY)
+        self._plans: dict[Purpose, tuple[int, list[tuple[Method, int]]]] = {}
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take in an event, live or replayed, in the ledger's order."""
+        match event:
+            case TrialStarted():
+                self._start(event)
+            case RungReached() if event.trial in self._given:
+                self._reach(event, self._given.pop(event.trial))
+            case TrialEnded() | TrialPaused():
+                self._given.pop(event.trial, None)
+            case Steered():
+                self._config = changed(self._config, event.settings)
+                self._budget.limit(**self._config.search.limits)
+            case Resumed():
+                self._given.clear()
+                self._began, self._worked_s = None, 0.0
+            case _:
+                pass
+
+    def learn(self, ceilings_s: Iterable[float]) -> None:
+        """Take in the seconds of trained ceilings: as much training as the naive baseline's."""
+        for seconds in ceilings_s:
+            self._seconds.observe(Step(method=self._config.naive, start=0.0, end=1.0), seconds)
+            self._known = True
+
+    def _start(self, event: TrialStarted) -> None:
+        trial = self._record.trials[event.trial]
+        before = max((share for share in trial.rungs if share < event.share), default=0.0)
+        if event.purpose == "search" and not before and trial.started_at == event.at:
+            self._budget.start(self._ladders.of(event.method))
+        step = Step(method=event.method, start=before, end=event.share)
+        self._given[event.trial] = Given(purpose=event.purpose, step=step, at=event.at)
+
+    def _reach(self, event: RungReached, given: Given) -> None:
+        seconds = event.setup_s + event.train_s + event.eval_s
+        self._done[given.purpose] += seconds
+        if seconds > 0 and given.purpose != "hidden":  # a hidden task has another size
+            self._seconds.observe(given.step, seconds)
+            self._known = True
+            self._lately.append((given.step, seconds))
+        if self._began is None:
+            self._began = event.at - seconds
+        self._worked_s += seconds
+
+    # What is left
+
+    def left_s(self, at: float) -> dict[Purpose, float]:
+        """Seconds of training that are left of each phase, at a time."""
+        search = self._search_s(at)
+        replicates = self._replicates_s(at, search_s=self._done["search"] + search)
+        confirm, hidden = self._confirm_s(at), self._hidden_s(at)
+        return {"search": search, "replicate": replicates, "confirm": confirm, "hidden": hidden}
+
+    def clock_s(self, at: float) -> dict[Purpose, float] | None:
+        """Seconds by the clock that are left of each phase; None while no step has shown what one takes."""
+        if not self._known or (pace := self.pace(at)) is None:
+            return None
+        return {purpose: seconds * pace * self._drift for purpose, seconds in self.left_s(at).items()}
+
+    @property
+    def _drift(self) -> float:
+        """What steps took lately over what is predicted for them: the machine may be busier by now."""
+        predicted = float(self._seconds.predict([step for step, _ in self._lately]).sum())
+        return sum(seconds for _, seconds in self._lately) / predicted if predicted else 1.0
+
+    def pace(self, at: float) -> float | None:
+        """Seconds by the clock for a second of training; None while nothing was started.
+
+        Before the first rung of this process, as if all that is under way went on at full speed.
+        """
+        if self._began is None or not self._worked_s:
+            return 1 / len(self._given) if self._given else None
+        under_way = sum(self._trained_s(given, at) for given in self._given.values())
+        return max(0.0, at - self._began) / (self._worked_s + under_way)
+
+    def _trained_s(self, given: Given, at: float) -> float:
+        return min(max(0.0, at - given.at), self._of(given.step))
+
+    def _of(self, step: Step) -> float:
+        return float(self._seconds.predict([step])[0])
+
+    def _under_way(self, purpose: Purpose, at: float) -> tuple[float, float]:
+        """Seconds of steps under way: trained, and left."""
+        given = [one for one in self._given.values() if one.purpose == purpose]
+        trained = sum(self._trained_s(one, at) for one in given)
+        return trained, sum(self._of(one.step) for one in given) - trained
+
+    def _search_s(self, at: float) -> float:
+        trained, left = self._under_way("search", at)
+        if self._record.search_over or self._record.course.finishing:
+            return left
+        limits = self._config.search.limits
+        total = self._budget.total_s
+        if not total:
+            total = limits["effort"] * limits["trials"] * self._whole(self._config.naive)
+        return max(left, total - self._done["search"] - trained)
+
+    def _replicates_s(self, at: float, *, search_s: float) -> float:
+        _, left = self._under_way("replicate", at)
+        record, config = self._record, self._config
+        stages = len(config.replication_seeds())
+        if not stages or record.course.finishing or record.tally("confirm").started:
+            return left
+        if record.search_over:
+            return left + self._not_started_s("replicate") + self._later_stages_s()
+        if config.replication.methods is not None:
+            return planned(config, record)["replicate"] * self._typical_s()
+        fewest = config.confirm.finalists * stages * self._typical_s()
+        return max(fewest, config.replication.effort * search_s)
+
+    def _later_stages_s(self) -> float:
+        """Seconds of the stages after those planned, if they spend as much of their budgets."""
+        seeds, budgets = self._config.replication_seeds(), stage_budgets(self._config, self._record)
+        plan = self._plan("replicate")
+        planned_seeds = {seed for _, seed in plan}
+        later = sum(budget for seed, budget in zip(seeds, budgets, strict=True) if seed not in planned_seeds)
+        if self._config.replication.methods is not None:
+            return later * self._typical_s()
+        spends, may = sum(self._whole(method) for method, _ in plan), sum(budgets) - later
+        return later * min(1.0, spends / may) if may else later
+
+    def _confirm_s(self, at: float) -> float:
+        _, left = self._under_way("confirm", at)
+        confirm, plan = self._config.confirm, self._plan("confirm")
+        all_known = self._record.tally("confirm").started
+        missing = 0 if all_known else confirm.seeds * (1 + confirm.finalists) - len(plan)
+        return left + self._not_started_s("confirm") + max(0, missing) * self._typical_s()
+
+    def _hidden_s(self, at: float) -> float:
+        """Seconds on hidden tasks, of which nothing is known: what the confirmation takes on the search's."""
+        _, left = self._under_way("hidden", at)
+        plan = self._plan("confirm")
+        mean = sum(self._whole(method) for method, _ in plan) / len(plan) if plan else self._typical_s()
+        count = planned(self._config, self._record)["hidden"] - self._record.tally("hidden").started
+        return left + mean * count
+
+    def _typical_s(self) -> float:
+        """Seconds of a method that is likely to be among the best."""
+        searched = [trial for trial in self._record.of_purpose("search") if trial.rungs]
+        return likely_s(searched) if searched else self._whole(self._config.naive)
+
+    def _whole(self, method: Method) -> float:
+        return self._of(Step(method=method, start=0.0, end=1.0))
+
+    def _not_started_s(self, purpose: Purpose) -> float:
+        started = {(trial.method.digest, trial.seed) for trial in self._record.of_purpose(purpose)}
+        plan = self._plan(purpose)
+        return sum(self._whole(method) for method, seed in plan if (method.digest, seed) not in started)
+
+    def _plan(self, purpose: Purpose) -> list[tuple[Method, int]]:
+        """The trials of a phase after the search, as far as known; made anew only when a trial has ended."""
+        ended, plan = self._plans.get(purpose, (-1, []))
+        if ended != len(self._record.ended_trials):
+            if purpose == "confirm":
+                plan = planned_confirmation(self._config, self._record)
+            else:
+                found = planned_replication(self._config, self._record)
+                plan = [(standing.method, seed) for standing, seed in found]
+            self._plans[purpose] = len(self._record.ended_trials), plan
+        return plan

@@ -1,0 +1,74 @@
+"""The best methods of a search so far, and the branches that it has let go."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from search.config.schema import RunConfig
+from search.engine.replication import Bounds, at_most_per_kind, standings
+from search.ledger.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leader:
+    """A method. stop: the share that it trains.
+
+    pgr, lower: the mean over its seeds, without what a seed does to all methods, and its lower bound.
+    """
+
+    trial: str
+    branch: str
+    pgr: float
+    lower: float
+    seeds: int
+    stop: float
+
+
+def leaders(config: RunConfig, record: Record, count: int = 3) -> list[Leader]:
+    """The methods with the highest lower bounds on PGR, no two of a kind, as finalists are chosen."""
+    methods = standings(config, record)
+    bounds = Bounds(config, methods, record.baselines)
+    found = {
+        id(method): both
+        for method, both in zip(methods, zip(bounds.means, bounds.lower, strict=True), strict=True)
+    }
+    return [
+        Leader(
+            trial=method.trial.trial,
+            branch=method.trial.branch,
+            pgr=found[id(method)][0],
+            lower=found[id(method)][1],
+            seeds=len(method.pgrs),
+            stop=method.method.optim.stop,
+        )
+        for method in at_most_per_kind(bounds.ranked(), count, 1)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetGo:
+    """A branch none of whose trials goes on. why: stopped by a person, pruned or failed.
+
+    best: the best PGR that it showed, None without a score. at: the share of the training where it did.
+    """
+
+    branch: str
+    trials: int
+    why: str
+    best: float | None
+    at: float | None
+
+
+def let_go(record: Record) -> Iterator[LetGo]:
+    """The branches that a person stopped or, during the search, with no trial left; the latest first."""
+    for name, branch in reversed(record.branches.items()):
+        tally = record.tally("search", name)
+        done = not record.search_over and tally.started and not tally.running and not tally.ended["completed"]
+        if branch.stopped or done:
+            rung = tally.best.best if tally.best else None
+            yield LetGo(
+                branch=name,
+                trials=tally.started,
+                why="stopped" if branch.stopped else "pruned" if tally.ended["pruned"] else "failed",
+                best=rung.pgr if rung else None,
+                at=rung.share if rung else None,
+            )

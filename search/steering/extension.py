@@ -1,0 +1,97 @@
+"""Extending a run: which settings may change after it began, and how the change is written down."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from search.config.load import changed, overrides_of, setting
+from search.config.schema import RunConfig
+from search.ledger.log import Ledger
+from search.ledger.record import Record
+from search.ledger.steered import BESIDE, Steered
+from search.storage.run_directory import RunDirectory
+
+EXTENDABLE = (
+    "search.trials",
+    "search.max_hours",
+    "search.effort",
+    "replication.effort",
+    "replication.methods",
+    "replication.seeds",
+    "confirm.seeds",
+    "confirm.finalists",
+    "confirm.predictions",
+    "agent.max_usd",
+)
+ONLY_RISE = ("replication.", "confirm.")  # once the test split was opened: what it showed must not be dropped
+
+
+def extend(run: RunDirectory, overrides: Sequence[str]) -> list[str]:
+    """Change settings of a run that no process works on; returns what changed, a sentence each.
+
+    The outcome that a finished run has is kept as result-1.json, result-2.json, … Raises ValueError, one
+    line, for a setting that may not change, or if a process works on the run.
+    """
+    with run.locked():
+        config, record = run.load()
+        config = run.settled(config, record)
+        order = extension(config, record, overrides)
+        if order is None:
+            return []
+        if record.started is not None:
+            if order.reopens and record.finished:
+                run.keep_result(record.test_openings)
+            ledger = Ledger(run.ledger)
+            ledger.append(order, durable=True)
+            ledger.close()
+        run.write_config(changed(config, order.settings))
+    sentences = list(order.sentences())
+    if order.reopens and record.test_openings:
+        sentences.append(
+            f"this run has opened its test split {times(record.test_openings)}: its next outcome opens it "
+            "again, and says so"
+        )
+    return sentences
+
+
+def extension(config: RunConfig, record: Record, overrides: Sequence[str]) -> Steered | None:
+    """The order that `--set` gives to a run that has begun; None if nothing changes.
+
+    Raises ValueError, one line, for a setting that may not change, or not so.
+    """
+    settings = overrides_of(overrides)
+    for place in settings:
+        if place not in EXTENDABLE and not place.startswith(BESIDE):
+            allowed = ", ".join((*EXTENDABLE, *(f"{group}*" for group in BESIDE)))
+            raise ValueError(
+                f"--set {place}: cannot change after a run began, only {allowed} can; start a new run for it"
+            )
+    if "confirm.seeds" in settings and config.confirm.supervisors is None:
+        settings["confirm.supervisors"] = config.confirm.fresh_supervisors  # else every seed would move
+    after = changed(config, settings)
+    new = {place: setting(after, place) for place in settings}
+    settings = {place: value for place, value in new.items() if value != setting(config, place)}
+    if record.hidden_read and any(not place.startswith(BESIDE) for place in settings):
+        raise ValueError(
+            f"--set {next(iter(settings))}: this run has read its hidden tasks, and what they show must not "
+            "decide about more training; start a new run"
+        )
+    if record.test_openings:
+        _check_only_rise(config, settings)
+    if not settings:
+        return None
+    return Steered(by="resume", settings=settings, config_sha256=after.sha256)
+
+
+def _check_only_rise(before: RunConfig, settings: Mapping[str, Any]) -> None:
+    for place, new in settings.items():
+        old = setting(before, place)
+        if place.startswith(ONLY_RISE) and old is not None and (new is None or new < old):
+            raise ValueError(
+                f"--set {place}={new}: this run has opened its test split, so it may only rise above {old}: "
+                "nothing that was seen there may be dropped"
+            )
+
+
+def times(count: int) -> str:
+    """How often: once, twice, 3 times."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -1,0 +1,94 @@
+"""steer.yaml: how a person tells a run to change its course, and how the run takes such an order.
+
+The file is a box for letters: whoever steers puts it into the run directory, the run takes it out at its next
+decision and writes into its ledger what it made of it.
+"""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from agents.language.proposal import Branch
+from agents.language.validation import unreadable
+from search.storage.bucket import Bucket
+from search.storage.local_files import ORDER
+from search.storage.object_store import is_url
+from trainers.component import Frozen
+from trainers.files import replace_file
+
+
+class Order(Frozen):
+    """What a person wants of a run; what is left out stays as it is. id: of an order that `steer` wrote."""
+
+    id: str = ""
+    trials: Annotated[int | None, Field(description="Methods to try, as search.trials.")] = None
+    hours: Annotated[float | None, Field(description="Hours of training, as search.max_hours.")] = None
+    stop: Annotated[tuple[str, ...], Field(description="Branches that train no further.")] = ()
+    add: Annotated[tuple[Branch, ...], Field(description="Further branches, as in a proposal.")] = ()
+    pause: Annotated[bool | None, Field(description="true: no trial starts until an order says false.")] = (
+        None
+    )
+    finish: Annotated[bool, Field(description="true: confirm what has been found so far.")] = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that it wants, by place."""
+        wanted = {"search.trials": self.trials, "search.max_hours": self.hours}
+        return {place: value for place, value in wanted.items() if value is not None}
+
+    def then(self, later: "Order") -> "Order":
+        """Both orders in one; where they differ, the later holds."""
+        both = {name: getattr(later, name) for name in later.model_fields_set}
+        both["stop"] = tuple(dict.fromkeys(self.stop + later.stop))
+        both["add"] = self.add + tuple(branch for branch in later.add if branch not in self.add)
+        return Order.model_validate(dict(self) | both)
+
+
+def read_order(text: str | bytes, place: str = ORDER) -> Order:
+    """The order in a file's text. Raises ValueError, one line, if there is none."""
+    try:
+        values = yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{place}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{place}: must say one of {', '.join(list(Order.model_fields)[1:])}")
+    try:
+        return Order.model_validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        problem = next(unreadable(error))
+        raise ValueError(f"{place}: {problem}") from None
+
+
+def said(order: Order) -> dict[str, Any]:
+    """What an order says, as plain values; without what it leaves as it is."""
+    named = order.model_dump(mode="json")
+    return {name: named[name] for name in named if getattr(order, name) not in (None, (), "", False)} | (
+        {"pause": False} if order.pause is False else {}
+    )
+
+
+def put_order(out: str, order: Order) -> None:
+    """Leave an order for the run in a directory or at a URL, with what it has not taken yet of earlier ones.
+
+    Raises OSError if it cannot be written.
+    """
+    before = waiting(out)
+    order = (before.then(order) if before else order).model_copy(update={"id": secrets.token_hex(6)})
+    text = yaml.safe_dump(said(order), sort_keys=False)
+    if is_url(out):
+        Bucket(out).write(ORDER, text.encode())
+    else:
+        replace_file(Path(out).expanduser() / ORDER, text)
+
+
+def waiting(out: str) -> Order | None:
+    """The order that the run has not taken yet; None without, or if it cannot be read."""
+    try:
+        text = Bucket(out).read(ORDER) if is_url(out) else (Path(out).expanduser() / ORDER).read_bytes()
+        return read_order(text)
+    except (FileNotFoundError, ValueError):
+        return None

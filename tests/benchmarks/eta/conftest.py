@@ -1,0 +1,3 @@
+from tests.search.conftest import config, events
+
+__all__ = ["config", "events"]

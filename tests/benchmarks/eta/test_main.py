@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks.eta.__main__ import errors, main
+from search.config.schema import RunConfig
+from search.ledger.events import AnyEvent, Finished, Resumed
+from tests.small_runs.synthetic import synthetic_run
+from trainers.components.optim import Adamw
+from trainers.method import Method
+
+
+def even_run(events: SimpleNamespace, config: RunConfig) -> list[AnyEvent]:
+    """One worker trains eight methods to the end, then naive and two finalists on three seeds: 4 s each."""
+    methods = [Method(optim=Adamw(lr=2e-3 + i * 1e-6)) for i in range(8)]
+    told: list[AnyEvent] = []
+
+    def train(name: str, method: Method, seed: int, **changes: object) -> None:
+        at = 1000.0 + 4 * (len(told) // 3)
+        told.append(events.started(name, at=at, method=method, seed=seed, share=1.0, **changes))
+        score = 0.5 if name.startswith("t") else None
+        told.append(events.reached(name, 1.0, score, at=at + 4, setup_s=0.0))
+        told.append(events.ended(name, at=at + 4))
+
+    for i, method in enumerate(methods):
+        train(f"t{i}", method, config.search_seed())
+    for k, method in enumerate((config.naive, *methods[:2])):
+        for seed in config.confirm_seeds():
+            train(f"c{k}-{seed}", method, seed, purpose="confirm", branch="")
+    return [*told, Finished(at=1000.0 + 4 * (len(told) // 3))]
+
+
+def test_an_even_run_is_predicted(config: RunConfig, events: SimpleNamespace) -> None:
+    full = config.model_copy(update={"search": config.search.model_copy(update={"effort": 1.0})})
+    rows = list(errors(full, even_run(events, config), (0.1, 0.2)))
+    assert [row["left_s"] for row in rows] == [
+        pytest.approx(68 * 0.9, abs=0.1),
+        pytest.approx(68 * 0.8, abs=0.1),
+    ]
+    assert all(abs(row["forecast"]) < 0.02 for row in rows)
+
+
+def test_a_run_with_a_break_is_no_measure(config: RunConfig, events: SimpleNamespace) -> None:
+    told = even_run(events, config)
+    for broken in ([*told[:9], Resumed(at=1012.0), *told[9:]], told[:-1]):
+        with pytest.raises(ValueError, match="without a break"):
+            list(errors(config, broken, (0.5,)))
+
+
+def test_runs_are_put_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = synthetic_run(tmp_path / "run", 30)
+    main([str(run.path), "--at", "0.3", "0.6"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["at"] == [0.3, 0.6]
+    assert [row["at"] for row in found["runs"][str(run.path)]] == [0.3, 0.6]
+    assert all(size >= 0 for size in found["mean_size"]["forecast"])

@@ -1,0 +1,159 @@
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+
+import pytest
+
+from agents.language.proposal import Branch, Proposal
+from search.config.schema import RunConfig
+from search.config.seeds import ReplicationConfig
+from search.ledger.events import AnyEvent, Proposed, Resumed
+from search.ledger.record import Record
+from search.ledger.steered import Steered
+from search.output.forecast import Forecast
+from trainers.components.optim import Adamw
+from trainers.method import Method
+
+THIRD = 1 / 3
+
+
+@pytest.fixture
+def told(branch: Callable[..., Branch]) -> list[AnyEvent]:
+    """What precedes the first trial."""
+    proposal = Proposal(branches=(branch("one"),), rationale="")
+    return [Proposed(at=100.0, round=1, proposal=proposal, seconds=0)]
+
+
+def forecast(config: RunConfig, events: Iterable[AnyEvent]) -> Forecast:
+    record = Record()
+    found = Forecast(config, record)
+    for event in events:
+        record.apply(event)
+        found.apply(event)
+    return found
+
+
+def trained(events: SimpleNamespace, config: RunConfig, count: int, at: float = 100.0) -> list[AnyEvent]:
+    """Trials like the naive baseline that train to the end, 9 s each, one after the other."""
+    told: list[AnyEvent] = []
+    for i in range(count):
+        method = Method(optim=Adamw(lr=2e-3 + i * 1e-6))
+        began, ended = at + 9 * i, at + 9 * (i + 1)
+        told += [
+            events.started(f"t{i}", at=began, method=method, share=1.0),
+            events.reached(f"t{i}", 1.0, 0.5, at=ended, setup_s=0.0, train_s=8.0, eval_s=1.0),
+            events.ended(f"t{i}", at=ended),
+        ]
+    return told
+
+
+def test_before_a_step_has_ended_nothing_is_made_up(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    assert forecast(config, told).clock_s(100.0) is None
+    assert forecast(config, [*told, events.started("t0", at=100.0)]).clock_s(105.0) is None
+
+
+def test_trained_ceilings_tell_what_a_training_takes(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    """Two workers have just begun."""
+    found = forecast(config, [*told, *(events.started(f"t{i}", at=100.0, share=1.0) for i in range(2))])
+    found.learn([9.0, 9.0])
+    clock_s = found.clock_s(100.0)
+    assert clock_s is not None
+    assert clock_s["confirm"] == pytest.approx(9 * 9 / 2, rel=0.02)
+
+
+def test_what_the_budget_leaves_is_predicted(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    """Eight trials at an effort of 0.7, 9 s each: 50.4 s; then naive and two finalists on three seeds."""
+    found = forecast(config, told + trained(events, config, 2))
+    left = found.left_s(118.0)
+    assert left["search"] == pytest.approx(0.7 * 8 * 9 - 18, rel=0.02)
+    assert left["replicate"] == 0
+    assert left["confirm"] == pytest.approx(9 * 9, rel=0.02)
+
+
+def test_the_clock_goes_at_the_pace_of_the_workers(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    """Two workers: each second is two of training; what is under way counts, so waiting changes nothing."""
+    both = [
+        events.started("t0", at=100.0, share=1.0),
+        events.started("t1", at=100.0, share=1.0),
+        events.reached("t0", 1.0, 0.5, at=109.0, setup_s=0.0, train_s=8.0, eval_s=1.0),
+        events.ended("t0", at=109.0),
+        events.reached("t1", 1.0, 0.5, at=109.0, setup_s=0.0, train_s=8.0, eval_s=1.0),
+        events.ended("t1", at=109.0),
+    ]
+    found = forecast(config, told + both)
+    assert found.pace(109.0) == pytest.approx(0.5)
+    again = [events.started("t2", at=109.0, share=1.0), events.started("t3", at=109.0, share=1.0)]
+    found = forecast(config, told + both + again)
+    assert found.pace(113.0) == pytest.approx(0.5)
+    clock = [sum((found.clock_s(at) or {}).values()) for at in (109.0, 113.0)]
+    assert clock[0] - clock[1] == pytest.approx(4.0, rel=0.02)  # four seconds later, four seconds less
+
+
+def test_starting_up_is_not_the_pace(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    slow = [
+        events.started("t0", at=100.0, share=1.0),
+        events.reached("t0", 1.0, 0.5, at=139.0, setup_s=0.0, train_s=8.0, eval_s=1.0),  # 30 s of imports
+    ]
+    assert forecast(config, told + slow).pace(139.0) == pytest.approx(1.0)
+
+
+def test_a_process_that_resumes_has_its_own_pace(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    past = [*told, *trained(events, config, 2), Resumed(at=9000.0)]
+    assert forecast(config, past).pace(9001.0) is None
+    method = Method(optim=Adamw(lr=5e-3))
+    new = [
+        events.started("t7", at=9000.0, method=method, share=1.0),
+        events.reached("t7", 1.0, 0.5, at=9009.0, setup_s=0.0, train_s=8.0, eval_s=1.0),
+    ]
+    assert forecast(config, past + new).pace(9009.0) == pytest.approx(1.0)
+
+
+def test_replicates_take_their_share_of_the_search(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    config = config.model_copy(update={"replication": ReplicationConfig(seeds=3, effort=2.0)})
+    left = forecast(config, told + trained(events, config, 2)).left_s(118.0)
+    assert left["replicate"] == pytest.approx(2.0 * 0.7 * 8 * 9, rel=0.02)
+
+
+def test_what_a_person_changes_is_predicted_at_once(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    past = told + trained(events, config, 2)
+    more = Steered(at=118.0, settings={"search.trials": 16}, config_sha256="")
+    assert forecast(config, [*past, more]).left_s(118.0)["search"] == pytest.approx(
+        0.7 * 16 * 9 - 18, rel=0.02
+    )
+    finish = Steered(at=118.0, finish=True)
+    assert forecast(config, [*past, finish]).left_s(118.0)["search"] == 0
+
+
+def test_a_confirmation_counts_what_has_not_started(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    past = told + trained(events, config, 2)
+    seed = config.confirm_seeds()[0]
+    first = [
+        events.started("c1", at=118.0, purpose="confirm", branch="", method=config.naive, seed=seed),
+        events.reached("c1", 1.0, None, at=127.0, setup_s=0.0, train_s=8.0, eval_s=1.0),
+        events.ended("c1", at=127.0),
+    ]
+    found = forecast(config, past + first)
+    # naive on two more seeds; of the two methods of one kind only one may be a finalist, on three seeds
+    assert found.left_s(127.0) == {
+        "search": 0,
+        "replicate": 0,
+        "hidden": 0,
+        "confirm": pytest.approx(5 * 9, rel=0.05),
+    }

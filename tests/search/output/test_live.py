@@ -1,0 +1,143 @@
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from search.config.schema import RunConfig
+from search.ledger.events import Finished
+from search.ledger.log import Ledger
+from search.ledger.record import Record
+from search.ledger.steered import Steered
+from search.output import live as view
+from search.output.live import View, look, watch
+from search.storage.run_directory import RunDirectory, new_run
+from tests.search.output.conftest import shown
+
+
+def test_a_log_gets_a_line_now_and_then(
+    searching: Record, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(view.time, "monotonic", lambda: now)
+    console = Console(file=StringIO(), width=60, force_terminal=False)
+    with View(console, config, searching) as live:
+        live.refresh()
+        live.refresh()
+        assert shown(console).count("\n") == 1  # one line, however narrow
+        now += view.LINE_S + 1
+        live.refresh()
+    assert shown(console).count("round 1") == 2
+    assert "\x1b" not in shown(console)
+
+
+def test_a_terminal_is_drawn_on_and_left_clean(searching: Record, config: RunConfig) -> None:
+    console = Console(file=StringIO(), width=120, force_terminal=True)
+    with View(console, config, searching) as live:
+        live.refresh()
+    assert "3 of 17" in shown(console)
+    assert shown(console).rstrip("\n").endswith(("\x1b[?25h", "\x1b[2K"))
+
+
+def test_watching_follows_another_process_until_its_run_ends(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    ledger = Ledger(run.ledger)
+    steps = iter(
+        [events.run_started(), events.started("t1"), events.ended("t1", "failed", "nan"), Finished()]
+    )
+    monkeypatch.setattr(view.time, "sleep", lambda _: ledger.append(next(steps)))  # the other process
+    monkeypatch.setattr(view, "LINE_S", 0.0)
+    console = Console(file=StringIO(), width=200)
+    watch(run, console)
+    ledger.close()
+    lines = shown(console).splitlines()
+    assert lines[0].startswith("round 0: 0 of 17")
+    assert lines[3].startswith("round 0: 1 of 17 trials ended (0 pruned, 1 failed)")
+    assert "finished, round 0: 1 of 10" in lines[4]  # a finished search has no more trials than it had
+
+
+def test_watching_reads_only_what_was_appended(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    ledger = Ledger(run.ledger)
+    for number in range(100):
+        ledger.append(events.started(f"t{number}"))
+    applied: list[str] = []
+    apply = Record.apply
+    monkeypatch.setattr(
+        Record, "apply", lambda self, event: (applied.append(event.event), apply(self, event))
+    )
+    steps = iter([events.ended("t1"), events.ended("t2"), Finished()])
+    monkeypatch.setattr(view.time, "sleep", lambda _: ledger.append(next(steps)))
+    watch(run, Console(file=StringIO(), width=200))
+    ledger.close()
+    assert applied == ["trial_started"] * 100 + ["trial_ended", "trial_ended", "finished"]
+
+
+def test_watching_starts_over_with_a_ledger_that_was_replaced(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    run.ledger.write_text(events.started("t1").model_dump_json() + "\n")
+
+    def replaced(_: float) -> None:
+        lines = [events.started("u1"), events.ended("u1", "failed", "nan"), Finished()]
+        run.ledger.write_text("".join(event.model_dump_json() + "\n" for event in lines))
+
+    monkeypatch.setattr(view.time, "sleep", replaced)
+    console = Console(file=StringIO(), width=200)
+    watch(run, console)
+    assert "finished, round 0: 1 of 10 trials ended (0 pruned, 1 failed)" in shown(console)
+
+
+def test_the_view_follows_a_setting_that_a_person_changes(config: RunConfig, searching: Record) -> None:
+    live = View(Console(file=StringIO()), config, searching)
+    order = Steered(settings={"search.trials": 20}, config_sha256="")
+    searching.apply(order)
+    live.apply(order)
+    assert live.config.search.trials == 20
+
+
+def test_a_look_at_a_stopped_run_predicts_nothing(stopped: RunDirectory) -> None:
+    found = look(stopped)
+    assert found.clock_s() is None
+    assert found.record.interrupted
+
+
+def test_a_run_that_is_elsewhere_is_brought_now_and_then(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    run.ledger.write_text(events.started("t1").model_dump_json() + "\n")
+    monkeypatch.setattr(view, "BRING_S", 0.0)
+    monkeypatch.setattr(view.time, "sleep", lambda _: None)
+
+    def bring() -> None:
+        lines = [events.started("t1"), events.ended("t1"), Finished()]
+        run.ledger.write_text("".join(event.model_dump_json() + "\n" for event in lines))
+
+    console = Console(file=StringIO(), width=200)
+    watch(run, console, bring)
+    assert "finished, round 0: 1 of 10 trials ended" in shown(console)
+
+
+def test_a_drawing_that_takes_long_is_made_rarely(
+    config: RunConfig, searching: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, drawn = [1000.0], [0]
+
+    def draw(_: View) -> None:
+        drawn[0] += 1
+        now[0] += 2.0
+
+    monkeypatch.setattr(view.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(View, "_draw", draw)
+    live = View(Console(file=StringIO(), force_terminal=True), config, searching)
+    for _ in range(100):
+        live.refresh()
+        now[0] += 1.0
+    assert drawn[0] == 3  # at 0, 40 and 80 seconds

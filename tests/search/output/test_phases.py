@@ -1,0 +1,34 @@
+from types import SimpleNamespace
+
+from search.config.schema import RunConfig
+from search.config.seeds import ReplicationConfig
+from search.ledger.record import Record
+from search.output.phases import counts, ended, phases, total, trials_text
+
+
+def test_the_phases_of_a_run(config: RunConfig, searching: Record) -> None:
+    clock_s = {"search": 5.0, "replicate": 0.0, "confirm": 9.0}
+    search, confirm = phases(config, searching, clock_s)  # without replicates there is no such phase
+    assert (search.name, search.count, search.left_s) == ("search", "3 of 8", 5.0)
+    assert (confirm.name, confirm.count, confirm.left_s) == ("confirmation", "0 of 9", 9.0)
+    assert total(config, searching) == "17"
+
+
+def test_what_is_estimated_says_so(config: RunConfig, searching: Record) -> None:
+    config = config.model_copy(update={"replication": ReplicationConfig(seeds=2, effort=0.5)})
+    _, replication, _ = phases(config, searching)
+    assert replication.count.startswith("0 of about ")
+    assert total(config, searching).startswith("about ")
+
+
+def test_all_trials_are_counted_once(searching: Record, events: SimpleNamespace) -> None:
+    for name, purpose in (("r1", "replicate"), ("c1", "confirm")):
+        searching.apply(events.started(name, purpose=purpose, branch=""))
+        searching.apply(events.ended(name))
+    found = counts(searching)
+    assert found["search"] == {"started": 4, "completed": 1, "pruned": 1, "failed": 1}
+    assert found["confirmation"] == {"started": 1, "completed": 1, "pruned": 0, "failed": 0}
+    assert ended(searching) == 5 == sum(searching.ended(end) for end in ("completed", "pruned", "failed"))
+    text = "6 trials (4 of the search, 1 replicates, 1 of the confirmation)"
+    assert trials_text(found) == text
+    assert trials_text(counts(Record())) == "0 trials (none yet)"

@@ -1,0 +1,40 @@
+"""A whole run that a person steers, and extends when it has finished: real processes, real Ray."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.__main__ import main
+from search.ledger.log import read_ledger
+from search.ledger.record import Record
+from tests.small_runs.site import Site
+from tests.small_runs.whole import problems
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_is_finished_early_and_extended(
+    warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = Site(tmp_path / "run", warm, ["search.trials=60", "search.round_trials=30", "search.effort=1.0"])
+    driver = site.run()
+    driver.wait_for(lambda: site.count("rung_reached") >= 3)
+    assert main(["steer", str(site.out), "--finish"]) == 0
+    code, output, errors = driver.wait()
+    assert code == 0, errors
+    assert "steered: the search ends, the confirmation begins" in output
+    first = json.loads((site.out / "result.json").read_text())
+    assert first["phases"]["search"]["started"] < 60
+    assert first["phases"]["replication"]["started"] == 0
+    assert problems(site.out) == []
+
+    trials = first["phases"]["search"]["started"] + 4
+    assert main(["resume", str(site.out), "--set", f"search.trials={trials}"]) == 0
+    result = json.loads((site.out / "result.json").read_text())
+    assert json.loads((site.out / "result-1.json").read_text()) == first
+    assert result["phases"]["search"]["started"] == trials
+    assert result["test_openings"] == 2
+    assert "the run was extended (search.trials)" in capsys.readouterr().out.replace("\n", " ")
+    assert problems(site.out) == []
+    assert not Record.of(read_ledger(site.ledger)).unfinished()

@@ -1,0 +1,50 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agents.language.proposal import Branch
+from search.steering.order import Order, put_order, read_order, waiting
+
+
+def test_an_order_as_a_person_writes_it(branch: Callable[..., Branch]) -> None:
+    mine = branch("mine").model_dump(mode="json")
+    order = read_order(yaml.safe_dump({"trials": 9, "stop": ["one"], "add": [mine], "pause": False}))
+    assert order == Order(trials=9, stop=("one",), add=(branch("mine"),), pause=False)
+    assert order.settings == {"search.trials": 9}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("trials: [1", "steer.yaml: cannot be read as YAML"),
+        ("trials", "steer.yaml: must say one of trials, hours, stop, add, pause, finish"),
+        ("trails: 9", "steer.yaml: trails: Extra inputs are not permitted"),
+        ("trials: many", "steer.yaml: trials: Input should be a valid integer"),
+        ("add: [{name: mine}]", "steer.yaml: add"),
+        ("stop: one", "steer.yaml: stop"),
+    ],
+)
+def test_a_mistake_is_one_line(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=r"^steer") as error:
+        read_order(text)
+    assert str(error.value).startswith(problem)
+    assert "\n" not in str(error.value)
+
+
+def test_orders_that_wait_become_one(tmp_path: Path) -> None:
+    assert waiting(str(tmp_path)) is None
+    put_order(str(tmp_path), Order(trials=9, stop=("one",), pause=True))
+    first = waiting(str(tmp_path))
+    put_order(str(tmp_path), Order(trials=7, stop=("two", "one")))
+    both = waiting(str(tmp_path))
+    assert first is not None
+    assert both is not None
+    assert both.model_copy(update={"id": ""}) == Order(trials=7, stop=("one", "two"), pause=True)
+    assert first.id != both.id
+
+
+def test_what_cannot_be_read_does_not_wait(tmp_path: Path) -> None:
+    (tmp_path / "steer.yaml").write_text("trials: [")
+    assert waiting(str(tmp_path)) is None
