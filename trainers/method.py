@@ -16,6 +16,7 @@ from trainers.components.losses import LOSSES, Kl, Loss, ReverseKl, Window, Xent
 from trainers.components.optim import Adamw
 from trainers.components.orders import INPUTS, InputOrders, PlainInputs
 from trainers.components.repairs import REPAIRS, Consistency, Elicited, NoisyChannel, NoRepair, Repair
+from trainers.components.selecting.spread import Spread
 from trainers.components.selection import SELECTIONS, Agreement, All, Selection
 from trainers.components.stages import STAGES, Chain, Once, SelfTrain, Stages
 from trainers.components.staging.members import MEMBERS, Members, Single
@@ -37,6 +38,9 @@ class Abilities(Frozen):
     prior: Annotated[bool, Field(description="whether the strong model can give a zero-shot answer")]
     intermediates: Annotated[int, Field(ge=0, description="models between the weak and the strong one")]
     pairs: Annotated[bool, Field(description="whether examples are pairs, which have two orders")] = False
+    panel: Annotated[
+        bool, Field(description="whether a supervisor is several weak models, whose spread is known")
+    ] = False
     room: Annotated[
         Room | None, Field(description="memory of a trial and the model that has to fit; null: unknown")
     ] = None
@@ -212,6 +216,11 @@ class Method(Frozen):
             asked = f"inputs.{inputs.kind}" if inputs.trained == 2 else "inputs.plain.answer averaged"
             return f"{asked} needs pairs, and single texts have one order: leave the slot inputs out"
         for slot, component in self._slots.items():
+            if _reads_the_spread(component) and not abilities.panel:
+                return (
+                    f"{slot}.{component.kind} needs the spread of a supervisor's weak models, and here each "
+                    "supervisor is one: leave spread out"
+                )
             if isinstance(component, Consistency | Agreement) and not (abilities.pairs or abilities.prior):
                 return (
                     f"{slot}.{component.kind} needs pairs or a zero-shot answer, and these are single texts "
@@ -231,6 +240,10 @@ def _asks_the_strong_model(step: Component) -> bool:
     if isinstance(step, Formula):
         return step.needs_prior
     return isinstance(step, Elicited) or (isinstance(step, NoisyChannel) and step.prior == "zero_shot")
+
+
+def _reads_the_spread(component: Component) -> bool:
+    return isinstance(component, Spread) or (isinstance(component, Formula) and component.needs_spread)
 
 
 def _by_kind(components: Mapping[type[Any], object]) -> dict[str, type[Component]]:

@@ -50,6 +50,7 @@ def system_prompt(naive: Method, abilities: Abilities, branches: int) -> str:
         prior="yes" if abilities.prior else "no",
         intermediates=abilities.intermediates or "none",
         pairs="pairs" if abilities.pairs else "single texts",
+        panel="several weak models, whose spread is known" if abilities.panel else "one weak model",
         naive=json.dumps(naive.model_dump(), indent=1),
         catalogue=catalogue(),
     )

@@ -277,6 +277,14 @@ IDEAS = (
         labels=(option("soft"),),
         repair=(option("elicited", ranged("strength", 0.2, 0.8)),),
     ),
+    idea(
+        "unanimous-models",
+        "ensemble",
+        "Where the weak models of a supervisor differ, one of them is wrong, so their mean is surest to be "
+        "right where they don't (Seung et al., 1992; Lakshminarayanan et al., 2017).",
+        labels=(option("soft"), option("hard")),
+        select=(option("spread", ranged("share", 0.3, 0.9), choice("balanced", True, False)),),
+    ),
     # By the formulas that are the components' defaults.
     idea(
         "pooled-opinions",

@@ -76,6 +76,7 @@ def bench(cache: Path) -> Workbench:
     warm_up(EngineConfig())
     materials = Materials(
         weak_probs=np.random.default_rng(0).uniform(size=(2, EXAMPLES)).astype(np.float32),
+        weak_spread=np.random.default_rng(1).uniform(0, 0.5, size=(2, EXAMPLES)).astype(np.float32),
         tokens={split: render(strong, inputs[split]) for split in ("transfer", "search")},
         questions=ask(strong, inputs["transfer"]),
         intermediates=tuple(

@@ -27,6 +27,7 @@ def abilities_of(
     intermediates: int,
     *,
     pairs: bool = False,
+    panel: bool = False,
 ) -> Abilities:
     """What methods can count on. Raises ValueError, one line, where a hub model's settings cannot be read."""
     gb = trial.room_gb
@@ -34,5 +35,6 @@ def abilities_of(
         prior=isinstance(strong, ToyModel) or prompts.can_elicit(strong),
         intermediates=intermediates,
         pairs=pairs,
+        panel=panel,
         room=model_size.room_for(strong, engine, gb, trial.processes) if gb else None,
     )

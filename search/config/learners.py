@@ -4,13 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from search.config.seeds import PanelConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw
 from trainers.components.students import Full, StudentConfig, SupervisorStudent
 from trainers.models.settings import ModelConfig
 
 
-class SupervisorConfig(Frozen):
+class TrainedConfig(Frozen):
     """A model, and how it is trained on ground truth."""
 
     model: Annotated[ModelConfig, Field(description="The model, of kind `hub` or `toy`.")]
@@ -25,7 +26,13 @@ class SupervisorConfig(Frozen):
     optim: Annotated[Adamw, Field(description="The optimizer and its schedule.")]
 
 
-class LearnerConfig(SupervisorConfig):
+class SupervisorConfig(TrainedConfig):
+    """The weak supervisor: a model, or a panel of several, and how each is trained on ground truth."""
+
+    panel: Annotated[PanelConfig, Field(description="Weak models that label together.")] = PanelConfig()
+
+
+class LearnerConfig(TrainedConfig):
     """A model, and how it is trained: on ground truth, and as the naive baseline on weak labels."""
 
     student: Annotated[

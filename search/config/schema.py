@@ -213,7 +213,12 @@ class RunConfig(Frozen):
     def abilities(self) -> Abilities:
         """What methods can count on."""
         return abilities_of(
-            self.strong.model, self.engine, self.trial, len(self.intermediates), pairs=self.task.has_pairs
+            self.strong.model,
+            self.engine,
+            self.trial,
+            len(self.intermediates),
+            pairs=self.task.has_pairs,
+            panel=self.weak.panel.size > 1,
         )
 
     @property
@@ -245,23 +250,23 @@ class RunConfig(Frozen):
         if self.branches and self.methods:
             raise ValueError("branches are searched and methods are not: leave one of the two out")
         _ = self.own_branches
-        for place, task in {
-            "task": self.task,
-            **{f"hidden.{i}.task": h.task for i, h in enumerate(self.hidden)},
-        }.items():
-            self._require_rows(place, task.splits.weak_train)
+        self._require_rows("task")
+        for i, hidden in enumerate(self.hidden):
+            self.on(hidden)._require_rows(f"hidden.{i}.task")
         names = [hidden.name for hidden in self.hidden]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"hidden: two tasks are named {twice!r}; give each a name of its own")
 
-    def _require_rows(self, place: str, split: int) -> None:
-        rows = self.baselines.own_rows
-        if rows is not None and rows * self.supervisors > split:
+    def _require_rows(self, place: str) -> None:
+        rows, split = self.baselines.own_rows, self.task.splits.weak_train
+        if rows is not None and rows * self.weak_models > split:
+            size = self.weak.panel.size
+            each = f", each of the {size} models of a panel" if size > 1 else ""
             raise ValueError(
                 f"baselines.own_rows {rows} for {self.supervisors} weak supervisors ({self.baselines.seeds} "
-                f"of baselines.seeds, {self.confirm.fresh_supervisors} of confirm.supervisors) need "
-                f"{rows * self.supervisors} examples, but {place}.splits.weak_train has {split}: set it to "
-                f"at most {split // self.supervisors}, or enlarge weak_train"
+                f"of baselines.seeds, {self.confirm.fresh_supervisors} of confirm.supervisors{each}) need "
+                f"{rows * self.weak_models} examples, but {place}.splits.weak_train has {split}: set it to "
+                f"at most {split // self.weak_models}, or enlarge weak_train"
             )
 
     def on(self, hidden: HiddenTask | None) -> "RunConfig":
@@ -283,6 +288,11 @@ class RunConfig(Frozen):
     def supervisors(self) -> int:
         """All weak supervisors: first those of the search, then those of the confirmation."""
         return self.baselines.seeds + self.confirm.fresh_supervisors
+
+    @property
+    def weak_models(self) -> int:
+        """The weak models of all supervisors, in their order."""
+        return self.supervisors * self.weak.panel.size
 
     @property
     def first_seed(self) -> int:

@@ -1,10 +1,42 @@
-"""The settings of what is trained over several seeds: baselines, replicates, the confirmation."""
+"""The settings of what is trained over several seeds: panels, baselines, replicates, the confirmation."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from trainers.component import Frozen
+
+
+class PanelConfig(Frozen):
+    """Several weak models that label together as one weak supervisor."""
+
+    size: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="Weak models of a supervisor. Each is trained with a seed of its own, and on rows of "
+            "its own where `baselines.own_rows` is given; no model is in two supervisors, so those of the "
+            "confirmation share none with those of the search. weak_acc is the accuracy of what they say "
+            "together, since that is what teaches.",
+        ),
+    ] = 1
+    pooling: Annotated[
+        Literal["mean", "weighted"],
+        Field(
+            description="What they say together: the mean of their probabilities; or a mean weighted by "
+            "log(a / (1 - a)), where a is a model's balanced accuracy as far as agreement on the transfer "
+            "inputs shows it (Dawid & Skene 1979), which takes three models."
+        ),
+    ] = "mean"
+
+    def model_post_init(self, _context: object) -> None:
+        """Reject weights that agreement cannot tell."""
+        if self.pooling == "weighted" and self.size < 3:
+            raise ValueError(
+                f"pooling weighted needs a size of at least 3, got {self.size}: agreement between two models "
+                "does not tell which is right; raise size, or set pooling to mean"
+            )
 
 
 class BaselineConfig(Frozen):
@@ -30,9 +62,10 @@ class BaselineConfig(Frozen):
     own_rows: Annotated[
         Annotated[int, Field(ge=1)] | None,
         Field(
-            description="Examples of weak_train that each weak supervisor learns from, no example for two of "
+            description="Examples of weak_train that each weak model learns from, no example for two of "
             "them: their mistakes then differ as those of other annotators would. null: each learns from the "
-            "whole split, and supervisors differ by seed alone."
+            "whole split, and they differ by seed alone. A supervisor is one model, or the "
+            "`weak.panel.size` models of a panel."
         ),
     ] = None
 

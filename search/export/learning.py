@@ -8,9 +8,10 @@ from search.config.schema import RunConfig
 from search.workers.inputs import Inputs, read_inputs, trainings
 from search.workers.loading import Loaded
 from search.workers.preparation import materials
-from trainers.cache import load_arrays, save_arrays
+from trainers.cache import Arrays, load_arrays, save_arrays
 from trainers.training.inputs import Floats
 from trainers.trial.baselines import train_baseline
+from trainers.trial.panels import pooled
 from trainers.trial.workbench import Materials
 
 
@@ -25,16 +26,22 @@ class Learning:
 def learning(config: RunConfig, loaded: Loaded, supervisor: int) -> Learning:
     """The inputs, and the labels that every trial of this supervisor's seeds learned.
 
-    The supervisor's predictions are taken from the cache; where they are gone, it is trained again, in this
-    process, on the ground truth of weak_train, which is all that it ever learns.
+    Its models' predictions are taken from the cache; a model whose are gone is trained again, in this process,
+    on the ground truth of weak_train, which is all that it ever learns.
     """
     inputs = read_inputs(config, loaded.task)
-    weak = _weak(config, loaded, inputs, supervisor)
-    return Learning(materials=materials(config, loaded.task, inputs, weak[None]), weak=weak)
+    size, pooling = config.weak.panel.size, config.weak.panel.pooling
+    models = [
+        _model(config, loaded, inputs, config.first_seed + supervisor * size + member)
+        for member in range(size)
+    ]
+    weak = pooled(models, size, pooling)
+    said = np.asarray(weak.supervisors[0]["transfer"], dtype=np.float32)
+    return Learning(materials=materials(config, loaded.task, inputs, weak), weak=said)
 
 
-def _weak(config: RunConfig, loaded: Loaded, inputs: Inputs, supervisor: int) -> Floats:
-    seed = config.first_seed + supervisor
+def _model(config: RunConfig, loaded: Loaded, inputs: Inputs, seed: int) -> Arrays:
+    """What the weak model of a seed predicts, of every split."""
     training = next(
         found
         for found in trainings(config, loaded.weights, inputs.data)
@@ -43,4 +50,4 @@ def _weak(config: RunConfig, loaded: Loaded, inputs: Inputs, supervisor: int) ->
     if (cached := load_arrays(training.path)) is None:
         cached = train_baseline(training.job, training.data, config.cache_dir)
         save_arrays(training.path, cached)
-    return np.asarray(cached["transfer"], dtype=np.float32)
+    return cached

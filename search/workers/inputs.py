@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.config.learners import SupervisorConfig
+from search.config.learners import TrainedConfig
 from search.config.schema import RunConfig
 from trainers.data.counts import DataCounts
 from trainers.data.examples import SPLITS, SplitName, Task
@@ -62,7 +62,7 @@ def trainings(
     config: RunConfig, weights: Mapping[ModelConfig, str], data: Mapping[Role, Sequence[BaselineData]]
 ) -> Iterator[Training]:
     """Every baseline, those of the weak supervisor first. weights: the digest of every model's weights."""
-    learners: dict[Role, SupervisorConfig] = {"weak": config.weak, "ceiling": config.strong}
+    learners: dict[Role, TrainedConfig] = {"weak": config.weak, "ceiling": config.strong}
     for role, learner in learners.items():
         model = model_digest(learner.model, weights[learner.model])
         contents = {id(of_seed): of_seed.digest for of_seed in data[role]}  # seeds may share their data
@@ -107,15 +107,15 @@ def _data(split: SplitName, task: Task, tokens: dict[SplitName, Tokens]) -> Base
 
 
 def weak_data(config: RunConfig, data: BaselineData) -> list[BaselineData]:
-    """What each weak supervisor learns from: all of weak_train, or rows of its own."""
+    """What each weak model learns from: all of weak_train, or rows of its own."""
     rows = config.baselines.own_rows
     if rows is None:
-        return [data] * config.supervisors
-    own = [data.only(range(i * rows, (i + 1) * rows)) for i in range(config.supervisors)]
+        return [data] * config.weak_models
+    own = [data.only(range(i * rows, (i + 1) * rows)) for i in range(config.weak_models)]
     for i, part in enumerate(own):
         if len(set(part.truth.tolist())) < 2:
             raise ValueError(
-                f"baselines.own_rows {rows}: the rows of weak supervisor {i} are all of class "
+                f"baselines.own_rows {rows}: the rows of weak model {i} are all of class "
                 f"{part.truth[0]}: set it higher, or leave it out"
             )
     return own

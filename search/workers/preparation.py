@@ -21,9 +21,9 @@ from trainers.data.examples import Labels, SplitName, Task
 from trainers.data.tokens import Tokens
 from trainers.models.prompts import ask, render
 from trainers.models.settings import ModelConfig
-from trainers.training.inputs import Floats
 from trainers.training.model_size import room_for
 from trainers.trial.baselines import BaselineData, BaselineJob, Role
+from trainers.trial.panels import Pooled, pooled
 from trainers.trial.workbench import Intermediate, Materials
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,8 @@ def prepare(
         log.warning("%s", sentence)
     arrays = SharedArrays()
     predictions, train_s = _baselines(config, loaded.weights, inputs.data, arrays, advance, trained)
+    weak = _pooled(config, predictions["weak"])
+    predictions["weak"] = weak.supervisors
 
     def classes(role: Role, split: SplitName) -> Any:
         return np.stack([of_seed[split] for of_seed in predictions[role]]) > np.float32(0.5)
@@ -91,9 +93,7 @@ def prepare(
         return task.truth[split], BaselinePredictions(weak=weak, ceiling=classes("ceiling", split))
 
     return Prepared(
-        materials=materials(
-            config, task, inputs, np.stack([of_seed["transfer"] for of_seed in predictions["weak"]])
-        ),
+        materials=materials(config, task, inputs, weak),
         arrays=arrays,
         search=graded("search", config.baselines.seeds),  # the others are kept back for the confirmation
         test=graded("test", config.supervisors),
@@ -102,10 +102,24 @@ def prepare(
     )
 
 
-def materials(config: RunConfig, task: Task, inputs: Inputs, weak_probs: Floats) -> Materials:
-    """What trials get. weak_probs: float32 [supervisors, n], of the transfer split."""
+def _pooled(config: RunConfig, models: Sequence[Arrays]) -> Pooled:
+    """What each supervisor says; a warning where its models never contradict each other."""
+    panel = config.weak.panel
+    found = pooled(models, panel.size, panel.pooling)
+    if found.unanimous:
+        log.warning(
+            "the %d weak models of each supervisor always decide alike, so together they know no more than "
+            "one: give each its own examples with baselines.own_rows, or set weak.panel.size to 1",
+            panel.size,
+        )
+    return found
+
+
+def materials(config: RunConfig, task: Task, inputs: Inputs, weak: Pooled) -> Materials:
+    """What trials get. weak: what their supervisors say."""
     return Materials(
-        weak_probs=weak_probs,
+        weak_probs=np.stack([said["transfer"] for said in weak.supervisors]),
+        weak_spread=weak.spread,
         tokens=inputs.strong,
         swapped=_swapped(config.strong.model, task),
         questions=ask(config.strong.model, task.inputs["transfer"]),

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 
 from cluster.commit import other_code, running_code
-from search.config.learners import SupervisorConfig
+from search.config.learners import TrainedConfig
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
 from search.ledger.events import RunStarted, Sources
@@ -71,7 +71,7 @@ def pinned(config: RunConfig, found: Commits) -> RunConfig:
             return settings
         return settings.model_copy(update={"revision": commit})
 
-    def learner(place: str, settings: SupervisorConfig) -> SupervisorConfig:
+    def learner(place: str, settings: TrainedConfig) -> TrainedConfig:
         return settings.model_copy(update={"model": model(place, settings.model)})
 
     task = config.task

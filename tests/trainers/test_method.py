@@ -13,6 +13,7 @@ from trainers.components.losses import LOSSES, Bootstrap, Loss, ReverseKl, Windo
 from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders, PlainInputs
 from trainers.components.repairs import Consistency, Elicited, Neighbours, NoisyChannel, NoRepair, Repair
+from trainers.components.selecting.spread import Spread
 from trainers.components.selection import Agreement
 from trainers.components.stages import Chain, SelfTrain
 from trainers.components.staging.members import Ensemble
@@ -175,6 +176,22 @@ def test_a_consistent_probe_needs_two_forms_of_an_example(slots: dict[str, Any],
         Abilities(prior=False, intermediates=0, pairs=True),
     ):
         assert method.refused(abilities) is None
+
+
+@pytest.mark.parametrize(
+    ("slots", "place"),
+    [
+        ({"select": Spread()}, "select.spread"),
+        ({"select": WeightFormula(expression="1 - spread")}, "select.formula"),
+        ({"labels": LabelFormula(expression="w + spread * (0.5 - w)")}, "labels.formula"),
+    ],
+)
+def test_a_spread_needs_several_weak_models(slots: dict[str, Any], place: str) -> None:
+    assert Method(**slots).refused(NOTHING) == (
+        f"{place} needs the spread of a supervisor's weak models, and here each supervisor is one: leave "
+        "spread out"
+    )
+    assert Method(**slots).refused(Abilities(prior=False, intermediates=0, panel=True)) is None
 
 
 @pytest.mark.parametrize("loss", [Xent(), ReverseKl(), Window(), Bootstrap(beta=1)])

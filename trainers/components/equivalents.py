@@ -27,6 +27,7 @@ from trainers.components.repairs import (
     Propagate,
     Repair,
 )
+from trainers.components.selecting.spread import Spread
 from trainers.components.selection import All, Confidence, Curriculum, Disagreement, Selection, SmallLoss
 from trainers.components.stages import SelfTrain, Stages
 from trainers.components.staging.members import Ensemble, Members, Single, left_out
@@ -34,7 +35,7 @@ from trainers.components.staging.refine import Evolve, NoRefine, Refine
 from trainers.components.staging.relabel import NoRelabel, Relabel
 from trainers.components.weak_labels import Evidence
 
-PLAIN_SELECTIONS: tuple[Component, ...] = (Confidence(share=1), Disagreement(share=0))
+PLAIN_SELECTIONS: tuple[Component, ...] = (Confidence(share=1), Disagreement(share=0), Spread(share=1))
 
 
 class Recipe(NamedTuple):

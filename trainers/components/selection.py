@@ -27,6 +27,7 @@ from trainers.components.selecting.plans import (
     top,
     weighed,
 )
+from trainers.components.selecting.spread import Spread, keep_least_spread
 from trainers.components.signals import entropy_preference, self_confidence, standard_scores
 from trainers.components.weak_labels import Evidence, FloatArray
 from trainers.lazy import torch
@@ -139,7 +140,15 @@ class Agreement(Component):
 
 
 Selection = (
-    All | Confidence | Disagreement | OverlapDensity | SmallLoss | Curriculum | Agreement | WeightFormula
+    All
+    | Confidence
+    | Disagreement
+    | OverlapDensity
+    | SmallLoss
+    | Curriculum
+    | Agreement
+    | WeightFormula
+    | Spread
 )
 
 
@@ -272,4 +281,5 @@ SELECTIONS: dict[type[Component], Callable[[Any, Evidence, FloatArray], Plan]] =
     Curriculum: confident_first,
     WeightFormula: weigh_by_formula,
     Agreement: weigh_agreement,
+    Spread: keep_least_spread,
 }

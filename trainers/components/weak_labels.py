@@ -40,6 +40,7 @@ class Evidence:
     pairs have two orders, as shown and with their responses exchanged, single texts have one.
     consistency: () -> float [n], P of one of the two classes by a probe of the strong model's features that
     was fitted without labels; which class it is, weak labels have to say (`repairing.consistency`).
+    spread: () -> float [n], the standard deviation of P(class 1) over the weak models of the supervisor.
     seed: the trial's seed, for components that draw at random.
     """
 
@@ -48,6 +49,7 @@ class Evidence:
     prior: Callable[[], FloatArray]
     margins: Callable[[], FloatArray] = _absent
     consistency: Callable[[], FloatArray] = _absent
+    spread: Callable[[], FloatArray] = _absent
     seed: int
 
     @property

@@ -56,6 +56,7 @@ class Materials:
     """The inputs of every trial of a campaign. They contain no ground truth.
 
     weak_probs: float32 [supervisors, n], P(class 1) of each weak supervisor on the transfer split.
+    weak_spread: the same shape, how far the models of each differ (`panels.Pooled`); None if each is one.
     tokens: the strong model's tokens of the transfer, search and test inputs, as `prompts.render` makes them.
     swapped: the same with the responses of each pair exchanged; empty for single texts.
     questions: the transfer inputs as `prompts.ask` makes them; none if the strong model cannot be asked.
@@ -67,12 +68,16 @@ class Materials:
     swapped: Mapping[SplitName, Tokens] = field(default_factory=dict)
     questions: tuple[Question, ...] = ()
     intermediates: tuple[Intermediate, ...] = ()
+    weak_spread: NDArray[np.float32] | None = None
 
     @property
     def abilities(self) -> Abilities:
         """What these materials offer to methods."""
         return Abilities(
-            prior=bool(self.questions), intermediates=len(self.intermediates), pairs=bool(self.swapped)
+            prior=bool(self.questions),
+            intermediates=len(self.intermediates),
+            pairs=bool(self.swapped),
+            panel=self.weak_spread is not None,
         )
 
     def supervisor(self, seed: int) -> int:
@@ -211,13 +216,16 @@ class Workbench:
         return student, data
 
     def _evidence(self, seed: int) -> Evidence:
+        supervisor, spreads = self._materials.supervisor(seed), self._materials.weak_spread
+        known = {} if spreads is None else {"spread": lambda: spreads[supervisor]}
         return Evidence(
-            weak_probs=self._materials.weak_probs[self._materials.supervisor(seed)],
+            weak_probs=self._materials.weak_probs[supervisor],
             features=self._features,
             prior=lambda: zero_shot(self._margins),
             margins=lambda: self._margins,
             consistency=lambda: self._consistency,
             seed=seed,
+            **known,
         )
 
     def _features(self) -> Floats:

@@ -28,6 +28,14 @@ def test_an_agent_is_told_what_the_examples_are() -> None:
         assert said in system_prompt(Method(), Abilities(prior=False, intermediates=0, pairs=pairs), 4)
 
 
+def test_an_agent_is_told_what_a_supervisor_is() -> None:
+    for panel, said in (
+        (True, "A supervisor is several weak models,"),
+        (False, "A supervisor is one weak model;"),
+    ):
+        assert said in system_prompt(Method(), Abilities(prior=False, intermediates=0, panel=panel), 4)
+
+
 def test_what_is_put_in_is_not_searched_for_fields() -> None:
     assert "{{branches}}" in filled("repair.md", problems="{{branches}}")
     with pytest.raises(KeyError):

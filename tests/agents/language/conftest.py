@@ -38,5 +38,5 @@ def ranged(low: float, high: float, *, log: bool = False, name: str = "aux") -> 
     return Range(name=name, low=low, high=high, log=log)
 
 
-ANY = Abilities(prior=True, intermediates=4, pairs=True)
+ANY = Abilities(prior=True, intermediates=4, pairs=True, panel=True)
 AUX = slot("loss", option("logconf", ranged(0.2, 0.8)))

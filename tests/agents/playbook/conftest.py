@@ -11,7 +11,7 @@ from trainers.component import Component
 from trainers.components.optim import Adamw
 from trainers.method import SLOTS, Abilities, Method
 
-ANY = Abilities(prior=True, intermediates=4, pairs=True)
+ANY = Abilities(prior=True, intermediates=4, pairs=True, panel=True)
 NAIVE = Method(optim=Adamw(lr=1e-3, epochs=3, batch_size=16))
 
 

@@ -64,6 +64,14 @@ def test_seeds_of_two_runs_never_meet(dev: Path) -> None:
     assert not seeds(0) & seeds(1)
 
 
+def test_a_supervisor_is_one_weak_model_or_a_panel_of_its_own(dev: Path) -> None:
+    sizes = {"baselines.seeds=3", "confirm.seeds=4"}
+    alone, panels = (load_config(dev, [*sizes, *more]) for more in ([], ["weak.panel.size=5"]))
+    assert (alone.supervisors, alone.weak_models, alone.abilities.panel) == (7, 7, False)
+    assert (panels.supervisors, panels.weak_models, panels.abilities.panel) == (7, 35, True)
+    assert not set(panels.confirm_seeds()) & set(range(panels.first_seed, panels.first_seed + 35))
+
+
 def taught(config: RunConfig, seeds: list[int]) -> list[int]:
     return [config.supervisor(seed) for seed in seeds]
 
@@ -121,6 +129,11 @@ def test_all_seeds_lie_within_those_of_the_run(dev: Path, mode: str, seeds: int,
             ["baselines.seeds=4", "confirm.seeds=4", "baselines.own_rows=201"],
             "need 1608 examples, but task.splits.weak_train has 1600: set it to at most 200",
         ),
+        (
+            ["baselines.seeds=2", "confirm.seeds=2", "baselines.own_rows=201", "weak.panel.size=3"],
+            r", each of the 3 models of a panel\) need 2412 .* set it to at most 133",
+        ),
+        (["weak.panel={size: 2, pooling: weighted}"], "pooling weighted needs a size of at least 3, got 2: "),
     ],
 )
 def test_supervisors_that_cannot_be_are_refused(dev: Path, settings: list[str], said: str) -> None:

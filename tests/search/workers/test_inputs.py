@@ -32,15 +32,15 @@ def test_each_supervisor_may_learn_from_rows_of_its_own() -> None:
     truth = np.array([0, 1, 1, 0, 1, 1], dtype=np.int8)
     data = BaselineData(learn=tokens, truth=truth, predict={})
     shared, own = (
-        SimpleNamespace(supervisors=2, baselines=SimpleNamespace(own_rows=rows)) for rows in (None, 2)
+        SimpleNamespace(weak_models=2, baselines=SimpleNamespace(own_rows=rows)) for rows in (None, 2)
     )
     assert [part is data for part in weak_data(shared, data)] == [True, True]
     first, second = weak_data(own, data)
     assert (first.truth.tolist(), second.truth.tolist()) == ([0, 1], [1, 0])
     assert (second.learn.ids.tolist(), second.learn.offsets.tolist()) == ([3, 4, 5], [0, 1, 3])
     assert first.digest != second.digest
-    own.supervisors = 3
-    with pytest.raises(ValueError, match=r"own_rows 2: the rows of weak supervisor 2 are all of class 1"):
+    own.weak_models = 3
+    with pytest.raises(ValueError, match=r"own_rows 2: the rows of weak model 2 are all of class 1"):
         weak_data(own, data)
 
 

@@ -226,3 +226,22 @@ def test_students_see_pairs_in_both_orders(ray_is_up: None, tmp_path: Path, shar
 def test_single_texts_have_one_order(prepared: Prepared) -> None:
     assert prepared.materials.swapped == {}
     assert not prepared.materials.abilities.pairs
+
+
+@pytest.mark.slow
+def test_a_panel_teaches_what_its_models_say_together(
+    prepared: Prepared, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Of four supervisors of one model, in the cache, two of two models are made; the others are trained.
+    settings = ["baselines.seeds=2", "weak.panel.size=2"]
+    panel = prepared_by(small(cache, *settings), lambda done, total: None)
+    alone = prepared.materials.weak_probs
+    together = panel.materials.weak_probs
+    assert together.shape == (4, 90)
+    np.testing.assert_allclose(together[:2], (alone[::2] + alone[1::2]) / 2, atol=1e-6)
+    assert panel.materials.weak_spread is not None
+    np.testing.assert_allclose(panel.materials.weak_spread[:2], abs(alone[::2] - alone[1::2]) / 2, atol=1e-6)
+    assert panel.materials.abilities.panel
+    # The floor is of what they say together.
+    assert (panel.search[1].weak.shape, panel.test[1].weak.shape) == ((2, 110), (4, 130))
+    assert not [r for r in caplog.records if "always decide alike" in r.getMessage()]

@@ -47,11 +47,13 @@ FEATURES = RNG.standard_normal((EXAMPLES, 3))
 WEAK = np.clip(1 / (1 + np.exp(-FEATURES[:, 0] - RNG.standard_normal(EXAMPLES))), 0.01, 0.99)
 PRIOR = RNG.uniform(0.05, 0.95, EXAMPLES)
 CONSISTENCY = np.random.default_rng(6).uniform(0.05, 0.95, EXAMPLES)
+SPREAD = np.random.default_rng(7).uniform(0.0, 0.5, EXAMPLES)
 EVIDENCE = Evidence(
     weak_probs=WEAK,
     features=lambda: FEATURES,
     prior=lambda: PRIOR,
     consistency=lambda: CONSISTENCY,
+    spread=lambda: SPREAD,
     seed=3,
 )
 # Half of the students are nearly undecided, so that the narrowest window holds some.

@@ -69,6 +69,7 @@ def workbench(
     warm_up(EngineConfig())
     materials = Materials(
         weak_probs=np.random.default_rng(0).uniform(size=(2, TRANSFER)).astype(np.float32),
+        weak_spread=np.random.default_rng(1).uniform(0, 0.5, size=(2, TRANSFER)).astype(np.float32),
         tokens=tokens(strong),
         swapped=swapped(strong),
         questions=ask(strong, inputs["transfer"]),

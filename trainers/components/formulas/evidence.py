@@ -62,6 +62,10 @@ class _Computed:
         """The strong model's zero-shot P(class 1)."""
         return self.evidence.checked_prior()
 
+    def spread(self) -> Values:
+        """The standard deviation over the weak models of the supervisor."""
+        return np.asarray(self.evidence.spread(), dtype=np.float64)
+
 
 COMPUTED: Mapping[str, Callable[[_Computed], Values]] = {
     "w": lambda signals: signals.evidence.weak,
@@ -70,6 +74,7 @@ COMPUTED: Mapping[str, Callable[[_Computed], Values]] = {
     "agreement": _Computed.agreement,
     "density": _Computed.density,
     "prior": _Computed.prior,
+    "spread": _Computed.spread,
 }
 SAYS: Mapping[str, str] = {
     "w": "weak P(class 1); of a repair, that of the step before",
@@ -78,6 +83,7 @@ SAYS: Mapping[str, str] = {
     "agreement": "share of these with the same side of w",
     "density": "mean cosine of these, in [-1, 1]",
     "prior": "the strong model's zero-shot P(class 1), where this campaign can use it",
+    "spread": "standard deviation of P(class 1) over the supervisor's weak models, where these are several",
 }
 
 
@@ -108,9 +114,10 @@ def random_signals(*, hard: bool = False) -> Signals:
         drawn[3::7] = rng.uniform(0.49, 0.51, size=len(drawn[3::7]))
         return drawn
 
-    found = {name: probs() for name in (*COMPUTED, "t")}
+    found = {name: probs() for name in (*COMPUTED, "t") if name != "spread"}
     found["density"] = rng.uniform(-0.2, 1.0, size=TRIED_ON)
     found["agreement"] = rng.integers(0, NEIGHBOURS + 1, size=TRIED_ON) / NEIGHBOURS
+    found["spread"] = rng.uniform(0.0, 0.5, size=TRIED_ON)
     if hard:
         found["w"] = (found["w"] > 0.5).astype(np.float64)
     return found

@@ -174,6 +174,11 @@ class Formula(Component):
         return "prior" in self.program.names
 
     @property
+    def needs_spread(self) -> bool:
+        """Whether it uses how far the weak models of a supervisor differ."""
+        return "spread" in self.program.names
+
+    @property
     def numbers(self) -> dict[str, float]:
         """The parameters by name."""
         return {"a": self.a, "b": self.b, "c": self.c}

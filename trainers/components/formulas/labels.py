@@ -27,7 +27,7 @@ class _LabelFormula(Formula):
     @property
     def forgets(self) -> bool:
         """Whether its labels don't depend on those of the step before."""
-        return self.program.names <= {"prior", "density", "a", "b", "c"}
+        return self.program.names <= {"prior", "density", "spread", "a", "b", "c"}
 
 
 class LabelFormula(_LabelFormula):

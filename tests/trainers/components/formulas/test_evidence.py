@@ -35,7 +35,13 @@ def test_the_probe_is_cross_fitted_with_the_seed() -> None:
 
 
 def test_a_lone_example_has_every_signal() -> None:
-    evidence = Evidence(weak_probs=WEAK[:1], features=lambda: np.ones((1, 2)), prior=lambda: WEAK[:1], seed=3)
+    evidence = Evidence(
+        weak_probs=WEAK[:1],
+        features=lambda: np.ones((1, 2)),
+        prior=lambda: WEAK[:1],
+        spread=lambda: np.array([0.25]),
+        seed=3,
+    )
     found = {name: values.tolist() for name, values in signals_of(evidence, COMPUTED).items()}
     assert found == {
         "w": [0.9],
@@ -44,6 +50,7 @@ def test_a_lone_example_has_every_signal() -> None:
         "agreement": [1],
         "density": [0],
         "prior": [0.9],
+        "spread": [0.25],
     }
 
 

@@ -108,6 +108,8 @@ def test_the_prior_is_asked_for_by_name_only() -> None:
     assert LabelFormula(expression="(w + prior) / 2").needs_prior
     assert not LabelFormula().needs_prior
     assert not LossFormula().needs_prior
+    assert LabelFormula(expression="w + spread * (0.5 - w)").needs_spread
+    assert not LabelFormula().needs_spread
 
 
 @pytest.mark.parametrize("number", [-0.1, 1.1, float("nan")])

@@ -199,7 +199,10 @@ def test_random_formulas_that_are_taken_are_finite(kind: type[Formula]) -> None:
     rng = np.random.default_rng(2)
     features = rng.standard_normal((30, 3)) * 10
     weak = rng.choice([0.0, 0.5, 1.0, 0.3, 0.999999], size=30)
-    evidence = Evidence(weak_probs=weak, features=lambda: features, prior=unasked, seed=1)
+    apart = rng.uniform(0, 0.5, size=30)
+    evidence = Evidence(
+        weak_probs=weak, features=lambda: features, prior=unasked, spread=lambda: apart, seed=1
+    )
     tried: set[str] = set()
     while len(tried) < VALID // len(KINDS):
         formula: Any = draw_formula(rng, kind)
