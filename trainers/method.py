@@ -15,6 +15,7 @@ from trainers.components.labels import LABELS, Hard, Label
 from trainers.components.losses import LOSSES, Kl, Loss, ReverseKl, Window, Xent
 from trainers.components.optim import Adamw
 from trainers.components.orders import INPUTS, InputOrders, PlainInputs
+from trainers.components.repairing.per_example import ChannelPerExample
 from trainers.components.repairs import REPAIRS, Consistency, Elicited, NoisyChannel, NoRepair, Repair
 from trainers.components.selecting.spread import Spread
 from trainers.components.selection import SELECTIONS, Agreement, All, Selection
@@ -30,6 +31,7 @@ from trainers.training.memory_fit import Room
 
 # Losses whose minimum is where the student's probabilities equal the targets; formulas are tried.
 MINIMAL_AT_OWN_PREDICTIONS = (Xent, Window, Kl, ReverseKl)
+CHANNELS = NoisyChannel | ChannelPerExample
 
 
 class Abilities(Frozen):
@@ -193,7 +195,7 @@ class Method(Frozen):
         for slot in ("labels", "repair", "second_repair", "select"):
             step = getattr(self, slot)
             if _asks_the_strong_model(step) and not abilities.prior:
-                option = ": set its prior to head" if isinstance(step, NoisyChannel) else ""
+                option = ": set its prior to head" if isinstance(step, CHANNELS) else ""
                 return (
                     f"{slot}.{step.kind} needs a zero-shot answer, and this strong model is no language "
                     f"model{option}"
@@ -239,7 +241,7 @@ def is_minimal_at_own_predictions(loss: Loss) -> bool:
 def _asks_the_strong_model(step: Component) -> bool:
     if isinstance(step, Formula):
         return step.needs_prior
-    return isinstance(step, Elicited) or (isinstance(step, NoisyChannel) and step.prior == "zero_shot")
+    return isinstance(step, Elicited) or (isinstance(step, CHANNELS) and step.prior == "zero_shot")
 
 
 def _reads_the_spread(component: Component) -> bool:

@@ -225,6 +225,22 @@ IDEAS = (
                 ranged("rounds", 1, 2),
                 choice("folds", 1, 2),
                 choice("stretched", True, False),
+                choice("by", "nothing", "doubt"),
+            ),
+        ),
+    ),
+    idea(
+        "channel-per-example",
+        "internals",
+        "A supervisor is wrong more often where it is unsure or where the features say so, and a channel "
+        "that knows corrects labels there and leaves the others (Menon et al., 2018; Raykar et al., 2010).",
+        labels=(option("soft"), option("median")),
+        repair=(
+            option(
+                "channel_per_example",
+                Fixed(name="prior", value="head"),
+                choice("by", "doubt", "features"),
+                ranged("temper", 0.3, 1),
             ),
         ),
     ),

@@ -2,9 +2,10 @@
 
 Of the five rungs that "Automated Weak-to-Strong Research" (2026) describes, overlap density and the MDL
 curriculum are said whole; the former leaves the width of its log-Gaussian open, which is 1 here. So is the
-first, consistency search with an evolution strategy, on pairs. Of the others parts stand here alone: of the
-EM posterior two rounds with the student as the prior, on a channel without features; of epiplexity the labels
-of a fine-tuned student, in two folds.
+first, consistency search with an evolution strategy, on pairs, and the second, the EM posterior, where the
+strong model can be asked: its channel depends on how sure the weak label and the prior are and on how margins
+differ, but not on whether the two agree, which is the label that the channel has to explain. Of epiplexity
+the labels of a fine-tuned student, in two folds, stand here alone.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from trainers.component import Component
 from trainers.components.labels import Balanced, Median, Soft
 from trainers.components.losses import Gce, LogConf
 from trainers.components.orders import BothOrders, PlainInputs
+from trainers.components.repairing.per_example import ChannelPerExample
 from trainers.components.repairs import (
     Consistency,
     CrossFit,
@@ -115,9 +117,25 @@ PUBLISHED: dict[str, Published] = {
         source="Xie et al. 2020", components={"stages": SelfTrain(targets="confident")}
     ),
     "ensemble": Published(source="Lakshminarayanan et al. 2017", components={"members": Ensemble(count=5)}),
+    "channel_per_example": Published(
+        source="Menon et al. 2018",
+        components={"labels": Soft(), "repair": ChannelPerExample(prior="head")},
+    ),
+    "channel_by_features": Published(
+        source="Menon et al. 2018",
+        components={"labels": Soft(), "repair": ChannelPerExample(prior="head", by="features")},
+    ),
     "em_posterior": Published(
         source="the second of the five rungs, its prior a head's instead of zero-shot margins",
         components={"labels": Soft(), "repair": NoisyChannel(prior="head"), "relabel": Posterior(rounds=2)},
+    ),
+    "em_posterior_zero_shot": Published(
+        source="the second of the five rungs",
+        components={
+            "labels": Soft(),
+            "repair": ChannelPerExample(),
+            "relabel": Posterior(rounds=2, by="doubt"),
+        },
     ),
     "em_posterior_folds": Published(
         source="the same, each student on one half",

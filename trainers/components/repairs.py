@@ -16,6 +16,7 @@ from trainers.components.neighbours import nearest
 from trainers.components.probing import CrossFittedProbe
 from trainers.components.repairing.consistency import with_sign
 from trainers.components.repairing.noisy_channel import classify_and_refit, fit_channel, refit_head
+from trainers.components.repairing.per_example import ChannelPerExample, channel_per_example
 from trainers.components.repairing.propagation import propagated
 from trainers.components.repairing.relabelling import along_mean_difference, cross_fit
 from trainers.components.weak_labels import (
@@ -152,6 +153,7 @@ Repair = (
     | Elicited
     | RepairFormula
     | Consistency
+    | ChannelPerExample
 )
 
 
@@ -276,4 +278,5 @@ REPAIRS: dict[type[Component], Callable[[Any, Evidence], FloatArray]] = {
     Elicited: elicited,
     RepairFormula: label_formula,
     Consistency: consistency,
+    ChannelPerExample: channel_per_example,
 }

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from trainers.component import Component
 from trainers.components.labels import LABELS
+from trainers.components.repairing.per_example import ChannelPerExample
 from trainers.components.repairs import (
     REPAIRS,
     Consistency,
@@ -55,7 +56,8 @@ def senseless(repair: Repair, second: Repair) -> str | None:
 
 def _models_the_supervisor(repair: Repair) -> bool:
     """Whether a repair counts the weak labels' errors by a head on the features."""
-    return isinstance(repair, EmHead) or (isinstance(repair, NoisyChannel) and repair.prior == "head")
+    channels = NoisyChannel | ChannelPerExample
+    return isinstance(repair, EmHead) or (isinstance(repair, channels) and repair.prior == "head")
 
 
 def _follows_features(repair: Repair) -> bool:

@@ -15,7 +15,7 @@ from trainers.method import Abilities, Method
 
 NAIVE = Method(student=Probe(), optim=Adamw(lr=0.01, epochs=5))
 NOTHING = Abilities(prior=False, intermediates=0)
-PAIRS = Abilities(prior=False, intermediates=0, pairs=True)
+PAIRS = Abilities(prior=True, intermediates=0, pairs=True)
 
 
 def test_all_published_methods_train_the_student_of_naive_and_no_two_are_alike() -> None:
@@ -26,7 +26,7 @@ def test_all_published_methods_train_the_student_of_naive_and_no_two_are_alike()
     assert {method.optim.lr for method in found.values()} == {0.01}
 
 
-def test_single_texts_are_spared_what_needs_two_orders() -> None:
+def test_single_texts_are_spared_what_needs_two_orders_or_an_answer() -> None:
     assert PUBLISHED.keys() - published(NAIVE, NOTHING).keys() == {
         "averaged_answers",
         "both_orders",
@@ -34,6 +34,7 @@ def test_single_texts_are_spared_what_needs_two_orders() -> None:
         "consistency_half",
         "agreement",
         "consistency_search",
+        "em_posterior_zero_shot",
     }
 
 

@@ -47,6 +47,7 @@ FEATURES = RNG.standard_normal((EXAMPLES, 3))
 WEAK = np.clip(1 / (1 + np.exp(-FEATURES[:, 0] - RNG.standard_normal(EXAMPLES))), 0.01, 0.99)
 PRIOR = RNG.uniform(0.05, 0.95, EXAMPLES)
 CONSISTENCY = np.random.default_rng(6).uniform(0.05, 0.95, EXAMPLES)
+MARGINS = np.random.default_rng(8).standard_normal((2, 1, EXAMPLES))
 SPREAD = np.random.default_rng(7).uniform(0.0, 0.5, EXAMPLES)
 EVIDENCE = Evidence(
     weak_probs=WEAK,
@@ -54,6 +55,7 @@ EVIDENCE = Evidence(
     prior=lambda: PRIOR,
     consistency=lambda: CONSISTENCY,
     spread=lambda: SPREAD,
+    margins=lambda: np.log(PRIOR / (1 - PRIOR)) + MARGINS,
     seed=3,
 )
 # Half of the students are nearly undecided, so that the narrowest window holds some.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from trainers.component import Component
+from trainers.components.repairing.feature_channel import doubts, fit_feature_channel
 from trainers.components.repairing.noisy_channel import clean_prior, fit_channel
 from trainers.components.weak_labels import FloatArray, harden, highest, logit, sigmoid
 
@@ -53,6 +54,10 @@ class Posterior(Component):
     stretched: Annotated[
         bool, Field(description="spread the student's answers over 0 to 1 first, their mean at one half")
     ] = False
+    by: Annotated[
+        Literal["nothing", "doubt"],
+        Field(description="what the share of wrong labels depends on: how sure weak label and student are"),
+    ] = "nothing"
     answer: Answer = "soft"
 
 
@@ -95,12 +100,20 @@ def posterior(config: Posterior, known: Known) -> FloatArray:
     it: Raykar et al. 2010, "Learning From Crowds"; trained anew in rounds on the tempered posterior, the EM
     posterior of "Automated Weak-to-Strong Researcher" (2026). A student that has learned ŷ by heart vouches
     for it: the channel tends to the identity, and q to ŷ. Students of other folds have not seen it.
-    Stretched, s is what `repairing.noisy_channel.clean_prior` makes of it, as for the head of the repair.
+    Stretched, s is what `repairing.noisy_channel.clean_prior` makes of it, as for the head of the repair. By
+    doubt, p(ŷ | y) depends on |logit w| and |logit s|, as in the repair channel_per_example.
     """
     prior = clean_prior(known.student) if config.stretched else known.student
-    found = fit_channel(prior, harden(known.weak), ITERATIONS).posterior
+    found = _channel_posterior(config, prior, known.weak)
     tempered = sigmoid(logit(found) / config.temperature)
     return harden(tempered).astype(np.float64) if config.answer == "hard" else tempered
+
+
+def _channel_posterior(config: Posterior, prior: FloatArray, weak: FloatArray) -> FloatArray:
+    if config.by == "doubt":
+        about = doubts(weak, logit(prior))
+        return fit_feature_channel(prior, harden(weak), about, ITERATIONS).posterior
+    return fit_channel(prior, harden(weak), ITERATIONS).posterior
 
 
 def out_of_fold(config: OutOfFold, known: Known) -> FloatArray:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from trainers.components.repairing.feature_channel import doubts, fit_feature_channel
 from trainers.components.repairing.noisy_channel import clean_prior, fit_channel
 from trainers.components.staging.relabel import (
     RELABELS,
@@ -50,6 +51,17 @@ def test_it_is_the_channel_of_the_repair_with_the_student_as_prior() -> None:
     np.testing.assert_allclose(
         relabelled(Posterior(), Known(weak=weak, targets=weak, student=student)), expected, atol=1e-6
     )
+
+
+def test_by_doubt_it_is_the_channel_per_example_with_the_student_as_prior() -> None:
+    rng = np.random.default_rng(0)
+    weak, student = rng.uniform(size=(2, 200))
+    about = doubts(weak, np.log(student / (1 - student)))
+    expected = fit_feature_channel(student, weak > 0.5, about, 50).posterior
+    found = relabelled(Posterior(by="doubt"), Known(weak=weak, targets=weak, student=student))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    plain = relabelled(Posterior(), Known(weak=weak, targets=weak, student=student))
+    assert np.abs(found - plain).max() > 0.01
 
 
 def test_a_student_is_stretched_as_the_head_of_the_repair() -> None:
