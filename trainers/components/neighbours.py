@@ -6,15 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.components.probing import finite_features
-from trainers.components.weak_labels import FloatArray
+from trainers.components.weak_labels import Evidence, FloatArray, Nearest
 from trainers.lazy import torch
 
 BLOCK_CELLS = 8_000_000  # similarities in memory at once: 32 MB in float32
 
 
-def nearest(
-    features: FloatArray, count: int, *, block_cells: int = BLOCK_CELLS
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def nearest_of(evidence: Evidence, count: int) -> Nearest:
+    """`nearest` of the evidence's features, or what other trials of the campaign have found of the same."""
+    known = evidence.nearest
+    return nearest(evidence.features(), count) if known is None else known(count)
+
+
+def nearest(features: FloatArray, count: int, *, block_cells: int = BLOCK_CELLS) -> Nearest:
     """Return each example's nearest others by cosine and their similarities: int64, float32 [n, k].
 
     Nearest first, ties by index; k = min(count, n - 1), so a lone example has none. A row of zeros has

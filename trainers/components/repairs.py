@@ -12,7 +12,7 @@ from pydantic import Field
 
 from trainers.component import Component
 from trainers.components.formulas.labels import RepairFormula, label_formula
-from trainers.components.neighbours import nearest
+from trainers.components.neighbours import nearest_of
 from trainers.components.probing import CrossFittedProbe
 from trainers.components.repairing.consistency import with_sign
 from trainers.components.repairing.noisy_channel import classify_and_refit, fit_channel, refit_head
@@ -187,7 +187,7 @@ def neighbours(config: Neighbours, evidence: Evidence) -> FloatArray:
     weak = evidence.weak
     if len(weak) == 1:
         return weak
-    indices, _ = nearest(evidence.features(), config.k)
+    indices, _ = nearest_of(evidence, config.k)
     mixed = (1 - config.share) * weak + config.share * weak[indices].mean(axis=1)
     return sigmoid(logit(mixed) - logit(mixed.mean()))
 
@@ -201,7 +201,7 @@ def propagate(config: Propagate, evidence: Evidence) -> FloatArray:
     prevails spreads over the other: class mass normalisation, Zhu et al. 2003.
     """
     weak = evidence.weak
-    arrived = propagated(evidence.features(), weak, config.k, config.alpha)
+    arrived = propagated(nearest_of(evidence, config.k), weak, config.alpha)
     rate = float(weak.mean())
     return highest(arrived, rate).astype(np.float64) if config.answer == "hard" else _around(arrived, rate)
 

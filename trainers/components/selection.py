@@ -15,7 +15,7 @@ from pydantic import Field
 
 from trainers.component import Component
 from trainers.components.formulas.weights import WeightFormula, formula_weights
-from trainers.components.neighbours import nearest
+from trainers.components.neighbours import nearest_of
 from trainers.components.repairing.consistency import with_sign
 from trainers.components.selecting.plans import (
     Phase,
@@ -220,7 +220,7 @@ def keep_overlap_density(config: OverlapDensity, evidence: Evidence, targets: Fl
     decided = weak > 0.5
     score = standard_scores(self_confidence(evidence)) + standard_scores(entropy_preference(weak))
     if len(weak) > 1:
-        indices, similarities = nearest(evidence.features(), config.k)
+        indices, similarities = nearest_of(evidence, config.k)
         agreement = (decided[indices] == decided[:, None]).mean(axis=1)
         score += standard_scores(agreement) + standard_scores(similarities.mean(axis=1, dtype=np.float64))
     return Plan(phases=(weighed(config.weights, score, np.asarray(targets) > 0.5, config.share),))

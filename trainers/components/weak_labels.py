@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
+Nearest = tuple[NDArray[np.int64], NDArray[np.float32]]  # indices and similarities, both [n, k]
 
 CLAMP = 1e-6  # distance of probabilities from 0 and 1 before taking logits
 SEEDS_OF_A_RUN = 10_000  # the seeds of a run start at a multiple of this
@@ -41,7 +42,8 @@ class Evidence:
     consistency: () -> float [n], P of one of the two classes by a probe of the strong model's features that
     was fitted without labels; which class it is, weak labels have to say (`repairing.consistency`).
     spread: () -> float [n], the standard deviation of P(class 1) over the weak models of the supervisor.
-    seed: the trial's seed, for components that draw at random.
+    nearest: k -> the nearest others of each example in these features, as `neighbours.nearest` finds them;
+    None: nobody has searched for them. seed: the trial's seed, for components that draw at random.
     """
 
     weak_probs: FloatArray
@@ -50,6 +52,7 @@ class Evidence:
     margins: Callable[[], FloatArray] = _absent
     consistency: Callable[[], FloatArray] = _absent
     spread: Callable[[], FloatArray] = _absent
+    nearest: Callable[[int], Nearest] | None = None
     seed: int
 
     @property

@@ -30,6 +30,7 @@ from trainers.training.settings import EngineConfig
 from trainers.training.weights import load_weights
 from trainers.trial.contrast import consistency_of_answers, consistency_of_orders
 from trainers.trial.model_data import ModelData, Shared, unshared
+from trainers.trial.neighbourhood import SharedNeighbours
 from trainers.trial.stage_runner import StageRunner
 from trainers.trial.stage_training import run_stage
 from trainers.trial.zero_shot import zero_shot, zero_shot_margins
@@ -117,6 +118,7 @@ class Workbench:
             ModelData(pool.another(model.model), model.tokens, shared, model.swapped)
             for model in materials.intermediates
         ]
+        self._nearest = SharedNeighbours(self._features, shared)
 
     @property
     def abilities(self) -> Abilities:
@@ -224,6 +226,7 @@ class Workbench:
             prior=lambda: zero_shot(self._margins),
             margins=lambda: self._margins,
             consistency=lambda: self._consistency,
+            nearest=self._nearest,
             seed=seed,
             **known,
         )

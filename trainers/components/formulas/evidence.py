@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from trainers.components.formulas.formula import PARAMETERS, Formula
 from trainers.components.formulas.operations import Dual
-from trainers.components.neighbours import nearest
+from trainers.components.neighbours import nearest_of
 from trainers.components.probing import cross_fitted_probs
-from trainers.components.weak_labels import Evidence, harden
+from trainers.components.weak_labels import Evidence, Nearest, harden
 
 Values = NDArray[np.float64]
 Signals = Mapping[str, Values]
@@ -31,9 +31,9 @@ class _Computed:
         self.evidence = evidence
 
     @cached_property
-    def nearest(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def nearest(self) -> Nearest:
         """Indices and similarities of the nearest others, [n, k]; k is 0 for a lone example."""
-        return nearest(self.evidence.features(), NEIGHBOURS)
+        return nearest_of(self.evidence, NEIGHBOURS)
 
     def probe(self) -> Values:
         """A cross-fitted probe's P(class 1)."""
