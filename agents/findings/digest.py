@@ -14,6 +14,7 @@ from agents.findings.differences import differences
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState, shown_pgr
 from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range
+from trainers.method import Abilities
 from trainers.printable import printable
 
 HISTORY_CHARS = 24_000
@@ -69,6 +70,7 @@ def trial_line(findings: Findings, trial: TrialFinding) -> str:
             ("balance", trial.balance),
             ("agreement with its supervisor", trial.agreement),
             ("steadiness", trial.steadiness),
+            *_label_shares(trial),
         )
         if value is not None
     ]
@@ -76,6 +78,15 @@ def trial_line(findings: Findings, trial: TrialFinding) -> str:
     cause = f"; {_cut(trial.cause, 160)}" if trial.cause else ""
     method = differences(trial.method, findings.naive)
     return _cut(f"{trial.trial} {shown_pgr(trial)} {trial.branch}: {method} [{', '.join(facts)}{cause}]")
+
+
+def _label_shares(trial: TrialFinding) -> Iterator[tuple[str, float | None]]:
+    """What is known of a trial's labels; nothing where they are the weak labels and no more is known."""
+    if (labels := trial.labels) and (labels.kept, labels.predictable, labels.consistent) != (1, None, None):
+        yield "labels kept", labels.kept
+        yield "of class 1", labels.balance
+        yield "predictable", labels.predictable
+        yield "consistent", labels.consistent
 
 
 def curve_line(trial: TrialFinding) -> str:
@@ -128,8 +139,22 @@ def _counts(findings: Findings) -> str:
         f"Round {findings.round} is to be proposed. Trials: {counted}; {findings.trials_left} left.\n"
         f"Weak floor {_accuracy(findings.weak_acc, findings.weak_se)}, "
         f"ceiling {_accuracy(findings.ceiling_acc, findings.ceiling_se)}. PGR is given ± one standard error; "
-        "another seed alone moves it by 0.06 to 0.10."
+        "another seed alone moves it by 0.06 to 0.10.\n"
+        f"{signals(findings.abilities)}"
     )
+
+
+def signals(abilities: Abilities) -> str:
+    """Which evidence this task has for labels and weights, and which it lacks, in a sentence or two."""
+    here = {
+        "zero-shot answers": abilities.prior,
+        "both orders of pairs": abilities.pairs,
+        "a consistent probe": abilities.pairs or abilities.prior,
+        "the spread of several weak models": abilities.panel,
+    }
+    lacking = [name for name, has in here.items() if not has]
+    present = ["weak probabilities", "the strong model's features", *(name for name in here if here[name])]
+    return f"Evidence here: {', '.join(present)}." + (f" Not here: {', '.join(lacking)}." if lacking else "")
 
 
 def _accuracy(value: float | None, se: float | None) -> str:
@@ -172,9 +197,31 @@ def _branch_line(findings: Findings, found: BranchFinding, mine: Sequence[TrialF
         f"best {shown_pgr(best[0])}" if best else "none has a score",
         _pruned(mine),
         f"mean agreement with the supervisor {fmean(agreed):.2f}" if agreed else "",
+        *_label_ranges(mine),
         ("what mattered: " + importance_line(found).split(": ", 1)[1]) if found.importance else "",
     ]
     return _cut("; ".join(part for part in parts if part))
+
+
+def _label_ranges(mine: Sequence[TrialFinding]) -> Iterator[str]:
+    """From where to where the shares of the trials' labels go, a part for each sequence of label steps."""
+    by_steps: dict[str, list[TrialFinding]] = {}
+    for trial in mine:
+        if any(_label_shares(trial)):
+            steps = [step.kind for step in trial.method.label_steps if step.kind != "none"]
+            by_steps.setdefault(" > ".join(steps), []).append(trial)
+    for named, trials in by_steps.items():
+        shares: dict[str, list[float]] = {}
+        for trial in trials:
+            for name, value in _label_shares(trial):
+                shares.setdefault(name, []).extend([] if value is None else [value])
+        told = [f"{name} {_range(values)}" for name, values in shares.items() if values]
+        yield f"by {named}: {', '.join(told)}"
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _pruned(mine: Sequence[TrialFinding]) -> str:

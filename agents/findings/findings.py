@@ -10,6 +10,7 @@ from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch
 from trainers.component import Frozen
 from trainers.method import Abilities, Method
+from trainers.trial.label_quality import LabelQuality
 
 TrialState = Literal["running", "completed", "pruned", "failed"]
 
@@ -22,8 +23,8 @@ class TrialFinding(Frozen):
     why it was not trained further (`pruned`), or failed. train_s: seconds of training.
     predictions: packed predictions on the search split at the best rung. balance: share of them
     that are class 1. agreement: share that equal the predictions of the weak supervisor whose labels the
-    trial learned from. steadiness: share that equal the trial's own at the rung before. None where unknown;
-    none of these uses or reveals ground truth.
+    trial learned from. steadiness: share that equal the trial's own at the rung before. labels: what can be
+    said of its training targets. None where unknown; none of these uses or reveals ground truth.
     """
 
     trial: str
@@ -41,6 +42,7 @@ class TrialFinding(Frozen):
     balance: float | None = None
     agreement: float | None = None
     steadiness: float | None = None
+    labels: LabelQuality | None = None
 
 
 class BranchFinding(Frozen):

@@ -67,6 +67,7 @@ def _trial(trial: TrialRecord, floors: BaselinesReady | None, supervisor: int) -
         curve=tuple((share, rung.pgr) for share, rung in sorted(trial.rungs.items()) if rung.pgr is not None),
         cause=trial.cause,
         train_s=trial.train_s,
+        labels=trial.labels,
         predictions=best.predictions if best else None,
         **_signals(trial, floors, supervisor),
     )

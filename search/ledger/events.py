@@ -17,6 +17,7 @@ from trainers.component import Frozen
 from trainers.data.counts import DataCounts
 from trainers.files import EARLIER, UNKNOWN
 from trainers.method import Method
+from trainers.trial.label_quality import LabelQuality
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,8 @@ class RungReached(Event):
 
     accuracy, pgr, se: None when a worker sends the event, and for predictions on the test split. setup_s,
     train_s, eval_s: seconds since the last rung. losses: the training loss since then, on weak labels, as
-    means over at most 16 equal parts.
+    means over at most 16 equal parts. labels: of the trial's
+    labels, with its first rung alone.
     """
 
     event: Literal["rung_reached"] = "rung_reached"
@@ -138,6 +140,7 @@ class RungReached(Event):
     train_s: float
     eval_s: float
     losses: tuple[float, ...] = ()
+    labels: LabelQuality | None = None
 
 
 class MicroBatchHalved(Event):

@@ -34,6 +34,7 @@ from search.ledger.events import (
 )
 from search.ledger.steered import OF_THE_SEARCH, Course, Steered
 from trainers.method import Method
+from trainers.trial.label_quality import LabelQuality
 
 
 @dataclass(kw_only=True)
@@ -72,6 +73,11 @@ class TrialRecord:
     def last(self) -> RungReached | None:
         """The highest rung reached."""
         return self.rungs[max(self.rungs)] if self.rungs else None
+
+    @property
+    def labels(self) -> LabelQuality | None:
+        """What was said of its labels; None before its first rung, and in ledgers of earlier versions."""
+        return next((rung.labels for rung in self.rungs.values() if rung.labels), None)
 
     @property
     def best(self) -> RungReached | None:

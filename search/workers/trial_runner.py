@@ -94,6 +94,7 @@ class TrialRunner(tune.Trainable):
             train_s=report.train_s,
             eval_s=report.eval_s,
             losses=tuple(float(f"{loss:.4g}") for loss in means(report.losses)),
+            labels=report.labels,
         )
         micro_batches = [event.micro_batch for event in report.events]
         return {"rung": rung.model_dump_json(), "micro_batches": micro_batches}

@@ -35,6 +35,7 @@ from trainers.training.checkpoint import Checkpoint
 from trainers.training.loop import Floats, total_steps
 from trainers.training.orders import Asked, answer
 from trainers.training.weights import TrainedWeights, trained_weights
+from trainers.trial.label_quality import EvidenceUse, LabelQuality, label_quality
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ class StageRunner:
         self.stages = method.sequence(given)
         self.weights: TrainedWeights = {}
         self._logits: list[Floats] = []
-        self._evidence = evidence
+        self._use = EvidenceUse()
+        self._evidence = self._use.watching(evidence)
         self._taught = evidence
         self._folded = np.array(evidence.weak_probs, dtype=np.float32)
         self._seed = seed
@@ -98,6 +100,20 @@ class StageRunner:
         """The share of class 1 that an evolution holds single texts to."""
         half = isinstance(self.method.refine, Evolve) and self.method.refine.rate == "half"
         return 0.5 if half else float(self._first.targets.mean())
+
+    def label_quality(self, *, two_forms: bool) -> LabelQuality:
+        """What can be said of the first targets without ground truth.
+
+        two_forms: whether the consistent probe costs little, as for pairs. What else it takes is computed
+        only where labels or weights asked for it.
+        """
+        targets = self._first.targets  # asks for what labels and weights need
+        return label_quality(
+            targets,
+            self._evidence,
+            probe=bool(self._use.names & {"features", "nearest"}),
+            consistency=two_forms or "consistency" in self._use.names,
+        )
 
     def _targets(self, stage: Stage, evidence: Evidence) -> TrainingTargets:
         found = self._whole_targets(stage, evidence)

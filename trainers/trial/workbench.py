@@ -29,6 +29,7 @@ from trainers.training.session import Event
 from trainers.training.settings import EngineConfig
 from trainers.training.weights import load_weights
 from trainers.trial.contrast import consistency_of_answers, consistency_of_orders
+from trainers.trial.label_quality import LabelQuality
 from trainers.trial.model_data import ModelData, Shared, unshared
 from trainers.trial.neighbourhood import SharedNeighbours
 from trainers.trial.stage_runner import StageRunner
@@ -91,7 +92,8 @@ class Report:
     """A trial's report at a rung: predictions are P(class 1), float32 [n]; times are in seconds.
 
     share: of the method's whole training, over all stages. Times, events and losses are those since the last
-    report; losses are means of the training loss over parts of it, on weak labels.
+    report; losses are means of the training loss over parts of it, on weak labels. labels: of the first report
+    of a trial alone.
     """
 
     share: float
@@ -101,6 +103,7 @@ class Report:
     eval_s: float
     events: tuple[Event, ...]
     losses: tuple[float, ...]
+    labels: LabelQuality | None = None
 
 
 class Workbench:
@@ -152,6 +155,8 @@ class Workbench:
         runner = StageRunner(method, self._evidence(seed), seed, checkpoint, len(self._intermediates))
         due_by_stage = runner.due_rungs(rungs)
         first, clock = runner.restore(), _Clock()
+        if checkpoint is None or not checkpoint.folder.exists():  # else an earlier process has reported them
+            clock.labels = runner.label_quality(two_forms=self.abilities.pairs)
         for rung in due_by_stage[first - 1].get(1.0, ()) if first else ():
             yield clock.report(rung, runner.probs(), [])
         for place in range(first, len(runner.stages)):
@@ -261,6 +266,7 @@ class _Clock:
         self._last = time.perf_counter()
         self._spent = dict.fromkeys(PARTS, 0.0)
         self.losses: list[float] = []
+        self.labels: LabelQuality | None = None
 
     def lap(self, part: Part) -> None:
         """Count the time since the last lap as time of `part`."""
@@ -269,8 +275,16 @@ class _Clock:
         self._last = now
 
     def report(self, share: float, predictions: Floats, events: Sequence[Event]) -> Report:
-        """A report with the seconds since the last one."""
+        """A report with the seconds since the last one, the first one with the quality of the labels."""
         spent, self._spent = self._spent, dict.fromkeys(PARTS, 0.0)
-        losses = tuple(self.losses)
+        losses, labels = tuple(self.losses), self.labels
         self.losses.clear()
-        return Report(share=share, predictions=predictions, events=tuple(events), losses=losses, **spent)
+        self.labels = None
+        return Report(
+            share=share,
+            predictions=predictions,
+            events=tuple(events),
+            losses=losses,
+            labels=labels,
+            **spent,
+        )

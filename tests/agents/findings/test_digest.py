@@ -2,10 +2,14 @@ from collections.abc import Callable
 
 import pytest
 
-from agents.findings.digest import HISTORY_CHARS, first_shown, history, standing
+from agents.findings.digest import HISTORY_CHARS, first_shown, history, signals, standing
 from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFinding
 from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch
+from trainers.components.labels import Median
+from trainers.components.repairs import Propagate
+from trainers.method import Abilities, Method
+from trainers.trial.label_quality import LabelQuality
 
 Make = Callable[..., Findings]
 
@@ -108,6 +112,8 @@ def test_the_standing_in_full(
         "Round 2 is to be proposed. Trials: 0 running, 1 completed, 1 pruned, 1 failed; 40 left.\n"
         "Weak floor 0.6000 ± 0.0100, ceiling 0.9000 ± 0.0100. PGR is given ± one standard error; another "
         "seed alone moves it by 0.06 to 0.10.\n"
+        "Evidence here: weak probabilities, the strong model's features. Not here: zero-shot answers, both "
+        "orders of pairs, a consistent probe, the spread of several weak models.\n"
         "\n"
         "Best methods (one seed each):\n"
         "  t1 0.60 ± 0.05 a: loss logconf (aux 0.5, warmup 0.1, threshold weak_mean) [completed, still "
@@ -137,3 +143,34 @@ def test_the_standing_in_full(
         "Families of all branches proposed:\n"
         "  loss 50%, filtering 50%; entropy 1.00 bits\n"
     )
+
+
+def test_the_evidence_of_a_task_is_named() -> None:
+    everything = Abilities(prior=True, intermediates=0, pairs=True, panel=True)
+    assert signals(everything) == (
+        "Evidence here: weak probabilities, the strong model's features, zero-shot answers, both orders of "
+        "pairs, a consistent probe, the spread of several weak models."
+    )
+    assert "Not here: both orders of pairs, the spread" in signals(Abilities(prior=True, intermediates=0))
+
+
+def test_repairs_are_compared_by_what_needs_no_truth(
+    campaign: Make, branch: Callable[..., Branch], tried: Callable[..., TrialFinding]
+) -> None:
+    spread = Method(labels=Median(), repair=Propagate())
+    trials = (
+        tried("t1", method=spread, labels=LabelQuality(kept=0.8, balance=0.5, predictable=0.9)),
+        tried("t2", method=spread, labels=LabelQuality(kept=0.7, balance=0.5, predictable=0.96)),
+        tried("t3", labels=LabelQuality(kept=1, balance=0.4)),
+        tried(
+            "t4", method=Method(labels=Median()), labels=LabelQuality(kept=0.9, balance=0.5, consistent=0.6)
+        ),
+    )
+    said = standing(campaign(branches=[BranchFinding(branch=branch("a"), round=1, live=True)], trials=trials))
+    assert "rising by +0.10 in its last step, labels kept 0.80, of class 1 0.50, predictable 0.90]" in said
+    assert (
+        "; by median > propagate: labels kept 0.70 to 0.80, of class 1 0.50, predictable 0.90 to 0.96" in said
+    )
+    assert "; by median: labels kept 0.90, of class 1 0.50, consistent 0.60" in said
+    assert "by hard" not in said
+    assert "labels kept 1.00" not in said

@@ -9,6 +9,7 @@ from search.config.schema import RunConfig
 from search.engine.findings import brief
 from search.ledger.events import BranchesRefused, NoteLeft, Proposed
 from search.ledger.record import Record
+from trainers.trial.label_quality import LabelQuality
 
 
 @pytest.fixture
@@ -82,6 +83,15 @@ def test_signals_compare_a_trial_with_its_own_supervisor(events: SimpleNamespace
     assert first.predictions == "c0"
     assert (second.balance, second.agreement, second.steadiness) == (3 / 8, 3 / 8, None)
     assert (third.balance, third.agreement, third.steadiness, third.predictions) == (None, None, None, None)
+
+
+def test_what_is_said_of_labels_is_told_after_a_pause_too(events: SimpleNamespace, config: RunConfig) -> None:
+    said = LabelQuality(kept=0.8, balance=0.5, predictable=0.9)
+    first = events.reached("t1", 1 / 3, 0.2, labels=said)
+    again = type(first).model_validate_json(first.model_dump_json())
+    record = Record.of([events.baselines(), events.started("t1"), again, events.reached("t1", 1.0, 0.6)])
+    assert brief(config, record).trials[0].labels == said
+    assert brief(config, Record.of([events.started("t2")])).trials[0].labels is None
 
 
 def test_notes_and_refusals_of_earlier_rounds_are_told(events: SimpleNamespace, config: RunConfig) -> None:

@@ -83,6 +83,8 @@ def test_a_trial_that_pauses_at_every_rung_tells_the_same(
     kept = Checkpoint(folder=tmp_path / "trial")
     paused = [report for rung in RUNGS for report in train(bench, method, (rung,), kept)]
     assert [report.share for report in paused] == list(RUNGS)
+    assert [report.labels for report in paused] == [whole[0].labels, None, None]
+    assert whole[0].labels is not None
     for ours, theirs in zip(paused, whole, strict=True):
         assert np.array_equal(ours.predictions, theirs.predictions)
 
