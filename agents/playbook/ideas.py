@@ -192,6 +192,7 @@ IDEAS = (
         "curriculum",
         "curriculum",
         "Confident examples first fix the concept before the doubtful ones arrive (Bengio et al., 2009).",
+        labels=(option("soft"), option("hard")),
         select=(option("curriculum", ranged("share", 0.3, 0.8), ranged("switch", 0.3, 0.8)),),
     ),
     idea(
@@ -218,7 +219,11 @@ IDEAS = (
         "The trained student is a better prior than a probe for telling the supervisor's mistakes, so "
         "channel and labels are made anew from its answers (Dawid & Skene, 1979; Raykar et al., 2010).",
         labels=(option("median"), option("soft")),
-        repair=(option("noisy_channel", Fixed(name="prior", value="head")), option("none")),
+        repair=(
+            option("noisy_channel", Fixed(name="prior", value="head")),
+            option("channel_per_example", Fixed(name="prior", value="head")),
+            option("none"),
+        ),
         relabel=(
             option(
                 "posterior",

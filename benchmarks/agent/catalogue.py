@@ -1,4 +1,4 @@
-"""Which tests check each component of the catalogue, and whether random methods made of them train.
+"""Which tests check each component and published method, and whether random methods train.
 
     python -m benchmarks.agent.catalogue [--random 100] [--seed 0]
 
@@ -6,7 +6,8 @@ A component counts as checked by a test function that names its class, in the te
 source (components/test_losses.py for components/losses.py); tests that only walk the whole registry name no
 class and don't count. --random N draws methods uniformly over the catalogue's bounds until N of those that
 validate have been trained for a few steps on the toy task, at random weights; a method that raises, or
-predicts what is no probability, has failed and is listed with its cause. Prints JSON, and a table on stderr.
+predicts what is no probability, has failed and is listed with its cause. Each of the five published rungs
+stands with the Method that says it, the playbook's idea and the tests. Prints JSON, and tables on stderr.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from benchmarks.agent.published import ladder, training_tests
 from search.cli.output import stdout_for_json, write_json
 from tests.small_runs.random_methods import draw_method
 from trainers.data.settings import ToyTask
@@ -131,6 +133,19 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def published_table(rows: list[dict[str, Any]]) -> str:
+    """Two lines a published method: where it is, and what it is made of."""
+    lines = [f"{'published method':<40} {'PGR':>4}  {'Method':<24} {'idea of the playbook':<20} tests"]
+    for row in rows:
+        parts = ", ".join(f"{name} ({tests})" for name, tests in row["components"].items())
+        trained = ", ".join(row["trained_by"]) or "no test trains it"
+        lines.append(
+            f"{row['published']:<40} {row['pgr']:>4}  {row['method']:<24} {row['idea']:<20} {trained}"
+        )
+        lines.append(f"    {parts}" + (f"; not said: {row['lacks']}" if row["lacks"] else ""))
+    return "\n".join(lines)
+
+
 @stdout_for_json()
 def main() -> None:
     """Print both."""
@@ -145,8 +160,10 @@ def main() -> None:
     if arguments.random:
         with tempfile.TemporaryDirectory() as cache:
             found["random"] = try_random(arguments.random, arguments.seed, bench(Path(cache)))
-    write_json({**found, "coverage": rows}, indent=1)
-    print(table(rows), file=sys.stderr)
+    tests_of = {(row["slot"], row["component"]): len(row["tests"]) for row in rows}
+    rungs = ladder(tests_of, training_tests(naming_tests))
+    write_json({**found, "published": rungs, "coverage": rows}, indent=1)
+    print(table(rows), published_table(rungs), sep="\n\n", file=sys.stderr)
 
 
 if __name__ == "__main__":
