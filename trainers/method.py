@@ -188,11 +188,11 @@ class Method(Frozen):
     @property
     def needs_prior(self) -> bool:
         """Whether the method uses the strong model's zero-shot prior."""
-        return any(_asks_the_strong_model(step) for step in (*self.label_steps, self.select))
+        return any(_asks_the_strong_model(step) for step in (*self.label_steps, self.select, self.loss))
 
     def refused(self, abilities: Abilities) -> str | None:
         """The reason, on one line, why the method cannot run with these abilities; None if it can."""
-        for slot in ("labels", "repair", "second_repair", "select"):
+        for slot in ("labels", "repair", "second_repair", "select", "loss"):
             step = getattr(self, slot)
             if _asks_the_strong_model(step) and not abilities.prior:
                 option = ": set its prior to head" if isinstance(step, CHANNELS) else ""

@@ -6,7 +6,8 @@ class 0), sg the stop-gradient, and CE(t) = -t·log f - (1-t)·log(1-f) the cros
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -116,12 +117,19 @@ COUPLING = (LogConf, LossFormula)
 Loss = Xent | LogConf | Product | Entropy | Window | Kl | ReverseKl | Gce | Sce | Bootstrap | LossFormula
 
 
-def example_losses(config: Loss, logits: Tensor, weak_probs: Tensor, progress: float) -> Tensor:
+def example_losses(
+    config: Loss,
+    logits: Tensor,
+    weak_probs: Tensor,
+    progress: float,
+    evidence: Mapping[str, Tensor] = MappingProxyType({}),
+) -> Tensor:
     """Return each example's loss: float [n], float32 (float64 for float64 logits), finite for finite logits.
 
     logits: float [n, 2], n ≥ 1. weak_probs: float [n], targets P(class 1) in [0, 1]. progress: the share of
     training done, in [0, 1]. Where a loss couples examples (`couples`), they are those of the given batch, so
-    a batch cut into pieces has a threshold per piece.
+    a batch cut into pieces has a threshold per piece. evidence: of the same examples, what a formula takes of
+    it (`LossFormula.evidence`), float [n] each.
     """
     assert logits.shape == (len(weak_probs), 2), (
         f"logits {tuple(logits.shape)}, labels {tuple(weak_probs.shape)}"
@@ -129,6 +137,8 @@ def example_losses(config: Loss, logits: Tensor, weak_probs: Tensor, progress: f
     dtype = torch.promote_types(logits.dtype, torch.float32)
     log_probs = torch.log_softmax(logits.to(dtype), dim=-1)
     weak = weak_probs.detach().to(device=logits.device, dtype=dtype)
+    if isinstance(config, LossFormula):
+        return formula_loss(config, log_probs, weak, progress, evidence)
     return LOSSES[type(config)](config, log_probs, weak, progress)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from trainers.component import Component
+from trainers.components.formulas.evidence import MIRRORED
 from trainers.components.selecting.plans import Plan
 from trainers.components.stages import TrainingTargets
 
@@ -63,14 +64,19 @@ def as_shown(config: PlainInputs, learned: TrainingTargets) -> TrainingTargets:
 def both_orders(config: BothOrders, learned: TrainingTargets) -> TrainingTargets:
     """The targets t of n pairs, then 1 - t of the same pairs with their responses exchanged: 2·n examples.
 
-    Both carry the pair's weight. So a preference for a position cannot lower the loss. The training on both
-    orders of the published weak-to-strong methods for chat ("Automated Weak-to-Strong Researcher", 2026);
-    against position bias: Wang et al. 2023, "Large Language Models are not Fair Evaluators".
+    Both carry the pair's weight, and what is known of it, P(class 1) as 1 - P where it is exchanged. So a
+    preference for a position cannot lower the loss. The training on both orders of the published
+    weak-to-strong methods for chat ("Automated Weak-to-Strong Researcher", 2026); against position bias: Wang
+    et al. 2023, "Large Language Models are not Fair Evaluators".
     """
     phases = (replace(phase, weights=np.tile(phase.weights, 2)) for phase in learned.plan.phases)
     return TrainingTargets(
         targets=np.concatenate([learned.targets, 1 - learned.targets]),
         plan=Plan(phases=tuple(phases), keep_share=learned.plan.keep_share),
+        evidence={
+            name: np.concatenate([values, 1 - values if name in MIRRORED else values])
+            for name, values in learned.evidence.items()
+        },
     )
 
 

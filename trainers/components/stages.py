@@ -4,8 +4,8 @@ What else belongs to the sequence of a method's trainings is in trainers/compone
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -53,10 +53,14 @@ Stages = Once | SelfTrain | Chain
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingTargets:
-    """What a training learns: targets P(class 1), float32 [n], and the plan of example weights over time."""
+    """What a training learns: targets P(class 1), float32 [n], and the plan of example weights over time.
+
+    evidence: what its loss takes of what is known of the examples, float32 [n] each, by the signal's name.
+    """
 
     targets: Floats
     plan: Plan
+    evidence: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def once(config: Once, given: int) -> Trainings:

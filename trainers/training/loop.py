@@ -2,10 +2,11 @@
 
 import logging
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -84,6 +85,7 @@ def fit(
     recipe: Recipe,
     rungs: Sequence[float],
     *,
+    evidence: Mapping[str, Floats] = MappingProxyType({}),
     ends: bool = False,
     checkpoint: Checkpoint | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
@@ -92,8 +94,9 @@ def fit(
     """Train, and yield the share of the training that is done at every rung.
 
     targets: float32 [n], P(class 1). rungs: rising shares of the schedule; if the last is below 1, training
-    pauses there: its state is saved, the rung is yielded, and the iterator ends. ends: whether training ends
-    at the last rung for good, so that no state is saved there.
+    pauses there: its state is saved, the rung is yielded, and the iterator ends. evidence: what the loss
+    takes of what is known of the examples, float32 [n] each. ends: whether training ends at the last rung for
+    good, so that no state is saved there.
     checkpoint: where the state is saved at rungs, required for a pause. Training resumes from it: earlier
     rungs are skipped, and the checkpointed rung is yielded again. on_event: called when a micro-batch is
     halved because memory ran out. on_losses: called before a rung with the losses since the
@@ -108,6 +111,7 @@ def fit(
     objective = Objective(
         inputs=inputs,
         targets=torch.from_numpy(targets).to(device()),
+        evidence={name: torch.from_numpy(values).to(device()) for name, values in evidence.items()},
         loss=recipe.loss,
         keep_share=recipe.plan.keep_share,
     )

@@ -9,9 +9,9 @@ gradient cache of Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size
 
 import gc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -102,13 +102,14 @@ def means(values: Sequence[float]) -> list[float]:
 class Objective:
     """What training minimises: the mean over a batch of weights · losses.
 
-    keep_share: None, or progress -> share of a batch's smallest losses that count.
+    keep_share: None, or progress -> share of a batch's smallest losses that count. evidence: see `fit`.
     """
 
     inputs: Inputs
     targets: torch.Tensor
     loss: Loss
     keep_share: Callable[[float], float] | None
+    evidence: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def couples(self) -> bool:
@@ -119,7 +120,8 @@ class Objective:
         self, logits: torch.Tensor, rows: Rows, weights: torch.Tensor, progress: float
     ) -> torch.Tensor:
         """The weighted loss of every example, float32 [b]; logits: [b, 2]."""
-        losses = example_losses(self.loss, logits.float(), self.targets[rows], progress) * weights
+        known = {name: values[rows] for name, values in self.evidence.items()}
+        losses = example_losses(self.loss, logits.float(), self.targets[rows], progress, known) * weights
         if self.keep_share is not None:
             losses = losses * small_loss_weights(losses.detach(), self.keep_share(progress))
         return losses

@@ -15,6 +15,7 @@ import torch
 from scipy.special import expit
 
 from trainers.cache import digest
+from trainers.components.formulas.losses import LossFormula, evidence_of
 from trainers.components.orders import in_orders
 from trainers.components.selection import plan
 from trainers.components.stages import SelfTrain, TrainingTargets, own_targets, taught_by
@@ -107,7 +108,7 @@ class StageRunner:
         two_forms: whether the consistent probe costs little, as for pairs. What else it takes is computed
         only where labels or weights asked for it.
         """
-        targets = self._first.targets  # asks for what labels and weights need
+        targets, _ = self._first.targets, self._loss_evidence  # asks for what labels, weights and loss need
         return label_quality(
             targets,
             self._evidence,
@@ -116,7 +117,7 @@ class StageRunner:
         )
 
     def _targets(self, stage: Stage, evidence: Evidence) -> TrainingTargets:
-        found = self._whole_targets(stage, evidence)
+        found = replace(self._whole_targets(stage, evidence), evidence=self._loss_evidence)
         if stage.fold is not None:
             found = replace(found, plan=without(found.plan, self._held_out(stage)))
         return in_orders(self.method.inputs, found)
@@ -140,6 +141,12 @@ class StageRunner:
     @cached_property
     def _first(self) -> TrainingTargets:
         return self._by_method(self._evidence)
+
+    @cached_property
+    def _loss_evidence(self) -> dict[str, Floats]:
+        """What the loss knows of the examples beside their targets: the same in every training."""
+        loss = self.method.loss
+        return evidence_of(loss, self._evidence) if isinstance(loss, LossFormula) else {}
 
     def _by_method(self, evidence: Evidence) -> TrainingTargets:
         return self._planned(make_targets(self.method.label_steps, evidence), evidence)

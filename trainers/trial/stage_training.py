@@ -56,6 +56,7 @@ def run_stage(
         recipe,
         shares,
         ends=ends,
+        evidence=learned.evidence,
         checkpoint=checkpoint,
         on_event=events.append,
         on_losses=losses.extend,

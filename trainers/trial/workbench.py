@@ -92,8 +92,8 @@ class Report:
     """A trial's report at a rung: predictions are P(class 1), float32 [n]; times are in seconds.
 
     share: of the method's whole training, over all stages. Times, events and losses are those since the last
-    report; losses are means of the training loss over parts of it, on weak labels. labels: of the first report
-    of a trial alone.
+    report; losses are means of the training loss over parts of it, on weak labels. labels: of a trial's first
+    report alone.
     """
 
     share: float

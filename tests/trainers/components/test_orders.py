@@ -1,5 +1,7 @@
 """What a training learns in both orders, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -32,6 +34,15 @@ def test_an_exchanged_pair_has_the_mirrored_target_and_the_same_weight() -> None
     assert half.weights.tolist() == [1] * 6
     assert (half.start, half.lr_scale) == (0.5, 0.3)
     assert both.plan.keep_share is keep_half
+
+
+def test_what_is_known_of_a_pair_is_mirrored_where_it_is_a_probability_of_class_1() -> None:
+    known = {name: np.array([0.25, 0.5, 1], dtype=np.float32) for name in ("w", "density")}
+    both = in_orders(BothOrders(), replace(LEARNED, evidence=known))
+    assert {name: values.tolist() for name, values in both.evidence.items()} == {
+        "w": [0.25, 0.5, 1, 0.75, 0.5, 0],
+        "density": [0.25, 0.5, 1, 0.25, 0.5, 1],
+    }
 
 
 def test_plain_inputs_leave_all_as_it_is() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainers.components.formulas.losses import LossFormula
+from trainers.components.labels import Soft
 from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders, InputOrders, PlainInputs
 from trainers.components.repairs import Consistency
@@ -127,6 +129,15 @@ def test_an_epoch_passes_over_both_orders(head: Workbench, monkeypatch: pytest.M
         np.testing.assert_allclose(targets[:24] + targets[24:], 1, atol=1e-6)
     first, own = (targets for _, targets, _ in seen)
     assert not np.array_equal(first, own)
+
+
+def test_a_loss_finds_what_is_known_of_a_pair_in_either_order(head: Workbench) -> None:
+    """Hard labels with a loss that asks for the weak probability teach what soft ones do, also exchanged."""
+    asked, soft = (
+        logits(head, "search", seed=1, student=Probe(), inputs=BothOrders(), **slots)
+        for slots in ({"loss": LossFormula(expression="ce(w)")}, {"labels": Soft()})
+    )
+    np.testing.assert_allclose(asked, soft, atol=1e-4)
 
 
 SEQUENCES: list[dict[str, Any]] = [

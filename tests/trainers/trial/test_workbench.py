@@ -130,6 +130,23 @@ def test_a_trial_at_a_rung_is_the_finished_trial_of_the_method_that_stops_there(
         assert not kept.folder.exists()  # it ended: there is nothing to resume
 
 
+@pytest.mark.parametrize("micro_batch", [None, 5])
+def test_a_loss_finds_what_is_known_of_each_example(toy: Workbench, micro_batch: int | None) -> None:
+    """A student of hard labels whose loss asks for the weak probability is that of soft labels."""
+    asked, soft = (
+        [
+            r.predictions
+            for r in toy.train(method, seed=0, split="search", rungs=RUNGS, micro_batch=micro_batch)
+        ]
+        for method in (
+            Method(optim=OPTIM, loss=LossFormula(expression="ce(w)")),
+            Method(optim=OPTIM, labels=Soft()),
+        )
+    )
+    np.testing.assert_allclose(asked, soft, atol=1e-5)
+    assert np.abs(asked[-1] - last(toy)).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     "slots",
     [

@@ -86,6 +86,8 @@ SAYS: Mapping[str, str] = {
     "spread": "standard deviation of P(class 1) over the supervisor's weak models, where these are several",
 }
 
+MIRRORED = frozenset({"w", "probe", "neighbours", "prior"})  # P(class 1): 1 - P for a pair exchanged
+
 
 def signals_of(evidence: Evidence, names: Iterable[str]) -> dict[str, Values]:
     """The named signals, float64 [n]; no others are computed. Raises ValueError if one is not finite."""

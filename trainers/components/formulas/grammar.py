@@ -107,7 +107,7 @@ class _Parser:
     def end(self) -> None:
         """Nothing may follow."""
         if self._next.kind != "end":
-            at_fault(self._next.column, f"expected an operator or the end, got {self._next.text}")
+            at_fault(self._next.column, f"expected an operator or the end, got {self._next.text[:20]}")
 
     def _sum(self) -> None:
         self._product()
@@ -142,7 +142,7 @@ class _Parser:
             self.formula()
             self._close(token)
         else:
-            at_fault(token.column, f"a value is missing before {token.text or 'the end'}")
+            at_fault(token.column, f"a value is missing before {token.text[:20] or 'the end'}")
 
     def _number(self, token: Token) -> None:
         number = float(token.text)

@@ -55,8 +55,8 @@ def _lines() -> Iterator[str]:
     yield from (f"    {name}: {says}" for name, says in LabelFormula.dialect.signals.items())
     yield "  signals of select besides"
     yield from (f"    {name}: {says}" for name, says in _others(WeightFormula).items())
-    yield "  signals of loss, of which f and margin carry the gradient"
-    yield from (f"    {name}: {says}" for name, says in LossFormula.dialect.signals.items())
+    yield "  signals of loss besides (its w is the supervisor's), of which f and margin carry the gradient"
+    yield from (f"    {name}: {says}" for name, says in _others(LossFormula).items())
     yield "  functions"
     yield from (f"    {name}: {function.says}" for name, function in FUNCTIONS.items())
     yield "  functions of loss besides"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from trainers.components.formulas.evidence import TRIED_NUMBERS
+from trainers.components.formulas.evidence import SAYS, TRIED_NUMBERS, random_signals, signals_of
 from trainers.components.formulas.formula import KEPT, Dialect, Formula
 from trainers.components.formulas.operations import Array, Dual, sigmoid
+from trainers.components.weak_labels import Evidence
 from trainers.lazy import torch
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class LossFormula(Formula):
             "margin": "its logit, log(f / (1 - f))",
             "t": "the training target P(class 1)",
             "progress": "share of the training that is done",
+            **SAYS,
+            "w": "weak P(class 1) of the supervisor, in every training",
         },
         lone=frozenset({"progress"}),
         flowing=frozenset({"f", "margin"}),
@@ -45,6 +49,11 @@ class LossFormula(Formula):
     )
 
     @property
+    def evidence(self) -> frozenset[str]:
+        """The signals that it takes of what is known of an example beside its target."""
+        return self.program.names & SAYS.keys()
+
+    @property
     def couples(self) -> bool:
         """Whether an example's loss depends on the rest of its batch."""
         return self.program.whole
@@ -54,8 +63,22 @@ class LossFormula(Formula):
         return _senseless(self.unnumbered)
 
 
-def formula_loss(config: LossFormula, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
+def evidence_of(config: LossFormula, evidence: Evidence) -> dict[str, NDArray[np.float32]]:
+    """What it takes of the evidence, float32 [n] each: nothing else is computed."""
+    found = signals_of(evidence, sorted(config.evidence))
+    return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}
+
+
+def formula_loss(
+    config: LossFormula,
+    log_probs: Tensor,
+    weak: Tensor,
+    progress: float,
+    evidence: Mapping[str, Tensor] = MappingProxyType({}),
+) -> Tensor:
     """The expression's value, whose gradient in the logit is the formula's own derivative.
+
+    evidence: the signals of `LossFormula.evidence`, [n] each, of the given batch.
 
     Functions over all examples take those of the given batch, and let no gradient pass. The default is the
     focal loss of Lin et al. 2017 (arXiv:1708.02002), (1 - p)^γ·CE(t) with p = exp(-CE(t)) and γ = 4a.
@@ -66,7 +89,8 @@ def formula_loss(config: LossFormula, log_probs: Tensor, weak: Tensor, progress:
     def constant(number: float) -> Tensor:
         return torch.full((), number, dtype=fixed.dtype, device=fixed.device)  # no wait for the device
 
-    found = _evaluated(config, fixed, weak, progress, config.numbers, constant, torch)
+    known = {name: values.to(fixed) for name, values in evidence.items()}
+    found = _evaluated(config, fixed, weak, known, progress, config.numbers, constant, torch)
     slope = torch.zeros_like(fixed) if found.slope is None else found.slope
     value: Tensor = found.value + slope * (margin - fixed)
     return value
@@ -76,6 +100,7 @@ def _evaluated(
     config: LossFormula,
     margin: Array,
     targets: Array,
+    evidence: Mapping[str, Array],
     progress: float,
     numbers: Mapping[str, float],
     constant: Callable[[float], Array],
@@ -93,6 +118,7 @@ def _evaluated(
         "t": Dual(targets),
         "progress": Dual(constant(progress)),
     }
+    known |= {name: Dual(values) for name, values in evidence.items()}
     return config.program.evaluate(
         known | {name: Dual(constant(number)) for name, number in numbers.items()}, constant, xp
     )
@@ -121,7 +147,9 @@ def _slopes(
     """Derivatives of all random examples. at_own: the targets are the student's own probabilities."""
     margins, targets = _random(hard=hard)
     targets = sigmoid(np, margins) if at_own else targets
-    slope = _evaluated(config, margins, targets, progress, numbers or config.numbers, np.float64, np).slope
+    evidence = {name: values[:TRIED_ON] for name, values in random_signals().items() if name in SAYS}
+    given = numbers or config.numbers
+    slope = _evaluated(config, margins, targets, evidence, progress, given, np.float64, np).slope
     found: NDArray[np.float64] = np.zeros_like(margins) + (0.0 if slope is None else slope)
     return found
 

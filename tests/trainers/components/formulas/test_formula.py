@@ -31,7 +31,7 @@ from trainers.components.formulas.weights import WeightFormula
         (LabelFormula, "sg(w)", "labels formula, column 1: there is no function sg here"),
         (LabelFormula, "ce(w)", "labels formula, column 1: there is no function ce here"),
         (LabelFormula, "t", "labels formula, column 1: there is no signal t here"),
-        (LossFormula, "w", "loss formula, column 1: there is no signal w here"),
+        (LossFormula, "x", "loss formula, column 1: there is no signal x here"),
         (
             LossFormula,
             "progress",

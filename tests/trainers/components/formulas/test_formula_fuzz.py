@@ -18,7 +18,7 @@ from tests.trainers.components.unasked import unasked
 from trainers.components.formulas.formula import Formula
 from trainers.components.formulas.grammar import LENGTH
 from trainers.components.formulas.labels import LabelFormula, RepairFormula, label_formula
-from trainers.components.formulas.losses import LossFormula
+from trainers.components.formulas.losses import LossFormula, evidence_of
 from trainers.components.formulas.weights import WeightFormula, formula_weights
 from trainers.components.losses import example_losses
 from trainers.components.weak_labels import Evidence
@@ -215,7 +215,8 @@ def test_random_formulas_that_are_taken_are_finite(kind: type[Formula]) -> None:
                 rng.standard_normal((30, 2)) * 10.0 ** rng.integers(0, 5), dtype=torch.float32
             )
             logits.requires_grad_()
-            losses = example_losses(formula, logits, torch.tensor(weak), float(rng.uniform()))
+            known = {name: torch.tensor(values) for name, values in evidence_of(formula, evidence).items()}
+            losses = example_losses(formula, logits, torch.tensor(weak), float(rng.uniform()), known)
             (slopes,) = torch.autograd.grad(losses.sum(), logits)
             assert slopes.isfinite().all()
             values = losses.detach().numpy()

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.small_runs.random_formulas import draw_formula
+from tests.trainers.components.unasked import unasked
 from trainers.components.formulas.losses import (
     LossFormula,
     always_like_xent,
+    evidence_of,
     has_gradient,
     like_xent,
     minimal_at_own_predictions,
@@ -31,6 +33,8 @@ from trainers.components.losses import (
     example_losses,
 )
 from trainers.components.selection import small_loss_weights
+from trainers.components.weak_labels import Evidence
+from trainers.method import Abilities, Method
 
 RNG = np.random.default_rng(5)
 LOGITS = RNG.standard_normal((41, 2)) * np.where(np.arange(41) % 2, 2.0, 0.1)[:, None]
@@ -170,9 +174,44 @@ def test_any_formula_and_its_gradient_are_finite_in_float32(seed: int, batch: An
     formula: Any = draw_formula(np.random.default_rng(seed), LossFormula)
     values = torch.tensor(batch)
     logits = values[:, :2].requires_grad_()
-    losses = example_losses(formula, logits, values[:, 2], progress)
+    known = {name: values[:, 2].flip(0) for name in formula.evidence}
+    losses = example_losses(formula, logits, values[:, 2], progress, known)
     (slopes,) = torch.autograd.grad(losses.sum(), logits)
     assert losses.shape == (len(batch),)
     assert losses.dtype == torch.float32
     assert losses.isfinite().all()
     assert slopes.isfinite().all()
+
+
+def test_a_loss_weighs_what_is_known_of_an_example() -> None:
+    formula = LossFormula(expression="ce(t) * (1 - abs(w - probe)) + spread * sg(f)")
+    assert formula.evidence == {"w", "probe", "spread"}
+    logits = torch.tensor([[0.0, 1.0], [0.5, -0.5]], dtype=torch.float64, requires_grad=True)
+    targets = torch.tensor([1.0, 0.25], dtype=torch.float64)
+    known = {name: torch.tensor(values) for name, values in (("w", [0.9, 0.3]), ("probe", [0.4, 0.3]))}
+    known["spread"] = torch.tensor([0.2, 0.0])
+    losses = example_losses(formula, logits, targets, 0.5, known)
+    plain, f = example_losses(Xent(), logits, targets, 0.5), torch.softmax(logits, dim=1)[:, 1]
+    expected = plain * torch.tensor([0.5, 1.0]) + known["spread"] * f
+    assert losses.tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+    slopes, own = (
+        torch.autograd.grad(total.sum(), logits, retain_graph=True)[0] for total in (losses, plain)
+    )
+    assert slopes.tolist() == [pytest.approx(row) for row in (own * torch.tensor([[0.5], [1.0]])).tolist()]
+
+
+def test_a_loss_asks_for_the_evidence_it_names_alone() -> None:
+    weak = np.array([0.2, 0.7, 0.9])
+    evidence = Evidence(weak_probs=weak, features=unasked, prior=unasked, seed=0)
+    found = evidence_of(LossFormula(expression="ce(w)"), evidence)
+    assert list(found) == ["w"]
+    assert found["w"].tolist() == np.float32(weak).tolist()
+    assert evidence_of(LossFormula(), evidence) == {}
+
+
+def test_a_loss_that_asks_the_strong_model_says_so() -> None:
+    method = Method(loss=LossFormula(expression="ce((t + prior) / 2)"))
+    assert method.needs_prior
+    assert str(method.refused(Abilities(prior=False, intermediates=0))).startswith(
+        "loss.formula needs a zero-shot"
+    )
