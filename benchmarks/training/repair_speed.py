@@ -23,6 +23,7 @@ from trainers.component import Component
 from trainers.components.formulas.labels import RepairFormula
 from trainers.components.labels import Hard
 from trainers.components.repairing.consistency import consistency_probs
+from trainers.components.repairing.per_example import ChannelPerExample
 from trainers.components.repairs import (
     Consistency,
     CrossFit,
@@ -44,6 +45,8 @@ REPAIRS: dict[str, Component] = {
     "em_head": EmHead(),
     "noisy_channel, head": NoisyChannel(prior="head"),
     "noisy_channel, zero_shot": NoisyChannel(),
+    "channel_per_example, head": ChannelPerExample(prior="head"),
+    "channel_per_example, features": ChannelPerExample(prior="head", by="features"),
     "elicited": Elicited(),
     "formula": RepairFormula(),
     "formula, neighbours": RepairFormula(expression="w + a * agreement * density * (neighbours - w)"),
