@@ -15,7 +15,7 @@ from agents.language.space import sample_methods
 from agents.playbook.literature import literature
 from trainers.method import SLOTS, Abilities, Method
 
-PROPOSALS = 1500
+PROPOSALS = 1800
 HOSTILE: tuple[Any, ...] = (
     None,
     True,
@@ -159,7 +159,7 @@ def test_no_answer_crashes_and_none_that_passes_holds_an_invalid_trial(
     campaign: Callable[..., Findings],
 ) -> None:
     rng, wrapping = random.Random(0), random.Random(1)
-    findings = campaign(abilities=Abilities(prior=True, intermediates=2, pairs=True))
+    findings = campaign(abilities=Abilities(prior=True, intermediates=2, pairs=True, panel=True))
     ideas = [branch.model_dump() for branch in literature(Method())]
     valid = [{"branches": rng.sample(ideas, k=2), "rationale": "because"} for _ in range(20)]
     outcomes: Counter[str] = Counter()
