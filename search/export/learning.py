@@ -26,7 +26,7 @@ class Learning:
 def learning(config: RunConfig, loaded: Loaded, supervisor: int) -> Learning:
     """The inputs, and the labels that every trial of this supervisor's seeds learned.
 
-    Its models' predictions are taken from the cache; a model whose are gone is trained again, in this process,
+    Its models' predictions are taken from the cache; a model whose are gone is trained again, right here,
     on the ground truth of weak_train, which is all that it ever learns.
     """
     inputs = read_inputs(config, loaded.task)
