@@ -31,7 +31,7 @@ from trainers.printable import one_line
 
 PART = "search.export.parts.training"
 FUNCTIONS: dict[type[Component], Any] = {**LABELS, **REPAIRS, **SELECTIONS}
-ASKS = re.compile(r"\bevidence\.(consistency|margins|prior|checked_prior)\(")
+ASKS = re.compile(r"\bevidence\.(consistency|margins|prior|checked_prior|spread)\(")
 PLAIN = {"relabel": ("none",), "stages": ("once", "self_train"), "refine": ("none",)}
 HEADER = '''"""{title}
 
@@ -62,7 +62,7 @@ def refused(config: RunConfig, method: Method) -> str | None:
 
 
 def _asks_the_strong_model(component: Component) -> bool:
-    """Whether a component needs zero-shot answers, or a probe of answers that contradict each other."""
+    """Whether a component needs more than features: zero-shot answers, a consistent probe, several models."""
     function = FUNCTIONS.get(type(component))
     if function is None or (isinstance(component, NoisyChannel) and component.prior == "head"):
         return False

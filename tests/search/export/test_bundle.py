@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from search.export.bundle import bundle, settings_literal
+from trainers.components.neighbours import nearest
 from trainers.components.repairing.propagation import propagated
 from trainers.components.selection import Confidence
 
@@ -21,11 +22,15 @@ def built(*roots: tuple[str, str]) -> tuple[str, Any]:
 
 
 def test_what_a_definition_uses_comes_along_and_computes_the_same() -> None:
-    text, bundled = built(("trainers.components.repairing.propagation", "propagated"))
+    text, bundled = built(
+        ("trainers.components.repairing.propagation", "propagated"),
+        ("trainers.components.neighbours", "nearest"),
+    )
     rng = np.random.default_rng(0)
     features, probs = rng.normal(size=(30, 4)), rng.random(30)
     np.testing.assert_array_equal(
-        bundled.propagated(features, probs, 3, 0.9), propagated(features, probs, 3, 0.9)
+        bundled.propagated(bundled.nearest(features, 3), probs, 0.9),
+        propagated(nearest(features, 3), probs, 0.9),
     )
     assert "trainers import" not in text
     assert "def similarity_graph" in text

@@ -27,6 +27,7 @@ from trainers.components.losses import (
 )
 from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders
+from trainers.components.repairing.per_example import ChannelPerExample
 from trainers.components.repairs import (
     Consistency,
     CrossFit,
@@ -37,6 +38,7 @@ from trainers.components.repairs import (
     NoisyChannel,
     Propagate,
 )
+from trainers.components.selecting.spread import Spread
 from trainers.components.selection import (
     Agreement,
     Confidence,
@@ -195,6 +197,8 @@ def test_a_language_model_answers_with_two_words(
         (Method(repair=NoisyChannel()), "repair.noisy_channel"),
         (Method(repair=Consistency()), "repair.consistency"),
         (Method(select=Agreement()), "select.agreement"),
+        (Method(select=Spread()), "select.spread"),
+        (Method(repair=ChannelPerExample()), "repair.channel_per_example"),
         (Method(loss=LossFormula(expression="ce(t + min(1, progress) * sg((f > 0.5) - t))")), "loss.formula"),
     ],
 )
