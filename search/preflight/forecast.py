@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from agents.language.space import sample_methods
 from agents.playbook.literature import literature
-from search.config.learners import SupervisorConfig
+from search.config.learners import TrainedConfig
 from search.config.schema import RunConfig
 from search.policy.training_seconds import Step, TrainingSeconds
 from search.preflight.speed import Speed, is_frozen
@@ -25,14 +25,14 @@ class Phase:
     train_s: float
 
 
-def steps_of(learner: SupervisorConfig, examples: int) -> int:
+def steps_of(learner: TrainedConfig, examples: int) -> int:
     """Optimizer steps of a training on so many examples."""
     optim = learner.optim
     return max(1, round(optim.stop * optim.epochs * math.ceil(examples / optim.batch_size)))
 
 
 def baseline_s(
-    learner: SupervisorConfig, speed: Speed, *, learned: int, predicted: int, trainings: int
+    learner: TrainedConfig, speed: Speed, *, learned: int, predicted: int, trainings: int
 ) -> float:
     """Seconds of so many trainings of a baseline; frozen features are computed once for all of them.
 
@@ -96,7 +96,7 @@ def phases(
     """The phases of a run of these methods, in order. cached: baselines that need no training."""
     prices, trials = priced(config, strong, methods), config.search.trials
     mean_s, usual_s = fmean(prices), median(prices)  # a few dear methods make the mean, few of them win
-    due = config.supervisors + config.baselines.seeds
+    due = config.weak_models + config.baselines.seeds
     hours = config.search.max_hours
     search_s = hours * 3600 if hours else config.search.effort * trials * mean_s
     replicates, replicate_s = _replication(config, search_s, usual_s)
@@ -114,7 +114,8 @@ def phases(
     for hidden in config.hidden:
         there = config.on(hidden)
         seconds = _baselines_s(there, weak, strong) + _confirmation_s(there, strong, usual_s)
-        found.append(Phase(name=f"hidden {hidden.name}", trainings=due + confirmed, train_s=seconds))
+        trainings = there.weak_models + there.baselines.seeds + confirmed
+        found.append(Phase(name=f"hidden {hidden.name}", trainings=trainings, train_s=seconds))
     return found
 
 
@@ -126,7 +127,7 @@ def _baselines_s(config: RunConfig, weak: Speed, strong: Speed) -> float:
         weak,
         learned=config.baselines.own_rows or splits.weak_train,
         predicted=splits.transfer + predicted,
-        trainings=config.supervisors,
+        trainings=config.weak_models,
     ) + baseline_s(
         config.strong,
         strong,
