@@ -14,8 +14,8 @@ from search.interrupt import Interruption
 from search.ledger.events import HiddenRead
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
-from search.output.baselines_bar import BaselinesBar
-from search.output.live import View, ceilings_s
+from search.output.live_view.baselines_bar import BaselinesBar
+from search.output.live_view.view import View, ceilings_s
 from search.steering.inbox import Inbox
 from search.storage.baseline_times import BaselineTimes
 from search.storage.run_directory import RunDirectory

@@ -151,7 +151,7 @@ def test_rooms_import_one_way(path: Path) -> None:
     [
         ("search.policy.pruning", "from search.engine.director import Director"),
         ("search.ledger.record", "import search.scoring.pgr"),
-        ("search.output.progress", "from search.workers.tune import run_trials"),
+        ("search.output.live_view.progress", "from search.workers.tune import run_trials"),
         ("trainers.data.tokens", "from trainers.trial import workbench"),
         ("agents.language.space", "from agents.claude.tools import Tools"),
         ("agents.findings.round_proposal", "from agents.unheard_of import x"),

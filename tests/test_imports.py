@@ -63,8 +63,8 @@ LIGHT = {
         *modules("trainers/components", "trainers/components/formulas"),
     ],
     "status": [
-        "search.output.progress",
-        "search.output.live",
+        "search.output.live_view.progress",
+        "search.output.live_view.view",
         "search.steering.order",
         "search.storage.run_directory",
         "search.storage.object_store",

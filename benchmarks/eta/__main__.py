@@ -20,8 +20,8 @@ from search.cli.output import stdout_for_json, write_json
 from search.config.schema import RunConfig
 from search.ledger.events import AnyEvent, Finished, Resumed, TrialStarted
 from search.ledger.record import Record
-from search.output.forecast import Forecast
-from search.output.remaining import likely_s, planned
+from search.output.live_view.forecast import Forecast
+from search.output.live_view.remaining import likely_s, planned
 from search.storage.run_directory import RunDirectory
 
 AT = (0.1, 0.25, 0.5, 0.75, 0.9)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from search.config.schema import RunConfig
 from search.output.hidden_table import hidden_tables
-from search.output.phases import trials_text
+from search.output.live_view.phases import trials_text
 from search.output.result import openings_text
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import SIGNIFICANT_P

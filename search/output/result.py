@@ -14,7 +14,7 @@ from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOu
 from search.ledger.events import RunStarted, TestOpened
 from search.ledger.record import Record, TrialRecord
 from search.ledger.steered import Steered
-from search.output.phases import STATES, counts
+from search.output.live_view.phases import STATES, counts
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Estimate

@@ -62,5 +62,5 @@ def test_an_interruption_while_a_command_runs(stopped: RunDirectory, monkeypatch
     def interrupted(_run: RunDirectory) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(RunDirectory, "load", interrupted)
+    monkeypatch.setattr("search.output.live_view.view.look", interrupted)
     assert main(["status", str(stopped.path)]) == 130

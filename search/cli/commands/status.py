@@ -7,7 +7,7 @@ import typer
 
 from search.cli.options import RunFolder
 from search.cli.output import console, stdout_for_json, write_json
-from search.output import live, progress
+from search.output.live_view import progress, view
 from search.storage.baseline_times import BaselineTimes
 from search.storage.object_store import bring, snapshot
 from search.storage.run_directory import RunDirectory
@@ -42,13 +42,13 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
         run = RunDirectory(path)
         if watch:
             with suppress(KeyboardInterrupt):  # Ctrl-C ends the looking, not the run
-                live.watch(run, people, lambda: bring(directory, path))
+                view.watch(run, people, lambda: bring(directory, path))
             return
-        view = live.look(run)
+        seen = view.look(run)
         trained = BaselineTimes(path).all()
     if as_json:
-        write_json(progress.status_json(view.config, view.record, view.clock_s()))
+        write_json(progress.status_json(seen.config, seen.record, seen.clock_s()))
         return
-    if view.record.started is None and trained:
+    if seen.record.started is None and trained:
         people.print(f"weak floor and ceiling: {len(trained)} baselines trained so far")
-    people.print(progress.status(view.config, view.record, view.clock_s()))
+    people.print(progress.status(seen.config, seen.record, seen.clock_s()))

@@ -12,9 +12,9 @@ from cluster.commit import other_code
 from search.config.schema import RunConfig
 from search.ledger.events import EndState
 from search.ledger.record import Record, TrialRecord
+from search.output.live_view.phases import counts, ended, purposes_text, total
+from search.output.live_view.progress import duration, state
 from search.output.outcome_table import has_gap
-from search.output.phases import counts, ended, purposes_text, total
-from search.output.progress import duration, state
 from search.output.result import asked_usage, openings_text, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
 

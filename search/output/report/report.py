@@ -17,8 +17,8 @@ from search.config.load import dump_config
 from search.config.schema import RunConfig
 from search.ledger.record import Record
 from search.output.hidden_table import sentences
+from search.output.live_view.progress import state
 from search.output.outcome_table import seeds_note
-from search.output.progress import state
 from search.output.report import disagreements
 from search.output.report import facts as facts
 from search.output.report.about import about

@@ -10,8 +10,8 @@ from search.ledger.events import Finished
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output import live as view
-from search.output.live import View, look, watch
+from search.output.live_view import view
+from search.output.live_view.view import View, look, watch
 from search.storage.run_directory import RunDirectory, new_run
 from tests.search.output.conftest import shown
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from search.config.schema import RunConfig
 from search.ledger.events import EndState, Purpose
 from search.ledger.record import Record
-from search.output.remaining import planned
+from search.output.live_view.remaining import planned
 
 NAMES: Mapping[Purpose, str] = {
     "search": "search",

@@ -7,7 +7,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import Finished, Interrupted
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output.progress import WIDTH, status, status_json, status_line
+from search.output.live_view.progress import WIDTH, status, status_json, status_line
 from tests.search.output.conftest import shown
 
 CLOCK_S = {"search": 3600.0, "replicate": 0.0, "confirm": 125.0}

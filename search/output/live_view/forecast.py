@@ -19,7 +19,7 @@ from search.ledger.events import (
 )
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output.remaining import likely_s, planned
+from search.output.live_view.remaining import likely_s, planned
 from search.policy.ladder import Ladders
 from search.policy.training_budget import Budget
 from search.policy.training_seconds import Step, TrainingSeconds

@@ -6,7 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from search.output.progress import duration
+from search.output.live_view.progress import duration
 
 LINE_S = 30.0  # between two lines if the output is no terminal
 

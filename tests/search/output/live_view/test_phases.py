@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
 from search.ledger.record import Record
-from search.output.phases import counts, ended, phases, total, trials_text
+from search.output.live_view.phases import counts, ended, phases, total, trials_text
 
 
 def test_the_phases_of_a_run(config: RunConfig, searching: Record) -> None:

@@ -11,9 +11,9 @@ from rich.text import Text
 from search.config.schema import RunConfig
 from search.ledger.events import Purpose
 from search.ledger.record import Record, TrialRecord
-from search.output.leaders import Leader, leaders, let_go
-from search.output.phases import Phase, counts, ended, phases, total
-from search.output.remaining import planned
+from search.output.live_view.leaders import Leader, leaders, let_go
+from search.output.live_view.phases import Phase, counts, ended, phases, total
+from search.output.live_view.remaining import planned
 
 WIDTH = 80  # columns that the picture fits into
 BRANCH = 28  # columns of a branch's name; the rest of a longer one is left out

@@ -3,8 +3,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from search.output import baselines_bar as module
-from search.output.baselines_bar import BaselinesBar, seconds_left
+from search.output.live_view import baselines_bar as module
+from search.output.live_view.baselines_bar import BaselinesBar, seconds_left
 from tests.search.output.conftest import shown
 
 

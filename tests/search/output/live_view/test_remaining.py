@@ -4,7 +4,7 @@ from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output.remaining import planned
+from search.output.live_view.remaining import planned
 
 
 def test_what_is_planned_by_purpose(config: RunConfig) -> None:

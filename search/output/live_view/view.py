@@ -13,9 +13,9 @@ from search.ledger.event import now
 from search.ledger.events import AnyEvent
 from search.ledger.log import LedgerFollower
 from search.ledger.record import Record
-from search.output.forecast import Forecast
-from search.output.leaders import Leader, leaders
-from search.output.progress import ClockS, state, status, status_line
+from search.output.live_view.forecast import Forecast
+from search.output.live_view.leaders import Leader, leaders
+from search.output.live_view.progress import ClockS, state, status, status_line
 from search.storage.baseline_times import BaselineTimes
 from search.storage.run_directory import RunDirectory
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from search.config.schema import RunConfig
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output.leaders import leaders, let_go
+from search.output.live_view.leaders import leaders, let_go
 from trainers.components.losses import Gce
 from trainers.method import Method
 

@@ -9,7 +9,7 @@ from search.config.seeds import ReplicationConfig
 from search.ledger.events import AnyEvent, Proposed, Resumed
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output.forecast import Forecast
+from search.output.live_view.forecast import Forecast
 from trainers.components.optim import Adamw
 from trainers.method import Method
 
