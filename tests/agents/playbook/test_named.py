@@ -13,7 +13,7 @@ from trainers.components.students import Probe
 from trainers.method import Abilities, Method
 
 NAIVE = Method(optim=Adamw(lr=1e-3, epochs=4, batch_size=16))
-ANY = Abilities(prior=True, intermediates=2, pairs=True)
+ANY = Abilities(prior=True, intermediates=2, pairs=True, panel=True)
 NAMES = [variant for branch in ideas().values() for variant in variants(branch)]
 
 

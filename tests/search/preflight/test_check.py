@@ -69,7 +69,7 @@ def test_trials_at_once(tmp_path: Path) -> None:
             ],
             "nowhere",
         ),
-        (["baselines.own_rows=1"], "baselines.own_rows 1: the rows of weak supervisor 0"),
+        (["baselines.own_rows=1"], "baselines.own_rows 1: the rows of weak model 0"),
     ],
 )
 def test_what_a_run_refuses_is_refused_by_the_same_line(
