@@ -21,12 +21,12 @@ from trainers.method import Method
 from trainers.models.pool import ModelPool
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.loop import Diverged
-from trainers.trial.model_data import Shared
+from trainers.trial.model_data import Shared, unshared
 from trainers.trial.workbench import Workbench
 
 
 class Remembered:
-    """A trainers.trial.model_data.Shared that asks another one only once for each array."""
+    """A trainers.trial.model_data.Shared that asks another one only once for each array, while it is there."""
 
     def __init__(self, others: Shared) -> None:
         self._others = others
@@ -37,6 +37,10 @@ class Remembered:
         if name not in self._arrays:
             self._arrays[name] = self._others(name, compute)
         return self._arrays[name]
+
+    def alone(self) -> None:
+        """Compute from now on what has not been asked for: the other one ends."""
+        self._others = unshared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +64,9 @@ class Taught:
             warm_up(config.engine)
             arrays = Remembered(prepared.arrays)
             bench = Workbench(prepared.materials, pool, config.engine, arrays)
-            for split in ("search", "test"):  # the store of arrays ends with Ray
+            for split in ("search", "test"):  # the features that baselines computed: their store ends with Ray
                 next(bench.train(config.naive, seed=config.search_seed(), split=split, rungs=[1.0]))
+            arrays.alone()
         return cls(config=config, bench=bench, graded={"search": prepared.search, "test": prepared.test})
 
     def baselines(self, split: SplitName) -> Baselines:

@@ -118,7 +118,9 @@ def test_online_there_is_one_sweep_with_a_run_for_each_trial_and_the_key_is_kept
     assert server.exit_codes[f"{campaign.id}-t00002"] == 130
     assert campaign.at_work(*story[6:], outcome(campaign.run), config=online).complete
     [sweep] = server.sweeps
-    assert server.states in (["RUNNING", "PAUSED", "RUNNING", "FINISHED"], ["PAUSED", "FINISHED"])
+    # A process that has hardly begun may end before it says that it runs.
+    assert [state for state in server.states if state != "RUNNING"] == ["PAUSED", "FINISHED"]
+    assert all(state != after for state, after in zip(server.states, server.states[1:], strict=False))
     assert (sweep["method"], sweep["metric"]) == ("bayes", {"goal": "maximize", "name": "pgr.max"})
     record = campaign.record
     for name, trial in record.trials.items():

@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -52,8 +53,9 @@ class Shell:
         return shown
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; a shell that is still busy with a line does not notice."""
         os.close(self._terminal)
+        os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
 
 
@@ -90,7 +92,7 @@ def bash(environment: dict[str, str], folder: Path) -> Iterator[Shell]:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("w2s st", ["w2s", "status", "X"]),
+        ("w2s sta", ["w2s", "status", "X"]),
         ("w2s run con", ["w2s", "run", "configs/X"]),
         ("w2s run configs/", ["w2s", "run", "configs/dev.yaml", "X"]),
         ("w2s status runs/", ["w2s", "status", "runs/long", "X"]),
@@ -145,7 +147,7 @@ def test_tab_in_bash_where_words_are_not_broken(environment: dict[str, str], fol
 def test_tab_in_zsh(environment: dict[str, str], folder: Path) -> None:
     setup = 'bindkey -e; autoload -Uz compinit; compinit -u -D; eval "$(w2s completion zsh)"'
     shell = Shell(ZSH, environment, folder, setup)
-    assert shell.words("w2s st") == ["w2s", "status", "X"]
+    assert shell.words("w2s sta") == ["w2s", "status", "X"]
     assert shell.words("w2s run c --set search.tr")[:5] == ["w2s", "run", "c", "--set", "search.trials="]
     assert shell.words("w2s run c --set agent.kind=cl")[:5] == [
         "w2s",
@@ -162,7 +164,7 @@ def test_tab_in_zsh(environment: dict[str, str], folder: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "candidates"),
     [
-        ("w2s st", ["status"]),
+        ("w2s sta", ["status"]),
         ("w2s run c --set search.p", ["search.promotion.", "search.pruning."]),
         ("w2s run c --set agent.kind=", ["agent.kind=claude", "agent.kind=playbook", "agent.kind=replay"]),
     ],
@@ -177,7 +179,7 @@ def test_candidates_in_fish(
     assert sorted(line.partition("\t")[0] for line in ran.stdout.splitlines()) == candidates
 
 
-@pytest.mark.parametrize("line", ["w2s st", "w2s run c --set search.", "w2s run c --set agent.kind="])
+@pytest.mark.parametrize("line", ["w2s sta", "w2s run c --set search.", "w2s run c --set agent.kind="])
 def test_tab_is_quick_and_loads_neither_ray_nor_torch(line: str, measured: Callable[..., Measured]) -> None:
     ran = measured(
         _W2S_COMPLETE="complete_fish", _TYPER_COMPLETE_FISH_ACTION="get-args", _TYPER_COMPLETE_ARGS=line
