@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,19 @@ def write(path: Path, start: int, count: int = 40) -> Path:
     return path
 
 
-def config(tmp_path: Path, *hidden: Path) -> RunConfig:
-    """The task is of rows 0 to 39; these files are hidden tasks."""
+@pytest.fixture
+def config(cache: Path, tmp_path: Path) -> Callable[..., RunConfig]:
+    """config(file, ...): the task is of rows 0 to 39; these files are hidden tasks."""
+    return lambda *hidden: configured(cache, tmp_path, *hidden)
+
+
+def configured(cache: Path, tmp_path: Path, *hidden: Path) -> RunConfig:
     own = write(tmp_path / "own.jsonl", 0)
     tasks = ", ".join(
         f"{{name: {path.stem}, task: {{kind: dataset, path: {path}, {SPLITS}}}}}" for path in hidden
     )
     settings = [f"task={{kind: dataset, path: {own}, {SPLITS}}}", f"hidden=[{tasks}]"]
-    return load_config(REPO / "configs/dev.yaml", [*SMALL_TASK[1:], *settings, f"cache={tmp_path / 'cache'}"])
+    return load_config(REPO / "configs/dev.yaml", [*SMALL_TASK[1:], *settings, f"cache={cache}"])
 
 
 def refusal(config: RunConfig) -> str:
@@ -42,8 +48,10 @@ def refusal(config: RunConfig) -> str:
     return str(caught.value)
 
 
-def test_digests_are_those_of_the_data_and_of_the_models(tmp_path: Path) -> None:
-    found = config(tmp_path, write(tmp_path / "there.jsonl", 100))
+def test_digests_are_those_of_the_data_and_of_the_models(
+    config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    found = config(write(tmp_path / "there.jsonl", 100))
     [hidden] = found.hidden
     digests = digests_here({"hidden.there": found.on(hidden)}, frozenset(), SALT)
     loaded = load(found.on(hidden))
@@ -52,8 +60,10 @@ def test_digests_are_those_of_the_data_and_of_the_models(tmp_path: Path) -> None
     assert digests["hidden.there.strong.model.weights"] == loaded.weights[found.strong.model]
 
 
-def test_examples_of_the_search_s_task_are_refused_with_their_number(tmp_path: Path) -> None:
-    line = refusal(config(tmp_path, write(tmp_path / "there.jsonl", 30)))
+def test_examples_of_the_search_s_task_are_refused_with_their_number(
+    config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    line = refusal(config(write(tmp_path / "there.jsonl", 30)))
     # Both files have rows 30 to 39; each task draws 32 of its 40 rows.
     shared = int(line.split()[1])
     assert 1 <= shared <= 10
@@ -63,9 +73,11 @@ def test_examples_of_the_search_s_task_are_refused_with_their_number(tmp_path: P
     )
 
 
-def test_examples_of_another_hidden_task_are_refused(tmp_path: Path) -> None:
+def test_examples_of_another_hidden_task_are_refused(
+    config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
     one, two = write(tmp_path / "one.jsonl", 100), write(tmp_path / "two.jsonl", 100)
-    assert "also stand in hidden.one: " in refusal(config(tmp_path, one, two))
+    assert "also stand in hidden.one: " in refusal(config(one, two))
 
 
 @pytest.mark.parametrize(
@@ -73,19 +85,21 @@ def test_examples_of_another_hidden_task_are_refused(tmp_path: Path) -> None:
     [(20, "32"), (0, "there.jsonl")],
 )
 def test_data_that_are_too_few_or_missing_are_refused_before_anything_is_trained(
-    tmp_path: Path, rows: int, why: str
+    config: Callable[..., RunConfig], tmp_path: Path, rows: int, why: str
 ) -> None:
     path = tmp_path / "there.jsonl"
     if rows:
         write(path, 100, rows)
-    line = refusal(config(tmp_path, path))
+    line = refusal(config(path))
     assert line.startswith("hidden.there: ")
     assert why in line
 
 
-@pytest.mark.slow  # real processes of their own
-def test_other_data_in_a_hidden_task_are_noticed_when_a_run_goes_on(tmp_path: Path) -> None:
-    found = config(tmp_path, write(tmp_path / "there.jsonl", 100))
+def test_other_data_in_a_hidden_task_are_noticed_when_a_run_goes_on(
+    config: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.workers.sources.sealed_digests", digests_here)  # test_phases has the process
+    found = config(write(tmp_path / "there.jsonl", 100))
     began = RunStarted(
         run="unit", config_sha256="c", commit="c", sources=checked_sources(found, load(found), {}, None)
     )
