@@ -10,6 +10,9 @@ from rich.text import Text
 from search.scoring.pgr import SIGNIFICANT_P
 
 
+SEVERAL = 4  # tasks: fewer hardly say how much tasks differ, and an interval from them says nothing
+
+
 def hidden_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
     """A table of the hidden tasks and what they decide in a sentence. outcome: with hidden tasks."""
     hidden = outcome["hidden"]
@@ -66,7 +69,7 @@ def sentences(outcome: Mapping[str, Any]) -> Iterator[str]:
             f"on {'the hidden task' if tasks == 1 else f'{on} of {tasks} hidden tasks'} the best {holds} the "
             f"naive baseline: {gain['pgr']:+.3f} (p = {p:.2g}){_shrinkage(best)}"
         )
-        if gain["new_task95"] is not None:
+        if gain["new_task95"] is not None and on >= SEVERAL:
             low, high = gain["new_task95"]
             yield f"on a further task of the kind it would gain {low:+.2f} to {high:+.2f} (95%)"
     for task in hidden["tasks"]:
