@@ -9,7 +9,6 @@ from rich.text import Text
 
 from search.scoring.pgr import SIGNIFICANT_P
 
-
 SEVERAL = 4  # tasks: fewer hardly say how much tasks differ, and an interval from them says nothing
 
 
