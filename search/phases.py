@@ -23,6 +23,7 @@ from search.workers.loading import Loaded, load
 from search.workers.member import Work
 from search.workers.preparation import Prepared, prepare, with_gpus
 from search.workers.remote_grader import RemoteGrader
+from search.workers.sources import require_same_hidden
 from search.workers.tune import run_trials
 from trainers.trial.baselines import BaselineJob
 
@@ -127,9 +128,11 @@ class Phases:
     ) -> SealedTest:
         """Read a hidden task, train its baselines, and confirm the finalists on it.
 
-        config: with that task. Nothing of the search is left to decide.
+        config: with that task. Nothing of the search is left to decide. Raises ValueError, on one line, if
+        the task is not what it was when the run began.
         """
         loaded = load(config)
+        require_same_hidden(self.config, hidden, config, loaded, self.record.started)
         config = with_gpus(config, self.stop.check)
         prepared, train_s = self.prepare(config, loaded, hidden.name)
         if hidden.name not in self.record.hidden_read:

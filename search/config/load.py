@@ -40,6 +40,8 @@ def _read(path: Path, hint: str) -> Any:
         return yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file; {hint}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: cannot be read as YAML: it is nested too deeply") from None
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes that are no text, no such date
         raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
 
@@ -95,7 +97,7 @@ def _override(override: str) -> tuple[str, Any]:
         raise ValueError(f"--set {override}: must be key=value, such as search.trials=100")
     try:
         return place, yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, RecursionError, yaml.YAMLError):
         raise ValueError(f"--set {override}: {text!r} cannot be read as YAML") from None
 
 

@@ -10,9 +10,9 @@ from search.config.load import changed
 from search.ledger.record import Record
 from search.ledger.steered import NAMES, Steered
 from search.steering.check import steered
-from search.steering.order import read_order
+from search.steering.order import MOST_BYTES, read_order
 from search.steering.sweep import order_of, read_state
-from search.storage.local_files import ORDER, TAKEN_ORDER
+from search.storage.local_files import ORDER, TAKEN_ORDER, head
 from search.storage.run_directory import RunDirectory
 from trainers.cache import digest
 
@@ -35,7 +35,7 @@ class Box:
         """
         if not self._taken.exists() and not self._take_out():
             return None
-        text = self._taken.read_bytes()
+        text = head(self._taken, MOST_BYTES + 1)
         return digest(text.decode(errors="replace"), self._taken.stat().st_mtime_ns), text
 
     def _take_out(self) -> bool:

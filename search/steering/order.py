@@ -20,6 +20,8 @@ from search.storage.object_store import is_url
 from trainers.component import Frozen
 from trainers.files import replace_file
 
+MOST_BYTES = 200_000  # of an order: a run reads it between two trials
+
 
 class Order(Frozen):
     """What a person wants of a run; what is left out stays as it is. id: of an order that `steer` wrote."""
@@ -48,16 +50,31 @@ class Order(Frozen):
         return Order.model_validate(dict(self) | both)
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads YAML in which nothing stands for something else: a few lines of it can mean gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """A node; raises YAMLError for an alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("write out what *names stand for")
+        return super().compose_node(parent, index)
+
+
 def read_order(text: str | bytes, place: str = ORDER) -> Order:
-    """The order in a file's text. Raises ValueError, one line, if there is none."""
+    """The order in a file's text, whatever it holds. Raises ValueError, one line, if there is none."""
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"{place}: is longer than {MOST_BYTES} bytes, which no order is")
     try:
-        values = yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+        values = yaml.load(text, _Loader)  # a SafeLoader
+        plain = json.dumps(values, default=str)
+    except RecursionError:
+        raise ValueError(f"{place}: cannot be read as YAML: it is nested too deeply") from None
+    except (ValueError, TypeError, yaml.YAMLError) as error:  # TypeError: a key that is a date
         raise ValueError(f"{place}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{place}: must say one of {', '.join(list(Order.model_fields)[1:])}")
     try:
-        return Order.model_validate_json(json.dumps(values, default=str))
+        return Order.model_validate_json(plain)
     except ValidationError as error:
         problem = next(unreadable(error))
         raise ValueError(f"{place}: {problem}") from None

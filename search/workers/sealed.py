@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
-from search.workers.loading import load, models_of
+from search.workers.loading import Loaded, load, models_of
 from trainers.data.digests import example_keys, task_digests
 from trainers.data.examples import Task
 
@@ -49,10 +49,14 @@ def digests_here(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: st
         for other, its in seen.items():
             _require_apart(place, keys, other, its)
         seen[place] = keys
-        digests = task_digests(loaded.task, bytes.fromhex(salt))
-        weights = {f"{model}.weights": loaded.weights[settings] for model, settings in models_of(config)}
-        found |= {f"{place}.{name}": digest for name, digest in (digests | weights).items()}
+        found |= {f"{place}.{name}": digest for name, digest in loaded_digests(config, loaded, salt).items()}
     return found
+
+
+def loaded_digests(config: RunConfig, loaded: Loaded, salt: str) -> dict[str, str]:
+    """The digests of a task and of the weights of its models. salt: keys those of ground truth, in hex."""
+    weights = {f"{place}.weights": loaded.weights[model] for place, model in models_of(config)}
+    return task_digests(loaded.task, bytes.fromhex(salt)) | weights
 
 
 def _keys(task: Task) -> frozenset[str]:

@@ -10,8 +10,8 @@ from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
 from search.ledger.events import RunStarted, Sources
 from search.workers.loading import Loaded, models_of
-from search.workers.sealed import place_of, sealed_digests
-from trainers.data.digests import example_keys, task_digests
+from search.workers.sealed import loaded_digests, place_of, sealed_digests
+from trainers.data.digests import example_keys
 from trainers.data.hub import RepositoryKind, hub_commit
 from trainers.data.settings import DatasetTask
 from trainers.models.settings import HubModel, ModelConfig
@@ -113,10 +113,23 @@ def checked_sources(config: RunConfig, loaded: Loaded, found: Commits, began: Ru
     return now
 
 
+def require_same_hidden(
+    config: RunConfig, hidden: HiddenTask, there: RunConfig, loaded: Loaded, began: RunStarted | None
+) -> None:
+    """Raise ValueError, on one line, unless a hidden task is what it was when the run began.
+
+    config: of the run. there: with the task. loaded: what was read of it now, perhaps hours after the start.
+    """
+    if began is None or (before := began.sources) is None:
+        return
+    here = loaded_digests(there, loaded, before.salt)
+    now = {f"{place_of(hidden)}.{name}": digest for name, digest in here.items()}
+    _require_same(config, before, before.model_copy(update={"digests": dict(before.digests) | now}))
+
+
 def sources(config: RunConfig, loaded: Loaded, found: Commits, salt: str) -> Sources:
     """The digests of all that was loaded. salt: keys those of ground truth, in hex."""
-    weights = {f"{place}.weights": loaded.weights[model] for place, model in models_of(config)}
-    digests = task_digests(loaded.task, bytes.fromhex(salt)) | weights
+    digests = loaded_digests(config, loaded, salt)
     if config.hidden:
         there = {place_of(hidden): on_hidden(config, hidden, found) for hidden in config.hidden}
         keys = [key for examples in loaded.task.inputs.values() for key in example_keys(examples)]

@@ -4,8 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from search.ledger.log import read_ledger
+from search.config.load import load_config
+from search.interrupt import Interruption
+from search.ledger.events import RunStarted
+from search.ledger.log import Ledger, read_ledger
+from search.ledger.record import Record
+from search.phases import Phases
+from search.storage.run_directory import RunDirectory
+from search.workers.loading import Loaded, models_of
+from search.workers.sealed import loaded_digests
+from tests.small_runs.settings import REPO
 from tests.small_runs.site import Site
 from tests.small_runs.whole import problems
 from trainers.data.dataset import load_task
@@ -24,6 +34,30 @@ def write_reviews(path: Path) -> None:
         for text, label in zip(examples.texts, task.truth[split], strict=True)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_hidden_task_that_was_replaced_before_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(REPO / "configs/hidden.yaml")
+    hidden = config.hidden[0]
+    there = config.on(hidden)
+    task = ToyTask(part=1, splits=SplitSizes(**SIZES))
+    loaded = Loaded(task=load_task(task), weights={model: "w" for _, model in models_of(there)})
+    monkeypatch.setattr("search.phases.load", lambda config: loaded)
+    digests = {f"hidden.quarrels.{name}": it for name, it in loaded_digests(there, loaded, "ab").items()}
+    sources = {"salt": "ab", "digests": digests | {"hidden.quarrels.test.truth": "another"}, "commits": {}}
+    began = RunStarted(run="unit", config_sha256="c", commit="c", sources=sources)
+    phases = Phases(
+        run=RunDirectory(tmp_path),
+        record=Record.of([began]),
+        console=Console(quiet=True),
+        stop=Interruption(),
+        config=config,
+    )
+    with pytest.raises(ValueError, match=r"changed: hidden\.quarrels\.test\.truth \(toy\); put them back"):
+        phases.confirm_on(there, hidden, Ledger(tmp_path / "ledger.jsonl"), object())  # type: ignore[arg-type]
+    assert read_ledger(tmp_path / "ledger.jsonl") == []
 
 
 @pytest.mark.slow

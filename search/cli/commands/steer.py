@@ -71,6 +71,8 @@ def _branch(file: Path) -> Any:
         branch = yaml.safe_load(file.read_text())
     except FileNotFoundError:
         raise ValueError(f"{file}: there is no such file") from None
+    except RecursionError:
+        raise ValueError(f"{file}: cannot be read as YAML: it is nested too deeply") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{file}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(branch, dict):

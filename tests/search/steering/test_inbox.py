@@ -101,6 +101,15 @@ def test_a_mistake_is_refused_in_the_ledger_and_the_log(run: RunDirectory, recor
     assert not (run.path / "steer.yaml").exists()
 
 
+def test_whatever_lies_there_is_refused_and_the_run_goes_on(run: RunDirectory, record: Record) -> None:
+    for text in (3000 * "[", "2020-01-01: 9", 300_000 * "x"):
+        (run.path / ".steer-taken.yaml").write_text(text)
+        [line] = look(run, record)
+        assert line.startswith("steered: refused: steer.yaml: ")
+        assert len(line) < 300
+    assert list(run.path.glob("*steer*")) == []
+
+
 def test_the_page_of_a_sweep_pauses_the_run_and_lets_it_go_on(run: RunDirectory, record: Record) -> None:
     (run.path / "wandb").mkdir()
     said: list[str] = []

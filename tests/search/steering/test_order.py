@@ -7,6 +7,12 @@ import yaml
 from agents.language.proposal import Branch
 from search.steering.order import Order, put_order, read_order, waiting
 
+# Each line is nine of the line before: 9 ** 9 strings.
+BOMB = "\n".join(
+    f"{x}: &{x} [{', '.join(9 * [before])}]"
+    for x, before in zip("abcdefghi", ["x", *(f"*{y}" for y in "abcdefgh")], strict=True)
+)
+
 
 def test_an_order_as_a_person_writes_it(branch: Callable[..., Branch]) -> None:
     mine = branch("mine").model_dump(mode="json")
@@ -24,6 +30,12 @@ def test_an_order_as_a_person_writes_it(branch: Callable[..., Branch]) -> None:
         ("trials: many", "steer.yaml: trials: Input should be a valid integer"),
         ("add: [{name: mine}]", "steer.yaml: add"),
         ("stop: one", "steer.yaml: stop"),
+        ("2020-01-01: 9", "steer.yaml: cannot be read as YAML: keys must be"),
+        ("stop: " + 3000 * "[", "steer.yaml: cannot be read as YAML: it is nested too deeply"),
+        ("add: &a [*a]", "steer.yaml: cannot be read as YAML: write out what *names stand for"),
+        (BOMB, "steer.yaml: cannot be read as YAML: write out what *names stand for"),
+        ("trials: 0x" + 5000 * "f", "steer.yaml: cannot be read as YAML: Exceeds the limit"),
+        ("trials: 9" + 200_000 * " ", "steer.yaml: is longer than 200000 bytes"),
     ],
 )
 def test_a_mistake_is_one_line(text: str, problem: str) -> None:

@@ -7,10 +7,12 @@ import pytest
 
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.ledger.events import RunStarted
 from search.workers import sources as module
 from search.workers.loading import load
-from search.workers.sources import checked_sources, commits, pinned, with_commits
+from search.workers.sealed import loaded_digests
+from search.workers.sources import checked_sources, commits, pinned, require_same_hidden, with_commits
 
 REPO = Path(__file__).parents[3]
 ROWS = [{"text": f"text {i}", "label": i % 2} for i in range(60)]
@@ -121,6 +123,27 @@ def test_a_run_of_an_earlier_version_goes_on_and_says_what_is_not_known(
         checked_sources(config, load(config), {}, began)
     assert "old began with a version that kept no digests" in caplog.text
     assert "old began with other code: commit abc → cccccccccc" in caplog.text
+
+
+def test_a_hidden_task_that_was_replaced_while_the_search_went_on_is_refused(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    other = tmp_path / "there"
+    other.mkdir()
+    write(other, [{"text": f"other {i}", "label": i % 2} for i in range(60)])
+    task = config.task.model_copy(update={"path": str(other / "a.jsonl")})
+    hidden = HiddenTask.model_validate({"name": "there", "task": task.model_dump()})
+    config = config.model_copy(update={"hidden": (hidden,)})
+    pinned_there = config.on(hidden)
+    salt, first = "ab" * 16, load(pinned_there)
+    found = {f"hidden.there.{name}": it for name, it in loaded_digests(pinned_there, first, salt).items()}
+    began = RunStarted(
+        run="unit", config_sha256="c", commit="c", sources={"salt": salt, "digests": found, "commits": {}}
+    )
+    require_same_hidden(config, hidden, pinned_there, first, began)
+    write(other, [{"text": f"other {i}", "label": 1 - i % 2} for i in range(60)])
+    with pytest.raises(ValueError, match=r"changed: hidden\.there\.weak_train\.truth \(.*there/a\.jsonl\)"):
+        require_same_hidden(config, hidden, pinned_there, load(pinned_there), began)
 
 
 HUB = {"kind": "hub", "path": "someone/model", "max_length": 8}
