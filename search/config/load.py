@@ -81,6 +81,11 @@ def setting(config: RunConfig, place: str) -> Any:
     return value
 
 
+def follows_from_methods(config: RunConfig, place: str, wanted: Any) -> bool:
+    """Whether a setting has another value than was wanted, since the config names its methods."""
+    return bool(config.methods) and setting(config, place) != wanted
+
+
 def dump_config(config: RunConfig) -> str:
     """The config as YAML that `load_config` reads back to an equal object."""
     return yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False)

@@ -202,6 +202,7 @@ def method_config(config: RunConfig, chosen: Chosen) -> str:
     slots = {slot: getattr(method, slot) for slot in SLOTS if getattr(method, slot) != getattr(naive, slot)}
     if slots:
         record = {slot: component.model_dump(mode="json") for slot, component in slots.items()}
+        settings["branches"] = []  # searched, and a config has one of the two
         settings["methods"] = [{"name": "exported", **record}]
     return yaml.safe_dump(settings, sort_keys=False)
 

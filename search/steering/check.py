@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.language.proposal import Branch, Proposal
-from search.config.load import changed
+from search.config.load import changed, follows_from_methods
 from search.config.schema import RunConfig
 from search.engine.rounds import checked
 from search.ledger.record import Record
 from search.ledger.steered import Source, Steered
 from search.steering.order import Order
+
+FIXED = "the run trains the methods of its config, each once, and nothing else; start a new run for more"
 
 
 @dataclass
@@ -58,7 +60,9 @@ def _set(taken: _Taken, settings: Mapping[str, Any]) -> None:
         except ValueError as error:
             taken.refused.append(str(error))
             continue
-        if config.sha256 != taken.config.sha256:
+        if follows_from_methods(config, place, value):
+            taken.refused.append(f"{place}: {FIXED}")
+        elif config.sha256 != taken.config.sha256:
             taken.config = config
             taken.settings[place] = value
 
@@ -76,6 +80,9 @@ def _stopped(taken: _Taken, order: Order, record: Record) -> Iterator[str]:
 def _added(taken: _Taken, order: Order, record: Record) -> tuple[Branch, ...]:
     """The branches that may be added: they pass the checks of a proposal, and there are trials for them."""
     if not order.add:
+        return ()
+    if taken.config.methods:
+        taken.refused.append(f"add: {FIXED}")
         return ()
     over = record.search_over and not taken.settings
     if over or record.tally("search").started >= taken.config.search.trials:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.config.load import changed, overrides_of, setting
+from search.config.load import changed, follows_from_methods, overrides_of, setting
 from search.config.schema import RunConfig
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.ledger.steered import BESIDE, Steered
+from search.steering.check import FIXED
 from search.storage.run_directory import RunDirectory
 
 EXTENDABLE = (
@@ -68,6 +69,9 @@ def extension(config: RunConfig, record: Record, overrides: Sequence[str]) -> St
     if "confirm.seeds" in settings and config.confirm.supervisors is None:
         settings["confirm.supervisors"] = config.confirm.fresh_supervisors  # else every seed would move
     after = changed(config, settings)
+    for place, value in settings.items():
+        if follows_from_methods(after, place, value):
+            raise ValueError(f"--set {place}: {FIXED}")
     new = {place: setting(after, place) for place in settings}
     settings = {place: value for place, value in new.items() if value != setting(config, place)}
     if record.hidden_read and any(not place.startswith(BESIDE) for place in settings):

@@ -1,10 +1,14 @@
 import json
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from agents.language.proposal import Branch
+from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.export.card import card, changed, method_config, numbers
 from search.export.choice import Chosen
@@ -100,6 +104,15 @@ def test_slots_that_are_plain_are_left_out() -> None:
 
 def test_naive_needs_no_methods(config: RunConfig) -> None:
     assert yaml.safe_load(method_config(config, chosen(method=config.naive)))["methods"] == []
+
+
+def test_the_config_of_a_method_of_a_run_with_branches_of_its_own_can_be_loaded(
+    config: RunConfig, branch: Callable[..., Branch], tmp_path: Path
+) -> None:
+    searched = config.model_copy(update={"branches": (branch("mine"),)})
+    (tmp_path / "method.yaml").write_text(method_config(searched, chosen()))
+    (own,) = load_config(tmp_path / "method.yaml").methods
+    assert own.name == "exported"
 
 
 def test_the_method_is_in_its_config(config: RunConfig) -> None:

@@ -56,6 +56,18 @@ def test_a_branch_is_checked_as_a_proposals_are(
     assert refused.startswith("add: branches[0].name")
 
 
+def test_a_run_of_named_methods_says_that_it_has_no_search(
+    config: RunConfig, record: Record, branch: Callable[..., Branch]
+) -> None:
+    named = changed(config, {"methods": ["smoothed-labels"]})
+    taken = steered(Order(trials=20, hours=1.0, add=(branch("mine"),), stop=("one",)), named, record)
+    places = [reason.partition(":")[0] for reason in taken.refused]
+    assert places == ["search.trials", "search.max_hours", "add"]
+    assert all("trains the methods of its config" in reason for reason in taken.refused)
+    assert taken.settings == {}
+    assert taken.stop == ("one",)
+
+
 def test_a_branch_needs_trials(config: RunConfig, record: Record, branch: Callable[..., Branch]) -> None:
     few = changed(config, {"search.trials": 1})
     order = Order(add=(branch("mine"),))

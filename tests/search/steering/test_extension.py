@@ -37,6 +37,16 @@ def test_a_finished_run_has_more_to_do(run: RunDirectory) -> None:
     assert json.loads((run.path / "result-1.json").read_text()) == {"best": 1}
 
 
+def test_a_run_of_named_methods_says_that_it_has_no_search(config: RunConfig, record: Record) -> None:
+    named = changed(config, {"methods": ["smoothed-labels"]})
+    for setting in ("search.trials=20", "confirm.finalists=3"):
+        with pytest.raises(ValueError, match=f"--set {setting[:-3]}.*: the run trains the methods of its"):
+            extension(named, record, [setting])
+    order = extension(named, record, [f"confirm.seeds={config.confirm.seeds + 1}"])
+    assert order is not None
+    assert order.settings["confirm.seeds"] == config.confirm.seeds + 1
+
+
 def test_the_same_again_changes_nothing(run: RunDirectory) -> None:
     extend(run, ["search.trials=20"])
     before = run.ledger.read_bytes()
