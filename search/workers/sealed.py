@@ -5,10 +5,9 @@ digests alone, keyed where they are of ground truth: whoever goes on to search k
 size of a hidden task, and the run can still say later that it is the same data.
 """
 
-import multiprocessing
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 
+from cluster.apart import apart
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
 from search.workers.loading import Loaded, load, models_of
@@ -28,10 +27,20 @@ def sealed_digests(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: 
     (trainers.data.digests.example_keys). salt: keys the digests of ground truth, in hex. Raises ValueError,
     one line, for data or models that cannot be used, and for a task that shares examples with another one.
     """
-    # Spawned: a fork would inherit the locks and threads of this process.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
-        return process.submit(digests_here, dict(tasks), known, salt).result()
+    passed_on = {name for config in tasks.values() for name in config.trial.environment}
+    found = apart("looking at hidden tasks", _looked, dict(tasks), known, salt, passed_on=passed_on)
+    if isinstance(found, str):
+        raise ValueError(found)
+    digests: dict[str, str] = found
+    return digests
+
+
+def _looked(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: str) -> dict[str, str] | str:
+    """The digests, or what is wrong with a task."""
+    try:
+        return digests_here(tasks, known, salt)
+    except ValueError as error:
+        return str(error)
 
 
 def digests_here(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: str) -> dict[str, str]:
