@@ -15,8 +15,9 @@ Outcome = Mapping[str, Any]
 def trials_frame(record: Record) -> "DataFrame":
     """A row for each trial, in the order in which they began.
 
-    stop, accuracy, pgr, se: at its best rung; none of a confirmation trial, which predicts the test split.
-    The columns from `labels.kind` on hold its method, stopped there.
+    task: the hidden task it learned, empty for the search's own. stop, accuracy, pgr, se: at its best rung;
+    none of a confirmation trial, which predicts the test split. The columns from `labels.kind` on hold its
+    method, stopped there.
     """
     return _frame([_trial(trial) for trial in record.trials.values()])
 
@@ -82,6 +83,7 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
         "trial": trial.trial,
         "purpose": trial.purpose,
         "branch": trial.branch,
+        "task": trial.task,
         "seed": trial.seed,
         "state": trial.state or ("paused" if trial.paused else "running"),
         "stop": best.share if best else None,

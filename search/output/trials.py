@@ -71,7 +71,9 @@ def trials_table(rows: Sequence[Row]) -> Table:
     for row in sorted(rows, key=lambda row: -(float("-inf") if row["pgr"] is None else row["pgr"])):
         end = row["state"] + (f": {row['cause']}" if row["cause"] else "")
         table.add_row(
-            *(Text(str(row[key])) for key in ("trial", "purpose", "branch")),
+            Text(str(row["trial"])),
+            Text(f"{row['purpose']}: {row['task']}" if row["task"] else row["purpose"]),
+            Text(str(row["branch"])),
             Text(one_line(end)),
             *(
                 _number(row[key], form)

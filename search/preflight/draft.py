@@ -1,5 +1,6 @@
 """A config for a data file: splits that fit it, lengths that fit its texts, and a comment on every choice."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -199,7 +200,9 @@ def _learner_lines(learner: Learner) -> list[str]:
 def _flow(value: Any) -> str:
     """A value as YAML in one line."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False)
-    return text.removesuffix("...\n").strip()
+    text = text.removesuffix("...\n").strip()
+    same = yaml.safe_load(text) == value  # not where it holds a line break of Unicode
+    return text if same else json.dumps(value)
 
 
 def _comment(text: str) -> str:

@@ -30,7 +30,11 @@ def steered(
 ) -> Steered:
     """What of an order the run takes, and why not the rest. config: as the run goes by now."""
     if record.finished:
-        why = "the run has finished; extend it with resume --set"
+        why = "the run has finished; " + (
+            "it has read hidden tasks, so start a new one"
+            if record.hidden_read
+            else "extend it with resume --set"
+        )
         return Steered(by=by, order=identity, refused=(why,))
     if record.hidden_read and order != Order(id=order.id, pause=order.pause):
         why = "the hidden tasks have been read: nothing of the search is left to decide"

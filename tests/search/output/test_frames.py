@@ -23,6 +23,7 @@ def test_a_row_for_each_trial(finished: RunDirectory) -> None:
     searched = frame[frame.purpose == "search"]
     assert searched.loc[searched.pgr.idxmax(), "trial"] == best.trial
     assert (frame[frame.purpose == "confirm"].pgr.isna()).all()  # these predict the test split
+    assert set(frame.task) == {""}  # the search's own
     assert {"loss.kind", "optim.adamw.lr"} <= set(frame.columns)
     assert set(searched.state) == {"completed", "pruned", "failed"}
 

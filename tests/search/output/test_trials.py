@@ -75,3 +75,10 @@ def test_the_table_has_the_best_first(rows: list[dict[str, object]]) -> None:
     lines = [line for line in console.export_text().splitlines() if line.startswith("│")]
     assert [line.split()[1] for line in lines] == ["t1", "t2", "t3", "c1"]
     assert "pruned: PGR -0.3" in lines[1]
+
+
+def test_the_table_names_the_hidden_task_that_a_trial_learned(rows: list[dict[str, object]]) -> None:
+    shown = Console(width=200)
+    with shown.capture() as capture:
+        shown.print(trials_table([rows[-1] | {"purpose": "hidden", "task": "there"}]))
+    assert "hidden: there" in capture.get()

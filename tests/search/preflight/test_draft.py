@@ -10,6 +10,7 @@ from search.config.load import load_config
 from search.preflight.columns import Found, find_fields, nobody
 from search.preflight.draft import (
     Learner,
+    _flow,
     bag_of_words,
     config_text,
     learner,
@@ -117,3 +118,8 @@ def test_a_model_has_a_length_that_fits_and_a_rate_for_its_size(tmp_path: Path, 
     assert (weak.path, weak.max_length, weak.student) == (strong.path, 32, "{kind: bag_of_words}")
     with pytest.raises(ValueError, match=r"model 'no/where' cannot be loaded|model folder"):
         learner("./no/where", pool, weak=True)
+
+
+def test_a_name_with_a_line_break_of_unicode_is_read_back() -> None:
+    for value in ({"text": "te\x85xt"}, {"text": "te\u2028xt", "label": None}, "a\x85b", {"ja\x85": 1}):
+        assert yaml.safe_load(_flow(value)) == value

@@ -97,6 +97,15 @@ def test_a_finished_run_is_extended_otherwise(config: RunConfig, record: Record,
     assert taken == Steered(at=taken.at, refused=("the run has finished; extend it with resume --set",))
 
 
+def test_a_finished_run_that_read_hidden_tasks_is_not_said_to_be_extended(
+    config: RunConfig, record: Record
+) -> None:
+    for event in (HiddenRead(task="there", train_s=1.0), Finished()):
+        record.apply(event)
+    [refused] = steered(Order(trials=20), config, record).refused
+    assert refused == "the run has finished; it has read hidden tasks, so start a new one"
+
+
 def test_once_hidden_tasks_were_read_a_run_may_only_pause(config: RunConfig, record: Record) -> None:
     record.apply(HiddenRead(task="elsewhere", train_s=1.0, data=None))
     assert steered(Order(pause=True), config, record).paused
