@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.config.load import changed
 from search.config.schema import RunConfig
+from search.ledger.events import RunStarted
 from search.ledger.record import Record
 from search.storage.run_directory import RunDirectory
 from search.workers.loading import Loaded, load
@@ -27,20 +29,34 @@ def read_source(run: RunDirectory) -> Source:
     config, record = run.load()
     if record.started is None:
         raise ValueError(f"{run.path}: the run has not begun, so there is nothing to export; resume it first")
-    if not config.has_sha256(record.started.config_sha256):
+    sha256 = record.config_sha256 or ""
+    if not config.has_sha256(sha256):  # a person may have changed settings, which the ledger knows first
+        config = changed(config, record.course.settings)
+    if not config.has_sha256(sha256):
         raise ValueError(f"{run.config}: was edited after the run began; put it back")
     pinned, _ = with_commits(config, record.started)
     return Source(as_run=config, config=pinned, record=record, outcome=run.read_result())
 
 
 def load_sources(source: Source) -> Loaded:
-    """The data and the models; raises ValueError, on one line that names what is gone or has changed."""
+    """The data and the models; raises ValueError, on one line that names what is gone or has changed.
+
+    Hidden tasks are not read: nothing that is exported learned from them.
+    """
     started = source.record.started
     assert started is not None
     loaded = load(source.config)
     commits = started.sources.commits if started.sources else {}
-    checked_sources(source.config, loaded, commits, started)
+    checked_sources(source.config.model_copy(update={"hidden": ()}), loaded, commits, _own(started))
     return loaded
+
+
+def _own(started: RunStarted) -> RunStarted:
+    """The start of a run as that of one without hidden tasks."""
+    if (sources := started.sources) is None:
+        return started
+    digests = {name: value for name, value in sources.digests.items() if not name.startswith("hidden.")}
+    return started.model_copy(update={"sources": sources.model_copy(update={"digests": digests})})
 
 
 def check_free(out: Path) -> None:
