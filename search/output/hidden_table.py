@@ -43,16 +43,16 @@ def _finalist_cells(outcome: Mapping[str, Any], place: int) -> Iterator[str]:
     interval = "" if over["ci95"] is None else "{:+.3f} to {:+.3f}".format(*over["ci95"])
     p = "" if row["beats_naive_p"] is None else f"{row['beats_naive_p']:.2g}"
     yield from (
-        _signed(row, sign=""),
-        _signed(over, sign="+"),
+        _signed(row, sign="", none="–"),
+        _signed(over, sign="+", none="–"),
         interval,
         p,
         _signed(method["over_naive"], sign="+"),
     )
 
 
-def _signed(row: Mapping[str, Any], sign: str) -> str:
-    return "no gap" if row["pgr"] is None else f"{row['pgr']:{sign}.3f}"
+def _signed(row: Mapping[str, Any], sign: str, none: str = "no gap") -> str:
+    return none if row["pgr"] is None else f"{row['pgr']:{sign}.3f}"
 
 
 def sentences(outcome: Mapping[str, Any]) -> Iterator[str]:

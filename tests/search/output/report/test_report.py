@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -299,3 +300,15 @@ def test_hidden_tasks_have_a_table_and_what_it_decides(
     ):
         assert said in section
     assert '<h2 id="hidden">' not in render(config, record, result(record, own))
+
+
+def test_a_finalist_that_was_not_confirmed_on_a_hidden_task_has_a_row(
+    config: RunConfig, record: Record, confirmation: Confirmation
+) -> None:
+    (first, _), *others = confirmation.finalists
+    fewer = replace(confirmation, finalists=others, missing=[(first, "it needs pairs")])
+    hidden = hidden_part(record, on_task(confirmation), [on_task(fewer, "there")])
+    page = render(config, record, result(record, on_task(confirmation), hidden))
+    section = page.partition('<h2 id="hidden">')[2].partition("<h2 id=")[0]
+    assert section.count("not run") == 1
+    assert "was not confirmed on there: it needs pairs" in section
