@@ -1,7 +1,9 @@
 """`export --script`: a method as one file of Python, its data beside it, both without ground truth."""
 
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from search.config.schema import RunConfig
 from search.export.choice import Chosen, choose
 from search.export.learning import learning
 from search.export.recipe import data_file, refused, script
-from search.export.sources import load_sources, read_source
+from search.export.sources import check_writable, load_sources, read_source
 from search.storage.run_directory import RunDirectory
 from trainers.data.examples import Examples, SplitName, Task
 from trainers.files import replace_file
@@ -42,16 +44,16 @@ def export_script(
         progress.update(bar, description="weak labels")
         config = source.config
         learned = learning(config, loaded, config.supervisor(chosen.seed))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        base = None
-        if isinstance(config.strong.model, ToyModel):
-            base = model_folder(file).name
-            whole = build_toy_model(config.strong.model, cache=config.cache_dir)
-            whole.save_pretrained(model_folder(file))
-            load_tokenizer(config.strong.model).save_pretrained(model_folder(file))
-        lines = data_lines(config, loaded.task, learned.weak, chosen.split)
-        replace_file(data_file(file), "".join(lines))
-        replace_file(file, script(config, source.record, chosen, file, base))
+        with _all_or_nothing(file):
+            base = None
+            if isinstance(config.strong.model, ToyModel):
+                base = model_folder(file).name
+                whole = build_toy_model(config.strong.model, cache=config.cache_dir)
+                whole.save_pretrained(model_folder(file))
+                load_tokenizer(config.strong.model).save_pretrained(model_folder(file))
+            lines = data_lines(config, loaded.task, learned.weak, chosen.split)
+            replace_file(data_file(file), "".join(lines))
+            replace_file(file, script(config, source.record, chosen, file, base))
     return chosen
 
 
@@ -61,6 +63,20 @@ def _check_free(file: Path) -> None:
     for path in (file, data_file(file), model_folder(file)):
         if path.exists():
             raise ValueError(f"--script {file}: {path} exists; choose another name")
+    check_writable(f"--script {file}", file)
+
+
+@contextmanager
+def _all_or_nothing(file: Path) -> Iterator[None]:
+    """Make the folder of a script; remove what was written if the block is interrupted or raises."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(model_folder(file), ignore_errors=True)
+        for path in (data_file(file), file):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def model_folder(file: Path) -> Path:

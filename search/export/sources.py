@@ -1,5 +1,6 @@
 """The run that something is exported from: its data and models, which must be those that it began with."""
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,3 +64,14 @@ def check_free(out: Path) -> None:
     """Raise ValueError unless a folder can be written here: nothing is there, or an empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {out}: is not an empty directory; choose another one")
+    check_writable(f"--out {out}", out)
+
+
+def check_writable(what: str, path: Path) -> None:
+    """Raise ValueError unless a file or folder could be made at a path; makes nothing that stays."""
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=above):
+            pass
+    except OSError as error:
+        raise ValueError(f"{what}: cannot be written ({error.strerror}); choose another place") from None

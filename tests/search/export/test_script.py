@@ -65,3 +65,12 @@ def test_the_file_alone_gives_the_recorded_answers(finished: RunDirectory, tmp_p
     expected = np.load(finished.path / "answers-c2.npy")
     assert expected.std() > 0.01
     np.testing.assert_allclose(answers, expected, atol=1e-4)
+
+
+def test_a_script_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "winner.py"
+    with pytest.raises(KeyboardInterrupt), script._all_or_nothing(file):
+        script.model_folder(file).mkdir()
+        script.data_file(file).touch()
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []

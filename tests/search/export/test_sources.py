@@ -93,3 +93,14 @@ def test_an_empty_folder_is_free_and_a_file_is_not(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"--out .*file: is not an empty directory"):
         check_free(tmp_path / "file")
+
+
+@pytest.mark.parametrize("place", ["/proc/new", "{folder}/file/new", "{folder}/file/a/b/new"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_trained(
+    place: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"--out .*new: cannot be written \(.*\); choose another place"):
+        check_free(Path(place.format(folder=tmp_path)))
+    check_free(tmp_path / "new/deep/folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
