@@ -69,8 +69,13 @@ def test_the_file_alone_gives_the_recorded_answers(finished: RunDirectory, tmp_p
 
 def test_a_script_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     file = tmp_path / "winner.py"
-    with pytest.raises(KeyboardInterrupt), script._all_or_nothing(file):
-        script.model_folder(file).mkdir()
-        script.data_file(file).touch()
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with script._all_or_nothing(file):
+            script.model_folder(file).mkdir()
+            script.data_file(file).touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
