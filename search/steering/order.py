@@ -4,8 +4,12 @@ The file is a box for letters: whoever steers puts it into the run directory, th
 decision and writes into its ledger what it made of it.
 """
 
+import fcntl
 import json
+import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,13 +97,29 @@ def put_order(out: str, order: Order) -> None:
 
     Raises OSError if it cannot be written.
     """
+    if is_url(out):
+        Bucket(out).write(ORDER, _with_earlier(out, order).encode())
+        return
+    with _one_at_a_time(Path(out).expanduser()) as folder:
+        replace_file(folder / ORDER, _with_earlier(out, order))
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[Path]:
+    """Two persons who steer at the same moment wait for each other: neither order replaces the other."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def _with_earlier(out: str, order: Order) -> str:
+    """An order and what waits already, as the text of one file."""
     before = waiting(out)
     order = (before.then(order) if before else order).model_copy(update={"id": secrets.token_hex(6)})
-    text = yaml.safe_dump(said(order), sort_keys=False)
-    if is_url(out):
-        Bucket(out).write(ORDER, text.encode())
-    else:
-        replace_file(Path(out).expanduser() / ORDER, text)
+    return yaml.safe_dump(said(order), sort_keys=False)
 
 
 def waiting(out: str) -> Order | None:

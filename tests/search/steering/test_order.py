@@ -1,10 +1,13 @@
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 
 from agents.language.proposal import Branch
+from search.steering import order as module
 from search.steering.order import Order, put_order, read_order, waiting
 
 # Each line is nine of the line before: 9 ** 9 strings.
@@ -60,3 +63,20 @@ def test_orders_that_wait_become_one(tmp_path: Path) -> None:
 def test_what_cannot_be_read_does_not_wait(tmp_path: Path) -> None:
     (tmp_path / "steer.yaml").write_text("trials: [")
     assert waiting(str(tmp_path)) is None
+
+
+def test_orders_that_come_at_the_same_moment_are_all_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(out: str) -> Order | None:
+        found = waiting(out)
+        time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(module, "waiting", slowly)
+    names = ["one", "two", "three"]
+    with ThreadPoolExecutor(len(names)) as persons:
+        list(persons.map(lambda name: put_order(str(tmp_path), Order(stop=(name,))), names))
+    both = waiting(str(tmp_path))
+    assert both is not None
+    assert sorted(both.stop) == sorted(names)
