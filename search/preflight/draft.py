@@ -53,7 +53,7 @@ def pool_of(path: str, found: Found) -> Pool:
     sizes = SplitSizes(weak_train=1, transfer=1, search=1, test=1)
     fields = kind.model_validate(found.fields)
     task = DatasetTask.model_validate(
-        {"path": path, "fields": fields, "labels": found.labels, "splits": sizes}
+        {"path": path, "fields": fields, "labels": found.labels, "empty": "leave_out", "splits": sizes}
     )
     pool = read_pool(task, path, "train", None)
     if len(pool.texts) < FEWEST:
@@ -164,6 +164,7 @@ def config_text(
     if found.labels is not None:
         lines.append(f"  labels: {_flow(dict(found.labels))}  # the class of each; null leaves its rows out")
     lines += [
+        f"  empty: leave_out  # rows that lack a value of these fields: {pool.counts.empty}",
         f"  # {len(pool.texts)} distinct examples. weak_train trains the weak supervisor, students see",
         "  # transfer, search chooses methods, test is opened once, at the end",
         f"  splits: {_flow(sizes)}",

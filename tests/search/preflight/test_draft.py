@@ -51,6 +51,14 @@ def test_the_config_is_read_and_its_splits_can_be_drawn(tmp_path: Path) -> None:
     assert set(task.truth["transfer"].tolist()) == {0, 1}
 
 
+def test_rows_that_lack_a_value_are_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"id": 0, "review: text": "", "label": None}, *ROWS])
+    text = drafted(path)
+    assert "  empty: leave_out  # rows that lack a value of these fields: 1\n" in text
+    (tmp_path / "a.yaml").write_text(text)
+    assert load_task(load_config(tmp_path / "a.yaml").task).counts.files[0].empty == 1
+
+
 def test_every_choice_is_commented(tmp_path: Path) -> None:
     text = drafted(written(tmp_path, ROWS))
     assert "  # label: the only field with few distinct values\n" in text
