@@ -1,6 +1,8 @@
 """A whole run: baselines, rounds, confirmation, outcome."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -54,9 +56,10 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
         # First, so that a refused key ends the run before any training.
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
-        loaded = load(config)
-        sources = checked_sources(config, loaded, found, record.started)
-        runtime = ray_runtime(config.trial.environment)
+        with console.status("reading data and models"):
+            loaded = load(config)
+            sources = checked_sources(config, loaded, found, record.started)
+        runtime = _shown(ray_runtime(config.trial.environment), console)
         with Tracking(run, config) as tracking, interruptible() as stop, runtime:
             phases = Phases(run=run, record=record, console=console, stop=stop, config=config)
             unplaced, config = config, with_gpus(config, stop.check)
@@ -92,6 +95,15 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
+
+
+@contextmanager
+def _shown(runtime: AbstractContextManager[None], console: Console) -> Iterator[None]:
+    """The runtime, whose start takes seconds that a person sees pass."""
+    with ExitStack() as stack:
+        with console.status("starting Ray"):
+            stack.enter_context(runtime)
+        yield
 
 
 def _hidden_tests(
