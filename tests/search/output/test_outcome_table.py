@@ -31,6 +31,17 @@ def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirm
     assert "26 s, 56 s of training, 12 s saved by pruning" in shown
 
 
+def test_every_number_stands_whole_in_eighty_columns(outcome: dict[str, Any]) -> None:
+    out = StringIO()
+    Console(file=out, width=80).print(outcome_table(outcome))
+    shown = out.getvalue()
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    [first, rest] = [line.split() for line in shown.splitlines() if "two-red" in line]
+    assert first == ["two-red", "0.760", "0.500", "0.222", "to", "0.778", "+0.300", "0.02"]
+    assert rest == ["two-red", "0.100", "0.062", "0.600", "-0.300", "1", "of", "5"]
+
+
 @pytest.mark.parametrize(
     ("gain", "said"),
     [
