@@ -25,7 +25,7 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
         f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}, "
         f"ceiling {floor['ceiling_acc']:.4f} ± {floor['ceiling_se']:.4f}\n"
         f"{trials_text(outcome['phases'])}: {trials['completed']} completed, {trials['pruned']} pruned, "
-        f"{trials['failed']} failed; {outcome['branches']} branches in {outcome['rounds']} rounds; "
+        f"{trials['failed']} failed; branches: {outcome['branches']}, rounds: {outcome['rounds']}; "
         f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
         f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
     ) + _asked(outcome)

@@ -121,7 +121,7 @@ def baselines_text(record: Record, trained: int) -> Text | None:
     """What a run does before its first event; None after it. trained: baselines that have ended so far."""
     if record.started is not None:
         return None
-    return Text(f"weak floor and ceiling come first: {trained} baselines trained so far")
+    return Text(f"weak floor and ceiling come first; trained so far: {trained}")
 
 
 def ceilings_s(run: RunDirectory) -> list[float]:
