@@ -25,7 +25,7 @@ def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirm
     assert "The best: collapsed on 1 of 5 seeds (PGR below 0.10); up to 66% of seeds may collapse" in shown
     assert "the exact sign-flip p of 5 seeds is never below 0.031" in shown
     assert (
-        "4 trials (3 of the search, 1 of the confirmation): 2 completed, 1 pruned, 1 failed; branches: 2, rounds: "
+        "4 trials (3 of the search, 1 of the confirmation): 2 completed, 1 pruned, 1 failed; branches: 2, "
         in shown
     )
     assert "26 s, 56 s of training, 12 s saved by pruning" in shown
