@@ -1,15 +1,14 @@
 """The outcome of a run as a table for the terminal, and what its seeds can tell in a sentence."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from search.config.schema import RunConfig
+from search.output.fitting_table import FittingTable
 from search.output.hidden_table import hidden_tables
 from search.output.live_view.phases import trials_text
 from search.output.result import openings_text
@@ -46,62 +45,28 @@ NO_GAP = "there is no gap to recover on the test split, so no PGR: accuracies ar
 
 PGR_COLUMNS = ("accuracy", "PGR", "± SE", "95% interval", "over naive", "p", "flip p", "search PGR")
 FIRST = ("accuracy", "PGR", "95% interval", "over naive", "p")  # where not all fit into a terminal
-MEASURED = 1000  # columns that a table is measured in
-METHOD = 23  # columns of a method's name there, so that 80 do
 
 
-def _pgr_table(outcome: dict[str, Any]) -> "FittingTable":
+def _pgr_table(outcome: dict[str, Any]) -> FittingTable:
     naive = outcome["naive"]
     rows = [("naive", (*_cells(naive), "", "", "", "", *_seed_cells(naive)))]
     for row in outcome["finalists"]:
         over = f"{row['over_naive']['pgr']:+.3f}"
         rows.append((row["branch"], (*_cells(row), over, *_other_cells(row), *_seed_cells(row))))
     columns = (*PGR_COLUMNS, "worst seed", "collapsed")
-    return FittingTable(title="Performance gap recovered on the test split", columns=columns, rows=rows)
+    return FittingTable(
+        title="Performance gap recovered on the test split", columns=columns, first=FIRST, rows=rows
+    )
 
 
-def _accuracy_table(outcome: dict[str, Any]) -> "FittingTable":
+def _accuracy_table(outcome: dict[str, Any]) -> FittingTable:
     naive = outcome["naive"]
     rows = [("naive", (*_accuracy_cells(naive), "", "", "", "", str(naive["seeds"])))]
     for row in outcome["finalists"]:
         over = f"{row['over_naive']['accuracy']:+.4f}"
         rows.append((row["branch"], (*_accuracy_cells(row), over, *_other_cells(row), str(row["seeds"]))))
     columns = ("accuracy", "± SE", "over naive", "p", "flip p", "search PGR", "seeds")
-    return FittingTable(title="Accuracy on the test split", columns=columns, rows=rows)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FittingTable:
-    """A table of methods; two below each other, without lines, where the terminal is narrower than it.
-
-    rows: names of methods, and a cell for each of the columns.
-    """
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[str]]]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table that fits."""
-        whole = self._of(self.columns, Table(title=self.title, title_justify="left"))
-        wide = options.update(max_width=MEASURED)
-        if Measurement.get(console, wide, whole).maximum <= options.max_width:
-            yield whole
-            return
-        first = [column for column in self.columns if column in FIRST]
-        rest = [column for column in self.columns if column not in FIRST]
-        for title, columns in ((self.title, first), ("", rest)):
-            narrow = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-            yield self._of(columns, narrow, METHOD)
-
-    def _of(self, columns: Sequence[str], table: Table, width: int | None = None) -> Table:
-        table.add_column("method", max_width=width, no_wrap=True, overflow="ellipsis")
-        for column in columns:
-            table.add_column(column, justify="right")
-        places = [self.columns.index(column) for column in columns]
-        for name, cells in self.rows:
-            table.add_row(Text(name), *(cells[place] for place in places))
-        return table
+    return FittingTable(title="Accuracy on the test split", columns=columns, first=FIRST, rows=rows)
 
 
 def seeds_note(best: Mapping[str, Any]) -> str:
