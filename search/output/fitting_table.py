@@ -33,9 +33,9 @@ class FittingTable:
             return
         first = [column for column in self.columns if column in self.first]
         rest = [column for column in self.columns if column not in self.first]
-        for title, columns in ((self.title, first), ("", rest)):
-            narrow = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-            yield self._of(columns, narrow, METHOD)
+        yield Text(self.title, style="italic")
+        for columns in (first, rest):
+            yield self._of(columns, Table(box=None, pad_edge=False), METHOD)
 
     def _of(self, columns: Sequence[str], table: Table, width: int | None = None) -> Table:
         table.add_column("method", max_width=width, no_wrap=True, overflow="ellipsis")
