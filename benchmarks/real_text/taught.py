@@ -26,7 +26,7 @@ from trainers.trial.workbench import Workbench
 
 
 class Remembered:
-    """A trainers.trial.model_data.Shared that asks another one only once for each array, while it is there."""
+    """A trainers.trial.model_data.Shared that asks another one once for each array, while it is there."""
 
     def __init__(self, others: Shared) -> None:
         self._others = others
