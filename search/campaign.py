@@ -1,6 +1,8 @@
 """A whole run: baselines, rounds, confirmation, outcome."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +17,7 @@ from search.engine.context import RunContext
 from search.engine.director import Director
 from search.engine.proposers import new_proposer
 from search.interrupt import interruptible
-from search.ledger.events import BaselinesReady, Interrupted, now
+from search.ledger.events import BaselinesReady, Interrupted, Sources, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.phases import Phases, new_grader, prepare_with_progress, trials_together
@@ -24,7 +26,7 @@ from search.scoring.grader import BaselineScores
 from search.storage.openings import Registry
 from search.storage.run_directory import RunDirectory
 from search.tracking.launcher import Tracking
-from search.workers.loading import load
+from search.workers.loading import Loaded, load
 from search.workers.preparation import Prepared, with_gpus
 from search.workers.remote_grader import RemoteGrader
 from search.workers.sources import Commits, checked_sources, on_hidden, with_commits
@@ -54,9 +56,8 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
         # First, so that a refused key ends the run before any training.
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
-        loaded = load(config)
-        sources = checked_sources(config, loaded, found, record.started)
-        runtime = ray_runtime(config.trial.environment)
+        loaded, sources = _read(config, found, record, console)
+        runtime = _shown(ray_runtime(config.trial.environment), console)
         with Tracking(run, config) as tracking, interruptible() as stop, runtime:
             phases = Phases(run=run, record=record, console=console, stop=stop, config=config)
             unplaced, config = config, with_gpus(config, stop.check)
@@ -92,6 +93,24 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
                 except KeyboardInterrupt:
                     ledger.append(Interrupted())
                     raise
+
+
+def _read(
+    config: RunConfig, found: Commits, record: Record, console: Console
+) -> tuple[Loaded, Sources | None]:
+    """Data and models, and what they are known by; raises ValueError where they are not those of the run."""
+    with console.status("reading data and models"):
+        loaded = load(config)
+        return loaded, checked_sources(config, loaded, found, record.started)
+
+
+@contextmanager
+def _shown(runtime: AbstractContextManager[None], console: Console) -> Iterator[None]:
+    """The runtime, whose start takes seconds that a person sees pass."""
+    with ExitStack() as stack:
+        with console.status("starting Ray"):
+            stack.enter_context(runtime)
+        yield
 
 
 def _hidden_tests(

@@ -1,5 +1,6 @@
 import ast
 import importlib
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -262,3 +263,11 @@ def test_tests_and_benchmarks_share_two_packages(path: Path) -> None:
 )
 def test_a_crossing_between_tests_and_benchmarks_is_noticed(path: str, source: str, count: int) -> None:
     assert len(crossings(path, source)) == count
+
+
+def test_no_output_lies_beside_the_packages() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no git checkout")
+    files = {name for name in listed.stdout.splitlines() if "/" not in name and not name.startswith(".")}
+    assert files == {"LICENSE", "Makefile", "README.md", "constraints.txt", "pyproject.toml"}

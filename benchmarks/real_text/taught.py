@@ -26,7 +26,7 @@ from trainers.trial.workbench import Workbench
 
 
 class Remembered:
-    """A trainers.trial.model_data.Shared that asks another one only once for each array, while it is there."""
+    """A trainers.trial.model_data.Shared that asks another one once for each array, while it is there."""
 
     def __init__(self, others: Shared) -> None:
         self._others = others
@@ -64,7 +64,10 @@ class Taught:
             warm_up(config.engine)
             arrays = Remembered(prepared.arrays)
             bench = Workbench(prepared.materials, pool, config.engine, arrays)
-            for split in ("search", "test"):  # the features that baselines computed: their store ends with Ray
+            for split in (
+                "search",
+                "test",
+            ):  # the features that baselines computed: their store ends with Ray
                 next(bench.train(config.naive, seed=config.search_seed(), split=split, rungs=[1.0]))
             arrays.alone()
         return cls(config=config, bench=bench, graded={"search": prepared.search, "test": prepared.test})

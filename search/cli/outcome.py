@@ -16,7 +16,8 @@ def reach_outcome(run: RunDirectory, console: Console, *, out: str, as_json: boo
     Raises RuntimeError, one line, where the disk is full, and all that `run_campaign` raises.
     """
     # Ray and torch take seconds to import: the user has read which directory it is by then.
-    from search.campaign import run_campaign
+    with console.status("loading torch and Ray"):
+        from search.campaign import run_campaign
 
     resume = f"python -m search resume {out}"
     try:

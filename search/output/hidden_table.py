@@ -4,26 +4,28 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from search.output.fitting_table import FittingTable
 from search.scoring.pgr import SIGNIFICANT_P
 
 SEVERAL = 4  # tasks: fewer hardly say how much tasks differ, and an interval from them says nothing
+COLUMNS = ("mean", "over naive", "95% interval", "p", "the search's task")
 
 
 def hidden_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
     """A table of the hidden tasks and what they decide in a sentence. outcome: with hidden tasks."""
     hidden = outcome["hidden"]
-    table = Table(title="PGR on hidden tasks, which the search has never seen", title_justify="left")
-    table.add_column("method")
-    for task in hidden["tasks"]:
-        table.add_column(Text(task["name"]), justify="right")
-    for column in ("mean", "over naive", "95% interval", "p", "the search's task"):
-        table.add_column(column, justify="right")
-    table.add_row("naive", *_naive_cells(hidden), _signed(hidden["naive"], sign=""), "", "", "", "")
+    tasks = [task["name"] for task in hidden["tasks"]]
+    rows = [("naive", (*_naive_cells(hidden), _signed(hidden["naive"], sign=""), "", "", "", ""))]
     for place, row in enumerate(hidden["finalists"]):
-        table.add_row(Text(row["branch"]), *_finalist_cells(outcome, place))
+        rows.append((row["branch"], tuple(_finalist_cells(outcome, place))))
+    table = FittingTable(
+        title="PGR on hidden tasks, which the search has never seen",
+        columns=(*tasks, *COLUMNS),
+        first=(*tasks, "mean"),
+        rows=rows,
+    )
     yield table
     yield Text("\n".join(sentences(outcome)))
 

@@ -1,6 +1,6 @@
 """The outcome of a run as a table for the terminal, and what its seeds can tell in a sentence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.config.schema import RunConfig
+from search.output.fitting_table import FittingTable
 from search.output.hidden_table import hidden_tables
 from search.output.live_view.phases import trials_text
 from search.output.result import openings_text
@@ -23,7 +24,7 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
         f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}, "
         f"ceiling {floor['ceiling_acc']:.4f} ± {floor['ceiling_se']:.4f}\n"
         f"{trials_text(outcome['phases'])}: {trials['completed']} completed, {trials['pruned']} pruned, "
-        f"{trials['failed']} failed; {outcome['branches']} branches in {outcome['rounds']} rounds; "
+        f"{trials['failed']} failed; branches: {outcome['branches']}, rounds: {outcome['rounds']}; "
         f"{cost['wall_s']:.0f} s, {cost['train_s']:.0f} s of training, "
         f"{cost['saved_by_pruning_s']:.0f} s saved by pruning"
     ) + _asked(outcome)
@@ -42,34 +43,30 @@ def has_gap(outcome: Mapping[str, Any]) -> bool:
 NO_GAP = "there is no gap to recover on the test split, so no PGR: accuracies are compared\n"
 
 
-def _pgr_table(outcome: dict[str, Any]) -> Table:
-    columns = ("method", "accuracy", "PGR", "± SE", "95% interval", "over naive", "p", "flip p", "search PGR")
-    table = _table("Performance gap recovered on the test split", (*columns, "worst seed", "collapsed"))
+PGR_COLUMNS = ("accuracy", "PGR", "± SE", "95% interval", "over naive", "p", "flip p", "search PGR")
+FIRST = ("accuracy", "PGR", "95% interval", "over naive", "p")  # where not all fit into a terminal
+
+
+def _pgr_table(outcome: dict[str, Any]) -> FittingTable:
     naive = outcome["naive"]
-    table.add_row("naive", *_cells(naive), "", "", "", "", *_seed_cells(naive))
+    rows = [("naive", (*_cells(naive), "", "", "", "", *_seed_cells(naive)))]
     for row in outcome["finalists"]:
         over = f"{row['over_naive']['pgr']:+.3f}"
-        table.add_row(Text(row["branch"]), *_cells(row), over, *_other_cells(row), *_seed_cells(row))
-    return table
+        rows.append((row["branch"], (*_cells(row), over, *_other_cells(row), *_seed_cells(row))))
+    columns = (*PGR_COLUMNS, "worst seed", "collapsed")
+    return FittingTable(
+        title="Performance gap recovered on the test split", columns=columns, first=FIRST, rows=rows
+    )
 
 
-def _accuracy_table(outcome: dict[str, Any]) -> Table:
-    columns = ("method", "accuracy", "± SE", "over naive", "p", "flip p", "search PGR", "seeds")
-    table = _table("Accuracy on the test split", columns)
+def _accuracy_table(outcome: dict[str, Any]) -> FittingTable:
     naive = outcome["naive"]
-    table.add_row("naive", *_accuracy_cells(naive), "", "", "", "", str(naive["seeds"]))
+    rows = [("naive", (*_accuracy_cells(naive), "", "", "", "", str(naive["seeds"])))]
     for row in outcome["finalists"]:
         over = f"{row['over_naive']['accuracy']:+.4f}"
-        cells = (*_accuracy_cells(row), over, *_other_cells(row), str(row["seeds"]))
-        table.add_row(Text(row["branch"]), *cells)
-    return table
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="left" if column == "method" else "right")
-    return table
+        rows.append((row["branch"], (*_accuracy_cells(row), over, *_other_cells(row), str(row["seeds"]))))
+    columns = ("accuracy", "± SE", "over naive", "p", "flip p", "search PGR", "seeds")
+    return FittingTable(title="Accuracy on the test split", columns=columns, first=FIRST, rows=rows)
 
 
 def seeds_note(best: Mapping[str, Any]) -> str:

@@ -13,10 +13,10 @@ from typing import Protocol
 from trainers.data.conversations import holds_messages
 from trainers.data.files import Column, shown_names
 from trainers.data.settings import label_key
-from trainers.data.values import BINARY, NEGATIVE, POSITIVE
+from trainers.data.values import BINARY, NEGATIVE, POSITIVE, is_blank
 
 MOST_LABELS = 20  # distinct values of a field of labels
-NUMBER = re.compile(r"\s*[+-]?[\d.,]+\s*")
+CODE = re.compile(r"\s*[!-~]+\s*|[^A-Za-z]+", re.ASCII)  # one word, or no letter: an id, a number, a date
 DISTINCT = 0.5  # share of distinct values of a field of texts, at least
 TEXTS = {"text", "sentence", "review", "content", "comment", "body", "message", "passage", "input"}
 LABELS = {"label", "labels", "target", "class", "y", "sentiment", "is_correct", "answer"}
@@ -109,7 +109,7 @@ def _singles(path: str, columns: Mapping[str, Column], given: Given, ask: Ask) -
     label, label_why = given.get("label"), "named"
     text, text_why = given.get("text"), "named"
     texts = [name for name, values in columns.items() if holds_messages(values) or is_text(values)]
-    texts = [name for name in texts if not _are_numbers(columns[name])] or texts
+    texts = [name for name in texts if not _are_codes(columns[name])] or texts
     if not label:
         left = [name for name in label_fields if name != text]
         label, label_why = _one(left, LABELS, "the only field", "with few distinct values")
@@ -150,23 +150,27 @@ def _one(candidates: Sequence[str], usual: set[str], only: str | None, looks: st
 
 def is_text(values: Column, *, distinct: float = DISTINCT) -> bool:
     """Whether a field holds texts: strings that are not numbers or labels, most of them distinct."""
-    there = [value for value in values if value is not None]
+    there = [value for value in values if not is_blank(value)]
     if not there or not all(isinstance(value, str) for value in there):
         return False
     return len(set(there)) >= max(2, distinct * len(there)) and sum(map(len, there)) > 0
 
 
-def _are_numbers(values: Column) -> bool:
-    """Whether a field of strings holds numbers, as one of ids in a CSV file does."""
-    return all(value is None or (isinstance(value, str) and NUMBER.fullmatch(value)) for value in values)
+def _are_codes(values: Column) -> bool:
+    """Whether a field of strings holds ids, numbers or dates, and no sentence."""
+    return all(
+        is_blank(value) or (isinstance(value, str) and value.isascii() and CODE.fullmatch(value))
+        for value in values
+    )
 
 
 def is_label(values: Column) -> bool:
-    """Whether a field holds labels: few distinct values, each of them several times."""
-    keys = Counter(label_key(value) for value in values)
-    if None in keys or "" in keys:
+    """Whether a field holds labels: few distinct values, each several times. Some rows may be empty."""
+    there = [value for value in values if not is_blank(value)]
+    keys = Counter(label_key(value) for value in there)
+    if None in keys or 2 * len(there) < len(values):
         return False
-    return 2 <= len(keys) <= MOST_LABELS and 2 * len(keys) <= len(values)
+    return 2 <= len(keys) <= MOST_LABELS and 2 * len(keys) <= len(there)
 
 
 def find_classes(

@@ -30,6 +30,8 @@ BATCH, STEPS, MOST_EPOCHS = 32, 100, 10  # small data are passed over more often
 LONGEST = (1024, 512, 256, 128, 64)  # lengths to try: a model may have fewer positions
 KEPT = 0.95  # share of the examples that fit whole
 BAG_OF_WORDS = "bag_of_words"
+SEEDS = 5  # of the baselines, and of the confirmation
+OWN_ROWS = (30, 200)  # of each bag of words: fewer teach it nothing, more make it too strong for a gap
 # Peak learning rate of a full fine-tuning by parameters: the usual values of models of these sizes.
 RATES = ((1e7, 1e-3), (5e7, 2e-4), (5e8, 5e-5), (1e9, 2e-5))
 ADAPTED = (1e-4, "{kind: lora, rank: 16}  # too large for a full fine-tuning: low-rank updates")
@@ -54,7 +56,7 @@ def pool_of(path: str, found: Found) -> Pool:
     sizes = SplitSizes(weak_train=1, transfer=1, search=1, test=1)
     fields = kind.model_validate(found.fields)
     task = DatasetTask.model_validate(
-        {"path": path, "fields": fields, "labels": found.labels, "splits": sizes}
+        {"path": path, "fields": fields, "labels": found.labels, "empty": "leave_out", "splits": sizes}
     )
     pool = read_pool(task, path, "train", None)
     if len(pool.texts) < FEWEST:
@@ -165,6 +167,7 @@ def config_text(
     if found.labels is not None:
         lines.append(f"  labels: {_flow(dict(found.labels))}  # the class of each; null leaves its rows out")
     lines += [
+        f"  empty: leave_out  # rows that lack a value of these fields: {pool.counts.empty}",
         f"  # {len(pool.texts)} distinct examples. weak_train trains the weak supervisor, students see",
         "  # transfer, search chooses methods, test is opened once, at the end",
         f"  splits: {_flow(sizes)}",
@@ -175,16 +178,30 @@ def config_text(
         "strong:  # the student; on ground truth, the ceiling",
         *_learner_lines(strong),
         "",
+        *_baselines_lines(weak, sizes["weak_train"]),
         "search:",
         "  trials: 40  # methods to try; most are stopped early",
         "  round_trials: 10  # then the next proposal",
         "",
-        "confirm: {finalists: 3, seeds: 5}  # fresh seeds, on the test split",
+        f"confirm: {{finalists: 3, seeds: {SEEDS}}}  # fresh seeds, on the test split",
     ]
     if torch.cuda.is_available():
         lines.append("trial: {gpus: null}  # as much of a GPU as a trial needs")
     lines.append("# agent: {kind: claude, max_usd: 5}  # Claude proposes; without a key the playbook does")
     return "\n".join(lines) + "\n"
+
+
+def _baselines_lines(weak: Learner, weak_train: int) -> list[str]:
+    """Rows of its own for each bag of words; nothing for others, or with too few rows."""
+    fewest, most = OWN_ROWS
+    rows = min(most, weak_train // (2 * SEEDS))  # supervisors of the search, and as many of the confirmation
+    if weak.student is None or BAG_OF_WORDS not in weak.student or rows < fewest:
+        return []
+    return [
+        "# Rows that each weak supervisor alone learns from; with more it is better, and the gap smaller",
+        f"baselines: {{seeds: {SEEDS}, own_rows: {rows}}}",
+        "",
+    ]
 
 
 def _learner_lines(learner: Learner) -> list[str]:

@@ -22,7 +22,10 @@ class NoGapError(ValueError):
     """The ceiling is not above the weak floor, or not clearly, so there is no gap to recover."""
 
 
-LARGER_GAP = "use a stronger strong model, a weaker supervisor or a longer ceiling training"
+LARGER_GAP = (
+    "use a stronger strong model, a weaker supervisor (fewer examples: baselines.own_rows) or a longer "
+    "ceiling training (strong.optim.epochs)"
+)
 
 
 def pgr(transfer_acc: float, weak_acc: float, ceiling_acc: float) -> float:

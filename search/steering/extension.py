@@ -66,6 +66,10 @@ def extension(config: RunConfig, record: Record, overrides: Sequence[str]) -> St
             raise ValueError(
                 f"--set {place}: cannot change after a run began, only {allowed} can; start a new run for it"
             )
+    if record.test_openings:  # before the config is made, which would complain of what was not asked for
+        _check_only_rise(
+            config, {place: new for place, new in settings.items() if isinstance(new, int | float)}
+        )
     if "confirm.seeds" in settings and config.confirm.supervisors is None:
         settings["confirm.supervisors"] = config.confirm.fresh_supervisors  # else every seed would move
     after = changed(config, settings)

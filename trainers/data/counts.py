@@ -13,14 +13,16 @@ Count = Annotated[int, Field(ge=0)]
 class FileCounts(Frozen):
     """What became of the rows of a file or of a hub split.
 
-    unlabelled: rows whose label is mapped to null. equal_pairs: pairs of equal responses. contradictions:
-    inputs that occur with both labels, or pairs with either response as the better one, in
-    contradicting_rows rows. duplicates: rows that repeat an earlier one. in_test: examples that share an
-    input or a group with the test split. Of duplicates the first row is kept; all others are left out.
+    empty: rows that lack a text, a label or a response. unlabelled: rows whose label is mapped to null.
+    equal_pairs: pairs of equal responses. contradictions: inputs that occur with both labels, or pairs with
+    either response as the better one, in contradicting_rows rows. duplicates: rows that repeat an earlier
+    one. in_test: examples that share an input or a group with the test split. Of duplicates the first row is
+    kept; all others are left out.
     """
 
     path: str
     rows: Count
+    empty: Count = 0
     unlabelled: Count = 0
     equal_pairs: Count = 0
     contradictions: Count = 0
@@ -31,6 +33,7 @@ class FileCounts(Frozen):
     def left_out(self) -> str:
         """What was left out, and why; empty if every row is kept."""
         parts = (
+            (self.empty, "lack a text, a label or a response"),
             (self.unlabelled, "have a label that is mapped to null"),
             (self.equal_pairs, "are pairs of equal responses"),
             (

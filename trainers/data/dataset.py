@@ -21,7 +21,7 @@ from trainers.data.loading import loading
 from trainers.data.pool import Pool, distinct, draw, shown
 from trainers.data.settings import DatasetTask, PairFields, SingleFields, ToyTask, is_file_path
 from trainers.data.toy_task import load_toy
-from trainers.data.values import read_groups, read_labels, read_texts
+from trainers.data.values import is_blank, read_groups, read_labels, read_texts
 
 Pairs = list[tuple[str, str]]
 
@@ -68,6 +68,9 @@ def read_pool(config: DatasetTask, path: str, split: str, revision: str | None) 
     fields = config.fields
     names = [name for name in fields.model_dump().values() if name is not None]
     columns, sha256 = _columns(config, path, split, revision, names)
+    empty: list[int] = []
+    if config.empty == "leave_out":
+        columns, empty = _without_empty(columns, fields)
     # Without a group field, every input is its own group.
     groups: Column = [object() for _ in columns[names[0]]]
     if fields.group is not None:
@@ -83,8 +86,11 @@ def read_pool(config: DatasetTask, path: str, split: str, revision: str | None) 
     pool = Pool(
         texts=texts, pairs=pairs, chats=chats, labels=labels, groups=groups, sha256=sha256, counts=counts
     )
-    if labels is not None:
-        pool = pool.take(np.flatnonzero(labels >= 0), unlabelled=int((labels < 0).sum()))
+    if empty:
+        pool = pool.take(np.delete(np.arange(len(texts)), empty), empty=len(empty))
+    if pool.labels is not None:
+        labelled = pool.labels >= 0
+        pool = pool.take(np.flatnonzero(labelled), unlabelled=int((~labelled).sum()))
     return distinct(pool)
 
 
@@ -102,6 +108,32 @@ def _columns(
         table = datasets.load_dataset(path, name=config.name, split=split, revision=revision)
     _check_names(names, table.column_names, path)
     return {name: list(table[name]) for name in names}, None
+
+
+def _without_empty(
+    columns: dict[str, Column], fields: PairFields | SingleFields
+) -> tuple[dict[str, Column], list[int]]:
+    """The columns with another row in place of each empty one, and the places of these, to be left out.
+
+    So all readers count the rows as they stand in the file. A response may be an empty text, not null.
+    """
+    needed = [
+        columns[name] for key, name in fields.model_dump().items() if name is not None and key != "group"
+    ]
+    lacks = is_blank if isinstance(fields, SingleFields) else _is_null
+    empty = [row for row, values in enumerate(zip(*needed, strict=True)) if any(map(lacks, values))]
+    whole = next(iter(sorted(set(range(len(needed[0]))) - set(empty))), None)
+    if whole is None:
+        return columns, []  # nothing can be left out of these: the readers name the first row
+    filled = {name: list(values) for name, values in columns.items()}
+    for values in filled.values():
+        for row in empty:
+            values[row] = values[whole]
+    return filled, empty
+
+
+def _is_null(value: object) -> bool:
+    return value is None
 
 
 def _check_names(names: Sequence[str], there: Sequence[str], path: str) -> None:

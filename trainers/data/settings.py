@@ -125,6 +125,10 @@ class DatasetTask(Frozen):
             "null leaves its rows out"
         ),
     ] = None
+    empty: Annotated[
+        Literal["refuse", "leave_out"],
+        Field(description="what to do with rows that lack a text, a label or a response"),
+    ] = "refuse"
     question: Annotated[
         Annotated[str, Field(max_length=1000, pattern=r"\S")] | None,
         Field(description="asked of the strong model for its zero-shot answer; yes means label 1"),

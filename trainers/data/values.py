@@ -14,7 +14,13 @@ BINARY: Mapping[str, int | None] = {"0": 0, "1": 1, "false": 0, "true": 1}
 NEGATIVE = {"negative", "neg", "no", "n", "bad", "incorrect", "wrong", "false", "reject", "rejected", "fail"}
 POSITIVE = {"positive", "pos", "yes", "y", "good", "correct", "right", "true", "accept", "chosen", "pass"}
 LEFT_OUT = -1  # the label of a row whose value is mapped to null
+FILL_IN = "fill it in or drop the row, or leave out all such rows with `empty: leave_out` in the task"
 SUGGESTED = 6  # labels of a suggested mapping
+
+
+def is_blank(value: object) -> bool:
+    """Whether a row has nothing in a field: null, or white space alone."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def refused(path: str, row: int, name: str, must: str, value: object, remedy: str) -> ValueError:
@@ -28,10 +34,10 @@ def read_texts(values: Sequence[Any], path: str, name: str, *, may_be_empty: boo
     must = "a text" if may_be_empty else "a text that is not empty"
     for row, value in enumerate(values, start=1):
         if not isinstance(value, str):
-            remedy = "fill it in or drop the row" if value is None else "save the field as text, in quotes"
+            remedy = FILL_IN if value is None else "save the field as text, in quotes"
             raise refused(path, row, name, must, value, remedy)
         if not (may_be_empty or value.strip()):
-            raise refused(path, row, name, must, value, "fill it in or drop the row")
+            raise refused(path, row, name, must, value, FILL_IN)
         check_text(value, path, row, name)
     return list(values)
 
@@ -64,7 +70,7 @@ def read_labels(
     for row, (key, value) in enumerate(zip(keys, values, strict=True), start=1):
         if key not in known:
             must = "0 or 1" if mapping is None else f"one of {_shown(mapping)}"
-            remedy = "fill it in or drop the row"
+            remedy = FILL_IN
             if key:
                 remedy = f"map the labels in the task, such as `labels: {_suggested(keys, mapping)}`"
             raise refused(path, row, name, must, value, remedy)

@@ -45,10 +45,10 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
                 view.watch(run, people, lambda: bring(directory, path))
             return
         seen = view.look(run)
-        trained = BaselineTimes(path).all()
+        trained = len(BaselineTimes(path).all())
     if as_json:
         write_json(progress.status_json(seen.config, seen.record, seen.clock_s()))
         return
-    if seen.record.started is None and trained:
-        people.print(f"weak floor and ceiling: {len(trained)} baselines trained so far")
+    if (before := view.baselines_text(seen.record, trained)) is not None:
+        people.print(before)
     people.print(progress.status(seen.config, seen.record, seen.clock_s()))

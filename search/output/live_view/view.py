@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
 from search.config.load import changed
 from search.config.schema import RunConfig
@@ -52,6 +53,7 @@ class View:
         )
         self._drawn = self._took_s = 0.0
         self._best: tuple[int, list[Leader]] = (-1, [])
+        self.baselines = 0  # that were trained before the first event
 
     def __enter__(self) -> "View":
         if self._live:
@@ -94,7 +96,8 @@ class View:
         clock_s = self.clock_s()
         if self._live:
             shown = status(self.config, self.record, clock_s, self._leaders())
-            self._live.update(shown, refresh=True)
+            before = baselines_text(self.record, self.baselines)
+            self._live.update(shown if before is None else Group(before, shown), refresh=True)
         else:
             left_s = None if clock_s is None else sum(clock_s.values())
             line = status_line(self.config, self.record, left_s)
@@ -112,6 +115,13 @@ def look(run: RunDirectory) -> View:
     """A run as it is now; raises ValueError if the directory holds none."""
     config, events = run.read()
     return View(Console(quiet=True), config, Record.of(events), events, ceilings_s(run))
+
+
+def baselines_text(record: Record, trained: int) -> Text | None:
+    """What a run does before its first event; None after it. trained: baselines that have ended so far."""
+    if record.started is not None:
+        return None
+    return Text(f"weak floor and ceiling come first; trained so far: {trained}")
 
 
 def ceilings_s(run: RunDirectory) -> list[float]:
@@ -132,6 +142,8 @@ def watch(run: RunDirectory, console: Console, bring: Callable[[], None] = lambd
     view = View(console, config, record, past, ceilings_s(run))
     with view:
         while not (record.finished or record.interrupted):
+            if record.started is None:
+                view.baselines = len(BaselineTimes(run.path).all())
             view.refresh()
             time.sleep(REDRAW_S)
             if time.monotonic() - brought > BRING_S:

@@ -7,6 +7,12 @@ from search.ledger.record import Record
 from trainers.data.settings import DatasetTask
 from trainers.models.settings import HubModel, ModelConfig
 
+STUDENTS = {
+    "full": "the whole model",
+    "lora": "a low-rank update of its layers",
+    "probe": "a linear head on its frozen features",
+    "bag_of_words": "a bag of words",
+}
 SHORT = 12  # hex digits of a digest in the head; the whole ones stand under "How to reproduce"
 
 
@@ -14,15 +20,23 @@ def about(config: RunConfig, record: Record) -> list[tuple[str, str]]:
     """Label and text of every line of the head."""
     rows = [
         ("task", _task(config)),
-        ("weak supervisor", _model(config.weak.model)),
+        ("weak supervisor", _weak(config)),
         (
             "strong student",
-            f"{_model(config.strong.model)}; naive trains it as `{config.strong.student.kind}`",
+            f"{_model(config.strong.model)}; naive's is {STUDENTS[config.strong.student.kind]}",
         ),
     ]
     if config.intermediates:
         rows.append(("models between them", ", ".join(map(_model, config.intermediates))))
     return [*rows, ("examples", _splits(config)), ("supervisors", _supervisors(config)), *_digests(record)]
+
+
+def _weak(config: RunConfig) -> str:
+    """The weak model; of a bag of words, the model lends its tokenizer alone."""
+    model, kind = _model(config.weak.model), config.weak.student.kind
+    if kind == "bag_of_words":
+        return f"{STUDENTS[kind]}, split by the tokenizer of {model}"
+    return model if kind == "full" else f"{model}, {STUDENTS[kind]}"
 
 
 def _task(config: RunConfig) -> str:
@@ -44,10 +58,11 @@ def _model(model: ModelConfig) -> str:
 
 
 def _splits(config: RunConfig) -> str:
-    sizes = config.task.splits
+    sizes, own = config.task.splits, config.baselines.own_rows
+    each = "" if own is None else f" ({own:,} for each of {config.weak_models})"
     return (
-        f"{sizes.weak_train:,} train the weak supervisors, {sizes.transfer:,} are given to students with "
-        f"weak labels, {sizes.search:,} choose methods, {sizes.test:,} test them"
+        f"{sizes.weak_train:,} train the weak supervisors{each}, {sizes.transfer:,} are given to students "
+        f"with weak labels, {sizes.search:,} choose methods, {sizes.test:,} test them"
     )
 
 

@@ -25,10 +25,21 @@ def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirm
     assert "The best: collapsed on 1 of 5 seeds (PGR below 0.10); up to 66% of seeds may collapse" in shown
     assert "the exact sign-flip p of 5 seeds is never below 0.031" in shown
     assert (
-        "4 trials (3 of the search, 1 of the confirmation): 2 completed, 1 pruned, 1 failed; 2 branches"
+        "4 trials (3 of the search, 1 of the confirmation): 2 completed, 1 pruned, 1 failed; branches: 2, "
         in shown
     )
     assert "26 s, 56 s of training, 12 s saved by pruning" in shown
+
+
+def test_every_number_stands_whole_in_eighty_columns(outcome: dict[str, Any]) -> None:
+    out = StringIO()
+    Console(file=out, width=80).print(outcome_table(outcome))
+    shown = out.getvalue()
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    [first, rest] = [line.split() for line in shown.splitlines() if "two-red" in line]
+    assert first == ["two-red", "0.760", "0.500", "0.222", "to", "0.778", "+0.300", "0.02"]
+    assert rest == ["two-red", "0.100", "0.062", "0.600", "-0.300", "1", "of", "5"]
 
 
 @pytest.mark.parametrize(

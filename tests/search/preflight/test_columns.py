@@ -40,6 +40,20 @@ def test_numbers_are_no_texts_where_there_are_others() -> None:
     assert fields_of({"number": ids, "liked": CLASSES})["text"] == "number"
 
 
+@pytest.mark.parametrize(
+    "code", ["P-{:05d}", "2025-03-{:02d} 00:00:00", "a@b{}.org", "+{}", "https://a.org/{}"]
+)
+def test_ids_and_dates_are_no_texts_where_there_are_sentences(code: str) -> None:
+    codes = [code.format(i) for i in range(40)]
+    assert fields_of({"Row": ["", *codes], "said": ["", *TEXTS], "Agrees?": ["", *CLASSES]})["text"] == "said"
+
+
+def test_words_without_spaces_may_be_sentences() -> None:
+    other = [f"天气很好{i}" for i in range(40)]
+    with pytest.raises(ValueError, match="holds the text"):
+        fields_of({"a": TEXTS, "b": other, "c": CLASSES})
+
+
 def test_a_usual_name_decides_between_two() -> None:
     columns = {"title": TEXTS, "review": TEXTS, "stars": ["1", "2"] * 20, "label": CLASSES}
     found = find_fields("a.csv", columns, {}, nobody)
@@ -124,7 +138,10 @@ def test_what_texts_and_labels_look_like() -> None:
     assert is_label(CLASSES)
     assert is_label([1, 1, 2, 2])
     assert not is_label(TEXTS)
-    assert not is_label([None, "1", "1", "0"])
+    assert is_label([None, "", "1", "1", "0", "0"])
+    assert not is_label([None, None, None, "1", "1"])
+    assert not is_label([["1"], "1", "1", "0"])
+    assert not is_text(["", " "])
     assert not is_label(["one"] * 9)
 
 

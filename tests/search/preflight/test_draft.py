@@ -52,6 +52,26 @@ def test_the_config_is_read_and_its_splits_can_be_drawn(tmp_path: Path) -> None:
     assert set(task.truth["transfer"].tolist()) == {0, 1}
 
 
+def test_rows_that_lack_a_value_are_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"id": 0, "review: text": "", "label": None}, *ROWS])
+    text = drafted(path)
+    assert "  empty: leave_out  # rows that lack a value of these fields: 1\n" in text
+    (tmp_path / "a.yaml").write_text(text)
+    assert load_task(load_config(tmp_path / "a.yaml").task).counts.files[0].empty == 1
+
+
+@pytest.mark.parametrize(("examples", "own_rows"), [(100, None), (3000, 66), (20_000, 200)])
+def test_each_bag_of_words_has_rows_of_its_own(tmp_path: Path, examples: int, own_rows: int | None) -> None:
+    path = written(tmp_path, [{"text": f"words {i}", "label": i % 2} for i in range(examples)])
+    columns = read_file(path).columns
+    found = find_fields(path, columns, {}, nobody)
+    text = config_text(path, found, pool_of(path, found), columns, weak=bag_of_words(SMALL), strong=SMALL)
+    (tmp_path / "a.yaml").write_text(text)
+    config = load_config(tmp_path / "a.yaml")
+    assert config.baselines.own_rows == own_rows
+    assert config.weak_models * (own_rows or 0) <= config.task.splits.weak_train
+
+
 def test_every_choice_is_commented(tmp_path: Path) -> None:
     text = drafted(written(tmp_path, ROWS))
     assert "  # label: the only field with few distinct values\n" in text

@@ -92,6 +92,12 @@ def test_what_the_test_split_showed_is_not_dropped(config: RunConfig, fewer: str
         extension(config, Record.of([TestOpened(queries=9)]), [fewer])
 
 
+def test_fewer_seeds_than_supervisors_are_refused_by_the_name_that_was_given(config: RunConfig) -> None:
+    config = changed(config, {"confirm.seeds": 5, "confirm.supervisors": 5})
+    with pytest.raises(ValueError, match=r"^--set confirm.seeds=2: .*may only rise above 5"):
+        extension(config, Record.of([TestOpened(queries=9)]), ["confirm.seeds=+2"])
+
+
 def test_what_hidden_tasks_show_decides_about_no_more_training(config: RunConfig) -> None:
     record = Record.of([HiddenRead(task="elsewhere", train_s=1.0, data=None)])
     with pytest.raises(ValueError, match="has read its hidden tasks"):

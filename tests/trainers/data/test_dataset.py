@@ -249,6 +249,36 @@ def test_a_missing_response_is_refused(tmp_path: Path) -> None:
         load(write(tmp_path / "a.jsonl", rows), fields=PairFields())
 
 
+@pytest.mark.parametrize("nothing", [None, "", " \n"])
+def test_rows_that_lack_a_value_may_be_left_out_and_are_counted(tmp_path: Path, nothing: str | None) -> None:
+    rows = singles(30)
+    rows[3:3] = [{"text": nothing, "label": 1}, {"text": "no label", "label": nothing}]
+    path = write(tmp_path / "a.jsonl", rows)
+    task = load(path, empty="leave_out")
+    assert sorted(all_texts(task)) == sorted(f"text {i}" for i in range(30))
+    assert (
+        task.counts.files[0].sentence()
+        == f"{path}: of 32 rows left out: 2 lack a text, a label or a response"
+    )
+    with pytest.raises(ValueError, match=r"row 4: .*or leave out all such rows with `empty: leave_out`"):
+        load(path)
+
+
+def test_rows_are_counted_as_in_the_file_where_empty_ones_are_left_out(tmp_path: Path) -> None:
+    rows = [{"text": None, "label": 1}, *singles(30), {"text": "x", "label": 7}]
+    with pytest.raises(ValueError, match="row 32: field 'label' must be 0 or 1, got 7"):
+        load(write(tmp_path / "a.jsonl", rows), empty="leave_out")
+    with pytest.raises(ValueError, match="row 1: field 'text' must be a text"):
+        load(write(tmp_path / "b.jsonl", [{"text": None, "label": 1}]), empty="leave_out")
+
+
+def test_pairs_that_lack_a_response_may_be_left_out_and_empty_ones_stay(tmp_path: Path) -> None:
+    rows = [*pairs(29), pairs(30)[29] | {"rejected": ""}, pairs(31)[30] | {"chosen": None}]
+    task = load(write(tmp_path / "a.jsonl", rows), fields=PairFields(), empty="leave_out")
+    assert sorted(all_texts(task)) == sorted(f"p{i}" for i in range(30))
+    assert task.counts.files[0].empty == 1
+
+
 def test_a_missing_field_names_the_nearest_first(tmp_path: Path) -> None:
     rows = [{"zebra": 1, "sentence": "x", "label": 0}]
     with pytest.raises(ValueError, match=r"no field 'sentences': map it .* to one of sentence, zebra, label"):

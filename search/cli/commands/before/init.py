@@ -1,5 +1,6 @@
 """The command `init`: a config for data of your own."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,6 +79,13 @@ def init(
     target.write_text(_drafted(path, test, weak, strong, given, asked))
     console().print(f"wrote {target}", highlight=False, soft_wrap=True)
     look_before(load_config(target), Path(), timed=not quick, as_json=False)
+    named = shlex.quote(str(target))
+    console().print(
+        f"next: python -m search baselines {named} (is there a gap to recover?), "
+        f"then python -m search run {named}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _default_name(path: Path) -> str:

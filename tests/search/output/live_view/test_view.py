@@ -11,7 +11,8 @@ from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.output.live_view import view
-from search.output.live_view.view import View, look, watch
+from search.output.live_view.view import View, baselines_text, look, watch
+from search.storage.baseline_times import BaselineTimes
 from search.storage.run_directory import RunDirectory, new_run
 from tests.search.output.conftest import shown
 
@@ -57,6 +58,26 @@ def test_watching_follows_another_process_until_its_run_ends(
     assert lines[0].startswith("round 0: 0 of 17")
     assert lines[3].startswith("round 0: 1 of 17 trials ended (0 pruned, 1 failed)")
     assert "finished, round 0: 1 of 10" in lines[4]  # a finished search has no more trials than it had
+
+
+def test_watching_counts_the_baselines_that_come_before_the_first_event(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    ledger = Ledger(run.ledger)
+    BaselineTimes(run.path).add("weak", 0, 1.5)
+    steps = iter([events.run_started(), Finished()])
+    monkeypatch.setattr(view.time, "sleep", lambda _: ledger.append(next(steps)))
+    monkeypatch.setattr(view, "REDRAW_S", 0.0)
+    console = Console(file=StringIO(), width=200, force_terminal=True)
+    watch(run, console)
+    ledger.close()
+    text = "weak floor and ceiling come first; trained so far: 1"
+    before, _, after = shown(console).partition(text)
+    assert "round 0" not in before
+    assert "round 0" in after
+    assert text not in after.partition("finished")[2]
+    assert baselines_text(Record.of([events.run_started()]), 1) is None
 
 
 def test_watching_reads_only_what_was_appended(

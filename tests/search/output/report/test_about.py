@@ -31,3 +31,8 @@ def test_a_run_of_ones_own_names_its_files_and_models(config: RunConfig) -> None
     assert own.task.path in found["task"]  # type: ignore[union-attr]  # a data set
     assert own.strong.model.path in found["strong student"]  # type: ignore[union-attr]
     assert "digests of the data" not in found
+    assert found["weak supervisor"].startswith(
+        "a bag of words, split by the tokenizer of sentence-transformers/"
+    )
+    assert found["strong student"].endswith("; naive's is a linear head on its frozen features")
+    assert "2,600 train the weak supervisors (200 for each of 13)" in found["examples"]

@@ -25,6 +25,7 @@ def test_a_config_that_passes_its_check(
     output = capsys.readouterr().out
     assert output.startswith("wrote reviews.yaml\n")
     assert "weak_train 44, transfer 88, search 24, test 44" in output
+    assert output.endswith(", then python -m search run reviews.yaml\n")
     config = load_config(Path("reviews.yaml"))
     assert config.weak.student.kind == "bag_of_words"
     assert main(words) == 2
