@@ -87,7 +87,8 @@ def test_the_example_of_the_page_runs(warm: Path, tmp_path: Path, monkeypatch: p
     (example,) = blocks(REPO / "docs/api.md", "python")
     line = 'config = configure("configs/dev.yaml")'
     assert line in example
-    small = load_config(Path(DEV), [*SMALL, f"cache={warm}", "tracking.kind=off"])
+    short = ["confirm={finalists: 1, seeds: 2}", "trial.concurrent=1", "tracking.kind=off"]
+    small = load_config(Path(DEV), [*SMALL, *short, f"cache={warm}"])
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"small": small}
     exec(example.replace(line, "config = small"), names)
