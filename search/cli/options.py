@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -92,17 +92,21 @@ RunFolder = Annotated[
     str,
     typer.Argument(metavar="DIR", help="A run directory, or its URL.", autocompletion=complete_run),
 ]
-Overrides = Annotated[
-    list[str],
-    typer.Option(
+
+
+def set_option(about: str) -> Any:
+    """The option --set of a command. about: what it does there."""
+    return typer.Option(
         "--set",
         metavar="KEY=VALUE",
         default_factory=list,
         show_default=False,
-        help="Override a setting, such as search.trials=100; may be repeated.",
+        help=f"{about}; may be repeated.",
         autocompletion=complete_setting,
-    ),
-]
+    )
+
+
+Overrides = Annotated[list[str], set_option("Override a setting, such as search.trials=100")]
 BranchFiles = Annotated[
     list[Path],
     typer.Option(

@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-import typer
-
-from search.cli.options import OutcomeAsJson, RunFolder, complete_setting
+from search.cli.options import OutcomeAsJson, RunFolder, set_option
 from search.cli.outcome import reach_outcome
 from search.cli.output import console, stdout_for_json
 from search.storage.object_store import run_path
@@ -21,14 +19,9 @@ def resume(
     directory: RunFolder,
     overrides: Annotated[
         list[str],
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            default_factory=list,
-            show_default=False,
-            help="Extend the run: search.trials, search.max_hours, confirm.seeds, confirm.finalists, "
-            "replication.effort and a few more; may be repeated.",
-            autocompletion=complete_setting,
+        set_option(
+            "Extend the run: search.trials, search.max_hours, confirm.seeds, confirm.finalists, "
+            "replication.effort and a few more"
         ),
     ],
     as_json: OutcomeAsJson = False,
