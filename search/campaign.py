@@ -20,7 +20,8 @@ from search.interrupt import interruptible
 from search.ledger.events import BaselinesReady, Interrupted, Sources, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
-from search.phases import Phases, new_grader, prepare_with_progress, trials_together
+from search.output.live_view.view import View
+from search.phases import Phases, prepare_with_progress, trials_together
 from search.policy.rungs import merged_rungs
 from search.scoring.grader import BaselineScores
 from search.storage.openings import Registry
@@ -28,7 +29,7 @@ from search.storage.run_directory import RunDirectory
 from search.tracking.launcher import Tracking
 from search.workers.loading import Loaded, load
 from search.workers.preparation import Prepared, with_gpus
-from search.workers.remote_grader import RemoteGrader
+from search.workers.remote_grader import new_grader
 from search.workers.sources import Commits, checked_sources, on_hidden, with_commits
 
 log = logging.getLogger(__name__)
@@ -81,13 +82,14 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
                         gap=baselines.gap,
                         search_size=len(prepared.search[0]),
                     )
+                    view = phases.view(ledger)
                     with account.writing(ledger, run.path):
                         director = Director(context, proposer, past)
                         _say_merged_rungs(config, console)
                         if not record.hidden_read:
-                            phases.train(config, prepared, director, ledger)
+                            phases.train(config, prepared, director, view)
                     own = SealedTest(hidden=None, inputs=loaded.task.inputs["test"], grader=grader)
-                    hidden = _hidden_tests(phases, unplaced, found, ledger, director)
+                    hidden = _hidden_tests(phases, unplaced, found, ledger, director, view)
                     registry = Registry(config.cache_dir, url)
                     return Conclusion(run, config, record, ledger, registry, console).reach(own, hidden)
                 except KeyboardInterrupt:
@@ -114,12 +116,14 @@ def _shown(runtime: AbstractContextManager[None], console: Console) -> Iterator[
 
 
 def _hidden_tests(
-    phases: Phases, config: RunConfig, found: Commits, ledger: Ledger, director: Director
+    phases: Phases, config: RunConfig, found: Commits, ledger: Ledger, director: Director, view: View
 ) -> list[SealedTest]:
     """The hidden tasks, once all trials on them have ended. found: the commits of hub ids."""
     if config.hidden:
         sealed_predictions(config, phases.record)  # raises where nothing was confirmed: nothing is read then
-    return [phases.confirm_on(on_hidden(config, one, found), one, ledger, director) for one in config.hidden]
+    return [
+        phases.confirm_on(on_hidden(config, one, found), one, ledger, director, view) for one in config.hidden
+    ]
 
 
 def _ready(
@@ -146,8 +150,7 @@ def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     loaded = load(config)
     with interruptible() as stop, ray_runtime(config.trial.environment):
         prepared = prepare_with_progress(with_gpus(config, stop.check), loaded, console, stop)
-        grader = RemoteGrader(prepared.search, prepared.test, answer_s=config.faults.grader_limit_s)
-        return grader.baselines()
+        return new_grader(config, prepared).baselines()
 
 
 def _say_merged_rungs(config: RunConfig, console: Console) -> None:

@@ -22,7 +22,7 @@ from search.storage.run_directory import RunDirectory
 from search.workers.loading import Loaded, load
 from search.workers.member import Work
 from search.workers.preparation import Prepared, prepare, with_gpus
-from search.workers.remote_grader import RemoteGrader
+from search.workers.remote_grader import new_grader
 from search.workers.sources import require_same_hidden
 from search.workers.tune import run_trials
 from trainers.trial.baselines import BaselineJob
@@ -66,11 +66,6 @@ def prepare_with_progress(
         return prepare(config, loaded, advance, trained)
 
 
-def new_grader(config: RunConfig, prepared: Prepared) -> RemoteGrader:
-    """The grader of a task, in a process of its own."""
-    return RemoteGrader(prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Phases:
     """Trains what a run needs, on one task after another; a person who looks on sees how far it is.
@@ -95,7 +90,15 @@ class Phases:
         prepared = prepare_with_progress(config, loaded, self.console, self.stop, trained, about)
         return prepared, times.total_s(task)
 
-    def train(self, config: RunConfig, prepared: Prepared, director: Director, ledger: Ledger) -> None:
+    def view(self, ledger: Ledger) -> View:
+        """The live view of the run, which follows the ledger from its first event on."""
+        view = View(
+            self.console, self.config, self.record, read_ledger(self.run.ledger), ceilings_s(self.run)
+        )
+        ledger.listen(view.apply)
+        return view
+
+    def train(self, config: RunConfig, prepared: Prepared, director: Director, view: View) -> None:
         """Train trials on a task until the director is done with it. Orders are taken meanwhile."""
         work = Work(
             config=config,
@@ -104,9 +107,6 @@ class Phases:
             checkpoints=self.run.checkpoints.absolute(),
         )
         concurrent = trials_together(config)
-        past = read_ledger(self.run.ledger)
-        view = View(self.console, self.config, self.record, past, ceilings_s(self.run))
-        ledger.listen(view.apply)
         inbox = Inbox(self.run, self.record, self._say)
         with view:
 
@@ -124,7 +124,7 @@ class Phases:
         self.console.print(line, highlight=False, soft_wrap=True)
 
     def confirm_on(
-        self, config: RunConfig, hidden: HiddenTask, ledger: Ledger, director: Director
+        self, config: RunConfig, hidden: HiddenTask, ledger: Ledger, director: Director, view: View
     ) -> SealedTest:
         """Read a hidden task, train its baselines, and confirm the finalists on it.
 
@@ -139,6 +139,6 @@ class Phases:
             ledger.append(HiddenRead(task=hidden.name, train_s=train_s, data=prepared.counts))
         director.confirm_on(hidden)
         if not director.done:
-            self.train(config, prepared, director, ledger)
+            self.train(config, prepared, director, view)
         grader = new_grader(config, prepared)
         return SealedTest(hidden=hidden, inputs=loaded.task.inputs["test"], grader=grader)

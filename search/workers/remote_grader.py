@@ -7,14 +7,21 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from search.config.schema import RunConfig
 from search.policy.faults import FaultConfig
 from search.scoring.grader import BaselinePredictions, BaselineScores, Grader, Score, TestGrades
+from search.workers.preparation import Prepared
 from trainers.data.examples import Labels
 
 log = logging.getLogger(__name__)
 
 RESTARTS = 3  # for one question, before the run ends
 _LOST = (ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError)
+
+
+def new_grader(config: RunConfig, prepared: Prepared) -> "RemoteGrader":
+    """The grader of a task, as its config has it."""
+    return RemoteGrader(prepared.search, prepared.test, config.search.coarsen, config.faults.grader_limit_s)
 
 
 class RemoteGrader:

@@ -15,7 +15,7 @@ from search.scoring.grader import BaselineScores, Score
 from search.workers.loading import Loaded
 from search.workers.member import Member, Work
 from search.workers.preparation import Prepared
-from search.workers.remote_grader import RemoteGrader
+from search.workers.remote_grader import new_grader
 from trainers.data.examples import Examples
 from trainers.method import Method
 from trainers.scratch import scratch_folder
@@ -62,7 +62,7 @@ def train_once(
 
     every_poll: called while it trains; what it raises ends the wait. Raises what the training raised.
     """
-    grader = RemoteGrader(prepared.search, prepared.test, answer_s=config.faults.grader_limit_s)
+    grader = new_grader(config, prepared)
     assignment = Assignment(trial="single", purpose="search", method=method, seed=seed, rungs=(1.0,))
     with scratch_folder() as folder:
         work = Work(config=config, materials=prepared.materials, shared=prepared.arrays, checkpoints=folder)

@@ -55,8 +55,9 @@ def test_a_hidden_task_that_was_replaced_before_it_is_read_is_refused(
         stop=Interruption(),
         config=config,
     )
+    ledger, unneeded = Ledger(tmp_path / "ledger.jsonl"), (object(), object())  # a director and a view
     with pytest.raises(ValueError, match=r"changed: hidden\.quarrels\.test\.truth \(toy\); put them back"):
-        phases.confirm_on(there, hidden, Ledger(tmp_path / "ledger.jsonl"), object())  # type: ignore[arg-type]
+        phases.confirm_on(there, hidden, ledger, *unneeded)  # type: ignore[arg-type]
     assert read_ledger(tmp_path / "ledger.jsonl") == []
 
 

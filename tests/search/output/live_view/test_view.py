@@ -41,6 +41,21 @@ def test_a_terminal_is_drawn_on_and_left_clean(searching: Record, config: RunCon
     assert shown(console).rstrip("\n").endswith(("\x1b[?25h", "\x1b[2K"))
 
 
+def test_it_is_drawn_again_for_the_next_task_of_a_run(
+    searching: Record, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(view.time, "monotonic", lambda: now)
+    console = Console(file=StringIO(), width=120, force_terminal=True)
+    live = View(console, config, searching)
+    for task in range(1, 3):
+        with live:
+            now += view.REDRAW_S * 100
+            live.refresh()
+            assert shown(console).count("3 of 17") >= task
+        assert shown(console).rstrip("\n").endswith(("\x1b[?25h", "\x1b[2K"))
+
+
 def test_watching_follows_another_process_until_its_run_ends(
     tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
