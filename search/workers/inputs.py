@@ -6,6 +6,7 @@ from pathlib import Path
 
 from search.config.learners import TrainedConfig
 from search.config.schema import RunConfig
+from search.workers.loading import require_naive
 from trainers.data.counts import DataCounts
 from trainers.data.examples import SPLITS, SplitName, Task
 from trainers.data.tokens import Tokens, length_counts
@@ -36,8 +37,7 @@ def read_inputs(config: RunConfig, task: Task) -> Inputs:
 
     Raises ValueError, of one line, if nothing can be learned from it, or if the naive baseline cannot run.
     """
-    if reason := config.naive.refused(config.abilities):
-        raise ValueError(f"strong: the naive baseline cannot run: {reason}")
+    require_naive(config)
     weak = _tokens(config.weak.model, task, SPLITS)
     strong = _tokens(config.strong.model, task, STUDENTS_SEE)
     intermediates = [_tokens(model, task, STUDENTS_SEE) for model in config.intermediates]

@@ -32,6 +32,12 @@ def load(config: RunConfig) -> Loaded:
     return Loaded(task=task, weights={model: weights_digest(model) for _, model in models_of(config)})
 
 
+def require_naive(config: RunConfig) -> None:
+    """Raise ValueError, on one line, if the naive baseline cannot run."""
+    if reason := config.naive.refused(config.abilities):
+        raise ValueError(f"strong: the naive baseline cannot run: {reason}")
+
+
 def models_of(config: RunConfig) -> Iterator[tuple[str, ModelConfig]]:
     """The models of a run with the places of their settings."""
     yield "weak.model", config.weak.model

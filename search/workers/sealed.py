@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from cluster.apart import apart
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
-from search.workers.loading import Loaded, load, models_of
+from search.workers.loading import Loaded, load, models_of, require_naive
 from trainers.data.digests import example_keys, task_digests
 from trainers.data.examples import Task
 
@@ -23,9 +23,9 @@ def place_of(hidden: HiddenTask) -> str:
 def sealed_digests(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: str) -> dict[str, str]:
     """The digests of hidden tasks and of their models, by place and name.
 
-    tasks: for each place the config with that task. known: the keys of all examples of the search's own task
-    (trainers.data.digests.example_keys). salt: keys the digests of ground truth, in hex. Raises ValueError,
-    one line, for data or models that cannot be used, and for a task that shares examples with another one.
+    tasks: for each place the config with that task. known: the keys of the search's own task. salt: keys the
+    digests of ground truth, in hex. Raises ValueError, one line, for data or models that cannot be used, and
+    for a task that shares examples with another one.
     """
     passed_on = {name for config in tasks.values() for name in config.trial.environment}
     found = apart("looking at hidden tasks", _looked, dict(tasks), known, salt, passed_on=passed_on)
@@ -49,12 +49,11 @@ def digests_here(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: st
     seen: dict[str, frozenset[str]] = {"the task of the search": known}
     for place, config in tasks.items():
         try:
-            if reason := config.naive.refused(config.abilities):
-                raise ValueError(f"strong: the naive baseline cannot run: {reason}")
+            require_naive(config)
             loaded = load(config)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None
-        keys = _keys(loaded.task)
+        keys = task_keys(loaded.task)
         for other, its in seen.items():
             _require_apart(place, keys, other, its)
         seen[place] = keys
@@ -68,7 +67,8 @@ def loaded_digests(config: RunConfig, loaded: Loaded, salt: str) -> dict[str, st
     return task_digests(loaded.task, bytes.fromhex(salt)) | weights
 
 
-def _keys(task: Task) -> frozenset[str]:
+def task_keys(task: Task) -> frozenset[str]:
+    """The keys of all examples of a task (trainers.data.digests.example_keys)."""
     return frozenset(key for examples in task.inputs.values() for key in example_keys(examples))
 
 

@@ -10,8 +10,7 @@ from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
 from search.ledger.events import RunStarted, Sources
 from search.workers.loading import Loaded, models_of
-from search.workers.sealed import loaded_digests, place_of, sealed_digests
-from trainers.data.digests import example_keys
+from search.workers.sealed import loaded_digests, place_of, sealed_digests, task_keys
 from trainers.data.hub import RepositoryKind, hub_commit
 from trainers.data.settings import DatasetTask
 from trainers.models.settings import HubModel, ModelConfig
@@ -132,8 +131,7 @@ def sources(config: RunConfig, loaded: Loaded, found: Commits, salt: str) -> Sou
     digests = loaded_digests(config, loaded, salt)
     if config.hidden:
         there = {place_of(hidden): on_hidden(config, hidden, found) for hidden in config.hidden}
-        keys = [key for examples in loaded.task.inputs.values() for key in example_keys(examples)]
-        digests |= sealed_digests(there, frozenset(keys), salt)
+        digests |= sealed_digests(there, task_keys(loaded.task), salt)
     return Sources(salt=salt, digests=digests, commits=dict(found))
 
 

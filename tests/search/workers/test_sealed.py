@@ -8,10 +8,10 @@ from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.ledger.events import RunStarted
 from search.workers.loading import load
-from search.workers.sealed import digests_here, place_of
+from search.workers.sealed import digests_here, place_of, task_keys
 from search.workers.sources import checked_sources
 from tests.small_runs.settings import REPO, SMALL_TASK
-from trainers.data.digests import example_keys, task_digests
+from trainers.data.digests import task_digests
 
 SPLITS = "splits: {weak_train: 8, transfer: 8, search: 8, test: 8}"
 SALT = "ab" * 16
@@ -40,8 +40,7 @@ def configured(cache: Path, tmp_path: Path, *hidden: Path) -> RunConfig:
 
 def refusal(config: RunConfig) -> str:
     """What the process says that looks at the hidden tasks."""
-    own = load(config).task.inputs.values()
-    keys = frozenset(key for examples in own for key in example_keys(examples))
+    keys = task_keys(load(config).task)
     with pytest.raises(ValueError, match="hidden") as caught:
         digests_here({place_of(hidden): config.on(hidden) for hidden in config.hidden}, keys, SALT)
     assert "\n" not in str(caught.value)
