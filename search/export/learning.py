@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.config.schema import RunConfig
-from search.workers.inputs import Inputs, read_inputs, trainings
+from search.workers.inputs import Training, read_inputs, trainings
 from search.workers.loading import Loaded
 from search.workers.preparation import materials
 from trainers.cache import Arrays, load_arrays, save_arrays
@@ -31,22 +31,19 @@ def learning(config: RunConfig, loaded: Loaded, supervisor: int) -> Learning:
     """
     inputs = read_inputs(config, loaded.task)
     size, pooling = config.weak.panel.size, config.weak.panel.pooling
+    first = config.first_seed + supervisor * size
     models = [
-        _model(config, loaded, inputs, config.first_seed + supervisor * size + member)
-        for member in range(size)
+        _predicted(config, training)
+        for training in trainings(config, loaded.weights, inputs.data)
+        if training.job.role == "weak" and training.job.seed in range(first, first + size)
     ]
     weak = pooled(models, size, pooling)
     said = np.asarray(weak.supervisors[0]["transfer"], dtype=np.float32)
     return Learning(materials=materials(config, loaded.task, inputs, weak), weak=said)
 
 
-def _model(config: RunConfig, loaded: Loaded, inputs: Inputs, seed: int) -> Arrays:
-    """What the weak model of a seed predicts, of every split."""
-    training = next(
-        found
-        for found in trainings(config, loaded.weights, inputs.data)
-        if (found.job.role, found.job.seed) == ("weak", seed)
-    )
+def _predicted(config: RunConfig, training: Training) -> Arrays:
+    """What a weak model predicts, of every split."""
     if (cached := load_arrays(training.path)) is None:
         cached = train_baseline(training.job, training.data, config.cache_dir)
         save_arrays(training.path, cached)
