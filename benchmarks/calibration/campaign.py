@@ -10,7 +10,8 @@ from tqdm import tqdm
 from agents.findings.predictions import pack
 from benchmarks.calibration.world import Truth, World
 from search.config.learners import LearnerConfig, SupervisorConfig
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.engine.confirmation import Confirmation, confirm, planned_confirmation, sealed_predictions
 from search.engine.replication import planned_replication

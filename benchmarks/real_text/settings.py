@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from search.config.learners import LearnerConfig, SupervisorConfig
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw

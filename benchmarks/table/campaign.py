@@ -26,7 +26,8 @@ from agents.language.space import sample_methods
 from agents.playbook.playbook import Playbook
 from benchmarks.table.settings import campaign_config
 from benchmarks.table.world import Point, World
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.config.seeds import ReplicationConfig
 from search.engine.assignment import Assignment
 from search.engine.confirmation import choose_finalists

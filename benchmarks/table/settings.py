@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from search.config.learners import LearnerConfig, SupervisorConfig
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.policy.pruning import PruningConfig
 from trainers.component import Frozen

@@ -14,7 +14,8 @@ from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
 from search.engine.replication import Bounds, at_most_per_kind, eligible, standings
 from search.engine.transfer import transferred
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.scoring.collapses import Collapses, find_collapses, steady_variance
 from search.scoring.grader import TestGrades
 from search.scoring.pgr import (

@@ -17,8 +17,8 @@ from search.engine.judging import Judging
 from search.engine.rounds import Rounds, TimedProposal, checked, round_events
 from search.engine.trials import Trials
 from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost, now
-from search.ledger.record import TrialRecord
 from search.ledger.steered import Steered
+from search.ledger.trial_record import TrialRecord
 from search.policy.faults import out_of_retries, too_many_lost
 from search.studies.branch_sampler import BranchSampler
 from search.studies.sampler import Draw

@@ -17,8 +17,9 @@ from search.ledger.events import (
     TrialStarted,
     new_branches,
 )
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
 from search.ledger.steered import Steered
+from search.ledger.trial_record import TrialRecord
 from search.policy.allocation import BranchState, offering_branches
 from search.policy.encoding import encode, stop_column
 from search.policy.ladder import Ladder, Ladders

@@ -7,7 +7,8 @@ from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFind
 from agents.findings.predictions import agreement, balance
 from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady
-from search.ledger.record import BranchRecord, Record, TrialRecord
+from search.ledger.record import BranchRecord, Record
+from search.ledger.trial_record import TrialRecord
 from search.studies.importance import importance
 from trainers.method import Method
 

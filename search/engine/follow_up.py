@@ -13,7 +13,8 @@ from search.engine.assignment import Assignment
 from search.engine.confirmation import planned_confirmation
 from search.engine.replication import planned_replication
 from search.ledger.events import Purpose
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from trainers.method import Method
 
 

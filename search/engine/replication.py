@@ -18,7 +18,8 @@ from statistics import fmean, median_high, median_low
 
 from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady, Purpose
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.policy.pruning import seed_variance
 from search.scoring.collapses import find_collapses, steady_variance
 from trainers.component import Component

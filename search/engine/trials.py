@@ -5,7 +5,7 @@ import shutil
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
 from search.ledger.events import EndState, TrialEnded, TrialPaused, TrialStarted
-from search.ledger.record import TrialRecord
+from search.ledger.trial_record import TrialRecord
 
 
 class Trials:

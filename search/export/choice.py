@@ -6,7 +6,8 @@ from typing import Any
 
 from search.config.schema import RunConfig
 from search.ledger.events import RungReached
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from trainers.data.examples import SplitName
 from trainers.method import Method
 

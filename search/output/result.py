@@ -12,8 +12,9 @@ from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.findings.usage import Usage
 from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
 from search.ledger.events import RunStarted, TestOpened
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
 from search.ledger.steered import Steered
+from search.ledger.trial_record import TrialRecord
 from search.output.live_view.phases import STATES, counts
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from agents.findings.differences import differences
 from search.config.schema import RunConfig
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from trainers.files import replacing
 from trainers.printable import one_line
 

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator, Sequence
 
 from agents.language.proposal import Branch
-from search.config.schema import Sampler
+from search.config.search import Sampler
 from search.studies.mirror import StudyMirror
 from search.studies.optuna_samplers import OPTUNA_SAMPLERS, OptunaSampler
 from search.studies.sampler import Draw, MethodSampler

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agents.language.naming import named_values
-from search.ledger.record import BranchRecord, Record, TrialRecord
+from search.ledger.record import BranchRecord, Record
+from search.ledger.trial_record import TrialRecord
 from trainers.component import Frozen
 
 TEXT_LENGTH = 500

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import wandb
 
 from search.ledger.log import LedgerFollower
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.steering.sweep import SweepStates
 from search.tracking.job import Job
 from search.tracking.payloads import (

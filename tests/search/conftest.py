@@ -8,7 +8,8 @@ import ray
 from agents.language.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
 from cluster.access import with_token
 from search.config.learners import LearnerConfig, SupervisorConfig
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.ledger.events import (
     BaselinesReady,

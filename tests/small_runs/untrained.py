@@ -9,7 +9,8 @@ import numpy as np
 from agents.playbook.playbook import Playbook
 from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.resources import TrialResources
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.context import RunContext
 from search.engine.director import Director

@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 
 from search.ledger.events import TrialEnded
 from search.ledger.log import read_ledger
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.storage.run_directory import RunDirectory
 from search.studies.storage import open_journal
 

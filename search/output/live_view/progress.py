@@ -10,7 +10,8 @@ from rich.text import Text
 
 from search.config.schema import RunConfig
 from search.ledger.events import Purpose
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.output.live_view.leaders import Leader, leaders, let_go
 from search.output.live_view.phases import Phase, counts, ended, phases, total
 from search.output.live_view.remaining import planned

@@ -9,7 +9,8 @@ import numpy as np
 from search.config.schema import RunConfig
 from search.engine.replication import stage_budgets
 from search.ledger.events import Purpose
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 
 LIKELY = 12  # methods with further seeds, where nothing says how many: the best tell what such take
 

@@ -6,7 +6,8 @@ from statistics import fmean
 from typing import Any
 
 from search.config.schema import RunConfig
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.output.outcome_table import has_gap
 from search.output.report.axes import interval_domain
 from search.output.report.drawing import Figure

@@ -11,7 +11,8 @@ from agents.language.proposal import Branch
 from cluster.commit import other_code
 from search.config.schema import RunConfig
 from search.ledger.events import EndState
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.output.live_view.phases import counts, ended, purposes_text, total
 from search.output.live_view.progress import duration, state
 from search.output.outcome_table import has_gap

@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 from agents.prices import Price
 from agents.settings import ClaudeConfig
 from search.config.fields import Group, Setting, groups, members, model_at
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.policy.pruning import PruningConfig
 from trainers.component import Frozen
 

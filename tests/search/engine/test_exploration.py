@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from agents.language.proposal import Branch, Option, Proposal, Range, Slot
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.engine.exploration import Exploration
 from search.ledger.events import AnyEvent, Proposed, RungReached, TrialEnded, TrialPaused, TrialStarted
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.policy.allocation import AllocationConfig
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig

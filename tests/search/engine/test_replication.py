@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from search.config.own import OwnMethod
-from search.config.schema import PruningConfig, RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
 from search.engine.confirmation import choose_finalists
 from search.engine.replication import (
@@ -20,6 +21,7 @@ from search.engine.replication import (
 )
 from search.ledger.events import RungReached
 from search.ledger.record import Record
+from search.policy.pruning import PruningConfig
 from trainers.components.formulas.labels import LabelFormula
 from trainers.components.losses import LOSSES, Gce
 from trainers.components.optim import Adamw

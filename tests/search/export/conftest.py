@@ -7,7 +7,8 @@ import pytest
 
 from agents.findings.predictions import pack
 from search.config.learners import LearnerConfig, SupervisorConfig
-from search.config.schema import RunConfig, SearchConfig
+from search.config.schema import RunConfig
+from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.export.learning import learning
 from search.ledger.events import Finished, RungReached, RunStarted, TrialEnded, TrialStarted

@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range, Slot
-from search.config.schema import Sampler
+from search.config.search import Sampler
 from search.studies.branch_sampler import BranchSampler
 from search.studies.mirror import StudyMirror
 from search.studies.sampler import Draw, MethodSampler

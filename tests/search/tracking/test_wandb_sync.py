@@ -9,7 +9,8 @@ import pytest
 
 from search.ledger.events import AnyEvent, Interrupted
 from search.ledger.log import read_ledger
-from search.ledger.record import Record, TrialRecord
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
 from search.steering.sweep import SweepState, read_state
 from search.storage.run_directory import RunDirectory
 from search.tracking.payloads import flat

@@ -1,0 +1,80 @@
+"""The state of one trial: the sum of its events."""
+
+from dataclasses import dataclass, field
+
+from search.ledger.events import EndState, Purpose, RungReached
+from trainers.method import Method
+from trainers.trial.label_quality import LabelQuality
+
+
+@dataclass(kw_only=True)
+class TrialRecord:
+    """One trial. A trial that starts again, after a pause or a crash, keeps its rungs.
+
+    place: its index among all trials, in the order of their first starts. task: see TrialStarted.
+    due: the share of the rung it trains to or has reached. paused: whether it is paused there.
+    micro_batch: the size it was reduced to when memory ran out. judged: see TrialEnded.
+    """
+
+    trial: str
+    place: int
+    purpose: Purpose
+    branch: str
+    number: int | None
+    method: Method
+    seed: int
+    due: float
+    started_at: float
+    task: str = ""
+    micro_batch: int | None = None
+    rungs: dict[float, RungReached] = field(default_factory=dict)
+    paused: bool = False
+    state: EndState | None = None
+    cause: str | None = None
+    judged: bool = True
+    ended_at: float | None = None
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it predicts on a test split."""
+        return self.purpose in ("confirm", "hidden")
+
+    @property
+    def last(self) -> RungReached | None:
+        """The highest rung reached."""
+        return self.rungs[max(self.rungs)] if self.rungs else None
+
+    @property
+    def labels(self) -> LabelQuality | None:
+        """What was said of its labels; None before its first rung, and in ledgers of earlier versions."""
+        return next((rung.labels for rung in self.rungs.values() if rung.labels), None)
+
+    @property
+    def best(self) -> RungReached | None:
+        """The rung with the highest PGR; ties go to the earlier. None for predictions on the test split.
+
+        A trial at a rung is the finished trial of `best_method`, the method that stops there.
+        """
+        graded = [rung for _, rung in sorted(self.rungs.items()) if rung.pgr is not None]
+        return max(graded, key=lambda rung: rung.pgr or 0.0, default=None)
+
+    @property
+    def best_pgr(self) -> float | None:
+        """The PGR at the best rung."""
+        return self.best.pgr if self.best else None
+
+    @property
+    def best_method(self) -> Method:
+        """The method that stops at the best rung; the trial's own before its first rung."""
+        return self.method.stopped_at(self.best.share) if self.best else self.method
+
+    @property
+    def best_s(self) -> float:
+        """Seconds spent training and evaluating up to the best rung; 0 before the first."""
+        share = self.best.share if self.best else 0.0
+        return sum(rung.train_s + rung.eval_s for at, rung in self.rungs.items() if at <= share)
+
+    @property
+    def train_s(self) -> float:
+        """Seconds spent training and evaluating."""
+        return sum(rung.train_s + rung.eval_s for rung in self.rungs.values())
