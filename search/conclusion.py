@@ -17,7 +17,7 @@ from search.ledger.record import Record
 from search.output.hidden import hidden_part
 from search.output.outcome_table import outcome_table
 from search.output.report.report import write_report
-from search.output.result import Outcome, result, write_result
+from search.output.result import TaskOutcome, result, write_result
 from search.storage.openings import Opening, Registry
 from search.storage.run_directory import RunDirectory
 from search.workers.remote_grader import RemoteGrader
@@ -77,10 +77,10 @@ class Conclusion:
         self._report()
         return outcome
 
-    def _opened(self, test: SealedTest, predictions: Predictions) -> Outcome:
+    def _opened(self, test: SealedTest, predictions: Predictions) -> TaskOutcome:
         grades = test.grader.open_test(predictions)
         confirmation = confirm(self.config, self.record, grades, test.hidden)
-        return Outcome(task=test.task, confirmation=confirmation, baselines=grades.baseline_scores)
+        return TaskOutcome(task=test.task, confirmation=confirmation, baselines=grades.baseline_scores)
 
     def _register(self, test: SealedTest, predictions: Predictions) -> None:
         """Record that this run opens a test split, before its labels are read."""

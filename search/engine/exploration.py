@@ -145,10 +145,7 @@ class Exploration:
 
     def _scored(self, trial: TrialRecord, reached: RungReached, pgr: float) -> None:
         rung, first = self._rungs.index(reached.share), trial.trial not in self._last_pgr
-        step, seconds = (
-            self._step_to(trial, reached.share),
-            reached.setup_s + reached.train_s + reached.eval_s,
-        )
+        step, seconds = self._step_to(trial, reached.share), reached.seconds
         if seconds > 0:
             self._seconds.observe(step, seconds)
         self._budget.end(trial.trial, seconds)

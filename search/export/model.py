@@ -94,7 +94,7 @@ def _train(
     progress.update(bar, description="weak labels")
     learned = learning(config, loaded, config.supervisor(chosen.seed))
     trial = chosen.trial
-    due = sum(rung.setup_s + rung.train_s + rung.eval_s for rung in trial.rungs.values()) if trial else None
+    due = sum(rung.seconds for rung in trial.rungs.values()) if trial else None
     progress.update(bar, description=f"training {chosen.name}, seed {chosen.seed}", total=due, completed=0)
     with scratch_folder() as scratch:
         job = Training(

@@ -142,6 +142,11 @@ class RungReached(Event):
     losses: tuple[float, ...] = ()
     labels: LabelQuality | None = None
 
+    @property
+    def seconds(self) -> float:
+        """Setup, training and evaluation since the last rung."""
+        return self.setup_s + self.train_s + self.eval_s
+
 
 class MicroBatchHalved(Event):
     """A trial ran out of memory. micro_batch: examples per forward pass from now on; the batch stays."""

@@ -40,6 +40,11 @@ class TrialRecord:
         return self.purpose in ("confirm", "hidden")
 
     @property
+    def state_now(self) -> str:
+        """How it ended; "paused" or "running" as long as it has not."""
+        return self.state or ("paused" if self.paused else "running")
+
+    @property
     def last(self) -> RungReached | None:
         """The highest rung reached."""
         return self.rungs[max(self.rungs)] if self.rungs else None

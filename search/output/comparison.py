@@ -25,7 +25,7 @@ BEYOND = 10_000.0  # degrees of freedom of a difference without an error of seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class FinishedRun:
     """A finished run. predictions: packed, of the best method on the test split, by seed.
 
     teachers: what decides a seed's weak labels beside the seed: equal for runs whose seeds mean the same.
@@ -74,7 +74,7 @@ class Difference:
 class Comparison:
     """Runs in the order given, and the difference of each from the first; None for the first."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[FinishedRun, ...]
     differences: tuple[Difference | None, ...]
 
 
@@ -99,7 +99,7 @@ def compare_runs(directories: Sequence[str | Path]) -> Comparison:
     )
 
 
-def read_outcome(directory: str) -> Outcome:
+def read_outcome(directory: str) -> FinishedRun:
     """The outcome of a run; raises ValueError, on one line, if it has none."""
     with snapshot(directory) as path:
         run = RunDirectory(path)
@@ -113,7 +113,7 @@ def read_outcome(directory: str) -> Outcome:
     if not opened.digest:
         raise ValueError(f"{directory}: an earlier version wrote it, without the digest of its test examples")
     best = Method.model_validate(result["best"]["method"])
-    return Outcome(
+    return FinishedRun(
         name=directory,
         config=config,
         result=result,
@@ -142,7 +142,7 @@ def _teachers(config: RunConfig, record: Record) -> str:
     return f"{data} {weak} {counts} {settings}"
 
 
-def difference(first: Outcome, other: Outcome) -> Difference:
+def difference(first: FinishedRun, other: FinishedRun) -> Difference:
     """How far the best method of `other` is above that of `first`, with its error.
 
     Examples are always the same, so their part of the error follows from where predictions differ. Seeds
@@ -217,7 +217,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     return Group(table, *(Text(line) for line in notes(comparison)))
 
 
-def _cells(outcome: Outcome) -> tuple[str, ...]:
+def _cells(outcome: FinishedRun) -> tuple[str, ...]:
     best = outcome.best
     over = best["over_naive"]
     if best["pgr"] is None:
@@ -238,7 +238,7 @@ def _over(found: Difference | None) -> tuple[str, str, str]:
     return f"{found.accuracy.value:+.4f}", f"{found.accuracy.se:.4f}", f"{found.p:.2g}"
 
 
-def _counts(outcome: Outcome) -> tuple[str, str, str]:
+def _counts(outcome: FinishedRun) -> tuple[str, str, str]:
     trials, cost = outcome.result["trials"], outcome.result["cost"]
     return str(outcome.best["seeds"]), str(sum(trials.values())), f"{cost['train_s']:.0f}"
 
@@ -266,5 +266,5 @@ def notes(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _method(outcome: Outcome) -> str:
+def _method(outcome: FinishedRun) -> str:
     return differences(Method.model_validate(outcome.best["method"]), outcome.config.naive)

@@ -1,16 +1,15 @@
 """A run as data frames: its trials, their curves, what was confirmed, seed by seed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from agents.language.naming import method_values
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
+from search.output.result import Outcome
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-Outcome = Mapping[str, Any]
 
 
 def trials_frame(record: Record) -> "DataFrame":
@@ -34,7 +33,7 @@ def curves_frame(record: Record) -> "DataFrame":
                 "accuracy": rung.accuracy,
                 "pgr": rung.pgr,
                 "se": rung.se,
-                "seconds": rung.setup_s + rung.train_s + rung.eval_s,
+                "seconds": rung.seconds,
             }
             for trial in record.trials.values()
             for share, rung in sorted(trial.rungs.items())
@@ -86,7 +85,7 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
         "branch": trial.branch,
         "task": trial.task,
         "seed": trial.seed,
-        "state": trial.state or ("paused" if trial.paused else "running"),
+        "state": trial.state_now,
         "stop": best.share if best else None,
         "accuracy": best.accuracy if best else None,
         "pgr": best.pgr if best else None,

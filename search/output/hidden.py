@@ -6,7 +6,7 @@ from typing import Any
 from search.engine.confirmation import Confirmed, Finalist
 from search.ledger.record import Record
 from search.output.result import (
-    Outcome,
+    TaskOutcome,
     confirmed_row,
     finalist_row,
     floors_row,
@@ -17,7 +17,7 @@ from search.scoring.across_tasks import mean_over_tasks, new_task_interval
 from search.scoring.pgr import Estimate
 
 
-def hidden_part(record: Record, own: Outcome, hidden: Sequence[Outcome]) -> dict[str, Any] | None:
+def hidden_part(record: Record, own: TaskOutcome, hidden: Sequence[TaskOutcome]) -> dict[str, Any] | None:
     """Every hidden task, and each finalist over all of them; None without hidden tasks.
 
     `tasks` has for each task what result.json has for the search's own; `missing` says why a finalist was not
@@ -42,7 +42,7 @@ def hidden_part(record: Record, own: Outcome, hidden: Sequence[Outcome]) -> dict
     }
 
 
-def _task(record: Record, outcome: Outcome) -> dict[str, Any]:
+def _task(record: Record, outcome: TaskOutcome) -> dict[str, Any]:
     confirmation, opened = outcome.confirmation, record.hidden_opened.get(outcome.task)
     return {
         "name": outcome.task,
@@ -54,7 +54,7 @@ def _task(record: Record, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _over_tasks(finalist: Finalist, own: Confirmed, hidden: Sequence[Outcome]) -> dict[str, Any]:
+def _over_tasks(finalist: Finalist, own: Confirmed, hidden: Sequence[TaskOutcome]) -> dict[str, Any]:
     """A finalist over the tasks that have it. own: on the search's own task."""
     found = list(_on_tasks(finalist, hidden))
     gains = [(task, confirmed.gain) for task, confirmed in found if confirmed.gain is not None]
@@ -68,7 +68,7 @@ def _over_tasks(finalist: Finalist, own: Confirmed, hidden: Sequence[Outcome]) -
     }
 
 
-def _on_tasks(finalist: Finalist, hidden: Sequence[Outcome]) -> Iterator[tuple[str, Confirmed]]:
+def _on_tasks(finalist: Finalist, hidden: Sequence[TaskOutcome]) -> Iterator[tuple[str, Confirmed]]:
     for outcome in hidden:
         for one, confirmed in outcome.confirmation.finalists:
             if one.trial is finalist.trial:

@@ -22,10 +22,11 @@ from search.scoring.pgr import Estimate
 from trainers.files import replace_file
 
 SCHEMA = 1
+Outcome = Mapping[str, Any]  # the content of result.json, or a part of it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class TaskOutcome:
     """The confirmation on a task, and the baselines on its test split. task: empty for the search's own."""
 
     confirmation: Confirmation
@@ -33,7 +34,7 @@ class Outcome:
     task: str = ""
 
 
-def result(record: Record, outcome: Outcome, hidden: dict[str, Any] | None = None) -> dict[str, Any]:
+def result(record: Record, outcome: TaskOutcome, hidden: dict[str, Any] | None = None) -> dict[str, Any]:
     """The content of result.json. All accuracies, PGRs and errors except `search_pgr` are of the test split.
 
     hidden: see `search.output.hidden`.

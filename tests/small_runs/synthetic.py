@@ -28,7 +28,7 @@ from search.ledger.events import (
 )
 from search.ledger.log import Ledger
 from search.ledger.record import Record
-from search.output.result import Outcome, result, write_result
+from search.output.result import TaskOutcome, result, write_result
 from search.scoring.grader import TestGrades
 from search.scoring.pgr import Baselines, pgr
 from search.storage.run_directory import RunDirectory, new_run
@@ -59,7 +59,7 @@ def synthetic_run(path: Path, trials: int, seed: int = 0) -> RunDirectory:
     ledger.append(TestOpened(at=_after(record), queries=len(methods) * config.confirm.seeds))
     confirmation = confirm(config, record, answers)
     write_result(
-        run.result, result(record, Outcome(confirmation=confirmation, baselines=answers.baseline_scores))
+        run.result, result(record, TaskOutcome(confirmation=confirmation, baselines=answers.baseline_scores))
     )
     ledger.append(Finished(at=_after(record)))
     ledger.close()

@@ -95,7 +95,7 @@ class Forecast:
         self._given[event.trial] = Given(purpose=event.purpose, step=step, at=event.at)
 
     def _reach(self, event: RungReached, given: Given) -> None:
-        seconds = event.setup_s + event.train_s + event.eval_s
+        seconds = event.seconds
         self._done[given.purpose] += seconds
         if seconds > 0 and given.purpose != "hidden":  # a hidden task has another size
             self._seconds.observe(given.step, seconds)

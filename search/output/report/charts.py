@@ -11,7 +11,6 @@ from search.ledger.trial_record import TrialRecord
 from search.output.outcome_table import has_gap
 from search.output.report.axes import interval_domain
 from search.output.report.drawing import Figure
-from search.output.report.facts import Outcome
 from search.output.report.facts import pgr as shown_pgr
 from search.output.report.figures import (
     importance_figure,
@@ -21,6 +20,7 @@ from search.output.report.figures import (
     trials_figure,
 )
 from search.output.report.intervals import intervals_figure
+from search.output.result import Outcome
 from search.studies.importance import importance_with_uncertainty
 from search.studies.parameters import axes, parameters
 from trainers.method import Method

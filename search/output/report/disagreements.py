@@ -13,7 +13,7 @@ import numpy as np
 from agents.findings.predictions import unpack
 from search.config.schema import RunConfig
 from search.ledger.record import Record
-from search.output.report.facts import Outcome
+from search.output.result import Outcome
 from trainers.data.digests import inputs_digest
 from trainers.method import Method
 

@@ -16,10 +16,8 @@ from search.ledger.trial_record import TrialRecord
 from search.output.live_view.phases import counts, ended, purposes_text, total
 from search.output.live_view.progress import duration, state
 from search.output.outcome_table import has_gap
-from search.output.result import asked_usage, openings_text, saved_by_pruning_s, trained_s
+from search.output.result import Outcome, asked_usage, openings_text, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
-
-Outcome = Mapping[str, Any]
 
 LONGEST = 400  # characters of a cause
 CAUSES = 2  # causes of pruning that a branch shows

@@ -23,7 +23,7 @@ from search.output.report import disagreements
 from search.output.report import facts as facts
 from search.output.report.about import about
 from search.output.report.charts import charts, naive_on_search, scored_trials
-from search.output.result import lane_rows, openings_text, saved_by_pruning_s, trained_s
+from search.output.result import Outcome, lane_rows, openings_text, saved_by_pruning_s, trained_s
 from search.storage.run_directory import RunDirectory
 from search.studies.importance import MIN_RESAMPLED
 from trainers.files import replace_file
@@ -46,7 +46,7 @@ def write_report(run: RunDirectory, path: Path | None = None) -> Path:
     return path
 
 
-def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> str:
+def render(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
     """The page. outcome: the content of result.json, None for an unfinished run."""
     script = (PAGE / "report.js").read_text()
     scored = scored_trials(record)
@@ -91,14 +91,14 @@ def render(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> 
     )
 
 
-def _finalists(config: RunConfig, outcome: facts.Outcome | None) -> list[tuple[dict[str, Any], str]]:
+def _finalists(config: RunConfig, outcome: Outcome | None) -> list[tuple[dict[str, Any], str]]:
     return [
         (finalist, differences(Method.model_validate(finalist["method"]), config.naive))
         for finalist in (outcome["finalists"] if outcome else ())
     ]
 
 
-def _differences(config: RunConfig, record: Record, outcome: facts.Outcome | None) -> dict[str, Any]:
+def _differences(config: RunConfig, record: Record, outcome: Outcome | None) -> dict[str, Any]:
     """Where the best and naive differ: counts by seed, examples, and why they are without their texts."""
     if outcome is None:
         return {"differences": [], "examples": [], "without_text": ""}

@@ -6,7 +6,7 @@ from search.engine.assignment import Assignment
 from search.engine.confirmation import confirm, sealed_predictions
 from search.engine.director import SearchFailedError
 from search.engine.findings import brief
-from search.output.result import Outcome, result
+from search.output.result import TaskOutcome, result
 from tests.search.engine.conftest import Run
 
 GONE = "its worker was lost: the node died"
@@ -51,7 +51,7 @@ def test_a_trial_out_of_retries_has_failed_and_takes_its_share_of_the_budget(run
     assert (found.state, found.cause, found.pgr) == ("failed", GONE, trial.rungs[1 / 3].pgr)
     answers = run.grader.open_test(sealed_predictions(run.config, run.record))
     confirmation = confirm(run.config, run.record, answers)
-    outcome = result(run.record, Outcome(confirmation=confirmation, baselines=answers.baseline_scores))
+    outcome = result(run.record, TaskOutcome(confirmation=confirmation, baselines=answers.baseline_scores))
     # Eight started and four went on, of whom one failed.
     assert outcome["phases"]["search"] == {"started": 8, "completed": 3, "pruned": 4, "failed": 1}
     assert outcome["grader_queries"]["search"] == 8 + 3

@@ -17,7 +17,7 @@ from search.ledger.events import (
     TestOpened,
 )
 from search.ledger.record import Record
-from search.output.result import Outcome, result
+from search.output.result import TaskOutcome, result
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Estimate, SeedVariance
@@ -36,9 +36,9 @@ BASELINES = BaselineScores(
 )
 
 
-def on_task(confirmation: Confirmation, task: str = "", baselines: BaselineScores = BASELINES) -> Outcome:
+def on_task(confirmation: Confirmation, task: str = "", baselines: BaselineScores = BASELINES) -> TaskOutcome:
     """A confirmation as that of a task."""
-    return Outcome(task=task, confirmation=confirmation, baselines=baselines)
+    return TaskOutcome(task=task, confirmation=confirmation, baselines=baselines)
 
 
 def moved(confirmation: Confirmation, by: float) -> Confirmation:

@@ -14,7 +14,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import Finished, TestOpened
 from search.ledger.log import Ledger
 from search.output.comparison import (
-    Outcome,
+    FinishedRun,
     compare_runs,
     comparison_json,
     comparison_table,
@@ -32,11 +32,11 @@ METHOD = Method(optim=Adamw(lr=2e-3))
 
 def outcome(
     config: RunConfig, accuracies: dict[int, float], rng: np.random.Generator, **changes: Any
-) -> Outcome:
+) -> FinishedRun:
     """A run whose best method is right this often; all that is right is of class 1."""
     predictions = {seed: pack(rng.random(EXAMPLES) < accuracy) for seed, accuracy in accuracies.items()}
     per_seed = [{"seed": seed, "accuracy": accuracy} for seed, accuracy in accuracies.items()]
-    made = Outcome(
+    made = FinishedRun(
         name="run",
         config=config,
         result={"best": {"per_seed": per_seed}},
