@@ -43,9 +43,19 @@ class Surrogate:
 
     def predict(self, points: Reals) -> tuple[Reals, Reals]:
         """Mean [m] and standard deviation [m] of the noiseless value at points [m, d]."""
-        covariance = _matern(points, self._points, self._parameters.lengths)
+        return self.predict_mean(points[None])
+
+    def predict_mean(self, points: Reals) -> tuple[Reals, Reals]:
+        """Mean [m] and standard deviation [m] of the mean over t noiseless values at points [t, m, d].
+
+        A mean of values of a Gaussian process is normal too: its covariance with the scores is the mean of
+        theirs, its prior variance the mean of the covariances between them.
+        """
+        lengths = self._parameters.lengths
+        covariance = np.mean([_matern(one, self._points, lengths) for one in points], axis=0)
+        prior = np.mean([_paired_matern(one, other, lengths) for one in points for other in points], axis=0)
         explained = linalg.solve_triangular(self._factor[0], covariance.T, lower=True)
-        variance = np.maximum(1 - (explained**2).sum(axis=0), JITTER)
+        variance = np.maximum(prior - (explained**2).sum(axis=0), JITTER)
         return self._mean + covariance @ self._weights, np.sqrt(variance)
 
 
@@ -73,7 +83,15 @@ def fitted(points: Reals, values: Reals, start: Hyperparameters) -> Hyperparamet
 
 
 def _matern(left: Reals, right: Reals, lengths: Reals) -> Reals:
-    distance = _root5_distance(left / lengths, right / lengths)
+    return _kernel(_root5_distance(left / lengths, right / lengths))
+
+
+def _paired_matern(left: Reals, right: Reals, lengths: Reals) -> Reals:
+    """The covariances [m] of the i-th of some points [m, d] with the i-th of others."""
+    return _kernel(np.sqrt(5 * (((left - right) / lengths) ** 2).sum(axis=1)))
+
+
+def _kernel(distance: Reals) -> Reals:
     kernel: Reals = (1 + distance + distance**2 / 3) * np.exp(-distance)
     return kernel
 

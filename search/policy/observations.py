@@ -24,52 +24,92 @@ class Observations:
 
 
 class Scoreboard:
-    """One score per trial and rung, sorted by value; the order of arrival is kept too."""
+    """One score per trial and rung, in the order of arrival.
 
-    def __init__(self) -> None:
+    Scores on several tasks compare once what is due to the task is subtracted: the median score of the
+    methods that began there, on their first rungs. Which methods begin where is decided before anything is
+    known of them, so these medians differ by the tasks alone, while a mean over all scores of a task would
+    also tell which methods were sent there.
+    """
+
+    def __init__(self, tasks: int = 1) -> None:
         self._points: list[Reals] = []
-        self._values: Reals = np.empty(0)  # ascending
-        self._arrivals: Ints = np.empty(0, dtype=np.int64)  # of each value, its index in `_points`
-        self._rungs: Ints = np.empty(0, dtype=np.int64)  # of each value, its rung
+        self._values = _Column()
+        self._rungs = _Column()
+        self._tasks = _Column()
+        self._first: list[list[float]] = [[] for _ in range(tasks)]
 
     def __len__(self) -> int:
         return len(self._points)
 
-    def add(self, point: Reals, rung: int, value: float) -> None:
-        """Add a score; higher is better. NaN stands for a failed trial and ranks below all others."""
+    def add(self, point: Reals, rung: int, value: float, task: int = 0, *, first: bool = False) -> None:
+        """Add a score; higher is better. NaN stands for a failed trial and ranks below all others.
+
+        task: the index of the task it is of. first: whether it is the first of its method, on any task.
+        """
         comparable = -np.inf if np.isnan(value) else value
-        rank = int(np.searchsorted(self._values, comparable))
-        self._values = np.insert(self._values, rank, comparable)
-        self._arrivals = np.insert(self._arrivals, rank, len(self))
-        self._rungs = np.insert(self._rungs, rank, rung)
         self._points.append(point)
+        self._values.add(comparable)
+        self._rungs.add(rung)
+        self._tasks.add(task)
+        if first and np.isfinite(comparable):
+            self._first[task].append(value)
+
+    @property
+    def effects(self) -> Reals:
+        """[tasks] what is due to each task; that of all tasks together for one where no method has begun."""
+        everywhere = [value for values in self._first for value in values]
+        middle = float(np.median(everywhere)) if everywhere else 0.0
+        return np.array([float(np.median(values)) if values else middle for values in self._first])
 
     def sample(self, limit: int, rng: np.random.Generator) -> Observations:
         """At most `limit` scores, in order of arrival: half are the best of each rung, the rest random.
 
-        A value becomes the normal quantile of its rank among all scores (van der Waerden); ties share a
-        quantile. Ranks remove the long tails of losses and the scale of PGR.
+        A value, less what is due to its task, becomes the normal quantile of its rank among all scores (van
+        der Waerden); ties share a quantile. Ranks remove the long tails of losses and the scale of PGR.
         """
-        ranks = self._sampled_ranks(limit, rng)
+        values = self._values.seen
+        if len(self._first) > 1:
+            values = values - self.effects[self._tasks.seen.astype(int)]
+        by_rank = np.lexsort((-np.arange(len(self)), values))  # ties: the last to arrive first
+        chosen = np.sort(by_rank[self._sampled_ranks(by_rank, limit, rng)])
         return Observations(
-            points=np.stack([self._points[i] for i in self._arrivals[ranks]]),
-            rungs=self._rungs[ranks],
-            values=self._normal_scores(self._values[ranks]),
+            points=np.stack([self._points[i] for i in chosen]),
+            rungs=self._rungs.seen[chosen].astype(np.int64),
+            values=_normal_scores(values[by_rank], values[chosen]),
         )
 
-    def _sampled_ranks(self, limit: int, rng: np.random.Generator) -> Ints:
+    def _sampled_ranks(self, by_rank: Ints, limit: int, rng: np.random.Generator) -> Ints:
         n = len(self)
         if n <= limit:
-            ranks = np.arange(n)
-        else:
-            rungs = np.flatnonzero(np.bincount(self._rungs))
-            share = max(1, limit // (2 * len(rungs)))
-            best = np.concatenate([np.flatnonzero(self._rungs == rung)[-share:] for rung in rungs])
-            others = np.delete(np.arange(n), best)
-            ranks = np.concatenate([best, rng.choice(others, limit - len(best), replace=False)])
-        return ranks[np.argsort(self._arrivals[ranks])]
+            return np.arange(n)
+        at = self._rungs.seen[by_rank]
+        share = max(1, limit // (2 * len(np.unique(at))))
+        best = np.concatenate([np.flatnonzero(at == rung)[-share:] for rung in np.unique(at)])
+        others = np.delete(np.arange(n), best)
+        return np.concatenate([best, rng.choice(others, limit - len(best), replace=False)])
 
-    def _normal_scores(self, values: Reals) -> Reals:
-        low, high = (np.searchsorted(self._values, values, side=side) for side in ("left", "right"))
-        quantiles: Reals = special.ndtri((low + high) / 2 / len(self))
-        return quantiles
+
+class _Column:
+    """Numbers that are appended one by one and read as an array."""
+
+    def __init__(self) -> None:
+        self._room: Reals = np.empty(16)
+        self._count = 0
+
+    def add(self, value: float) -> None:
+        if self._count == len(self._room):
+            self._room = np.concatenate([self._room, np.empty_like(self._room)])
+        self._room[self._count] = value
+        self._count += 1
+
+    @property
+    def seen(self) -> Reals:
+        return self._room[: self._count]
+
+
+def _normal_scores(ranked: Reals, values: Reals) -> Reals:
+    """The normal quantiles of the ranks of some values. ranked: all of them, ascending."""
+    low, high = (np.searchsorted(ranked, values, side=side) for side in ("left", "right"))
+    quantiles: Reals = special.ndtri((low + high) / 2 / len(ranked))
+    return quantiles

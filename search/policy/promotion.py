@@ -61,10 +61,10 @@ class PromotionConfig(Frozen):
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """Trials that a worker could train to their next rung.
+    """What a worker could train on: trials to their next rung; with several tasks, methods on all of them.
 
     points: [m, d], encoded methods. costs: [m, rungs], of the training from where a trial is up to each rung,
-    in any unit; infinite at rungs that it cannot train to.
+    in any unit; infinite at rungs that it cannot train to. With several tasks summed over them.
     """
 
     points: Reals
@@ -84,10 +84,21 @@ class Promotion:
     share of the schedule is a coordinate like any other, and all scores compare. A candidate counts for the
     best it could become at any later rung, per cost of the training up to there. The only state between calls
     is the last hyperparameters, which can be fitted again from the scores.
+
+    With several tasks a method counts for its mean over all of them, per cost on all of them (Swersky et al.,
+    2013, "Multi-task Bayesian optimization"): the task is another coordinate, and the lengthscales say how
+    alike tasks are. Scores on one task so say something of the others, and a mean is never taken over those
+    that happen to be there.
     """
 
-    def __init__(self, config: PromotionConfig, *, rungs: Sequence[float], column: int) -> None:
-        """rungs: rising shares of a training. column: of the points, the one of the share trained."""
+    def __init__(
+        self, config: PromotionConfig, *, rungs: Sequence[float], column: int, tasks: int = 1
+    ) -> None:
+        """rungs: rising shares of a training. column: of the points, the one of the share trained.
+
+        tasks: how many there are; the points of scores on one of several end with `task_code`.
+        """
+        self._codes = [task_code(task, tasks) for task in range(tasks)]
         self._config = config
         self._rungs = rungs
         self._column = column
@@ -116,16 +127,24 @@ class Promotion:
         expected value, not the highest score: that of many noisy scores is a lucky one.
         """
         surrogate = Surrogate(seen.points, seen.values, self._fit(seen.points, seen.values, scores))
-        best = surrogate.predict(seen.points)[0].max()
+        best = surrogate.predict_mean(self._on_all_tasks(self._methods(seen.points)))[0].max()
         gains = np.full(candidates.costs.shape, -np.inf)
         for rung, share in enumerate(self._rungs):
             ahead = np.isfinite(candidates.costs[:, rung])
             if ahead.any():
                 points = stopped_at(candidates.points[ahead], self._column, share)
-                mean, deviation = surrogate.predict(points)
+                mean, deviation = surrogate.predict_mean(self._on_all_tasks(points))
                 gain = _log_expected_gain(mean - best, deviation)
                 gains[ahead, rung] = gain - np.log(candidates.costs[ahead, rung])
         return np.asarray(gains.max(axis=1))
+
+    def _methods(self, points: Reals) -> Reals:
+        """The points of scores without the task they are of."""
+        return points[:, : points.shape[1] - len(self._codes[0])]
+
+    def _on_all_tasks(self, points: Reals) -> Reals:
+        """[tasks, m, d] methods, [m, d'], on every task."""
+        return np.stack([np.hstack([points, np.tile(code, (len(points), 1))]) for code in self._codes])
 
     def _fit(self, points: Reals, values: Reals, scores: int) -> Hyperparameters:
         if self._parameters is None or scores >= REFIT * self._fitted_on:
@@ -133,6 +152,11 @@ class Promotion:
             self._parameters = fitted(points, values, start)
             self._fitted_on = scores
         return self._parameters
+
+
+def task_code(task: int, tasks: int) -> Reals:
+    """The coordinates of a task, float [tasks], at distance 1 from any other; none if it is the only one."""
+    return np.eye(tasks)[task] * math.sqrt(0.5) if tasks > 1 else np.empty(0)
 
 
 def stopped_at(points: Reals, column: int, share: float) -> Reals:

@@ -1,8 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
 from search.policy.gaussian_process import Hyperparameters, Surrogate, _objective, fitted
+from search.scoring.pgr import Reals
 
 
 def test_a_prediction_worked_out_by_hand() -> None:
@@ -41,3 +44,37 @@ def test_a_coordinate_that_never_changes_keeps_its_length() -> None:
     found = fitted(points, np.sin(9 * points[:, 1]), Hyperparameters.prior(2))
     assert found.lengths[0] == Hyperparameters.prior(2).lengths[0]
     assert found.lengths[1] != Hyperparameters.prior(2).lengths[1]
+
+
+def test_a_mean_over_points_has_the_mean_and_the_variance_of_the_joint_distribution() -> None:
+    rng = np.random.default_rng(3)
+    seen, values = rng.random((30, 3)), rng.normal(size=30)
+    parameters = Hyperparameters(lengths=np.array([0.4, 0.8, 1.5]), noise=0.3)
+    surrogate = Surrogate(seen, values, parameters)
+    asked = rng.random((2, 5, 3))
+    mean, deviation = surrogate.predict_mean(asked)
+
+    def covariance(left: Reals, right: Reals) -> Reals:
+        scaled = (left[:, None] - right[None]) / parameters.lengths
+        distance = np.sqrt(5 * (scaled**2).sum(axis=-1))
+        kernel: Reals = (1 + distance + distance**2 / 3) * np.exp(-distance)
+        return kernel
+
+    noisy = covariance(seen, seen) + (parameters.noise**2 + 1e-6) * np.eye(30)
+    for place in range(5):
+        pair = asked[:, place]
+        weights = np.linalg.solve(noisy, covariance(seen, pair)).T
+        joint = covariance(pair, pair) - weights @ covariance(seen, pair)
+        expected = values.mean() + weights @ (values - values.mean())
+        assert mean[place] == pytest.approx(expected.mean())
+        assert deviation[place] == pytest.approx(math.sqrt(joint.mean()), rel=1e-6)
+
+
+def test_the_mean_over_one_point_is_the_point_s() -> None:
+    rng = np.random.default_rng(4)
+    surrogate = Surrogate(rng.random((20, 2)), rng.normal(size=20), Hyperparameters.prior(2))
+    points = rng.random((7, 2))
+    for found, expected in zip(surrogate.predict_mean(points[None]), surrogate.predict(points), strict=True):
+        assert np.allclose(found, expected)
+    twice = surrogate.predict_mean(np.stack([points, points]))
+    assert np.allclose(twice[1], surrogate.predict(points)[1])  # the same value twice is no more certain

@@ -1,0 +1,38 @@
+"""One number of a method's PGRs on several tasks: what the search maximizes. Pure."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Literal
+
+Objective = Literal["mean", "geometric", "worst"]
+
+LEAST_LEFT = 0.05  # of the gap, in the geometric mean: what is recovered beyond 95% counts no more
+
+
+def aggregate(pgrs: Sequence[float], objective: Objective) -> float:
+    """A method's score over tasks, from its PGR on each; of a single task its PGR.
+
+    mean: the arithmetic mean. worst: the lowest. geometric: 1 − (Π left)^(1/n), where left = 1 − PGR is what
+    remains of a task's gap, at least .05: halving what is left counts the same on an easy task as on a hard
+    one. It is defined for PGRs above 1, which count as .95, and below 0, where more is left than the gap; so
+    it equals the PGR on one task up to .95, and stops there. Raises ValueError without tasks.
+    """
+    if not pgrs:
+        raise ValueError("a score over tasks needs the PGR on one at least")
+    if objective == "worst":
+        return min(pgrs)
+    return restored(fmean(additive(pgr, objective) for pgr in pgrs), objective)
+
+
+def additive(pgr: float, objective: Objective) -> float:
+    """A task's part of the objective on the scale on which tasks are averaged; PGR itself for mean and worst.
+
+    For `geometric` −log(left), which grows with PGR.
+    """
+    return -math.log(max(1 - pgr, LEAST_LEFT)) if objective == "geometric" else pgr
+
+
+def restored(mean: float, objective: Objective) -> float:
+    """The inverse of `additive`, of a mean over tasks."""
+    return 1 - math.exp(-mean) if objective == "geometric" else mean
