@@ -123,9 +123,9 @@ def test_it_computes_on_one_thread_and_leaves_the_others_as_they_were(
     seen = []
 
     class Watched(promotion.Surrogate):
-        def predict(self, points: Reals) -> tuple[Reals, Reals]:
+        def predict_mean(self, points: Reals) -> tuple[Reals, Reals]:
             seen.append(threads())
-            return super().predict(points)
+            return super().predict_mean(points)
 
     monkeypatch.setattr(promotion, "Surrogate", Watched)
     with threadpool_limits(2, user_api="blas"):
