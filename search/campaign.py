@@ -1,10 +1,11 @@
 """A whole run: baselines, rounds, confirmation, outcome."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from agents.findings.predictions import pack
@@ -17,20 +18,29 @@ from search.engine.context import RunContext
 from search.engine.director import Director
 from search.engine.proposers import new_proposer
 from search.interrupt import interruptible
-from search.ledger.events import BaselinesReady, Interrupted, Sources, now
+from search.ledger.events import BaselinesReady, Interrupted, Sources, TaskBaselines, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output.live_view.view import View
-from search.phases import Phases, prepare_with_progress, trials_together
+from search.phases import Phases, Searched, prepare_with_progress, trials_together
 from search.policy.rungs import merged_rungs
+from search.scoring.across_tasks import scores_over_tasks
 from search.scoring.grader import BaselineScores
+from search.scoring.several_tasks import SeveralTasks
 from search.storage.openings import Registry
 from search.storage.run_directory import RunDirectory
 from search.tracking.launcher import Tracking
 from search.workers.loading import Loaded, load
-from search.workers.preparation import Prepared, with_gpus
+from search.workers.preparation import with_gpus
 from search.workers.remote_grader import new_grader
-from search.workers.sources import Commits, checked_sources, on_hidden, with_commits
+from search.workers.sources import (
+    Commits,
+    checked_sources,
+    load_searched,
+    on_searched,
+    on_task,
+    with_commits,
+)
 
 log = logging.getLogger(__name__)
 
@@ -63,32 +73,21 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
             phases = Phases(run=run, record=record, console=console, stop=stop, config=config)
             unplaced, config = config, with_gpus(config, stop.check)
             trials_together(config)  # raises before any training where a trial has no room
-            prepared, train_s = phases.prepare(config, loaded)
-            grader = new_grader(config, prepared)
-            baselines = grader.baselines()
-            if record.baselines is None and not config.baselines.allow_unclear_gap:
-                baselines.require_clear_gap()
+            on_tasks = on_searched(config, found)
+            searched = [phases.searched(name, on_it, loaded[name]) for name, on_it in on_tasks.items()]
             with run.open_ledger(record, as_written, started_at, sources) as ledger:
                 tracking.start(record.started)
                 if record.baselines is None:
-                    ledger.append(_ready(config, prepared, baselines, train_s))
+                    ledger.append(_ready(config, searched))
                 try:
-                    context = RunContext(
-                        config=config,
-                        directory=run.path,
-                        ledger=ledger,
-                        record=record,
-                        grader=grader,
-                        gap=baselines.gap,
-                        search_size=len(prepared.search[0]),
-                    )
+                    context = _context(config, run, ledger, record, searched)
                     view = phases.view(ledger)
                     with account.writing(ledger, run.path):
                         director = Director(context, proposer, past)
                         _say_merged_rungs(config, console)
                         if not record.hidden_read:
-                            phases.train(config, prepared, director, view)
-                    own = SealedTest(hidden=None, inputs=loaded.task.inputs["test"], grader=grader)
+                            phases.train(phases.work(config, searched), director, view)
+                    own = [one.test for one in searched]
                     hidden = _hidden_tests(phases, unplaced, found, ledger, director, view)
                     registry = Registry(config.cache_dir, url)
                     return Conclusion(run, config, record, ledger, registry, console).reach(own, hidden)
@@ -99,11 +98,12 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
 
 def _read(
     config: RunConfig, found: Commits, record: Record, console: Console
-) -> tuple[Loaded, Sources | None]:
+) -> tuple[dict[str, Loaded], Sources | None]:
     """Data and models, and what they are known by; raises ValueError where they are not those of the run."""
     with console.status("reading data and models"):
-        loaded = load(config)
-        return loaded, checked_sources(config, loaded, found, record.started)
+        loaded = load_searched(config, found)
+        first = next(iter(loaded.values()))
+        return loaded, checked_sources(config, first, found, record.started, loaded)
 
 
 @contextmanager
@@ -122,30 +122,64 @@ def _hidden_tests(
     if config.hidden:
         sealed_predictions(config, phases.record)  # raises where nothing was confirmed: nothing is read then
     return [
-        phases.confirm_on(on_hidden(config, one, found), one, ledger, director, view) for one in config.hidden
+        phases.confirm_on(on_task(config, one, found), one, ledger, director, view) for one in config.hidden
     ]
 
 
-def _ready(
-    config: RunConfig, prepared: Prepared, baselines: BaselineScores, train_s: float
-) -> BaselinesReady:
+def _context(
+    config: RunConfig, run: RunDirectory, ledger: Ledger, record: Record, searched: Sequence[Searched]
+) -> RunContext:
+    several = SeveralTasks({one.name: one.scale for one in searched}, config.search.objective)
+    first = searched[0]
+    return RunContext(
+        config=config,
+        directory=run.path,
+        ledger=ledger,
+        record=record,
+        grader=several if config.tasks else first.grader,
+        gap=1.0 if config.tasks else first.baselines.gap,
+        search_size=sum(one.examples for one in searched),
+        several=several if config.tasks else None,
+    )
+
+
+def _ready(config: RunConfig, searched: Sequence[Searched]) -> BaselinesReady:
+    scores = scores_over_tasks([one.baselines for one in searched])
+    weak = zip(*(one.prepared.search[1].weak for one in searched), strict=True)
     return BaselinesReady(
-        weak_acc=baselines.weak.value,
-        weak_se=baselines.weak.se,
-        ceiling_acc=baselines.ceiling.value,
-        ceiling_se=baselines.ceiling.se,
+        weak_acc=scores.weak.value,
+        weak_se=scores.weak.se,
+        ceiling_acc=scores.ceiling.value,
+        ceiling_se=scores.ceiling.se,
         seeds=config.baselines.seeds,
-        train_s=train_s,
-        examples=len(prepared.search[0]),
-        weak_predictions=tuple(pack(row) for row in prepared.search[1].weak),
-        seed_variance=baselines.seed_variance.value,
-        seed_free=baselines.seed_variance.free,
-        data=prepared.counts,
+        train_s=sum(one.train_s for one in searched),
+        examples=sum(one.examples for one in searched),
+        weak_predictions=tuple(pack(np.concatenate(rows)) for rows in weak),
+        seed_variance=scores.seed_variance.value,
+        seed_free=scores.seed_variance.free,
+        data=None if config.tasks else searched[0].prepared.counts,
+        tasks=tuple(_task_baselines(one) for one in searched) if config.tasks else (),
+    )
+
+
+def _task_baselines(one: Searched) -> TaskBaselines:
+    scores = one.baselines
+    return TaskBaselines(
+        name=one.name,
+        weak_acc=scores.weak.value,
+        weak_se=scores.weak.se,
+        ceiling_acc=scores.ceiling.value,
+        ceiling_se=scores.ceiling.se,
+        examples=one.examples,
+        data=one.prepared.counts,
     )
 
 
 def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
-    """Weak floor and ceiling on the search split; trains the baselines that are not cached."""
+    """Weak floor and ceiling on the search split; trains the baselines that are not cached.
+
+    Of several searched tasks those of the first.
+    """
     config, _ = with_commits(config, None)
     loaded = load(config)
     with interruptible() as stop, ray_runtime(config.trial.environment):

@@ -1,7 +1,7 @@
 """What a run does on one task after another: baselines, trials of search and confirmation, hidden tasks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 
@@ -16,13 +16,16 @@ from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
 from search.output.live_view.baselines_bar import BaselinesBar
 from search.output.live_view.view import View, ceilings_s
+from search.scoring.grader import BaselineScores
+from search.scoring.pgr import NoGapError
+from search.scoring.several_tasks import TaskScale
 from search.steering.inbox import Inbox
 from search.storage.baseline_times import BaselineTimes
 from search.storage.run_directory import RunDirectory
 from search.workers.loading import Loaded, load
-from search.workers.member import Work
+from search.workers.member import TaskWork, Work
 from search.workers.preparation import Prepared, prepare, with_gpus
-from search.workers.remote_grader import new_grader
+from search.workers.remote_grader import RemoteGrader, new_grader
 from search.workers.sources import require_same_hidden
 from search.workers.tune import run_trials
 from trainers.trial.baselines import BaselineJob
@@ -67,6 +70,44 @@ def prepare_with_progress(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Searched:
+    """A task of the search, prepared, and the grader that holds its labels.
+
+    name: empty if it is the only one. config: with this task. train_s: seconds spent on its baselines.
+    """
+
+    name: str
+    config: RunConfig
+    loaded: Loaded
+    prepared: Prepared
+    grader: RemoteGrader
+    baselines: BaselineScores
+    train_s: float
+
+    @property
+    def examples(self) -> int:
+        """Of its search split."""
+        return len(self.prepared.search[0])
+
+    @property
+    def scale(self) -> TaskScale:
+        """What turns its accuracies into PGRs."""
+        return TaskScale(
+            grader=self.grader,
+            examples=self.examples,
+            test=len(self.prepared.test[0]),
+            weak_acc=self.baselines.weak.value,
+            gap=self.baselines.gap,
+        )
+
+    @property
+    def test(self) -> SealedTest:
+        """Its test split."""
+        inputs = self.loaded.task.inputs["test"]
+        return SealedTest(task=self.config.named(self.name), inputs=inputs, grader=self.grader)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Phases:
     """Trains what a run needs, on one task after another; a person who looks on sees how far it is.
 
@@ -98,15 +139,48 @@ class Phases:
         ledger.listen(view.apply)
         return view
 
-    def train(self, config: RunConfig, prepared: Prepared, director: Director, view: View) -> None:
-        """Train trials on a task until the director is done with it. Orders are taken meanwhile."""
-        work = Work(
+    def searched(self, name: str, config: RunConfig, loaded: Loaded) -> Searched:
+        """Train the baselines of a task of the search. name: empty if it is the only one.
+
+        Raises NoGapError, on one line, where a run begins and there is no clear gap.
+        """
+        first = not name or name == self.config.tasks[0].name
+        prepared, train_s = self.prepare(config, loaded, "" if first else name)
+        grader = new_grader(config, prepared)
+        try:
+            baselines = grader.baselines()
+            if self.record.baselines is None and not config.baselines.allow_unclear_gap:
+                baselines.require_clear_gap()
+        except NoGapError as error:
+            raise NoGapError(f"{name}: {error}" if name else str(error)) from None
+        return Searched(
+            name=name,
             config=config,
-            materials=prepared.materials,
-            shared=prepared.arrays,
+            loaded=loaded,
+            prepared=prepared,
+            grader=grader,
+            baselines=baselines,
+            train_s=train_s,
+        )
+
+    def work(self, config: RunConfig, searched: Sequence[Searched]) -> Work:
+        """What workers need for trials on tasks of the search."""
+        found = {one.name: _task_work(one.config, one.prepared) for one in searched}
+        first = next(iter(found.values()))
+        work = self._work(replace(first, config=config))
+        return replace(work, tasks=found) if config.tasks else work
+
+    def _work(self, task: TaskWork) -> Work:
+        return Work(
+            config=task.config,
+            materials=task.materials,
+            shared=task.shared,
             checkpoints=self.run.checkpoints.absolute(),
         )
-        concurrent = trials_together(config)
+
+    def train(self, work: Work, director: Director, view: View) -> None:
+        """Train trials until the director is done with them. Orders are taken meanwhile."""
+        concurrent = trials_together(work.config)
         inbox = Inbox(self.run, self.record, self._say)
         with view:
 
@@ -139,6 +213,10 @@ class Phases:
             ledger.append(HiddenRead(task=hidden.name, train_s=train_s, data=prepared.counts))
         director.confirm_on(hidden)
         if not director.done:
-            self.train(config, prepared, director, view)
+            self.train(self._work(_task_work(config, prepared)), director, view)
         grader = new_grader(config, prepared)
-        return SealedTest(hidden=hidden, inputs=loaded.task.inputs["test"], grader=grader)
+        return SealedTest(task=hidden, inputs=loaded.task.inputs["test"], grader=grader)
+
+
+def _task_work(config: RunConfig, prepared: Prepared) -> TaskWork:
+    return TaskWork(config=config, materials=prepared.materials, shared=prepared.arrays)

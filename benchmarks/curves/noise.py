@@ -85,13 +85,13 @@ class NoisyOurs(Ours):
         self._judge = Judge(PruningConfig(), GAP)
         seconds = TrainingSeconds(transfer=EXAMPLES, evaluated=0)
         self._budget = Budget(seconds, trials=trials, effort=RUN.search.effort, max_s=None)
-        self._ladder = Ladders(seconds, SHARES, examples=EXAMPLES, min_steps=1).of(Method())  # of every row
+        self._ladder = Ladders(seconds, SHARES, examples=[EXAMPLES], min_steps=1).of(Method())  # of every row
         self._steps = np.diff(self._ladder.amounts @ seconds.costs, prepend=0.0)  # seconds up to each rung
         self._record = Record()
 
     def assign(self) -> int | None:
         """As a run does: within the budget."""
-        waiting = {waiter.trial: waiter.rung for waiter in self._paused}
+        waiting = {waiter.trial: waiter.place for waiter in self._paused}
         row = super().assign()
         if row is not None:
             rung = waiting.get(str(row), -1) + 1
@@ -110,7 +110,7 @@ class NoisyOurs(Ours):
 
     def _offered(self) -> list[PausedTrial]:
         waiting = super()._offered()
-        steps = np.array([self._steps[waiter.rung + 1] for waiter in waiting])
+        steps = np.array([self._steps[waiter.place + 1] for waiter in waiting])
         may = self._budget.affordable(steps, more_to_come=self._budget.new_left > 0)
         return [waiter for waiter, affordable in zip(waiting, may, strict=True) if affordable]
 

@@ -55,7 +55,7 @@ class Ours:
 
     def _candidates(self, waiting: Sequence[PausedTrial], new: Sequence[int]) -> Candidates:
         rows = [int(trial.trial) for trial in waiting] + list(new)
-        trained = np.array([self._rungs[trial.rung] for trial in waiting] + [0] * len(new))
+        trained = np.array([self._rungs[trial.place] for trial in waiting] + [0] * len(new))
         costs = np.array(self._rungs) - trained[:, None]
         return Candidates(points=self._points[rows], costs=np.where(costs > 0, costs, np.inf))
 
@@ -73,7 +73,7 @@ class Ours:
         self._scores.add(point, rung, value)
         if rung < len(self._rungs) - 1 and judgement.decision == "pause":
             self._paused.add(
-                PausedTrial(trial=str(row), point=self._points[row], rung=rung, value=value, branch=ALL)
+                PausedTrial(trial=str(row), point=self._points[row], place=rung, value=value, branch=ALL)
             )
             if surplus := self._paused.surplus():
                 self._paused.remove(surplus.trial)

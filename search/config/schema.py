@@ -15,7 +15,7 @@ from search.config.resources import TrialResources
 from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.config.services import OptunaConfig, ReportConfig, TrackingConfig
-from search.config.tasks import HiddenTask
+from search.config.tasks import HiddenTask, NamedTask, SearchedTask, with_first_task
 from search.policy.faults import FaultConfig
 from trainers.component import Frozen
 from trainers.components.weak_labels import SEEDS_OF_A_RUN, supervisor_of
@@ -49,7 +49,8 @@ class RunConfig(Frozen):
         ToyTask | DatasetTask,
         Field(
             discriminator="kind",
-            description="The examples and their four splits, of kind `toy` or `dataset`.",
+            description="The examples and their four splits, of kind `toy` or `dataset`. With `tasks` it is "
+            "the first of them.",
         ),
     ]
     weak: Annotated[SupervisorConfig, Field(description="The weak supervisor.")]
@@ -60,6 +61,15 @@ class RunConfig(Frozen):
             max_length=4,
             description="Models between weak and strong in size, weakest first, for methods that bootstrap. "
             "Each is written as `weak.model` is.",
+        ),
+    ] = ()
+    tasks: Annotated[
+        tuple[SearchedTask, ...],
+        Field(
+            max_length=16,
+            description="Several tasks to search on, in the place of `task`: a trial is trained on one after "
+            "the other, and its PGR is `search.objective` over all of them. Tasks without models of their "
+            "own have the first one's.",
         ),
     ] = ()
     hidden: Annotated[
@@ -117,9 +127,13 @@ class RunConfig(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _methods_are_not_searched(cls, settings: Any) -> Any:
-        methods = settings.get("methods") if isinstance(settings, dict) else None
-        return without_search(settings) if isinstance(methods, list | tuple) and methods else settings
+    def _completed(cls, settings: Any) -> Any:
+        """What follows from `tasks` and from `methods`."""
+        if isinstance(settings, dict) and _some(settings.get("tasks")):
+            settings = with_first_task(settings)
+        if isinstance(settings, dict) and _some(settings.get("methods")):
+            settings = without_search(settings)
+        return settings
 
     @property
     def own_branches(self) -> tuple[Branch, ...]:
@@ -133,7 +147,14 @@ class RunConfig(Frozen):
 
     @property
     def abilities(self) -> Abilities:
-        """What methods can count on."""
+        """What methods can count on: on each of the tasks that are searched."""
+        found = [one._own_abilities for one in self.searched.values()]
+        return found[0].model_copy(
+            update={"prior": all(one.prior for one in found), "panel": all(one.panel for one in found)}
+        )
+
+    @property
+    def _own_abilities(self) -> Abilities:
         return abilities_of(
             self.strong.model,
             self.engine,
@@ -168,16 +189,38 @@ class RunConfig(Frozen):
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def model_post_init(self, _context: object) -> None:
-        """Reject methods that cannot be, too many rows for supervisors, and two hidden tasks of one name."""
+        """Reject methods that cannot be, too many rows for supervisors, and tasks that cannot go together."""
         if self.branches and self.methods:
             raise ValueError("branches are searched and methods are not: leave one of the two out")
         _ = self.own_branches
-        self._require_rows("task")
-        for i, hidden in enumerate(self.hidden):
-            self.on(hidden)._require_rows(f"hidden.{i}.task")
-        names = [hidden.name for hidden in self.hidden]
+        if not self.tasks:
+            self._require_rows("task")
+        for place, tasks in (("tasks", self.tasks), ("hidden", self.hidden)):
+            for i, one in enumerate(tasks):
+                self.on(one)._require_rows(f"{place}.{i}.task")
+        names = [one.name for one in (*self.tasks, *self.hidden)]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"hidden: two tasks are named {twice!r}; give each a name of its own")
+            raise ValueError(
+                f"{'tasks and ' if self.tasks else ''}hidden: two tasks are named {twice!r}; give each a "
+                "name of its own"
+            )
+        self._require_alike()
+
+    def _require_alike(self) -> None:
+        """Reject searched tasks of which a method could not be trained on all."""
+        for i, one in enumerate(self.searched.values()):
+            if one.task.has_pairs != self.task.has_pairs:
+                kinds = "pairs of responses", "single texts"
+                here, first = kinds[not one.task.has_pairs], kinds[not self.task.has_pairs]
+                raise ValueError(
+                    f"tasks.{i}: {self.tasks[i].name} has {here} and {self.tasks[0].name} {first}: search on "
+                    "tasks of one kind, or make it a hidden task"
+                )
+            if one.weak.panel.size != self.weak.panel.size:
+                raise ValueError(
+                    f"tasks.{i}.weak.panel.size: {one.weak.panel.size}, and {self.weak.panel.size} for the "
+                    "first task: give the supervisors of all tasks as many models"
+                )
 
     def _require_rows(self, place: str) -> None:
         rows, split = self.baselines.own_rows, self.task.splits.weak_train
@@ -191,20 +234,30 @@ class RunConfig(Frozen):
                 f"at most {split // self.weak_models}, or enlarge weak_train"
             )
 
-    def on(self, hidden: HiddenTask | None) -> "RunConfig":
-        """The config with a hidden task, its supervisor and its student in the place of the search's.
+    def on(self, task: NamedTask | None) -> "RunConfig":
+        """The config with one of its tasks alone, its supervisor and its student in the place of the first's.
 
         None: the search's own, this config.
         """
-        if hidden is None:
+        if task is None:
             return self
         changed = {
-            "task": hidden.task,
-            "weak": hidden.weak or self.weak,
-            "strong": hidden.strong or self.strong,
+            "task": task.task,
+            "weak": task.weak or self.weak,
+            "strong": task.strong or self.strong,
+            "tasks": (),
             "hidden": (),
         }
         return self.model_copy(update=changed)
+
+    def named(self, name: str) -> NamedTask | None:
+        """The task with this name; None for "", the only one."""
+        return next((task for task in (*self.tasks, *self.hidden) if task.name == name), None)
+
+    @property
+    def searched(self) -> dict[str, "RunConfig"]:
+        """The config of each task that the search learns on, by name; of a single one, this by ""."""
+        return {task.name: self.on(task) for task in self.tasks} or {"": self}
 
     @property
     def supervisors(self) -> int:
@@ -249,3 +302,7 @@ class RunConfig(Frozen):
             self._seed(self.baselines.seeds + i % fresh, CONFIRMATION_TURN + i // fresh)
             for i in range(self.confirm.seeds)
         ]
+
+
+def _some(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value)

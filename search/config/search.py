@@ -8,6 +8,7 @@ from search.policy.allocation import AllocationConfig
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from search.policy.training_budget import Limits
+from search.scoring.objective import Objective
 from trainers.component import Frozen
 
 Sampler = Literal["surrogate", "tpe", "gp"]
@@ -58,6 +59,14 @@ class SearchConfig(Frozen):
             )
         ),
     ] = "surrogate"
+    objective: Annotated[
+        Objective,
+        Field(
+            description="A method's score over several `tasks`. mean: of its PGRs. worst: the lowest. "
+            "geometric: one minus the geometric mean of what is left of each task's gap, so that halving it "
+            "counts the same on every task. On one task all are its PGR."
+        ),
+    ] = "mean"
     supervisors: Annotated[
         SearchSupervisors,
         Field(

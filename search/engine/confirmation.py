@@ -4,14 +4,14 @@ The search's own test split, and those of hidden tasks, which nothing has read b
 for a hidden task is None for the search's own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from search.config.schema import RunConfig
-from search.config.tasks import HiddenTask
+from search.config.tasks import HiddenTask, NamedTask
 from search.engine.replication import Bounds, at_most_per_kind, eligible, standings
 from search.engine.transfer import transferred
 from search.ledger.record import Record
@@ -178,13 +178,20 @@ def sealed_predictions(
 
 
 def confirm(
-    config: RunConfig, record: Record, grades: TestGrades, hidden: HiddenTask | None = None
+    config: RunConfig,
+    record: Record,
+    grades: TestGrades,
+    task: NamedTask | None = None,
+    predictions: Mapping[str, Sequence[str]] | None = None,
 ) -> Confirmation:
-    """The statistics of the confirmation. grades: of the test predictions, see `sealed_predictions`.
+    """The statistics of the confirmation on a task. grades: of its test predictions.
 
-    No gap on the test split is an outcome: accuracies, and no PGR.
+    task: None for the only one of the search. predictions: those graded, see `sealed_predictions`; needed
+    where the config asks for them. No gap on the test split is an outcome: accuracies, and no PGR.
     """
-    statistics = _Statistics(config, record, grades, hidden)
+    hidden = task if isinstance(task, HiddenTask) else None
+    kept = predictions if config.confirm.predictions else None
+    statistics = _Statistics(config, record, grades, config.on(hidden).naive, kept, is_all=task is None)
     finalists = choose_finalists(config, record, hidden)
     graded = [finalist for finalist in finalists if finalist.method.digest in grades.correct]
     return Confirmation(
@@ -211,22 +218,29 @@ class _Statistics:
     """The statistics of every confirmed method, with what the campaign knows of the variance of seeds."""
 
     def __init__(
-        self, config: RunConfig, record: Record, grades: TestGrades, hidden: HiddenTask | None
+        self,
+        config: RunConfig,
+        record: Record,
+        grades: TestGrades,
+        naive: Method,
+        predictions: Mapping[str, Sequence[str]] | None,
+        *,
+        is_all: bool,
     ) -> None:
-        there = config.on(hidden)
+        """is_all: whether it is the task that the search was on, and the only one."""
         self._seeds = config.confirm_seeds()
         self._supervisors = np.array([config.supervisor(seed) for seed in self._seeds])
         self._grades = grades
-        self._naive = grades.correct[there.naive.digest]
-        self._predictions = sealed_predictions(config, record, hidden) if config.confirm.predictions else None
+        self._naive = grades.correct[naive.digest]
+        self._predictions = predictions
         self._has_gap = grades.baselines.ceiling_acc > grades.baselines.weak_acc
         self._searched = (
-            SeedVariance(value=0.0, free=0)  # on another task seeds differ by another variance
-            if hidden
-            else SeedVariance(
+            SeedVariance(
                 value=Bounds(config, standings(config, record), record.baselines).variance,
                 free=SEARCH_DEGREES_OF_FREEDOM,
             )
+            if is_all
+            else SeedVariance(value=0.0, free=0)  # on another task seeds differ by another variance
         )
 
     def of(self, method: Method) -> Confirmed:

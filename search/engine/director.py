@@ -4,7 +4,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from agents.findings.proposer import Proposer
 from search.config.load import changed
@@ -15,8 +15,16 @@ from search.engine.exploration import Exploration
 from search.engine.follow_up import FollowUp
 from search.engine.judging import Judging
 from search.engine.rounds import Rounds, TimedProposal, checked, round_events
-from search.engine.trials import Trials
-from search.ledger.events import AnyEvent, MicroBatchHalved, Proposed, RungReached, WorkerLost, now
+from search.engine.trials import Trials, together
+from search.ledger.events import (
+    AnyEvent,
+    MicroBatchHalved,
+    Proposed,
+    RungReached,
+    TaskReached,
+    WorkerLost,
+    now,
+)
 from search.ledger.steered import Steered
 from search.ledger.trial_record import TrialRecord
 from search.policy.faults import out_of_retries, too_many_lost
@@ -27,6 +35,7 @@ from search.studies.studies import MakeSampler, Studies
 
 log = logging.getLogger(__name__)
 
+AReached = TypeVar("AReached", RungReached, TaskReached)
 
 STOPPED = "its branch was stopped"
 MAX_EARLY_FAILURES = 8  # failed trials, with none that reached a rung, that end the search
@@ -91,7 +100,8 @@ class Director:
         self._studies.settle()
         self._run.ledger.listen(self._apply)
         for trial in list(self._record.running.values()):
-            if trial.last and trial.last.share >= trial.due:
+            self._complete(trial)
+            if trial.is_there:
                 self._decide(trial)
             else:
                 self._restarts.append(trial.trial)
@@ -141,7 +151,7 @@ class Director:
         if restart := next((name for name in self._restarts if self._is_due(name)), None):
             self._restarts.remove(restart)
             trial = self._record.trials[restart]
-            return self._trials.resume(trial, trial.due)
+            return self._trials.resume(trial, trial.due, trial.due_on)
         if self._searching:
             finishing = self._record.course.finishing
             if not finishing and (assignment := self._next_of_search()):
@@ -182,17 +192,19 @@ class Director:
             self._accept(proposal)
         match self._step():
             case Draw() as draw:
+                share, task = self._exploration.first_step(draw.method)
                 assignment = Assignment(
                     trial=f"t{self._exploration.started + 1:05d}",
                     purpose="search",
                     method=draw.method,
                     seed=self._config.search_seed(self._record.branches[draw.branch].round),
-                    rungs=(self._exploration.first_rung(draw.method),),
+                    rungs=(share,),
+                    on=(task,),
                 )
                 number = self._studies.of(draw.branch).start(draw)
                 return self._trials.start(assignment, branch=draw.branch, number=number)
             case TrialRecord() as trial:
-                return self._trials.resume(trial, self._exploration.next_rung(trial))
+                return self._trials.resume(trial, *self._exploration.next_step(trial))
         return None
 
     def _step(self) -> Draw | TrialRecord | None:
@@ -228,51 +240,69 @@ class Director:
 
     # What comes back
 
-    def report(self, rung: RungReached, micro_batches: Sequence[int] = ()) -> Literal["continue", "stop"]:
+    def report(
+        self, rung: RungReached, micro_batches: Sequence[int] = (), task: str = ""
+    ) -> Literal["continue", "stop"]:
         """Grade and record a rung that a trial reached. Returns whether the trial goes on at once.
 
-        rung: without a score. micro_batches: the sizes that the trial was reduced to on its way. A trial
-        that is not running stops. A rung that the trial reached before is not graded again: the trial lost
-        its checkpoint and restarted.
+        rung: without a score. micro_batches: the sizes that the trial was reduced to on its way. task: of
+        several searched tasks the one it is of. A trial that is not running stops. A rung that the trial
+        reached before is not graded again: the trial lost its checkpoint and restarted.
         """
         trial = self._record.trials[rung.trial]
         if rung.trial not in self._record.running:
             return "stop"
         for micro_batch in micro_batches:
             self._run.ledger.append(MicroBatchHalved(trial=rung.trial, micro_batch=micro_batch))
-        if trial.last and rung.share <= trial.last.share:
+        if (trial.last and rung.share <= trial.last.share) or (rung.share, task) in trial.on_tasks:
             return "continue"
-        self._run.ledger.append(self._graded(trial, rung))
+        if task:
+            there = rung.model_dump(exclude={"event"})
+            self._run.ledger.append(self._graded(trial, TaskReached(**there, task=task)))
+            self._complete(trial)
+        else:
+            self._run.ledger.append(self._graded(trial, rung))
         return self._decide(trial)
 
-    def _graded(self, trial: TrialRecord, rung: RungReached) -> RungReached:
-        """The rung with its score. Predictions on the test split stay ungraded until it is opened."""
+    def _complete(self, trial: TrialRecord) -> None:
+        """Record that a trial is at a rung on all of several tasks, if it is and nothing says so yet."""
+        there = trial.reached_on(trial.due)
+        if self._run.several is None or trial.due in trial.rungs or len(there) < len(self._run.several.names):
+            return
+        whole = together(self._run.several, there, "test" if trial.confirms else "search")
+        self._run.ledger.append(self._graded(trial, whole))
+
+    def _graded(self, trial: TrialRecord, reached: AReached) -> AReached:
+        """With its score. Predictions on the test split stay ungraded until it is opened."""
         update: dict[str, float] = {"at": now()}  # the worker's clock may differ
         if not trial.confirms:
-            score = self._judging.grade(rung)
+            score = self._judging.grade(reached)
             update |= {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}
-        return rung.model_copy(update=update)
+        return reached.model_copy(update=update)
 
     def _decide(self, trial: TrialRecord) -> Literal["continue", "stop"]:
         """Decide on a trial at the last rung it reached, and record the decision."""
-        assert trial.last is not None
-        if trial.last.share >= 1:
+        if trial.last is not None and trial.last.share >= 1:
             self._trials.end(trial, "completed", None)
             return "stop"
         if trial.purpose != "search":
             return "continue"
-        judgement = self._judging.judgement(trial.trial)
         if self._is_stopped(trial):
             self._trials.prune(trial, STOPPED)
-        elif judgement.decision == "stop":
+        elif trial.due not in trial.rungs and trial.due_on:  # other tasks come first
+            self._pause(trial)
+        elif (judgement := self._judging.judgement(trial.trial)).decision == "stop":
             trials = judgement.rivals + 1
             self._trials.prune(trial, f"unlikely to be among the best of its branch there (of {trials})")
-        elif trial.last.share < trial.due:
+        elif trial.last is not None and trial.last.share < trial.due:
             return "continue"
         else:
-            self._trials.pause(trial)
-            self._end_surplus()
+            self._pause(trial)
         return "stop"
+
+    def _pause(self, trial: TrialRecord) -> None:
+        self._trials.pause(trial)
+        self._end_surplus()
 
     def _end_surplus(self) -> None:
         """End paused trials at rungs that hold more than search.promotion.waiting."""

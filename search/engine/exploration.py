@@ -8,10 +8,13 @@ import numpy as np
 
 from search.config.load import changed
 from search.config.schema import RunConfig
+from search.engine.transfer import prices_of
 from search.ledger.events import (
     AnyEvent,
     Proposed,
+    Reached,
     RungReached,
+    TaskReached,
     TrialEnded,
     TrialPaused,
     TrialStarted,
@@ -22,12 +25,13 @@ from search.ledger.steered import Steered
 from search.ledger.trial_record import TrialRecord
 from search.policy.allocation import BranchState, offering_branches
 from search.policy.encoding import encode, stop_column
-from search.policy.ladder import Ladder, Ladders
+from search.policy.ladder import Ladder, Places
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
-from search.policy.promotion import Candidates, Promotion
+from search.policy.promotion import Candidates, Promotion, task_code
 from search.policy.training_budget import Budget
-from search.policy.training_seconds import Step, TrainingSeconds
+from search.policy.training_seconds import Step
+from search.scoring.objective import additive
 from search.scoring.pgr import Reals
 from search.studies.branch_sampler import BranchSampler
 from search.studies.sampler import Draw
@@ -42,29 +46,32 @@ class Exploration:
     With several branches, the best of each branch's first trials is trained to the end early, as far as the
     budget allows: methods of different branches learn at different speeds. A single branch needs no
     comparison. A call costs the same for any number of trials. used_up: branches without new methods.
+
+    With several tasks a trial trains to a rung on one task after another, new methods beginning with
+    different ones; between two tasks it pauses as it does between two rungs, so which method learns which
+    task next is one decision with which method trains on.
     """
 
     def __init__(self, config: RunConfig, record: Record, sampler: Callable[[str], BranchSampler]) -> None:
         """record: must apply each event before this object. sampler: finds a branch's by its name."""
-        search, sizes = config.search, config.task.splits
+        search = config.search
         self.used_up: set[str] = set()
         self._config = config
         self._record = record
         self._sampler = sampler
         self._rungs = search.pruning.rungs
-        self._promotion = Promotion(search.promotion, rungs=self._rungs, column=stop_column())
-        self._scores = Scoreboard()
+        self._places = Places(self._rungs, tuple(config.searched))
+        tasks = len(self._places)
+        self._promotion = Promotion(search.promotion, rungs=self._rungs, column=stop_column(), tasks=tasks)
+        self._scores = Scoreboard(tasks)
         self._paused = PausedTrials(search.promotion.waiting)
-        self._seconds = TrainingSeconds(transfer=sizes.transfer, evaluated=sizes.search)
-        self._ladders = Ladders(
-            self._seconds, self._rungs, examples=sizes.transfer, min_steps=search.pruning.min_steps
-        )
+        self._seconds, self._ladders = prices_of(config)
         self._budget = Budget(self._seconds, **config.search.limits)
         self._branches: dict[str, BranchState] = {}
         self._best_method: dict[str, Method] = {}  # of each branch
         self._tried = {config.naive.plainest.digest}
-        self._in_flight: dict[str, int] = {}  # trials that have not ended, with the highest rung started to
-        self._last_pgr: dict[str, float] = {}  # of these trials, at the last rung reached
+        self._in_flight: dict[str, int] = {}  # trials that have not ended, with the last place started to
+        self._last: dict[str, float] = {}  # of these trials, the score where they last were
 
     @property
     def started(self) -> int:
@@ -82,13 +89,15 @@ class Exploration:
         total = self._budget.total_s
         return self._budget.spent_s / total if total else 0.0
 
-    def first_rung(self, method: Method) -> float:
-        """The share of its training at which a method is first judged."""
-        return self._rungs[self._ladders.of(method).after(-1)]
+    def first_step(self, method: Method) -> tuple[float, str]:
+        """The share of its training at which a new method is first judged, and the task it begins with."""
+        first = self._places.tasks[self.started % len(self._places)]
+        return self._places.at(self._ladders.of(method, self._places.index(first)).after(-1), first)
 
-    def next_rung(self, trial: TrialRecord) -> float:
-        """The share at which a trial is judged after the rung that it has reached."""
-        return self._rungs[self._ladders.of(trial.method).after(self._rungs.index(trial.due))]
+    def next_step(self, trial: TrialRecord) -> tuple[float, str]:
+        """The share and the task that a trial is judged at after the place that it has reached."""
+        ladder = self._ladders.of(trial.method, self._places.index(trial.first_on))
+        return self._places.at(ladder.after(self._in_flight[trial.trial]), trial.first_on)
 
     # What has happened
 
@@ -103,8 +112,12 @@ class Exploration:
                     self._go_by(changed(self._config, event.settings))
             case TrialStarted(purpose="search"):
                 self._started(event)
+            case TaskReached() if (trial := self._search_trial(event.trial)) and event.pgr is not None:
+                self._scored(trial, event, event.pgr, event.task)
             case RungReached() if (trial := self._search_trial(event.trial)) and event.pgr is not None:
-                self._scored(trial, event, event.pgr)
+                if not trial.on_tasks:
+                    self._scored(trial, event, event.pgr, "")
+                self._add_to_branch(trial, event.pgr)
             case TrialPaused() if trial := self._search_trial(event.trial):
                 self._pause(trial)
             case TrialEnded() if trial := self._search_trial(event.trial):
@@ -121,41 +134,66 @@ class Exploration:
         return self._record.trials[name] if name in self._in_flight else None
 
     def _started(self, event: TrialStarted) -> None:
-        rung = self._rungs.index(event.share)
+        trial = self._record.trials[event.trial]
+        place = self._places.of(event.share, event.on, trial.first_on)
         if event.trial in self._paused:
             self._paused.remove(event.trial)
-        if rung <= self._in_flight.get(event.trial, -1):
+        if place <= self._in_flight.get(event.trial, -1):
             return  # restarted in another worker: this step has been counted
         branch = self._branches[event.branch]
         if event.trial not in self._in_flight:
-            self._budget.start(self._ladders.of(event.method))
+            self._budget.start(self._ladders.of(event.method, self._places.index(trial.first_on)))
             branch.started += 1
             self._tried.add(event.method.plainest.digest)
-        self._in_flight[event.trial] = rung
-        branch.reached_or_in_flight[rung] += 1
-        self._budget.give(event.trial, self._step_to(self._record.trials[event.trial], event.share))
+        self._in_flight[event.trial] = place
+        branch.reached_or_in_flight[place] += 1
+        self._budget.give(event.trial, self._step_to(trial, event.share, event.on))
 
-    def _step_to(self, trial: TrialRecord, share: float) -> Step:
-        """The part of a trial's training from the rung before up to a share."""
+    def _step_to(self, trial: TrialRecord, share: float, task: str) -> Step:
+        """The part of a trial's training on a task from the rung before up to a share."""
+        reached = [at for at, on in trial.on_tasks if on == task] if task else list(trial.rungs)
         return Step(
             method=trial.method,
-            start=max((rung for rung in trial.rungs if rung < share), default=0.0),
+            start=max((rung for rung in reached if rung < share), default=0.0),
             end=share,
+            task=self._places.index(task),
         )
 
-    def _scored(self, trial: TrialRecord, reached: RungReached, pgr: float) -> None:
-        rung, first = self._rungs.index(reached.share), trial.trial not in self._last_pgr
-        step, seconds = self._step_to(trial, reached.share), reached.seconds
+    def _scored(self, trial: TrialRecord, reached: Reached, pgr: float, task: str) -> None:
+        rung, first = self._rungs.index(reached.share), trial.trial not in self._last
+        step, seconds = self._step_to(trial, reached.share, task), reached.seconds
         if seconds > 0:
             self._seconds.observe(step, seconds)
         self._budget.end(trial.trial, seconds)
-        self._last_pgr[trial.trial] = pgr
-        self._scores.add(encode(trial.method.stopped_at(reached.share)), rung, pgr)
+        value = additive(pgr, self._config.search.objective) if task else pgr
+        self._scores.add(self._point(trial, reached.share, task), rung, value, step.task, first=first)
+        self._last[trial.trial] = self._over_tasks(trial, reached.share) if task else value
         branch = self._branches[trial.branch]
         branch.seconds += seconds
         branch.returned += first
-        if branch.add_score(pgr):
+
+    def _add_to_branch(self, trial: TrialRecord, pgr: float) -> None:
+        """Count a score over all tasks for its branch."""
+        if self._branches[trial.branch].add_score(pgr):
             self._best_method[trial.branch] = trial.method
+
+    def _point(self, trial: TrialRecord, share: float, task: str) -> Reals:
+        """A method that stops at a share, on a task, for the surrogate."""
+        code = task_code(self._places.index(task), len(self._places))
+        return np.concatenate([encode(trial.method.stopped_at(share)), code])
+
+    def _over_tasks(self, trial: TrialRecord, share: float) -> float:
+        """A trial's score at a rung over the tasks it has been on so far.
+
+        Less what is due to each task, since trials have begun with different ones.
+        """
+        objective, effects = self._config.search.objective, self._scores.effects
+        found = trial.reached_on(share).items()
+        return float(
+            np.mean(
+                [additive(one.pgr or 0.0, objective) - effects[self._places.index(on)] for on, one in found]
+            )
+        )
 
     def _pause(self, trial: TrialRecord) -> None:
         self._paused.add(
@@ -163,23 +201,25 @@ class Exploration:
                 trial=trial.trial,
                 branch=trial.branch,
                 point=encode(trial.method),
-                rung=self._in_flight[trial.trial],
-                value=self._last_pgr[trial.trial],
+                place=self._in_flight[trial.trial],
+                value=self._last[trial.trial],
             )
         )
 
     def _ended(self, trial: TrialRecord, event: TrialEnded) -> None:
-        rung = self._in_flight.pop(trial.trial)
-        had_scored = self._last_pgr.pop(trial.trial, None) is not None
+        place = self._in_flight.pop(trial.trial)
+        had_scored = self._last.pop(trial.trial, None) is not None
         if trial.trial in self._paused:
             self._paused.remove(trial.trial)
         if event.state == "failed":
             if event.judged:  # lowers the surrogate's predictions for similar methods
-                self._scores.add(encode(trial.method.stopped_at(self._rungs[rung])), rung, np.nan)
+                point = self._point(trial, trial.due, trial.due_on)
+                rung = self._rungs.index(trial.due)
+                self._scores.add(point, rung, np.nan, self._places.index(trial.due_on))
             branch = self._branches[trial.branch]
             branch.returned += not had_scored
             branch.failed += had_scored and event.judged
-            branch.reached_or_in_flight[rung] -= 1
+            branch.reached_or_in_flight[place] -= 1
             self._budget.end(trial.trial, None)
 
     def surplus(self) -> str | None:
@@ -216,24 +256,30 @@ class Exploration:
 
     def _candidates(self, paused: Sequence[PausedTrial], draws: Sequence[Draw]) -> Candidates:
         """First the paused trials, then the new methods."""
-        costs = np.array(
-            [self._seconds_from(trial) for trial in paused]
-            + [self._seconds_by(self._ladders.of(draw.method), -1) for draw in draws]
-        )
+        costs = [self._seconds_from(trial) for trial in paused]
+        costs += [self._ladder(draw).seconds(self._seconds.costs, len(self._rungs)) for draw in draws]
         points = np.stack([*(trial.point for trial in paused), *(draw.point for draw in draws)])
-        return Candidates(points=points, costs=costs)
+        places = np.array([*(trial.place for trial in paused), *(-1 for _ in draws)])
+        return Candidates(
+            points=points, costs=np.array(costs), places=places if len(self._places) > 1 else None
+        )
+
+    def _ladder(self, candidate: Draw | PausedTrial) -> Ladder:
+        """The ladder of a new method or of a paused trial."""
+        if isinstance(candidate, Draw):
+            return self._ladders.of(candidate.method, self.started % len(self._places))
+        trial = self._record.trials[candidate.trial]
+        return self._ladders.of(trial.method, self._places.index(trial.first_on))
 
     def _seconds_from(self, paused: PausedTrial) -> Reals:
-        """[rungs] the seconds from a paused trial's rung to each later one."""
-        return self._seconds_by(self._ladders.of(self._record.trials[paused.trial].method), paused.rung)
-
-    def _seconds_by(self, ladder: Ladder, after: int) -> Reals:
-        return ladder.seconds(self._seconds.costs, len(self._rungs), after=after)
+        """[rungs] the seconds from a paused trial's place to each later rung."""
+        return self._ladder(paused).seconds(self._seconds.costs, len(self._rungs), after=paused.place)
 
     def _affordable(self, paused: Iterable[PausedTrial], *, more_to_come: bool) -> list[PausedTrial]:
         """Those of some paused trials whose next step is within the budget."""
         trials = list(paused)
-        steps = np.array([self._seconds_from(trial).min() for trial in trials])
+        costs = self._seconds.costs
+        steps = np.array([self._ladder(trial).next_s(costs, trial.place) for trial in trials])
         affordable = self._budget.affordable(steps, more_to_come=more_to_come)
         return [trial for trial, allowed in zip(trials, affordable, strict=True) if allowed]
 
@@ -245,16 +291,13 @@ class Exploration:
         unproven = [
             trial
             for trial in self._paused
-            if self._branches[trial.branch].is_unproven(self._next_place(trial), floor)
+            if self._branches[trial.branch].is_unproven(self._ladder(trial).after(trial.place), floor)
         ]
         due = self._affordable(unproven, more_to_come=True)
         if not due:
             return None
         same_branch = [trial for trial in due if trial.branch == due[0].branch]
         return self._record.trials[max(same_branch, key=lambda trial: trial.value).trial]
-
-    def _next_place(self, paused: PausedTrial) -> int:
-        return self._ladders.of(self._record.trials[paused.trial].method).after(paused.rung)
 
     def _draws(self, max_started: int) -> Sequence[Draw]:
         while self.new_left and self.started < max_started:
@@ -269,9 +312,7 @@ class Exploration:
         longest = self._budget.longest_start_s
         if longest == math.inf:
             return draws
-        return [
-            draw for draw in draws if self._seconds_by(self._ladders.of(draw.method), -1).min() <= longest
-        ]
+        return [draw for draw in draws if self._ladder(draw).next_s(self._seconds.costs, -1) <= longest]
 
     def _offer(self, branch: str, branches: int) -> Sequence[Draw]:
         count = max(1, self._config.search.promotion.draws // branches)

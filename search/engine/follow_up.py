@@ -93,7 +93,13 @@ class FollowUp:
                 given = number
             if name is not None:
                 assignment = Assignment(
-                    trial=name, purpose=purpose, method=method, seed=seed, rungs=(1.0,), task=task
+                    trial=name,
+                    purpose=purpose,
+                    method=method,
+                    seed=seed,
+                    rungs=(1.0,),
+                    task=task,
+                    on=("",) if task else tuple(self._config.searched),
                 )
                 left.append((branch, assignment))
         return left

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from agents.findings.predictions import unpack
 from search.engine.context import RunContext
-from search.ledger.events import AnyEvent, RungReached
-from search.policy.pruning import Judge, Judgement, seed_variance
+from search.ledger.events import AnyEvent, RungReached, TaskReached
+from search.policy.pruning import Correct, Judge, Judgement, seed_variance
 from search.scoring.grader import Score
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,13 @@ class Judging:
         self._scores: dict[tuple[str, float], Score] = {}  # graded, but not yet seen in an event
         self._judgements: dict[str, Judgement] = {}
 
-    def grade(self, rung: RungReached) -> Score:
-        """The score of a rung that is not in the ledger yet."""
-        score = self._run.grader.grade(rung.predictions)
-        self._scores[rung.trial, rung.share] = score
+    def grade(self, reached: RungReached | TaskReached) -> Score:
+        """The score of a rung that is not in the ledger yet: over all tasks, or on the one it is of."""
+        if isinstance(reached, TaskReached):
+            assert self._run.several is not None
+            return self._run.several.grade_on(reached.task, reached.predictions)
+        score = self._run.grader.grade(reached.predictions)
+        self._scores[reached.trial, reached.share] = score
         return score
 
     def regrade(self, events: Iterable[AnyEvent]) -> None:
@@ -53,9 +56,15 @@ class Judging:
         self._judgements[event.trial] = self._judge.judge(
             self._run.record.trials[event.trial].branch,
             config.rungs.index(event.share),
-            unpack(score.correct, self._run.search_size),
+            self._evidence(score),
             seed_variance(config, self._run.record.baselines),
         )
+
+    def _evidence(self, score: Score) -> Correct:
+        """What a trial got right, example by example: of several tasks by what it says of the score."""
+        if self._run.several is not None:
+            return self._run.several.evidence(score.correct)
+        return unpack(score.correct, self._run.search_size)
 
     def _is_search(self, event: RungReached) -> bool:
         return self._run.record.trials[event.trial].purpose == "search"

@@ -1,8 +1,12 @@
-"""A method of the search on another task: what it is there, or why it cannot run. Pure."""
+"""A method of the search on other tasks: what it is there, and what its trainings take. Pure."""
 
+from functools import partial
 from typing import Any
 
 from search.config.schema import RunConfig
+from search.policy.ladder import Ladders
+from search.policy.seconds_by_task import SecondsByTask
+from search.policy.training_seconds import Prices, TrainingSeconds
 from trainers.components.optim import Adamw
 from trainers.method import Method
 
@@ -44,3 +48,20 @@ def _within_bounds(name: str, value: float) -> float:
     low, high = (next(getattr(m, end) for m in field.metadata if hasattr(m, end)) for end in ("ge", "le"))
     bounded = min(max(value, low), high)
     return round(bounded) if field.annotation is int else float(bounded)
+
+
+def prices_of(config: RunConfig) -> tuple[Prices, Ladders]:
+    """The seconds of steps, which learn from what steps take, and the ladders of methods priced by them."""
+    on_tasks = list(config.searched.values())
+    pruning, there = config.search.pruning, [partial(transferred, here=config, there=one) for one in on_tasks]
+    sizes = [one.task.splits for one in on_tasks]
+    seconds = [TrainingSeconds(transfer=size.transfer, evaluated=size.search) for size in sizes]
+    prices: Prices = SecondsByTask(seconds, there) if config.tasks else seconds[0]
+    ladders = Ladders(
+        prices,
+        pruning.rungs,
+        examples=[size.transfer for size in sizes],
+        min_steps=pruning.min_steps,
+        there=there if config.tasks else (),
+    )
+    return prices, ladders

@@ -1,11 +1,14 @@
 """The life of a trial in the ledger: started, paused, ended."""
 
 import shutil
+from collections.abc import Mapping
+from statistics import fmean
 
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
-from search.ledger.events import EndState, TrialEnded, TrialPaused, TrialStarted
+from search.ledger.events import EndState, RungReached, TaskReached, TrialEnded, TrialPaused, TrialStarted
 from search.ledger.trial_record import TrialRecord
+from search.scoring.several_tasks import GradedSplit, SeveralTasks
 
 
 class Trials:
@@ -13,6 +16,7 @@ class Trials:
 
     def __init__(self, run: RunContext) -> None:
         self._ledger = run.ledger
+        self._searched = tuple(run.config.searched)
         self._checkpoints = run.directory / "checkpoints"
 
     def start(self, assignment: Assignment, *, branch: str, number: int | None) -> Assignment:
@@ -27,12 +31,18 @@ class Trials:
                 seed=assignment.seed,
                 share=assignment.rungs[-1],
                 task=assignment.task,
+                on=assignment.on[0] if len(assignment.on) == 1 else "",
             )
         )
         return assignment
 
-    def resume(self, trial: TrialRecord, share: float) -> Assignment:
-        """Record that a trial, paused or lost by its worker, trains on to this share; its assignment."""
+    def resume(self, trial: TrialRecord, share: float, on: str = "") -> Assignment:
+        """Record that a trial, paused or lost by its worker, trains on to this share; its assignment.
+
+        on: of several searched tasks the one to train on; empty for all that it has not trained on so far.
+        """
+        there = trial.reached_on(share)
+        left = [task for task in self._searched if task not in there] if not trial.task else [""]
         assignment = Assignment(
             trial=trial.trial,
             purpose=trial.purpose,
@@ -41,6 +51,7 @@ class Trials:
             rungs=(share,),
             micro_batch=trial.micro_batch,
             task=trial.task,
+            on=(on,) if on else tuple(left),
         )
         return self.start(assignment, branch=trial.branch, number=trial.number)
 
@@ -50,11 +61,35 @@ class Trials:
 
     def prune(self, trial: TrialRecord, why: str) -> None:
         """Record that a trial is pruned at the rung it reached."""
-        assert trial.last is not None
-        at = f"PGR {trial.last.pgr:.3f} at {trial.last.share:.2f} of its training"
-        self.end(trial, "pruned", f"{at}: {why}")
+        self.end(trial, "pruned", f"{_shown(trial)}: {why}")
 
     def end(self, trial: TrialRecord, state: EndState, cause: str | None, *, judged: bool = True) -> None:
         """Record that a trial ended, and delete its checkpoints. judged: see TrialEnded."""
         self._ledger.append(TrialEnded(trial=trial.trial, state=state, cause=cause, judged=judged))
         shutil.rmtree(self._checkpoints / trial.trial, ignore_errors=True)
+
+
+def _shown(trial: TrialRecord) -> str:
+    """What a trial has shown last, in words."""
+    if trial.last is not None:
+        return f"PGR {trial.last.pgr:.3f} at {trial.last.share:.2f} of its training"
+    (share, task), reached = max(trial.on_tasks.items(), key=lambda item: item[1].at)
+    return f"PGR {reached.pgr:.3f} on {task} at {share:.2f} of its training"
+
+
+def together(several: SeveralTasks, there: Mapping[str, TaskReached], split: GradedSplit) -> RungReached:
+    """A trial at a rung on all of several tasks, from what it reached on each. split: that is predicted.
+
+    Losses are means over the tasks, of as many parts as all of them have.
+    """
+    parts = [there[name] for name in several.names]
+    return RungReached(
+        trial=parts[0].trial,
+        share=parts[0].share,
+        predictions=several.joined({name: one.predictions for name, one in there.items()}, split),
+        setup_s=sum(part.setup_s for part in parts),
+        train_s=sum(part.train_s for part in parts),
+        eval_s=sum(part.eval_s for part in parts),
+        losses=tuple(map(fmean, zip(*(part.losses for part in parts), strict=False))),
+        labels=parts[0].labels,
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.config.schema import RunConfig
-from search.ledger.events import RungReached
+from search.ledger.events import Reached
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from trainers.data.examples import SplitName
@@ -28,7 +28,7 @@ class Chosen:
     seed: int
     split: SplitName
     trial: TrialRecord | None = None
-    rung: RungReached | None = None
+    rung: Reached | None = None
     row: Mapping[str, Any] | None = None
 
 
@@ -68,7 +68,7 @@ def choose(
         seed=trial.seed,
         split="test" if split == "test" else "search",
         trial=trial,
-        rung=rung,
+        rung=_on_first_task(config, trial, rung),
         row=_row(outcome, method),
     )
 
@@ -104,9 +104,14 @@ def _confirmed(
         seed=chosen,
         split="test",
         trial=trial,
-        rung=trial.last if trial else None,
+        rung=_on_first_task(config, trial, trial.last) if trial and trial.last else None,
         row=_row(outcome, method),
     )
+
+
+def _on_first_task(config: RunConfig, trial: TrialRecord, rung: Reached) -> Reached:
+    """A rung on the task that is exported: of several searched tasks the first."""
+    return trial.on_tasks[rung.share, config.tasks[0].name] if config.tasks else rung
 
 
 def _row(outcome: Mapping[str, Any] | None, method: Method) -> Mapping[str, Any] | None:

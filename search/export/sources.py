@@ -26,7 +26,10 @@ class Source:
 
 
 def read_source(run: RunDirectory) -> Source:
-    """A run that has begun; raises ValueError, on one line, where there is none."""
+    """A run that has begun; raises ValueError, on one line, where there is none.
+
+    Of several searched tasks the first is exported.
+    """
     config, record = run.load()
     if record.started is None:
         raise ValueError(f"{run.path}: the run has not begun, so there is nothing to export; resume it first")
@@ -36,6 +39,7 @@ def read_source(run: RunDirectory) -> Source:
     if not config.has_sha256(sha256):
         raise ValueError(f"{run.config}: was edited after the run began; put it back")
     pinned, _ = with_commits(config, record.started)
+    pinned = pinned.on(pinned.tasks[0]) if pinned.tasks else pinned
     return Source(as_run=config, config=pinned, record=record, outcome=run.read_result())
 
 
@@ -53,10 +57,11 @@ def load_sources(source: Source) -> Loaded:
 
 
 def _own(started: RunStarted) -> RunStarted:
-    """The start of a run as that of one without hidden tasks."""
+    """The start of a run as that of one without other tasks."""
     if (sources := started.sources) is None:
         return started
-    digests = {name: value for name, value in sources.digests.items() if not name.startswith("hidden.")}
+    others = "hidden.", "tasks."
+    digests = {name: value for name, value in sources.digests.items() if not name.startswith(others)}
     return started.model_copy(update={"sources": sources.model_copy(update={"digests": digests})})
 
 

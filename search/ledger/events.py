@@ -70,6 +70,23 @@ class RunStarted(Event):
         return hashlib.sha256(f"{self.run} {self.at!r} {self.config_sha256}".encode()).hexdigest()[:12]
 
 
+class TaskBaselines(Frozen):
+    """Weak floor and ceiling on the search split of one of several searched tasks; see BaselinesReady."""
+
+    name: str
+    weak_acc: float
+    weak_se: float
+    ceiling_acc: float
+    ceiling_se: float
+    examples: int
+    data: DataCounts | None = None
+
+    @property
+    def gap(self) -> float:
+        """The unit of PGR."""
+        return self.ceiling_acc - self.weak_acc
+
+
 class BaselinesReady(Event):
     """Weak floor and ceiling on the search split.
 
@@ -77,6 +94,9 @@ class BaselinesReady(Event):
     in the order of seeds; comparing a student with them shows how far it imitates its supervisor.
     seed_variance: of PGR, between the seeds of floor and ceiling, on seed_free degrees of freedom. data: what
     became of the rows of the data; None in ledgers that were written before they were counted.
+
+    tasks: of each of several searched tasks. The accuracies beside it are then means over them, the split is
+    theirs one after another, and seed_variance that of the mean PGR.
     """
 
     event: Literal["baselines_ready"] = "baselines_ready"
@@ -91,6 +111,7 @@ class BaselinesReady(Event):
     seed_variance: Annotated[float, Field(ge=0)] = 0.0
     seed_free: Annotated[int, Field(ge=0)] = 0
     data: DataCounts | None = None
+    tasks: tuple[TaskBaselines, ...] = ()
 
 
 class Proposed(Event):
@@ -106,7 +127,8 @@ class TrialStarted(Event):
     """A worker was given a trial, to start it or to resume it.
 
     number: the trial's number in its Optuna study, None outside a study. share: the rung it trains to.
-    task: the name of the hidden task that it learns, empty for the search's own.
+    task: the name of the hidden task that it learns, empty for the search's own. on: of several searched
+    tasks, the one that it trains now; empty for all that are missing, and where there is one.
     """
 
     event: Literal["trial_started"] = "trial_started"
@@ -118,18 +140,18 @@ class TrialStarted(Event):
     seed: int
     share: float = 1.0
     task: str = ""
+    on: str = ""
 
 
-class RungReached(Event):
-    """A trial's predictions at a rung, packed, and their score on the search split.
+class Reached(Event):
+    """What a trial predicted at a rung, packed, and its score on the search split.
 
     accuracy, pgr, se: None when a worker sends the event, and for predictions on the test split. setup_s,
     train_s, eval_s: seconds since the last rung. losses: the training loss since then, on weak labels, as
-    means over at most 16 equal parts. labels: of the trial's
-    labels, with its first rung alone.
+    means over at most 16 equal parts. labels: of the trial's labels, with its first rung alone.
     """
 
-    event: Literal["rung_reached"] = "rung_reached"
+    event: str
     trial: str
     share: float
     predictions: str
@@ -146,6 +168,23 @@ class RungReached(Event):
     def seconds(self) -> float:
         """Setup, training and evaluation since the last rung."""
         return self.setup_s + self.train_s + self.eval_s
+
+
+class RungReached(Reached):
+    """A trial reached a rung: with several searched tasks, on all of them (see TaskReached)."""
+
+    event: Literal["rung_reached"] = "rung_reached"
+
+
+class TaskReached(Reached):
+    """A trial reached a rung on one of several searched tasks; its scores are those of this task.
+
+    task: its name. A RungReached follows once the trial is there on all tasks: with the predictions of all,
+    one after another, the score over all, and the sums of their seconds.
+    """
+
+    event: Literal["task_reached"] = "task_reached"
+    task: str
 
 
 class MicroBatchHalved(Event):
@@ -295,6 +334,7 @@ AnyEvent = Annotated[
     | Proposed
     | TrialStarted
     | RungReached
+    | TaskReached
     | MicroBatchHalved
     | TrialPaused
     | TrialEnded

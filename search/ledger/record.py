@@ -26,6 +26,7 @@ from search.ledger.events import (
     Resumed,
     RungReached,
     RunStarted,
+    TaskReached,
     TestOpened,
     TrialEnded,
     TrialPaused,
@@ -81,8 +82,8 @@ class Record:
         started by then.
     running: trials that started and have neither paused nor ended; read only.
     test_openings, test_opened: how often this run opened the test split, and the last time it did.
-    hidden_read, hidden_opened: of each hidden task, that it was read, and the last time its test split was
-        opened.
+    hidden_read: of each hidden task, that it was read. opened_elsewhere: the last time that the test split of
+        another task than the (first) searched one was opened, by task.
     codes: the code of every process that worked on the run, each code once, the first first.
     search_over: whether trials after the search have started, and no person has let it go on since.
     course: what persons have changed while it ran. after_opening: their changes that gave the run more to do
@@ -99,7 +100,7 @@ class Record:
     test_openings: int = 0
     test_opened: TestOpened | None = None
     hidden_read: dict[str, HiddenRead] = field(default_factory=dict)
-    hidden_opened: dict[str, TestOpened] = field(default_factory=dict)
+    opened_elsewhere: dict[str, TestOpened] = field(default_factory=dict)
     finished: bool = False
     interrupted: bool = False
     active_s: float = 0.0
@@ -150,6 +151,9 @@ class Record:
                 self._start(event)
             case RungReached():
                 self._reach(event)
+            case TaskReached():
+                self.trials[event.trial].on_tasks[event.share, event.task] = event
+                self.grader_queries["search"] += event.pgr is not None
             case MicroBatchHalved():
                 self.trials[event.trial].micro_batch = event.micro_batch
             case TrialPaused():
@@ -187,7 +191,7 @@ class Record:
     def _open(self, event: TestOpened) -> None:
         self.grader_queries["test"] += event.queries
         if event.task:
-            self.hidden_opened[event.task] = event
+            self.opened_elsewhere[event.task] = event
         else:
             self.test_openings += 1
             self.test_opened = event
@@ -212,7 +216,7 @@ class Record:
         self.search_over |= event.purpose != "search"
         if event.trial in self.trials:
             trial = self.trials[event.trial]
-            trial.due, trial.paused = event.share, False
+            trial.due, trial.due_on, trial.paused = event.share, event.on, False
             self.running[event.trial] = trial
             return
         trial = TrialRecord(
@@ -226,6 +230,8 @@ class Record:
             due=event.share,
             started_at=event.at,
             task=event.task,
+            due_on=event.on,
+            first_on=event.on,
         )
         for index in (self.trials, self._by_purpose[event.purpose], self._unfinished, self.running):
             index[event.trial] = trial
@@ -237,7 +243,7 @@ class Record:
         trial.rungs[event.share] = event
         if event.pgr is None:
             return
-        self.grader_queries["search"] += 1
+        self.grader_queries["search"] += not trial.on_tasks  # else its predictions were counted by task
         for branch in (None, trial.branch):
             self._tallies[trial.purpose, branch].score(trial)
 

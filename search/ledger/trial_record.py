@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from search.ledger.events import EndState, Purpose, RungReached
+from search.ledger.events import EndState, Purpose, RungReached, TaskReached
 from trainers.method import Method
 from trainers.trial.label_quality import LabelQuality
 
@@ -13,6 +13,8 @@ class TrialRecord:
 
     place: its index among all trials, in the order of their first starts. task: see TrialStarted.
     due: the share of the rung it trains to or has reached. paused: whether it is paused there.
+    due_on, first_on: of several searched tasks, the one that it trains or trained last, and the first one;
+    empty for all. on_tasks: what it reached on each of them, by share and task; `rungs` on all.
     micro_batch: the size it was reduced to when memory ran out. judged: see TrialEnded.
     """
 
@@ -26,6 +28,9 @@ class TrialRecord:
     due: float
     started_at: float
     task: str = ""
+    due_on: str = ""
+    first_on: str = ""
+    on_tasks: dict[tuple[float, str], TaskReached] = field(default_factory=dict)
     micro_batch: int | None = None
     rungs: dict[float, RungReached] = field(default_factory=dict)
     paused: bool = False
@@ -82,4 +87,16 @@ class TrialRecord:
     @property
     def train_s(self) -> float:
         """Seconds spent training and evaluating."""
-        return sum(rung.train_s + rung.eval_s for rung in self.rungs.values())
+        ahead = [one for (share, _), one in self.on_tasks.items() if share not in self.rungs]
+        return sum(rung.train_s + rung.eval_s for rung in (*self.rungs.values(), *ahead))
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has reached what it was last started for."""
+        if self.due_on:
+            return (self.due, self.due_on) in self.on_tasks
+        return self.last is not None and self.last.share >= self.due
+
+    def reached_on(self, share: float) -> dict[str, TaskReached]:
+        """What it reached at a rung on several searched tasks, by name."""
+        return {task: one for (at, task), one in self.on_tasks.items() if at == share}

@@ -43,7 +43,7 @@ def hidden_part(record: Record, own: TaskOutcome, hidden: Sequence[TaskOutcome])
 
 
 def _task(record: Record, outcome: TaskOutcome) -> dict[str, Any]:
-    confirmation, opened = outcome.confirmation, record.hidden_opened.get(outcome.task)
+    confirmation, opened = outcome.confirmation, record.opened_elsewhere.get(outcome.task)
     return {
         "name": outcome.task,
         "baselines": floors_row(outcome.baselines),

@@ -34,10 +34,16 @@ class TaskOutcome:
     task: str = ""
 
 
-def result(record: Record, outcome: TaskOutcome, hidden: dict[str, Any] | None = None) -> dict[str, Any]:
+def result(
+    record: Record,
+    outcome: TaskOutcome,
+    hidden: dict[str, Any] | None = None,
+    tasks: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """The content of result.json. All accuracies, PGRs and errors except `search_pgr` are of the test split.
 
-    hidden: see `search.output.hidden`.
+    hidden, tasks: see `search.output.hidden` and `search.output.searched_tasks`. Where there are `tasks`,
+    everything else is over all of them: means, with the error over seeds and examples on these tasks.
 
     If the test split has no gap, every PGR on it is null with its error and interval, and `beats_naive_p` is
     that of the accuracies.
@@ -69,6 +75,7 @@ def result(record: Record, outcome: TaskOutcome, hidden: dict[str, Any] | None =
         "code": record.codes,
         "sources": _sources(record.started),
         "hidden": hidden,
+        "tasks": tasks,
         "baselines": {**floors_row(baselines), "seeds": record.baselines.seeds},
         "data": record.baselines.data.model_dump() if record.baselines.data else None,
         "naive": confirmed_row(confirmation.naive),

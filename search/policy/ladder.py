@@ -1,68 +1,133 @@
-"""A method's ladder: the rungs it is judged at, and what its training up to each consists of. Pure."""
+"""A method's ladder: the places it is judged at, and what its training up to each consists of. Pure.
 
-from collections.abc import Sequence
+A place is a rung on one task. With one task a place is the index of a rung. With several, a trial trains to a
+rung on one task after another, then to the next rung, in an order that begins with its first task: place
+`rung * tasks + nth` is a rung on the nth task of that order.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from search.policy.rungs import rungs_of
-from search.policy.training_seconds import Step, TrainingSeconds
+from search.policy.training_seconds import Prices, Step
 from search.scoring.pgr import Reals
 from trainers.method import Method
 
 KEPT = 8192  # ladders remembered: draws are compared again and again until one becomes a trial
 
 
+@dataclass(frozen=True)
+class Places:
+    """The places of a search. rungs: rising shares of a training. tasks: names, in their order."""
+
+    rungs: Sequence[float]
+    tasks: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """The number of tasks, and of places at each rung."""
+        return len(self.tasks)
+
+    def index(self, task: str) -> int:
+        """The place of a task among the tasks."""
+        return self.tasks.index(task)
+
+    def of(self, share: float, task: str, first: str) -> int:
+        """The place of a rung on a task, for a trial that began with the task `first`."""
+        nth = (self.index(task) - self.index(first)) % len(self)
+        return self.rungs.index(share) * len(self) + nth
+
+    def at(self, place: int, first: str) -> tuple[float, str]:
+        """The share and the task of a place, the inverse of `of`."""
+        rung, nth = divmod(place, len(self))
+        return self.rungs[rung], self.tasks[(self.index(first) + nth) % len(self)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
-    """places: the indices of the rungs. amounts: [rungs, costs], of the training from the start to each."""
+    """places: of the rungs and tasks. amounts: [places, costs], of the training from the start to each."""
 
     places: tuple[int, ...]
     amounts: Reals
+    tasks: int = 1
 
     def after(self, place: int) -> int:
-        """The next rung after the rung with this index; -1 for the first."""
-        return next(rung for rung in self.places if rung > place)
+        """The next place after one; -1 for the first."""
+        return next(later for later in self.places if later > place)
 
     def seconds(self, costs: Reals, rungs: int, *, after: int = -1) -> Reals:
-        """[rungs] the seconds from one rung to each later one, infinite where there is none.
+        """[rungs] the seconds from one place to each later rung, on all tasks; infinite where there is none.
 
-        costs: of `TrainingSeconds`. rungs: how many there are for all methods. after: the index of the rung
-        where the training is; -1 at its start.
+        costs: of `Prices`. rungs: how many there are for all methods. after: the place where the training is;
+        -1 at its start.
         """
         seconds = np.full(rungs, np.inf)
-        done = float(self.amounts[self.places.index(after)] @ costs) if after >= 0 else 0.0
+        done = self._until(after, costs)
         for place, amounts in zip(self.places, self.amounts, strict=True):
-            if place > after:
-                seconds[place] = float(amounts @ costs) - done
+            rung, nth = divmod(place, self.tasks)
+            if place > after and nth == self.tasks - 1:
+                seconds[rung] = float(amounts @ costs) - done
         return seconds
+
+    def next_s(self, costs: Reals, after: int) -> float:
+        """The seconds from one place to the next."""
+        return self._until(self.after(after), costs) - self._until(after, costs)
+
+    def _until(self, place: int, costs: Reals) -> float:
+        return float(self.amounts[self.places.index(place)] @ costs) if place >= 0 else 0.0
 
 
 class Ladders:
     """Finds the ladder of a method."""
 
-    def __init__(self, seconds: TrainingSeconds, rungs: Sequence[float], *, examples: int, min_steps: int):
-        """rungs: rising shares of a training, the last one 1. The others are as for `rungs_of`."""
+    def __init__(
+        self,
+        seconds: Prices,
+        rungs: Sequence[float],
+        *,
+        examples: Sequence[int],
+        min_steps: int,
+        there: Sequence[Callable[[Method], Method]] = (),
+    ) -> None:
+        """rungs: rising shares of a training, the last one 1.
+
+        examples: in the transfer split of each task. there: what a method is on each task; itself if nothing
+        is given. min_steps: as for `rungs_of`.
+        """
         self._seconds = seconds
         self._rungs = rungs
         self._examples = examples
         self._min_steps = min_steps
-        self._known: dict[str, Ladder] = {}
+        self._there = there
+        self._known: dict[tuple[str, int], Ladder] = {}
 
-    def of(self, method: Method) -> Ladder:
-        """The ladder of a method."""
-        if method.digest not in self._known:
+    def of(self, method: Method, first: int = 0) -> Ladder:
+        """The ladder of a method. first: the place of the task that it begins with."""
+        key = method.digest, first
+        if key not in self._known:
             if len(self._known) >= KEPT:
                 self._known.clear()
-            self._known[method.digest] = self._make(method)
-        return self._known[method.digest]
+            self._known[key] = self._make(method, first)
+        return self._known[key]
 
-    def _make(self, method: Method) -> Ladder:
-        places = rungs_of(method, self._rungs, examples=self._examples, min_steps=self._min_steps)
-        shares = [self._rungs[place] for place in places]
-        steps = [
-            Step(method=method, start=start, end=end)
-            for start, end in zip((0.0, *shares), shares, strict=False)
-        ]
+    def _make(self, method: Method, first: int) -> Ladder:
+        tasks = len(self._examples)
+        places, steps, start = list[int](), list[Step](), 0.0
+        for rung in self._rungs_of(method):
+            for nth in range(tasks):
+                places.append(rung * tasks + nth)
+                end = self._rungs[rung]
+                steps.append(Step(method=method, start=start, end=end, task=(first + nth) % tasks))
+            start = self._rungs[rung]
         amounts = np.cumsum([self._seconds.amounts(step) for step in steps], axis=0)
-        return Ladder(places=places, amounts=amounts)
+        return Ladder(places=tuple(places), amounts=amounts, tasks=tasks)
+
+    def _rungs_of(self, method: Method) -> list[int]:
+        """The rungs that are rungs on every task: the last one always is."""
+        there = self._there or [lambda method: method] * len(self._examples)
+        found = [
+            set(rungs_of(on_task(method), self._rungs, examples=examples, min_steps=self._min_steps))
+            for on_task, examples in zip(there, self._examples, strict=True)
+        ]
+        return sorted(set.intersection(*found))

@@ -64,11 +64,13 @@ class Candidates:
     """What a worker could train on: trials to their next rung; with several tasks, methods on all of them.
 
     points: [m, d], encoded methods. costs: [m, rungs], of the training from where a trial is up to each rung,
-    in any unit; infinite at rungs that it cannot train to. With several tasks summed over them.
+    in any unit; infinite at rungs that it cannot train to. With several tasks summed over them, up to each
+    rung on all. places: int [m], how far each is (search.policy.ladder); None where the next rung says it.
     """
 
     points: Reals
     costs: Reals
+    places: Ints | None = None
 
     @property
     def rungs(self) -> Ints:
@@ -108,13 +110,13 @@ class Promotion:
     def choose(self, scores: Scoreboard, candidates: Candidates, rng: np.random.Generator) -> int:
         """The index of the candidate to train to its next rung. Ties go to the earlier candidate.
 
-        With fewer than `first` scores: the first candidate at the lowest rung. rng: draws the sample of
+        With fewer than `first` scores: the first candidate at the lowest place. rng: draws the sample of
         scores. Raises ValueError without candidates.
         """
         if len(candidates.rungs) == 0:
             raise ValueError("there is no candidate to choose from: draw a new trial or end the search")
         if len(scores) < self._config.first:
-            return int(np.argmin(candidates.rungs))
+            return int(np.argmin(candidates.rungs if candidates.places is None else candidates.places))
         observations = scores.sample(self._config.evidence, rng)
         # Two BLAS threads beside busy workers take ten times as long as one.
         with _blas().limit(limits=1, user_api="blas"):

@@ -6,7 +6,7 @@ from typing import TypedDict
 import numpy as np
 
 from search.policy.ladder import Ladder
-from search.policy.training_seconds import Step, TrainingSeconds
+from search.policy.training_seconds import Prices, Step
 from search.scoring.pgr import Reals
 
 TOLERANCE = 1e-9  # relative: sums of predictions are not exact
@@ -27,7 +27,7 @@ class Budget:
     given, at most half of those that are left, since the number of trials may be far more than fit.
     """
 
-    def __init__(self, seconds: TrainingSeconds, *, trials: int, effort: float, max_s: float | None) -> None:
+    def __init__(self, seconds: Prices, *, trials: int, effort: float, max_s: float | None) -> None:
         """seconds: predicts the steps. For the others see `limit`."""
         self._seconds = seconds
         self.limit(trials=trials, effort=effort, max_s=max_s)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -46,11 +47,36 @@ REFIT = 1.1  # growth of the number of observations after which the costs are fi
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A part of a trial's training. start, end: shares of the training; predictions follow at the end."""
+    """A part of a trial's training. start, end: shares of the training; predictions follow at the end.
+
+    task: of several, the place of the one that it trains on.
+    """
 
     method: Method
     start: float
     end: float
+    task: int = 0
+
+
+class Prices(Protocol):
+    """Predicts the seconds of steps, and learns from what they take: of one task, or of several."""
+
+    @property
+    def costs(self) -> Reals:
+        """Seconds of a unit of every cost."""
+        ...
+
+    def observe(self, step: Step, seconds: float) -> None:
+        """Learn from a step that took so many seconds, above 0."""
+        ...
+
+    def predict(self, steps: Sequence[Step]) -> Reals:
+        """Seconds, float [n], of these steps."""
+        ...
+
+    def amounts(self, step: Step) -> Reals:
+        """How much of every cost a step has."""
+        ...
 
 
 class TrainingSeconds:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, variance
 
-from search.scoring.pgr import Estimate
+from search.scoring.grader import BaselineScores
+from search.scoring.pgr import Estimate, SeedVariance
 from trainers.lazy import special
 
 
@@ -37,3 +38,30 @@ def new_task_interval(values: Sequence[float]) -> tuple[float, float] | None:
     half = float(special.stdtrit(n - 1, 0.975)) * math.sqrt(variance(values) * (1 + 1 / n))
     mean = fmean(values)
     return mean - half, mean + half
+
+
+def scores_over_tasks(tasks: Sequence[BaselineScores]) -> BaselineScores:
+    """Means over tasks, with their errors; of a single task its own.
+
+    The seed variance is that of a mean PGR: seeds of different tasks are independent.
+    """
+    if len(tasks) == 1:
+        return tasks[0]
+    n, free = len(tasks), min(task.seed_variance.free for task in tasks)
+    weak, ceiling = (mean_over_tasks([getattr(task, one) for task in tasks]) for one in ("weak", "ceiling"))
+    return BaselineScores(
+        weak=weak,
+        ceiling=ceiling,
+        gap=sum(task.gap for task in tasks) / n,
+        gap_se=sum(task.gap_se**2 for task in tasks) ** 0.5 / n,
+        seed_variance=SeedVariance(
+            value=sum(task.seed_variance.value for task in tasks) / n**2 if free else 0.0, free=free
+        ),
+        weak_seeds=_means([task.weak_seeds for task in tasks]),
+        ceiling_seeds=_means([task.ceiling_seeds for task in tasks]),
+    )
+
+
+def _means(of_tasks: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Of each seed over the tasks."""
+    return tuple(sum(seeds) / len(seeds) for seeds in zip(*of_tasks, strict=True))

@@ -36,3 +36,18 @@ def additive(pgr: float, objective: Objective) -> float:
 def restored(mean: float, objective: Objective) -> float:
     """The inverse of `additive`, of a mean over tasks."""
     return 1 - math.exp(-mean) if objective == "geometric" else mean
+
+
+def slopes(pgrs: Sequence[float], objective: Objective) -> list[float]:
+    """By how much the score grows with the PGR on each task: the partial derivatives of `aggregate`.
+
+    worst: 1 for the first of the lowest. geometric: (1 - score) / (n left), 0 beyond `LEAST_LEFT`.
+    """
+    n = len(pgrs)
+    if objective == "mean":
+        return [1 / n] * n
+    if objective == "worst":
+        lowest = pgrs.index(min(pgrs))
+        return [float(place == lowest) for place in range(n)]
+    left = 1 - aggregate(pgrs, objective)
+    return [left / (n * (1 - pgr)) if 1 - pgr > LEAST_LEFT else 0.0 for pgr in pgrs]

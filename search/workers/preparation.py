@@ -57,14 +57,20 @@ def with_gpus(config: RunConfig, every_poll: Callable[[], None] = lambda: None) 
     if config.trial.gpus is not None:
         return config
     memories = gpu_memories(config.faults.cluster_limit_s, every_poll)
-    naive, needed = config.naive, None
-    if memories and (
-        room := room_for(config.strong.model, config.engine, min(memories) / 1e9, config.trial.processes)
-    ):
-        needed = room.needed(naive.student, naive.optim.batch_size)
+    needed = None
+    if memories:
+        gb = min(memories) / 1e9
+        found = [_needed(one, gb) for one in config.searched.values()]
+        needed = max((bytes_ for bytes_ in found if bytes_ is not None), default=None)
     trial = config.trial.on(memories, needed, may_come=gpus_may_come())
     log.info("trial.gpus is null in the config: set to %g GPUs per process", trial.needs.gpus)
     return config.model_copy(update={"trial": trial})
+
+
+def _needed(config: RunConfig, gb: float) -> Any:
+    """What the naive method needs of a GPU of so many gigabytes; None where nobody can say."""
+    room = room_for(config.strong.model, config.engine, gb, config.trial.processes)
+    return None if room is None else room.needed(config.naive.student, config.naive.optim.batch_size)
 
 
 def prepare(

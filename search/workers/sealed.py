@@ -9,21 +9,21 @@ from collections.abc import Mapping
 
 from cluster.apart import apart
 from search.config.schema import RunConfig
-from search.config.tasks import HiddenTask
+from search.config.tasks import HiddenTask, NamedTask
 from search.workers.loading import Loaded, load, models_of, require_naive
 from trainers.data.digests import example_keys, task_digests
 from trainers.data.examples import Task
 
 
-def place_of(hidden: HiddenTask) -> str:
-    """What names a hidden task in digests, commits and errors."""
-    return f"hidden.{hidden.name}"
+def place_of(task: NamedTask) -> str:
+    """What names a task in digests, commits and errors."""
+    return f"{'hidden' if isinstance(task, HiddenTask) else 'tasks'}.{task.name}"
 
 
 def sealed_digests(tasks: Mapping[str, RunConfig], known: frozenset[str], salt: str) -> dict[str, str]:
     """The digests of hidden tasks and of their models, by place and name.
 
-    tasks: for each place the config with that task. known: the keys of the search's own task. salt: keys the
+    tasks: for each place the config with that task. known: the keys of the searched tasks. salt: keys the
     digests of ground truth, in hex. Raises ValueError, one line, for data or models that cannot be used, and
     for a task that shares examples with another one.
     """

@@ -3,13 +3,14 @@
 import logging
 import secrets
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from cluster.commit import other_code, running_code
 from search.config.learners import TrainedConfig
 from search.config.schema import RunConfig
-from search.config.tasks import HiddenTask
+from search.config.tasks import HiddenTask, NamedTask
 from search.ledger.events import RunStarted, Sources
-from search.workers.loading import Loaded, models_of
+from search.workers.loading import Loaded, load, models_of
 from search.workers.sealed import loaded_digests, place_of, sealed_digests, task_keys
 from trainers.data.hub import RepositoryKind, hub_commit
 from trainers.data.settings import DatasetTask
@@ -33,10 +34,10 @@ def with_commits(config: RunConfig, began: RunStarted | None) -> tuple[RunConfig
 
 
 def commits(config: RunConfig) -> dict[str, str]:
-    """The commits that the config's hub ids mean now, as far as anybody knows; also those of hidden tasks."""
+    """The commits that the config's hub ids mean now, as far as anybody knows; also those of named tasks."""
     found = _commits(config)
-    for hidden in config.hidden:
-        found |= {f"{place_of(hidden)}.{place}": it for place, it in _commits(config.on(hidden)).items()}
+    for task in (*config.tasks, *config.hidden):
+        found |= {f"{place_of(task)}.{place}": it for place, it in _commits(config.on(task)).items()}
     return found
 
 
@@ -54,11 +55,30 @@ def _commits(config: RunConfig) -> dict[str, str]:
     return {place: commit for place, commit in found.items() if commit is not None}
 
 
-def on_hidden(config: RunConfig, hidden: HiddenTask, found: Commits) -> RunConfig:
-    """The config with a hidden task in the place of the search's, and these commits as revisions."""
-    start = f"{place_of(hidden)}."
+def on_task(config: RunConfig, task: NamedTask, found: Commits) -> RunConfig:
+    """The config with one of its tasks in the place of the search's, and these commits as revisions."""
+    start = f"{place_of(task)}."
     own = {place.removeprefix(start): commit for place, commit in found.items() if place.startswith(start)}
-    return pinned(config.on(hidden), own)
+    return pinned(config.on(task), own)
+
+
+def on_searched(config: RunConfig, found: Commits) -> dict[str, RunConfig]:
+    """The config of each searched task by name, of a single one by "", with these commits as revisions.
+
+    config: with the commits of its own (`with_commits`).
+    """
+    return {task.name: on_task(config, task, found) for task in config.tasks} or {"": config}
+
+
+def load_searched(config: RunConfig, found: Commits) -> dict[str, Loaded]:
+    """Load every searched task and check its models. Raises ValueError, of one line, that names the task."""
+    loaded = {}
+    for place, (name, on_it) in enumerate(on_searched(config, found).items()):
+        try:
+            loaded[name] = load(on_it)
+        except ValueError as error:
+            raise ValueError(f"tasks.{place} ({name}): {error}" if name else str(error)) from None
+    return loaded
 
 
 def pinned(config: RunConfig, found: Commits) -> RunConfig:
@@ -93,14 +113,22 @@ def pinned(config: RunConfig, found: Commits) -> RunConfig:
 # Digests
 
 
-def checked_sources(config: RunConfig, loaded: Loaded, found: Commits, began: RunStarted | None) -> Sources:
+def checked_sources(
+    config: RunConfig,
+    loaded: Loaded,
+    found: Commits,
+    began: RunStarted | None,
+    others: Mapping[str, Loaded] = MappingProxyType({}),
+) -> Sources:
     """The digests of all that was loaded, which must be those that the run began with.
+
+    others: what was loaded of searched tasks after the first, by name.
 
     Warns of other code. Raises ValueError, on one line that names what has changed, for other data or
     weights.
     """
     before = None if began is None else began.sources
-    now = sources(config, loaded, found, secrets.token_hex(16) if before is None else before.salt)
+    now = sources(config, loaded, found, secrets.token_hex(16) if before is None else before.salt, others)
     if began is None:
         return now
     if before is None:
@@ -126,12 +154,23 @@ def require_same_hidden(
     _require_same(config, before, before.model_copy(update={"digests": dict(before.digests) | now}))
 
 
-def sources(config: RunConfig, loaded: Loaded, found: Commits, salt: str) -> Sources:
-    """The digests of all that was loaded. salt: keys those of ground truth, in hex."""
+def sources(
+    config: RunConfig,
+    loaded: Loaded,
+    found: Commits,
+    salt: str,
+    others: Mapping[str, Loaded] = MappingProxyType({}),
+) -> Sources:
+    """The digests of all that was loaded. salt: keys those of ground truth, in hex. others: see above."""
     digests = loaded_digests(config, loaded, salt)
+    known = task_keys(loaded.task)
+    for task in config.tasks[1:]:
+        own = loaded_digests(config.on(task), others[task.name], salt)
+        digests |= {f"{place_of(task)}.{name}": digest for name, digest in own.items()}
+        known |= task_keys(others[task.name].task)
     if config.hidden:
-        there = {place_of(hidden): on_hidden(config, hidden, found) for hidden in config.hidden}
-        digests |= sealed_digests(there, task_keys(loaded.task), salt)
+        there = {place_of(hidden): on_task(config, hidden, found) for hidden in config.hidden}
+        digests |= sealed_digests(there, known, salt)
     return Sources(salt=salt, digests=digests, commits=dict(found))
 
 
@@ -140,13 +179,13 @@ def _require_same(config: RunConfig, before: Sources, now: Sources) -> None:
     if not changed:
         return
     paths = {f"{place}.weights": getattr(model, "path", "toy") for place, model in models_of(config)}
-    for hidden in config.hidden:
-        start, there = place_of(hidden), config.on(hidden)
+    for task in (*config.tasks[1:], *config.hidden):
+        start, there = place_of(task), config.on(task)
         paths |= {
             f"{start}.{place}.weights": getattr(model, "path", "toy") for place, model in models_of(there)
         }
         of_data = [name for name in changed if name.startswith(f"{start}.") and name not in paths]
-        paths |= {name: getattr(hidden.task, "path", "toy") for name in of_data}
+        paths |= {name: getattr(task.task, "path", "toy") for name in of_data}
     data = [name for name in changed if name not in paths]
     parts = [f"{name} ({paths[name]})" for name in changed if name in paths]
     if data:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,7 @@ class TrialRunner(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         assignment = Assignment.model_validate_json(config["assignment"])
         self._trial, train = assignment.trial, self._member.train
+        self._tasks = iter(assignment.on) if len(assignment.on) > 1 else repeat(assignment.on[0])
         self._reports = self._gang.lead(assignment, train) if self._gang else train(assignment)
 
     def step(self) -> dict[str, Any]:
@@ -97,7 +99,11 @@ class TrialRunner(tune.Trainable):
             labels=report.labels,
         )
         micro_batches = [event.micro_batch for event in report.events]
-        return {"rung": rung.model_dump_json(), "micro_batches": micro_batches}
+        return {
+            "rung": rung.model_dump_json(),
+            "micro_batches": micro_batches,
+            "task": next(self._tasks),
+        }
 
     def cleanup(self) -> None:
         """End the current training and free its engine."""

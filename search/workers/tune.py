@@ -94,7 +94,7 @@ class _DirectorScheduler(_NotPickled, FIFOScheduler):
         self._errors = errors
         self._begun = begun
         self._run_dir = work.checkpoints.parent
-        self._shared = work.shared
+        self._work = work
         self._config = work.config
         self._watchdog = Watchdog(work.config.faults, time.monotonic)
         self._killed: dict[str, str] = {}  # why, by Tune's trial
@@ -146,12 +146,12 @@ class _DirectorScheduler(_NotPickled, FIFOScheduler):
             return TrialScheduler.STOP
         rung = RungReached.model_validate_json(result["rung"])
         with self._errors.recorded():
-            stop = self._director.report(rung, result["micro_batches"]) == "stop"
-        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+            decision = self._director.report(rung, result["micro_batches"], result.get("task", ""))
+        return TrialScheduler.STOP if decision == "stop" else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Report a lost worker. The director, not Tune, decides whether its trial restarts."""
-        self._shared.worker_lost()
+        self._work.worker_lost()
         traceback = Path(trial.error_file).read_text() if trial.error_file else ""
         killed = self._killed.get(trial.trial_id)
         with self._errors.recorded():

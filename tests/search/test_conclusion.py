@@ -80,7 +80,7 @@ def ended(tmp_path: Path, config: RunConfig, events: SimpleNamespace, branch: An
     console = Console(file=StringIO(), width=160)
     graders = [WatchedGrader(registry, run.ledger) for _ in range(2)]
     own, there = (
-        SealedTest(hidden=hidden, inputs=inputs(word), grader=grader)  # type: ignore[arg-type]  # in this process
+        SealedTest(task=hidden, inputs=inputs(word), grader=grader)  # type: ignore[arg-type]  # in this process
         for hidden, word, grader in zip((None, THERE), ("own", "there"), graders, strict=True)
     )
     conclusion = Conclusion(
@@ -98,7 +98,7 @@ def ended(tmp_path: Path, config: RunConfig, events: SimpleNamespace, branch: An
 
 
 def test_all_openings_are_on_record_before_any_label_is_read(ended: Any) -> None:
-    ended.conclusion.reach(ended.own, [ended.there])
+    ended.conclusion.reach([ended.own], [ended.there])
     assert [grader.seen for grader in ended.graders] == [(2, 2), (2, 2)]
     opened = [event for event in read_ledger(ended.run.ledger) if event.event == "test_opened"]
     assert [(event.task, event.queries, event.examples) for event in opened] == [
@@ -108,7 +108,7 @@ def test_all_openings_are_on_record_before_any_label_is_read(ended: Any) -> None
 
 
 def test_the_outcome_has_both_tasks_and_is_written_and_printed(ended: Any) -> None:
-    outcome = ended.conclusion.reach(ended.own, [ended.there])
+    outcome = ended.conclusion.reach([ended.own], [ended.there])
     assert json.loads(ended.run.result.read_text()) == outcome
     assert outcome["best"]["over_naive"]["pgr"] == pytest.approx(0.5, abs=0.02)
     [there] = outcome["hidden"]["tasks"]
@@ -122,9 +122,9 @@ def test_the_outcome_has_both_tasks_and_is_written_and_printed(ended: Any) -> No
 
 
 def test_examples_of_a_hidden_task_that_a_run_opened_before_are_said(ended: Any) -> None:
-    ended.conclusion.reach(ended.own, [ended.there])
+    ended.conclusion.reach([ended.own], [ended.there])
     ended.conclusion.record.finished = False
-    ended.conclusion.reach(ended.own, [ended.there])
+    ended.conclusion.reach([ended.own], [ended.there])
     said = ended.said.getvalue()
     assert "the test split of this run has been opened before" in said
     assert "examples of the test split of there have been opened before, by unit" in said
@@ -133,6 +133,6 @@ def test_examples_of_a_hidden_task_that_a_run_opened_before_are_said(ended: Any)
 def test_a_report_that_cannot_be_written_is_a_warning(ended: Any, caplog: pytest.LogCaptureFixture) -> None:
     (ended.run.report / "in the way").mkdir(parents=True)
     with caplog.at_level(logging.WARNING):
-        ended.conclusion.reach(ended.own, [])
+        ended.conclusion.reach([ended.own], [])
     assert "report.html could not be written" in caplog.text
     assert f"python -m search report {ended.run.path}" in caplog.text

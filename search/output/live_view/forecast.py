@@ -1,18 +1,21 @@
 """When a run will have finished: predicted seconds of training that are left, by phase, and the pace."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from search.config.load import changed
 from search.config.schema import RunConfig
 from search.engine.confirmation import planned_confirmation
 from search.engine.replication import planned_replication, stage_budgets
+from search.engine.transfer import prices_of
 from search.ledger.events import (
     AnyEvent,
     Purpose,
+    Reached,
     Resumed,
     RungReached,
+    TaskReached,
     TrialEnded,
     TrialPaused,
     TrialStarted,
@@ -20,9 +23,8 @@ from search.ledger.events import (
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.output.live_view.remaining import likely_s, planned
-from search.policy.ladder import Ladders
 from search.policy.training_budget import Budget
-from search.policy.training_seconds import Step, TrainingSeconds
+from search.policy.training_seconds import Step
 from trainers.method import Method
 
 LATELY = 16  # steps that show how fast the machine is now
@@ -31,10 +33,10 @@ PURPOSES: tuple[Purpose, ...] = ("search", "replicate", "confirm", "hidden")
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A step that a worker is training. at: since when."""
+    """What a worker is training: the steps that are left of it, one for each task. at: since when."""
 
     purpose: Purpose
-    step: Step
+    steps: tuple[Step, ...]
     at: float
 
 
@@ -46,14 +48,11 @@ class Forecast:
 
     def __init__(self, config: RunConfig, record: Record) -> None:
         """record: must apply each event before this object does; it may be ahead."""
-        search, sizes = config.search, config.task.splits
         self._config = config
         self._record = record
-        self._seconds = TrainingSeconds(transfer=sizes.transfer, evaluated=sizes.search)
-        self._ladders = Ladders(
-            self._seconds, search.pruning.rungs, examples=sizes.transfer, min_steps=search.pruning.min_steps
-        )
-        self._budget = Budget(self._seconds, **search.limits)
+        self._tasks = tuple(config.searched)
+        self._seconds, self._ladders = prices_of(config)
+        self._budget = Budget(self._seconds, **config.search.limits)
         self._done = dict.fromkeys(PURPOSES, 0.0)
         self._given: dict[str, Given] = {}
         self._known = False  # whether any step has shown what one takes
@@ -67,8 +66,12 @@ class Forecast:
         match event:
             case TrialStarted():
                 self._start(event)
+            case TaskReached() if event.trial in self._given:
+                self._reach(event, self._given[event.trial])
             case RungReached() if event.trial in self._given:
-                self._reach(event, self._given.pop(event.trial))
+                if not self._record.trials[event.trial].on_tasks:
+                    self._reach(event, self._given[event.trial])
+                del self._given[event.trial]
             case TrialEnded() | TrialPaused():
                 self._given.pop(event.trial, None)
             case Steered():
@@ -90,17 +93,23 @@ class Forecast:
         trial = self._record.trials[event.trial]
         before = max((share for share in trial.rungs if share < event.share), default=0.0)
         if event.purpose == "search" and not before and trial.started_at == event.at:
-            self._budget.start(self._ladders.of(event.method))
-        step = Step(method=event.method, start=before, end=event.share)
-        self._given[event.trial] = Given(purpose=event.purpose, step=step, at=event.at)
+            self._budget.start(self._ladders.of(event.method, self._tasks.index(trial.first_on)))
+        tasks = self._tasks if not event.on and not event.task else (event.on or self._tasks[0],)
+        steps = tuple(
+            Step(method=event.method, start=before, end=event.share, task=self._tasks.index(task))
+            for task in tasks
+        )
+        self._given[event.trial] = Given(purpose=event.purpose, steps=steps, at=event.at)
 
-    def _reach(self, event: RungReached, given: Given) -> None:
-        seconds = event.seconds
+    def _reach(self, event: Reached, given: Given) -> None:
+        seconds, (step, *left) = event.seconds, given.steps
         self._done[given.purpose] += seconds
         if seconds > 0 and given.purpose != "hidden":  # a hidden task has another size
-            self._seconds.observe(given.step, seconds)
+            self._seconds.observe(step, seconds)
             self._known = True
-            self._lately.append((given.step, seconds))
+            self._lately.append((step, seconds))
+        if left:
+            self._given[event.trial] = Given(purpose=given.purpose, steps=tuple(left), at=event.at)
         if self._began is None:
             self._began = event.at - seconds
         self._worked_s += seconds
@@ -137,16 +146,16 @@ class Forecast:
         return max(0.0, at - self._began) / (self._worked_s + under_way)
 
     def _trained_s(self, given: Given, at: float) -> float:
-        return min(max(0.0, at - given.at), self._of(given.step))
+        return min(max(0.0, at - given.at), self._of(given.steps))
 
-    def _of(self, step: Step) -> float:
-        return float(self._seconds.predict([step])[0])
+    def _of(self, steps: Sequence[Step]) -> float:
+        return float(self._seconds.predict(steps).sum())
 
     def _under_way(self, purpose: Purpose, at: float) -> tuple[float, float]:
         """Seconds of steps under way: trained, and left."""
         given = [one for one in self._given.values() if one.purpose == purpose]
         trained = sum(self._trained_s(one, at) for one in given)
-        return trained, sum(self._of(one.step) for one in given) - trained
+        return trained, sum(self._of(one.steps) for one in given) - trained
 
     def _search_s(self, at: float) -> float:
         trained, left = self._under_way("search", at)
@@ -203,7 +212,9 @@ class Forecast:
         return likely_s(searched) if searched else self._whole(self._config.naive)
 
     def _whole(self, method: Method) -> float:
-        return self._of(Step(method=method, start=0.0, end=1.0))
+        """Seconds of a training, on all tasks."""
+        steps = [Step(method=method, start=0.0, end=1.0, task=task) for task in range(len(self._tasks))]
+        return self._of(steps)
 
     def _not_started_s(self, purpose: Purpose) -> float:
         started = {(trial.method.digest, trial.seed) for trial in self._record.of_purpose(purpose)}

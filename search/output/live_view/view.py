@@ -125,8 +125,10 @@ def baselines_text(record: Record, trained: int) -> Text | None:
 
 
 def ceilings_s(run: RunDirectory) -> list[float]:
-    """Seconds of the ceilings that a run has trained; none where all were in the cache."""
-    return [time.seconds for time in BaselineTimes(run.path).all() if time.role == "ceiling"]
+    """Seconds of the ceilings that a run has trained on its (first) task; those in the cache took none."""
+    return [
+        time.seconds for time in BaselineTimes(run.path).all() if time.role == "ceiling" and not time.task
+    ]
 
 
 def watch(run: RunDirectory, console: Console, bring: Callable[[], None] = lambda: None) -> None:

@@ -30,7 +30,7 @@ def known(exploration: Exploration, judging: Judging) -> dict[str, Any]:
         "branches": {name: deepcopy(vars(state)) for name, state in exploration._branches.items()},
         "budget": (budget.started, round(budget.spent_s, 9), round(budget.total_s, 9)),
         "costs": exploration._seconds.costs.tolist(),
-        "paused": [(paused.trial, paused.rung, paused.value) for paused in exploration._paused],
+        "paused": [(paused.trial, paused.place, paused.value) for paused in exploration._paused],
         "tried": set(exploration._tried),
         "best": {branch: method.digest for branch, method in exploration._best_method.items()},
         "in flight": dict(exploration._in_flight),

@@ -4,7 +4,7 @@ from search.policy.paused_trials import PausedTrial, PausedTrials
 
 
 def paused(trial: str, value: float, rung: int = 0, branch: str = "one") -> PausedTrial:
-    return PausedTrial(trial=trial, branch=branch, point=np.zeros(1), rung=rung, value=value)
+    return PausedTrial(trial=trial, branch=branch, point=np.zeros(1), place=rung, value=value)
 
 
 def too_many(trials: PausedTrials, *new: PausedTrial) -> str | None:

@@ -10,7 +10,7 @@ from trainers.method import Method
 
 THIRDS = (1 / 9, 1 / 3, 1.0)
 SECONDS = TrainingSeconds(transfer=320, evaluated=100)
-LADDERS = Ladders(SECONDS, THIRDS, examples=320, min_steps=1)
+LADDERS = Ladders(SECONDS, THIRDS, examples=[320], min_steps=1)
 FIRST, SECOND, WHOLE = (float(row @ SECONDS.costs) for row in LADDERS.of(Method()).amounts)
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from search.scoring.objective import LEAST_LEFT, Objective, additive, aggregate, restored
+from search.scoring.objective import LEAST_LEFT, Objective, additive, aggregate, restored, slopes
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,13 @@ def test_a_part_is_undone_by_its_inverse() -> None:
 def test_no_task_has_no_score() -> None:
     with pytest.raises(ValueError, match="needs the PGR on one at least"):
         aggregate([], "mean")
+
+
+@pytest.mark.parametrize("objective", ["mean", "geometric", "worst"])
+@pytest.mark.parametrize("pgrs", [[0.2, 0.6], [-0.4, 0.9, 0.3], [0.99, 0.1]])
+def test_a_slope_is_the_derivative(objective: Objective, pgrs: list[float]) -> None:
+    small = 1e-6
+    for place, slope in enumerate(slopes(pgrs, objective)):
+        more = [pgr + small * (i == place) for i, pgr in enumerate(pgrs)]
+        difference = aggregate(more, objective) - aggregate(pgrs, objective)
+        assert difference / small == pytest.approx(slope, abs=1e-4)
