@@ -8,7 +8,7 @@ from rich.console import Console
 from cluster.inventory import trials_at_once
 from search.conclusion import SealedTest
 from search.config.schema import RunConfig
-from search.config.tasks import HiddenTask
+from search.config.tasks import HiddenTask, SearchedTask
 from search.engine.director import Director
 from search.interrupt import Interruption
 from search.ledger.events import HiddenRead
@@ -73,16 +73,21 @@ def prepare_with_progress(
 class Searched:
     """A task of the search, prepared, and the grader that holds its labels.
 
-    name: empty if it is the only one. config: with this task. train_s: seconds spent on its baselines.
+    task: None if it is the only one. config: with this task. train_s: seconds spent on its baselines.
     """
 
-    name: str
+    task: SearchedTask | None
     config: RunConfig
     loaded: Loaded
     prepared: Prepared
     grader: RemoteGrader
     baselines: BaselineScores
     train_s: float
+
+    @property
+    def name(self) -> str:
+        """Of the task, empty if it is the only one."""
+        return self.task.name if self.task else ""
 
     @property
     def examples(self) -> int:
@@ -104,7 +109,7 @@ class Searched:
     def test(self) -> SealedTest:
         """Its test split."""
         inputs = self.loaded.task.inputs["test"]
-        return SealedTest(task=self.config.named(self.name), inputs=inputs, grader=self.grader)
+        return SealedTest(task=self.task, inputs=inputs, grader=self.grader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +159,7 @@ class Phases:
         except NoGapError as error:
             raise NoGapError(f"{name}: {error}" if name else str(error)) from None
         return Searched(
-            name=name,
+            task=next((task for task in self.config.tasks if task.name == name), None),
             config=config,
             loaded=loaded,
             prepared=prepared,

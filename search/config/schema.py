@@ -250,10 +250,6 @@ class RunConfig(Frozen):
         }
         return self.model_copy(update=changed)
 
-    def named(self, name: str) -> NamedTask | None:
-        """The task with this name; None for "", the only one."""
-        return next((task for task in (*self.tasks, *self.hidden) if task.name == name), None)
-
     @property
     def searched(self) -> dict[str, "RunConfig"]:
         """The config of each task that the search learns on, by name; of a single one, this by ""."""

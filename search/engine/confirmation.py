@@ -191,7 +191,7 @@ def confirm(
     """
     hidden = task if isinstance(task, HiddenTask) else None
     kept = predictions if config.confirm.predictions else None
-    statistics = _Statistics(config, record, grades, config.on(hidden).naive, kept, is_all=task is None)
+    statistics = _Statistics(config, record, grades, kept, hidden)
     finalists = choose_finalists(config, record, hidden)
     graded = [finalist for finalist in finalists if finalist.method.digest in grades.correct]
     return Confirmation(
@@ -222,26 +222,21 @@ class _Statistics:
         config: RunConfig,
         record: Record,
         grades: TestGrades,
-        naive: Method,
         predictions: Mapping[str, Sequence[str]] | None,
-        *,
-        is_all: bool,
+        hidden: HiddenTask | None,
     ) -> None:
-        """is_all: whether it is the task that the search was on, and the only one."""
         self._seeds = config.confirm_seeds()
         self._supervisors = np.array([config.supervisor(seed) for seed in self._seeds])
         self._grades = grades
-        self._naive = grades.correct[naive.digest]
+        self._naive = grades.correct[config.on(hidden).naive.digest]
         self._predictions = predictions
         self._has_gap = grades.baselines.ceiling_acc > grades.baselines.weak_acc
-        self._searched = (
-            SeedVariance(
-                value=Bounds(config, standings(config, record), record.baselines).variance,
-                free=SEARCH_DEGREES_OF_FREEDOM,
-            )
-            if is_all
-            else SeedVariance(value=0.0, free=0)  # on another task seeds differ by another variance
-        )
+        self._searched = SeedVariance(value=0.0, free=0)
+        if hidden is None:  # on another task seeds differ by another variance
+            bounds = Bounds(config, standings(config, record), record.baselines)
+            # Seeds of several tasks are independent, so on one they differ more than in the mean over all.
+            one_task = len(config.searched) * bounds.variance
+            self._searched = SeedVariance(value=one_task, free=SEARCH_DEGREES_OF_FREEDOM)
 
     def of(self, method: Method) -> Confirmed:
         """The statistics of a method."""
