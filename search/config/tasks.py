@@ -64,7 +64,7 @@ def with_first_task(settings: Mapping[str, Any]) -> dict[str, Any]:
         of_first = first.get(part)
         if of_first is None:
             continue
-        if part in settings and settings[part] != of_first:
+        if settings.get(part) not in (None, of_first):
             place = "`task` and `tasks`" if part == "task" else f"`{part}` and `tasks.0.{part}`"
             raise ValueError(
                 f"{place} say two things of the first task: leave one of them out (the models of the first "

@@ -1,4 +1,4 @@
-"""A whole run with a hidden task, in small: nothing of the task is read before the search is over."""
+"""A whole run on two tasks with a hidden one, in small: nothing of that is read before the search is over."""
 
 import json
 from pathlib import Path
@@ -21,8 +21,11 @@ from tests.small_runs.whole import problems
 from trainers.data.dataset import load_task
 from trainers.data.settings import SplitSizes, ToyTask
 
-SHORT = ("task.part=0", "search.trials=2", "replication.seeds=1", "confirm.finalists=1", "trial.concurrent=1")
+SHORT = ("search.trials=2", "replication.seeds=1", "confirm.finalists=1", "trial.concurrent=1")
 SIZES = {"weak_train": 200, "transfer": 200, "search": 100, "test": 200}
+SPLITS = f"splits: {{{', '.join(f'{split}: {size}' for split, size in SIZES.items())}}}"
+PARTS = {"reviews": 0, "quarrels": 2}
+TWO = [f"{{name: {name}, task: {{kind: toy, part: {part}, {SPLITS}}}}}" for name, part in PARTS.items()]
 
 
 def write_reviews(path: Path) -> None:
@@ -68,9 +71,8 @@ def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
 ) -> None:
     data, kept = tmp_path / "there.jsonl", tmp_path / "kept"
     write_reviews(data)
-    splits = ", ".join(f"{split}: {size}" for split, size in SIZES.items())
-    hidden = f"hidden=[{{name: there, task: {{kind: dataset, path: {data}, splits: {{{splits}}}}}}}]"
-    site = Site(tmp_path / "run", cache, (*SHORT, hidden))
+    hidden = f"hidden=[{{name: there, task: {{kind: dataset, path: {data}, {SPLITS}}}}}]"
+    site = Site(tmp_path / "run", cache, (*SHORT, "task=null", f"tasks=[{', '.join(TWO)}]", hidden))
     driver = site.run()
     driver.wait_for(site.ledger.is_file)  # it has been looked at once, by a process of its own
     data.rename(kept)
@@ -92,10 +94,16 @@ def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
     assert there["name"] == "there"
     assert len(there["finalists"]) + len(there["missing"]) == len(outcome["finalists"])
     after = read_ledger(site.ledger)
+    assert [task["name"] for task in outcome["tasks"]] == list(PARTS)
+    apart = [task["finalists"][0]["over_naive"]["accuracy"] for task in outcome["tasks"]]
+    assert outcome["best"]["over_naive"]["accuracy"] == pytest.approx(sum(apart) / 2)
     names = [event.event for event in after]
     begun = [
         i for i, event in enumerate(after) if event.event == "trial_started" and event.purpose != "hidden"
     ]
     assert names.index("hidden_read") > max(begun)
     assert names.index("test_opened") > max(i for i, name in enumerate(names) if name == "trial_ended")
-    assert [event.task for event in after if event.event == "test_opened"] == ["", "there"]
+    opened = [event.task for event in after if event.event == "test_opened"]
+    assert opened == ["", "quarrels", "there"]
+    searched = [event.on for event in after if event.event == "trial_started" and event.purpose == "search"]
+    assert set(searched) == set(PARTS)

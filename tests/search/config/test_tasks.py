@@ -1,9 +1,9 @@
 import pytest
 
 from search.config.learners import LearnerConfig, SupervisorConfig
-from search.config.load import load_config
+from search.config.load import changed, load_config
 from search.config.schema import RunConfig
-from search.config.tasks import HiddenTask
+from search.config.tasks import HiddenTask, SearchedTask
 from tests.small_runs.settings import REPO
 from trainers.components.optim import Adamw
 from trainers.data.settings import ToyTask
@@ -57,3 +57,63 @@ def test_rows_of_a_supervisor_s_own_must_be_there_on_hidden_tasks_too() -> None:
     splits = "splits: {weak_train: 20, transfer: 9, search: 9, test: 9}"
     with pytest.raises(ValueError, match=r"hidden\.0\.task\.splits\.weak_train has 20: set it to at most 1"):
         loaded(f"hidden=[{{name: a, task: {{kind: toy, {splits}}}}}]", "baselines.own_rows=2")
+
+
+PAIR = "tasks=[{name: a, task: {kind: toy, part: 0}}, {name: b, task: {kind: toy, part: 1}}]"
+FOUR = "splits: {weak_train: 9, transfer: 9, search: 9, test: 9}"
+PREFERENCES = f"{{kind: dataset, path: x.jsonl, fields: {{prompt: p, chosen: c, rejected: r}}, {FOUR}}}"
+
+
+def test_the_first_of_several_tasks_stands_for_the_search_s_own() -> None:
+    config = loaded("task=null", PAIR)
+    assert config.task == config.tasks[0].task == ToyTask(part=0)
+    assert list(config.searched) == ["a", "b"]
+    there = config.searched["b"]
+    assert (there.task, there.strong, there.tasks, there.hidden) == (ToyTask(part=1), config.strong, (), ())
+    assert load_config_of(config) == config
+
+
+def load_config_of(config: RunConfig) -> RunConfig:
+    """What a run directory's copy of a config is read as."""
+    return changed(config, {"search.coarsen": config.search.coarsen})
+
+
+def test_a_single_task_has_no_name() -> None:
+    config = loaded()
+    assert config.searched == {"": config}
+
+
+def test_models_of_the_first_task_are_those_of_tasks_that_name_none() -> None:
+    own = "strong: {model: {kind: toy, size: strong}, optim: {lr: 0.005}}"
+    two = f"tasks=[{{name: a, task: {{kind: toy}}, {own}}}, {{name: b, task: {{kind: toy, seed: 2}}}}]"
+    config = loaded("task=null", "strong=null", two)
+    assert config.strong.optim.lr == config.searched["b"].strong.optim.lr == 0.005
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        ((PAIR,), "`task` and `tasks` say two things of the first task: leave one of them out"),
+        (
+            ("task=null", PAIR, "hidden=[{name: b, task: {kind: toy}}]"),
+            "tasks and hidden: two tasks are named 'b'; give each a name of its own",
+        ),
+        (
+            ("task=null", f"tasks=[{{name: a, task: {{kind: toy}}}}, {{name: b, task: {PREFERENCES}}}]"),
+            "tasks.1: b has pairs of responses and a single texts: search on tasks of one kind",
+        ),
+        (("task=null", PAIR, "search.objective=best"), "search.objective: "),
+    ],
+)
+def test_tasks_that_cannot_go_together_are_one_line(overrides: tuple[str, ...], line: str) -> None:
+    with pytest.raises(ValueError, match=r"task|objective") as caught:
+        loaded(*overrides)
+    assert str(caught.value).removeprefix(f"{REPO}/configs/dev.yaml: ").startswith(line)
+    assert "\n" not in str(caught.value)
+
+
+def test_methods_can_count_on_what_all_tasks_offer(config: RunConfig) -> None:
+    decoder = LearnerConfig(model=ToyModel(size="strong"), optim=Adamw(lr=5e-3, epochs=1))
+    task = SearchedTask(name="b", task=ToyTask(seed=5), strong=decoder)
+    both = config.model_copy(update={"tasks": (SearchedTask(name="a", task=config.task), task)})
+    assert both.abilities == config.abilities
