@@ -1,4 +1,14 @@
-"""The outcome of a run: result.json."""
+"""The outcome of a run: result.json.
+
+`collapses` counts seeds whose PGR is below `below_pgr`, and bounds the share of seeds that collapse
+(search.scoring.collapses); null without a gap. `sign_flip` is the exact test of `over_naive`, with the
+smallest p that so many seeds can give; null where there are many (search.scoring.sign_flip).
+`trials` counts all, by how they ended; `phases` says what they were for. A trial is one training of one
+method with one seed.
+`steered` lists what persons changed while the run went on, and whether they knew an outcome by then.
+`predictions` stands where the config asks for it: the classes of each seed, as bits in hexadecimal, in
+the order of `per_seed`.
+"""
 
 import json
 from collections import Counter
@@ -52,15 +62,6 @@ def result(
     `over_naive` is a finalist's PGR minus the naive baseline's, paired by seed and example, and
     `beats_naive_p` the one-sided p value of the hypothesis that this difference is not above zero. `train_s`
     counts baselines, search and confirmation.
-
-    `collapses` counts seeds whose PGR is below `below_pgr`, and bounds the share of seeds that collapse
-    (search.scoring.collapses); null without a gap. `sign_flip` is the exact test of `over_naive`, with the
-    smallest p that so many seeds can give; null where there are many (search.scoring.sign_flip).
-    `trials` counts all, by how they ended; `phases` says what they were for. A trial is one training of one
-    method with one seed.
-    `steered` lists what persons changed while the run went on, and whether they knew an outcome by then.
-    `predictions` stands where the config asks for it: the classes of each seed, as bits in hexadecimal, in
-    the order of `per_seed`.
     """
     assert record.started is not None
     assert record.baselines is not None
