@@ -83,7 +83,7 @@ class RunConfig(Frozen):
     baselines: Annotated[BaselineConfig, Field(description="The weak floor and the ceiling.")] = (
         BaselineConfig()
     )
-    engine: Annotated[EngineConfig, Field(description="How DeepSpeed trains.")] = EngineConfig()
+    engine: Annotated[EngineConfig, Field(description="How trainings run.")] = EngineConfig()
     agent: Annotated[
         AgentConfig, Field(description="Who proposes methods, of kind `playbook`, `claude` or `replay`.")
     ] = PlaybookConfig()
@@ -189,7 +189,8 @@ class RunConfig(Frozen):
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def model_post_init(self, _context: object) -> None:
-        """Reject methods that cannot be, too many rows for supervisors, and tasks that cannot go together."""
+        """Reject what cannot be: engine, methods, too many rows for supervisors, tasks of a name or unlike."""
+        self.engine.runs_on(self.trial.processes)
         if self.branches and self.methods:
             raise ValueError("branches are searched and methods are not: leave one of the two out")
         _ = self.own_branches

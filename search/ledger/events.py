@@ -148,7 +148,8 @@ class Reached(Event):
 
     accuracy, pgr, se: None when a worker sends the event, and for predictions on the test split. setup_s,
     train_s, eval_s: seconds since the last rung. losses: the training loss since then, on weak labels, as
-    means over at most 16 equal parts. labels: of the trial's labels, with its first rung alone.
+    means over at most 16 equal parts. labels: of the trial's labels, with its first rung alone. engine: what
+    trains, as `trainers.training.loop.fit` names it, with the first rung after a training has begun.
     """
 
     event: str
@@ -163,6 +164,7 @@ class Reached(Event):
     eval_s: float
     losses: tuple[float, ...] = ()
     labels: LabelQuality | None = None
+    engine: str = ""
 
     @property
     def seconds(self) -> float:

@@ -56,7 +56,7 @@ class Member:
 
     def __init__(self, work: Work) -> None:
         torch.set_num_threads(max(1, int(work.config.trial.cpus)))
-        warm_up(work.config.engine)
+        warm_up(work.config.engine, work.config.trial.processes)
         self._work = work
         pools: dict[ModelConfig, ModelPool] = {}
         self._benches = {name: _bench(one, pools) for name, one in work.each.items()}

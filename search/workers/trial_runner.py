@@ -97,6 +97,7 @@ class TrialRunner(tune.Trainable):
             eval_s=report.eval_s,
             losses=tuple(float(f"{loss:.4g}") for loss in means(report.losses)),
             labels=report.labels,
+            engine=report.engine,
         )
         micro_batches = [event.micro_batch for event in report.events]
         return {

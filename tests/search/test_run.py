@@ -1,4 +1,4 @@
-"""The command line as a user runs it: real processes, real Ray, real DeepSpeed, the offline task in small."""
+"""The command line as a user runs it: real processes, real Ray, real trainings, the offline task in small."""
 
 import json
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 from agents.findings.predictions import unpack
 from search.__main__ import main
 from search.config.load import load_config
+from search.ledger.events import RungReached
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from tests.small_runs.settings import PRETRAIN_STEPS, REPO, SMALL
@@ -106,6 +107,8 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     confirmed = (1 + len(result["finalists"])) * 2
     assert sum(result["trials"].values()) == 8 + replicates + confirmed
     assert f"PGR {result['best']['pgr']:.3f}" in (tmp_path / "run/report.html").read_text()
+    rungs = [e for e in read_ledger(tmp_path / "run/ledger.jsonl") if isinstance(e, RungReached)]
+    assert {rung.engine for rung in rungs} == {"torch", ""}  # "" where the training had begun before
     events = [event.event for event in read_ledger(tmp_path / "run/ledger.jsonl")]
     assert events.count("test_opened") == 1
     assert events.index("test_opened") > max(i for i, e in enumerate(events) if e == "trial_ended")

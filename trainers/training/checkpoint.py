@@ -22,7 +22,14 @@ LATEST = "latest.json"
 
 
 class Trained(Protocol):
-    """What is trained in steps: an optimizer's session, or an evolution."""
+    """What is trained in steps: an optimizer's session, or an evolution.
+
+    No engine reads what another has written.
+    """
+
+    @property
+    def engine(self) -> str:
+        """What writes its states."""
 
     def save(self, folder: Path) -> None:
         """Save what is needed to go on from here; the members of a gang share the folder."""
@@ -39,12 +46,14 @@ class Latest(Frozen):
     """Names the last state of a training.
 
     training: identifies the training. state: the folder of the state. files: SHA-256 of every file there.
+    engine: what wrote it; states of earlier versions, which don't say so, are DeepSpeed's.
     """
 
     training: str
     state: Annotated[str, Field(pattern=r"^steps-[0-9]+$")]
     steps: Annotated[int, Field(ge=1)]
     files: dict[str, str]
+    engine: str = "deepspeed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +117,14 @@ class Keeper:
         if latest.training != self._training:
             log.warning("%s holds the state of another training: starting from the beginning", folder)
             return None
+        if latest.engine != self._session.engine:
+            log.warning(
+                "%s holds a state of %s, and %s trains here: starting from the beginning",
+                folder,
+                latest.engine,
+                self._session.engine,
+            )
+            return None
         if damaged := _damaged(folder / latest.state, latest.files):
             log.warning("%s is damaged or missing: starting from the beginning", damaged)
             return None
@@ -129,7 +146,9 @@ class Keeper:
             dist.barrier()  # a member may still be writing its part
         if rank() == 0:
             files = _written(folder / state)
-            latest = Latest(training=self._training, state=state, steps=steps, files=files)
+            latest = Latest(
+                training=self._training, state=state, steps=steps, files=files, engine=self._session.engine
+            )
             replace_file(folder / LATEST, latest.model_dump_json())
             for old in folder.glob("steps-*"):
                 if old.name != state:

@@ -1,4 +1,8 @@
-"""DeepSpeed: start an engine for a training, take steps, save and load its state, close it."""
+"""The engine of a training, DeepSpeed's or torch alone: start it, take steps, save and load its state.
+
+DeepSpeed partitions, offloads and trains in several processes. A process that trains alone, with nothing to
+partition or to offload, needs none of this and gets a `PlainEngine`, which computes the same in less time.
+"""
 
 import contextlib
 import gc
@@ -6,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from trainers.components.optim import Adamw
@@ -24,19 +30,30 @@ def device() -> torch.device:
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
+def on_device(values: NDArray[Any] | torch.Tensor) -> torch.Tensor:
+    """A copy on the device; from pinned memory a GPU fetches it while this process goes on."""
+    tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+    if device().type == "cpu" or tensor.is_cuda:
+        return tensor
+    return tensor.pin_memory().to(device(), non_blocking=True)
+
+
 def reusable(config: EngineConfig) -> bool:
     """Whether a process may run several trainings: ZeRO-3 leaks about 45 MB per training."""
     return config.zero_stage < 3
 
 
-def warm_up(config: EngineConfig) -> None:
+def warm_up(config: EngineConfig, processes: int = 1) -> None:
     """Pay for imports and the process group, a second or more, before the first training of a process.
 
-    Everything loaded by now is excluded from later garbage collections, which makes closing an engine a
-    hundred times faster. So call it before loading a model, whose memory could never be freed otherwise.
+    processes: those that will train together. Everything loaded by now is excluded from later garbage
+    collections, which makes closing an engine a hundred times faster. So call it before loading a model,
+    whose memory could never be freed otherwise.
     """
     layer = torch.nn.Linear(1, 1).to(device())
-    settings = config.model_copy(update={"zero_stage": min(_stage(config), 2), "precision": "fp32"})
+    backend = config.runs_on(processes)
+    stage = 0 if backend == "torch" else min(_stage(config), 2)
+    settings = config.model_copy(update={"backend": backend, "zero_stage": stage, "precision": "fp32"})
     with training_engine(layer, list(layer.parameters()), Adamw(), settings) as engine:
         engine.backward(engine.forward(torch.zeros(1, 1, device=device())).sum(), last=True)
         engine.step(lr=0.0)
@@ -89,20 +106,48 @@ def _stage(config: EngineConfig) -> int:
 def training_engine(
     model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw, config: EngineConfig
 ) -> Iterator["Engine | PlainEngine"]:
-    """A DeepSpeed engine over `parameters` of `model`, destroyed when the block ends.
+    """An engine over `parameters` of `model`, closed when the block ends.
 
-    In precision fp32 the parameters are converted to float32. The process group stays for the next engine of
-    this process, because building it takes longer than a short trial. A probe's head in a process without
-    gang gets a PlainEngine, whatever the settings: there is nothing to split or to cast.
+    In precision fp32 the parameters are converted to float32, in bf16 the model to bfloat16. A probe's head
+    in a process that trains alone gets a PlainEngine, whatever the settings: there is nothing to split.
     """
+    backend = config.runs_on(world_size())
     if isinstance(model, Head) and world_size() == 1:
-        yield PlainEngine(model, parameters, optim)
-        return
-    ensure_group()
+        backend, config = "torch", config.model_copy(update={"zero_stage": 0, "offload": False})
     if config.precision == "fp32":
         for parameter in parameters:
             parameter.data = parameter.data.float()
     _set_checkpointing(model, config.gradient_checkpointing)
+    start = _on_torch if backend == "torch" else _on_deepspeed
+    engine = start(model, parameters, optim, config)
+    layers = CompiledLayers(repeated_layers(model)) if wants_compiled(config, model) else None
+    engine.compiled = layers is not None
+    try:
+        yield engine
+    finally:
+        if layers is not None:
+            layers.undo()
+        engine.close()
+        del engine
+        _set_checkpointing(model, False)
+
+
+def _on_torch(
+    model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw, config: EngineConfig
+) -> PlainEngine:
+    exact = {id(parameter) for parameter in _kept_in_float32(model, parameters, config)}
+    if config.precision == "bf16":
+        for parameter in model.parameters():
+            if id(parameter) not in exact:
+                parameter.data = parameter.data.bfloat16()
+    return PlainEngine(model, parameters, optim)
+
+
+def _on_deepspeed(
+    model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw, config: EngineConfig
+) -> "Engine":
+    """DeepSpeed's. The process group stays for the next one: building it takes longer than a short trial."""
+    ensure_group()
     exact = _kept_in_float32(model, parameters, config)
     values = [parameter.detach().clone() for parameter in exact]
 
@@ -119,19 +164,7 @@ def training_engine(
         config=deepspeed_config(config, optim),
     )
     built.checkpoint_engine.load = _load_weights_only
-    layers = CompiledLayers(repeated_layers(model)) if wants_compiled(config, model) else None
-    engine = Engine(
-        built, parameters, optim.clip if _stage(config) == 0 else 0.0, compiled=layers is not None
-    )
-    try:
-        yield engine
-    finally:
-        if layers is not None:
-            layers.undo()
-        engine.close()
-        del engine, built
-        _set_checkpointing(model, False)
-        gc.collect()
+    return Engine(built, parameters, optim.clip if _stage(config) == 0 else 0.0)
 
 
 def _kept_in_float32(
@@ -173,10 +206,10 @@ class Engine:
     compiled: whether layers are compiled, so that batches are better padded to few shapes.
     """
 
-    def __init__(
-        self, engine: Any, parameters: list[torch.nn.Parameter], clip: float, *, compiled: bool
-    ) -> None:
-        self.compiled = compiled
+    name = "deepspeed"
+
+    def __init__(self, engine: Any, parameters: list[torch.nn.Parameter], clip: float) -> None:
+        self.compiled = False
         self._engine = engine
         self._parameters = parameters
         self._clip = clip
@@ -225,6 +258,7 @@ class Engine:
         self._engine.module_forward_pre_hook.remove()
         self._engine.module_forward_post_hook.remove()
         self._engine.__dict__.clear()
+        gc.collect()
 
 
 def _set_checkpointing(model: torch.nn.Module, wanted: bool) -> None:

@@ -63,6 +63,8 @@ def evolve(
 class Evolution:
     """The state of an evolution strategy: the weights θ that it moves."""
 
+    engine = "evolution"
+
     def __init__(
         self,
         student: Student,

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainers.data.tokens import Tokens
-from trainers.training.deepspeed_engine import device
+from trainers.training.deepspeed_engine import on_device
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -44,7 +44,7 @@ class TokenInputs:
     def batch(self, rows: Rows, fill: int | None = None) -> tuple[torch.Tensor, ...]:
         """(input ids, attention mask), int64 [rows, longest]."""
         ids, mask = self.tokens.pad_batch(_filled(rows, fill), self.pad_id, bucketed=fill is not None)
-        return ids.to(device()), mask.to(device())
+        return on_device(ids), on_device(mask)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class FeatureInputs:
 
     def batch(self, rows: Rows, fill: int | None = None) -> tuple[torch.Tensor, ...]:
         """(features,), float32 [rows, d]."""
-        return (self.features[torch.from_numpy(_filled(rows, fill))].to(device()),)
+        return (on_device(self.features[torch.from_numpy(_filled(rows, fill))]),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,6 +90,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     on_losses: Callable[[list[float]], None] = lambda losses: None,
+    on_engine: Callable[[str], None] = lambda engine: None,
 ) -> Iterator[float]:
     """Train, and yield the share of the training that is done at every rung.
 
@@ -100,7 +101,8 @@ def fit(
     checkpoint: where the state is saved at rungs, required for a pause. Training resumes from it: earlier
     rungs are skipped, and the checkpointed rung is yielded again. on_event: called when a micro-batch is
     halved because memory ran out. on_losses: called before a rung with the losses since the
-    last one, as a few means; in a gang those of this member's share of the batches.
+    last one, as a few means; in a gang those of this member's share of the batches. on_engine: called at the
+    start with what trains: deepspeed or torch, and whether layers are compiled.
     The model is in evaluation mode while a rung is handled. Closing the iterator ends the training, in a
     gang that of every member (the others raise GangStopped). Under ZeRO-3 the model can be used only while
     the iterator is open. Raises Diverged if the loss or the gradient is not finite, OutOfMemory if a single
@@ -120,6 +122,7 @@ def fit(
             model, parameters, objective, recipe.optim, _engine(recipe, inputs, total), recipe.seed, on_event
         )
     ) as session:
+        on_engine(session.engine + (", compiled" if session.compiled else ""))
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
         curve = LossCurve(total)
         steps = map(curve.watched, _steps(session, inputs.lengths, recipe, total))

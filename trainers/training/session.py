@@ -24,7 +24,7 @@ from trainers.components.optim import Adamw
 from trainers.components.selection import small_loss_weights
 from trainers.gang import rank, world_size
 from trainers.scratch import scratch_folder
-from trainers.training.deepspeed_engine import Engine, device, training_engine
+from trainers.training.deepspeed_engine import Engine, device, on_device, training_engine
 from trainers.training.inputs import Floats, Inputs, Rows
 from trainers.training.plain_engine import PlainEngine
 from trainers.training.settings import EngineConfig
@@ -116,12 +116,12 @@ class Objective:
         """Whether an example's loss depends on the rest of its batch."""
         return self.keep_share is not None or (isinstance(self.loss, COUPLING) and self.loss.couples)
 
-    def losses(
-        self, logits: torch.Tensor, rows: Rows, weights: torch.Tensor, progress: float
-    ) -> torch.Tensor:
+    def losses(self, logits: torch.Tensor, rows: Rows, weights: Floats, progress: float) -> torch.Tensor:
         """The weighted loss of every example, float32 [b]; logits: [b, 2]."""
-        known = {name: values[rows] for name, values in self.evidence.items()}
-        losses = example_losses(self.loss, logits.float(), self.targets[rows], progress, known) * weights
+        here = on_device(rows)
+        known = {name: values[here] for name, values in self.evidence.items()}
+        losses = example_losses(self.loss, logits.float(), self.targets[here], progress, known)
+        losses = losses * on_device(weights)
         if self.keep_share is not None:
             losses = losses * small_loss_weights(losses.detach(), self.keep_share(progress))
         return losses
@@ -161,6 +161,16 @@ class Session:
         self._engine: Engine | PlainEngine = self._stack.enter_context(
             training_engine(self._model, self._parameters, self._optim, self._config)
         )
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that trains."""
+        return self._engine.name
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the model's layers run compiled."""
+        return self._engine.compiled
 
     def close(self) -> None:
         """Free the engine."""
@@ -218,48 +228,46 @@ class Session:
     def _accumulate(self, batch: Batch) -> torch.Tensor:
         """Run forward and backward passes over this member's pieces of the batch."""
         pieces = _pieces(len(batch.rows), self._micro_batch)
-        weights = torch.from_numpy(batch.weights).to(device())
         if not self._objective.couples:
-            return self._separable(batch, weights, pieces)
+            return self._separable(batch, pieces)
         if len(pieces) == 1 and world_size() == 1:
-            return self._separable(batch, weights, pieces)
-        return self._coupled(batch, weights, pieces)
+            return self._separable(batch, pieces)
+        return self._coupled(batch, pieces)
 
-    def _separable(self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]) -> torch.Tensor:
+    def _separable(self, batch: Batch, pieces: list["_Piece"]) -> torch.Tensor:
         self._seed_dropout(batch)
         total = torch.zeros((), device=device())
         for number, piece in enumerate(pieces, start=1):
             rows = batch.rows[piece.places]
             logits = self._logits(rows)
-            losses = self._objective.losses(logits, rows, weights[piece.places], batch.progress)
+            losses = self._objective.losses(logits, rows, batch.weights[piece.places], batch.progress)
             loss = losses.sum() * (piece.counts * world_size() / len(batch.rows))
             self._engine.backward(loss, last=number == len(pieces))
             total += loss.detach()
         return total
 
-    def _coupled(self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]) -> torch.Tensor:
-        loss, gradient = self._gradient(batch, weights, pieces)
+    def _coupled(self, batch: Batch, pieces: list["_Piece"]) -> torch.Tensor:
+        loss, gradient = self._gradient(batch, pieces)
         self._seed_dropout(batch)
         for number, piece in enumerate(pieces, start=1):
             logits = self._logits(batch.rows[piece.places])
-            propagated = (logits.float() * gradient[piece.places]).sum() * (piece.counts * world_size())
+            wanted = gradient[on_device(piece.places)]
+            propagated = (logits.float() * wanted).sum() * (piece.counts * world_size())
             self._engine.backward(propagated, last=number == len(pieces))
         return loss
 
-    def _gradient(
-        self, batch: Batch, weights: torch.Tensor, pieces: list["_Piece"]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _gradient(self, batch: Batch, pieces: list["_Piece"]) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss of the global batch, and its gradient with respect to the logits, float32 [b, 2]."""
         self._seed_dropout(batch)
         logits = torch.zeros((len(batch.rows), 2), device=device())
         with torch.no_grad():
             for piece in pieces:
                 output = self._logits(batch.rows[piece.places])
-                logits[piece.places] += output.float() * piece.counts
+                logits[on_device(piece.places)] += output.float() * piece.counts
             if world_size() > 1:
                 dist.all_reduce(logits)
         logits.requires_grad_(True)
-        loss = self._objective.losses(logits, batch.rows, weights, batch.progress).mean()
+        loss = self._objective.losses(logits, batch.rows, batch.weights, batch.progress).mean()
         (gradient,) = torch.autograd.grad(loss, logits)
         return loss.detach(), gradient
 

@@ -84,7 +84,7 @@ def cache_path(job: BaselineJob, data_digest: str, weights_digest: str, cache: P
         weights_digest,
         job.student.model_dump(),
         job.optim.model_dump(),
-        job.engine.model_dump(exclude={"compile"}),  # it changes speed alone
+        job.engine.model_dump(exclude={"backend", "compile"}),  # they change speed alone
         job.seed,
         data_digest,
     )

@@ -21,6 +21,7 @@ def run_stage(
     engine: EngineConfig,
     events: list[Event],
     losses: list[float],
+    engines: list[str],
     *,
     ends: bool,
 ) -> Iterator[float]:
@@ -28,6 +29,7 @@ def run_stage(
 
     place: of the stage. learn: the transfer inputs; for an evolution of pairs, in both orders. events: those
     that happen are added. losses: before a share, the training losses since the last one are added, as means.
+    engines: the name of what trains is added.
     ends: whether the trial ends at the last share.
     """
     stage, method = runner.stages[place], runner.method
@@ -60,4 +62,5 @@ def run_stage(
         checkpoint=checkpoint,
         on_event=events.append,
         on_losses=losses.extend,
+        on_engine=engines.append,
     )

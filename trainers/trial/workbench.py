@@ -93,7 +93,7 @@ class Report:
 
     share: of the method's whole training, over all stages. Times, events and losses are those since the last
     report; losses are means of the training loss over parts of it, on weak labels. labels: of a trial's first
-    report alone.
+    report alone. engine: what trained, if a training began since the last report.
     """
 
     share: float
@@ -104,6 +104,7 @@ class Report:
     events: tuple[Event, ...]
     losses: tuple[float, ...]
     labels: LabelQuality | None = None
+    engine: str = ""
 
 
 class Workbench:
@@ -190,7 +191,16 @@ class Workbench:
         is_last = not any(rung for later in due_by_stage[place + 1 :] for rung in later.values())
         shares = [share for share in sorted(due) if not is_last or share <= max(s for s in due if due[s])]
         halts = run_stage(
-            runner, place, student, learn, shares, engine, events, clock.losses, ends=ends and is_last
+            runner,
+            place,
+            student,
+            learn,
+            shares,
+            engine,
+            events,
+            clock.losses,
+            clock.engines,
+            ends=ends and is_last,
         )
         clock.lap("setup_s")
         with closing(cast(Generator[float], halts)):
@@ -266,6 +276,7 @@ class _Clock:
         self._last = time.perf_counter()
         self._spent = dict.fromkeys(PARTS, 0.0)
         self.losses: list[float] = []
+        self.engines: list[str] = []
         self.labels: LabelQuality | None = None
 
     def lap(self, part: Part) -> None:
@@ -278,7 +289,9 @@ class _Clock:
         """A report with the seconds since the last one, the first one with the quality of the labels."""
         spent, self._spent = self._spent, dict.fromkeys(PARTS, 0.0)
         losses, labels = tuple(self.losses), self.labels
+        engine = "; ".join(dict.fromkeys(self.engines))
         self.losses.clear()
+        self.engines.clear()
         self.labels = None
         return Report(
             share=share,
@@ -286,5 +299,6 @@ class _Clock:
             events=tuple(events),
             losses=losses,
             labels=labels,
+            engine=engine,
             **spent,
         )

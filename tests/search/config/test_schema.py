@@ -141,6 +141,12 @@ def test_supervisors_that_cannot_be_are_refused(dev: Path, settings: list[str], 
         load_config(dev, settings)
 
 
+def test_torch_alone_trains_no_gang(dev: Path) -> None:
+    with pytest.raises(ValueError, match=r"engine\.backend torch trains in one process, got 2: set"):
+        load_config(dev, ["engine.backend=torch", "trial.processes=2"])
+    assert load_config(dev, ["trial.processes=2"]).engine.runs_on(2) == "deepspeed"
+
+
 def test_a_run_of_a_version_with_fewer_settings_has_the_same_digest(dev: Path, tmp_path: Path) -> None:
     config = load_config(dev)
     settings = yaml.safe_load(dump_config(config))

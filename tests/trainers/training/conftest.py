@@ -15,6 +15,12 @@ from trainers.training.loop import Floats, Recipe, fit
 from trainers.training.settings import EngineConfig
 
 N = 20
+ENGINES: list[dict[str, Any]] = [
+    {},
+    {"backend": "deepspeed"},
+    *({"zero_stage": stage} for stage in (1, 2, 3)),
+]
+SPLIT_BY_NONE = ENGINES[:-1]  # those that can go on where memory has run out, and free all they take
 
 
 def everything(n: int = N) -> Plan:

@@ -4,12 +4,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from tests.trainers.training.conftest import assert_close, examples, linear, recipe, trained
+from tests.trainers.training.conftest import SPLIT_BY_NONE, assert_close, examples, linear, recipe, trained
 from trainers.components.optim import Adamw
 from trainers.training.checkpoint import Checkpoint, UnreadableStateError
 from trainers.training.loop import fit
@@ -34,9 +35,9 @@ class Wobbly(nn.Module):
         return logits
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2])
-def test_a_training_goes_on_from_its_last_rung_bit_for_bit(stage: int, tmp_path: Path) -> None:
-    using = recipe(Adamw(lr=0.01, epochs=3, batch_size=4), zero_stage=stage)
+@pytest.mark.parametrize("engine", SPLIT_BY_NONE)
+def test_a_training_goes_on_from_its_last_rung_bit_for_bit(engine: dict[str, Any], tmp_path: Path) -> None:
+    using = recipe(Adamw(lr=0.01, epochs=3, batch_size=4), **engine)
     rungs = (0.2, 0.6, 1.0)
     whole = trained(Wobbly(), examples(), using, rungs)
 
@@ -53,6 +54,33 @@ def test_a_training_goes_on_from_its_last_rung_bit_for_bit(stage: int, tmp_path:
     assert reached == [0.2, 0.6, 1.0]  # the rung that the state is of, once more
     assert all(torch.equal(a, b) for a, b in zip(after, whole, strict=True))
     assert len(list(kept.folder.glob("steps-*"))) == 1
+
+
+@pytest.mark.parametrize(("wrote", "reads"), [("deepspeed", "torch"), ("torch", "deepspeed")])
+def test_the_state_of_another_engine_is_not_taken(
+    wrote: str, reads: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept, optim = Checkpoint(folder=tmp_path, after_s=0), Adamw(lr=0.01, epochs=2, batch_size=4)
+    trained(linear(), examples(), recipe(optim, backend=wrote), (0.5,), checkpoint=kept)
+    whole = trained(linear(), examples(), recipe(optim, backend=reads))
+    after = trained(linear(), examples(), recipe(optim, backend=reads), checkpoint=kept)
+    assert all(torch.equal(a, b) for a, b in zip(after, whole, strict=True))
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.endswith(f"holds a state of {wrote}, and {reads} trains here: starting from the beginning")
+
+
+def test_a_state_that_names_no_engine_is_deepspeeds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept, optim = Checkpoint(folder=tmp_path, after_s=0), Adamw(lr=0.01, epochs=2, batch_size=4)
+    using = recipe(optim, backend="deepspeed")
+    trained(linear(), examples(), using, (0.5,), checkpoint=kept)
+    latest = json.loads((tmp_path / "latest.json").read_text())
+    assert latest.pop("engine") == "deepspeed"
+    (tmp_path / "latest.json").write_text(json.dumps(latest))  # as earlier versions wrote it
+    with caplog.at_level("INFO", logger="trainers"):
+        trained(linear(), examples(), using, (0.5, 1.0), checkpoint=kept)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("trainers")] == [
+        "resuming after step 5"
+    ]
 
 
 def test_the_state_of_another_training_is_not_taken(tmp_path: Path) -> None:

@@ -22,11 +22,16 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> ModelPool:
     return ModelPool(ToyModel(size="weak"), cache=tmp_path_factory.mktemp("models"))
 
 
+def on_deepspeed(**config: object) -> EngineConfig:
+    return EngineConfig.model_validate({"backend": "deepspeed", **config})
+
+
 def stepped(model: Classifier, steps: int, **config: object) -> tuple[list[float], list[torch.Tensor]]:
     """Losses before each step, and the parameters after the last."""
     losses = []
     parameters = list(model.parameters())
-    with training_engine(model.train(), parameters, OPTIM, EngineConfig.model_validate(config)) as engine:
+    with training_engine(model.train(), parameters, OPTIM, on_deepspeed(**config)) as engine:
+        assert isinstance(engine, Engine)
         for _ in range(steps):
             losses.append(one_step(engine))
         after = [parameter.detach().clone() for parameter in parameters]
@@ -60,7 +65,7 @@ def test_offload_computes_the_same(pool: ModelPool, stage: int) -> None:
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
 def test_bf16_rounds_the_model_but_not_its_steps(pool: ModelPool, stage: int) -> None:
     model = pool.fresh(0)
-    with training_engine(model.train(), list(model.parameters()), OPTIM, EngineConfig(precision="bf16")):
+    with training_engine(model.train(), list(model.parameters()), OPTIM, on_deepspeed(precision="bf16")):
         assert {parameter.dtype for parameter in model.body.parameters()} == {torch.bfloat16}
         # Rounded rotary frequencies would turn a position of 1,000 into another.
         assert {buffer.dtype for buffer in model.buffers()} == {torch.float32}
@@ -72,7 +77,7 @@ def test_bf16_rounds_the_model_but_not_its_steps(pool: ModelPool, stage: int) ->
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_heads_compute_in_float32_from_their_own_weights(pool: ModelPool, stage: int, precision: str) -> None:
-    config = EngineConfig.model_validate({"zero_stage": stage, "precision": precision})
+    config = on_deepspeed(zero_stage=stage, precision=precision)
     model = pool.fresh(0).train()
     with training_engine(model, list(model.parameters()), OPTIM, config) as engine:
         pooled = model.features(IDS, MASK).detach()
@@ -92,7 +97,7 @@ def test_heads_compute_in_float32_from_their_own_weights(pool: ModelPool, stage:
 def test_label_tokens_compute_in_float32_from_the_bodys_weights(tmp_path: Path, stage: int) -> None:
     readers = ModelPool(ToyModel(size="weak", readout="label_tokens"), cache=tmp_path)
     model = readers.fresh(0, words=(4, 7)).train()
-    config = EngineConfig.model_validate({"zero_stage": stage, "precision": "bf16"})
+    config = on_deepspeed(zero_stage=stage, precision="bf16")
     with training_engine(model, list(model.parameters()), OPTIM, config) as engine:
         pooled = model.features(IDS, MASK).detach()
         said = engine.forward(IDS, MASK)
@@ -108,13 +113,13 @@ def test_label_tokens_compute_in_float32_from_the_bodys_weights(tmp_path: Path, 
 
 def test_fp32_trains_half_precision_weights_in_full(pool: ModelPool) -> None:
     model = pool.fresh(0).bfloat16()
-    with training_engine(model, list(model.parameters()), OPTIM, EngineConfig()):
+    with training_engine(model, list(model.parameters()), OPTIM, on_deepspeed()):
         assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_gradient_checkpointing_computes_the_same_and_is_switched_off_again(pool: ModelPool) -> None:
     model = pool.fresh(0)
-    with training_engine(model, list(model.parameters()), OPTIM, EngineConfig(gradient_checkpointing=True)):
+    with training_engine(model, list(model.parameters()), OPTIM, on_deepspeed(gradient_checkpointing=True)):
         assert model.body.is_activation_checkpointing
     assert not model.body.is_activation_checkpointing
     losses, _ = stepped(pool.fresh(0), 5, gradient_checkpointing=True)
@@ -126,7 +131,7 @@ def test_gradient_checkpointing_reaches_a_frozen_body(pool: ModelPool) -> None:
     model.body.requires_grad_(False)
     layer = model.body.layers[0].mlp.down_proj.requires_grad_(True)
     with training_engine(
-        model, list(layer.parameters()), OPTIM, EngineConfig(gradient_checkpointing=True)
+        model, list(layer.parameters()), OPTIM, on_deepspeed(gradient_checkpointing=True)
     ) as engine:
         before = layer.weight.detach().clone()
         one_step(engine)
@@ -139,7 +144,7 @@ def test_gradient_checkpointing_reaches_a_frozen_body(pool: ModelPool) -> None:
 def test_a_saved_state_gives_the_same_next_steps(
     pool: ModelPool, stage: int, precision: str, tmp_path: Path
 ) -> None:
-    config = EngineConfig.model_validate({"zero_stage": stage, "precision": precision})
+    config = on_deepspeed(zero_stage=stage, precision=precision)
     model = pool.fresh(0).train()
     with training_engine(model, list(model.parameters()), OPTIM, config) as engine:
         for _ in range(3):
@@ -155,7 +160,7 @@ def test_a_saved_state_gives_the_same_next_steps(
 def test_a_saved_state_leaves_frozen_weights_out(pool: ModelPool, tmp_path: Path) -> None:
     model = pool.fresh(0)
     model.body.requires_grad_(False)
-    with training_engine(model, list(model.head.parameters()), OPTIM, EngineConfig()) as engine:
+    with training_engine(model, list(model.head.parameters()), OPTIM, on_deepspeed()) as engine:
         engine.save(tmp_path, {})
     saved = torch.load(next(tmp_path.rglob("*model_states.pt")), weights_only=False)["module"]
     assert set(saved) == {"head.weight", "head.bias"}

@@ -2,6 +2,7 @@ import gc
 import math
 import weakref
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import psutil
@@ -9,7 +10,17 @@ import pytest
 import torch
 from torch import nn
 
-from tests.trainers.training.conftest import N, assert_close, everything, examples, linear, recipe, trained
+from tests.trainers.training.conftest import (
+    ENGINES,
+    SPLIT_BY_NONE,
+    N,
+    assert_close,
+    everything,
+    examples,
+    linear,
+    recipe,
+    trained,
+)
 from trainers.components.optim import Adamw, lr_factor
 from trainers.components.selecting.plans import Phase, Plan
 from trainers.data.tokens import Tokens
@@ -31,14 +42,14 @@ def test_first_step_of_adam_is_the_learning_rate_against_the_gradients_sign() ->
     np.testing.assert_allclose(weight.numpy(), [[-0.01], [0.01]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("clip", [0.0, 0.05])
-def test_equals_a_plain_torch_loop(stage: int, clip: float) -> None:
+def test_equals_a_plain_torch_loop(engine: dict[str, Any], clip: float) -> None:
     inputs, targets = examples()
     optim = Adamw(
         lr=0.05, epochs=12, batch_size=N, weight_decay=0.1, clip=clip, schedule="cosine", warmup=0.2
     )
-    ours = trained(linear(), (inputs, targets), recipe(optim, zero_stage=stage))
+    ours = trained(linear(), (inputs, targets), recipe(optim, **engine))
 
     model, wanted = linear(), torch.from_numpy(targets)
     adam = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.1)
@@ -130,23 +141,21 @@ def test_a_phase_shows_only_what_it_keeps_at_its_learning_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "cause"),
-    [(0, "the loss is nan"), (1, "the gradient is"), (2, "the gradient is"), (3, "the gradient is")],
+    ("engine", "cause"),
+    [(engine, "the gradient is" if "zero_stage" in engine else "the loss is nan") for engine in ENGINES],
 )
-def test_numbers_that_are_not_finite_end_the_training(stage: int, cause: str) -> None:
+def test_numbers_that_are_not_finite_end_the_training(engine: dict[str, Any], cause: str) -> None:
     inputs, targets = examples()
     inputs.features[:, 1] = math.inf
-    model, using = linear(), recipe(Adamw(batch_size=N), zero_stage=stage)
+    model, using = linear(), recipe(Adamw(batch_size=N), **engine)
     with pytest.raises(Diverged, match=f"{cause}.* at step 1"):
         next(fit(model, list(model.parameters()), inputs, targets, using, (1.0,)))
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2])
-def test_closing_frees_the_engine_at_once_and_leaves_the_model_without_hooks(stage: int) -> None:
+@pytest.mark.parametrize("engine", SPLIT_BY_NONE)
+def test_closing_frees_the_engine_at_once_and_leaves_the_model_without_hooks(engine: dict[str, Any]) -> None:
     model = linear()
-    training = fit(
-        model, list(model.parameters()), *examples(), recipe(Adamw(), zero_stage=stage), (0.5, 1.0)
-    )
+    training = fit(model, list(model.parameters()), *examples(), recipe(Adamw(), **engine), (0.5, 1.0))
     next(training)
     training.close()
     assert not model._forward_hooks
@@ -161,8 +170,8 @@ def test_closing_frees_the_engine_at_once_and_leaves_the_model_without_hooks(sta
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [0, 1, 2])
-def test_memory_stays_flat_over_many_engines(stage: int) -> None:
+@pytest.mark.parametrize("engine", SPLIT_BY_NONE)
+def test_memory_stays_flat_over_many_engines(engine: dict[str, Any]) -> None:
     def resident() -> float:
         return float(psutil.Process().memory_info().rss) / 2**20
 
@@ -170,7 +179,7 @@ def test_memory_stays_flat_over_many_engines(stage: int) -> None:
     sizes = []
     for _ in range(24):
         model = nn.Sequential(nn.Linear(1000, 500), nn.Linear(500, 2))  # 2 MB of weights, 8 with Adam
-        trained(model, wide, recipe(Adamw(epochs=0.1), zero_stage=stage))
+        trained(model, wide, recipe(Adamw(epochs=0.1), **engine))
         sizes.append(resident())
     assert sizes[-1] - sizes[5] < 12
 

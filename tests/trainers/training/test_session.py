@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.trainers.training.conftest import ENGINES, SPLIT_BY_NONE
 from trainers.components.formulas.losses import LossFormula
 from trainers.components.losses import LogConf, Loss, Window, Xent
 from trainers.components.optim import Adamw
@@ -80,14 +81,16 @@ def assert_close(left: list[torch.Tensor], right: list[torch.Tensor]) -> None:
 COUPLED = LossFormula(expression="ce(t) * rank(sg(f))")
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("loss", "keep"),
     [(Xent(), None), (Window(), None), (LogConf(aux=0.7, warmup=0), None), (COUPLED, None), (Xent(), 0.5)],
 )
-def test_micro_batches_add_up_to_the_whole_batch(stage: int, loss: Loss, keep: float | None) -> None:
+def test_micro_batches_add_up_to_the_whole_batch(
+    engine: dict[str, Any], loss: Loss, keep: float | None
+) -> None:
     small = Net(dropout=0)
-    pieces = trained(small, loss, keep=keep, zero_stage=stage, micro_batch=3)
+    pieces = trained(small, loss, keep=keep, **engine, micro_batch=3)
     assert small.largest == 3
     assert_close(pieces, trained(Net(dropout=0), loss, keep=keep))
 
@@ -107,15 +110,17 @@ def test_the_first_pass_of_a_coupled_loss_draws_the_dropout_of_the_second() -> N
     assert_close(trained(Net(), Xent(), keep=1.0, micro_batch=3), trained(Net(), Xent(), micro_batch=3))
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2])
+@pytest.mark.parametrize("engine", SPLIT_BY_NONE)
 @pytest.mark.parametrize("fine_for", [0, 8])
-def test_running_out_of_memory_halves_the_micro_batch_and_goes_on(stage: int, fine_for: int) -> None:
+def test_running_out_of_memory_halves_the_micro_batch_and_goes_on(
+    engine: dict[str, Any], fine_for: int
+) -> None:
     events: list[MicroBatchHalved] = []
     model = Net(room=2, fine_for=fine_for, dropout=0)
-    ours = trained(model, events=events, zero_stage=stage)
+    ours = trained(model, events=events, **engine)
     assert [event.micro_batch for event in events] == [3, 1]
     assert {event.step for event in events} <= {fine_for, fine_for + 1}  # a step of 2 examples would fit
-    assert_close(ours, trained(Net(dropout=0), zero_stage=stage))
+    assert_close(ours, trained(Net(dropout=0), **engine))
 
 
 class Choking(Net):
@@ -131,10 +136,10 @@ class Choking(Net):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2])
-def test_running_out_in_the_backward_pass_leaves_no_trace_in_the_gradient(stage: int) -> None:
+@pytest.mark.parametrize("engine", SPLIT_BY_NONE)
+def test_running_out_in_the_backward_pass_leaves_no_trace_in_the_gradient(engine: dict[str, Any]) -> None:
     events: list[MicroBatchHalved] = []
-    ours = trained(Choking(dropout=0), events=events, zero_stage=stage)
+    ours = trained(Choking(dropout=0), events=events, **engine)
     assert [event.micro_batch for event in events] == [3, 1]
     assert_close(ours, trained(Net(dropout=0)))
 

@@ -336,3 +336,4 @@ def test_reports_have_the_losses_since_the_last_one(toy: Workbench) -> None:
     reports = trained(toy)
     assert [len(report.losses) > 0 for report in reports] == [True] * len(RUNGS)
     assert min(loss for report in reports for loss in report.losses) > 0
+    assert [report.engine for report in reports] == ["torch", *[""] * (len(RUNGS) - 1)]
