@@ -128,9 +128,13 @@ def go_on(wanted: bool) -> None:
         raise GangStopped
 
 
+def group_backend() -> str:
+    """What members talk through. NCCL needs a GPU for each of them."""
+    return "nccl" if torch.cuda.is_available() else "gloo"
+
+
 def _join(member: GangMember | None) -> None:
-    deepspeed = load_deepspeed()
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    deepspeed, backend = load_deepspeed(), group_backend()
     os.environ["LOCAL_RANK"] = "0"  # every process sees one GPU: its own
     if member is None:
         alone = dist.HashStore()  # type: ignore[attr-defined]  # torch exports it where distributed is built

@@ -24,7 +24,7 @@ SEARCH = [
     "baselines.seeds=2",
     "confirm={finalists: 2, seeds: 2}",
 ]
-PATIENCE_S = 130  # for the search; then it is interrupted, and the row tells how far it came
+PATIENCE_S = 112  # for the search; then it is interrupted, and the row tells how far it came
 FAREWELL_S = 12  # to save what there is
 PROCESSES = ["ps", "-eo", "pid,etimes,cputimes,args", "--sort=-cputimes", "--cols=160"]
 

@@ -3,7 +3,8 @@
 A Qwen3 shape of two layers with random weights learns 96 examples for two epochs. Each case is trained by a
 process on the GPU and by another that sees none; both run at the same time. A row says how far predicted
 probabilities are apart at worst, how far training moved them, and whether that is within the bound: .002 in
-float32, .05 in bfloat16 (eight bits of precision, through 12 steps).
+float32, .05 in bfloat16 (eight bits of precision, through 12 steps). One more row is a gang of two processes
+that share the GPU, against a process alone.
 """
 
 import json
@@ -11,10 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -26,6 +29,7 @@ from benchmarks.training.models import Given, qwen3, random_classifier, random_t
 from trainers.components.losses import LogConf, Loss, Xent
 from trainers.components.optim import Adamw
 from trainers.components.students import Full, Lora, StudentConfig, full, lora
+from trainers.gang import GangMember, joined
 from trainers.models.head import as_head, new_head
 from trainers.models.pool import Classifier, ModelPool
 from trainers.training.checkpoint import Checkpoint
@@ -36,6 +40,7 @@ from trainers.training.settings import EngineConfig
 
 SHAPE = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 2, "heads": 8}
 EXAMPLES, VOCABULARY = 96, 512
+MEMBERS_S = 45 if torch.cuda.is_available() else 600  # for a gang's start and training
 BOUNDS = {"fp32": 2e-3, "bf16": 5e-2}
 Floats = NDArray[np.float32]
 
@@ -55,6 +60,7 @@ LORA = Lora(rank=8)
 CASES = {
     "fp32 full": Case(student=Full()),
     "bf16 LoRA": Case(student=LORA, precision="bf16"),
+    "bf16 LoRA on DeepSpeed": Case(student=LORA, precision="bf16", engine={"backend": "deepspeed"}),
     "bf16 full": Case(student=Full(), precision="bf16"),
     "fp32 LoRA": Case(student=LORA),
     "probe": Case(student=None),
@@ -121,7 +127,8 @@ def trained(case: Case, compiled: str, **more: Any) -> tuple[Floats, Floats]:
 
 def run(tiny: bool, record: Record) -> None:
     """A row a case."""
-    cases = dict(list(CASES.items())[3:6]) if tiny else CASES
+    small = ("fp32 LoRA", "probe", "label tokens", "bf16 LoRA on DeepSpeed")
+    cases = {name: CASES[name] for name in small} if tiny else CASES
     with tempfile.TemporaryDirectory() as folder:
         reference = Path(folder) / "cpu.json"
         command = [sys.executable, "-m", "benchmarks.gpu.checks", str(reference), *cases]
@@ -135,6 +142,7 @@ def run(tiny: bool, record: Record) -> None:
         record(compared(name, CASES[name], np.array(there[name]), before, eager, compiled))
     record(resumed())
     record(halved())
+    record(shared())
 
 
 def compared(
@@ -208,6 +216,41 @@ def halved() -> Row:
     }
 
 
+def shared() -> Row:
+    """A training by two processes on one device, against one process; they can't talk through NCCL there."""
+    name, bound, case = "gang of two on one device", BOUNDS["fp32"], CASES["fp32 LoRA"]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks.gpu.checks", "--member", folder]
+        members = [subprocess.Popen([*command, str(rank)]) for rank in range(2)]
+        _, alone = trained(case, "off")
+        if not all_end_well(members):
+            return {"check": name, "ok": False, "why": "a member failed or hung; see the log"}
+        together = np.array(json.loads((Path(folder) / "predictions.json").read_text()))
+    difference = float(np.abs(together - alone).max())
+    return {"check": name, "ok": difference <= bound, "eager_off_by": difference, "bound": bound}
+
+
+def all_end_well(members: list[subprocess.Popen[bytes]]) -> bool:
+    """Whether all processes end without an error; the rest is killed once one has not, or is too slow."""
+    ends = time.monotonic() + MEMBERS_S
+    try:
+        return all(member.wait(max(0.1, ends - time.monotonic())) == 0 for member in members)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        for member in members:
+            member.kill()
+
+
+def member(folder: Path, rank: int) -> None:
+    """Train as one of two, and write what the first predicts."""
+    meeting = GangMember(rank=rank, world_size=2, init_method=f"file://{folder}/meeting")
+    with patch("trainers.gang.group_backend", lambda: "gloo"), joined(meeting):
+        _, after = trained(CASES["fp32 LoRA"], "off")
+    if rank == 0:
+        (folder / "predictions.json").write_text(json.dumps(after.tolist()))
+
+
 def reference(path: Path, names: list[str]) -> None:
     """Train the cases on the CPU and write their predictions."""
     warm_up(EngineConfig())
@@ -215,4 +258,7 @@ def reference(path: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    reference(Path(sys.argv[1]), sys.argv[2:])
+    if sys.argv[1] == "--member":
+        member(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        reference(Path(sys.argv[1]), sys.argv[2:])

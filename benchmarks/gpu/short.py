@@ -1,4 +1,4 @@
-"""Short texts on 0.6B: our loop, our loop with compiled layers, transformers' Trainer, and a plain loop.
+"""Short texts on 0.6B: our loop on either engine, compiled and not, transformers' Trainer, and a plain loop.
 
 LoRA of rank 32 in bf16, batches of 32, lengths as those of chat preferences (hh_harmless: about log-normal,
 median 105, mean 123 tokens). Each trains for two epochs, of which the second is measured: kernels are chosen
@@ -64,15 +64,16 @@ def setting(tiny: bool) -> Setting:
     )
 
 
-def ours(given: Setting, compiled: str) -> Iterator[float]:
+def ours(given: Setting, compiled: str, backend: str = "torch") -> Iterator[float]:
     """Times at the start and after each epoch."""
-    warm_up(EngineConfig(precision="bf16"))
+    engine = EngineConfig.model_validate({"precision": "bf16", "compile": compiled, "backend": backend})
+    warm_up(engine)
     model, parameters = given.fresh()
     recipe = Recipe(
         plan=everything(len(given.targets)),
         loss=Xent(),
         optim=OPTIM,
-        engine=EngineConfig.model_validate({"precision": "bf16", "compile": compiled}),
+        engine=engine,
         seed=0,
     )
     yield time.perf_counter()
@@ -150,12 +151,15 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-# Trainer comes first: once there is a process group it would train as a distributed job.
+# Trainer comes first: once there is a process group it would train as a distributed job. All that is compiled
+# runs the code that the first of these compiled.
 CONTENDERS: dict[str, Callable[[Setting], Iterator[float]]] = {
     "transformers' Trainer with peft": theirs,
     "ours": lambda given: ours(given, "off"),
     "ours, compiled": lambda given: ours(given, "on"),
     "a plain loop, compiled": plain,
+    "ours on DeepSpeed, compiled": lambda given: ours(given, "on", "deepspeed"),
+    "ours on DeepSpeed": lambda given: ours(given, "off", "deepspeed"),
 }
 
 

@@ -94,6 +94,7 @@ def pace(work: Work, peak: float | None = None) -> Row:
     peak = peak or peak_flops()
     return {
         "shape": work.shape,
+        "engine": engine.runs_on(1),
         "compile": engine.compile,
         "trainable": trainable,
         "frozen": frozen,

@@ -37,6 +37,7 @@ class Act:
     folder: str
     poison: bool = False
     evolves: bool = False
+    compiled: str | None = None
 
 
 # One pair of processes plays all of it: a gang that ends must leave its members fit for the next.
@@ -57,6 +58,37 @@ ACTS += [
     Act(name="evolution-begun", stage=0, rungs=2, folder="evolution", evolves=True),
     Act(name="evolution-resumed", stage=0, rungs=3, folder="evolution", evolves=True),
 ]
+ACTS += [
+    Act(
+        name=f"layers-{compiled}-{stage}",
+        stage=stage,
+        rungs=3,
+        folder=f"layers-{compiled}-{stage}",
+        compiled=compiled,
+    )
+    for stage in (0, 2)
+    for compiled in ("off", "on")
+]
+
+
+class Layer(nn.Linear):
+    """A layer of its own class: torch leaves those of its own uncompiled."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input).tanh()
+
+
+class Layers(nn.Module):
+    """Layers that can be compiled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(3, 3) for _ in range(2))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            features = layer(features)
+        return features
 
 
 def evolution(home: Path | None) -> Iterator[list[float]]:
@@ -83,12 +115,13 @@ def training(act: Act, home: Path) -> Iterator[list[float]]:
     if act.poison:
         features[0] = torch.inf  # one member has this example, the other must hear of it
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2), nn.Linear(4, 2))
+    body = (Layers(), nn.Identity()) if act.compiled else (nn.Linear(3, 4), nn.Dropout(0.2))
+    model = nn.Sequential(*body, nn.Linear(3 if act.compiled else 4, 2))
     recipe = Recipe(
         plan=Plan(phases=(Phase(start=0.0, weights=np.ones(N, dtype=np.float32), lr_scale=1.0),)),
         loss=Xent(),
         optim=Adamw(lr=0.01, epochs=2, batch_size=5),
-        engine=EngineConfig(zero_stage=act.stage),
+        engine=EngineConfig.model_validate({"zero_stage": act.stage, "compile": act.compiled or "off"}),
         seed=0,
     )
     kept = Checkpoint(folder=home / act.folder, after_s=0)
@@ -99,13 +132,20 @@ def training(act: Act, home: Path) -> Iterator[list[float]]:
 
 def play(rank: int, home: Path, answers: Any) -> None:
     """One member's life."""
-    found: dict[str, Rungs | str] = {}
+    found: dict[str, Rungs | str | int] = {}
+    compiles = nn.Module.compile
+
+    def traces(layer: nn.Module, **_: Any) -> None:
+        compiles(layer, backend="eager", dynamic=False)  # all that compiling does, but for the compiler
+
+    nn.Module.compile = traces  # type: ignore[method-assign]
     for act in ACTS:
         member = GangMember(rank=rank, world_size=2, init_method=f"file://{home / act.name}.meeting")
         try:
             found[act.name] = leads(member, act, home) if rank == 0 else follows(member, act, home)
         except Diverged as error:
             found[act.name] = str(error)
+    found["graphs"] = int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
     answers.put((rank, found))
 
 
@@ -143,6 +183,16 @@ def test_a_gang_that_was_stopped_goes_on_from_its_last_rung(played: list[dict[st
     assert played[0][f"begun-{stage}"] == whole[:2]
     # Asked for its second rung, the gang had saved the first; bit for bit, dropout included.
     assert played[0][f"resumed-{stage}"] == whole
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_a_gang_trains_compiled_layers_as_it_does_uncompiled(
+    played: list[dict[str, Any]], stage: int
+) -> None:
+    assert all(found["graphs"] > 0 for found in played)
+    expected = np.array(played[0][f"layers-off-{stage}"])
+    assert np.abs(expected[0] - expected[-1])[1:].max() > 1e-3
+    np.testing.assert_allclose(played[0][f"layers-on-{stage}"], expected, atol=1e-6)
 
 
 def test_a_gang_evolves_as_a_process_alone(played: list[dict[str, Any]]) -> None:

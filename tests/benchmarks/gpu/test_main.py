@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu.__main__ import LIMITS, WHOLE, main, table
+from benchmarks.gpu.layers import ROWS
+from benchmarks.gpu.short import CONTENDERS
 
 
 @pytest.mark.slow
@@ -39,6 +41,16 @@ def test_without_a_gpu_only_the_dry_run_runs(
     assert "there is no GPU here: use --tiny for a dry run" in capsys.readouterr().err
 
 
+def test_a_part_without_a_gpu_says_so_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu", "layers", "--out", str(tmp_path)])
+    main()
+    (row,) = json.loads((tmp_path / "layers.json").read_text())["rows"]
+    assert row == {"skipped": "there is no GPU here: --cpu is a dry run in small sizes"}
+
+
 def test_the_parts_fit_into_eight_minutes() -> None:
     assert sum(LIMITS.values()) <= WHOLE <= 480
 
@@ -60,13 +72,13 @@ def test_the_parts_run_dry_one_after_the_other(
     monkeypatch.setattr(
         "benchmarks.gpu.__main__.LIMITS", {part: LIMITS[part] for part in ("layers", "short")}
     )
-    monkeypatch.setattr(sys, "argv", ["gpu", "all", "--out", str(tmp_path), "--tiny"])
+    monkeypatch.setattr(sys, "argv", ["gpu", "all", "--out", str(tmp_path), "--cpu"])
     main()
     said = capsys.readouterr().out
     assert [line.split()[1] for line in said.splitlines() if line.split(":")[0] in LIMITS] == ["done"] * 2
     found = {
         part: json.loads((tmp_path / f"{part}.json").read_text())["rows"] for part in ("layers", "short")
     }
-    assert [row["compile"] for row in found["layers"]] == ["on", "off"]
-    assert len(found["short"]) == 4
+    assert [(row["engine"], row["compile"]) for row in found["layers"]] == list(ROWS)
+    assert [row["loop"] for row in found["short"]] == list(CONTENDERS)
     assert len(list(tmp_path.iterdir())) == 4
