@@ -189,7 +189,7 @@ class RunConfig(Frozen):
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def model_post_init(self, _context: object) -> None:
-        """Reject what cannot be: engine, methods, too many rows for supervisors, tasks of a name or unlike."""
+        """Reject what cannot be: engine, methods, too many rows for supervisors, tasks unlike each other."""
         self.engine.runs_on(self.trial.processes)
         if self.branches and self.methods:
             raise ValueError("branches are searched and methods are not: leave one of the two out")

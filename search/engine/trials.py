@@ -92,4 +92,5 @@ def together(several: SeveralTasks, there: Mapping[str, TaskReached], split: Gra
         eval_s=sum(part.eval_s for part in parts),
         losses=tuple(map(fmean, zip(*(part.losses for part in parts), strict=False))),
         labels=parts[0].labels,
+        engine=parts[0].engine,
     )
