@@ -52,7 +52,24 @@ class ClaudeConfig(Frozen):
             description="Inputs of the transfer split that Claude sees, without labels, long ones shortened.",
         ),
     ] = 0
-    tool_turns: Annotated[int, Field(ge=0, le=32, description="Most tool calls of a lane in a round.")] = 8
+    tool_turns: Annotated[
+        int, Field(ge=0, le=32, description="Most answers of a lane in a round that may call tools.")
+    ] = 8
+    earlier: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(
+            max_length=8,
+            description="Directories or URLs of earlier runs, whose branches and trials of the search Claude "
+            "may read. None whose task is hidden here.",
+        ),
+    ] = ()
+    notes: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        Field(
+            description="File in which the notes of lanes outlive a campaign, and which campaigns share; the "
+            "200 newest are kept. null: notes stay in their run."
+        ),
+    ] = None
     max_tokens: Annotated[int, Field(ge=1024, le=128_000, description="Most tokens of an answer.")] = 32_000
     max_usd: Annotated[
         float,

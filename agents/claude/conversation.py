@@ -20,6 +20,7 @@ from agents.language.validation import Problem
 from agents.settings import ClaudeConfig
 
 MAX_REPAIRS = 2
+CALLS_AT_ONCE = 6  # tool calls of one reply that are answered
 CACHED: Block = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -103,11 +104,13 @@ class Conversation:
             raise NoProposalError(f"the model used tools in {turn} turns without proposing anything")
         self._messages.append({"role": "assistant", "content": reply.content})
         if reply.tools:
-            self._send([self._tool_result(use, turn) for use in reply.tools])
+            self._send([self._tool_result(use, turn, place) for place, use in enumerate(reply.tools)])
 
-    def _tool_result(self, use: ToolUse, turn: int) -> Block:
+    def _tool_result(self, use: ToolUse, turn: int, place: int) -> Block:
         text, failed = "no tool turn is left: send the proposal now", True
-        if turn <= self._config.tool_turns:
+        if place >= CALLS_AT_ONCE:
+            text = f"at most {CALLS_AT_ONCE} calls are answered at once; ask again for what you still need"
+        elif turn <= self._config.tool_turns:
             text, failed = run_tool(self._context, use.name, use.arguments)
         return {"type": "tool_result", "tool_use_id": use.id, "content": text, "is_error": failed}
 

@@ -10,6 +10,8 @@ from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpen
 from agents.claude.conversation import CACHED, Conversation, NoProposalError
 from agents.claude.failures import CallFailedError
 from agents.claude.lanes import Lane, joined, lanes_of, side_by_side
+from agents.claude.library.kept_notes import KeptNotes
+from agents.claude.library.library import Library
 from agents.claude.messages import Claude, read_key
 from agents.claude.prompting import filled, system_prompt, unmarked
 from agents.claude.samples import samples_section
@@ -26,6 +28,7 @@ from agents.findings.digest import history, standing
 from agents.findings.findings import Findings
 from agents.findings.notebook import Notebook
 from agents.findings.round_proposal import LaneReport, RoundProposal
+from agents.findings.tree.campaign import EarlierRun
 from agents.language.proposal import Proposal
 from agents.playbook.fallback import playbook_proposal
 from agents.playbook.playbook import Playbook
@@ -47,9 +50,10 @@ class ClaudeProposer:
     """Asks Claude for each round; if no lane has a branch that can run, the playbook proposes.
 
     run_dir: where transcripts are kept, None to keep none. samples: inputs of the task for the prompt, from
-    `samples_of`. account: where each request is written down, None for the memory of this process. The
-    constructor checks key and model with a free request. Raises ValueError, on one line, if the API refuses
-    them or if the key or the model's price is missing.
+    `samples_of`. earlier: campaigns that came before. account: where each request is written down, None for
+    the memory of this process. The constructor checks key and model with a free request. Raises ValueError,
+    on one line, if the API refuses them, if the key or the model's price is missing, or if a file that the
+    config names cannot be used.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class ClaudeProposer:
         seed: int,
         run_dir: Path | None,
         samples: Sequence[str] = (),
+        earlier: Sequence[EarlierRun] = (),
         account: Account | None = None,
     ) -> None:
         price = price_of(config.model, config.prices)
@@ -66,6 +71,7 @@ class ClaudeProposer:
         self._config = config
         self._seed = seed
         self._run_dir = run_dir
+        self._library = _library(config, earlier, run_dir)
         self._samples = samples_section(samples)
         self._claude = Claude(config, price, self._key)
         self._playbook = Playbook(branches=config.branches, seed=seed)
@@ -82,6 +88,7 @@ class ClaudeProposer:
         notebook = Notebook(findings.notes, findings.round)
         lanes = lanes_of(findings.round, config.lanes, config.directions, self._seed)
         results = side_by_side([partial(self._lane, lane, findings, notebook) for lane in lanes])
+        self._library.keep(notebook)
         whole = joined(
             [(result.report.lane, result.proposal) for result in results if result.proposal is not None],
             findings,
@@ -107,7 +114,8 @@ class ClaudeProposer:
     def _lane(self, lane: Lane, findings: Findings, notebook: Notebook) -> _LaneResult:
         """Run a lane and write its transcript. A failure is reported and stops no other lane."""
         transcript = Transcript(self._path(findings.round, lane), self._key)
-        system = system_prompt(findings.naive, findings.abilities, self._config.branches) + self._samples
+        system = system_prompt(findings.naive, findings.abilities, self._config.branches)
+        system += self._library.section + self._samples
         transcript.write(
             Opened(
                 model=self._config.model, effort=self._config.effort, direction=lane.direction, system=system
@@ -117,7 +125,12 @@ class ClaudeProposer:
             claude=self._claude,
             config=self._config,
             budget=self._budget,
-            context=ToolContext(findings=findings, notebook=notebook, lane=lane.name),
+            context=ToolContext(
+                findings=findings,
+                notebook=notebook,
+                lane=lane.name,
+                tree=self._library.tree(findings, notebook),
+            ),
             transcript=transcript,
             system=system,
         )
@@ -179,3 +192,8 @@ class ClaudeProposer:
         )
         record = f"<record>\n{unmarked(history(findings))}</record>\n"
         return [{"type": "text", "text": record, **CACHED}, {"type": "text", "text": rest}]
+
+
+def _library(config: ClaudeConfig, earlier: Sequence[EarlierRun], run_dir: Path | None) -> Library:
+    run = run_dir.resolve().name if run_dir else None
+    return Library(earlier, KeptNotes(Path(config.notes), run) if config.notes else None)

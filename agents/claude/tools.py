@@ -11,10 +11,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from agents.claude.library.browsing import (
+    ListFiles,
+    ReadFile,
+    SearchFiles,
+    list_files,
+    read_file,
+    search_files,
+)
 from agents.findings.digest import curve_line, importance_line, space, trial_line
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState
 from agents.findings.notebook import Notebook
 from agents.findings.predictions import agreement, paired_se
+from agents.findings.tree.tree import Tree
 from agents.language.proposal import strict_schema
 from trainers.component import Frozen
 from trainers.method import SLOTS
@@ -23,15 +32,17 @@ from trainers.printable import printable
 MAX_CHARS = 6000
 MAX_LINES = 40
 COMPARED = 3  # best trials of a branch
+NO_FILES = Tree({})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolContext:
-    """What a tool works on: the findings, the notes, and the name of the lane that calls it."""
+    """What a tool works on: the findings, also as files, the notes, and the lane that calls it."""
 
     findings: Findings
     notebook: Notebook
     lane: str
+    tree: Tree = NO_FILES
 
 
 class ListTrials(Frozen):
@@ -235,4 +246,7 @@ TOOLS: Mapping[str, tuple[type[Frozen], Callable[[ToolContext, Any], str]]] = {
     "show_branch": (ShowBranch, show_branch),
     "read_notes": (ReadNotes, read_notes),
     "note": (LeaveNote, leave_note),
+    "list_files": (ListFiles, lambda context, query: list_files(context.tree, query)),
+    "read_file": (ReadFile, lambda context, query: read_file(context.tree, query)),
+    "search_files": (SearchFiles, lambda context, query: search_files(context.tree, query)),
 }

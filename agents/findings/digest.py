@@ -51,7 +51,7 @@ def standing(findings: Findings) -> str:
         *_section("Newest trials", _trials(findings, _newest(findings))),
         *_section("Branches", _branches(findings)),
         *_section("Failures", _failures(findings)),
-        *_section("Families of all branches proposed", _families(findings)),
+        *_section("Families of all branches proposed", families(findings)),
     ]
     return "\n".join(parts) + "\n"
 
@@ -137,6 +137,13 @@ def _counts(findings: Findings) -> str:
     counted = ", ".join(f"{states[state]} {state}" for state in get_args(TrialState))
     return (
         f"Round {findings.round} is to be proposed. Trials: {counted}; {findings.trials_left} left.\n"
+        f"{about_task(findings)}"
+    )
+
+
+def about_task(findings: Findings) -> str:
+    """Weak floor and ceiling on the search split, and which evidence the task has; two lines."""
+    return (
         f"Weak floor {_accuracy(findings.weak_acc, findings.weak_se)}, "
         f"ceiling {_accuracy(findings.ceiling_acc, findings.ceiling_se)}. PGR is given ± one standard error; "
         "another seed alone moves it by 0.06 to 0.10.\n"
@@ -245,7 +252,8 @@ def _failures(findings: Findings) -> Iterator[str]:
         yield _cut(f"{times} x {cause} (in {', '.join(where[:4])})")
 
 
-def _families(findings: Findings) -> Iterator[str]:
+def families(findings: Findings) -> Iterator[str]:
+    """The shares of families among all branches and their entropy, in a line; nothing without branches."""
     if findings.branches:
         shares = family_shares([found.branch for found in findings.branches])
         listed = ", ".join(f"{family} {share:.0%}" for family, share in shares.items())

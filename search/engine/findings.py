@@ -1,16 +1,23 @@
 """The findings that a proposer receives, from the record of a run."""
 
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
+from pathlib import Path
 
 from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFinding
 from agents.findings.predictions import agreement, balance
+from agents.findings.tree.campaign import EarlierRun
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.ledger.events import BaselinesReady
 from search.ledger.record import BranchRecord, Record
 from search.ledger.trial_record import TrialRecord
+from search.storage.object_store import snapshot
+from search.storage.run_directory import RunDirectory
 from search.studies.importance import importance
+from trainers.data.settings import DatasetTask, ToyTask
 from trainers.method import Method
+from trainers.models.settings import HubModel, ModelConfig
 
 Results = Sequence[tuple[Method, float]]
 
@@ -87,3 +94,40 @@ def _signals(trial: TrialRecord, floors: BaselinesReady | None, supervisor: int)
         "agreement": agreement(last, weak[supervisor], n) if weak else None,
         "steadiness": agreement(last, before[-1], n) if before else None,
     }
+
+
+def earlier_runs(places: Iterable[str], hidden: Sequence[HiddenTask]) -> tuple[EarlierRun, ...]:
+    """What a proposer may know of earlier runs: their branches and their trials of the search.
+
+    places: directories or URLs. hidden: the tasks that this search must not see. Raises ValueError, on one
+    line, for a place without a run and for a run that searched on one of these tasks.
+    """
+    secret = [_source(task.task) for task in hidden]
+    runs = []
+    for place in places:
+        try:
+            with snapshot(place) as path:
+                config, record = RunDirectory(path).load()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"agent.earlier {place}: {error}") from None
+        if _source(config.task) in secret:
+            raise ValueError(
+                f"agent.earlier {place}: that run searched on a task that is hidden here; leave it out"
+            )
+        texts = "pairs" if config.task.has_pairs else "single texts"
+        about = f"{config.name}, {texts}, {_model(config.weak.model)} to {_model(config.strong.model)}"
+        name = place.rstrip("/").rpartition("/")[2]
+        runs.append(EarlierRun(name=name, about=about, findings=brief(config, record)))
+    return tuple(runs)
+
+
+def _model(model: ModelConfig) -> str:
+    return model.path.rstrip("/").rpartition("/")[2] if isinstance(model, HubModel) else f"toy {model.size}"
+
+
+def _source(task: DatasetTask | ToyTask) -> object:
+    """What two tasks share that are made of the same examples, whatever is drawn of them."""
+    if isinstance(task, DatasetTask):
+        local = Path(task.path).expanduser()
+        return str(local.resolve()) if local.exists() else task.path, task.name
+    return task.model_dump(exclude={"seed", "splits"})

@@ -12,6 +12,7 @@ from agents.language.proposal import Branch, Proposal
 from agents.playbook.playbook import Playbook
 from agents.settings import ClaudeConfig, PlaybookConfig, ReplayConfig
 from search.config.schema import RunConfig
+from search.engine.findings import earlier_runs
 from search.engine.rounds import check_own_branches
 from trainers.data.dataset import load_task
 from trainers.data.settings import DatasetTask, ToyTask
@@ -55,6 +56,7 @@ def new_proposer(config: RunConfig, run_dir: Path | None, account: Account | Non
                 seed=config.seed,
                 run_dir=run_dir,
                 samples=_samples(config.task, config.agent.samples),
+                earlier=earlier_runs(config.agent.earlier, config.hidden),
                 account=account,
             )
 

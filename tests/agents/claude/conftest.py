@@ -1,6 +1,6 @@
 """A proposer whose model is a script."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 
 from agents.claude.budget import MemoryAccount
 from agents.claude.proposer import ClaudeProposer
+from agents.findings.tree.campaign import EarlierRun
 from agents.language.proposal import Branch
 from agents.settings import ClaudeConfig
 from tests.servers.messages_api import Scripted, ScriptedClaude, in_turn, use
@@ -24,10 +25,11 @@ def proposer(claude: ScriptedClaude, tmp_path: Path) -> Propose:
     """
     account = MemoryAccount()
 
-    def make(*answers: Scripted, **settings: Any) -> ClaudeProposer:
+    def make(*answers: Scripted, earlier_runs: Sequence[EarlierRun] = (), **settings: Any) -> ClaudeProposer:
         claude.answer = in_turn(*answers) if answers else claude.answer
         values = {"base_url": claude.url, "retries": 0, "backoff_s": (), "timeout_s": 5.0}
-        return ClaudeProposer(ClaudeConfig(**(values | settings)), seed=0, run_dir=tmp_path, account=account)
+        config = ClaudeConfig(**(values | settings))
+        return ClaudeProposer(config, seed=0, run_dir=tmp_path, earlier=earlier_runs, account=account)
 
     return make
 

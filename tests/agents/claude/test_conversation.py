@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.claude.conversation import Conclusion
+from agents.claude.conversation import CALLS_AT_ONCE, Conclusion
 from agents.findings.findings import BranchFinding, Findings
 from agents.language.proposal import Branch, Proposal
 from agents.language.validation import Problem
@@ -96,6 +96,20 @@ def test_the_tools_are_taken_away_after_the_last_turn(
     assert [one["tool_choice"]["type"] for one in claude.asked] == ["auto", "none", "none"]
     result = claude.asked[2]["messages"][-1]["content"][0]
     assert (result["is_error"], result["content"]) == (True, "no tool turn is left: send the proposal now")
+
+
+def test_few_calls_are_answered_at_once(
+    proposer: Propose, claude: ScriptedClaude, campaign: Callable[..., Findings], branch: Any, spoken: Any
+) -> None:
+    call = {"type": "tool_use", "name": "list_files", "input": {"folder": "", "first": 1}}
+    many = Scripted(content=[call | {"id": f"toolu_{i}"} for i in range(50)], stop="tool_use")
+    proposer(many, text(spoken(branch("a")))).propose(campaign())
+    results = claude.asked[1]["messages"][-1]["content"]
+    assert [result["tool_use_id"] for result in results] == [f"toolu_{i}" for i in range(50)]
+    assert [result["is_error"] for result in results] == [False] * CALLS_AT_ONCE + [True] * (
+        50 - CALLS_AT_ONCE
+    )
+    assert results[-1]["content"].startswith("at most 6 calls are answered at once")
 
 
 def test_an_exchange_comes_to_the_branches_that_can_run(branch: Callable[..., Branch]) -> None:

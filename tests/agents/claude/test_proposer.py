@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from agents.claude.library.kept_notes import KeptNotes
 from agents.claude.proposer import ClaudeProposer
 from agents.claude.transcript import Received, read_transcript
 from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFinding
 from agents.findings.round_proposal import Note
+from agents.findings.tree.campaign import EarlierRun
 from agents.language.proposal import Branch
 from agents.settings import ClaudeConfig
 from tests.agents.claude.conftest import NOTES, Propose, names, written
@@ -230,3 +232,36 @@ def test_hostile_findings_neither_crash_a_lane_nor_pose_as_instructions(
         assert "<record" not in record
         assert "</record" not in record
         assert all("\x1b" not in text and "\ud800" not in text for text in told)
+
+
+def test_a_lane_browses_the_campaign_an_earlier_one_and_the_notes_of_others(
+    proposer: Propose,
+    claude: ScriptedClaude,
+    campaign: Callable[..., Findings],
+    branch: Callable[..., Branch],
+    tried: Callable[..., TrialFinding],
+    spoken: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    past = campaign(trials=(tried("t9", 0.75, predictions="ffee"),))
+    before = EarlierRun(name="sst", about="reviews", findings=past)
+    notes = tmp_path / "notes.jsonl"
+    KeptNotes(notes, "other").keep([Note(round=1, lane="1", text="gce is slow")])
+    looks = [
+        use("list_files", {"folder": "", "first": 1}),
+        use("read_file", {"path": "earlier-runs/sst/trials/index.csv", "first": 1}),
+        use("search_files", {"text": "slow", "folder": "notes", "first": 1}),
+        use("note", {"text": "logconf it is"}),
+    ]
+    ready = proposer(*looks, text(spoken(branch("a"))), notes=str(notes), earlier_runs=[before])
+    ready.propose(campaign())
+    told = [body["messages"][-1]["content"][0]["content"] for body in claude.asked[1:4]]
+    assert "earlier-runs/ (5 files)" in told[0]
+    assert "t9,a,completed,0.75" in told[1]
+    assert "notes/kept.txt:1: other, round 1, lane 1: gce is slow" in told[2]
+    system = claude.asked[0]["system"][0]["text"]
+    assert "earlier-runs/sst: reviews; 1 trials, best 0.75 ± 0.05 of search" in system
+    assert "other, round 1, lane 1: gce is slow" in system
+    assert all("ffee" not in json.dumps(body) for body in claude.asked)
+    kept = [str(note) for note in KeptNotes(notes, "other").of_others]
+    assert kept == [f"{tmp_path.name}, round 1, lane 1: logconf it is"]

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -6,9 +7,11 @@ import pytest
 from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
-from search.engine.findings import brief
+from search.config.tasks import HiddenTask
+from search.engine.findings import brief, earlier_runs
 from search.ledger.events import BranchesRefused, NoteLeft, Proposed
 from search.ledger.record import Record
+from search.storage.run_directory import RunDirectory
 from trainers.trial.label_quality import LabelQuality
 
 
@@ -103,3 +106,41 @@ def test_notes_and_refusals_of_earlier_rounds_are_told(events: SimpleNamespace, 
         (1, "branches[0]: no"),
         (1, "branches[1]: no"),
     ]
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, config: RunConfig, events: SimpleNamespace) -> Path:
+    """The directory of a run with a trial of the search and one of the confirmation, never finished."""
+    run = RunDirectory(tmp_path / "reviews-1")
+    run.path.mkdir()
+    run.write_config(config)
+    happened = [
+        events.run_started(),
+        events.baselines(weak_acc=0.6, weak_se=0.01, ceiling_acc=0.9, ceiling_se=0.02),
+        events.started("t1"),
+        events.reached("t1", 1.0, 0.6, se=0.05),
+        events.ended("t1"),
+        events.started("c1", purpose="confirm"),
+        events.reached("c1", 1.0, None),
+    ]
+    run.ledger.write_text("".join(f"{event.model_dump_json()}\n" for event in happened))
+    return run.path
+
+
+def test_an_earlier_run_is_known_by_its_search_alone(earlier: Path, config: RunConfig) -> None:
+    (run,) = earlier_runs([f"{earlier}/"], ())
+    assert (run.name, run.about) == ("reviews-1", f"{config.name}, single texts, toy weak to toy strong")
+    assert [(trial.trial, trial.pgr) for trial in run.findings.trials] == [("t1", 0.6)]
+
+
+def test_an_earlier_run_on_a_task_that_is_hidden_here_is_refused(earlier: Path, config: RunConfig) -> None:
+    other_draw = config.task.model_copy(update={"seed": 99})
+    hidden = HiddenTask(name="secret", task=other_draw)
+    with pytest.raises(ValueError, match=r"agent\.earlier .*reviews-1: that run searched on a task that is"):
+        earlier_runs([str(earlier)], [hidden])
+
+
+def test_a_place_without_a_run_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"agent\.earlier .*nowhere: .*holds no run") as error:
+        earlier_runs([str(tmp_path / "nowhere")], ())
+    assert "\n" not in str(error.value)
