@@ -35,7 +35,7 @@ class ClaudeConfig(Frozen):
     lanes: Annotated[
         int,
         Field(ge=1, le=8, description="Proposers of a round, at the same time, each with its own direction."),
-    ] = 1
+    ] = 3
     directions: Annotated[
         tuple[Direction, ...],
         Field(

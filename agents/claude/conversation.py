@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from agents.claude.board import Board
 from agents.claude.budget import Budget, Reservation
 from agents.claude.failures import CallFailedError, quick_wait, waits
 from agents.claude.messages import Claude, Reply, Request, ToolUse
@@ -48,7 +49,8 @@ class Conclusion:
 class Conversation:
     """A lane's conversation in one round; not thread-safe.
 
-    system: the constant instructions. Every request reserves its cost in the shared budget before it is sent.
+    board: where lanes say what they mean to propose. system: the constant instructions. Every request
+    reserves its cost in the shared budget before it is sent.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Conversation:
         config: ClaudeConfig,
         budget: Budget,
         context: ToolContext,
+        board: Board,
         transcript: Transcript,
         system: str,
     ) -> None:
@@ -65,6 +68,7 @@ class Conversation:
         self._config = config
         self._budget = budget
         self._context = context
+        self._board = board
         self._transcript = transcript
         self._system: list[Block] = [{"type": "text", "text": system, **CACHED}]
         self._messages: list[Block] = []
@@ -140,7 +144,9 @@ class Conversation:
         read = read_answer(reply.text)
         if read.proposal is None:
             return list(read.problems)
-        problems = [read.as_answered(problem) for problem in all_problems(read.proposal, self._findings)]
+        found = all_problems(read.proposal, self._findings)
+        found += self._board.claim(self._context.lane, read.proposal, found)
+        problems = [read.as_answered(problem) for problem in found]
         if len(read.proposal.branches) > self._config.branches:
             text = f"at most {self._config.branches} branches are taken, got {len(read.proposal.branches)}"
             problems.append(Problem(branch=None, place="branches", text=text))

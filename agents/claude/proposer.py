@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from agents.claude.board import Board
 from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError, MemoryAccount
 from agents.claude.conversation import CACHED, Conversation, NoProposalError
 from agents.claude.failures import CallFailedError
@@ -87,7 +88,8 @@ class ClaudeProposer:
         config = self._config
         notebook = Notebook(findings.notes, findings.round)
         lanes = lanes_of(findings.round, config.lanes, config.directions, self._seed)
-        results = side_by_side([partial(self._lane, lane, findings, notebook) for lane in lanes])
+        board = Board(findings)
+        results = side_by_side([partial(self._lane, lane, findings, notebook, board) for lane in lanes])
         self._library.keep(notebook)
         whole = joined(
             [(result.report.lane, result.proposal) for result in results if result.proposal is not None],
@@ -111,7 +113,7 @@ class ClaudeProposer:
             proposal=stand_in.proposal, lanes=(*reports, *stand_in.lanes), notes=notebook.new
         )
 
-    def _lane(self, lane: Lane, findings: Findings, notebook: Notebook) -> _LaneResult:
+    def _lane(self, lane: Lane, findings: Findings, notebook: Notebook, board: Board) -> _LaneResult:
         """Run a lane and write its transcript. A failure is reported and stops no other lane."""
         transcript = Transcript(self._path(findings.round, lane), self._key)
         system = system_prompt(findings.naive, findings.abilities, self._config.branches)
@@ -131,6 +133,7 @@ class ClaudeProposer:
                 lane=lane.name,
                 tree=self._library.tree(findings, notebook),
             ),
+            board=board,
             transcript=transcript,
             system=system,
         )
@@ -183,7 +186,8 @@ class ClaudeProposer:
             "round.md",
             standing=unmarked(standing(findings)),
             money=f"{self._budget.left_usd:.2f} dollars are left for questions like this one",
-            lanes=f"You are lane {lane.name} of {lanes}; the others are at work now, with other directions."
+            lanes=f"You are lane {lane.name} of {lanes}; the others are at work now, with other directions. "
+            "A branch that holds nearly the methods of one of theirs comes back to the lane that was later."
             if lanes > 1
             else "",
             repeats=repeated,

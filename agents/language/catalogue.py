@@ -1,6 +1,7 @@
 """The catalogue of components for each slot, generated from the component classes."""
 
 import inspect
+import math
 import re
 import types
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from trainers.components.formulas.guide import guide
 from trainers.method import SLOTS
 
 ParamType = Literal["number", "integer", "boolean", "text", "other"]
+LOG_SCALE_RATIO = 100.0  # bounds with high / low at least this make a logarithmic scale
 _TYPES: dict[Any, ParamType] = {float: "number", int: "integer", bool: "boolean", str: "text"}
 
 
@@ -53,6 +55,22 @@ class ParamSpec(Frozen):
         above = self.low is None or (value > self.low if self.open_low else value >= self.low)
         below = self.high is None or (value < self.high if self.open_high else value <= self.high)
         return above and below
+
+    @property
+    def log_scale(self) -> bool:
+        """Whether its bounds are so far apart that the parameter is scaled logarithmically."""
+        if self.low is None or self.high is None:
+            return False
+        return self.low > 0 and self.high / self.low >= LOG_SCALE_RATIO
+
+    def scaled(self, value: object) -> float | None:
+        """Where a number lies between the bounds, 0 to 1; None for what has no place between two bounds."""
+        low, high = self.low, self.high
+        if not self.ordered or low is None or high is None or not isinstance(value, int | float):
+            return None
+        if self.log_scale:
+            return math.log(value / low) / math.log(high / low)
+        return (value - low) / (high - low)
 
 
 @cache

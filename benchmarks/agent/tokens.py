@@ -8,7 +8,6 @@ where the API's lives five minutes, so the share over rounds is that of a campai
 other at once. Prints a JSON object.
 """
 
-import json
 import os
 import random
 
@@ -18,7 +17,7 @@ from agents.findings.digest import history, standing
 from agents.findings.findings import BranchFinding, Findings, TrialFinding
 from agents.findings.round_proposal import Note
 from agents.findings.usage import Usage
-from agents.language.proposal import Branch
+from agents.language.proposal import Branch, Option, Proposal, Range, Slot
 from agents.language.space import sample_methods
 from agents.playbook.literature import literature
 from agents.prices import PRICES
@@ -89,22 +88,23 @@ def _trial(number: int, branch: Branch, methods: dict[str, list[Method]], rng: r
 
 def cache_share(rounds: int) -> Usage:
     """The usage of a campaign in which the agent uses two tools per round and then proposes."""
-    spoken = iter(range(10_000))
+    spoken = iter(range(rounds))
 
     def reply(body: Body) -> Scripted:
         turn = len(body["messages"]) // 2
         if turn < 2:
             return use(("show_curves", "show_branch")[turn], {"branch": "branch-1-0"})
-        branch = literature(NAIVE)[2].model_dump() | {"name": f"new-{next(spoken)}"}
-        branch["slots"][0]["options"][0]["params"][0]["low"] = 0.2 + next(spoken) / 1000
-        return text(json.dumps({"branches": [branch], "rationale": "because"}), output_tokens=2_000)
+        number = next(spoken)
+        said = Proposal(branches=(_new(number, rounds),), rationale="because").model_dump_json()
+        return text(said, output_tokens=2_000)
 
     os.environ["ANTHROPIC_API_KEY"] = "sk-of-this-benchmark"
     script = ScriptedClaude(answer=reply, key="sk-of-this-benchmark")
     whole = findings(rounds * TRIALS_A_ROUND)
     total = Usage()
     with script.serving():
-        proposer = ClaudeProposer(ClaudeConfig(base_url=script.url, max_usd=100), seed=0, run_dir=None)
+        config = ClaudeConfig(base_url=script.url, max_usd=100, lanes=1)
+        proposer = ClaudeProposer(config, seed=0, run_dir=None)
         for number in range(1, rounds + 1):
             known = (number - 1) * TRIALS_A_ROUND
             seen = whole.model_copy(
@@ -116,6 +116,14 @@ def cache_share(rounds: int) -> Usage:
             )
             total = sum((lane.usage for lane in proposer.propose(seen).lanes), total)
     return total
+
+
+def _new(number: int, rounds: int) -> Branch:
+    """A branch that no other round proposes."""
+    aux = Range(name="aux", low=number / rounds, high=(number + 0.2) / rounds, log=False)
+    slot = Slot(slot="loss", options=(Option(component="logconf", params=(aux,)),))
+    hypothesis = "Confidence of this weight is what is missing."
+    return Branch(name=f"new-{number}", family="loss", hypothesis=hypothesis, parent=None, slots=(slot,))
 
 
 @stdout_for_json()

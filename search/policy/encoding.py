@@ -14,7 +14,6 @@ from trainers.components.optim import Adamw
 from trainers.method import SLOTS, Method
 
 ABSENT = 0.5  # coordinate of a parameter whose component the method does not use
-LOG_SCALE_RATIO = 100.0  # a range with high / low at least this is scaled logarithmically
 ONE_HOT_HEIGHT = math.sqrt(0.5)  # two different kinds are at distance 1
 TEXT_BITS = 16  # columns of a formula
 TEXT_HEIGHT = math.sqrt(2 / TEXT_BITS)  # two different formulas differ in half of their bits: distance 1
@@ -68,7 +67,8 @@ def _coordinates(spec: ParamSpec, component: Component | None) -> list[float]:
         return absent if component is None else _bits(getattr(component, spec.name))
     if not spec.ordered or spec.low is None or spec.high is None:
         return []
-    return [ABSENT if component is None else _scaled(spec.low, spec.high, getattr(component, spec.name))]
+    place = None if component is None else spec.scaled(getattr(component, spec.name))
+    return [ABSENT if place is None else place]
 
 
 def _bits(text: str) -> list[float]:
@@ -79,9 +79,3 @@ def _bits(text: str) -> list[float]:
 
 def _one_hot(value: object, members: tuple[object, ...]) -> list[float]:
     return [ONE_HOT_HEIGHT * (member == value) for member in members] if len(members) > 1 else []
-
-
-def _scaled(low: float, high: float, value: float) -> float:
-    if low > 0 and high / low >= LOG_SCALE_RATIO:
-        return math.log(value / low) / math.log(high / low)
-    return (value - low) / (high - low)

@@ -14,7 +14,6 @@ from optuna.distributions import (
 from agents.language.catalogue import ParamSpec, param_specs
 from agents.language.naming import kind_name, method_values, param_name
 from agents.language.proposal import Branch, Fixed
-from search.policy.encoding import LOG_SCALE_RATIO
 from trainers.method import SLOTS, Method
 
 CAMPAIGN = "campaign"
@@ -48,10 +47,9 @@ def _distribution(spec: ParamSpec) -> BaseDistribution | None:
         return CategoricalDistribution(spec.members or (False, True))
     if not spec.ordered or spec.low is None or spec.high is None:
         return None
-    log = spec.low > 0 and spec.high / spec.low >= LOG_SCALE_RATIO
     if spec.type == "integer":
-        return IntDistribution(int(spec.low), int(spec.high), log=log)
-    return FloatDistribution(spec.low, spec.high, log=log)
+        return IntDistribution(int(spec.low), int(spec.high), log=spec.log_scale)
+    return FloatDistribution(spec.low, spec.high, log=spec.log_scale)
 
 
 def searched_names(branch: Branch) -> frozenset[str]:

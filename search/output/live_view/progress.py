@@ -8,6 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from agents.findings.round_proposal import entropy_bits, family_shares
 from search.config.schema import RunConfig
 from search.ledger.events import Purpose
 from search.ledger.record import Record
@@ -18,7 +19,7 @@ from search.output.live_view.remaining import planned
 
 WIDTH = 80  # columns that the picture fits into
 BRANCH = 28  # columns of a branch's name; the rest of a longer one is left out
-LET_GO, ORDERS = 5, 3  # branches and orders that are shown
+LET_GO, ORDERS, FAMILIES = 5, 3, 3  # branches, orders and families that are shown
 
 ClockS = Mapping[Purpose, float]
 
@@ -57,7 +58,8 @@ def status(
     parts: list[RenderableType] = [_head(config, record, clock_s), _bars(phases(config, record, clock_s))]
     if found:
         parts.append(_leaders(found))
-    return Group(*parts, *_let_go(record, {leader.branch for leader in found}), *_orders(record))
+    parts += _let_go(record, {leader.branch for leader in found})
+    return Group(*parts, *_families(config, record), *_orders(record))
 
 
 def _head(config: RunConfig, record: Record, clock_s: ClockS | None) -> Text:
@@ -100,6 +102,21 @@ def _let_go(record: Record, best: Container[str]) -> Iterator[RenderableType]:
         yield Text(f"and {more} more")
 
 
+def _families(config: RunConfig, record: Record) -> Iterator[Text]:
+    """The largest families among all branches and how evenly they share them; nothing without a search."""
+    if config.methods or not record.branches:
+        return
+    shares = _shares(record)
+    largest = ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:FAMILIES])
+    more = f" and {len(shares) - FAMILIES} more" if len(shares) > FAMILIES else ""
+    entropy = f"entropy {entropy_bits(list(shares.values())):.2f} bits"
+    yield Text(f"families: {largest}{more}\n{len(record.branches)} branches, {entropy}")
+
+
+def _shares(record: Record) -> dict[str, float]:
+    return family_shares([found.branch for found in record.branches.values()])
+
+
 def _orders(record: Record) -> Iterator[Text]:
     for order in record.course.orders[-ORDERS:]:
         for sentence in order.sentences():
@@ -116,13 +133,15 @@ def _table(first: str, *others: str) -> Table:
 
 def status_json(config: RunConfig, record: Record, clock_s: ClockS | None = None) -> dict[str, Any]:
     """The state of a run as plain values; `best` is None until a trial has reached a rung."""
-    best = record.best()
+    best, shares = record.best(), _shares(record)
     return {
         "run": record.started.run if record.started else None,
         "state": state(record),
         "finished": record.finished,
         "rounds": record.rounds,
         "branches": len(record.branches),
+        "families": shares,
+        "entropy_bits": entropy_bits(list(shares.values())),
         "trials": {end: record.ended(end) for end in ("completed", "pruned", "failed")},
         "phases": counts(record),
         "ended": ended(record),

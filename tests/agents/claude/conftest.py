@@ -19,7 +19,7 @@ NOTES = use("read_notes", {"round": None})
 
 @pytest.fixture
 def proposer(claude: ScriptedClaude, tmp_path: Path) -> Propose:
-    """proposer(answers..., setting=...): a proposer whose model gives these answers, without waits.
+    """proposer(answers..., setting=...): one lane whose model gives these answers, without waits.
 
     All proposers of a test share an account, as the processes of a run share its ledger.
     """
@@ -27,7 +27,7 @@ def proposer(claude: ScriptedClaude, tmp_path: Path) -> Propose:
 
     def make(*answers: Scripted, earlier_runs: Sequence[EarlierRun] = (), **settings: Any) -> ClaudeProposer:
         claude.answer = in_turn(*answers) if answers else claude.answer
-        values = {"base_url": claude.url, "retries": 0, "backoff_s": (), "timeout_s": 5.0}
+        values = {"base_url": claude.url, "retries": 0, "backoff_s": (), "timeout_s": 5.0, "lanes": 1}
         config = ClaudeConfig(**(values | settings))
         return ClaudeProposer(config, seed=0, run_dir=tmp_path, earlier=earlier_runs, account=account)
 

@@ -56,7 +56,7 @@ def test_after_two_repairs_the_valid_branches_are_kept_and_the_rest_reported(
 def test_more_branches_than_a_lane_may_have_are_left_out(
     proposer: Propose, campaign: Callable[..., Findings], branch: Callable[..., Branch], spoken: Any
 ) -> None:
-    many = [branch(f"b{i}", i / 10) for i in range(5)]
+    many = [branch(f"b{i}", i / 5) for i in range(5)]
     answer = proposer(text(spoken(*many)), branches=2).propose(campaign())
     assert names(answer.proposal.branches) == ["b0", "b1"]
     assert "branches: at most 2 branches are taken, got 5" in answer.lanes[0].refused
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_costs_its_own_branch_and_no_further_request(
     spoken: Callable[..., str],
     wrapped: str,
 ) -> None:
-    said = json.loads(spoken(*[branch(f"b{i}", i / 10) for i in range(4)]))
+    said = json.loads(spoken(*[branch(f"b{i}", i / 5) for i in range(4)]))
     said["branches"][2]["note"] = "a key of its own"
     answer = proposer(text(wrapped.replace("{}", json.dumps(said)))).propose(campaign())
     assert names(answer.proposal.branches) == ["b0", "b1", "b3"]

@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,17 +132,52 @@ def test_lanes_have_their_own_directions_and_transcripts_and_share_notes(
         lane = "x" if "direction in this round: x" in opening else "y"
         if len(body["messages"]) == 1:
             return use("note", {"text": f"from {lane}"})
-        return text(spoken(branch(lane, 0.1 if lane == "x" else 0.2), branch("both", 0.3)))
+        return text(spoken(branch(lane, 0.0 if lane == "x" else 0.7), branch("both", 0.4)))
 
     claude.answer = reply
     answer = proposer(lanes=2, directions=("x", "y")).propose(campaign())
-    assert names(answer.proposal.branches) == ["x", "both", "y"]
+    assert sorted(names(answer.proposal.branches)) == ["both", "x", "y"]
     assert [lane.direction for lane in answer.lanes] == ["x", "y"]
-    assert [lane.branches for lane in answer.lanes] == [("x", "both"), ("y",)]
-    assert "both-2: holds the same methods as the branch both" in answer.lanes[1].refused[0]
+    assert [lane.branches[0] for lane in answer.lanes] == ["x", "y"]
+    later = next(lane for lane in answer.lanes if "both" not in lane.branches)
+    assert "holds nearly the methods of the branch both of lane" in later.refused[0]
     assert sorted(note.text for note in answer.notes) == ["from x", "from y"]
     files = sorted(path.name for path in (tmp_path / "rounds" / "001").iterdir())
     assert files == ["transcript-1.jsonl", "transcript-2.jsonl"]
+
+
+def test_a_lane_that_says_what_another_says_is_told_so_before_it_costs_a_trial(
+    proposer: Propose,
+    claude: ScriptedClaude,
+    campaign: Callable[..., Findings],
+    branch: Callable[..., Branch],
+    spoken: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    first = tmp_path / "rounds" / "001" / "transcript-1.jsonl"
+
+    def reply(body: dict[str, Any]) -> Scripted:
+        if "direction in this round: x" in body["messages"][0]["content"][1]["text"]:
+            return text(spoken(branch("x", 0.2)))
+        while not (first.is_file() and "concluded" in first.read_text()):
+            time.sleep(0.01)
+        told = "holds nearly the methods of the branch x of lane 1" in str(body["messages"][-1])
+        return text(spoken(branch("y", 0.7 if told else 0.21)))
+
+    claude.answer = reply
+    answer = proposer(lanes=2, directions=("x", "y"), timeout_s=60).propose(campaign())
+    assert names(answer.proposal.branches) == ["x", "y"]
+    assert [lane.repairs for lane in answer.lanes] == [0, 1]
+    assert answer.proposal.branches[1] == branch("y", 0.7)
+
+
+def test_three_lanes_with_different_directions_are_the_default(
+    claude: ScriptedClaude, campaign: Callable[..., Findings], branch: Callable[..., Branch], spoken: Any
+) -> None:
+    claude.answer = lambda body: text(spoken(branch("a")))
+    config = ClaudeConfig(base_url=claude.url, retries=0, backoff_s=())
+    answer = ClaudeProposer(config, seed=0, run_dir=None).propose(campaign())
+    assert len({lane.direction for lane in answer.lanes}) == 3
 
 
 def test_one_lane_that_fails_does_not_stop_the_other(

@@ -71,7 +71,7 @@ def test_claude_is_shown_inputs_of_the_transfer_split_alone(
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
     script = ScriptedClaude(answer=lambda body: text("no", stop="refusal"))
     with script.serving():
-        config = agreed(ClaudeConfig(base_url=script.url, retries=0, backoff_s=(), samples=4))
+        config = agreed(ClaudeConfig(base_url=script.url, retries=0, backoff_s=(), samples=4, lanes=1))
         proposer = new_proposer(config, tmp_path)
         assert isinstance(proposer, ClaudeProposer)
         proposed = proposer.propose(nothing_yet)
@@ -98,7 +98,9 @@ def test_a_replay_proposes_what_was_recorded(
     said = proposal(branch("recorded")).model_dump_json()  # type: ignore[attr-defined]
     script = ScriptedClaude(answer=lambda body: text(said))
     with script.serving():
-        first = new_proposer(agreed(ClaudeConfig(base_url=script.url)), tmp_path).propose(nothing_yet)
+        first = new_proposer(agreed(ClaudeConfig(base_url=script.url, lanes=1)), tmp_path).propose(
+            nothing_yet
+        )
     again = new_proposer(agreed(ReplayConfig(path=str(tmp_path))), None)
     assert isinstance(again, Replay)
     assert again.propose(nothing_yet).proposal.branches == first.proposal.branches

@@ -85,6 +85,18 @@ def test_the_picture_fits_a_terminal_of_80_columns(config: RunConfig, searching:
     assert "Traceback" not in text
 
 
+def test_the_families_of_all_branches_are_shown_with_their_entropy(
+    searching: Record, config: RunConfig
+) -> None:
+    found = status_json(config, searching)
+    assert (found["branches"], found["families"], found["entropy_bits"]) == (2, {"loss": 1.0}, 0.0)
+    text = picture(config, searching)
+    assert "families: loss 100%" in text
+    assert "2 branches, entropy 0.00 bits" in text
+    assert status_json(config, Record())["families"] == {}
+    assert "families" not in picture(config, Record())
+
+
 def test_a_pause_is_a_state(searching: Record, config: RunConfig) -> None:
     searching.apply(Steered(paused=True))
     assert status_json(config, searching)["state"] == "paused"
