@@ -1,5 +1,6 @@
 """Whether two branches hold nearly the same methods, however they say it."""
 
+import math
 import random
 from collections.abc import Iterable
 from functools import lru_cache
@@ -87,7 +88,7 @@ def _value(spec: ParamSpec, param: Param, rng: random.Random) -> Value:
         case Range():
             share = rng.random()
             if param.log:
-                value = param.low ** (1 - share) * param.high**share
+                value = math.pow(param.low, 1 - share) * math.pow(param.high, share)
             else:
                 value = param.low + share * (param.high - param.low)
             return round(value) if spec.type == "integer" else min(max(value, param.low), param.high)
