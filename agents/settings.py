@@ -63,6 +63,23 @@ class ClaudeConfig(Frozen):
             "may read. None whose task is hidden here.",
         ),
     ] = ()
+    reading: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(
+            max_length=16,
+            description="Files for Claude to read, Markdown or plain text of at most 2 MB each: their "
+            "beginnings in its instructions, the rest by its tools.",
+        ),
+    ] = ()
+    web_search: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=8,
+            description="Most questions of a lane in a round to Anthropic's web search, where the account "
+            "allows it. Each is a request of its own that holds the question alone. 0: the web is not asked.",
+        ),
+    ] = 0
     notes: Annotated[
         Annotated[str, Field(min_length=1)] | None,
         Field(

@@ -60,9 +60,9 @@ class Conversation:
         config: ClaudeConfig,
         budget: Budget,
         context: ToolContext,
-        board: Board,
         transcript: Transcript,
         system: str,
+        board: Board | None = None,
     ) -> None:
         self._claude = claude
         self._config = config
@@ -145,7 +145,8 @@ class Conversation:
         if read.proposal is None:
             return list(read.problems)
         found = all_problems(read.proposal, self._findings)
-        found += self._board.claim(self._context.lane, read.proposal, found)
+        if self._board:
+            found += self._board.claim(self._context.lane, read.proposal, found)
         problems = [read.as_answered(problem) for problem in found]
         if len(read.proposal.branches) > self._config.branches:
             text = f"at most {self._config.branches} branches are taken, got {len(read.proposal.branches)}"
@@ -166,7 +167,7 @@ class Conversation:
         """The model's reply, after as many attempts as the config and the budget allow."""
         request = Request(
             system=self._system,
-            tools=declarations(),
+            tools=declarations(self._context.tools),
             messages=_with_cached_end(self._messages),
             format=json_schema(),
             may_use_tools=self.conclusion.tool_turns < self._config.tool_turns,

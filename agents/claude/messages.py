@@ -50,7 +50,7 @@ class Reply(Frozen):
 
 
 class Request(Frozen):
-    """A request to the model, without its limit of output tokens."""
+    """A request to the model, without its limit of output tokens. format: a JSON schema, empty for a text."""
 
     system: list[Block]
     tools: list[Block]
@@ -193,10 +193,7 @@ class Claude:
             "tools": request.tools,
             "tool_choice": {"type": "auto" if request.may_use_tools else "none"},
             "thinking": {"type": "adaptive"},
-            "output_config": {
-                "effort": self._config.effort,
-                "format": {"type": "json_schema", "schema": request.format},
-            },
+            "output_config": {"effort": self._config.effort} | _format(request.format),
         }
 
     def _reply(self, message: Message) -> Reply:
@@ -241,6 +238,10 @@ class Claude:
 
     def _status(self, error: anthropic.APIStatusError) -> str:
         return self.plain(f"{error.status_code} {error.type or ''}: {error.api_message or error.message}")
+
+
+def _format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"format": {"type": "json_schema", "schema": schema}} if schema else {}
 
 
 def _writable(content: list[dict[str, object]]) -> list[Block]:

@@ -13,6 +13,8 @@ from agents.claude.failures import CallFailedError
 from agents.claude.lanes import Lane, joined, lanes_of, side_by_side
 from agents.claude.library.kept_notes import KeptNotes
 from agents.claude.library.library import Library
+from agents.claude.library.papers import read_papers
+from agents.claude.library.web import WebSearch
 from agents.claude.messages import Claude, read_key
 from agents.claude.prompting import filled, system_prompt, unmarked
 from agents.claude.samples import samples_section
@@ -25,6 +27,7 @@ from agents.claude.transcript import (
     Transcript,
     transcript_name,
 )
+from agents.findings.bill import LaneId
 from agents.findings.digest import history, standing
 from agents.findings.findings import Findings
 from agents.findings.notebook import Notebook
@@ -73,6 +76,8 @@ class ClaudeProposer:
         self._seed = seed
         self._run_dir = run_dir
         self._library = _library(config, earlier, run_dir)
+        questions = config.web_search
+        self._web_section = filled("web_allowed.md", questions=questions) if questions else ""
         self._samples = samples_section(samples)
         self._claude = Claude(config, price, self._key)
         self._playbook = Playbook(branches=config.branches, seed=seed)
@@ -117,7 +122,7 @@ class ClaudeProposer:
         """Run a lane and write its transcript. A failure is reported and stops no other lane."""
         transcript = Transcript(self._path(findings.round, lane), self._key)
         system = system_prompt(findings.naive, findings.abilities, self._config.branches)
-        system += self._library.section + self._samples
+        system += self._library.section + self._web_section + self._samples
         transcript.write(
             Opened(
                 model=self._config.model, effort=self._config.effort, direction=lane.direction, system=system
@@ -132,6 +137,7 @@ class ClaudeProposer:
                 notebook=notebook,
                 lane=lane.name,
                 tree=self._library.tree(findings, notebook),
+                web=self._web((findings.round, lane.name), transcript),
             ),
             board=board,
             transcript=transcript,
@@ -168,6 +174,11 @@ class ClaudeProposer:
         )
         return _LaneResult(report=report, proposal=proposal)
 
+    def _web(self, lane: LaneId, transcript: Transcript) -> WebSearch | None:
+        if not self._config.web_search:
+            return None
+        return WebSearch(self._claude, self._budget, lane, self._config.web_search, transcript)
+
     def _path(self, round: int, lane: Lane) -> Path | None:
         if self._run_dir is None:
             return None
@@ -200,4 +211,5 @@ class ClaudeProposer:
 
 def _library(config: ClaudeConfig, earlier: Sequence[EarlierRun], run_dir: Path | None) -> Library:
     run = run_dir.resolve().name if run_dir else None
-    return Library(earlier, KeptNotes(Path(config.notes), run) if config.notes else None)
+    notes = KeptNotes(Path(config.notes), run) if config.notes else None
+    return Library(earlier, notes, read_papers(config.reading))

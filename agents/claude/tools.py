@@ -19,6 +19,7 @@ from agents.claude.library.browsing import (
     read_file,
     search_files,
 )
+from agents.claude.library.web import SearchWeb, WebSearch
 from agents.findings.digest import curve_line, importance_line, space, trial_line
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState
 from agents.findings.notebook import Notebook
@@ -37,12 +38,18 @@ NO_FILES = Tree({})
 
 @dataclass(frozen=True, kw_only=True)
 class ToolContext:
-    """What a tool works on: the findings, also as files, the notes, and the lane that calls it."""
+    """What a tool works on: findings, also as files, notes, the lane that calls it, the web or None."""
 
     findings: Findings
     notebook: Notebook
     lane: str
     tree: Tree = NO_FILES
+    web: WebSearch | None = None
+
+    @property
+    def tools(self) -> "Mapping[str, Tool]":
+        """The tools that may be called."""
+        return TOOLS | WEB_TOOLS if self.web else TOOLS
 
 
 class ListTrials(Frozen):
@@ -208,9 +215,9 @@ def _lines(lines: Sequence[str], most: int, none: str) -> str:
 
 def run_tool(context: ToolContext, name: str, arguments: Any) -> tuple[str, bool]:
     """Run a tool: returns its text, at most 6,000 characters, and whether the call was invalid."""
-    if name not in TOOLS:
-        return f"there is no tool {name[:60]!r}; there are {', '.join(TOOLS)}", True
-    model, function = TOOLS[name]
+    if name not in context.tools:
+        return f"there is no tool {name[:60]!r}; there are {', '.join(context.tools)}", True
+    model, function = context.tools[name]
     try:
         text = printable(function(context, model.model_validate(arguments)))
     except ValidationError as error:
@@ -221,8 +228,8 @@ def run_tool(context: ToolContext, name: str, arguments: Any) -> tuple[str, bool
     return (text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + "\n... cut; ask for less"), False
 
 
-def declarations() -> list[dict[str, Any]]:
-    """The tools in the API's format, with strict schemas."""
+def declarations(tools: "Mapping[str, Tool] | None" = None) -> list[dict[str, Any]]:
+    """The tools, by default those that are always there, in the API's format, with strict schemas."""
     return [
         {
             "name": name,
@@ -230,7 +237,7 @@ def declarations() -> list[dict[str, Any]]:
             "strict": True,
             "input_schema": _schema(model),
         }
-        for name, (model, _) in TOOLS.items()
+        for name, (model, _) in (TOOLS if tools is None else tools).items()
     ]
 
 
@@ -238,7 +245,15 @@ def _schema(model: type[Frozen]) -> dict[str, Any]:
     return {key: value for key, value in strict_schema(model).items() if key != "description"}
 
 
-TOOLS: Mapping[str, tuple[type[Frozen], Callable[[ToolContext, Any], str]]] = {
+def search_web(context: ToolContext, query: SearchWeb) -> str:
+    """What the web says."""
+    assert context.web is not None
+    return context.web.ask(query)
+
+
+Tool = tuple[type[Frozen], Callable[[Any, Any], str]]
+WEB_TOOLS: dict[str, Tool] = {"search_web": (SearchWeb, search_web)}
+TOOLS: dict[str, Tool] = {
     "list_trials": (ListTrials, list_trials),
     "show_trial": (ShowTrial, show_trial),
     "compare_branches": (CompareBranches, compare_branches),
