@@ -60,7 +60,7 @@ class ClaudeConfig(Frozen):
         Field(
             max_length=8,
             description="Directories or URLs of earlier runs, whose branches and trials of the search Claude "
-            "may read. None whose task is hidden here.",
+            "may read. None whose scores tell of a hidden task or of examples of the test split.",
         ),
     ] = ()
     reading: Annotated[

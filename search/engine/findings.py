@@ -8,7 +8,6 @@ from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFind
 from agents.findings.predictions import agreement, balance
 from agents.findings.tree.campaign import EarlierRun
 from search.config.schema import RunConfig
-from search.config.tasks import HiddenTask
 from search.ledger.events import BaselinesReady
 from search.ledger.record import BranchRecord, Record
 from search.ledger.trial_record import TrialRecord
@@ -96,13 +95,12 @@ def _signals(trial: TrialRecord, floors: BaselinesReady | None, supervisor: int)
     }
 
 
-def earlier_runs(places: Iterable[str], hidden: Sequence[HiddenTask]) -> tuple[EarlierRun, ...]:
-    """What a proposer may know of earlier runs: their branches and their trials of the search.
+def earlier_runs(places: Iterable[str], now: RunConfig) -> tuple[EarlierRun, ...]:
+    """What the proposer of a run may know of earlier ones: their branches and their trials of the search.
 
-    places: directories or URLs. hidden: the tasks that this search must not see. Raises ValueError, on one
-    line, for a place without a run and for a run that searched on one of these tasks.
+    places: directories or URLs. now: the config of the run. Raises ValueError, on one line, for a place
+    without a run, and for a run whose scores tell of examples that this search must not see.
     """
-    secret = [_source(task.task) for task in hidden]
     runs = []
     for place in places:
         try:
@@ -110,15 +108,28 @@ def earlier_runs(places: Iterable[str], hidden: Sequence[HiddenTask]) -> tuple[E
                 config, record = RunDirectory(path).load()
         except (OSError, ValueError) as error:
             raise ValueError(f"agent.earlier {place}: {error}") from None
-        if _source(config.task) in secret:
-            raise ValueError(
-                f"agent.earlier {place}: that run searched on a task that is hidden here; leave it out"
-            )
+        if why := _tells_too_much(config.task, now):
+            raise ValueError(f"agent.earlier {place}: {why}, or leave it out")
         texts = "pairs" if config.task.has_pairs else "single texts"
         about = f"{config.name}, {texts}, {_model(config.weak.model)} to {_model(config.strong.model)}"
         name = place.rstrip("/").rpartition("/")[2]
         runs.append(EarlierRun(name=name, about=about, findings=brief(config, record)))
     return tuple(runs)
+
+
+def _tells_too_much(task: DatasetTask | ToyTask, now: RunConfig) -> str | None:
+    """Why scores on a task's search split may tell of examples that a run keeps from its search."""
+    if _source(task) in [_source(hidden.task) for hidden in now.hidden]:
+        return "that run searched on a task that is hidden here; take it out of hidden"
+    mine = now.task
+    if not isinstance(mine, DatasetTask) or task == mine or _source(task) != _source(mine):
+        return None
+    if mine.test_path is None and mine.test_split is None:
+        return (
+            "that run cut the same examples otherwise, and its search split may hold some of the test split "
+            "of this one; write task as there"
+        )
+    return None
 
 
 def _model(model: ModelConfig) -> str:

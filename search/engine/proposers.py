@@ -56,7 +56,7 @@ def new_proposer(config: RunConfig, run_dir: Path | None, account: Account | Non
                 seed=config.seed,
                 run_dir=run_dir,
                 samples=_samples(config.task, config.agent.samples),
-                earlier=earlier_runs(config.agent.earlier, config.hidden),
+                earlier=earlier_runs(config.agent.earlier, config),
                 account=account,
             )
 

@@ -12,6 +12,7 @@ from search.engine.findings import brief, earlier_runs
 from search.ledger.events import BranchesRefused, NoteLeft, Proposed
 from search.ledger.record import Record
 from search.storage.run_directory import RunDirectory
+from trainers.data.settings import DatasetTask
 from trainers.trial.label_quality import LabelQuality
 
 
@@ -128,19 +129,43 @@ def earlier(tmp_path: Path, config: RunConfig, events: SimpleNamespace) -> Path:
 
 
 def test_an_earlier_run_is_known_by_its_search_alone(earlier: Path, config: RunConfig) -> None:
-    (run,) = earlier_runs([f"{earlier}/"], ())
+    (run,) = earlier_runs([f"{earlier}/"], config)
     assert (run.name, run.about) == ("reviews-1", f"{config.name}, single texts, toy weak to toy strong")
     assert [(trial.trial, trial.pgr) for trial in run.findings.trials] == [("t1", 0.6)]
 
 
 def test_an_earlier_run_on_a_task_that_is_hidden_here_is_refused(earlier: Path, config: RunConfig) -> None:
     other_draw = config.task.model_copy(update={"seed": 99})
-    hidden = HiddenTask(name="secret", task=other_draw)
+    hidden = config.model_copy(update={"hidden": (HiddenTask(name="secret", task=other_draw),)})
     with pytest.raises(ValueError, match=r"agent\.earlier .*reviews-1: that run searched on a task that is"):
-        earlier_runs([str(earlier)], [hidden])
+        earlier_runs([str(earlier)], hidden)
 
 
-def test_a_place_without_a_run_is_told_in_a_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({}, False),
+        ({"seed": 9}, True),
+        ({"path": "another.csv"}, False),
+        ({"seed": 9, "test_path": "apart.csv"}, False),
+    ],
+)
+def test_scores_on_examples_that_are_now_of_the_test_split_are_refused(
+    earlier: Path, config: RunConfig, change: dict[str, object], refused: bool
+) -> None:
+    task = DatasetTask(path="reviews.csv", splits=config.task.splits)
+    RunDirectory(earlier).write_config(config.model_copy(update={"task": task}))
+    now = config.model_copy(update={"task": task.model_copy(update=change)})
+    if refused:
+        with pytest.raises(
+            ValueError, match=r"that run cut the same examples otherwise.*; write task as there"
+        ):
+            earlier_runs([str(earlier)], now)
+    else:
+        assert len(earlier_runs([str(earlier)], now)) == 1
+
+
+def test_a_place_without_a_run_is_told_in_a_line(tmp_path: Path, config: RunConfig) -> None:
     with pytest.raises(ValueError, match=r"agent\.earlier .*nowhere: .*holds no run") as error:
-        earlier_runs([str(tmp_path / "nowhere")], ())
+        earlier_runs([str(tmp_path / "nowhere")], config)
     assert "\n" not in str(error.value)
