@@ -132,7 +132,8 @@ class ClaudeConfig(Frozen):
     def _all_lanes_fit_in_a_proposal(self) -> "ClaudeConfig":
         if self.lanes * self.branches > MAX_BRANCHES:
             raise ValueError(
-                f"lanes x branches must be at most {MAX_BRANCHES}, got {self.lanes} x {self.branches}"
+                f"lanes x branches must be at most {MAX_BRANCHES}, got {self.lanes} x {self.branches}: "
+                "lower one of them"
             )
         return self
 

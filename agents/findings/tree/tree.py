@@ -83,7 +83,7 @@ def _plain(folder: str) -> str:
 
 
 def _lines(text: str) -> Iterator[str]:
-    for line in printable(text).split("\n"):
+    for line in text.split("\n"):
         for start in range(0, max(1, len(line)), LINE_CHARS):
             yield line[start : start + LINE_CHARS]
 
@@ -95,7 +95,7 @@ def _page(lines: list[str], first: int) -> str:
     for line in lines[start : start + LINES]:
         if shown and sum(map(len, shown)) + len(shown) + len(line) > CHARS:
             break
-        shown.append(line)
+        shown.append(printable(line))
     end = start + len(shown)
     if start == 0 and end == len(lines):
         return "\n".join(shown)

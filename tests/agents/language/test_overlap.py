@@ -1,7 +1,10 @@
+import itertools
+
 import pytest
 
 from agents.language.overlap import alike, holds, random_methods
 from agents.language.proposal import Branch, Choice, Fixed, Range
+from agents.playbook.literature import literature
 from tests.agents.language.conftest import branch, option, ranged, slot
 from trainers.components.losses import Gce, LogConf
 from trainers.method import Method
@@ -50,6 +53,11 @@ def rate(*, low: float, high: float) -> Branch:
 )
 def test_branches_that_hold_nearly_the_same_methods(first: Branch, second: Branch, same: bool) -> None:
     assert alike(first, second, NAIVE) is alike(second, first, NAIVE) is same
+
+
+def test_no_two_branches_of_the_literature_are_alike() -> None:
+    known = literature(NAIVE)[:12]
+    assert [(a.name, b.name) for a, b in itertools.combinations(known, 2) if alike(a, b, NAIVE)] == []
 
 
 def test_a_branch_is_like_itself_whatever_its_name() -> None:
