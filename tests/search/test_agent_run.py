@@ -76,6 +76,11 @@ def claude(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedClaude]:
         yield script
 
 
+def asking(claude: ScriptedClaude) -> tuple[str, ...]:
+    """Settings for one lane of a scripted model."""
+    return "agent.kind=claude", "agent.lanes=1", f"agent.base_url={claude.url}"
+
+
 def settings(*more: str) -> list[str]:
     return ["configs/dev.yaml", *(part for one in more for part in ("--set", one))]
 
@@ -94,7 +99,7 @@ def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_
     claude: ScriptedClaude, warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    run(out, warm, "agent.kind=claude", f"agent.base_url={claude.url}")
+    run(out, warm, *asking(claude))
     said = capsys.readouterr().out
     record = Record.of(read_ledger(out / "ledger.jsonl"))
     first, second = proposals(out)
@@ -141,9 +146,7 @@ def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_
 def test_propose_prints_the_proposal_and_its_cost_and_trains_nothing(
     claude: ScriptedClaude, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(
-        ["propose", *settings("agent.kind=claude", f"agent.base_url={claude.url}", f"cache={tmp_path}")]
-    )
+    code = main(["propose", *settings(*asking(claude), f"cache={tmp_path}")])
     said = capsys.readouterr().out
     assert code == 0
     assert "confident" in said
@@ -156,8 +159,7 @@ def test_propose_prints_the_proposal_and_its_cost_and_trains_nothing(
 
 
 def test_samples_are_of_the_transfer_split_and_in_the_cached_prefix(claude: ScriptedClaude) -> None:
-    more = ("agent.kind=claude", f"agent.base_url={claude.url}", "agent.samples=3")
-    assert main(["propose", *settings(*more)]) == 0
+    assert main(["propose", *settings(*asking(claude), "agent.samples=3")]) == 0
     [block] = claude.asked[0]["system"]
     assert "cache_control" in block
     shown = block["text"].partition("\n<samples>\n")[2].partition("\n</samples>")[0].splitlines()
@@ -173,7 +175,7 @@ def test_an_invalid_key_ends_a_run_with_exit_code_2_before_anything_is_trained(
 ) -> None:
     claude.key = "another"
     out = tmp_path / "run"
-    more = settings("agent.kind=claude", f"agent.base_url={claude.url}", f"cache={tmp_path / 'cache'}")
+    more = settings(*asking(claude), f"cache={tmp_path / 'cache'}")
     assert main(["run", "--out", str(out), *more]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: the API does not accept the key in ANTHROPIC_API_KEY (401)")
