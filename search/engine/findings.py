@@ -108,9 +108,10 @@ def earlier_runs(places: Iterable[str], now: RunConfig) -> tuple[EarlierRun, ...
                 config, record = RunDirectory(path).load()
         except (OSError, ValueError) as error:
             raise ValueError(f"agent.earlier {place}: {error}") from None
-        if why := _tells_too_much(config.task, now):
+        if why := next(filter(None, (_tells_too_much(task, now) for task in _tasks(config))), None):
             raise ValueError(f"agent.earlier {place}: {why}, or leave it out")
         texts = "pairs" if config.task.has_pairs else "single texts"
+        texts += f" of {len(config.tasks)} tasks" if config.tasks else ""
         about = f"{config.name}, {texts}, {_model(config.weak.model)} to {_model(config.strong.model)}"
         name = place.rstrip("/").rpartition("/")[2]
         runs.append(EarlierRun(name=name, about=about, findings=brief(config, record)))
@@ -121,15 +122,20 @@ def _tells_too_much(task: DatasetTask | ToyTask, now: RunConfig) -> str | None:
     """Why scores on a task's search split may tell of examples that a run keeps from its search."""
     if _source(task) in [_source(hidden.task) for hidden in now.hidden]:
         return "that run searched on a task that is hidden here; take it out of hidden"
-    mine = now.task
-    if not isinstance(mine, DatasetTask) or task == mine or _source(task) != _source(mine):
-        return None
-    if mine.test_path is None and mine.test_split is None:
-        return (
-            "that run cut the same examples otherwise, and its search split may hold some of the test split "
-            "of this one; write task as there"
-        )
+    for mine in _tasks(now):
+        if not isinstance(mine, DatasetTask) or task == mine or _source(task) != _source(mine):
+            continue
+        if mine.test_path is None and mine.test_split is None:
+            return (
+                "that run cut the same examples otherwise, and its search split may hold some of the test "
+                "split of this one; write task as there"
+            )
     return None
+
+
+def _tasks(config: RunConfig) -> list[DatasetTask | ToyTask]:
+    """The tasks that a run searches on."""
+    return [one.task for one in config.searched.values()]
 
 
 def _model(model: ModelConfig) -> str:

@@ -7,7 +7,7 @@ import pytest
 from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
-from search.config.tasks import HiddenTask
+from search.config.tasks import HiddenTask, SearchedTask
 from search.engine.findings import brief, earlier_runs
 from search.ledger.events import BranchesRefused, NoteLeft, Proposed
 from search.ledger.record import Record
@@ -139,6 +139,18 @@ def test_an_earlier_run_on_a_task_that_is_hidden_here_is_refused(earlier: Path, 
     hidden = config.model_copy(update={"hidden": (HiddenTask(name="secret", task=other_draw),)})
     with pytest.raises(ValueError, match=r"agent\.earlier .*reviews-1: that run searched on a task that is"):
         earlier_runs([str(earlier)], hidden)
+
+
+def test_of_several_tasks_none_may_be_hidden_here(earlier: Path, config: RunConfig) -> None:
+    other = DatasetTask(path="other.csv", splits=config.task.splits)
+    both = (SearchedTask(name="one", task=config.task), SearchedTask(name="two", task=other))
+    RunDirectory(earlier).write_config(config.model_copy(update={"tasks": both}))
+    (run,) = earlier_runs([str(earlier)], config)
+    assert "single texts of 2 tasks" in run.about
+    with pytest.raises(ValueError, match="searched on a task that is hidden here"):
+        earlier_runs(
+            [str(earlier)], config.model_copy(update={"hidden": (HiddenTask(name="x", task=other),)})
+        )
 
 
 @pytest.mark.parametrize(
