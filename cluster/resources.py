@@ -95,7 +95,7 @@ def _alike(first: Resources, second: Resources) -> bool:
 def trials_a_gpu(trial_bytes: int, gpu_bytes: int) -> int:
     """How many trials of a predicted size fit on a GPU; 0 if not even a single trial fits.
 
-    trial_bytes: including all margins, from `trainers.training.memory.on_device`.
+    trial_bytes: including all margins, from `trainers.training.memory.prediction.on_device`.
     """
     return gpu_bytes // trial_bytes
 

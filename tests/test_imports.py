@@ -59,7 +59,7 @@ LIGHT = {
         "trainers.data.settings",
         "trainers.models.settings",
         "trainers.training.settings",
-        "trainers.training.memory_fit",
+        "trainers.training.memory.room",
         *modules("trainers/components", "trainers/components/formulas"),
     ],
     "status": [

@@ -27,7 +27,7 @@ from trainers.components.staging.sequence import sequence, total_length
 from trainers.components.staging.stage import Stage
 from trainers.components.students import STUDENTS, Full, StudentConfig
 from trainers.components.targets import senseless
-from trainers.training.memory_fit import Room
+from trainers.training.memory.room import Room
 
 # Losses whose minimum is where the student's probabilities equal the targets; formulas are tried.
 MINIMAL_AT_OWN_PREDICTIONS = (Xent, Window, Kl, ReverseKl)

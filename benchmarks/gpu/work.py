@@ -14,9 +14,12 @@ from benchmarks.training.models import QWEN3, TINY, qwen3, random_classifier, ra
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.components.selecting.plans import Phase, Plan
+from trainers.training.compilation import wants_compiled
 from trainers.training.deepspeed_engine import device
 from trainers.training.loop import Recipe, TokenInputs, fit
-from trainers.training.memory import ModelShape, largest_micro_batch, predict_memory, training_room
+from trainers.training.memory.activations import ModelShape
+from trainers.training.memory.choice import fitted
+from trainers.training.memory.prediction import predict_memory, training_room
 from trainers.training.session import Event
 from trainers.training.settings import EngineConfig
 
@@ -84,9 +87,9 @@ def pace(work: Work, peak: float | None = None) -> Row:
     trainable = sum(parameter.numel() for parameter in parameters)
     frozen = sum(parameter.numel() for parameter in model.parameters()) - trainable
     shape = ModelShape.of(config)
-    sizes = {"trainable": trainable, "frozen": frozen, "length": length, "batch_size": batch}
-    micro = work.engine.micro_batch or largest_micro_batch(shape, work.engine, _room(), **sizes) or 1
-    engine = work.engine.model_copy(update={"micro_batch": micro})
+    sizes: Row = {"trainable": trainable, "frozen": frozen, "length": length, "batch_size": batch}
+    sizes |= {"on_gpu": torch.cuda.is_available(), "compiled": wants_compiled(work.engine, model)}
+    engine = fitted(shape, work.engine, _room(), **sizes)
     seconds, first, events = _timed(model, parameters, engine, work)
     tokens_per_s = work.steps * batch * length / seconds
     embeddings = int(config.vocab_size) * int(config.hidden_size)
@@ -98,7 +101,7 @@ def pace(work: Work, peak: float | None = None) -> Row:
         "compile": engine.compile,
         "trainable": trainable,
         "frozen": frozen,
-        "micro_batch": events[-1].micro_batch if events else micro,
+        "micro_batch": events[-1].micro_batch if events else engine.micro_batch,
         "tokens_per_s": tokens_per_s,
         "share_of_peak": tokens_per_s * flops / peak if peak else None,
         "peak_memory": peak_memory(),

@@ -25,7 +25,8 @@ from trainers.components.optim import Adamw
 from trainers.components.selecting.plans import Phase, Plan
 from trainers.training.deepspeed_engine import device, warm_up
 from trainers.training.loop import Recipe, TokenInputs, fit
-from trainers.training.memory import ModelShape, predict_memory
+from trainers.training.memory.activations import ModelShape
+from trainers.training.memory.prediction import predict_memory
 from trainers.training.settings import EngineConfig
 
 WIDE = {"hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 4, "heads": 8}

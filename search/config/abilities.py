@@ -14,10 +14,10 @@ from trainers.training.settings import EngineConfig
 
 if TYPE_CHECKING:
     from trainers.models import prompts
-    from trainers.training import model_size
+    from trainers.training.memory import model_size
 else:
     prompts = LazyModule("trainers.models.prompts")
-    model_size = LazyModule("trainers.training.model_size")
+    model_size = LazyModule("trainers.training.memory.model_size")
 
 
 def abilities_of(
@@ -36,5 +36,7 @@ def abilities_of(
         intermediates=intermediates,
         pairs=pairs,
         panel=panel,
-        room=model_size.room_for(strong, engine, gb, trial.processes) if gb else None,
+        room=model_size.room_for(strong, engine, gb, trial.processes, on_gpu=trial.needs.gpus > 0)
+        if gb
+        else None,
     )

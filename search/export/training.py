@@ -15,6 +15,7 @@ from trainers.method import Method
 from trainers.models.pool import ModelPool
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.loop import Floats
+from trainers.training.memory.pieces import limit_memory
 from trainers.trial.kept_models import keeper
 from trainers.trial.workbench import Materials, Workbench
 
@@ -51,6 +52,7 @@ def train(job: Training, every_poll: Callable[[float], None] = lambda elapsed_s:
 def _trained(job: Training) -> Floats:
     config = job.config
     torch.set_num_threads(max(1, int(config.trial.cpus)))
+    limit_memory(config.trial.room_gb)
     warm_up(config.engine)
     bench = Workbench(job.materials, ModelPool(config.strong.model, cache=config.cache_dir), config.engine)
     *_, report = bench.train(

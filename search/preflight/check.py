@@ -23,8 +23,8 @@ from search.workers.sources import checked_sources, with_commits
 from trainers.components.students import BagOfWords
 from trainers.data.counts import DataCounts
 from trainers.data.examples import SPLITS
-from trainers.training.memory_fit import GB, trained_and_frozen
-from trainers.training.model_size import room_for
+from trainers.training.memory.model_size import room_for
+from trainers.training.memory.room import GB, trained_and_frozen
 
 RAY_S = 6.0  # to start Ray and the grader, besides what each worker imports
 STATE_BYTES = 12  # of a trained parameter in a checkpoint: itself and two moments, in float32

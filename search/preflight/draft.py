@@ -19,7 +19,7 @@ from trainers.data.settings import DatasetTask, PairFields, SingleFields, SplitS
 from trainers.models.hub import hub_shape
 from trainers.models.prompts import render
 from trainers.models.settings import HubModel
-from trainers.training.model_size import room_for
+from trainers.training.memory.model_size import room_for
 from trainers.training.settings import EngineConfig
 
 # Shares of all examples, and the most that a first search needs of each.

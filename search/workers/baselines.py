@@ -11,11 +11,13 @@ from typing import Any
 import ray
 
 from cluster.patience import Patience
+from search.config.resources import TrialResources
 from search.config.schema import RunConfig
 from search.workers.shared_arrays import SharedArrays
 from trainers.cache import Arrays
 from trainers.components.students import Probe
 from trainers.training.deepspeed_engine import warm_up
+from trainers.training.memory.pieces import limit_memory
 from trainers.training.settings import EngineConfig
 from trainers.trial.baselines import BaselineData, BaselineJob, Role, train_baseline
 from trainers.trial.model_data import Shared
@@ -105,7 +107,11 @@ class BaselineTrainings:
             _train
         )
         stream = task.options(num_returns="streaming").remote(
-            training.job, self._shared[id(data)], self._config.cache_dir, self._arrays
+            training.job,
+            self._shared[id(data)],
+            self._config.cache_dir,
+            self._arrays,
+            self._config.trial,
         )
         training.began, training.killed = None, None
         self._running[stream] = training
@@ -169,10 +175,11 @@ def _warmed_up(config: EngineConfig) -> None:
 
 
 def _train(
-    job: BaselineJob, data: BaselineData, cache_dir: Path, shared: Shared
+    job: BaselineJob, data: BaselineData, cache_dir: Path, shared: Shared, trial: TrialResources
 ) -> Iterator[tuple[Arrays, float] | None]:
     """None once the training has its place in the cluster, then its predictions and seconds."""
     yield None
+    limit_memory(trial.room_gb)
     _warmed_up(job.engine)
     started = time.perf_counter()
     yield train_baseline(job, data, cache_dir, shared), time.perf_counter() - started

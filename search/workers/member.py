@@ -14,6 +14,7 @@ from trainers.models.pool import ModelPool
 from trainers.models.settings import ModelConfig
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.deepspeed_engine import warm_up
+from trainers.training.memory.pieces import limit_memory
 from trainers.trial.kept_models import keeper
 from trainers.trial.workbench import Materials, Report, Workbench
 
@@ -56,6 +57,7 @@ class Member:
 
     def __init__(self, work: Work) -> None:
         torch.set_num_threads(max(1, int(work.config.trial.cpus)))
+        limit_memory(work.config.trial.room_gb)
         warm_up(work.config.engine, work.config.trial.processes)
         self._work = work
         pools: dict[ModelConfig, ModelPool] = {}

@@ -21,7 +21,7 @@ from trainers.data.examples import Labels, SplitName, Task
 from trainers.data.tokens import Tokens
 from trainers.models.prompts import ask, render
 from trainers.models.settings import ModelConfig
-from trainers.training.model_size import room_for
+from trainers.training.memory.model_size import room_for
 from trainers.trial.baselines import BaselineData, BaselineJob, Role
 from trainers.trial.panels import Pooled, pooled
 from trainers.trial.workbench import Intermediate, Materials
@@ -69,7 +69,7 @@ def with_gpus(config: RunConfig, every_poll: Callable[[], None] = lambda: None) 
 
 def _needed(config: RunConfig, gb: float) -> Any:
     """What the naive method needs of a GPU of so many gigabytes; None where nobody can say."""
-    room = room_for(config.strong.model, config.engine, gb, config.trial.processes)
+    room = room_for(config.strong.model, config.engine, gb, config.trial.processes, on_gpu=True)
     return None if room is None else room.needed(config.naive.student, config.naive.optim.batch_size)
 
 

@@ -7,7 +7,7 @@ from trainers.component import Component, Frozen
 from trainers.data.settings import DatasetTask, PairFields, SingleFields, SplitSizes, ToyTask
 from trainers.method import SLOTS, Abilities, Method
 from trainers.models.settings import HubModel, ToyModel
-from trainers.training.memory_fit import Room, Weights
+from trainers.training.memory.room import Room, Weights
 from trainers.training.settings import EngineConfig
 
 SETTINGS: list[type[Frozen]] = [

@@ -117,7 +117,7 @@ def training_engine(
     if config.precision == "fp32":
         for parameter in parameters:
             parameter.data = parameter.data.float()
-    _set_checkpointing(model, config.gradient_checkpointing)
+    _set_checkpointing(model, bool(config.gradient_checkpointing))
     start = _on_torch if backend == "torch" else _on_deepspeed
     engine = start(model, parameters, optim, config)
     layers = CompiledLayers(repeated_layers(model)) if wants_compiled(config, model) else None

@@ -24,6 +24,7 @@ from trainers.training.checkpoint import Checkpoint, Keeper
 from trainers.training.compilation import long_enough
 from trainers.training.deepspeed_engine import device
 from trainers.training.inputs import FeatureInputs, Floats, Inputs, Rows, TokenInputs
+from trainers.training.memory.pieces import decided
 from trainers.training.session import (
     Batch,
     Diverged,
@@ -117,10 +118,11 @@ def fit(
         loss=recipe.loss,
         keep_share=recipe.plan.keep_share,
     )
+    engine = decided(
+        _engine(recipe, inputs, total), model, parameters, int(inputs.lengths.max()), recipe.optim.batch_size
+    )
     with closing(
-        Session(
-            model, parameters, objective, recipe.optim, _engine(recipe, inputs, total), recipe.seed, on_event
-        )
+        Session(model, parameters, objective, recipe.optim, engine, recipe.seed, on_event)
     ) as session:
         on_engine(session.engine + (", compiled" if session.compiled else ""))
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None

@@ -38,11 +38,19 @@ class EngineConfig(Frozen):
     ] = False
     micro_batch: Annotated[
         Annotated[int, Field(ge=1, le=1024)] | None,
-        Field(description="examples in one forward pass of a process; null: all of its share of the batch"),
+        Field(
+            description="examples in one forward pass of a process; null: the fastest that fits the memory "
+            "by prediction, and all of its share of the batch where the memory or the model's shape is not "
+            "known, as on a CPU without trial.memory_gb"
+        ),
     ] = None
     gradient_checkpointing: Annotated[
-        bool, Field(description="compute activations twice instead of keeping them")
-    ] = False
+        bool | None,
+        Field(
+            description="compute activations twice instead of keeping them; null: only where that is faster "
+            "than the smaller micro-batch that would fit without"
+        ),
+    ] = None
 
     backend: Annotated[
         Literal["auto", "deepspeed", "torch"],
@@ -84,6 +92,11 @@ class EngineConfig(Frozen):
         if self.backend == "auto":
             return "torch" if processes == 1 and self.zero_stage == 0 else "deepspeed"
         return self.backend
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether nothing is left to choose by memory."""
+        return self.micro_batch is not None and self.gradient_checkpointing is not None
 
     def at_most(self, micro_batch: int | None) -> "EngineConfig":
         """These settings with a micro-batch of at most `micro_batch`; None sets no limit."""

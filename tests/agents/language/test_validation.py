@@ -11,7 +11,7 @@ from trainers.components.losses import LogConf
 from trainers.components.students import Probe
 from trainers.method import SLOTS, Abilities, Method
 from trainers.models.settings import ToyModel
-from trainers.training.model_size import room_for
+from trainers.training.memory.model_size import room_for
 from trainers.training.settings import EngineConfig
 
 IN_OPTION = "branches[0].slots[0].options[0]"

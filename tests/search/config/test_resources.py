@@ -4,8 +4,8 @@ from pydantic import ValidationError
 from search.config.resources import TrialResources
 from search.config.schema import RunConfig
 from trainers.models.settings import HubModel
-from trainers.training.memory import on_device
-from trainers.training.model_size import room_for
+from trainers.training.memory.model_size import room_for
+from trainers.training.memory.prediction import on_device
 
 GB = 10**9
 OPEN = TrialResources(gpus=None)

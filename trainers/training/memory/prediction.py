@@ -6,52 +6,13 @@ AdamW, 2P bytes of weights, 4P of gradients (they add up in float32) and 12P of 
 copy and two moments), of which stage 1 divides the last among the N members, stage 2 the gradients too and
 stage 3 the weights too. Frozen parameters need their weights alone.
 
-Activations follow Korthikanti et al. 2022, "Reducing Activation Recomputation in Large Transformer Models",
-section 4, counted anew for the layers of today's decoders (RMS norm, gated MLP, grouped keys and values, no
-dropout): see `_layer`. Attention is taken to be fused, so that no score is kept.
+Activations are those of `trainers.training.memory.activations`.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
+from trainers.training.memory.activations import ModelShape, Passes, layer_bytes, passing_bytes
 from trainers.training.settings import BUCKET, LIVE_PARAMETERS, EngineConfig
-
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelShape:
-    """The sizes that determine a model's activations.
-
-    attention: width of the queries, heads × head size. keys: width of the keys, and of the values. gated:
-    whether the MLP multiplies two projections, as SwiGLU does. normed: whether queries and keys are
-    normalised.
-    """
-
-    layers: int
-    hidden: int
-    intermediate: int
-    attention: int
-    keys: int
-    gated: bool
-    normed: bool
-
-    @classmethod
-    def of(cls, config: "PretrainedConfig") -> "ModelShape":
-        """The shape that a transformers configuration describes."""
-        heads = config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // heads
-        activation = str(getattr(config, "hidden_act", ""))
-        return cls(
-            layers=config.num_hidden_layers,
-            hidden=config.hidden_size,
-            intermediate=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
-            attention=heads * size,
-            keys=(getattr(config, "num_key_value_heads", None) or heads) * size,
-            gated=activation == "silu",
-            normed=config.model_type.startswith(("qwen3", "gemma3")),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +43,19 @@ def predict_memory(
     length: int,
     world_size: int = 1,
     half_body: bool = False,
+    on_gpu: bool = False,
+    compiled: bool = False,
 ) -> Memory:
     """The peak of a training step.
 
     trainable, frozen: parameters; a mostly frozen model counts as adapted (LoRA).
     batch_size: examples in the global batch. length: tokens of the longest example. half_body: whether the
-    frozen part is in bfloat16, whatever the engine's precision.
+    frozen part is in bfloat16, whatever the engine's precision. on_gpu, compiled: see `Passes`.
     A GPU's context and fragmentation come on top: see `on_device`.
     """
     half = engine.precision == "bf16"
     width = 2 if half else 4
+    passes = Passes(width=width, adapted=frozen > trainable, compiled=compiled, on_gpu=on_gpu)
     stage = max(engine.zero_stage, 2) if half else engine.zero_stage
     parts = world_size if stage >= 1 else 1
     weights, host = width * trainable + (2 if half_body else width) * frozen, 0
@@ -106,7 +70,7 @@ def predict_memory(
     return Memory(
         weights=weights,
         optimizer=optimizer,
-        working=_working(shape, engine, trainable, frozen, batch_size, length, world_size),
+        working=_working(shape, engine, passes, trainable, batch_size, length, world_size),
         host=host,
     )
 
@@ -124,25 +88,25 @@ def training_room(device_bytes: int) -> int:
 def _working(
     shape: ModelShape,
     engine: EngineConfig,
+    passes: Passes,
     trainable: int,
-    frozen: int,
     batch_size: int,
     length: int,
     world_size: int,
 ) -> int:
     """The largest of three moments: all activations; all gradients and a layer; the step's own copies."""
-    half = engine.precision == "bf16"
-    width = 2 if half else 4
+    width = passes.width
     share = -(-batch_size // world_size)
     micro = min(engine.micro_batch or share, share)
     tokens = micro * length
-    layer = tokens * _layer(shape, width, frozen > trainable)
-    outside = tokens * 5 * width * shape.hidden  # embeddings, final norm, gradient of the last hidden states
+    layer = tokens * layer_bytes(shape, passes, length)
+    # Embeddings, final norm, gradient of the last hidden states, and what passes.
+    outside = tokens * (5 * width * shape.hidden + passing_bytes(shape, passes, length))
     kept = shape.layers * layer
     if engine.gradient_checkpointing:  # every layer's input, and the layer that is computed again
         kept = tokens * shape.layers * width * shape.hidden + layer
 
-    if half:
+    if engine.precision == "bf16":
         # Gradients are summed in float32, and arrive in bfloat16 through a bucket.
         summed, bucket = 4 * trainable // world_size, 2 * width * min(BUCKET, trainable)
         return max((summed if micro < share else 0) + kept + outside, summed + bucket + layer + outside)
@@ -153,35 +117,3 @@ def _working(
         step = 4 * trainable // world_size  # of a member's part of the gradient
     between = gradients if micro < share else 0  # from earlier pieces of the batch
     return max(between + kept + outside, gradients + layer + outside, gradients + step)
-
-
-def _layer(shape: ModelShape, width: int, adapted: bool) -> int:
-    """Bytes per token that a layer keeps for its backward pass.
-
-    Each of two norms keeps its input in float32, its result and, for its weight's gradient, the normalised
-    input. Attention keeps queries, keys, values and its result; norms of queries and keys are like the
-    others. A gated MLP keeps both projections, the activation of one and their product; a plain one its
-    projection and the activation.
-    """
-    normalised = 0 if adapted else width
-    norms = 2 * (4 + width + normalised) * shape.hidden
-    attention = 2 * width * (shape.attention + shape.keys)
-    if shape.normed:
-        attention += (4 + normalised) * (shape.attention + shape.keys)
-    return norms + attention + (4 if shape.gated else 2) * width * shape.intermediate
-
-
-def largest_micro_batch(
-    shape: ModelShape, engine: EngineConfig, room: int, *, batch_size: int, **sizes: Any
-) -> int | None:
-    """The largest micro-batch (halvings of a member's share) that fits `room` bytes; None if not even 1.
-
-    sizes: the remaining arguments of `predict_memory`.
-    """
-    micro: int = -(-batch_size // sizes.get("world_size", 1))
-    while micro >= 1:
-        tried = engine.model_copy(update={"micro_batch": micro})
-        if predict_memory(shape, tried, batch_size=batch_size, **sizes).device <= room:
-            return micro
-        micro //= 2
-    return None

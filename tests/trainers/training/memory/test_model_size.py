@@ -4,8 +4,8 @@ from transformers import BertConfig, GPT2Config, LlamaConfig, PretrainedConfig, 
 from trainers.components.students import Full, Lora, Probe, make_student
 from trainers.models.pool import ModelPool
 from trainers.models.settings import HubModel, ToyModel
-from trainers.training.memory_fit import trained_and_frozen
-from trainers.training.model_size import count_weights, room_for
+from trainers.training.memory.model_size import count_weights, room_for
+from trainers.training.memory.room import trained_and_frozen
 from trainers.training.settings import EngineConfig
 
 # The published shape of Qwen3-4B.

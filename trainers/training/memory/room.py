@@ -6,7 +6,8 @@ from pydantic import Field
 
 from trainers.component import Frozen
 from trainers.components.students import Full, Lora, Probe, StudentConfig
-from trainers.training.memory import ModelShape, on_device, predict_memory
+from trainers.training.memory.activations import ModelShape
+from trainers.training.memory.prediction import on_device, predict_memory
 from trainers.training.settings import EngineConfig
 
 GB = 10**9
@@ -43,13 +44,15 @@ class Room(Frozen):
     half: Annotated[bool, Field(description="whether the pretrained weights are in bfloat16")]
     engine: Annotated[EngineConfig, Field(description="how trainings run")]
     world_size: Annotated[int, Field(ge=1, description="processes that share a trial")] = 1
+    on_gpu: Annotated[bool, Field(description="whether the device is a GPU")] = False
 
     def refused(self, student: StudentConfig, batch_size: int, *, evolves: bool = False) -> str | None:
         """The reason, on one line, why the student does not fit even a single example; None if it may fit.
 
         evolves: whether an evolution strategy follows its training.
         """
-        single = self.engine.model_copy(update={"micro_batch": 1})
+        checkpointed = self.engine.gradient_checkpointing is not False
+        single = self.engine.model_copy(update={"micro_batch": 1, "gradient_checkpointing": checkpointed})
         peak = self._peak(student, batch_size, single)
         needed = on_device(max(peak, self._evolution(student)) if evolves else peak) / GB
         if needed <= self.gb:
@@ -60,7 +63,10 @@ class Room(Frozen):
         )
 
     def needed(self, student: StudentConfig, batch_size: int) -> int:
-        """The device memory in bytes, margins included, that training needs with the engine's micro-batch."""
+        """The device memory in bytes, margins included, that training needs with the engine's settings.
+
+        A micro-batch that is open counts as all of the batch, open checkpointing as none.
+        """
         return on_device(self._peak(student, batch_size, self.engine))
 
     def _peak(self, student: StudentConfig, batch_size: int, engine: EngineConfig) -> int:
@@ -77,6 +83,7 @@ class Room(Frozen):
             length=self.length,
             world_size=self.world_size,
             half_body=self.half,
+            on_gpu=self.on_gpu,
         ).device
 
     def _evolution(self, student: StudentConfig) -> int:

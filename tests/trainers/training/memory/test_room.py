@@ -5,9 +5,9 @@ from transformers import Qwen3Config
 from trainers.components.staging.refine import Evolve
 from trainers.components.students import Full, Lora, Probe
 from trainers.method import Abilities, Method
-from trainers.training.memory import ModelShape
-from trainers.training.memory_fit import Room
-from trainers.training.model_size import count_weights
+from trainers.training.memory.activations import ModelShape
+from trainers.training.memory.model_size import count_weights
+from trainers.training.memory.room import Room
 from trainers.training.settings import EngineConfig
 
 # The published shape of Qwen3-4B.
@@ -30,7 +30,7 @@ def room(gb: float, **more: object) -> Room:
         "weights": count_weights(QWEN3_4B, answers_with_words=True),
         "length": 1024,
         "half": True,
-        "engine": EngineConfig(precision="bf16"),
+        "engine": EngineConfig(precision="bf16", gradient_checkpointing=False),
         **more,
     }
     return Room.model_validate(settings)

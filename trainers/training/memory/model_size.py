@@ -11,13 +11,15 @@ from trainers.models.head import CLASSES
 from trainers.models.hub import hub_shape
 from trainers.models.settings import HubModel, ToyModel
 from trainers.models.toy_model import MAX_TOKENS, toy_shape
-from trainers.training.memory import ModelShape
-from trainers.training.memory_fit import Room, Weights
+from trainers.training.memory.activations import ModelShape
+from trainers.training.memory.room import Room, Weights
 from trainers.training.settings import EngineConfig
 
 
 @cache
-def room_for(model: HubModel | ToyModel, engine: EngineConfig, gb: float, world_size: int) -> Room | None:
+def room_for(
+    model: HubModel | ToyModel, engine: EngineConfig, gb: float, world_size: int, *, on_gpu: bool = False
+) -> Room | None:
     """The memory and size of this strong model; None if its configuration does not give its size.
 
     Loads no weights. Raises ValueError, on one line, if a hub model's configuration cannot be read.
@@ -33,6 +35,7 @@ def room_for(model: HubModel | ToyModel, engine: EngineConfig, gb: float, world_
         half=isinstance(model, HubModel) and model.dtype == "bfloat16",
         engine=engine,
         world_size=world_size,
+        on_gpu=on_gpu,
     )
 
 
