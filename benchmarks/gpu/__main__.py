@@ -3,6 +3,7 @@
     python -m benchmarks.gpu all --out DIR [--cpu]      all parts, most telling first, in eight minutes
     python -m benchmarks.gpu PART --out DIR [--cpu]     one part: those of `all` are layers, short, checks and
                                                         campaign; cache runs by its name only
+    python -m benchmarks.gpu plan CONFIG                what a run will take on a GPU; needs none
     python -m benchmarks.gpu [shape] [--shape Qwen3-4B] [--micro-batch N] [--checkpointing] [--quick | --tiny]
 
 A part writes PART.json into the folder, after every row, and PART.log. It is stopped at its time limit; the
@@ -28,6 +29,11 @@ ALONE = ("cache",)  # the parts that `all` leaves out
 def main() -> None:
     """Run what the first argument names."""
     command, *rest = sys.argv[1:] or ["shape"]
+    if command == "plan":
+        from benchmarks.gpu import plan
+
+        plan.main(rest)
+        return
     if command not in (*LIMITS, *ALONE, "all"):
         from benchmarks.gpu import shape
 

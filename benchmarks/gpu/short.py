@@ -16,11 +16,18 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from numpy.typing import NDArray
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
 from benchmarks.gpu.work import RANK, Record, compiled_graphs, everything, peak_memory, start_measuring
-from benchmarks.training.models import QWEN3, TINY, qwen3, random_classifier, random_tokens, with_lora
+from benchmarks.training.models import (
+    QWEN3,
+    TINY,
+    chat_lengths,
+    qwen3,
+    random_classifier,
+    random_tokens,
+    with_lora,
+)
 from benchmarks.training.throughput import WithLoss
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
@@ -32,12 +39,6 @@ from trainers.training.loop import Floats, Recipe, TokenInputs, fit
 from trainers.training.settings import EngineConfig
 
 OPTIM = Adamw(lr=1e-4, epochs=2, batch_size=32)
-
-
-def chat_lengths(examples: int) -> NDArray[np.int64]:
-    """Tokens of so many chat preferences, drawn from what those of hh_harmless are like."""
-    drawn = np.exp(np.random.default_rng(0).normal(np.log(105), 0.57, size=examples))
-    return np.clip(np.round(drawn), 16, 1024).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from search.config.learners import TrainedConfig
 from search.config.schema import RunConfig
 from search.policy.training_seconds import Step, TrainingSeconds
 from search.preflight.speed import Speed, is_frozen
-from trainers.method import Method
+from trainers.method import Abilities, Method
 
 METHODS_OF_A_BRANCH = 4  # that are priced: its first combinations of components
 
@@ -72,17 +72,18 @@ def priced(config: RunConfig, strong: Speed, methods: Sequence[Method]) -> list[
     ]
 
 
-def likely_methods(config: RunConfig) -> list[Method]:
+def likely_methods(config: RunConfig, abilities: Abilities | None = None) -> list[Method]:
     """The config's methods, or such as a search will try: of its own branches and the playbook's first ones.
 
-    What an agent will propose nobody knows; the playbook stands for it.
+    What an agent will propose nobody knows; the playbook stands for it. abilities: what methods can count on,
+    where the config's are not to be asked of the strong model.
     """
     if config.methods:
         return [method for own in config.own_branches for method in sample_methods(own, config.naive)]
     branches = config.branches
     rounds = math.ceil(config.search.trials / config.search.round_trials)
     spaces = [*branches, *literature(config.naive)][: max(len(branches), rounds * config.agent.branches)]
-    abilities = config.abilities
+    abilities = abilities or config.abilities
     found = []
     for branch in spaces:
         methods = zip(range(METHODS_OF_A_BRANCH), sample_methods(branch, config.naive), strict=False)

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.gpu.short import chat_lengths
+from benchmarks.training.models import chat_lengths
 
 
 def test_chat_lengths_are_like_those_of_the_data() -> None:
