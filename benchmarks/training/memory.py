@@ -35,9 +35,18 @@ VOCABULARY = 8_000
 Case = dict[str, Any]
 
 
-def case(name: str, *, lora: bool = False, batch: int = 8, length: int = 256, **engine: Any) -> Case:
+def case(
+    name: str,
+    *,
+    lora: bool = False,
+    batch: int = 8,
+    length: int = 256,
+    attention: str = "sdpa",
+    **engine: Any,
+) -> Case:
     """One training; what is not named is at its default."""
-    return {"shape": name, "lora": lora, "batch": batch, "length": length, "engine": engine}
+    sizes = {"shape": name, "lora": lora, "batch": batch, "length": length, "attention": attention}
+    return {**sizes, "engine": {"gradient_checkpointing": False, **engine}}
 
 
 CASES: list[Case] = [
@@ -54,6 +63,9 @@ CASES: list[Case] = [
     case("deep", lora=True, batch=16),
     case("deep", gradient_checkpointing=True, batch=16),
     case("deep", zero_stage=2, length=512),
+    case("wide", attention="eager"),
+    case("deep", attention="eager", length=512),
+    case("wide", attention="eager", lora=True, precision="bf16"),
 ]
 
 
@@ -66,7 +78,7 @@ def train(wanted: Case) -> dict[str, float]:
     _warm_kernels(dtype)
     before = _resident()
     shape = qwen3(**(WIDE if wanted["shape"] == "wide" else DEEP), vocab_size=VOCABULARY)
-    model = random_classifier(shape, dtype=dtype, device=device())
+    model = random_classifier(shape, dtype=dtype, device=device(), attention=wanted["attention"])
     parameters = with_lora(model, 16) if wanted["lora"] else list(model.parameters())
     trainable = sum(parameter.numel() for parameter in parameters)
     frozen = sum(parameter.numel() for parameter in model.parameters()) - trainable
@@ -85,12 +97,13 @@ def train(wanted: Case) -> dict[str, float]:
     for _ in fit(model, parameters, TokenInputs(tokens=tokens, pad_id=0), targets, recipe, (1.0,)):
         measured = _peak() - before
     predicted = predict_memory(
-        ModelShape.of(shape),
+        ModelShape.of(model.body.config),
         engine,
         trainable=trainable,
         frozen=frozen,
         batch_size=wanted["batch"],
         length=wanted["length"],
+        on_gpu=torch.cuda.is_available(),
     )
     return {"trainable": trainable, "frozen": frozen, "predicted": predicted.device, "measured": measured}
 

@@ -4,7 +4,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from agents.settings import ClaudeConfig
 from search.config.schema import RunConfig
 from search.engine.proposers import new_proposer
 from search.policy.rungs import merged_rungs, rungs_of, steps_of_a_training
-from search.preflight.forecast import likely_methods, phases
+from search.preflight.forecast import likely_methods, naive_s, phases
 from search.preflight.speed import Speed, measured
 from search.workers.inputs import Inputs, Training, read_inputs, trainings
 from search.workers.loading import Loaded, load
@@ -33,13 +33,18 @@ Say = Callable[[str], None]
 
 
 def check(
-    config: RunConfig, *, timed: bool = True, folder: Path = Path(), say: Say = lambda text: None
+    config: RunConfig,
+    *,
+    timed: bool = True,
+    folder: Path = Path(),
+    say: Say = lambda text: None,
+    usd_per_hour: float | None = None,
 ) -> dict[str, Any]:
     """Load data and models as a run would, train nothing to its end, and say what a run would meet.
 
     timed: whether to time a few steps of each model; without it there are no seconds. folder: where the run
-    directory would be. say: receives what is being done. Raises ValueError, of the same line as a run, where
-    a run would be refused.
+    directory would be. say: receives what is being done. usd_per_hour: the price of a GPU-hour. Raises
+    ValueError, of the same line as a run, where a run would be refused.
     """
     config, commits = with_commits(config, None)
     say("the proposer")
@@ -63,6 +68,7 @@ def check(
     if timed:
         say("the speed of the models")
         found["seconds"] = _seconds(config, due, found["baselines_cached"])
+        found["dollars"] |= _gpus(config, found["seconds"]["phases"], usd_per_hour)
     return found
 
 
@@ -116,10 +122,15 @@ def _steps(config: RunConfig) -> dict[str, Any]:
 
 
 def _memory(config: RunConfig) -> dict[str, Any]:
-    """Gigabytes that a trial of naive needs of a device, and that there are; None where nobody can say."""
-    room = room_for(config.strong.model, config.engine, 1.0, config.trial.processes)
-    naive = config.naive
+    """Gigabytes that a trial of naive needs of a device, and that there are; None where nobody can say.
+
+    micro_batch, checkpointing: what a trial chooses by its memory, None where that is not known.
+    """
+    naive, limit = config.naive, config.trial.room_gb
     on_gpu = torch.cuda.is_available() and config.trial.gpus != 0
+    room = room_for(config.strong.model, config.engine, limit or 1.0, config.trial.processes, on_gpu=on_gpu)
+    if room is not None and limit is not None:
+        room = room.chosen(naive.student, naive.optim.batch_size)
     there = (
         torch.cuda.get_device_properties(0).total_memory
         if on_gpu
@@ -130,6 +141,8 @@ def _memory(config: RunConfig) -> dict[str, Any]:
         "device": "GPU" if on_gpu else "CPU",
         "there_gb": there / GB,
         "at_once": at_once(config),
+        "micro_batch": None if room is None else room.engine.micro_batch,
+        "checkpointing": None if room is None else room.engine.gradient_checkpointing,
     }
 
 
@@ -161,6 +174,15 @@ def _dollars(config: RunConfig) -> dict[str, Any]:
     return {"at_most": config.agent.max_usd if isinstance(config.agent, ClaudeConfig) else 0.0, "paid": paid}
 
 
+def _gpus(
+    config: RunConfig, found: Sequence[Mapping[str, Any]], usd_per_hour: float | None
+) -> dict[str, float | None]:
+    """GPU-hours of all phases and their price; 0 where trials use none."""
+    each = config.trial.needs.gpus * config.trial.processes if torch.cuda.is_available() else 0.0
+    hours = each * sum(phase["train_s"] for phase in found) / 3600
+    return {"gpu_hours": hours, "gpu_usd": None if usd_per_hour is None else hours * usd_per_hour}
+
+
 def _seconds(config: RunConfig, due: list[Training], cached: int) -> dict[str, Any]:
     """Seconds of each phase on this machine, one training at a time and on the clock."""
     start_s = RAY_S + time.process_time()  # a worker imports what this process has
@@ -174,6 +196,7 @@ def _seconds(config: RunConfig, due: list[Training], cached: int) -> dict[str, A
     return {
         "start_s": start_s,
         "busy": os.getloadavg()[0] / len(os.sched_getaffinity(0)),
+        "trial_s": naive_s(config, speeds["ceiling"], predicted=config.task.splits.search),
         "phases": rows,
         "wall_s": start_s + sum(row["wall_s"] for row in rows),
         "speed": {role: asdict(speed) for role, speed in speeds.items()},

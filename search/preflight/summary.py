@@ -45,13 +45,23 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     )
     need = "not known" if memory["trial_gb"] is None else f"about {memory['trial_gb']:.2g} GB"
     yield (
-        f"memory: {need} for a trial, {memory['at_once']} at once on this machine "
+        f"memory: {need} for a trial{_pieces(memory)}, {memory['at_once']} at once on this machine "
         f"({memory['device']}, {memory['there_gb']:.3g} GB)"
     )
     states = "not known" if disk["checkpoints_gb"] is None else f"at most {disk['checkpoints_gb']:.2g} GB"
     yield f"disk: checkpoints {states}, {disk['free_gb']:.3g} GB free"
+    if hours := found["dollars"].get("gpu_hours"):
+        price = found["dollars"]["gpu_usd"]
+        yield f"GPU-hours: {hours:.3g}" + ("" if price is None else f", {price:.2f} dollars")
     if found["dollars"]["paid"]:
         yield f"dollars: at most {found['dollars']['at_most']:.2f} (agent.max_usd)"
+
+
+def _pieces(memory: Mapping[str, Any]) -> str:
+    if memory["micro_batch"] is None:
+        return ""
+    checkpointing = " with gradient checkpointing" if memory["checkpointing"] else ""
+    return f" in micro-batches of {memory['micro_batch']}{checkpointing}"
 
 
 def _count(parameters: int) -> str:
@@ -65,6 +75,8 @@ def _phases(seconds: Mapping[str, Any]) -> Table:
     table = Table(title="Predicted times on this machine", title_justify="left")
     for column in ("phase", "trainings", "one at a time", "on the clock"):
         table.add_column(column, justify="left" if column == "phase" else "right")
+    table.add_row("a trial such as naive's", "1", duration(seconds["trial_s"]), "")
+    table.add_section()
     table.add_row("start", "", "", duration(seconds["start_s"]))
     for row in seconds["phases"]:
         table.add_row(row["name"], str(row["trainings"]), duration(row["train_s"]), duration(row["wall_s"]))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from search.config.load import load_config
 from search.config.schema import RunConfig
@@ -35,6 +36,7 @@ def test_sizes_steps_memory_and_disk_are_said_and_nothing_is_trained(tmp_path: P
     assert found["steps"]["first_rung"] == 9  # a third of them: a ninth is fewer than min_steps
     assert found["steps"]["merged"].startswith("search.pruning.rungs: 0.111 ")
     assert found["memory"]["trial_gb"] > 1
+    assert (found["memory"]["micro_batch"], found["memory"]["checkpointing"]) == (None, None)
     assert found["disk"]["free_gb"] > 0
     assert (found["baselines_cached"], found["seconds"]) == (0, None)
     assert not (tmp_path / "cache" / "baselines").exists()
@@ -43,7 +45,11 @@ def test_sizes_steps_memory_and_disk_are_said_and_nothing_is_trained(tmp_path: P
 
 def test_times_add_up(tmp_path: Path) -> None:
     config = small(tmp_path, "search.round_trials=1")
-    seconds = check(config, folder=tmp_path)["seconds"]
+    found = check(config, folder=tmp_path, usd_per_hour=3.0)
+    seconds = found["seconds"]
+    assert seconds["trial_s"] > 0
+    if not torch.cuda.is_available():
+        assert (found["dollars"]["gpu_hours"], found["dollars"]["gpu_usd"]) == (0, 0)
     assert [row["name"] for row in seconds["phases"]] == [
         "baselines",
         "search",
@@ -51,6 +57,11 @@ def test_times_add_up(tmp_path: Path) -> None:
         "confirmation",
     ]
     assert seconds["wall_s"] == seconds["start_s"] + sum(row["train_s"] for row in seconds["phases"])
+
+
+def test_what_a_trial_chooses_within_its_memory(tmp_path: Path) -> None:
+    memory = check(small(tmp_path, "trial.memory_gb=40"), timed=False, folder=tmp_path)["memory"]
+    assert (memory["micro_batch"], memory["checkpointing"]) == (32, False)
 
 
 def test_trials_at_once(tmp_path: Path) -> None:

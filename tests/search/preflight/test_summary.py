@@ -26,13 +26,21 @@ FOUND: dict[str, Any] = {
         for role in ("weak", "strong")
     },
     "steps": {"naive": 200, "rungs": [0.1, 1.0], "first_rung": 23, "merged": None},
-    "memory": {"trial_gb": 1.2, "device": "CPU", "there_gb": 16.0, "at_once": 2},
+    "memory": {
+        "trial_gb": 1.2,
+        "device": "CPU",
+        "there_gb": 16.0,
+        "at_once": 2,
+        "micro_batch": None,
+        "checkpointing": None,
+    },
     "disk": {"checkpoints_gb": 0.5, "free_gb": 60.0},
     "dollars": {"at_most": 5.0, "paid": True},
     "baselines_cached": 0,
     "seconds": {
         "start_s": 10.0,
         "busy": 0.5,
+        "trial_s": 21.0,
         "phases": [{"name": "search", "trainings": 40, "train_s": 7200.0, "wall_s": 3600.0}],
         "wall_s": 3610.0,
     },
@@ -53,6 +61,7 @@ def test_every_figure_is_said() -> None:
         "at most 0.5 GB, 60 GB free",
         "at most 5.00 (agent.max_usd)",
         "2.0 h",
+        "21 s",
         "60 min",
     ):
         assert said in " ".join(text.split()), said
@@ -83,6 +92,24 @@ def test_what_may_spoil_a_run_is_minded() -> None:
     assert merged == "rungs are merged"
     assert "trials need about 18 GB of the 16 GB" in memory
     assert "checkpoints may take 59 GB of 60 GB free" in disk
+
+
+def said(**more: Any) -> str:
+    console = Console(width=110)
+    with console.capture() as capture:
+        console.print(summary(FOUND | {"seconds": None} | more))
+    return " ".join(capture.get().split())
+
+
+def test_pieces_and_gpu_hours_are_said_where_they_are_known() -> None:
+    assert "micro-batches" not in said()
+    assert "GPU-hours" not in said(dollars=FOUND["dollars"] | {"gpu_hours": 0.0, "gpu_usd": 0.0})
+    memory = FOUND["memory"] | {"micro_batch": 8, "checkpointing": True}
+    hours = FOUND["dollars"] | {"gpu_hours": 6.36, "gpu_usd": 22.26}
+    text = said(memory=memory, dollars=hours)
+    assert "for a trial in micro-batches of 8 with gradient checkpointing, 2 at once" in text
+    assert "GPU-hours: 6.36, 22.26 dollars" in text
+    assert "GPU-hours: 6.36 dollars: at most" in said(dollars=hours | {"gpu_usd": None})
 
 
 def test_durations_as_people_say_them() -> None:

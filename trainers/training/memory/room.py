@@ -1,13 +1,14 @@
 """Checks whether a student fits a trial's memory, without loading any weights."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from trainers.component import Frozen
 from trainers.components.students import Full, Lora, Probe, StudentConfig
 from trainers.training.memory.activations import ModelShape
-from trainers.training.memory.prediction import on_device, predict_memory
+from trainers.training.memory.choice import fitted
+from trainers.training.memory.prediction import on_device, predict_memory, training_room
 from trainers.training.settings import EngineConfig
 
 GB = 10**9
@@ -69,22 +70,36 @@ class Room(Frozen):
         """
         return on_device(self._peak(student, batch_size, self.engine))
 
+    def chosen(self, student: StudentConfig, batch_size: int) -> "Room":
+        """The same, its engine with the micro-batch and the checkpointing that a training would choose here.
+
+        A probe keeps no activations: its engine stays as it is.
+        """
+        if isinstance(student, Probe):
+            return self
+        engine = fitted(
+            self.shape, self.engine, training_room(int(self.gb * GB)), **self._sizes(student, batch_size)
+        )
+        return self.model_copy(update={"engine": engine})
+
     def _peak(self, student: StudentConfig, batch_size: int, engine: EngineConfig) -> int:
-        trainable, frozen = trained_and_frozen(student, self.weights)
         if isinstance(student, Probe):  # computing features a single example at a time is the peak
             width = 2 if self.half else 4
+            _, frozen = trained_and_frozen(student, self.weights)
             return width * (frozen + 2 * self.length * (self.shape.hidden + self.shape.intermediate))
-        return predict_memory(
-            self.shape,
-            engine,
-            trainable=trainable,
-            frozen=frozen,
-            batch_size=max(batch_size, self.world_size),
-            length=self.length,
-            world_size=self.world_size,
-            half_body=self.half,
-            on_gpu=self.on_gpu,
-        ).device
+        return predict_memory(self.shape, engine, **self._sizes(student, batch_size)).device
+
+    def _sizes(self, student: StudentConfig, batch_size: int) -> dict[str, Any]:
+        trainable, frozen = trained_and_frozen(student, self.weights)
+        return {
+            "trainable": trainable,
+            "frozen": frozen,
+            "batch_size": max(batch_size, self.world_size),
+            "length": self.length,
+            "world_size": self.world_size,
+            "half_body": self.half,
+            "on_gpu": self.on_gpu,
+        }
 
     def _evolution(self, student: StudentConfig) -> int:
         """Bytes of an evolution strategy: all weights, in float32 those that move, their copies and a draw.

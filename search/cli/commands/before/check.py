@@ -13,6 +13,7 @@ from search.config.schema import RunConfig
 EXAMPLES = (
     ("check reviews.yaml", "is everything there, and how long will it take?"),
     ("check reviews.yaml --quick", "the same without timing the models"),
+    ("check reviews.yaml --usd-per-gpu-hour 3.5", "GPU-hours and their price, too"),
     ("check reviews.yaml --json | jq .seconds.wall_s", "for a script"),
 )
 
@@ -24,6 +25,10 @@ def check(
     quick: Annotated[
         bool, typer.Option("--quick", help="Do not time the models; there are no seconds then.")
     ] = False,
+    usd_per_hour: Annotated[
+        float | None,
+        typer.Option("--usd-per-gpu-hour", min=0, help="The price of a GPU-hour, to say what a run costs."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write what was found to stdout as JSON.")] = False,
 ) -> None:
     """Say what a run would meet and how long it takes.
@@ -32,10 +37,13 @@ def check(
     Exits with 2 and the same line where `run` would be refused.
     """
     with stdout_for_json(wanted=as_json):
-        look_before(load_config(config, overrides, branches), Path(), timed=not quick, as_json=as_json)
+        loaded = load_config(config, overrides, branches)
+        look_before(loaded, Path(), timed=not quick, as_json=as_json, usd_per_hour=usd_per_hour)
 
 
-def look_before(config: RunConfig, folder: Path, *, timed: bool, as_json: bool) -> None:
+def look_before(
+    config: RunConfig, folder: Path, *, timed: bool, as_json: bool, usd_per_hour: float | None = None
+) -> None:
     """Check a config and print what was found. folder: where the run directory would be."""
     # torch and transformers take seconds to import; a mistake in the config is answered before.
     from search.preflight.check import check as checked
@@ -44,7 +52,11 @@ def look_before(config: RunConfig, folder: Path, *, timed: bool, as_json: bool) 
     people = console(as_json=as_json)
     with people.status("loading") as status:
         found = checked(
-            config, timed=timed, folder=folder, say=lambda what: status.update(f"checking {what}")
+            config,
+            timed=timed,
+            folder=folder,
+            say=lambda what: status.update(f"checking {what}"),
+            usd_per_hour=usd_per_hour,
         )
     if as_json:
         write_json(found)

@@ -1,3 +1,5 @@
+from functools import cache
+
 import pytest
 from pydantic import ValidationError
 from transformers import Qwen3Config
@@ -7,7 +9,7 @@ from trainers.components.students import Full, Lora, Probe
 from trainers.method import Abilities, Method
 from trainers.training.memory.activations import ModelShape
 from trainers.training.memory.model_size import count_weights
-from trainers.training.memory.room import Room
+from trainers.training.memory.room import Room, Weights
 from trainers.training.settings import EngineConfig
 
 # The published shape of Qwen3-4B.
@@ -23,11 +25,16 @@ QWEN3_4B = Qwen3Config(
 )
 
 
+@cache
+def weights() -> Weights:
+    return count_weights(QWEN3_4B, answers_with_words=True)
+
+
 def room(gb: float, **more: object) -> Room:
     settings = {
         "gb": gb,
         "shape": ModelShape.of(QWEN3_4B),
-        "weights": count_weights(QWEN3_4B, answers_with_words=True),
+        "weights": weights(),
         "length": 1024,
         "half": True,
         "engine": EngineConfig(precision="bf16", gradient_checkpointing=False),
@@ -101,6 +108,24 @@ def test_an_evolution_after_a_training_alone_needs_no_more_than_it() -> None:
     for student in (Lora(rank=32), Probe()):
         alone = [gb for gb in range(9, 30) if room(gb).refused(student, 32) is None]
         assert [gb for gb in range(9, 30) if room(gb).refused(student, 32, evolves=True) is None] == alone
+
+
+def test_a_room_chooses_as_its_trainings_do() -> None:
+    open_to_choice = EngineConfig(precision="bf16")
+    wide = room(149, engine=open_to_choice, on_gpu=True).chosen(Lora(rank=32), 32)
+    assert (wide.engine.micro_batch, wide.engine.gradient_checkpointing) == (16, False)
+    assert wide.needed(Lora(rank=32), 32) < 149e9 < room(149, engine=open_to_choice).needed(Lora(rank=32), 32)
+    tight = room(24, engine=open_to_choice, on_gpu=True)
+    assert tight.chosen(Lora(rank=32), 32).engine.gradient_checkpointing
+    assert tight.chosen(Probe(), 32) == tight
+
+
+def test_open_checkpointing_refuses_only_what_does_not_fit_with_it() -> None:
+    # 18 x 4.022e9 of weights, gradients and optimizer, a layer of 0.17e9 and the inputs of 36, 0.19e9: 72.8e9
+    # instead of 78.7e9; 81.1 with context and fragments.
+    full, kept = Full(), EngineConfig(precision="bf16", gradient_checkpointing=False)
+    assert room(82, engine=kept).refused(full, 32) is not None
+    assert room(82, engine=EngineConfig(precision="bf16")).refused(full, 32) is None
 
 
 def test_no_room_is_no_room() -> None:
