@@ -76,6 +76,8 @@ def plan(
     config: RunConfig, lengths: dict[str, Lengths], figures: Sequence[Figure], gpu_bytes: int
 ) -> dict[str, Any]:
     """Seconds on one GPU at a time, and bytes, of each model and of each phase of a run."""
+    if config.tasks:
+        raise ValueError(f"a plan is of a single task, got {len(config.tasks)}: plan a config of each")
     if config.engine.precision != "bf16":
         raise ValueError(
             "engine.precision is fp32, of which there are no figures: --set engine.precision=bf16"

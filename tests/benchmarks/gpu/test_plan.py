@@ -56,6 +56,7 @@ def test_the_command_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None
     [
         ([str(QWEN), "--lengths", "nowhere.txt"], "error: --lengths nowhere.txt cannot be read"),
         ([str(QWEN), "--lengths", "chat", "--set", "engine.precision=fp32"], "engine.precision is fp32"),
+        ([str(REPO / "configs/qwen-tasks.yaml"), "--lengths", "chat"], "a plan is of a single task"),
         ([str(QWEN), "--lengths", "chat", "--figures", "nowhere.json"], "--figures nowhere.json cannot"),
     ],
 )

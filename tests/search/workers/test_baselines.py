@@ -36,7 +36,7 @@ def misfortunes() -> Callable[..., Iterator[Any]]:
     """
     stops_once, dies_once, dies, fails = STOPS_ONCE, DIES_ONCE, DIES, FAILS
 
-    def train(job: Any, data: Any, marks: Path, arrays: Any) -> Iterator[Any]:
+    def train(job: Any, data: Any, marks: Path, arrays: Any, trial: Any) -> Iterator[Any]:
         yield None
         (marks / f"began-{job.role}-{job.seed}").touch()
         first = not (marks / str(job.seed)).exists()
