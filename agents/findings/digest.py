@@ -145,7 +145,8 @@ def about_task(findings: Findings) -> str:
     """Weak floor and ceiling on the search split, and which evidence the task has; two lines."""
     return (
         f"Weak floor {_accuracy(findings.weak_acc, findings.weak_se)}, "
-        f"ceiling {_accuracy(findings.ceiling_acc, findings.ceiling_se)}. PGR is given ± one standard error; "
+        f"ceiling {_accuracy(findings.ceiling_acc, findings.ceiling_se)}{_of_naive(findings)}. "
+        "PGR is given ± one standard error; "
         "another seed alone moves it by 0.06 to 0.10.\n"
         f"{signals(findings.abilities)}"
     )
@@ -162,6 +163,10 @@ def signals(abilities: Abilities) -> str:
     lacking = [name for name, has in here.items() if not has]
     present = ["weak probabilities", "the strong model's features", *(name for name in here if here[name])]
     return f"Evidence here: {', '.join(present)}." + (f" Not here: {', '.join(lacking)}." if lacking else "")
+
+
+def _of_naive(findings: Findings) -> str:
+    return "" if findings.naive_pgr is None else f"; the naive baseline's PGR is {findings.naive_pgr:.2f}"
 
 
 def _accuracy(value: float | None, se: float | None) -> str:

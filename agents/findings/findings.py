@@ -69,7 +69,8 @@ class Findings(Frozen):
     """Everything a proposer may know; `round` is the number of the round to propose, from 1.
 
     weak_acc, weak_se, ceiling_acc, ceiling_se: on the search split, None before the baselines are trained.
-    examples: the size of the search split, 0 if unknown. notes, refused: of earlier rounds.
+    naive_pgr: of the naive baseline there, a mean over seeds; None until it is trained for that, beside the
+    replicates. examples: the size of the search split, 0 if unknown. notes, refused: of earlier rounds.
     """
 
     round: Annotated[int, Field(ge=1)]
@@ -82,6 +83,7 @@ class Findings(Frozen):
     branches: tuple[BranchFinding, ...]
     trials: tuple[TrialFinding, ...]
     trials_left: int
+    naive_pgr: float | None = None
     examples: int = 0
     notes: tuple[Note, ...] = ()
     refused: tuple[Refusal, ...] = ()

@@ -134,8 +134,11 @@ class NoisyOurs(Ours):
         follow_up = FollowUp(RUN, record)
         while (planned := follow_up.next(idle=True)) and planned[1].purpose == "replicate":
             due = planned[1]
-            score = self._noisy.score(*rows[due.method.digest], due.seed)
             _start(record, due.trial, "replicate", due.method, due.seed)
+            if due.method == RUN.naive:  # has no curve, and decides nothing
+                record.apply(TrialEnded(trial=due.trial, state="failed", cause=None, judged=False))
+                continue
+            score = self._noisy.score(*rows[due.method.digest], due.seed)
             _reach(record, due.trial, 1.0, score)
             record.apply(TrialEnded(trial=due.trial, state="completed", cause=None))
             trained += due.method.optim.stop

@@ -12,8 +12,9 @@ import numpy as np
 
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask, NamedTask
+from search.engine.compared.naive import naive_pgrs, naive_search_pgr, search_gain
+from search.engine.compared.transfer import transferred
 from search.engine.replication import Bounds, at_most_per_kind, eligible, standings
-from search.engine.transfer import transferred
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.scoring.collapses import Collapses, find_collapses, steady_variance
@@ -38,12 +39,13 @@ from trainers.method import Method
 class Finalist:
     """A method to confirm, its search trial, and its mean PGR over search and replication seeds.
 
-    method: on the task it is confirmed on.
+    method: on the task it is confirmed on. search_gain: see `search.engine.compared.naive`.
     """
 
     trial: TrialRecord
     method: Method
     search_pgr: float
+    search_gain: float | None = None
 
 
 def choose_finalists(config: RunConfig, record: Record, hidden: HiddenTask | None = None) -> list[Finalist]:
@@ -55,12 +57,14 @@ def choose_finalists(config: RunConfig, record: Record, hidden: HiddenTask | Non
     the best is better. On a hidden task they are the same, as they are there.
     """
     per_kind = config.confirm.finalists if config.methods else 1  # those of a config were asked for
+    of_naive = naive_pgrs(config, record)
     chosen = at_most_per_kind(eligible(config, record), config.confirm.finalists, per_kind)
     return [
         Finalist(
             trial=one.trial,
             method=transferred(one.method, config, config.on(hidden)),
             search_pgr=one.search_pgr,
+            search_gain=search_gain(config, one, of_naive),
         )
         for one in chosen
     ]
@@ -137,12 +141,14 @@ class Confirmed:
 class Confirmation:
     """The naive baseline and the finalists that completed on every seed, in their order of choice.
 
-    missing: for each other finalist, its branch and why it is not among them.
+    missing: for each other finalist, its branch and why it is not among them. naive_search_pgr: of naive on
+    the search split, None where it was not trained there.
     """
 
     naive: Confirmed
     finalists: Sequence[tuple[Finalist, Confirmed]]
     missing: Sequence[tuple[Finalist, str]] = ()
+    naive_search_pgr: float | None = None
 
 
 def sealed_predictions(
@@ -202,6 +208,7 @@ def confirm(
             for finalist in finalists
             if finalist not in graded
         ],
+        naive_search_pgr=naive_search_pgr(config, record),
     )
 
 

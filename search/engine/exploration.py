@@ -8,7 +8,7 @@ import numpy as np
 
 from search.config.load import changed
 from search.config.schema import RunConfig
-from search.engine.transfer import prices_of
+from search.engine.compared.transfer import prices_of
 from search.ledger.events import (
     AnyEvent,
     Proposed,

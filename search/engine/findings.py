@@ -8,6 +8,7 @@ from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFind
 from agents.findings.predictions import agreement, balance
 from agents.findings.tree.campaign import EarlierRun
 from search.config.schema import RunConfig
+from search.engine.compared.naive import naive_search_pgr
 from search.ledger.events import BaselinesReady
 from search.ledger.record import BranchRecord, Record
 from search.ledger.trial_record import TrialRecord
@@ -33,6 +34,7 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
         ceiling_acc=floors.ceiling_acc if floors else None,
         ceiling_se=floors.ceiling_se if floors else None,
         naive=config.naive,
+        naive_pgr=naive_search_pgr(config, record),
         abilities=config.abilities,
         branches=tuple(
             _branch(config, branch, results[name], live=name not in used_up)

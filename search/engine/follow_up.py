@@ -1,5 +1,7 @@
 """The trials after the search: replication on further seeds, stage by stage, then the confirmation.
 
+Naive is trained beside the replicates on their seeds, for the search split (search.engine.compared.naive).
+
 At last, when nothing of the search is left to decide, the confirmation on hidden tasks, one after another.
 """
 
@@ -10,8 +12,8 @@ from collections.abc import Sequence
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
 from search.engine.assignment import Assignment
+from search.engine.compared.naive import planned_replicates
 from search.engine.confirmation import planned_confirmation
-from search.engine.replication import planned_replication
 from search.ledger.events import Purpose
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
@@ -66,8 +68,7 @@ class FollowUp:
     def _replicates(self) -> list[tuple[str, Method, int]]:
         if self._record.course.finishing:
             return []
-        planned = planned_replication(self._config, self._record)
-        return [(standing.trial.branch, standing.method, seed) for standing, seed in planned]
+        return planned_replicates(self._config, self._record)
 
     def _planned(
         self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]], task: str = ""

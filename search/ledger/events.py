@@ -243,9 +243,14 @@ class HiddenRead(Event):
 
 
 class EarlierOpening(Frozen):
-    """An opening of test examples by a run, this one or another, before. shared: examples in common."""
+    """An opening of test examples by a run, this one or another, before. shared: examples in common.
+
+    run: the name of its directory, which another run may have too. id: of the run; empty in ledgers of
+    earlier versions.
+    """
 
     run: str
+    id: str = ""
     at: float
     shared: int
 

@@ -19,7 +19,8 @@ class Steered(Event):
     """A person's order, as far as it was taken. by: where it came from.
 
     order: identifies the file that held it, so that no order is taken twice. settings: those that changed, by
-    place. config_sha256: of the config with them, None without. stop, add: branches. paused: whether new
+    place. implied: those of them that nobody named, and that keep as it was what would move. config_sha256:
+    of the config with them, None without. stop, add: branches. paused: whether new
     trials wait; None leaves that as it was. finish: to confirm what has been found, without further search or
     replicates. refused: what was not taken, a sentence each.
     """
@@ -28,6 +29,7 @@ class Steered(Event):
     by: Source = "steer"
     order: str = ""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
+    implied: tuple[str, ...] = ()
     config_sha256: str | None = None
     stop: tuple[str, ...] = ()
     add: tuple[Branch, ...] = ()
@@ -40,9 +42,14 @@ class Steered(Event):
         """Whether a finished run has more to do because of it."""
         return any(not place.startswith(BESIDE) for place in self.settings)
 
+    @property
+    def asked(self) -> dict[str, JsonValue]:
+        """The settings that a person named."""
+        return {place: value for place, value in self.settings.items() if place not in self.implied}
+
     def sentences(self) -> Iterator[str]:
         """What was taken, then what was refused, each in a few words."""
-        for place, value in self.settings.items():
+        for place, value in self.asked.items():
             yield f"{place} is now {'null' if value is None else value}"
         yield from (f"branch {name} is stopped" for name in self.stop)
         yield from (f"branch {branch.name} is added" for branch in self.add)

@@ -49,7 +49,7 @@ FIRST = ("accuracy", "PGR", "95% interval", "over naive", "p")  # where not all 
 
 def _pgr_table(outcome: dict[str, Any]) -> FittingTable:
     naive = outcome["naive"]
-    rows = [("naive", (*_cells(naive), "", "", "", "", *_seed_cells(naive)))]
+    rows = [("naive", (*_cells(naive), "", "", "", search_pgr(naive), *_seed_cells(naive)))]
     for row in outcome["finalists"]:
         over = f"{row['over_naive']['pgr']:+.3f}"
         rows.append((row["branch"], (*_cells(row), over, *_other_cells(row), *_seed_cells(row))))
@@ -61,7 +61,7 @@ def _pgr_table(outcome: dict[str, Any]) -> FittingTable:
 
 def _accuracy_table(outcome: dict[str, Any]) -> FittingTable:
     naive = outcome["naive"]
-    rows = [("naive", (*_accuracy_cells(naive), "", "", "", "", str(naive["seeds"])))]
+    rows = [("naive", (*_accuracy_cells(naive), "", "", "", search_pgr(naive), str(naive["seeds"])))]
     for row in outcome["finalists"]:
         over = f"{row['over_naive']['accuracy']:+.4f}"
         rows.append((row["branch"], (*_accuracy_cells(row), over, *_other_cells(row), str(row["seeds"]))))
@@ -110,7 +110,13 @@ def _asked(outcome: dict[str, Any]) -> str:
 
 def _other_cells(row: dict[str, Any]) -> tuple[str, str, str]:
     flip = f"{row['sign_flip']['p']:.2g}" if row["sign_flip"] else "–"
-    return f"{row['beats_naive_p']:.2g}", flip, f"{row['search_pgr']:.3f}"
+    return f"{row['beats_naive_p']:.2g}", flip, search_pgr(row)
+
+
+def search_pgr(row: Mapping[str, Any]) -> str:
+    """The PGR on the search split; empty where none is known, as for naive in results of earlier versions."""
+    found = row.get("search_pgr")
+    return "" if found is None else f"{found:.3f}"
 
 
 def _accuracy_cells(row: dict[str, Any]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ the order of `per_seed`.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,12 @@ def result(
     hidden: dict[str, Any] | None = None,
     tasks: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """The content of result.json. All accuracies, PGRs and errors except `search_pgr` are of the test split.
+    """The content of result.json. All accuracies, PGRs and errors are of the test split, except `search_pgr`.
 
     hidden, tasks: see `search.output.hidden` and `search.output.searched_tasks`. Where there are `tasks`,
     everything else is over all of them: means, with the error over seeds and examples on these tasks.
+    `search_pgr` is a mean over seeds on the search split, null for naive where it was not trained there;
+    `search_over_naive` is paired on the seeds that both have there.
 
     If the test split has no gap, every PGR on it is null with its error and interval, and `beats_naive_p` is
     that of the accuracies.
@@ -79,7 +81,7 @@ def result(
         "tasks": tasks,
         "baselines": {**floors_row(baselines), "seeds": record.baselines.seeds},
         "data": record.baselines.data.model_dump() if record.baselines.data else None,
-        "naive": confirmed_row(confirmation.naive),
+        "naive": {**confirmed_row(confirmation.naive), "search_pgr": confirmation.naive_search_pgr},
         "best": finalists[0],
         "finalists": finalists,
         "rounds": record.rounds,
@@ -131,10 +133,11 @@ def test_split_row(record: Record, opened: TestOpened | None) -> dict[str, Any] 
     if opened is None or record.started is None:
         return None
     by = [opening.model_dump() for opening in opened.earlier]
+    own = {"at": opened.at, "shared": opened.examples}
     return {
         "digest": opened.digest,
         "opened": len(by) + 1,
-        "by": [*by, {"run": record.started.run, "at": opened.at, "shared": opened.examples}],
+        "by": [*by, {"run": record.started.run, "id": record.started.id} | own],
     }
 
 
@@ -144,26 +147,43 @@ def _steered(order: Steered, record: Record) -> dict[str, Any]:
         "at": order.at,
         "by": order.by,
         "settings": order.settings,
+        "implied": list(order.implied),
         "said": list(order.sentences()),
         "after_opening": order in record.after_opening,
     }
 
 
 def openings_text(outcome: Mapping[str, Any]) -> str:
-    """Who has opened the test split, in words; empty for a result of an earlier version."""
+    """Who has opened the test split, in words; empty for a result of an earlier version.
+
+    Runs whose directories have one name are told apart by their ids, which `status --json` gives.
+    """
     split = outcome.get("test_split")
     if not split:
         return ""
-    counts = Counter(opening["run"] for opening in split["by"])
+    counts = Counter(_named_openings(split["by"]))
     names = ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in counts.items())
     times = "once" if split["opened"] == 1 else f"{split['opened']} times"
     return f"the test split has been opened {times}, by {names}{_extended(outcome)}"
 
 
+def _named_openings(by: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The run of each opening, with its id where several have its name; one without an id is any of them."""
+    ids: dict[str, set[str]] = {}
+    for opening in by:
+        ids.setdefault(opening["run"], set()).update({opening.get("id", "")} - {""})
+    for opening in by:
+        known = opening.get("id", "") and len(ids[opening["run"]]) > 1
+        yield f"{opening['run']} [{opening['id']}]" if known else opening["run"]
+
+
 def _extended(outcome: Mapping[str, Any]) -> str:
     """A clause for a run that was extended when its test split had been opened; empty for another."""
-    orders = [order["settings"] for order in outcome.get("steered", ()) if order["after_opening"]]
-    places = ", ".join(dict.fromkeys(place for settings in orders for place in settings))
+    orders = [order for order in outcome.get("steered", ()) if order["after_opening"]]
+    asked = (
+        place for order in orders for place in order["settings"] if place not in order.get("implied", ())
+    )
+    places = ", ".join(dict.fromkeys(asked))
     if not places:
         return ""
     return (
@@ -246,6 +266,7 @@ def finalist_row(finalist: Finalist, confirmed: Confirmed) -> dict[str, Any]:
         "branch": finalist.trial.branch,
         "trial": finalist.trial.trial,
         "search_pgr": finalist.search_pgr,
+        "search_over_naive": finalist.search_gain,
         "over_naive": {
             "accuracy": confirmed.accuracy_gain.value,
             "accuracy_se": confirmed.accuracy_gain.se,

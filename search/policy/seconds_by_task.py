@@ -19,7 +19,7 @@ class SecondsByTask:
     """
 
     def __init__(self, tasks: Sequence[TrainingSeconds], there: Sequence[There]) -> None:
-        """there: what a method is on each task (search.engine.transfer)."""
+        """there: what a method is on each task (search.engine.compared.transfer)."""
         self._tasks = tasks
         self._there = there
         self._seen = [0] * len(tasks)

@@ -66,7 +66,9 @@ class Registry:
                 continue
             shared = len(wanted.intersection(opening.examples))
             if shared and opening != mine:
-                found[opening.name] = EarlierOpening(run=opening.run, at=opening.at, shared=shared)
+                found[opening.name] = EarlierOpening(
+                    run=opening.run, id=opening.id, at=opening.at, shared=shared
+                )
         return tuple(sorted(found.values(), key=lambda opening: opening.at))
 
     def _contents(self) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ import torch
 
 from search.config.schema import RunConfig
 from search.engine.assignment import Assignment
-from search.engine.transfer import transferred
+from search.engine.compared.transfer import transferred
 from search.workers.shared_arrays import SharedArrays
 from trainers.models.pool import ModelPool
 from trainers.models.settings import ModelConfig

@@ -103,7 +103,9 @@ def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     replicates = sum(
         trial.startswith("r") for trial in Record.of(read_ledger(tmp_path / "run/ledger.jsonl")).trials
     )
-    assert replicates in (1, 2)  # two methods once, if two that are unlike completed
+    assert replicates in (3, 4)  # naive twice, and two methods once, if two that are unlike completed
+    assert result["naive"]["search_pgr"] is not None
+    assert result["best"]["search_over_naive"] is not None
     confirmed = (1 + len(result["finalists"])) * 2
     assert sum(result["trials"].values()) == 8 + replicates + confirmed
     assert f"PGR {result['best']['pgr']:.3f}" in (tmp_path / "run/report.html").read_text()

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from search.config.load import changed
 from search.config.schema import RunConfig
+from search.engine.compared.naive import planned_replicates
+from search.engine.compared.transfer import prices_of
 from search.engine.confirmation import planned_confirmation
-from search.engine.replication import planned_replication, stage_budgets
-from search.engine.transfer import prices_of
+from search.engine.replication import stage_budgets
 from search.ledger.events import (
     AnyEvent,
     Purpose,
@@ -170,20 +171,21 @@ class Forecast:
     def _replicates_s(self, at: float, *, search_s: float) -> float:
         _, left = self._under_way("replicate", at)
         record, config = self._record, self._config
-        stages = len(config.replication_seeds())
-        if not stages or record.course.finishing or record.tally("confirm").started:
+        if record.course.finishing or record.tally("confirm").started:
             return left
         if record.search_over:
             return left + self._not_started_s("replicate") + self._later_stages_s()
+        naive_s = config.replication.seeds * self._whole(config.naive)
         if config.replication.methods is not None:
-            return planned(config, record)["replicate"] * self._typical_s()
+            return naive_s + sum(stage_budgets(config, record)) * self._typical_s()
+        stages = len(config.replication_seeds())
         fewest = config.confirm.finalists * stages * self._typical_s()
-        return max(fewest, config.replication.effort * search_s)
+        return naive_s + (max(fewest, config.replication.effort * search_s) if stages else 0.0)
 
     def _later_stages_s(self) -> float:
         """Seconds of the stages after those planned, if they spend as much of their budgets."""
         seeds, budgets = self._config.replication_seeds(), stage_budgets(self._config, self._record)
-        plan = self._plan("replicate")
+        plan = [one for one in self._plan("replicate") if one[0] != self._config.naive]
         planned_seeds = {seed for _, seed in plan}
         later = sum(budget for seed, budget in zip(seeds, budgets, strict=True) if seed not in planned_seeds)
         if self._config.replication.methods is not None:
@@ -228,7 +230,7 @@ class Forecast:
             if purpose == "confirm":
                 plan = planned_confirmation(self._config, self._record)
             else:
-                found = planned_replication(self._config, self._record)
-                plan = [(standing.method, seed) for standing, seed in found]
+                found = planned_replicates(self._config, self._record)
+                plan = [(method, seed) for _, method, seed in found]
             self._plans[purpose] = len(self._record.ended_trials), plan
         return plan

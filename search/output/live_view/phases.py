@@ -54,9 +54,9 @@ def phases(config: RunConfig, record: Record, clock_s: Mapping[Purpose, float] |
     confirming = record.tally("confirm").started > 0
     exact: dict[Purpose, bool] = {
         "search": over or config.search.max_hours is None,
-        "replicate": confirming or config.replication.methods is not None or not counts["replicate"],
+        "replicate": confirming or config.replication.methods is not None or config.replication.seeds == 1,
         "confirm": True,
-        "hidden": True,
+        "hidden": confirming,
     }
     return [
         Phase(

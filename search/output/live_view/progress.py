@@ -1,6 +1,7 @@
 """The state of a run: its phases, its best methods, what was pruned; as a picture, a line or plain values."""
 
 from collections.abc import Container, Iterator, Mapping
+from statistics import fmean
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from agents.findings.round_proposal import entropy_bits, family_shares
 from search.config.schema import RunConfig
+from search.engine.compared.naive import naive_pgrs, naive_search_pgr
 from search.ledger.events import Purpose
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
@@ -57,7 +59,7 @@ def status(
     found = leaders(config, record) if best is None else best
     parts: list[RenderableType] = [_head(config, record, clock_s), _bars(phases(config, record, clock_s))]
     if found:
-        parts.append(_leaders(found))
+        parts.append(_leaders(found, naive_pgrs(config, record)))
     parts += _let_go(record, {leader.branch for leader in found})
     return Group(*parts, *_families(config, record), *_orders(record))
 
@@ -80,11 +82,15 @@ def _bars(found: list[Phase]) -> Table:
     return table
 
 
-def _leaders(best: list[Leader]) -> Table:
+def _leaders(best: list[Leader], of_naive: Mapping[int, float]) -> Table:
+    """The best methods, and naive on the search split once it was trained there."""
     table = _table("the best so far, of branch", "PGR", "at least", "seeds", "stops at")
     for leader in best:
         row = f"{leader.pgr:.3f}", f"{leader.lower:.3f}", str(leader.seeds), f"{leader.stop:.0%}"
         table.add_row(Text(leader.branch), *row)
+    if of_naive:
+        mean = fmean(of_naive.values())
+        table.add_row(Text("naive, to compare"), f"{mean:.3f}", "", str(len(of_naive)), "")
     return table
 
 
@@ -136,6 +142,7 @@ def status_json(config: RunConfig, record: Record, clock_s: ClockS | None = None
     best, shares = record.best(), _shares(record)
     return {
         "run": record.started.run if record.started else None,
+        "id": record.started.id if record.started else None,
         "state": state(record),
         "finished": record.finished,
         "rounds": record.rounds,
@@ -148,6 +155,7 @@ def status_json(config: RunConfig, record: Record, clock_s: ClockS | None = None
         "planned": planned(config, record).total(),
         "left_s": None if clock_s is None else sum(clock_s.values()),
         "best": None if best is None else {"trial": best.trial, "pgr": best.best_pgr},
+        "naive": {"pgr": naive_search_pgr(config, record), "seeds": len(naive_pgrs(config, record))},
         "leaders": [vars(leader) for leader in leaders(config, record)],
         "steered": [
             {"at": order.at, "by": order.by, "said": list(order.sentences())}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.config.schema import RunConfig
+from search.engine.confirmation import planned_confirmation
 from search.engine.replication import stage_budgets
 from search.ledger.events import Purpose
 from search.ledger.record import Record
@@ -19,7 +20,7 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
     """The number of trials that the run will have, by what they are for.
 
     Of the search it is the largest, until the search is over. Replicates that are paid by the second are
-    estimated until the confirmation begins.
+    estimated until the confirmation begins. Which finalists a hidden task can have is known from then on.
     """
     started = record.tally("search").started
     over = record.search_over or record.course.finishing or record.finished
@@ -28,24 +29,32 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
             "search": started if over else max(started, config.search.trials),
             "replicate": _replicates(config, record),
             "confirm": (1 + config.confirm.finalists) * config.confirm.seeds,
-            "hidden": len(config.hidden) * (1 + config.confirm.finalists) * config.confirm.seeds,
+            "hidden": _hidden(config, record),
         }
     )
 
 
+def _hidden(config: RunConfig, record: Record) -> int:
+    """Trials on hidden tasks: of naive, and of the finalists that can run there as far as these are known."""
+    if not config.hidden or not record.tally("confirm").started:
+        return len(config.hidden) * (1 + config.confirm.finalists) * config.confirm.seeds
+    return sum(len(planned_confirmation(config, record, task)) for task in config.hidden)
+
+
 def _replicates(config: RunConfig, record: Record) -> int:
     begun = sum(1 for _ in record.of_purpose("replicate"))
-    if record.tally("confirm").started or record.course.finishing:
+    if record.tally("confirm").started or record.course.finishing or record.finished:
         return begun
+    naive = config.replication.seeds
     if config.replication.methods is not None:
-        return int(sum(stage_budgets(config, record)))
+        return naive + int(sum(stage_budgets(config, record)))
     fewest = config.confirm.finalists * len(config.replication_seeds())
     searched = _searched(record)
     if not fewest or not searched:
-        return fewest
+        return naive + fewest
     seconds = record.train_s("search") + _search_left_s(config, record)
     likely = config.replication.effort * seconds / max(likely_s(searched, LIKELY), 1e-9)
-    return max(begun, fewest, round(likely))
+    return max(begun, naive + max(fewest, round(likely)))
 
 
 def _search_left_s(config: RunConfig, record: Record) -> float:

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from search.config.schema import RunConfig
+from search.engine.compared.naive import naive_search_pgr
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.output.outcome_table import has_gap
@@ -51,7 +52,7 @@ def charts(
 
 
 def _tip(trial: TrialRecord) -> str:
-    return f"{trial.trial}, {trial.branch}: PGR {shown_pgr(trial)}, {trial.state or 'running'}"
+    return f"{trial.trial}, {trial.branch or 'naive'}: PGR {shown_pgr(trial)}, {trial.state or 'running'}"
 
 
 def _over_trials(config: RunConfig, record: Record) -> Figure | None:
@@ -72,20 +73,12 @@ def _over_trials(config: RunConfig, record: Record) -> Figure | None:
     alt = f"PGR of {len(points)} trials, each at its best rung, in the order they started; {highest}"
     if best:
         best.append({"n": len(graded), "pgr": best[-1]["pgr"]})
-    naive = naive_on_search(config, record)
+    naive = naive_search_pgr(config, record)
     of_naive = [] if naive is None else [{"pgr": naive, "text": "naive (search split)"}]
     return trials_figure(alt, points, best, [*FLOOR_AND_CEILING, *of_naive])
 
 
 FLOOR_AND_CEILING = ({"pgr": 0, "text": "weak floor"}, {"pgr": 1, "text": "ceiling"})
-
-
-def naive_on_search(config: RunConfig, record: Record) -> float | None:
-    """The mean PGR of naive on the search split, over its seeds there; None without any."""
-    naive = config.naive.digest
-    trials = [trial for trial in record.trials.values() if trial.method.digest == naive]
-    found = [trial.last.pgr for trial in trials if trial.last and trial.last.share == 1.0]
-    return fmean(scores) if (scores := [pgr for pgr in found if pgr is not None]) else None
 
 
 def _by_rung(config: RunConfig, record: Record, outcome: Outcome | None) -> Figure | None:

@@ -59,8 +59,9 @@ def _confirmed(outcome: Outcome) -> str:
         )
     low, high = best["ci95"]
     least, most = over["ci95"]
+    recovered = f"{best['pgr']:.1%}" if best["pgr"] > 0 else "none"
     return (
-        f"{best['branch']} recovers {best['pgr']:.1%} of the performance gap (PGR {best['pgr']:.3f} ± "
+        f"{best['branch']} recovers {recovered} of the performance gap (PGR {best['pgr']:.3f} ± "
         f"{best['se']:.3f}, 95% interval {low:.3f} to {high:.3f}, {best['seeds']} fresh seeds, test split), "
         f"{over['pgr']:+.3f} (95% interval {least:+.3f} to {most:+.3f}) against naive at {naive['pgr']:.3f}: "
         f"{verdict} naive (one-sided p = {p:.2g})."
@@ -168,7 +169,7 @@ def failures(record: Record) -> list[tuple[str, list[str]]]:
     met: dict[str, list[str]] = defaultdict(list)
     for trial in record.trials.values():
         if trial.state == "failed":
-            met[short(trial.cause)].append(f"{trial.trial} ({trial.branch})")
+            met[short(trial.cause)].append(f"{trial.trial} ({trial.branch or 'naive'})")
     return sorted(met.items(), key=lambda pair: len(pair[1]), reverse=True)
 
 

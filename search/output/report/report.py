@@ -15,6 +15,7 @@ from markupsafe import Markup
 from agents.findings.differences import differences
 from search.config.load import dump_config
 from search.config.schema import RunConfig
+from search.engine.compared.naive import naive_search_pgr
 from search.ledger.record import Record
 from search.output.hidden_table import sentences
 from search.output.live_view.progress import state
@@ -22,7 +23,7 @@ from search.output.outcome_table import seeds_note
 from search.output.report import disagreements
 from search.output.report import facts as facts
 from search.output.report.about import about
-from search.output.report.charts import charts, naive_on_search, scored_trials
+from search.output.report.charts import charts, scored_trials
 from search.output.result import Outcome, lane_rows, openings_text, saved_by_pruning_s, trained_s
 from search.storage.run_directory import RunDirectory
 from search.studies.importance import MIN_RESAMPLED
@@ -68,7 +69,7 @@ def render(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
         hidden_sentences=list(sentences(outcome)) if outcome and outcome.get("hidden") else (),
         **_differences(config, record, outcome),
         figures=charts(config, record, outcome, scored),
-        naive_on_search=naive_on_search(config, record),
+        naive_on_search=naive_search_pgr(config, record),
         roots=facts.family_tree(record),
         scored=len(scored),
         needed=MIN_RESAMPLED,

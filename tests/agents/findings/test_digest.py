@@ -174,3 +174,9 @@ def test_repairs_are_compared_by_what_needs_no_truth(
     assert "; by median: labels kept 0.90, of class 1 0.50, consistent 0.60" in said
     assert "by hard" not in said
     assert "labels kept 1.00" not in said
+
+
+def test_naive_stands_beside_the_gap_once_it_is_known(campaign: Make) -> None:
+    assert "naive" not in standing(campaign())
+    known = campaign().model_copy(update={"naive_pgr": 0.234})
+    assert "ceiling 0.9000 ± 0.0100; the naive baseline's PGR is 0.23. PGR is given" in standing(known)

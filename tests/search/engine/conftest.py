@@ -140,7 +140,7 @@ class Run:
         self.start(Resumed())
 
     def report(self, assignment: Assignment, share: float, pgr: float | None = None) -> str:
-        truth = SEARCH_TRUTH if assignment.purpose == "search" else TEST_TRUTH
+        truth = SEARCH_TRUTH if assignment.split == "search" else TEST_TRUTH
         predictions = answers(truth, true_pgr(assignment.method) if pgr is None else pgr)
         trained = share - max(self.record.trials[assignment.trial].rungs, default=0.0)
         return self.director.report(

@@ -32,7 +32,9 @@ def test_the_whole_life_of_a_search(run: Run) -> None:
     assert [one.trial for one in begun] == [f"t{i:05d}" for i in range(1, 9)]
     promoted = [one for one in search if one.rungs == (1.0,)]
     assert len({one.trial for one in promoted}) == len(promoted) == 4
-    assert given == search + confirmation
+    [naive] = [one for one in given if one.purpose == "replicate"]
+    assert given == [*search, naive, *confirmation]
+    assert (naive.method, naive.seed) == (run.config.naive, run.config.search_seed())
     assert {one.seed for one in search} == {run.config.search_seed()}
     assert len({one.method for one in begun} | {run.config.naive}) == 9
     assert run.director.done
@@ -124,6 +126,10 @@ def test_the_confirmation_waits_for_the_last_search_trial(run: Run) -> None:
     assert run.director.next() is None  # the fourth trial that the budget lets on to the end
     assert not run.director.done
     run.finish(running)
+    naive = run.director.next()
+    assert naive.purpose == "replicate"
+    assert run.director.next() is None  # until naive is there
+    run.finish(naive)
     assert run.director.next().purpose == "confirm"
 
 

@@ -26,7 +26,7 @@ def tasks(given: list[Assignment]) -> set[tuple[str, str]]:
 
 def test_a_hidden_task_is_trained_on_only_when_it_is_due(hidden: Run) -> None:
     given = hidden.work()
-    assert tasks(given) == {("search", ""), ("confirm", "")}
+    assert tasks(given) == {("search", ""), ("replicate", ""), ("confirm", "")}
     assert hidden.director.done
     assert hidden.director.next() is None
     for one in (FIRST, SECOND):

@@ -88,9 +88,9 @@ def test_the_confirmation_does_not_wait_for_a_proposal_without_trials_to_give(
     slow = Slow([proposal(branch("one")), proposal(branch("two"))])
     run = Run(tmp_path, config, grader, slow)
     given = run.work()
-    searched = len(given) - 9  # 8 trials to their first rung, and a few that the surrogate lets go on
+    searched = len(given) - 10  # 8 trials to their first rung, and a few that the surrogate lets go on
     assert 8 < searched <= 16
-    assert [one.purpose for one in given] == ["search"] * searched + ["confirm"] * 9
+    assert [one.purpose for one in given] == ["search"] * searched + ["replicate"] + ["confirm"] * 9
     assert run.record.rounds == 1
     slow.answer.set()
     run.director.close()
@@ -123,7 +123,7 @@ def test_when_nothing_new_is_proposed_what_there_is_goes_to_confirmation(
     run = Run(tmp_path, config, grader, Script([proposal(branch("small", lrs=(1e-4, 2e-4, 3e-4)))]))
     given = run.work()
     # Naive and one finalist on three seeds: the other methods are its near-twins.
-    assert [one.purpose for one in given] == ["search"] * 6 + ["confirm"] * 6
+    assert [one.purpose for one in given] == ["search"] * 6 + ["replicate"] + ["confirm"] * 6
     run.director.close()
 
 

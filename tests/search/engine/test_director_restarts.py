@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 
 from search.config.seeds import ReplicationConfig
+from search.engine.compared.naive import planned_replicates
 from search.engine.confirmation import choose_finalists, planned_confirmation, sealed_predictions
-from search.engine.replication import planned_replication
 from search.ledger.events import AnyEvent, Proposed, Resumed
 from search.ledger.log import read_ledger
 from tests.search.engine.conftest import CrashError, Run, started
@@ -77,9 +77,12 @@ def test_seeds_are_earned_in_stages_and_every_answer_is_counted(run: Run) -> Non
     run.config = run.config.model_copy(update={"replication": ReplicationConfig(methods=4, seeds=3)})
     run.restart()
     run.work()
-    replicates = list(run.record.of_purpose("replicate"))
+    everything = list(run.record.of_purpose("replicate"))
+    of_naive = [trial.seed for trial in everything if trial.method == run.config.naive]
+    assert of_naive == [10_000, 10_001, 10_002]  # those of the search and of each stage
+    replicates = [trial for trial in everything if trial.method != run.config.naive]
     *first, second, third = replicates
-    assert [trial.trial for trial in replicates] == [f"r{i:05d}" for i in range(1, len(replicates) + 1)]
+    assert [trial.trial for trial in everything] == [f"r{i:05d}" for i in range(1, len(everything) + 1)]
     assert [trial.seed for trial in replicates] == [10_001] * len(first) + [10_002] * 2
     assert {second.method, third.method} < {trial.method for trial in first}
     graded = sum(len(t.rungs) for t in run.record.trials.values() if t.purpose != "confirm")
@@ -89,7 +92,7 @@ def test_seeds_are_earned_in_stages_and_every_answer_is_counted(run: Run) -> Non
 def check_whole(run: Run) -> None:
     """All that was planned is done once, and Optuna agrees."""
     ended = Counter(event.trial for event in run.events("trial_ended"))
-    replicates = len(planned_replication(run.config, run.record))
+    replicates = len(planned_replicates(run.config, run.record))
     finalists = len(choose_finalists(run.config, run.record))
     assert finalists > 0
     confirmed = len(planned_confirmation(run.config, run.record))

@@ -181,3 +181,11 @@ def test_a_place_without_a_run_is_told_in_a_line(tmp_path: Path, config: RunConf
     with pytest.raises(ValueError, match=r"agent\.earlier .*nowhere: .*holds no run") as error:
         earlier_runs([str(tmp_path / "nowhere")], config)
     assert "\n" not in str(error.value)
+
+
+def test_naive_is_told_once_it_was_trained_for_the_search_split(
+    events: SimpleNamespace, config: RunConfig
+) -> None:
+    told = [events.baselines(), events.started("r1", purpose="replicate", branch="", method=config.naive)]
+    assert brief(config, Record.of(told)).naive_pgr is None
+    assert brief(config, Record.of([*told, events.reached("r1", 1.0, 0.2)])).naive_pgr == 0.2

@@ -7,22 +7,23 @@ from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
 from search.config.tasks import HiddenTask
 from search.engine.assignment import Assignment
+from search.engine.compared.transfer import transferred
 from search.engine.follow_up import FollowUp
-from search.engine.replication import planned_replication
-from search.engine.transfer import transferred
 from search.ledger.events import AnyEvent, TestOpened
 from search.ledger.record import Record
 from trainers.components.losses import Gce, LogConf, Sce
+from trainers.components.optim import Adamw
 from trainers.components.orders import PlainInputs
 from trainers.data.settings import ToyTask
 from trainers.method import Method
 
+OPTIM = Adamw(lr=1e-3)  # naive's
 METHODS = {"t1": Method(loss=Gce()), "t2": Method(loss=Sce()), "t3": Method(loss=LogConf())}
 
 
 @pytest.fixture
 def searched(events: SimpleNamespace) -> Record:
-    """Three methods that are unlike, of branches of their own, the best first."""
+    """Three methods that are unlike, of branches of their own, the best first; and naive on their seed."""
     told: list[AnyEvent] = [events.baselines()]
     for place, (name, method) in enumerate(METHODS.items()):
         told += [
@@ -30,7 +31,8 @@ def searched(events: SimpleNamespace) -> Record:
             events.reached(name, 1.0, 0.9 - 0.3 * place),
             events.ended(name),
         ]
-    return Record.of(told)
+    told += [events.started("r00001", purpose="replicate", branch="", method=Method(optim=OPTIM))]
+    return Record.of([*told, events.reached("r00001", 1.0, 0.2), events.ended("r00001")])
 
 
 def given(follow_up: FollowUp) -> list[tuple[str, Assignment]]:
@@ -79,16 +81,19 @@ def test_a_stage_of_replicates_follows_once_the_one_before_has_ended(
 ) -> None:
     config = config.model_copy(update={"replication": ReplicationConfig(methods=3, seeds=3)})
     follow_up = FollowUp(config, searched)
-    first = [follow_up.next(idle=True) for _ in planned_replication(config, searched)]
+    first = [follow_up.next(idle=True) for _ in range(4)]
     assert [(branch, one.trial, one.seed) for branch, one in first] == [
-        ("of-t1", "r00001", 10_001),
-        ("of-t2", "r00002", 10_001),
-        ("of-t3", "r00003", 10_001),
+        ("of-t1", "r00002", 10_001),
+        ("of-t2", "r00003", 10_001),
+        ("of-t3", "r00004", 10_001),
+        ("", "r00005", 10_001),
     ]
+    assert first[-1][1].method == config.naive
     ran(searched, events, *(one for _, one in first))
     assert follow_up.next(idle=False) is None  # which are best is known once the last of them has ended
-    second = [one for _, one in (follow_up.next(idle=True), follow_up.next(idle=False))]
-    assert [(one.trial, one.seed) for one in second] == [("r00004", 10_002), ("r00005", 10_002)]
+    second = [one for _, one in [follow_up.next(idle=True), *(follow_up.next(idle=False) for _ in "ab")]]
+    assert [(one.trial, one.seed) for one in second] == [(f"r0000{i}", 10_002) for i in (6, 7, 8)]
+    assert second[-1].method == config.naive
     ran(searched, events, *second)
     _, last = follow_up.next(idle=True)
     assert (last.trial, last.purpose) == ("c00001", "confirm")

@@ -23,7 +23,7 @@ from search.ledger.events import (
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.output.outcome_table import outcome_table
-from search.output.result import result, write_result
+from search.output.result import openings_text, result, write_result
 from tests.search.output.conftest import BASELINES, on_task
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -59,11 +59,12 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
     }
     floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
     assert outcome["baselines"].keys() == floors | {"weak_per_seed", "ceiling_per_seed"}
-    assert outcome["naive"].keys() == one
+    assert outcome["naive"].keys() == one | {"search_pgr"}
     assert outcome["best"].keys() == one | {
         "branch",
         "trial",
         "search_pgr",
+        "search_over_naive",
         "over_naive",
         "beats_naive_p",
         "sign_flip",
@@ -240,8 +241,13 @@ def test_it_names_data_weights_code_and_openings_and_keeps_the_salt(
     assert result(record, on_task(confirmation))["sources"] is None  # of an earlier version
     found = Sources(salt="5a17", digests={"test.truth": "d1"}, commits={"task": "c1"})
     code = {"commit": "abc", "torch": "1"}
-    earlier = (EarlierOpening(run="before", at=1.0, shared=7), EarlierOpening(run="unit", at=2.0, shared=9))
     record.apply(events.run_started(sources=found, code=code))
+    assert record.started is not None
+    own = record.started.id
+    earlier = (
+        EarlierOpening(run="before", id="b", at=1.0, shared=7),
+        EarlierOpening(run="unit", id=own, at=2.0, shared=9),
+    )
     record.apply(Resumed(code=code))
     record.apply(Resumed(code=code | {"torch": "2"}))
     record.apply(TestOpened(at=125.0, queries=2, digest="d2", examples=9, earlier=earlier))
@@ -253,9 +259,9 @@ def test_it_names_data_weights_code_and_openings_and_keeps_the_salt(
         "digest": "d2",
         "opened": 3,
         "by": [
-            {"run": "before", "at": 1.0, "shared": 7},
-            {"run": "unit", "at": 2.0, "shared": 9},
-            {"run": "unit", "at": 125.0, "shared": 9},
+            {"run": "before", "id": "b", "at": 1.0, "shared": 7},
+            {"run": "unit", "id": own, "at": 2.0, "shared": 9},
+            {"run": "unit", "id": own, "at": 125.0, "shared": 9},
         ],
     }
     out = StringIO()
@@ -263,11 +269,27 @@ def test_it_names_data_weights_code_and_openings_and_keeps_the_salt(
     assert "the test split has been opened 3 times, by before, unit (2 times)" in out.getvalue()
 
 
+def test_runs_in_folders_of_one_name_are_told_apart() -> None:
+    by = [{"run": "demo", "id": one} for one in ("a", "b", "a")]
+    text = openings_text({"test_split": {"opened": 3, "by": by}})
+    assert text == "the test split has been opened 3 times, by demo [a] (2 times), demo [b]"
+    earlier = [{"run": "demo"}, {"run": "demo", "id": "a"}]  # an earlier version named no id
+    assert openings_text({"test_split": {"opened": 2, "by": earlier}}).endswith("by demo (2 times)")
+
+
 def test_an_extension_after_the_test_split_was_opened_is_said_everywhere(
     record: Record, confirmation: Confirmation
 ) -> None:
     active_s = record.active_s
-    record.apply(Steered(at=900.0, by="resume", settings={"search.trials": 20}, config_sha256="c1"))
+    record.apply(
+        Steered(
+            at=900.0,
+            by="resume",
+            settings={"search.trials": 20, "confirm.supervisors": 5},
+            implied=("confirm.supervisors",),
+            config_sha256="c1",
+        )
+    )
     earlier = (EarlierOpening(run="unit", at=125.0, shared=9),)
     for event in (Resumed(at=901.0), TestOpened(at=902.0, queries=2, examples=9, earlier=earlier)):
         record.apply(event)
@@ -276,7 +298,8 @@ def test_an_extension_after_the_test_split_was_opened_is_said_everywhere(
         {
             "at": 900.0,
             "by": "resume",
-            "settings": {"search.trials": 20},
+            "settings": {"search.trials": 20, "confirm.supervisors": 5},
+            "implied": ["confirm.supervisors"],
             "said": ["search.trials is now 20"],
             "after_opening": True,
         }

@@ -11,14 +11,14 @@ from tests.search.cli.conftest import SLOWER, Measured
 def test_status_for_a_script(stopped: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(stopped.path), "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
-    assert (status["state"], status["ended"], status["planned"]) == ("interrupted", 1, 17)
+    assert (status["state"], status["ended"], status["planned"]) == ("interrupted", 1, 18)
     assert status["best"] == {"trial": "t1", "pgr": 0.5}
 
 
 def test_status_for_a_person(stopped: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(stopped.path)]) == 0
     output = capsys.readouterr().out
-    assert "interrupted, round 1: 1 of 17 trials ended" in output
+    assert "interrupted, round 1: 1 of 18 trials ended" in output
     assert next(line for line in output.splitlines() if line.startswith("one")).split()[1] == "0.500"
 
 
@@ -26,7 +26,7 @@ def test_watching_a_stopped_run_shows_it_and_ends(
     stopped: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["status", str(stopped.path), "--watch"]) == 0
-    assert "interrupted, round 1: 1 of 17 trials ended" in capsys.readouterr().out
+    assert "interrupted, round 1: 1 of 18 trials ended" in capsys.readouterr().out
 
 
 def test_one_answer_or_many(stopped: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ from search.output.live_view.phases import counts, ended, phases, total, trials_
 
 def test_the_phases_of_a_run(config: RunConfig, searching: Record) -> None:
     clock_s = {"search": 5.0, "replicate": 0.0, "confirm": 9.0}
-    search, confirm = phases(config, searching, clock_s)  # without replicates there is no such phase
+    search, naive, confirm = phases(config, searching, clock_s)
+    assert (naive.name, naive.count) == ("replication", "0 of 1")  # without replicates, naive alone
     assert (search.name, search.count, search.left_s) == ("search", "3 of 8", 5.0)
     assert (confirm.name, confirm.count, confirm.left_s) == ("confirmation", "0 of 9", 9.0)
-    assert total(config, searching) == "17"
+    assert total(config, searching) == "18"
 
 
 def test_what_is_estimated_says_so(config: RunConfig, searching: Record) -> None:

@@ -1,4 +1,5 @@
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -20,9 +21,9 @@ def picture(config: RunConfig, record: Record) -> str:
 
 
 def test_one_line_says_where_a_run_stands(searching: Record, config: RunConfig) -> None:
-    # Eight trials of the search, and naive and two finalists on three seeds each: 17.
+    # Eight of the search, naive on its seed, naive and two finalists on three fresh ones: 18.
     line = status_line(config, searching, 3725.0)
-    for part in ("round 1", "3 of 17", "1 pruned", "1 failed", "0.432 ± 0.057", "about 1 h 2 min left"):
+    for part in ("round 1", "3 of 18", "1 pruned", "1 failed", "0.432 ± 0.057", "about 1 h 2 min left"):
         assert part in line
     assert "\n" not in line
 
@@ -39,7 +40,7 @@ def test_the_time_left_is_told_as_a_clock_would(
 
 def test_before_any_trial_nothing_is_made_up(config: RunConfig) -> None:
     line = status_line(config, Record(), None)
-    assert "0 of 17" in line
+    assert "0 of 18" in line
     assert "none yet" in line
     assert "left" not in line
 
@@ -55,9 +56,9 @@ def test_the_state_for_a_script(searching: Record, config: RunConfig) -> None:
 
 def test_the_picture_has_a_bar_a_phase_with_its_time(searching: Record, config: RunConfig) -> None:
     lines = picture(config, searching).splitlines()
-    assert lines[0] == "in progress, round 1: 3 of 17 trials ended (1 pruned, 1 failed)"
+    assert lines[0] == "in progress, round 1: 3 of 18 trials ended (1 pruned, 1 failed)"
     assert lines[1] == "about 1 h 2 min left"
-    search, confirm = lines[2:4]
+    search, _, confirm = lines[2:5]
     assert search.split()[0] == "search"
     assert "3 of 8" in search
     assert "about 1 h 0 min" in search
@@ -106,3 +107,15 @@ def test_all_counts_of_trials_agree(searching: Record, config: RunConfig) -> Non
     found = status_json(config, searching)
     assert sum(found["trials"].values()) == found["ended"] == 3
     assert sum(phase["started"] for phase in found["phases"].values()) == 4
+
+
+def test_naive_stands_below_the_best_once_it_was_trained_there(
+    searching: Record, config: RunConfig, events: SimpleNamespace
+) -> None:
+    assert status_json(config, searching)["naive"] == {"pgr": None, "seeds": 0}
+    assert "naive, to compare" not in picture(config, searching)
+    searching.apply(events.started("r1", purpose="replicate", branch="", method=config.naive))
+    searching.apply(events.reached("r1", 1.0, 0.2))
+    row = next(line for line in picture(config, searching).splitlines() if line.startswith("naive"))
+    assert row.split()[-2:] == ["0.200", "1"]
+    assert status_json(config, searching)["naive"] == {"pgr": 0.2, "seeds": 1}

@@ -2,21 +2,26 @@ from types import SimpleNamespace
 
 from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
+from search.config.tasks import HiddenTask
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.output.live_view.remaining import planned
+from trainers.components.losses import Gce
+from trainers.components.orders import PlainInputs
+from trainers.data.settings import ToyTask
+from trainers.method import Method
 
 
 def test_what_is_planned_by_purpose(config: RunConfig) -> None:
-    # Naive and two finalists on three seeds each are confirmed.
-    assert planned(config, Record()) == {"search": 8, "replicate": 0, "confirm": 9, "hidden": 0}
+    # Naive is trained on the search's seed too; it and two finalists are confirmed on three seeds each.
+    assert planned(config, Record()) == {"search": 8, "replicate": 1, "confirm": 9, "hidden": 0}
 
 
 def test_replicates_are_estimated_by_seconds_until_they_are_all_there(
     config: RunConfig, events: SimpleNamespace
 ) -> None:
     config = config.model_copy(update={"replication": ReplicationConfig(seeds=3, effort=0.5)})
-    assert planned(config, Record())["replicate"] == 4  # two finalists on two seeds
+    assert planned(config, Record())["replicate"] == 7  # two finalists on two seeds, naive on three
     record = Record.of(
         [
             events.started("t1"),
@@ -25,7 +30,7 @@ def test_replicates_are_estimated_by_seconds_until_they_are_all_there(
         ]
     )
     # Eight trials of 8 s: 32 s for further seeds, and 2 s to the best rung.
-    assert planned(config, record)["replicate"] == 16
+    assert planned(config, record)["replicate"] == 3 + 16
     record.apply(events.started("r1", purpose="replicate"))
     record.apply(events.started("c1", purpose="confirm"))
     assert planned(config, record)["replicate"] == 1
@@ -38,7 +43,9 @@ def test_what_the_search_may_train_bounds_what_replicates_may(
     replication = ReplicationConfig(seeds=3, effort=2.0)
     config = config.model_copy(update={"search": search, "replication": replication})
     record = Record.of([events.started("t1"), events.reached("t1", 1.0, 0.5), events.ended("t1")])
-    assert planned(config, record)["replicate"] == 10  # 20 s of search, 40 s of further seeds, 4 s each
+    assert (
+        planned(config, record)["replicate"] == 13
+    )  # 20 s of search, 40 s of further seeds, 4 s each; naive
 
 
 def test_a_search_that_is_over_has_as_many_trials_as_it_had(
@@ -48,3 +55,19 @@ def test_a_search_that_is_over_has_as_many_trials_as_it_had(
     assert planned(config, record)["search"] == 8
     record.apply(Steered(finish=True))
     assert planned(config, record) == {"search": 1, "replicate": 0, "confirm": 9, "hidden": 0}
+
+
+def test_a_hidden_task_counts_the_finalists_that_can_run_there(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    there = HiddenTask(name="there", task=ToyTask(seed=3))
+    config = config.model_copy(update={"hidden": (there,)})
+    of_pairs = Method(loss=Gce(), inputs=PlainInputs(answer="averaged"))
+    assert of_pairs.refused(config.on(there).abilities) is not None
+    record = Record()
+    for name, method, pgr in (("t1", of_pairs, 0.9), ("t2", Method(), 0.5)):
+        for event in (events.started(name, method=method), events.reached(name, 1.0, pgr)):
+            record.apply(event)
+    assert planned(config, record)["hidden"] == 9
+    record.apply(events.started("c1", purpose="confirm"))
+    assert planned(config, record)["hidden"] == 6  # naive and one of two finalists on three seeds

@@ -37,7 +37,7 @@ def test_a_terminal_is_drawn_on_and_left_clean(searching: Record, config: RunCon
     console = Console(file=StringIO(), width=120, force_terminal=True)
     with View(console, config, searching) as live:
         live.refresh()
-    assert "3 of 17" in shown(console)
+    assert "3 of 18" in shown(console)
     assert shown(console).rstrip("\n").endswith(("\x1b[?25h", "\x1b[2K"))
 
 
@@ -52,7 +52,7 @@ def test_it_is_drawn_again_for_the_next_task_of_a_run(
         with live:
             now += view.REDRAW_S * 100
             live.refresh()
-            assert shown(console).count("3 of 17") >= task
+            assert shown(console).count("3 of 18") >= task
         assert shown(console).rstrip("\n").endswith(("\x1b[?25h", "\x1b[2K"))
 
 
@@ -70,8 +70,8 @@ def test_watching_follows_another_process_until_its_run_ends(
     watch(run, console)
     ledger.close()
     lines = shown(console).splitlines()
-    assert lines[0].startswith("round 0: 0 of 17")
-    assert lines[3].startswith("round 0: 1 of 17 trials ended (0 pruned, 1 failed)")
+    assert lines[0].startswith("round 0: 0 of 18")
+    assert lines[3].startswith("round 0: 1 of 18 trials ended (0 pruned, 1 failed)")
     assert "finished, round 0: 1 of 10" in lines[4]  # a finished search has no more trials than it had
 
 

@@ -64,6 +64,11 @@ def test_what_was_lost_of_the_data_is_told(events: SimpleNamespace) -> None:
     assert lost_data(Record()) == []
 
 
+def test_a_method_below_the_floor_recovers_none_of_the_gap(config: RunConfig) -> None:
+    text = headline(config, Record(), outcome(-0.15, 0.9))
+    assert text.startswith("one recovers none of the performance gap (PGR -0.150 ± 0.050,")
+
+
 def test_the_sentence_of_a_clear_win(config: RunConfig) -> None:
     text = headline(config, Record(), outcome(0.5, 0.004))
     assert text == (
@@ -88,9 +93,9 @@ def test_a_win_is_claimed_only_where_it_is_clear(
 
 
 def test_an_unfinished_run_says_so(config: RunConfig, grown: list[AnyEvent]) -> None:
-    assert headline(config, Record(), None).startswith("Not finished: 0 of 17 trials")
+    assert headline(config, Record(), None).startswith("Not finished: 0 of 18 trials")
     text = headline(config, Record.of(grown), None)
-    assert "4 of 17 trials" in text
+    assert "4 of 18 trials" in text
     assert "of one, has a PGR of 0.400 ± 0.100 on the search split" in text
     assert "not confirmed yet" in text
 

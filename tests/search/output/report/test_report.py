@@ -251,7 +251,7 @@ def test_a_run_in_progress_and_one_that_was_stopped(
 ) -> None:
     run = new_run(tmp_path, config)
     opened = open_report(write_report(run))  # nothing but a config
-    assert "Not finished: 0 of 17" in shown(opened, "#headline")[0]
+    assert "Not finished: 0 of 18" in shown(opened, "#headline")[0]
     begun = [
         events.run_started(),
         events.baselines(),

@@ -3,7 +3,7 @@ import pytest
 from search.config.learners import LearnerConfig
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
-from search.engine.transfer import transferred
+from search.engine.compared.transfer import transferred
 from trainers.components.losses import Gce
 from trainers.components.optim import Adamw
 from trainers.components.students import Full, Lora, Probe
