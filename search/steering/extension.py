@@ -70,8 +70,10 @@ def extension(config: RunConfig, record: Record, overrides: Sequence[str]) -> St
         _check_only_rise(
             config, {place: new for place, new in settings.items() if isinstance(new, int | float)}
         )
+    implied: tuple[str, ...] = ()
     if "confirm.seeds" in settings and config.confirm.supervisors is None:
         settings["confirm.supervisors"] = config.confirm.fresh_supervisors  # else every seed would move
+        implied = ("confirm.supervisors",)
     after = changed(config, settings)
     for place, value in settings.items():
         if follows_from_methods(after, place, value):
@@ -81,13 +83,13 @@ def extension(config: RunConfig, record: Record, overrides: Sequence[str]) -> St
     if record.hidden_read and any(not place.startswith(BESIDE) for place in settings):
         raise ValueError(
             f"--set {next(iter(settings))}: this run has read its hidden tasks, and what they show must not "
-            "decide about more training; start a new run"
+            "decide about more training; start a new run of this config, whose baselines the cache has"
         )
     if record.test_openings:
         _check_only_rise(config, settings)
     if not settings:
         return None
-    return Steered(by="resume", settings=settings, config_sha256=after.sha256)
+    return Steered(by="resume", settings=settings, implied=implied, config_sha256=after.sha256)
 
 
 def _check_only_rise(before: RunConfig, settings: Mapping[str, Any]) -> None:

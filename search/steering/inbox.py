@@ -31,8 +31,12 @@ class Box:
     def take(self) -> tuple[str, bytes] | None:
         """The order that waits, as an identifier and its text, or None; `done` must follow.
 
-        A file that was written within this call and the last one may not be whole yet: it is left.
+        A file that was written within this call and the last one may not be whole yet: it is left. Raises
+        OSError if it cannot be taken.
         """
+        for place in (self._taken, self._file):
+            if place.is_dir():
+                raise IsADirectoryError(f"{place.name} is a folder; remove it")
         if not self._taken.exists() and not self._take_out():
             return None
         text = head(self._taken, MOST_BYTES + 1)
@@ -70,7 +74,7 @@ class Inbox:
         self._run, self._record, self._tell = run, record, tell
         self._box = Box(run.path)
         self._looked = -POLL_S
-        self._failed = False
+        self._failed = ""  # why the last order could not be taken
         self._sweep = read_state(run.path)  # what an earlier process left behind asks nothing
 
     def look(self, follower: Follower) -> None:
@@ -88,12 +92,14 @@ class Inbox:
 
     def _take(self) -> tuple[str, bytes] | None:
         try:
-            return self._box.take()
+            found = self._box.take()
         except OSError as error:  # somebody else's file, say: no reason for the run to end
-            if not self._failed:
-                log.warning("%s cannot be taken: %s", ORDER, error)
-            self._failed = True
+            if self._failed != (why := str(error)):
+                log.warning("%s cannot be taken: %s", ORDER, why)
+            self._failed = why
             return None
+        self._failed = ""
+        return found
 
     def _look_at_sweep(self, follower: Follower) -> None:
         found = read_state(self._run.path)

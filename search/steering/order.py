@@ -18,13 +18,14 @@ from pydantic import Field, ValidationError
 
 from agents.language.proposal import Branch
 from agents.language.validation import unreadable
-from search.storage.bucket import Bucket
+from search.storage.bucket import Bucket, TakenError
 from search.storage.local_files import ORDER
 from search.storage.object_store import is_url
 from trainers.component import Frozen
 from trainers.files import replace_file
 
 MOST_BYTES = 200_000  # of an order: a run reads it between two trials
+TRIES = 8  # at a URL, while others steer too
 
 
 class Order(Frozen):
@@ -98,10 +99,23 @@ def put_order(out: str, order: Order) -> None:
     Raises OSError if it cannot be written.
     """
     if is_url(out):
-        Bucket(out).write(ORDER, _with_earlier(out, order).encode())
+        _put_at_url(Bucket(out), order)
         return
     with _one_at_a_time(Path(out).expanduser()) as folder:
-        replace_file(folder / ORDER, _with_earlier(out, order))
+        replace_file(folder / ORDER, _with_earlier(waiting(out), order))
+
+
+def _put_at_url(bucket: Bucket, order: Order) -> None:
+    """Write an order unless another person has written meanwhile; then try again with that one's in it."""
+    for _ in range(TRIES):
+        found = bucket.read_version(ORDER)
+        text = _with_earlier(_readable(found[0]) if found else None, order)
+        try:
+            bucket.write_if(ORDER, text.encode(), found[1] if found else None)
+        except TakenError:
+            continue
+        return
+    raise OSError(f"{ORDER}: others steer at the same moment; try again")
 
 
 @contextmanager
@@ -115,9 +129,8 @@ def _one_at_a_time(folder: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _with_earlier(out: str, order: Order) -> str:
+def _with_earlier(before: Order | None, order: Order) -> str:
     """An order and what waits already, as the text of one file."""
-    before = waiting(out)
     order = (before.then(order) if before else order).model_copy(update={"id": secrets.token_hex(6)})
     return yaml.safe_dump(said(order), sort_keys=False)
 
@@ -126,6 +139,13 @@ def waiting(out: str) -> Order | None:
     """The order that the run has not taken yet; None without, or if it cannot be read."""
     try:
         text = Bucket(out).read(ORDER) if is_url(out) else (Path(out).expanduser() / ORDER).read_bytes()
+    except FileNotFoundError:
+        return None
+    return _readable(text)
+
+
+def _readable(text: bytes) -> Order | None:
+    try:
         return read_order(text)
-    except (FileNotFoundError, ValueError):
+    except ValueError:
         return None

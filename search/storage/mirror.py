@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 from search.config.schema import RunConfig
 from search.interrupt import end_run
 from search.storage import local_files
-from search.storage.bucket import Bucket, line
+from search.storage.bucket import Bucket, TakenError, line
 from search.storage.endpoints import check_endpoints
 from search.storage.lease import Lease, LostRunError, Manifest, epoch_of, object_name
 from search.storage.local_files import APPENDED, LEDGER, ORDER, POINTERS, STATES
-from trainers.files import replace_file, sync
+from trainers.files import replacing, sync
 from trainers.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -156,13 +156,18 @@ class Mirror:
             end_run(self._lost)
 
     def _bring_order(self) -> None:
-        """Bring an order that a person left in the storage, unless another waits here."""
+        """Bring an order that a person left in the storage, unless another waits here.
+
+        An empty object takes its place, and only if nobody has added to it meanwhile.
+        """
         try:
-            content = self._bucket.read(ORDER)
-            if not (self._path / ORDER).exists():
-                replace_file(self._path / ORDER, content)
-                self._bucket.remove([ORDER])
-        except FileNotFoundError:
+            found = self._bucket.read_version(ORDER)
+            if found is None or not found[0] or (self._path / ORDER).exists():
+                return
+            with replacing(self._path / ORDER) as file:
+                file.write(found[0])
+                self._bucket.write_if(ORDER, b"", found[1])
+        except TakenError:  # with what was added at the next beat
             return
         except OSError as error:  # tried again at the next beat
             log.warning("%s: an order cannot be brought (%s)", self._url, line(error))

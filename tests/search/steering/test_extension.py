@@ -66,6 +66,8 @@ def test_more_seeds_leave_the_seeds_that_there_were(config: RunConfig) -> None:
     after = changed(config, order.settings)
     assert after.confirm_seeds()[:3] == config.confirm_seeds()
     assert len(set(after.confirm_seeds())) == 8
+    assert list(order.sentences()) == ["confirm.seeds is now 8"]  # what follows from it is no order
+    assert order.settings["confirm.supervisors"] == config.confirm.fresh_supervisors
     assert (after.search_seed(2), after.supervisors) == (config.search_seed(2), config.supervisors)
 
 

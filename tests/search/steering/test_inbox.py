@@ -143,3 +143,20 @@ def test_a_file_that_cannot_be_taken_does_not_end_the_run(
     put_order(str(run.path), Order(pause=True))
     assert look(run, record) == []
     assert caplog.text.count("steer.yaml cannot be taken") == 1
+
+
+@pytest.mark.parametrize("name", ["steer.yaml", ".steer-taken.yaml"])
+def test_a_folder_in_its_place_is_named_and_holds_up_no_later_order(
+    run: RunDirectory, record: Record, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    (run.path / name).mkdir()
+    said: list[str] = []
+    follower, inbox = Recorder(run, record), Inbox(run, record, said.append)
+    for _ in range(3):
+        inbox.look(follower)
+    assert caplog.messages == [f"steer.yaml cannot be taken: {name} is a folder; remove it"]
+    (run.path / name).rmdir()
+    put_order(str(run.path), Order(trials=20))
+    for _ in range(3):
+        inbox.look(follower)
+    assert said == ["steered: search.trials is now 20"]

@@ -208,9 +208,46 @@ def test_an_order_left_in_the_storage_is_brought_once(storage: tuple[str, Store]
     put_order(url, Order(trials=9))
     with one.running():
         deadline = time.monotonic() + 20
-        while not (path / "steer.yaml").exists() or "bucket/runs/one/steer.yaml" in store.objects:
+        while not (path / "steer.yaml").exists() or store.objects["bucket/runs/one/steer.yaml"]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
     order = read_order((path / "steer.yaml").read_bytes())
     assert (order.trials, order.pause) == (9, True)
-    assert not any(name.endswith("steer.yaml") for name in store.objects)  # nor is it mirrored back
+    kept = {name: content for name, content in store.objects.items() if name.endswith("steer.yaml")}
+    assert kept == {"bucket/runs/one/steer.yaml": b""}  # nor is it mirrored back
+    put_order(url, Order(trials=10))
+    later = read_order(store.objects["bucket/runs/one/steer.yaml"])
+    assert (later.trials, later.pause) == (10, None)  # what was taken does not come again
+
+
+def test_an_order_that_comes_while_one_is_brought_is_not_lost(
+    storage: tuple[str, Store], tmp_path: Path
+) -> None:
+    url, store = storage
+    one = claimed(url, tmp_path / "run")
+    begin(tmp_path / "run")
+    put_order(url, Order(stop=("first",)))
+
+    def meanwhile(key: str) -> None:
+        store.before_put = lambda key: None
+        put_order(url, Order(stop=("second",)))
+
+    store.before_put = meanwhile
+    one._bring_order()
+    assert not (tmp_path / "run" / "steer.yaml").exists()
+    one._bring_order()
+    order = read_order((tmp_path / "run" / "steer.yaml").read_bytes())
+    assert order.stop == ("first", "second")
+
+
+def test_of_two_orders_at_the_same_moment_none_replaces_the_other(storage: tuple[str, Store]) -> None:
+    url, store = storage
+
+    def meanwhile(key: str) -> None:
+        store.before_put = lambda key: None
+        put_order(url, Order(stop=("second",), trials=9))
+
+    store.before_put = meanwhile
+    put_order(url, Order(stop=("first",)))
+    order = read_order(store.objects["bucket/runs/one/steer.yaml"])
+    assert (order.stop, order.trials) == (("second", "first"), 9)
