@@ -40,14 +40,18 @@ class LostError(ConnectionError):
     """The cluster has been out of reach for too long; the job may still be running."""
 
 
-def entry_point(config: Path, overrides: Sequence[str], out: str) -> str:
-    """The shell command that the job runs on the head node."""
+def entry_point(config: Path, overrides: Sequence[str], out: str, branches: Sequence[Path] = ()) -> str:
+    """The shell command that the job runs on the head node. config, branches: files inside what is sent."""
+    own = [part for branch in branches for part in ("--branch", branch.as_posix())]
     settings = [part for override in overrides for part in ("--set", override)]
-    return shlex.join(["python", "-m", "search", "run", config.as_posix(), "--out", out, *settings])
+    return shlex.join(["python", "-m", "search", "run", config.as_posix(), "--out", out, *own, *settings])
 
 
 def checked_working_dir(directory: Path, config: Path) -> Path:
-    """The config's path inside the directory to send; raises ValueError if code or config lie outside it."""
+    """The path of a config or a branch inside the directory to send.
+
+    Raises ValueError if it, or the code, lies outside.
+    """
     if not (directory / "search" / "__main__.py").is_file():
         raise ValueError(f"{directory}: does not hold the code; submit from the repository's root")
     try:

@@ -196,8 +196,11 @@ def _digests(record: Record) -> str:
 
 
 def method_config(config: RunConfig, chosen: Chosen) -> str:
-    """The run's config with this method alone to train; of naive, which every run trains, as it is."""
-    settings = yaml.safe_load(dump_config(config))
+    """The run's config with this method alone to train; of naive, which every run trains, as it is.
+
+    Without hidden tasks: nothing that is exported learned from them, and where they lie is the run's alone.
+    """
+    settings = yaml.safe_load(dump_config(config.model_copy(update={"hidden": ()})))
     method, naive = chosen.method, config.naive
     slots = {slot: getattr(method, slot) for slot in SLOTS if getattr(method, slot) != getattr(naive, slot)}
     if slots:

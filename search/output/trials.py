@@ -25,9 +25,9 @@ def trial_rows(config: RunConfig, record: Record) -> list[Row]:
 
     task: the name of a hidden task, empty for the search's own. pgr, se, accuracy: at the best rung, on the
     search split; None for trials of the confirmation, whose results are in result.json. pgr_at_SHARE: at
-    every rung of any trial. best_share: where training of the best rung ended, as a share of the method's
-    own. seconds: setup, training and evaluation. state: running or paused for a trial that has not ended.
-    cause: of its end. method: what naive has not. settings: the whole method as JSON.
+    every rung of any trial. stop: where training of the best rung ended, as a share of the method's own.
+    seconds: setup, training and evaluation. state: running or paused for a trial that has not ended. cause:
+    of its end. method: what naive has not. settings: the whole method as JSON.
     """
     shares = sorted({share for trial in record.trials.values() for share in trial.rungs})
     return [_row(config, record, trial, shares) for trial in record.trials.values()]
@@ -49,7 +49,7 @@ def _row(config: RunConfig, record: Record, trial: TrialRecord, shares: Sequence
         "pgr": best.pgr if best else None,
         "se": best.se if best else None,
         "accuracy": best.accuracy if best else None,
-        "best_share": best.share if best else None,
+        "stop": best.share if best else None,
         "share": trial.last.share if trial.last else None,
         "seconds": sum(rung.seconds for rung in trial.rungs.values()),
         "started_at": trial.started_at,
@@ -76,10 +76,7 @@ def trials_table(rows: Sequence[Row]) -> Table:
             Text(f"{row['purpose']}: {row['task']}" if row["task"] else row["purpose"]),
             Text(str(row["branch"])),
             Text(one_line(end)),
-            *(
-                _number(row[key], form)
-                for key, form in (("best_share", ".3g"), ("pgr", ".3f"), ("se", ".3f"))
-            ),
+            *(_number(row[key], form) for key, form in (("stop", ".3g"), ("pgr", ".3f"), ("se", ".3f"))),
             f"{row['seconds']:.1f}",
             Text(row["method"]),
         )

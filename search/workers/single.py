@@ -12,10 +12,12 @@ from agents.findings.predictions import pack
 from search.config.schema import RunConfig
 from search.engine.assignment import Assignment
 from search.scoring.grader import BaselineScores, Score
+from search.storage.search_queries import count_query
 from search.workers.loading import Loaded
 from search.workers.member import Member, Work
 from search.workers.preparation import Prepared
 from search.workers.remote_grader import new_grader
+from trainers.data.digests import inputs_digest
 from trainers.data.examples import Examples
 from trainers.method import Method
 from trainers.scratch import scratch_folder
@@ -31,6 +33,8 @@ class Trained:
 
     predictions: P(class 1) on the search split, float32 [n], in the order of `examples`. score: accuracy and
     PGR of these predictions. baselines: weak floor and ceiling on the same split. seconds: of the training.
+    queries: how often single trainings with this cache have been told a score on this split, this one
+    included: whoever chooses by many of them has fitted the split.
     """
 
     method: Method
@@ -40,6 +44,7 @@ class Trained:
     score: Score
     baselines: BaselineScores
     seconds: float
+    queries: int
 
 
 def check_single(config: RunConfig, method: Method) -> None:
@@ -67,14 +72,17 @@ def train_once(
     with scratch_folder() as folder:
         work = Work(config=config, materials=prepared.materials, shared=prepared.arrays, checkpoints=folder)
         predictions, seconds = _trained(work, assignment, every_poll)
+    inputs = loaded.task.inputs["search"]
+    queries = count_query(config.cache_dir, inputs_digest(inputs))  # before it is told
     return Trained(
         method=method,
         seed=seed,
-        examples=loaded.task.inputs["search"],
+        examples=inputs,
         predictions=predictions,
         score=grader.grade(pack(predictions > np.float32(0.5))),
         baselines=grader.baselines(),
         seconds=seconds,
+        queries=queries,
     )
 
 

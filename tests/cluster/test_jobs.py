@@ -36,6 +36,10 @@ def test_the_entry_point_survives_the_shell() -> None:
     words = shlex.split(entry_point(Path("configs/dev.yaml"), overrides, "s3://bucket/run one"))
     assert words[:7] == ["python", "-m", "search", "run", "configs/dev.yaml", "--out", "s3://bucket/run one"]
     assert words[8::2] == overrides
+    words = shlex.split(
+        entry_point(Path("a.yaml"), ["seed=1"], "/out", [Path("my branch.yaml"), Path("b.yaml")])
+    )
+    assert words[7:] == ["--branch", "my branch.yaml", "--branch", "b.yaml", "--set", "seed=1"]
 
 
 def test_what_is_sent_must_hold_code_and_config(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from search.cli.options import Overrides, complete_config
+from search.cli.options import BranchFiles, Overrides, complete_config
 from search.cli.output import console, write
 from search.config.load import load_config
 
@@ -29,6 +29,7 @@ EXAMPLES = (
 
 def submit(
     overrides: Overrides,
+    branches: BranchFiles,
     address: Annotated[
         str, typer.Option(metavar="URL", help="The cluster's job server, as http://HEAD:8265.")
     ],
@@ -62,7 +63,7 @@ def submit(
         return _followed(client, follow, people, address)
     if config is None or out is None:
         raise ValueError("submit: name CONFIG and --out, or --follow ID to go on following a job")
-    client, job = _sent(config, overrides, out, address)
+    client, job = _sent(config, overrides, branches, out, address)
     people.print(f"job {job}", highlight=False)
     return _followed(client, job, people, address)
 
@@ -75,14 +76,17 @@ def _known(address: str, job: str) -> "JobClient":
     return client
 
 
-def _sent(config: Path, overrides: list[str], out: str, address: str) -> tuple["JobClient", str]:
+def _sent(
+    config: Path, overrides: list[str], branches: list[Path], out: str, address: str
+) -> tuple["JobClient", str]:
     """Submit the run; the client, and the job's id."""
-    loaded, here = load_config(config, overrides), Path.cwd()
+    loaded, here = load_config(config, overrides, branches), Path.cwd()
     from cluster import jobs
     from cluster.commit import commit
 
     sent = jobs.checked_working_dir(here, config)
-    entry = jobs.entry_point(sent, overrides, jobs.checked_out(out))
+    own = [jobs.checked_working_dir(here, branch) for branch in branches]
+    entry = jobs.entry_point(sent, overrides, jobs.checked_out(out), own)
     client = jobs.connect(address)
     env = jobs.runtime_env(here, commit())
     return client, jobs.submit(client, name=loaded.name, entrypoint=entry, env=env)

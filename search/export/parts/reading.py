@@ -115,13 +115,38 @@ class AtLayer(nn.Module):
         return found
 
 
+def read_records(file: Path) -> list[dict[str, object]]:
+    """The examples in a JSONL file. Raises ValueError, one line that names the line at fault."""
+    records: list[dict[str, object]] = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{file}, line {number}: is no JSON ({error})") from None
+        names = ("text",) if isinstance(record, dict) and "text" in record else ("prompt", "first", "second")
+        for name in names:
+            text = record.get(name) if isinstance(record, dict) else None
+            if not isinstance(text, str) or (name == "text" and not text.strip()):
+                raise ValueError(f"{file}, line {number}: {name!r} is no text, or an empty one")
+        if records and records[0].keys() & {"text"} != record.keys() & {"text"}:
+            raise ValueError(f"{file}, line {number}: single texts and pairs cannot be mixed")
+        records.append(record)
+    if not records:
+        raise ValueError(f"{file}: holds no example")
+    return records
+
+
 def main() -> None:
     """Print P(class 1) of every line of a JSONL file, a line each."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("file", help='lines of {"text": …} or {"prompt": …, "first": …, "second": …}')
     parser.add_argument("--folder", default=str(Path(__file__).parent), help="what was exported")
     given = parser.parse_args()
-    lines = Path(given.file).read_text(encoding="utf-8").splitlines()
-    examples = as_examples([json.loads(line) for line in lines if line.strip()])
+    try:
+        examples = as_examples(read_records(Path(given.file)))
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"{error}\n")
     for probability in load(given.folder).probabilities(examples):
         sys.stdout.write(f"{probability:.6f}\n")

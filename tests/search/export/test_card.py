@@ -10,12 +10,14 @@ import yaml
 from agents.language.proposal import Branch
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.export.card import card, changed, method_config, numbers
 from search.export.choice import Chosen
 from search.ledger.events import Sources
 from search.ledger.record import Record
 from trainers.components.labels import Soft
 from trainers.components.losses import Gce
+from trainers.data.settings import ToyTask
 from trainers.method import Method
 
 METHOD = Method(labels=Soft(), loss=Gce())
@@ -113,6 +115,12 @@ def test_the_config_of_a_method_of_a_run_with_branches_of_its_own_can_be_loaded(
     (tmp_path / "method.yaml").write_text(method_config(searched, chosen()))
     (own,) = load_config(tmp_path / "method.yaml").methods
     assert own.name == "exported"
+
+
+def test_a_config_to_hand_on_does_not_say_where_hidden_tasks_lie(config: RunConfig) -> None:
+    there = HiddenTask(name="there", task=ToyTask(seed=3))
+    settings = yaml.safe_load(method_config(config.model_copy(update={"hidden": (there,)}), chosen()))
+    assert settings["hidden"] == []
 
 
 def test_the_method_is_in_its_config(config: RunConfig) -> None:

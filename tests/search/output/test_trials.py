@@ -20,7 +20,7 @@ def rows(config: RunConfig, record: Record) -> list[dict[str, object]]:
 def test_a_row_has_scores_at_rungs_seconds_and_the_cause(rows: list[dict[str, object]]) -> None:
     first, pruned, failed, confirmed = rows
     assert [row["trial"] for row in rows] == ["t1", "t2", "t3", "c1"]
-    assert (first["pgr_at_0.3333"], first["pgr_at_1"], first["pgr"], first["best_share"]) == (
+    assert (first["pgr_at_0.3333"], first["pgr_at_1"], first["pgr"], first["stop"]) == (
         0.3,
         0.6,
         0.6,

@@ -48,3 +48,4 @@ def test_predictions_of_the_search_split_and_their_score(warm: Path) -> None:
     weak, ceiling = trained.baselines.weak.value, trained.baselines.ceiling.value
     assert trained.score.pgr == pytest.approx((right.mean() - weak) / (ceiling - weak))
     assert trained.seconds > 0
+    assert trained.queries >= 1
