@@ -51,6 +51,8 @@ def synthetic_run(path: Path, trials: int, seed: int = 0) -> RunDirectory:
     rng = np.random.default_rng(seed)
     for event in _searched(config, trials, rng):
         ledger.append(event)
+    for event in _naive(config, record):
+        ledger.append(event)
     methods = [
         config.naive,
         *(finalist.method for finalist in choose_finalists(config, record)),
@@ -64,6 +66,17 @@ def synthetic_run(path: Path, trials: int, seed: int = 0) -> RunDirectory:
     ledger.append(Finished(at=_after(record)))
     ledger.close()
     return run
+
+
+def _naive(config: RunConfig, record: Record) -> Iterator[AnyEvent]:
+    """Naive on the search split, with the seed of the search."""
+    at = _after(record)
+    common: dict[str, Any] = {"number": None, "method": config.naive, "seed": config.search_seed()}
+    yield TrialStarted(at=at, trial="r00001", purpose="replicate", branch="", **common)
+    score: dict[str, Any] = {"predictions": pack(np.zeros(EXAMPLES, dtype=bool)), "accuracy": 0.8, "se": 0.05}
+    times = {"setup_s": 0.1, "train_s": 3.0, "eval_s": 0.1}
+    yield RungReached(at=at + 1, trial="r00001", share=1.0, pgr=0.3, **score, **times)
+    yield TrialEnded(at=at + 1, trial="r00001", state="completed", cause=None)
 
 
 def _after(record: Record) -> float:
@@ -149,6 +162,7 @@ def _trial(config: RunConfig, i: int, branch: str, rng: np.random.Generator) -> 
             setup_s=0.02,
             train_s=3.0 * share,
             eval_s=0.1,
+            losses=tuple(0.7 / (1 + k + part) for part in range(3)),
         )
         if share < 1 and score < 0.4 * share:
             cause = f"PGR {score:.3f} at {share:.2f} of its training"

@@ -65,7 +65,7 @@ def test_the_numbers_on_the_page_are_those_of_the_result(
         if over := one.get("over_naive"):
             numbers += [(value, "+.3f") for value in (over["pgr"], *over["ci95"])]
             numbers += [(one["beats_naive_p"], ".2g"), (one["sign_flip"]["p"], ".2g")]
-            numbers += [(one["search_pgr"], ".3f")]
+        numbers += [(one["search_pgr"], ".3f")]
         numbers += [(one["worst_seed"]["pgr"], ".3f")]
         assert cells == [[value, format(value, form)] for value, form in numbers]
     by_seed = shown(opened, "#naive + tr.method")[0]
@@ -123,10 +123,9 @@ def test_every_figure_draws_what_there_is(forty: RunDirectory, open_report: Call
     graded = [one for one in record.trials.values() if one.last]
     long = [one for one in graded if len(one.rungs) > 1]
     assert marks(opened, "trials") == marks(opened, "trials", "narrow") == len(graded)
-    searched = {one.trial for one in graded}
-    assert (
-        marks(opened, "rungs") == len(graded) + len(searched) + 3
-    )  # an end and a line each, and three stops
+    searched = [one for one in graded if one.purpose == "search"]
+    assert len(searched) == len(graded) - 1  # and naive
+    assert marks(opened, "rungs") == 2 * len(searched) + 3  # an end and a line each, and three stops
     assert len(long) < len(graded)
     seeds = json.loads(forty.result.read_text())["naive"]["seeds"]
     assert marks(opened, "finalists") == 4 + 4 * seeds  # naive among them

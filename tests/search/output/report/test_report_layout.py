@@ -33,19 +33,62 @@ MISPLACED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("media", ["light", "dark", "print"])
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
+# Lines of text, of the whole page, that lie beyond their place or over another; and how many lines there are.
+TEXTS = """() => {
+  const lines = [], walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    const one = node.parentElement;
+    if (!node.data.trim() || one.closest('option, [opacity="0"]')) continue;
+    if (!one.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects())
+      if (box.width >= 1) lines.push({text: node.data.trim().slice(0, 60), box, one});
+  }
+  const cut = lines.filter(({box, one}) => {
+    const place = one.closest('.scroll, pre')?.getBoundingClientRect() ?? {left: 0, right: innerWidth};
+    return box.right > place.right + 1 || box.left < place.left - 1;
+  }).map(line => line.text);
+  const over = [];
+  lines.sort((a, b) => a.box.top - b.box.top).forEach((a, i) => {
+    for (let k = i + 1; k < lines.length && lines[k].box.top < a.box.bottom - 4; k++) {
+      const b = lines[k];
+      if (a.one !== b.one && a.box.left < b.box.right - 2 && b.box.left < a.box.right - 2)
+        over.push(`${b.text} over ${a.text}`);
+    }
+  });
+  return [cut, over, lines.length];
+}"""
+PAPER = {"width": 720, "height": 1000}  # of a page of A4
+
+
+ON = [(one, media) for one in (DESKTOP, PHONE) for media in ("light", "dark", "print")]
+
+
+@pytest.mark.parametrize(("viewport", "media"), [*ON, (PAPER, "print")])
 def test_nothing_is_cut_or_lies_over_something_else(
     forty: RunDirectory, open_report: Callable[..., Opened], viewport: dict[str, int], media: str
 ) -> None:
-    if media == "print" and viewport is PHONE:
-        viewport = {"width": 720, "height": 1000}  # of a page of A4
+    """Of the whole page, with all that is folded unfolded."""
     opened = open_report(forty.report, viewport=viewport)
     opened.page.emulate_media(media="print" if media == "print" else "screen")
     opened.page.emulate_media(color_scheme="dark" if media == "dark" else "light")
     opened.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert opened.page.evaluate(MISPLACED) == [[], [], []]
+    cut, over, lines = opened.page.evaluate(TEXTS)
+    assert (cut, over) == ([], [])
+    assert lines > 500
+
+
+def test_the_check_of_the_page_finds_what_is_wrong(
+    forty: RunDirectory, open_report: Callable[..., Opened]
+) -> None:
+    opened = open_report(forty.report, viewport=PHONE)
+    opened.page.add_style_tag(content=".headline { white-space: nowrap; } .note { margin-top: -1.5em; }")
+    cut, over, _ = opened.page.evaluate(TEXTS)
+    assert any("of the performance gap" in text for text in cut)
+    assert over
 
 
 def test_no_word_of_the_table_of_trials_is_broken(
