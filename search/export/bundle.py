@@ -16,13 +16,16 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from search.export.parts import reading, training  # noqa: F401  # loads what exported files are made of
+from search.export.parts import evolving, reading, training  # noqa: F401  # loads what exported files are made of
 from trainers import lazy
 from trainers.component import Component
+from trainers.components.formulas.formula import Formula
+from trainers.components.formulas.losses import LossFormula
 from trainers.lazy import LazyModule
 
 OURS = ("trainers.", "search.export.parts.")
 LAZY = "trainers.lazy"
+READ_FORMULA = (("numbers", "dict[str, float]"), ("program", "Program"), ("evidence", "frozenset[str]"))
 IGNORED = re.compile(r"[ \t]*# (type: ignore|noqa)\b.*$", re.MULTILINE)
 
 Place = tuple[str, str]  # a module and a name in it
@@ -295,11 +298,13 @@ def _text(here: _Module, statement: ast.stmt, renamed: dict[str, str]) -> str:
 def _settings_text(module: str, name: str) -> str:
     """A component's settings as a dataclass without bounds or defaults."""
     settings: type[Component] = getattr(_loaded(module), name)
+    more = list(READ_FORMULA) if issubclass(settings, Formula) else []
     fields = [
         f"    {key}: {type(info.default).__name__}"
         for key, info in settings.model_fields.items()
         if key != "kind"
     ]
+    fields += [f"    {key}: {kind}" for key, kind in more]
     about = (settings.__doc__ or name).splitlines()[0]
     return "\n".join(
         [f"@dataclass(frozen=True, kw_only=True)\nclass {name}:", f'    """{about}"""', "", *fields]
@@ -307,6 +312,12 @@ def _settings_text(module: str, name: str) -> str:
 
 
 def settings_literal(component: Component) -> str:
-    """A component's settings as the call that makes them: `Confidence(share=0.5, balanced=True)`."""
+    """A component's settings as the call that makes them: `Confidence(share=0.5, balanced=True)`.
+
+    A formula stands with the steps that its expression has been read as.
+    """
     values = component.model_dump(exclude={"kind"})
+    if isinstance(component, Formula):
+        evidence = component.evidence if isinstance(component, LossFormula) else frozenset[str]()
+        values |= {"numbers": component.numbers, "program": component.program, "evidence": evidence}
     return f"{type(component).__name__}({', '.join(f'{key}={value!r}' for key, value in values.items())})"

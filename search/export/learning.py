@@ -22,6 +22,12 @@ class Learning:
     materials: Materials
     weak: Floats
 
+    @property
+    def spread(self) -> Floats | None:
+        """How far the models of the supervisor differ, float32 [n]; None of a single model."""
+        found = self.materials.weak_spread
+        return None if found is None else np.asarray(found[0], dtype=np.float32)
+
 
 def learning(config: RunConfig, loaded: Loaded, supervisor: int) -> Learning:
     """The inputs, and the labels that every trial of this supervisor's seeds learned.

@@ -4,7 +4,7 @@ import inspect
 import pprint
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,20 @@ from search.export.bundle import bundle, settings_literal
 from search.export.card import numbers
 from search.export.choice import Chosen
 from search.export.folder import base_of
+from search.export.parts.evolving import evolved
 from search.ledger.record import Record
 from trainers.component import Component
+from trainers.components.formulas.formula import Formula
+from trainers.components.formulas.losses import LossFormula, evidence_of
 from trainers.components.labels import LABELS
 from trainers.components.losses import LOSSES
-from trainers.components.repairs import REPAIRS, NoisyChannel, NoRepair
+from trainers.components.repairs import REPAIRS, NoRepair
 from trainers.components.selection import SELECTIONS
-from trainers.components.stages import SelfTrain
+from trainers.components.stages import Chain, SelfTrain
 from trainers.components.staging.members import Ensemble
+from trainers.components.staging.refine import Evolve
+from trainers.components.staging.relabel import RELABELS
+from trainers.components.staging.stage import Stage
 from trainers.components.students import STUDENTS
 from trainers.data.examples import Examples
 from trainers.method import Method
@@ -29,10 +35,12 @@ from trainers.models.prompts import templates
 from trainers.models.settings import HubModel
 from trainers.printable import one_line
 
-PART = "search.export.parts.training"
+PART, LEARNING = "search.export.parts.training", "search.export.parts.learning"
+STAGE, FORMULAS = "trainers.components.staging.stage", "trainers.components.formulas"
 FUNCTIONS: dict[type[Component], Any] = {**LABELS, **REPAIRS, **SELECTIONS}
 ASKS = re.compile(r"\bevidence\.(consistency|margins|prior|checked_prior|spread)\(")
-PLAIN = {"relabel": ("none",), "stages": ("once", "self_train"), "refine": ("none",)}
+GIVEN = {"spread"}  # what the data file has beside weak labels
+SLOTS_THAT_ASK = ("labels", "repair", "second_repair", "select", "loss")
 HEADER = '''"""{title}
 
 {numbers}
@@ -49,24 +57,30 @@ from __future__ import annotations
 
 def refused(config: RunConfig, method: Method) -> str | None:
     """Why a method cannot be written as one file, on one line that names what has no template; or None."""
-    for slot, kinds in PLAIN.items():
-        if getattr(method, slot).kind not in kinds:
-            return _no_template(slot, getattr(method, slot))
-    for slot in ("labels", "repair", "second_repair", "select", "loss"):
+    if isinstance(method.stages, Chain):
+        return _no_template("stages", method.stages)
+    for slot in SLOTS_THAT_ASK:
         component = getattr(method, slot)
-        if component.kind == "formula" or _asks_the_strong_model(component):
+        if _asked(component) - GIVEN:
             return _no_template(slot, component)
     if config.engine.precision != "fp32":
         return f"engine.precision {config.engine.precision} has no template for a script: export with --out"
     return None
 
 
-def _asks_the_strong_model(component: Component) -> bool:
-    """Whether a component needs more than features: zero-shot answers, a consistent probe, several models."""
+def needs_spread(method: Method) -> bool:
+    """Whether the file's data must say how far the weak models of a supervisor differ."""
+    return any("spread" in _asked(getattr(method, slot)) for slot in SLOTS_THAT_ASK)
+
+
+def _asked(component: Component) -> set[str]:
+    """What a component asks beside features: zero-shot answers, a consistent probe, several models."""
+    if isinstance(component, Formula):
+        return {"prior", "spread"} & component.program.names
     function = FUNCTIONS.get(type(component))
-    if function is None or (isinstance(component, NoisyChannel) and component.prior == "head"):
-        return False
-    return ASKS.search(inspect.getsource(function)) is not None
+    if function is None or getattr(component, "prior", None) == "head":
+        return set()
+    return set(ASKS.findall(inspect.getsource(function)))
 
 
 def _no_template(slot: str, component: Component) -> str:
@@ -89,8 +103,19 @@ def script(config: RunConfig, record: Record, chosen: Chosen, file: Path, base: 
         "student": [STUDENTS[type(method.student)]],
     }
     settings: list[Component] = [*steps, method.select, method.loss, method.student, method.optim]
-    roots = [(PART, name) for name in ("main", "Recipe", "OwnAnswers")]
+    if method.relabel.rounds:
+        functions["relabel"] = [RELABELS[type(method.relabel)]]
+        settings.append(method.relabel)
+    if isinstance(method.refine, Evolve):
+        functions["refine"] = [evolved]
+        settings.append(method.refine)
+    if isinstance(method.loss, LossFormula):
+        functions["loss_evidence"] = [evidence_of]
+    roots = [(PART, "main"), (LEARNING, "Recipe"), (LEARNING, "OwnAnswers")]
     roots += [("search.export.parts.base", "Reading"), ("trainers.data.tokens", "Template")]
+    roots += [(STAGE, "Stage"), (STAGE, "Fold")]
+    if any(isinstance(component, Formula) for component in settings):
+        roots += [(f"{FORMULAS}.formula", "Program"), (f"{FORMULAS}.grammar", "Step")]
     roots += [(found.__module__, found.__name__) for each in functions.values() for found in each]
     roots += [(type(component).__module__, type(component).__name__) for component in settings]
     imports, texts = bundle(roots)
@@ -133,6 +158,15 @@ def _recipe(
         f"    answered={method.inputs.answered},",
         f"    seed={chosen.seed},",
         *_further(method),
+        *(
+            f"    {name}={step(functions[name][0], component)},"
+            for name, component in (
+                ("relabel", method.relabel),
+                ("refine", method.refine),
+                ("loss_evidence", method.loss),
+            )
+            if name in functions
+        ),
         ")",
         f"READING = Reading({_reading(config, base)})",
         "",
@@ -144,15 +178,25 @@ def _recipe(
 
 
 def _further(method: Method) -> list[str]:
-    """Lines for self-training and for several members."""
+    """Lines for the sequence of trainings, for self-training and for several members."""
     lines, own, members = list[str](), method.stages, method.members
+    stages = method.sequence(0)
+    if stages != (Stage(),):
+        lines += ["    stages=[", *(f"        {_stage(stage)}," for stage in stages), "    ],"]
     if isinstance(own, SelfTrain):
-        given = ", ".join(f"{key}={value!r}" for key, value in own.model_dump(exclude={"kind"}).items())
-        lines.append(f"    own=OwnAnswers({given}),")
+        lines.append(f"    own=OwnAnswers(targets={own.targets!r}, share={own.share!r}),")
     if isinstance(members, Ensemble):
         trim = members.trim if members.aggregate == "trimmed" else 0.0
-        lines.append(f"    members={members.count}, aggregate={members.aggregate!r}, trim={trim!r},")
+        lines.append(f"    aggregate={members.aggregate!r}, trim={trim!r},")
     return lines
+
+
+def _stage(stage: Stage) -> str:
+    """A stage as the call that makes it, without what is usual."""
+    usual = Stage()
+    given = {part.name: getattr(stage, part.name) for part in fields(stage)}
+    told = [f"{name}={value!r}" for name, value in given.items() if value != getattr(usual, name)]
+    return f"Stage({', '.join(told)})"
 
 
 def _reading(config: RunConfig, base: str | None) -> str:

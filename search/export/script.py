@@ -13,7 +13,7 @@ from rich.progress import Progress
 from search.config.schema import RunConfig
 from search.export.choice import Chosen, choose
 from search.export.learning import learning
-from search.export.recipe import data_file, refused, script
+from search.export.recipe import data_file, needs_spread, refused, script
 from search.export.sources import check_writable, load_sources, read_source
 from search.storage.run_directory import RunDirectory
 from trainers.data.examples import Examples, SplitName, Task
@@ -51,7 +51,8 @@ def export_script(
                 whole = build_toy_model(config.strong.model, cache=config.cache_dir)
                 whole.save_pretrained(model_folder(file))
                 load_tokenizer(config.strong.model).save_pretrained(model_folder(file))
-            lines = data_lines(config, loaded.task, learned.weak, chosen.split)
+            spread = learned.spread if needs_spread(chosen.method) else None
+            lines = data_lines(config, loaded.task, learned.weak, chosen.split, spread)
             replace_file(data_file(file), "".join(lines))
             replace_file(file, script(config, source.record, chosen, file, base))
     return chosen
@@ -84,16 +85,21 @@ def model_folder(file: Path) -> Path:
     return file.with_name(f"{file.stem}-model")
 
 
-def data_lines(config: RunConfig, task: Task, weak: Floats, split: SplitName) -> Iterable[str]:
+def data_lines(
+    config: RunConfig, task: Task, weak: Floats, split: SplitName, spread: Floats | None = None
+) -> Iterable[str]:
     """Lines of JSON: the transfer examples with their weak labels, then the inputs of the split to predict.
 
-    They hold no ground truth. Messages are written by the model's chat template.
+    spread: what stands beside a weak label where the method asks for it. They hold no ground truth.
+    Messages are written by the model's chat template.
     """
     tokenizer = load_tokenizer(config.strong.model)
     for name in ("transfer", split):
         examples = as_chats(task.inputs[name], tokenizer)
         for row, record in enumerate(_records(examples)):
             label = {"weak": float(np.float32(weak[row]))} if name == "transfer" else {}
+            if name == "transfer" and spread is not None:
+                label["spread"] = float(np.float32(spread[row]))
             yield json.dumps({"split": name} | record | label, ensure_ascii=False) + "\n"
 
 

@@ -4,75 +4,33 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 
 from search.export.parts.base import Base, Reading, as_examples, as_probs, combined
+from search.export.parts.learning import Learned, Lessons, Recipe, seed_of
 from trainers.components.optim import lr_factor
-from trainers.components.selecting.plans import Plan, alike
-from trainers.components.selection import Confidence, keep_confident, small_loss_weights
-from trainers.components.weak_labels import Evidence, check_probabilities, harden
+from trainers.components.selecting.plans import Plan
+from trainers.components.selection import small_loss_weights
+from trainers.components.staging.sequence import ROUNDING, place_of, total_length
+from trainers.components.weak_labels import Evidence
 from trainers.data.examples import Examples
 from trainers.data.tokens import Tokens
-from trainers.seeds import derived_seed
+from trainers.lazy import special
 from trainers.training.deepspeed_engine import device
-from trainers.training.inputs import FeatureInputs, Floats, Inputs, TokenInputs
+from trainers.training.inputs import FeatureInputs, Floats, Inputs, Rows, TokenInputs
 from trainers.training.loop import forward, planned_batches, total_steps
 from trainers.training.orders import Asked, answer
 from trainers.training.plain_engine import adamw
 
-ROUNDING = 1e-9  # shares such as 1/9 are not exact
-Step = tuple[Callable[..., Any], Any]  # a component's function and its settings
-
-
-@dataclass(frozen=True, kw_only=True)
-class OwnAnswers:
-    """Self-training: as many further trainings, each on the student's own answers to the transfer split.
-
-    targets: soft, hard, or confident: hard, on the surest share. fresh: each begins anew.
-    """
-
-    rounds: int
-    targets: str
-    share: float
-    fresh: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A method, as functions with their settings.
-
-    labels: the steps from weak probabilities to targets. batch_loss: (settings, log-probabilities [b, 2],
-    targets [b], progress) -> a loss an example. trained, answered: the orders of pairs, 1 or 2. members: how
-    many students answer by an aggregate of their log-odds; trim: the share left out at either end.
-    """
-
-    labels: Sequence[Step]
-    select: Step
-    batch_loss: Step
-    student: Step
-    optim: Any
-    trained: int
-    answered: int
-    seed: int
-    own: OwnAnswers | None = None
-    members: int = 1
-    aggregate: str = "mean"
-    trim: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learned:
-    """What a training learns: targets P(class 1), float32 [n], and the weights of examples over time."""
-
-    targets: Floats
-    plan: Plan
+KNOWN = ("spread",)  # what transfer examples may have beside their weak labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +72,11 @@ class Data:
         """The examples to be answered in one or two orders."""
         return Asked(shown=self.inputs(layer), swapped=self.inputs(layer, "swapped") if orders == 2 else None)
 
+    @property
+    def has_pairs(self) -> bool:
+        """Whether the examples are pairs."""
+        return self._examples.pairs is not None
+
     def evidence(self) -> np.ndarray:
         """Features of the last layer, float32 [n, d]; of pairs the difference between both orders."""
         layer = self._base.layer_at(1.0)
@@ -128,76 +91,66 @@ class Data:
         return forward(read, TokenInputs(tokens=tokens, pad_id=self._base.pad_id), model)
 
 
-def run(recipe: Recipe, base: Base, learn: Examples, weak: Floats, ask: Examples) -> Floats:
+def run(
+    recipe: Recipe,
+    base: Base,
+    learn: Examples,
+    weak: Floats,
+    ask: Examples,
+    known: Mapping[str, Floats] = MappingProxyType({}),
+) -> Floats:
     """Train on weak P(class 1) of `learn`, float32 [n]; returns P(class 1) of every example of `ask`.
 
-    Each member is trained on the weak labels and then, for self-training, on its own answers.
+    known: what else is known of `learn`: spread, how far the weak models of its supervisor differ.
     """
     data, asked = Data(base, learn), Data(base, ask)
-    evidence = Evidence(weak_probs=weak, features=data.evidence, prior=no_prior, seed=recipe.seed)
-    own = recipe.own
-    stages = [
-        (member, turn) for member in range(recipe.members) for turn in range(1 + (own.rounds if own else 0))
-    ]
-    first = learned_from_labels(recipe, evidence)
+    lessons = Lessons(recipe, evidence_from(recipe, data, weak, known))
+    last, part = place_of(recipe.stages, recipe.optim.stop * total_length(recipe.stages))
     answers: dict[int, Floats] = {}
     student: Any = None
-    for place, (member, turn) in enumerate(stages):
-        share = min(1.0, recipe.optim.stop * len(stages) - place)
-        if share <= ROUNDING:
-            break
-        learned = first
-        if turn and own:
-            layer = data.asked(student.layer, recipe.answered)
-            learned = learned_from_itself(own, evidence.with_probs(as_probs(answer(student.module, layer))))
-        if turn == 0 or (own and own.fresh):
-            seed = derived_seed(recipe.seed, member) if member else recipe.seed
+    for place, stage in enumerate(recipe.stages[: last + 1]):
+        share, seed = lessons.due(stage, part) if place == last else 1.0, seed_of(recipe, stage)
+        if not stage.continues:
             torch.manual_seed(seed)
             make, settings = recipe.student
             student = make(settings, base, seed, data.shown.words)
-        learned = in_both_orders(learned) if recipe.trained == 2 else learned
-        inputs = data.inputs(student.layer, "both" if recipe.trained == 2 else "shown")
-        fit(student.module, student.parameters, inputs, learned, replace(recipe, seed=seed), share)
-        answers[member] = answer(student.module, asked.asked(student.layer, recipe.answered))
+        if stage.evolves:
+            refine(recipe, student, data, lessons, seed, share)
+        else:
+            inputs = data.inputs(student.layer, "both" if recipe.trained == 2 else "shown")
+            learned, seeded = lessons.of(stage), replace(recipe, seed=seed)
+            fit(student.module, student.parameters, inputs, learned, seeded, share)
+        answers[stage.member] = answer(student.module, asked.asked(student.layer, recipe.answered))
+        if place < last:
+            lessons.take(place, partial(answers_of, student, data.asked(student.layer, recipe.answered)))
     stacked = np.stack(list(answers.values())).astype(np.float64)
     return as_probs(combined(stacked, recipe.aggregate, int(recipe.trim * len(stacked) + ROUNDING)))
 
 
-def learned_from_labels(recipe: Recipe, evidence: Evidence) -> Learned:
-    """The targets that the label steps make, and the weights that the selection gives."""
-    targets = made_targets(recipe.labels, evidence)
-    choose, settings = recipe.select
-    return Learned(targets=targets, plan=choose(settings, evidence, targets))
+def evidence_from(recipe: Recipe, data: Data, weak: Floats, known: Mapping[str, Floats]) -> Evidence:
+    """What the label steps and weights may ask about the transfer examples."""
+    more: dict[str, Any] = {name: partial(known.__getitem__, name) for name in known}
+    return Evidence(weak_probs=weak, features=data.evidence, prior=no_prior, seed=recipe.seed, **more)
 
 
-def learned_from_itself(own: OwnAnswers, evidence: Evidence) -> Learned:
-    """A student's answers, given as the evidence's probabilities, as targets of its next training."""
-    probs = np.asarray(evidence.weak_probs, dtype=np.float32)
-    targets = probs if own.targets == "soft" else harden(probs).astype(np.float32)
-    if own.targets != "confident":
-        return Learned(targets=targets, plan=Plan(phases=(alike(np.ones(len(targets), dtype=np.bool_)),)))
-    surest = Confidence(share=own.share, balanced=False, weights="equal")
-    return Learned(targets=targets, plan=keep_confident(surest, evidence, targets))
+def answers_of(student: Any, transfer: Asked, rows: Rows | None) -> Floats:
+    """What a student says of these transfer examples, or of all: P(class 1), float32."""
+    logits = answer(student.module, transfer if rows is None else transfer.some(rows))
+    return np.asarray(special.expit(logits))  # to the last bit what a trial's next training learns
 
 
-def in_both_orders(learned: Learned) -> Learned:
-    """Pairs as shown, then exchanged with mirrored targets."""
-    targets = np.concatenate([learned.targets, 1 - learned.targets])
-    phases = [replace(phase, weights=np.tile(phase.weights, 2)) for phase in learned.plan.phases]
-    return Learned(targets=targets, plan=Plan(phases=tuple(phases), keep_share=learned.plan.keep_share))
+def refine(recipe: Recipe, student: Any, data: Data, lessons: Lessons, seed: int, share: float) -> None:
+    """Move a trained student without gradients, up to a share of the steps."""
+    assert recipe.refine is not None
+    move, settings = recipe.refine
+    rate = 0.5 if settings.rate == "half" else float(lessons.first.targets.mean())
+    learn = data.asked(student.layer, 2 if data.has_pairs else 1)
+    move(settings, student, recipe.student[1], learn, rate, seed, share)
 
 
 def no_prior() -> Any:
     """No component of an exported method asks the strong model."""
     raise NotImplementedError
-
-
-def made_targets(steps: Sequence[Step], evidence: Evidence) -> Floats:
-    """The training targets P(class 1), float32 [n]: each step takes the last one's probabilities."""
-    check_probabilities("weak", evidence.weak_probs)
-    for function, settings in steps:
-        evidence = evidence.with_probs(function(settings, evidence))
-    return np.asarray(evidence.weak_probs, dtype=np.float32)
 
 
 def fit(
@@ -215,6 +168,7 @@ def fit(
     model.to(device()).train()
     optimizer = adamw(parameters, optim)
     weak = torch.from_numpy(learned.targets).to(device())
+    known = {name: torch.from_numpy(values).to(device()) for name, values in learned.evidence.items()}
     total = total_steps(plan, optim)
     last = min(total, max(1, math.ceil(share * total - ROUNDING)))
     schedule: Any = Schedule(plan=plan, optim=optim, seed=recipe.seed)
@@ -227,7 +181,8 @@ def fit(
         log_probs = torch.log_softmax(logits.float(), dim=-1)
         function, settings = recipe.batch_loss
         weights = torch.from_numpy(phase.weights[rows]).to(device())
-        losses = function(settings, log_probs, weak[rows], progress) * weights
+        more = ({name: values[rows] for name, values in known.items()},) if known else ()
+        losses = function(settings, log_probs, weak[rows], progress, *more) * weights
         if plan.keep_share is not None:
             losses = losses * small_loss_weights(losses.detach(), plan.keep_share(progress))
         losses.mean().backward()
@@ -238,7 +193,7 @@ def fit(
         optimizer.step()
         optimizer.zero_grad()
         if step % 20 == 0:
-            sys.stderr.write(f"step {step} of {last}, loss {float(losses.mean()):.4f}\n")
+            sys.stderr.write(f"step {step} of {last}, loss {float(losses.detach().mean()):.4f}\n")
     model.eval()
 
 
@@ -251,7 +206,8 @@ def main(recipe: Recipe, reading: Reading, data: str) -> None:
     """Train on the transfer examples of a JSONL file, and print P(class 1) of the others, a line each.
 
     Every line is {"split": …, "text": …} or {"split": …, "prompt": …, "first": …, "second": …}; those of the
-    split transfer also have "weak", the weak supervisor's P(class 1).
+    split transfer also have "weak", the weak supervisor's P(class 1), and where the method asks for it
+    "spread", the standard deviation over its models.
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--data", default=str(Path(sys.argv[0]).parent / data), help="default: %(default)s")
@@ -267,6 +223,11 @@ def main(recipe: Recipe, reading: Reading, data: str) -> None:
         path = str(Path(sys.argv[0]).parent / path)
     base = Base(replace(reading, path=path))
     weak = np.array([record["weak"] for record in learn], dtype=np.float32)
+    known = {
+        name: np.array([record[name] for record in learn], dtype=np.float32)
+        for name in KNOWN
+        if name in learn[0]
+    }
     recipe = replace(recipe, seed=given.seed)
-    for probability in run(recipe, base, as_examples(learn), weak, as_examples(ask)):
+    for probability in run(recipe, base, as_examples(learn), weak, as_examples(ask), known):
         sys.stdout.write(f"{probability:.6f}\n")

@@ -72,6 +72,7 @@ class Trained:
     learn: Examples
     asked: Examples
     probs: Floats
+    spread: Floats
     members: list[TrainedWeights]
 
 
@@ -81,7 +82,12 @@ def trained(small: RunConfig, task: Task, tmp_path_factory: pytest.TempPathFacto
     warm_up(EngineConfig())
 
     def train(
-        method: Method, *, pairs: bool = False, readout: str = "head", model: Any = small.strong.model
+        method: Method,
+        *,
+        pairs: bool = False,
+        readout: str = "head",
+        model: Any = small.strong.model,
+        panel: bool = False,
     ) -> Trained:
         model = model.model_copy(update={"readout": readout})
         config = small.model_copy(update={"strong": small.strong.model_copy(update={"model": model})})
@@ -95,7 +101,9 @@ def trained(small: RunConfig, task: Task, tmp_path_factory: pytest.TempPathFacto
         )
         inputs: Any = {"transfer": learn, "test": asked}
         exchanged = {split: render(model, of.exchanged()) for split, of in inputs.items()} if pairs else {}
+        spread = rng.uniform(0, 0.3, (1, len(learn))).astype(np.float32)
         materials = Materials(
+            weak_spread=spread if panel else None,
             weak_probs=weak.astype(np.float32)[None],
             tokens={split: render(model, of) for split, of in inputs.items()},
             swapped=exchanged,
@@ -104,7 +112,13 @@ def trained(small: RunConfig, task: Task, tmp_path_factory: pytest.TempPathFacto
         folder = tmp_path_factory.mktemp("kept")
         *_, report = bench.train(method, seed=3, split="test", rungs=(1.0,), keep=keeper(folder))
         return Trained(
-            config, materials.weak_probs[0], learn, asked, report.predictions, kept_weights(folder)
+            config,
+            materials.weak_probs[0],
+            learn,
+            asked,
+            report.predictions,
+            spread[0],
+            kept_weights(folder),
         )
 
     return train

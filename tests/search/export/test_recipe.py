@@ -9,10 +9,12 @@ import pytest
 
 from search.config.schema import RunConfig
 from search.export.choice import Chosen
-from search.export.recipe import refused, script
+from search.export.recipe import needs_spread, refused, script
 from search.ledger.record import Record
 from tests.search.export.conftest import OPTIM, Trained
+from trainers.components.formulas.labels import LabelFormula, RepairFormula
 from trainers.components.formulas.losses import LossFormula
+from trainers.components.formulas.weights import WeightFormula
 from trainers.components.labels import Balanced, Median, Smoothed, Soft
 from trainers.components.losses import (
     Bootstrap,
@@ -50,7 +52,7 @@ from trainers.components.selection import (
 from trainers.components.stages import Chain, SelfTrain
 from trainers.components.staging.members import Ensemble
 from trainers.components.staging.refine import Evolve
-from trainers.components.staging.relabel import OutOfFold
+from trainers.components.staging.relabel import OutOfFold, Posterior
 from trainers.components.students import Full, Lora, Probe
 from trainers.method import Method
 from trainers.models.pool import load_tokenizer
@@ -120,6 +122,38 @@ METHODS = {
         student=Probe(),
         optim=PROBE.model_copy(update={"stop": 0.9}),
     ),
+    "formulas": Method(
+        labels=LabelFormula(),
+        repair=RepairFormula(expression="w + a * (neighbours - w) * agreement", a=0.8),
+        select=WeightFormula(),
+        loss=LossFormula(
+            expression="ce(t + 0.2 * min(1, progress) * sg((f > 0.5) - t)) + a * abs(f - probe)"
+        ),
+        student=Probe(),
+        optim=PROBE,
+    ),
+    "anew": Method(labels=Soft(), relabel=Posterior(), student=Probe(), optim=PROBE),
+    "folds": Method(
+        labels=Soft(),
+        relabel=OutOfFold(folds=2),
+        select=Confidence(share=0.7),
+        student=Probe(),
+        optim=PROBE.model_copy(update={"stop": 0.85}),
+    ),
+    "evolved": Method(
+        refine=Evolve(steps=4, pairs=2, examples=32, rate="weak"), student=Probe(), optim=PROBE
+    ),
+    "evolved adapters": Method(
+        refine=Evolve(steps=3, pairs=2, examples=32),
+        student=Lora(rank=4),
+        optim=OPTIM.model_copy(update={"stop": 0.9}),
+    ),
+    "per example": Method(
+        labels=Smoothed(),
+        repair=ChannelPerExample(prior="head", by="features", iterations=3),
+        student=Probe(),
+        optim=PROBE,
+    ),
     "boot": Method(labels=Soft(), loss=Bootstrap(beta=0.7), student=Probe(), optim=PROBE),
 }
 
@@ -137,7 +171,8 @@ def answers(trained: Trained, method: Method, base: Path) -> Any:
         assert f"from {package}" not in text
     it = as_module(text)
     reading = it.replace(it.READING, path=str(base))
-    return it.run(it.RECIPE, it.Base(reading), trained.learn, trained.weak, trained.asked)
+    known = {"spread": trained.spread} if needs_spread(method) else {}
+    return it.run(it.RECIPE, it.Base(reading), trained.learn, trained.weak, trained.asked, known)
 
 
 def as_module(text: str) -> Any:
@@ -156,7 +191,7 @@ def base(small: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-FAST = ("repaired", "twice", "crossfit")
+FAST = ("repaired", "twice", "crossfit", "formulas", "folds", "evolved")
 
 
 @pytest.mark.parametrize(
@@ -168,6 +203,34 @@ def test_the_file_gives_the_answers_of_the_trainers(
     expected = trained(METHODS[name])
     assert expected.probs.std() > 0.01  # answers that differ between examples
     np.testing.assert_allclose(answers(expected, METHODS[name], base), expected.probs, atol=1e-4)
+
+
+def test_the_spread_of_a_panel_is_part_of_the_data(trained: Callable[..., Trained], base: Path) -> None:
+    method = Method(
+        labels=Median(),
+        repair=RepairFormula(expression="w + a * spread * (0.5 - w)"),
+        select=Spread(share=0.8),
+        student=Probe(),
+        optim=PROBE,
+    )
+    expected = trained(method, panel=True)
+    assert expected.probs.std() > 0.01
+    np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_formula_of_pairs_is_mirrored_and_evolution_sees_both_orders(
+    trained: Callable[..., Trained], base: Path
+) -> None:
+    method = Method(
+        inputs=BothOrders(),
+        loss=LossFormula(expression="ce(t) * (1 - a * abs(f - w))"),
+        refine=Evolve(steps=3, pairs=2, examples=32),
+        student=Probe(),
+        optim=PROBE,
+    )
+    expected = trained(method, pairs=True)
+    np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
 
 
 def test_pairs_are_learned_and_answered_in_both_orders(trained: Callable[..., Trained], base: Path) -> None:
@@ -191,15 +254,12 @@ def test_a_language_model_answers_with_two_words(
     ("method", "named"),
     [
         (Method(stages=Chain()), "stages.chain"),
-        (Method(relabel=OutOfFold()), "relabel.out_of_fold"),
-        (Method(refine=Evolve(), student=Probe()), "refine.evolve"),
         (Method(repair=Elicited()), "repair.elicited"),
         (Method(repair=NoisyChannel()), "repair.noisy_channel"),
         (Method(repair=Consistency()), "repair.consistency"),
         (Method(select=Agreement()), "select.agreement"),
-        (Method(select=Spread()), "select.spread"),
         (Method(repair=ChannelPerExample()), "repair.channel_per_example"),
-        (Method(loss=LossFormula(expression="ce(t + min(1, progress) * sg((f > 0.5) - t))")), "loss.formula"),
+        (Method(loss=LossFormula(expression="ce(t) * (1 + abs(prior - t))")), "loss.formula"),
     ],
 )
 def test_a_component_without_a_template_is_named(small: RunConfig, method: Method, named: str) -> None:
