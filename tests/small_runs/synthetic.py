@@ -75,7 +75,7 @@ def _naive(config: RunConfig, record: Record) -> Iterator[AnyEvent]:
     yield TrialStarted(at=at, trial="r00001", purpose="replicate", branch="", **common)
     score: dict[str, Any] = {"predictions": pack(np.zeros(EXAMPLES, dtype=bool)), "accuracy": 0.8, "se": 0.05}
     times = {"setup_s": 0.1, "train_s": 3.0, "eval_s": 0.1}
-    yield RungReached(at=at + 1, trial="r00001", share=1.0, pgr=0.3, **score, **times)
+    yield RungReached(at=at + 1, trial="r00001", share=1.0, pgr=0.02, **score, **times)
     yield TrialEnded(at=at + 1, trial="r00001", state="completed", cause=None)
 
 

@@ -74,7 +74,7 @@ def _over_trials(config: RunConfig, record: Record) -> Figure | None:
     if best:
         best.append({"n": len(graded), "pgr": best[-1]["pgr"]})
     naive = naive_search_pgr(config, record)
-    of_naive = [] if naive is None else [{"pgr": naive, "text": "naive (search split)"}]
+    of_naive = [] if naive is None else [{"pgr": naive, "text": "naive (search split)", "side": "left"}]
     return trials_figure(alt, points, best, [*FLOOR_AND_CEILING, *of_naive])
 
 

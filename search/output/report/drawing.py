@@ -129,18 +129,21 @@ def arrows(rows: Sequence[Row], encoding: Spec, channel: str, look: Spec) -> lis
 
 
 def reference_lines(lines: Sequence[Row], channel: str, position: Spec) -> list[Spec]:
-    """The lines, and their names, which are drawn over everything else."""
-    data = {"data": {"values": list(lines)}}
-    across = {"x": {"value": "width"}} if channel == "y" else {"y": {"value": 0}}
-    text = silent("text", fontSize=11, color="var(--mute)", align="right", dy=-6, dx=-3)
-    return [
-        data
-        | {
-            "mark": silent("rule", strokeDash=[4, 4], color="var(--mute)"),
-            "encoding": {channel: position},
-        },
-        data | {"mark": text, "encoding": {channel: position, **across, "text": {"field": "text"}}},
+    """The lines, and their names, which are drawn over everything else.
+
+    A name stands at the right, or at the left where `side` of a line says so: it may lie near another line.
+    """
+    rule = silent("rule", strokeDash=[4, 4], color="var(--mute)")
+    found: list[Spec] = [
+        {"data": {"values": list(lines)}, "mark": rule, "encoding": {channel: position}},
     ]
+    for side, end, dx in (("right", "width", -3), ("left", 0, 3)):
+        named = [line for line in lines if line.get("side", "right") == side]
+        across = {"x": {"value": end}} if channel == "y" else {"y": {"value": 0}}
+        text = silent("text", fontSize=11, color="var(--mute)", align=side, dy=-6, dx=dx)
+        encoding = {channel: position, **across, "text": {"field": "text"}}
+        found += [{"data": {"values": named}, "mark": text, "encoding": encoding}] if named else []
+    return found
 
 
 def silent(kind: str, **look: object) -> Spec:

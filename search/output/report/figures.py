@@ -26,7 +26,8 @@ APART = 15  # pixels between the numbers of winners
 def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: Sequence[Row]) -> Figure:
     """PGR of trials in order of their start.
 
-    points: n, pgr, state, tip. best: n, pgr (best so far), low, high (one standard error). lines: pgr, text.
+    points: n, pgr, state, tip. best: n, pgr (best so far), low, high (one standard error). lines: pgr,
+    text, side.
     """
     across = {"domain": [0, max([1, *(row["n"] for row in points)]) + 1], "nice": False}
     x: Spec = {"field": "n", "type": "quantitative", "title": "trial", "scale": across}
@@ -34,7 +35,7 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
     y, found = _pgr([row["pgr"] for row in points])
     inside, outside = _parted(points, found)
     at_best = {"data": {"values": list(best)}, "encoding": {"x": x, "y": y}}
-    rule, text = reference_lines(lines, "y", y)
+    rule, *names = reference_lines(lines, "y", y)
     shown = {"x": x, "y": y, "color": by_state(points), "description": {"field": "tip"}}
     return draw(
         alt,
@@ -53,7 +54,7 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
                 "encoding": shown | {"shape": by_state(points, SHAPES)},
             },
             *arrows(outside, shown, "y", {}),
-            text,
+            *names,
         ],
     )
 

@@ -27,7 +27,7 @@ def intervals_figure(
     inside = [row for row in seeds if beyond(row["pgr"], of) is None]
     outside = [{**row, "side": side} for row in seeds if (side := beyond(row["pgr"], of))]
     below = {"yOffset": SEEDS_BELOW}
-    rule, text = reference_lines(lines, "x", x)
+    rule, *names = reference_lines(lines, "x", x)
     return draw(
         "; ".join(row["tip"] for row in rows),
         56 * len(rows) + 10,
@@ -46,6 +46,6 @@ def intervals_figure(
             },
             *arrows(outside, shared | {"x": x}, "x", {"size": 45} | below),
             common | {"mark": {"type": "point", "filled": True, "size": 110}, "encoding": shared | {"x": x}},
-            text,
+            *names,
         ],
     )
