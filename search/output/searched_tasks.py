@@ -46,6 +46,7 @@ def over_tasks(outcomes: Sequence[TaskOutcome]) -> TaskOutcome:
     return TaskOutcome(
         confirmation=Confirmation(
             naive=_together([one.naive for one in confirmations]),
+            naive_search_pgr=first.naive_search_pgr,  # over all tasks already
             finalists=[
                 (on_tasks[0][0], _together([confirmed for _, confirmed in on_tasks]))
                 for on_tasks in by_method

@@ -40,7 +40,7 @@ def test_each_task_has_what_the_search_s_own_has(part: dict[str, Any], confirmat
     assert one["naive"]["pgr"] == confirmation.naive.pgr.value  # type: ignore[union-attr]
     assert one["finalists"][0]["over_naive"]["pgr"] == pytest.approx(0.1)
     assert (one["test_split"]["opened"], two["test_split"]["opened"]) == (1, 2)
-    assert two["test_split"]["by"][0] == {"run": "before", "at": 1.0, "shared": 7}
+    assert two["test_split"]["by"][0] == {"run": "before", "id": "", "at": 1.0, "shared": 7}
     assert three["finalists"][0]["pgr"] is None
     assert three["test_split"] is None  # never opened
 
