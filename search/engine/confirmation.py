@@ -192,11 +192,11 @@ def confirm(
 ) -> Confirmation:
     """The statistics of the confirmation on a task. grades: of its test predictions.
 
-    task: None for the only one of the search. predictions: those graded, see `sealed_predictions`; needed
-    where the config asks for them. No gap on the test split is an outcome: accuracies, and no PGR.
+    task: None for the only one of the search. predictions: those graded, if they are of one of several
+    searched tasks. No gap on the test split is an outcome: accuracies, and no PGR.
     """
     hidden = task if isinstance(task, HiddenTask) else None
-    kept = predictions if config.confirm.predictions else None
+    kept = (predictions or sealed_predictions(config, record, hidden)) if config.confirm.predictions else None
     statistics = _Statistics(config, record, grades, kept, hidden)
     finalists = choose_finalists(config, record, hidden)
     graded = [finalist for finalist in finalists if finalist.method.digest in grades.correct]
