@@ -86,3 +86,18 @@ def hidden(names: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         copy.update(kept)
+
+
+@contextlib.contextmanager
+def lent(settings: Mapping[str, str]) -> Iterator[None]:
+    """Give variables to processes that start with a copy of `os.environ` in this block, see `hidden`."""
+    copy = os.environ._data  # type: ignore[attr-defined]  # as in hidden
+    own = {os.environ.encodekey(name): os.environ.encodevalue(value) for name, value in settings.items()}
+    before = {key: copy[key] for key in own if key in copy}
+    copy.update(own)
+    try:
+        yield
+    finally:
+        for key in own.keys() - before.keys():
+            copy.pop(key, None)
+        copy.update(before)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 import ray
 
 from cluster.access import with_token
-from cluster.environment import JOB_CONFIG, blanks, hidden, inherited, without_secrets
+from cluster.environment import JOB_CONFIG, blanks, hidden, inherited, lent, without_secrets
 from cluster.reach import reaching
 
 log = logging.getLogger(__name__)
@@ -54,18 +54,20 @@ def _connect(address: str, passed_on: Collection[str]) -> None:
     if JOB_CONFIG in os.environ:
         os.environ[JOB_CONFIG] = without_secrets(os.environ[JOB_CONFIG], passed_on)
     settings = worker_settings(os.environ)
-    if address == "local":
+    kept_from_workers, given = set[str](), dict[str, str]()
+    if address == "local":  # its processes inherit our environment
         kept_from_workers = os.environ.keys() - inherited(os.environ, passed_on).keys()
-    else:
-        kept_from_workers = set[str]()  # their nodes have started; what these hold is blanked
+        # In a runtime_env they would cost the workers that Ray starts ahead, which have none.
+        given, settings = settings, {}
+    else:  # its nodes have started; what these hold is blanked
         settings = blanks(os.environ, passed_on) | settings
-    with _signals_kept(), hidden(kept_from_workers), reaching(address):
+    with _signals_kept(), hidden(kept_from_workers), lent(given), reaching(address):
         ray.init(
             address=address,
             include_dashboard=False if address == "local" else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"env_vars": settings},
+            runtime_env={"env_vars": settings} if settings else None,
         )
 
 

@@ -88,8 +88,11 @@ class _DirectorSearcher(_NotPickled, Searcher):
 class _DirectorScheduler(_NotPickled, FIFOScheduler):
     """Passes results to the director and its decisions to Tune; kills workers that are silent too long."""
 
-    def __init__(self, director: Director, errors: _FirstError, begun: set[str], work: Work) -> None:
+    def __init__(
+        self, director: Director, errors: _FirstError, begun: set[str], work: Work, concurrent: int
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray has no types
+        self._workers_to_keep = concurrent
         self._director = director
         self._errors = errors
         self._begun = begun
@@ -115,11 +118,24 @@ class _DirectorScheduler(_NotPickled, FIFOScheduler):
         for name, why in late.items():
             self._killed[name] = why
             ray.kill(workers[name][1])
+        if trials:
+            self._keep_workers(tune_controller, trials[0])
         if workers or not trials:
             self._nothing_runs = None
         else:
             with self._errors.recorded():
                 self._wait_for_cluster(trials[0])
+
+    def _keep_workers(self, tune_controller: Any, trial: Trial) -> None:
+        """Have Tune keep every idle worker for the next trial, as all trials need the same resources.
+
+        While no trial is pending, as when the next proposal is awaited, it would keep one and end the others,
+        and a new worker spends seconds on imports, minutes on loading a large model.
+        """
+        if self._workers_to_keep:
+            cache = tune_controller._tune_controller._actor_cache
+            cache.increase_max(trial.placement_group_factory, by=self._workers_to_keep)
+            self._workers_to_keep = 0
 
     def _wait_for_cluster(self, trial: Trial) -> None:
         needs = self._config.trial
@@ -270,7 +286,7 @@ def _tuner(
         tune.with_resources(runner, tune.PlacementGroupFactory(bundles, **needs.placement)),
         tune_config=tune.TuneConfig(
             search_alg=_DirectorSearcher(director, errors, every_step),
-            scheduler=_DirectorScheduler(director, errors, begun, work),
+            scheduler=_DirectorScheduler(director, errors, begun, work, concurrent),
             max_concurrent_trials=concurrent,
             num_samples=-1,
             reuse_actors=reusable(work.config.engine),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cluster.environment import blanks, hidden, inherited, is_secret, without_secrets
+from cluster.environment import blanks, hidden, inherited, is_secret, lent, without_secrets
 
 SECRETS = [
     "ANTHROPIC_API_KEY",
@@ -91,3 +91,14 @@ def test_what_is_hidden_reaches_no_process_and_is_back_afterwards(monkeypatch: p
         os.environ["ADDED_MEANWHILE"] = "stays"
     assert os.environ["HUSH"] == "secret"
     assert os.environ.pop("ADDED_MEANWHILE") == "stays"
+
+
+def test_a_lent_variable_reaches_what_starts_in_the_block_and_no_later_process() -> None:
+    before = os.environ.copy()
+    with lent({"LENT": "a", "HOME": "b"}):
+        environment = os.environ.copy()  # as Ray makes it
+        assert (environment["LENT"], environment["HOME"]) == ("a", "b")
+        assert os.environb[b"LENT"] == b"a"
+        os.environ["ADDED_MEANWHILE"] = "stays"
+    assert os.environ.pop("ADDED_MEANWHILE") == "stays"
+    assert os.environ.copy() == before

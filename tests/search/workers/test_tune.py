@@ -4,9 +4,13 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from ray import tune
+from ray.tune.utils.object_cache import _ObjectCache
 
 from cluster.patience import WaitTooLongError
 from search.config.schema import RunConfig
@@ -17,7 +21,7 @@ from search.policy.faults import FaultConfig
 from search.workers.member import Work
 from search.workers.remote_grader import RemoteGrader
 from search.workers.shared_arrays import SharedArrays
-from search.workers.tune import run_trials
+from search.workers.tune import _DirectorScheduler, _FirstError, run_trials
 from tests.small_runs.no_training import NoTraining
 from tests.small_runs.untrained import begun, configured, labels, new_director
 
@@ -68,6 +72,23 @@ def searched(
         director.close()
         ledger.close()
     return record
+
+
+def test_idle_workers_are_kept_for_the_next_trial(tmp_path: Path) -> None:
+    work = Work(config=configured(1, 3), materials=None, shared=SharedArrays(), checkpoints=tmp_path)  # type: ignore[arg-type]
+    needs = work.config.trial.needs.resources
+    trial = Mock(placement_group_factory=tune.PlacementGroupFactory([needs]), trial_id="t")
+    kept = _ObjectCache(may_keep_one=True)  # as Tune makes it
+    actors = SimpleNamespace(_live_actors_to_ray_actors_resources={None: (object(), None)})
+    inner = SimpleNamespace(_actor_cache=kept, _actor_manager=actors, _trial_to_actor={})
+    controller = SimpleNamespace(get_live_trials=lambda: [trial], _tune_controller=inner)
+    trial.is_finished.return_value = False
+    scheduler = _DirectorScheduler(Mock(), _FirstError(), set(), work, concurrent=3)
+    for _ in range(2):  # turns of Tune's loop
+        scheduler.choose_trial_to_run(controller)
+    same = tune.PlacementGroupFactory([needs])
+    assert [kept.cache_object(same, worker) for worker in range(4)] == [True, True, True, False]
+    assert list(kept.flush_cached_objects()) == []
 
 
 @pytest.mark.slow
