@@ -79,7 +79,7 @@ def filled(url: str, environment: Mapping[str, str]) -> tuple["URL", list[str]]:
         name: fill(value) if isinstance(value, str) else tuple(map(fill, value))
         for name, value in parts.query.items()
     }
-    return parts.set(**changed, query=query), used  # type: ignore[arg-type]  # keywords of one type each
+    return parts.set(**changed, query=query), used
 
 
 def without(text: str, secrets: list[str]) -> str:

@@ -268,7 +268,7 @@ class WandbSync:
             self._api = self._api or wandb.Api(timeout=SWEEP_TIMEOUT_S)
             entity = self._job.entity or self._api.default_entity
             path = f"{entity}/{self._job.project}/{sweep}"
-            found = self._api.sweep(path)  # type: ignore[no-untyped-call]  # wandb leaves it out
+            found = self._api.sweep(path)
             self._states.saw(str(found.load(force=True)["state"]))
         except Exception as error:  # wandb raises many kinds; the next answer may be better
             why = " ".join(str(error).split())[:300]

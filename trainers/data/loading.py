@@ -42,7 +42,7 @@ def quiet() -> Iterator[None]:
         (models.is_progress_bar_enabled(), models.enable_progress_bar),
         (not are_progress_bars_disabled(), enable_progress_bars),
     ]
-    models.disable_progress_bar()  # type: ignore[no-untyped-call]
+    models.disable_progress_bar()
     disable_progress_bars()
     datasets: Any = sys.modules.get("datasets")
     if datasets is not None:

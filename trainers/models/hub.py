@@ -54,7 +54,7 @@ def check_hub_model(config: HubModel) -> None:
         _loaded(config, shape, device_map="meta")
         return
     with torch.device("meta"):
-        body: PreTrainedModel = transformers.AutoModel.from_config(shape)  # type: ignore[no-untyped-call]
+        body: PreTrainedModel = transformers.AutoModel.from_config(shape)
     check_positions(body, config.max_length, _place(shape, config))
 
 
@@ -63,7 +63,7 @@ def _loaded(config: HubModel, shape: PretrainedConfig, **options: Any) -> PreTra
     source, revision = _source(config), config.revision or "main"
     with _loading(config):
         kind = transformers.AutoModelForCausalLM if has_language_model(shape) else transformers.AutoModel
-        whole, info = kind.from_pretrained(  # type: ignore[misc]  # its stub knows no output_loading_info
+        whole, info = kind.from_pretrained(
             source,
             revision=revision,
             config=shape,
@@ -79,7 +79,7 @@ def _loaded(config: HubModel, shape: PretrainedConfig, **options: Any) -> PreTra
 
 def pretrained(whole: PreTrainedModel, usual: Pool, pool: Literal["auto"] | Pool = "auto") -> Pretrained:
     """The parts of a loaded model; pool auto means `usual`."""
-    body, vocabulary = body_of(whole), whole.get_output_embeddings()  # type: ignore[no-untyped-call]
+    body, vocabulary = body_of(whole), whole.get_output_embeddings()
     if getattr(body, "pooler", None) is not None:
         # No read-out uses it, so its weights would never get a gradient.
         body.register_module("pooler", None)

@@ -145,7 +145,7 @@ class ModelPool:
             # Weights that the checkpoint lacks get the same values in every process.
             torch.default_generator.manual_seed(0)
             loaded = MODELS[type(self.config)](self.config, self.cache)
-        loaded.body.eval()  # type: ignore[no-untyped-call]
+        loaded.body.eval()
         loaded.body.requires_grad_(True)
         return loaded
 

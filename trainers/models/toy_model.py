@@ -56,7 +56,7 @@ def toy_tokenizer(size: Size = "strong") -> PreTrainedTokenizerFast:
     words = [PAD, UNK, EOS, *known]
     core = tokenizers.Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNK))
     core.pre_tokenizer = WhitespaceSplit()
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=core,
         pad_token=PAD,
         unk_token=UNK,

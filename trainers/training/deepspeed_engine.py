@@ -269,4 +269,4 @@ def _set_checkpointing(model: torch.nn.Module, wanted: bool) -> None:
             # Reentrant checkpointing needs an input that requires a gradient; under LoRA there is none.
             module.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         elif not wanted and module.is_activation_checkpointing:
-            module.activation_checkpointing_disable()  # type: ignore[no-untyped-call]
+            module.activation_checkpointing_disable()

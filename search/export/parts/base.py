@@ -108,7 +108,7 @@ def classifier_of(body: nn.Module, pool: Pool, weight: torch.Tensor, bias: torch
     head.weight.data = weight
     if bias is not None:
         head.bias.data = bias
-    return Classifier(body, pool, head).eval()  # type: ignore[arg-type]  # with adapters in it, or without
+    return Classifier(body, pool, head).eval()
 
 
 def as_probs(logits: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ def room_for(
 def count_weights(config: PretrainedConfig, *, answers_with_words: bool) -> Weights:
     """The parameters of a model with this configuration, counted on a model without storage."""
     with torch.device("meta"):
-        body: PreTrainedModel = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+        body: PreTrainedModel = AutoModel.from_config(config)
     if getattr(body, "pooler", None) is not None:
         body.register_module("pooler", None)
     vocabulary = 0
