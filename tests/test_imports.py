@@ -80,32 +80,27 @@ def test_a_schema_costs_no_torch() -> None:
 
 
 def test_the_package_itself_is_light_and_names_its_api() -> None:
-    assert loaded("import search; assert {'run', 'load', 'compare'} <= set(dir(search))") == set()
-    assert loaded("from search import load, configure, methods; methods()") == set()
-
-
-def test_what_is_heavy_is_noticed() -> None:
-    assert "torch" in loaded("import trainers.models.head")
+    names = "import search; assert {'run', 'load', 'compare'} <= set(dir(search))"
+    assert loaded_after(names, "from search import load, configure, methods; methods()") == [set(), set()]
 
 
 CONFIG = "from search.config.load import load_config; from pathlib import Path; "
 
 
-def test_a_config_is_read_without_torch() -> None:
-    assert loaded(f"{CONFIG}load_config(Path('configs/dev.yaml'))") == set()
-    assert loaded(f"{CONFIG}load_config(Path('configs/qwen.yaml'))") == set()
-
-
-def test_a_typo_in_a_config_is_answered_without_torch() -> None:
-    typo = f"{CONFIG}\ntry: load_config(Path('configs/dev.yaml'), ['search.trails=9'])\n"
-    assert loaded(f"{typo}except ValueError as error: assert 'did you mean trials?' in str(error)") == set()
+def test_a_config_and_a_typo_in_it_and_the_ability_of_a_generated_model_are_read_without_torch() -> None:
+    typo = "try: load_config(Path('configs/dev.yaml'), ['search.trails=9'])\n"
+    found = loaded_after(
+        f"{CONFIG}load_config(Path('configs/dev.yaml'))",
+        "load_config(Path('configs/qwen.yaml'))",
+        f"{typo}except ValueError as error: assert 'did you mean trials?' in str(error)",
+        "load_config(Path('configs/dev.yaml')).abilities",
+        "import trainers.models.head",
+    )
+    assert found[:-1] == [set()] * 4
+    assert "torch" in found[-1], "what is heavy is not noticed"
 
 
 def test_the_status_of_a_run_is_told_without_torch(tmp_path: Path) -> None:
     run = f"run = new_run(Path({str(tmp_path / 'run')!r}), load_config(Path('configs/dev.yaml')))"
     status = "import search.__main__; search.__main__.main(['status', str(run.path), '--json'])"
     assert loaded(f"{CONFIG}from search.storage.run_directory import new_run; {run}\n{status}") == set()
-
-
-def test_the_ability_of_a_generated_model_is_known_without_torch() -> None:
-    assert loaded(f"{CONFIG}load_config(Path('configs/dev.yaml')).abilities") == set()

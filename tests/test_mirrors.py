@@ -1,6 +1,6 @@
 """Every module has its test file, and every test file its module."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -47,7 +47,11 @@ def home_of(module: str) -> str:
 
 def mirrored(test: str, modules: Iterable[str]) -> str | None:
     """The module that a test file is about: test_director_restarts.py is about director.py."""
-    files = {home_of(module): module for module in modules}
+    return about(test, {home_of(module): module for module in modules})
+
+
+def about(test: str, files: Mapping[str, str]) -> str | None:
+    """As `mirrored`, of the modules by the places of their tests."""
     words = Path(test).stem.split("_")
     names = ["_".join(words[:end]) for end in range(len(words), 1, -1)]
     return next(
@@ -55,15 +59,16 @@ def mirrored(test: str, modules: Iterable[str]) -> str | None:
     )
 
 
-@pytest.mark.parametrize("module", sorted(module for module in MODULES if not module.endswith("__init__.py")))
-def test_every_module_has_its_test_file(module: str) -> None:
-    assert (home_of(module) in TESTS) != (module in WITHOUT_TESTS), f"{module} wants {home_of(module)}"
+def test_every_module_has_its_test_file() -> None:
+    asked = [module for module in MODULES if not module.endswith("__init__.py")]
+    wanted = {module for module in asked if home_of(module) not in TESTS}
+    assert wanted == set(WITHOUT_TESTS)
 
 
-@pytest.mark.parametrize("test", TESTS)
-def test_every_test_file_has_its_module(test: str) -> None:
+def test_every_test_file_has_its_module() -> None:
     modules = [*MODULES, *(str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks").rglob("*.py"))]
-    assert (mirrored(test, modules) is None) == (test in WITHOUT_A_MODULE), f"{test} is about no module"
+    files = {home_of(module): module for module in modules}
+    assert {test for test in TESTS if about(test, files) is None} == set(WITHOUT_A_MODULE)
 
 
 def test_no_test_file_is_long() -> None:

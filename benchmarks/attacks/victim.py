@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.small_runs.exposure import processes
+from tests.small_runs.settings import ONE_CPU
 from tests.small_runs.site import Driver, Site
 
 NAMES = (
@@ -103,9 +104,9 @@ class Victim:
 def hanging_run(place: Path, cache: Path) -> Iterator[Victim]:
     """A run up to where its first trial hangs, baselines trained; the end of the block interrupts it."""
     settings = ["seed=7", "faults={step_limit_s: 600}"]  # a seed of its own: its baselines are not cached
-    site = Site(place / "run", cache, settings)
-    with set_secrets() as values:  # on one CPU: no second trial trains on
-        victim = Victim(site, site.run(RAY_OVERRIDE_RESOURCES='{"CPU": 1}'), values)
+    site = Site(place / "run", cache, settings, (ONE_CPU,))  # so no second trial trains on
+    with set_secrets() as values:
+        victim = Victim(site, site.run(), values)
     watcher = threading.Thread(target=victim.watch)
     watcher.start()
     try:

@@ -75,4 +75,3 @@ def test_who_has_no_token_is_refused_here_and_from_another_namespace(monkeypatch
                     pytest.skip(crossing)
                 assert not entered(address, across=crossing)
                 assert entered(address, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}, crossing)
-                assert entered(address, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}, crossing)

@@ -25,6 +25,7 @@ from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from search.storage.run_directory import RunDirectory, new_run
 from tests.conftest import one_at_a_time
+from tests.small_runs.settings import ONE_CPU
 from tests.small_runs.site import Site
 from trainers.components.optim import Adamw
 from trainers.data.settings import SplitSizes, ToyTask
@@ -51,7 +52,8 @@ def warm(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = cache / "table"
     with one_at_a_time(cache):
         if not done.exists():
-            code, output, errors = Site(tmp_path_factory.mktemp("warm") / "run", cache).baselines().wait()
+            site = Site(tmp_path_factory.mktemp("warm") / "run", cache, environment=(ONE_CPU,))
+            code, output, errors = site.baselines().wait()
             assert code == 0, errors
             done.write_text(output)
     return cache

@@ -15,13 +15,13 @@ from search.phases import Phases
 from search.storage.run_directory import RunDirectory
 from search.workers.loading import Loaded, models_of
 from search.workers.sealed import loaded_digests
-from tests.small_runs.settings import REPO
+from tests.small_runs.settings import ONE_CPU, REPO
 from tests.small_runs.site import Site
 from tests.small_runs.whole import problems
 from trainers.data.dataset import load_task
 from trainers.data.settings import SplitSizes, ToyTask
 
-SHORT = ("search.trials=2", "replication.seeds=1", "confirm.finalists=1", "trial.concurrent=1")
+SHORT = ("search.trials=2", "replication.seeds=1", "confirm.finalists=1", "tracking.kind=off")
 SIZES = {"weak_train": 200, "transfer": 200, "search": 100, "test": 200}
 SPLITS = f"splits: {{{', '.join(f'{split}: {size}' for split, size in SIZES.items())}}}"
 PARTS = {"reviews": 0, "quarrels": 2}
@@ -72,7 +72,9 @@ def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
     data, kept = tmp_path / "there.jsonl", tmp_path / "kept"
     write_reviews(data)
     hidden = f"hidden=[{{name: there, task: {{kind: dataset, path: {data}, {SPLITS}}}}}]"
-    site = Site(tmp_path / "run", cache, (*SHORT, "task=null", f"tasks=[{', '.join(TWO)}]", hidden))
+    site = Site(
+        tmp_path / "run", cache, (*SHORT, "task=null", f"tasks=[{', '.join(TWO)}]", hidden), (ONE_CPU,)
+    )
     driver = site.run()
     driver.wait_for(site.ledger.is_file)  # it has been looked at once, by a process of its own
     data.rename(kept)

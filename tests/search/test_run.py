@@ -14,7 +14,7 @@ from search.config.load import load_config
 from search.ledger.events import RungReached
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
-from tests.small_runs.settings import PRETRAIN_STEPS, REPO, SMALL
+from tests.small_runs.settings import ONE_CPU, PRETRAIN_STEPS, REPO, SMALL
 from tests.small_runs.whole import problems
 from trainers.data.dataset import load_task
 
@@ -67,6 +67,7 @@ def finish(arguments: list[str]) -> tuple[int, str, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("one_cpu")
 def test_a_run_ends_with_the_agreed_result_and_a_finished_run_is_not_run_again(
     warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,8 +205,7 @@ def test_a_mistake_in_the_data_is_a_mistake_in_the_input(tmp_path: Path, refused
 
 @pytest.fixture
 def one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray takes the machine for one of a single CPU: one worker does what two would, at half the cost."""
-    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", '{"CPU": 1}')
+    monkeypatch.setenv(*ONE_CPU)
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_no_gap_is_one_line(cache: Path, tmp_path: Path, refused: Refused) -> No
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("shared")  # the config names a file and a model in there
+@pytest.mark.usefixtures("one_cpu", "shared")  # the config names a file and a model in there
 def test_real_text_and_real_models(
     minilm: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 REPO = Path(__file__).parents[2]
 PRETRAIN_STEPS = 250
+# Ray takes the machine for one of a single CPU: one worker does what two would, at half the cost of starting.
+ONE_CPU = ("RAY_OVERRIDE_RESOURCES", '{"CPU": 1}')
 # The offline task in a size at which a whole search takes seconds and there still is a gap to recover.
 SMALL_TASK = [
     "task.splits={weak_train: 300, transfer: 300, search: 300, test: 400}",

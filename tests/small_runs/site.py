@@ -68,11 +68,12 @@ def _processes() -> Iterator[tuple[int, bytes, bytes]]:
 
 @dataclass(frozen=True)
 class Site:
-    """One run: its directory, the cache that runs share, and what is planted in its trials."""
+    """One run: its directory, the cache that runs share, its settings, and the environment of its drivers."""
 
     out: Path
     cache: Path
     settings: Sequence[str] = ()
+    environment: Sequence[tuple[str, str]] = ()
 
     @property
     def faults(self) -> Path:
@@ -121,6 +122,7 @@ class Site:
             cwd=REPO,
             env=os.environ
             | {"PYTHONPATH": ":".join(places), "PLANTED_FAULTS": str(self.faults)}
+            | dict(self.environment)
             | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

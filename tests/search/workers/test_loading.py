@@ -8,8 +8,8 @@ from tests.small_runs.settings import REPO, SMALL_TASK
 
 
 def test_it_loads_the_task_and_knows_every_model(tmp_path: Path) -> None:
-    toy = "intermediates=[{kind: toy, size: weak}]"
-    config = load_config(REPO / "configs/dev.yaml", [*SMALL_TASK, toy, f"cache={tmp_path}"])
+    models = ["strong.model.pretrain_steps=1", "intermediates=[{kind: toy, size: weak}]"]
+    config = load_config(REPO / "configs/dev.yaml", [*SMALL_TASK, *models, f"cache={tmp_path}"])
     loaded = load(config)
     assert {split: len(examples) for split, examples in loaded.task.inputs.items()} == {
         "weak_train": 300,

@@ -17,6 +17,7 @@ from search.workers.loading import load
 from search.workers.member import Work
 from search.workers.preparation import Prepared, prepare, with_gpus
 from search.workers.shared_arrays import SharedArrays
+from tests.small_runs.settings import ONE_CPU
 from trainers.data.dataset import load_task
 from trainers.models.prompts import render
 
@@ -42,8 +43,10 @@ def prepared_by(config: RunConfig, advance: Callable[[int, int], None]) -> Prepa
 
 @pytest.fixture(scope="module")
 def ray_is_up() -> Iterator[None]:
-    with ray_runtime():
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*ONE_CPU)
+        with ray_runtime():
+            yield
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +226,7 @@ def test_students_see_pairs_in_both_orders(ray_is_up: None, tmp_path: Path, shar
             assert not np.array_equal(given.tokens[split].ids, expected.ids)
 
 
+@pytest.mark.slow
 def test_single_texts_have_one_order(prepared: Prepared) -> None:
     assert prepared.materials.swapped == {}
     assert not prepared.materials.abilities.pairs

@@ -23,6 +23,11 @@ def write(path: Path, start: int, count: int = 40) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def config(cache: Path, tmp_path: Path) -> Callable[..., RunConfig]:
     """config(file, ...): the task is of rows 0 to 39; these files are hidden tasks."""
@@ -35,6 +40,7 @@ def configured(cache: Path, tmp_path: Path, *hidden: Path) -> RunConfig:
         f"{{name: {path.stem}, task: {{kind: dataset, path: {path}, {SPLITS}}}}}" for path in hidden
     )
     settings = [f"task={{kind: dataset, path: {own}, {SPLITS}}}", f"hidden=[{tasks}]"]
+    settings.append("strong.model.pretrain_steps=1")
     return load_config(REPO / "configs/dev.yaml", [*SMALL_TASK[1:], *settings, f"cache={cache}"])
 
 

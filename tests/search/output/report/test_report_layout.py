@@ -60,25 +60,29 @@ TEXTS = """() => {
   return [cut, over, lines.length];
 }"""
 PAPER = {"width": 720, "height": 1000}  # of a page of A4
+PLACES = {
+    "desktop": (DESKTOP, ("light", "dark", "print")),
+    "phone": (PHONE, ("light", "dark", "print")),
+    "paper": (PAPER, ("print",)),
+}
 
 
-ON = [(one, media) for one in (DESKTOP, PHONE) for media in ("light", "dark", "print")]
-
-
-@pytest.mark.parametrize(("viewport", "media"), [*ON, (PAPER, "print")])
+@pytest.mark.parametrize("place", PLACES)
 def test_nothing_is_cut_or_lies_over_something_else(
-    forty: RunDirectory, open_report: Callable[..., Opened], viewport: dict[str, int], media: str
+    forty: RunDirectory, open_report: Callable[..., Opened], place: str
 ) -> None:
     """Of the whole page, with all that is folded unfolded."""
+    viewport, kinds = PLACES[place]
     opened = open_report(forty.report, viewport=viewport)
-    opened.page.emulate_media(media="print" if media == "print" else "screen")
-    opened.page.emulate_media(color_scheme="dark" if media == "dark" else "light")
     opened.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-    assert opened.page.evaluate(MISPLACED) == [[], [], []]
-    cut, over, lines = opened.page.evaluate(TEXTS)
-    assert (cut, over) == ([], [])
-    assert lines > 500
+    for media in kinds:
+        opened.page.emulate_media(media="print" if media == "print" else "screen")
+        opened.page.emulate_media(color_scheme="dark" if media == "dark" else "light")
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], media
+        assert opened.page.evaluate(MISPLACED) == [[], [], []], media
+        cut, over, lines = opened.page.evaluate(TEXTS)
+        assert (cut, over) == ([], []), media
+        assert lines > 500
 
 
 def test_the_check_of_the_page_finds_what_is_wrong(
