@@ -16,6 +16,8 @@ from search.policy.faults import FaultConfig, Phase, Watchdog, out_of_retries, t
 from tests.small_runs.site import Site
 from tests.small_runs.whole import problems
 
+SHORT = ["replication={methods: 1, seeds: 1}", "confirm={finalists: 1, seeds: 2}"]
+
 
 def lost(*nodes: str | None, by: int = 1) -> list[tuple[WorkerLost, int]]:
     """A worker lost on each of the nodes when so many trials had started."""
@@ -113,7 +115,7 @@ def only_line(errors: str, start: str) -> str:
 def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
     warm: Path, tmp_path: Path, disk: Path | None
 ) -> None:
-    site = Site((disk or tmp_path) / "run", warm, ["faults.step_limit_s=20"])
+    site = Site((disk or tmp_path) / "run", warm, [*SHORT, "faults.step_limit_s=20"])
     site.plant("hang", "nan", "oom", "raise")
     driver = site.run()
     driver.wait_for(lambda: site.count("rung_reached") >= 1)
@@ -149,7 +151,7 @@ def test_whatever_ends_the_driver_the_next_one_goes_on(
 ) -> None:
     # One worker: the test above resumes a run that had two trials in training. What SIGTERM does is tested
     # where a run is finished on another machine.
-    settings = ["faults.workers=1", "trial.concurrent=1", "tracking.kind=off"]
+    settings = [*SHORT, "faults.workers=1", "trial.concurrent=1", "tracking.kind=off"]
     site = Site(tmp_path / "run", warm, settings)
     site.plant("kill-always")
     code, _, errors = site.run().wait()
