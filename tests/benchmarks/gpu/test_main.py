@@ -9,12 +9,6 @@ from benchmarks.gpu.layers import ROWS
 from benchmarks.gpu.short import CONTENDERS
 
 
-@pytest.fixture(autouse=True)
-def shared_code(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(compiled))
-    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
-
-
 @pytest.mark.slow
 def test_the_dry_run_takes_the_whole_path(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

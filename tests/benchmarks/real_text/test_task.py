@@ -9,12 +9,6 @@ import pytest
 
 from benchmarks.real_text.settings import RealTextSettings
 from benchmarks.real_text.task import figures_of
-from tests.small_runs.settings import ONE_CPU
-
-
-@pytest.fixture(autouse=True)
-def one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(*ONE_CPU)
 
 
 def settings(encoder: Path) -> RealTextSettings:
