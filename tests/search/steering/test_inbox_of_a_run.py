@@ -18,7 +18,7 @@ def test_a_run_is_finished_early_and_extended(
     warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = ["search.trials=60", "search.round_trials=30", "search.effort=1.0"]
-    short = ["confirm={finalists: 1, seeds: 2}", "trial.concurrent=1", "tracking.kind=off"]
+    short = ["confirm={finalists: 1, seeds: 2}", "trial.concurrent=1"]
     site = Site(tmp_path / "run", warm, [*settings, *short])
     driver = site.run()
     driver.wait_for(lambda: site.count("rung_reached") >= 3)
