@@ -100,3 +100,9 @@ class TrialRecord:
     def reached_on(self, share: float) -> dict[str, TaskReached]:
         """What it reached at a rung on several searched tasks, by name."""
         return {task: one for (at, task), one in self.on_tasks.items() if at == share}
+
+    @property
+    def best_on_tasks(self) -> dict[str, float]:
+        """The PGR on each of several searched tasks at the best rung; empty where there is one task."""
+        found = self.reached_on(self.best.share) if self.best else {}
+        return {task: one.pgr for task, one in found.items() if one.pgr is not None}

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import fmean
 from types import SimpleNamespace
 
 import pytest
@@ -11,12 +12,14 @@ from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.schema import RunConfig
 from search.config.search import SearchConfig
 from search.config.seeds import ConfirmConfig, ReplicationConfig
+from search.config.tasks import SearchedTask
 from search.ledger.events import (
     BaselinesReady,
     Interrupted,
     Proposed,
     RungReached,
     RunStarted,
+    TaskReached,
     TrialEnded,
     TrialStarted,
 )
@@ -81,6 +84,17 @@ def config() -> RunConfig:
         replication=ReplicationConfig(methods=2, seeds=1),
         confirm=ConfirmConfig(finalists=2, seeds=3),
     )
+
+
+@pytest.fixture
+def on_tasks(config: RunConfig) -> Callable[..., RunConfig]:
+    """on_tasks(name, ...): the config with several searched tasks."""
+
+    def make(*names: str) -> RunConfig:
+        tasks = tuple(SearchedTask(name=name, task=ToyTask(seed=i)) for i, name in enumerate(names))
+        return config.model_copy(update={"tasks": tasks})
+
+    return make
 
 
 @pytest.fixture
@@ -149,6 +163,16 @@ def events() -> SimpleNamespace:
         }
         return RungReached(trial=trial, share=share, pgr=pgr, **(values | changes))
 
+    def reached_on(
+        trial: str, pgrs: dict[str, float], share: float = 1.0, **changes: object
+    ) -> list[TaskReached | RungReached]:
+        """Of several searched tasks: each, and the rung over all of them, whose PGR is their mean."""
+        apart = [
+            TaskReached(task=task, **reached(trial, share, pgr, **changes).model_dump(exclude={"event"}))
+            for task, pgr in pgrs.items()
+        ]
+        return [*apart, reached(trial, share, fmean(pgrs.values()), **changes)]
+
     def ended(
         trial: str, state: str = "completed", cause: str | None = None, **changes: object
     ) -> TrialEnded:
@@ -162,7 +186,12 @@ def events() -> SimpleNamespace:
         return BaselinesReady(**(values | {"seeds": 5, "train_s": 40.0} | changes))
 
     return SimpleNamespace(
-        started=started, reached=reached, ended=ended, run_started=run_started, baselines=baselines
+        started=started,
+        reached=reached,
+        reached_on=reached_on,
+        ended=ended,
+        run_started=run_started,
+        baselines=baselines,
     )
 
 

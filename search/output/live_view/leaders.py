@@ -1,10 +1,11 @@
 """The best methods of a search so far, and the branches that it has let go."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean
 
 from search.config.schema import RunConfig
-from search.engine.replication import Bounds, at_most_per_kind, standings
+from search.engine.replication import Bounds, Standing, at_most_per_kind, standings
 from search.ledger.record import Record
 
 
@@ -13,6 +14,7 @@ class Leader:
     """A method. stop: the share that it trains.
 
     pgr, lower: the mean over its seeds, without what a seed does to all methods, and its lower bound.
+    on_tasks: of several searched tasks, its mean PGR on each over the same seeds, as it was measured.
     """
 
     trial: str
@@ -21,6 +23,7 @@ class Leader:
     lower: float
     seeds: int
     stop: float
+    on_tasks: dict[str, float] = field(default_factory=dict)
 
 
 def leaders(config: RunConfig, record: Record, count: int = 3) -> list[Leader]:
@@ -39,9 +42,23 @@ def leaders(config: RunConfig, record: Record, count: int = 3) -> list[Leader]:
             lower=found[id(method)][1],
             seeds=len(method.pgrs),
             stop=method.method.optim.stop,
+            on_tasks=_on_tasks(config, record, method),
         )
         for method in at_most_per_kind(bounds.ranked(), count, 1)
     ]
+
+
+def _on_tasks(config: RunConfig, record: Record, method: Standing) -> dict[str, float]:
+    """A method's mean PGR on each searched task, over the seeds that its standing counts."""
+    if not config.tasks:
+        return {}
+    seeds = (method.trial.seed, *config.replication_seeds())[: len(method.pgrs)]
+    digest, by_seed = method.method.digest, dict[int, dict[str, float]]()
+    for trial in record.trials.values():
+        if trial.best_on_tasks and not trial.confirms and trial.best_method.digest == digest:
+            by_seed.setdefault(trial.seed, trial.best_on_tasks)
+    found = [by_seed[seed] for seed in seeds if seed in by_seed]
+    return {task: fmean(pgrs[task] for pgrs in found) for task in config.searched} if found else {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,8 @@ from search.output.live_view.remaining import planned
 WIDTH = 80  # columns that the picture fits into
 BRANCH = 28  # columns of a branch's name; the rest of a longer one is left out
 LET_GO, ORDERS, FAMILIES = 5, 3, 3  # branches, orders and families that are shown
+TASKS = 4  # of which the best methods' PGRs stand beside each other
+NAME, FREE = 18, 32  # columns of a branch's name beside those of tasks, which share the free ones
 
 ClockS = Mapping[Purpose, float]
 
@@ -59,7 +61,7 @@ def status(
     found = leaders(config, record) if best is None else best
     parts: list[RenderableType] = [_head(config, record, clock_s), _bars(phases(config, record, clock_s))]
     if found:
-        parts.append(_leaders(found, naive_pgrs(config, record)))
+        parts += _leaders(found, naive_pgrs(config, record))
     parts += _let_go(record, {leader.branch for leader in found})
     return Group(*parts, *_families(config, record), *_orders(record))
 
@@ -82,16 +84,32 @@ def _bars(found: list[Phase]) -> Table:
     return table
 
 
-def _leaders(best: list[Leader], of_naive: Mapping[int, float]) -> Table:
+def _leaders(best: list[Leader], of_naive: Mapping[int, float]) -> Iterator[RenderableType]:
     """The best methods, and naive on the search split once it was trained there."""
+    tasks = list(best[0].on_tasks)
+    shown = tasks if len(tasks) <= TASKS else []
     table = _table("the best so far, of branch", "PGR", "at least", "seeds", "stops at")
+    if shown:
+        table = _table("the best so far", "PGR", width=NAME)
+        for task in shown:
+            wide = min(FREE // len(shown) - 2, max(6, len(task)))
+            table.add_column(Text(task), justify="right", width=wide, no_wrap=True, overflow="ellipsis")
+        for column in ("at least", "seeds", "stop"):
+            table.add_column(column, justify="right")
     for leader in best:
-        row = f"{leader.pgr:.3f}", f"{leader.lower:.3f}", str(leader.seeds), f"{leader.stop:.0%}"
-        table.add_row(Text(leader.branch), *row)
+        on_tasks = [_pgr_on(leader.on_tasks.get(task)) for task in shown]
+        row = f"{leader.lower:.3f}", str(leader.seeds), f"{leader.stop:.0%}"
+        table.add_row(Text(leader.branch), f"{leader.pgr:.3f}", *on_tasks, *row)
     if of_naive:
-        mean = fmean(of_naive.values())
-        table.add_row(Text("naive, to compare"), f"{mean:.3f}", "", str(len(of_naive)), "")
-    return table
+        mean, blank = f"{fmean(of_naive.values()):.3f}", ["" for _ in shown]
+        table.add_row(Text("naive, to compare"), mean, *blank, "", str(len(of_naive)), "")
+    yield table
+    if len(tasks) > TASKS:
+        yield Text(f"PGR is over {len(tasks)} tasks; status --json has it on each")
+
+
+def _pgr_on(pgr: float | None) -> str:
+    return "–" if pgr is None else f"{pgr:.3f}"
 
 
 def _let_go(record: Record, best: Container[str]) -> Iterator[RenderableType]:
@@ -129,9 +147,9 @@ def _orders(record: Record) -> Iterator[Text]:
             yield Text(f"{order.by}: {sentence}")
 
 
-def _table(first: str, *others: str) -> Table:
+def _table(first: str, *others: str, width: int = BRANCH) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column(first, width=BRANCH, no_wrap=True, overflow="ellipsis")
+    table.add_column(first, width=width, no_wrap=True, overflow="ellipsis")
     for column in others:
         table.add_column(column, justify="right")
     return table

@@ -1,4 +1,7 @@
+from collections.abc import Callable
 from types import SimpleNamespace
+
+import pytest
 
 from search.config.schema import RunConfig
 from search.ledger.record import Record
@@ -19,6 +22,30 @@ def test_the_best_methods_come_first_with_their_bounds(
     assert second.trial == "t1"  # and not the second of its kind
     assert first.pgr > first.lower > second.lower
     assert leaders(config, searching, count=1) == [first]
+    assert first.on_tasks == {}
+
+
+def test_of_several_tasks_a_leader_has_its_mean_on_each_over_its_seeds(
+    on_tasks: Callable[..., RunConfig], searching: Record, events: SimpleNamespace
+) -> None:
+    config = on_tasks("a", "b")
+    twice = config.replication.model_copy(update={"seeds": 2})
+    config = config.model_copy(update={"replication": twice})
+    method = Method(loss=Gce())
+    searching.apply(events.started("t5", method=method))
+    for event in events.reached_on("t5", {"a": 0.9, "b": 0.5}, 1 / 3):
+        searching.apply(event)
+    for event in events.reached_on("t5", {"a": 0.3, "b": 0.3}, 1.0):  # it is best where it stopped before
+        searching.apply(event)
+    best, *_ = leaders(config, searching)
+    assert (best.trial, best.stop, best.on_tasks) == ("t5", 1 / 3, {"a": 0.9, "b": 0.5})
+    [seed] = config.replication_seeds()
+    again = events.started("r1", purpose="replicate", method=method.stopped_at(1 / 3), seed=seed)
+    for event in (again, *events.reached_on("r1", {"a": 0.7, "b": 0.1})):
+        searching.apply(event)
+    best, *_ = leaders(config, searching)
+    assert best.seeds == 2
+    assert best.on_tasks == pytest.approx({"a": 0.8, "b": 0.3})
 
 
 def test_without_a_score_nobody_leads(config: RunConfig) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from io import StringIO
 from types import SimpleNamespace
 
@@ -96,6 +97,33 @@ def test_the_families_of_all_branches_are_shown_with_their_entropy(
     assert "2 branches, entropy 0.00 bits" in text
     assert status_json(config, Record())["families"] == {}
     assert "families" not in picture(config, Record())
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("reviews", "quarrels-of-neighbours", "verdicts", "chats")])
+def test_a_column_a_task_for_the_best_methods_within_80_columns(
+    on_tasks: Callable[..., RunConfig], searching: Record, events: SimpleNamespace, names: tuple[str, ...]
+) -> None:
+    pgrs = dict.fromkeys(names, 1.111) | {names[-1]: -0.123}
+    searching.apply(events.started("t5", lr=2e-3))
+    for event in events.reached_on("t5", pgrs):
+        searching.apply(event)
+    text = picture(on_tasks(*names), searching)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    head = next(line for line in text.splitlines() if line.startswith("the best so far"))
+    assert head.split()[4:6] == ["PGR", names[0][:6] if len(names[0]) <= 6 else f"{names[0][:5]}…"]
+    assert " ".join(f"{pgr:.3f}" for pgr in pgrs.values()) in " ".join(text.split())
+
+
+def test_more_than_four_tasks_have_no_columns_but_are_told_to_scripts(
+    on_tasks: Callable[..., RunConfig], searching: Record, events: SimpleNamespace
+) -> None:
+    pgrs = dict.fromkeys("abcde", 0.5)
+    searching.apply(events.started("t5", lr=2e-3))
+    for event in events.reached_on("t5", pgrs):
+        searching.apply(event)
+    config = on_tasks(*pgrs)
+    assert "PGR is over 5 tasks; status --json has it on each" in picture(config, searching)
+    assert status_json(config, searching)["leaders"][0]["on_tasks"] == pgrs
 
 
 def test_a_pause_is_a_state(searching: Record, config: RunConfig) -> None:
