@@ -12,6 +12,7 @@ from search.output.fitting_table import FittingTable
 from search.output.hidden_table import hidden_tables
 from search.output.live_view.phases import trials_text
 from search.output.result import openings_text
+from search.output.searched_table import searched_tables
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import SIGNIFICANT_P
 
@@ -31,7 +32,8 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     if openings := openings_text(outcome):
         summary += f"\n{openings}"
     verdict = ("" if has_gap(outcome) else NO_GAP) + _verdict(outcome["best"]["beats_naive_p"])
-    own = (table, Text(verdict), Text(seeds_note(outcome["best"])), Text(summary))
+    note = Text(seeds_note(outcome["best"]))
+    own = (table, Text(verdict), note, *searched_tables(outcome), Text(summary))
     return Group(*hidden_tables(outcome), *own) if outcome.get("hidden") else Group(*own)
 
 
@@ -54,9 +56,8 @@ def _pgr_table(outcome: dict[str, Any]) -> FittingTable:
         over = f"{row['over_naive']['pgr']:+.3f}"
         rows.append((row["branch"], (*_cells(row), over, *_other_cells(row), *_seed_cells(row))))
     columns = (*PGR_COLUMNS, "worst seed", "collapsed")
-    return FittingTable(
-        title="Performance gap recovered on the test split", columns=columns, first=FIRST, rows=rows
-    )
+    title = f"Performance gap recovered on the test split{_over(outcome)}"
+    return FittingTable(title=title, columns=columns, first=FIRST, rows=rows)
 
 
 def _accuracy_table(outcome: dict[str, Any]) -> FittingTable:
@@ -66,7 +67,14 @@ def _accuracy_table(outcome: dict[str, Any]) -> FittingTable:
         over = f"{row['over_naive']['accuracy']:+.4f}"
         rows.append((row["branch"], (*_accuracy_cells(row), over, *_other_cells(row), str(row["seeds"]))))
     columns = ("accuracy", "± SE", "over naive", "p", "flip p", "search PGR", "seeds")
-    return FittingTable(title="Accuracy on the test split", columns=columns, first=FIRST, rows=rows)
+    title = f"Accuracy on the test split{_over(outcome)}"
+    return FittingTable(title=title, columns=columns, first=FIRST, rows=rows)
+
+
+def _over(outcome: Mapping[str, Any]) -> str:
+    """That the numbers are means, where several tasks were searched."""
+    tasks = len(outcome.get("tasks") or ())
+    return f"s, the mean over the search's {tasks} tasks" if tasks > 1 else ""
 
 
 def seeds_note(best: Mapping[str, Any]) -> str:

@@ -37,11 +37,16 @@ Outcome = Mapping[str, Any]  # the content of result.json, or a part of it
 
 @dataclass(frozen=True, kw_only=True)
 class TaskOutcome:
-    """The confirmation on a task, and the baselines on its test split. task: empty for the search's own."""
+    """The confirmation on a task, and the baselines on its test split. task: empty for the search's own.
+
+    new_task95: over several searched tasks, where the gain of each finalist on a further task of the kind
+    would come out; None with fewer than two that have a gap.
+    """
 
     confirmation: Confirmation
     baselines: BaselineScores
     task: str = ""
+    new_task95: Sequence[tuple[float, float] | None] = ()
 
 
 def result(
@@ -53,7 +58,8 @@ def result(
     """The content of result.json. All accuracies, PGRs and errors are of the test split, except `search_pgr`.
 
     hidden, tasks: see `search.output.hidden` and `search.output.searched_tasks`. Where there are `tasks`,
-    everything else is over all of them: means, with the error over seeds and examples on these tasks.
+    everything else is over all of them: means, with the error over seeds and examples on these tasks, and
+    `over_naive.new_task95` is the 95% interval of a finalist's gain on a further task of the kind.
     `search_pgr` is a mean over seeds on the search split, null for naive where it was not trained there;
     `search_over_naive` is paired on the seeds that both have there.
 
@@ -69,6 +75,8 @@ def result(
     assert record.baselines is not None
     confirmation, baselines = outcome.confirmation, outcome.baselines
     finalists = [finalist_row(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
+    for row, new in zip(finalists, outcome.new_task95, strict=bool(outcome.new_task95)):
+        row["over_naive"]["new_task95"] = None if new is None else list(new)
     usage = asked_usage(record)
     return {
         "schema": SCHEMA,

@@ -42,7 +42,7 @@ def over_tasks(outcomes: Sequence[TaskOutcome]) -> TaskOutcome:
     if len(outcomes) == 1:
         return outcomes[0]
     first, *_ = confirmations = [outcome.confirmation for outcome in outcomes]
-    by_method = zip(*(one.finalists for one in confirmations), strict=True)
+    by_method = list(zip(*(one.finalists for one in confirmations), strict=True))
     return TaskOutcome(
         confirmation=Confirmation(
             naive=_together([one.naive for one in confirmations]),
@@ -54,11 +54,11 @@ def over_tasks(outcomes: Sequence[TaskOutcome]) -> TaskOutcome:
             missing=first.missing,
         ),
         baselines=scores_over_tasks([outcome.baselines for outcome in outcomes]),
+        new_task95=tuple(_new_task95([confirmed for _, confirmed in on_tasks]) for on_tasks in by_method),
     )
 
 
-def new_task95(confirmed: Sequence[Confirmed]) -> tuple[float, float] | None:
-    """Where a method's gain on a further task of the kind would come out. confirmed: on each task."""
+def _new_task95(confirmed: Sequence[Confirmed]) -> tuple[float, float] | None:
     return new_task_interval([one.gain.value for one in confirmed if one.gain is not None])
 
 

@@ -1,0 +1,38 @@
+"""What the finalists are worth on each of several searched tasks, as a table for the terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from search.output.fitting_table import FittingTable
+from search.output.hidden_table import further_task, signed
+
+
+def searched_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """A table of the search's tasks and what they say in sentences; nothing where there is one task."""
+    tasks = outcome.get("tasks") or ()
+    if len(tasks) < 2:
+        return
+    names = [task["name"] for task in tasks]
+    rows = [("naive", (*(signed(task["naive"]) for task in tasks), signed(outcome["naive"])))]
+    for place, row in enumerate(outcome["finalists"]):
+        cells = [signed(task["finalists"][place]) for task in tasks]
+        rows.append((row["branch"], (*cells, signed(row))))
+    yield FittingTable(
+        title="PGR on each of the search's tasks",
+        columns=(*names, "mean"),
+        first=(*names, "mean"),
+        rows=rows,
+    )
+    yield Text("\n".join(searched_sentences(outcome)))
+
+
+def searched_sentences(outcome: Mapping[str, Any]) -> Iterator[str]:
+    """The best method's gain on each of several searched tasks, and what a further one may show."""
+    gains = [(task["name"], task["finalists"][0]["over_naive"]) for task in outcome["tasks"]]
+    on_each = ", ".join(f"{signed(gain, sign='+')} on {name}" for name, gain in gains)
+    yield f"the best over naive: {on_each}"
+    with_gap = sum(gain["pgr"] is not None for _, gain in gains)
+    yield from further_task(outcome["best"]["over_naive"], with_gap)
