@@ -1,6 +1,6 @@
 """What the finalists are worth on each of several searched tasks, as a table for the terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -12,8 +12,8 @@ from search.output.hidden_table import further_task, signed
 
 def searched_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
     """A table of the search's tasks and what they say in sentences; nothing where there is one task."""
-    tasks = outcome.get("tasks") or ()
-    if len(tasks) < 2:
+    tasks = _several(outcome)
+    if not tasks:
         return
     names = [task["name"] for task in tasks]
     rows = [("naive", (*(signed(task["naive"]) for task in tasks), signed(outcome["naive"])))]
@@ -30,9 +30,19 @@ def searched_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def searched_sentences(outcome: Mapping[str, Any]) -> Iterator[str]:
-    """The best method's gain on each of several searched tasks, and what a further one may show."""
-    gains = [(task["name"], task["finalists"][0]["over_naive"]) for task in outcome["tasks"]]
+    """The best method's gain on each of several searched tasks, and what a further one may show.
+
+    Nothing where there is one task.
+    """
+    gains = [(task["name"], task["finalists"][0]["over_naive"]) for task in _several(outcome)]
+    if not gains:
+        return
     on_each = ", ".join(f"{signed(gain, sign='+')} on {name}" for name, gain in gains)
     yield f"the best over naive: {on_each}"
     with_gap = sum(gain["pgr"] is not None for _, gain in gains)
     yield from further_task(outcome["best"]["over_naive"], with_gap)
+
+
+def _several(outcome: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    tasks = outcome.get("tasks") or ()
+    return tasks if len(tasks) > 1 else ()

@@ -18,17 +18,32 @@ SHORT = 12  # hex digits of a digest in the head; the whole ones stand under "Ho
 
 def about(config: RunConfig, record: Record) -> list[tuple[str, str]]:
     """Label and text of every line of the head."""
-    rows = [
-        ("task", _task(config)),
-        ("weak supervisor", _weak(config)),
-        (
-            "strong student",
-            f"{_model(config.strong.model)}; naive's is {STUDENTS[config.strong.student.kind]}",
-        ),
-    ]
+    if config.tasks:
+        rows = [row for name, on_task in config.searched.items() for row in _of_task(config, name, on_task)]
+    else:
+        rows = [("task", _task(config))]
+    rows += [("weak supervisor", _weak(config)), ("strong student", _strong(config))]
     if config.intermediates:
         rows.append(("models between them", ", ".join(map(_model, config.intermediates))))
-    return [*rows, ("examples", _splits(config)), ("supervisors", _supervisors(config)), *_digests(record)]
+    if not config.tasks:
+        rows.append(("examples", _splits(config)))
+    rows.append(("supervisors", _supervisors(config)))
+    if config.hidden:
+        rows.append(("hidden tasks", ", ".join(task.name for task in config.hidden)))
+    return [*rows, *_digests(record)]
+
+
+def _of_task(config: RunConfig, name: str, on_task: RunConfig) -> Iterator[tuple[str, str]]:
+    """The lines of one of several searched tasks: its data, and its models where they differ."""
+    yield f"task {name}", f"{_task(on_task)}; {_splits(on_task)}"
+    if on_task.weak != config.weak:
+        yield f"weak supervisor of {name}", _weak(on_task)
+    if on_task.strong != config.strong:
+        yield f"strong student of {name}", _strong(on_task)
+
+
+def _strong(config: RunConfig) -> str:
+    return f"{_model(config.strong.model)}; naive's is {STUDENTS[config.strong.student.kind]}"
 
 
 def _weak(config: RunConfig) -> str:

@@ -57,12 +57,14 @@ def _confirmed(outcome: Outcome) -> str:
             f"{best['accuracy_se']:.4f} ({best['seeds']} fresh seeds), {over['accuracy']:+.4f} against naive "
             f"at {naive['accuracy']:.4f}: {verdict} naive (one-sided p = {p:.2g})."
         )
+    tasks = len(outcome.get("tasks") or ())
+    split = f"mean over the test splits of {tasks} tasks" if tasks > 1 else "test split"
     low, high = best["ci95"]
     least, most = over["ci95"]
     recovered = f"{best['pgr']:.1%}" if best["pgr"] > 0 else "none"
     return (
         f"{best['branch']} recovers {recovered} of the performance gap (PGR {best['pgr']:.3f} ± "
-        f"{best['se']:.3f}, 95% interval {low:.3f} to {high:.3f}, {best['seeds']} fresh seeds, test split), "
+        f"{best['se']:.3f}, 95% interval {low:.3f} to {high:.3f}, {best['seeds']} fresh seeds, {split}), "
         f"{over['pgr']:+.3f} (95% interval {least:+.3f} to {most:+.3f}) against naive at {naive['pgr']:.3f}: "
         f"{verdict} naive (one-sided p = {p:.2g})."
     )
@@ -244,9 +246,12 @@ def costs(record: Record) -> list[tuple[str, str]]:
 
 
 def lost_data(record: Record) -> list[str]:
-    """What was lost of the data, a line for each file and model that lost some."""
-    counts = record.baselines.data if record.baselines else None
-    return list(counts.sentences()) if counts else []
+    """What was lost of the data, a line for each file and model that lost some, with its task of several."""
+    if record.baselines is None:
+        return []
+    of_tasks = [(f"{task.name}: ", task.data) for task in record.baselines.tasks]
+    found = of_tasks or [("", record.baselines.data)]
+    return [f"{task}{line}" for task, counts in found if counts for line in counts.sentences()]
 
 
 def seeds(config: RunConfig) -> list[tuple[str, str]]:

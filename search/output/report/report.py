@@ -25,6 +25,7 @@ from search.output.report import facts as facts
 from search.output.report.about import about
 from search.output.report.charts import charts, scored_trials
 from search.output.result import Outcome, lane_rows, openings_text, saved_by_pruning_s, trained_s
+from search.output.searched_table import searched_sentences
 from search.storage.run_directory import RunDirectory
 from search.studies.importance import MIN_RESAMPLED
 from trainers.files import replace_file
@@ -67,6 +68,8 @@ def render(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
         finalists=_finalists(config, outcome),
         seeds_note=seeds_note,
         hidden_sentences=list(sentences(outcome)) if outcome and outcome.get("hidden") else (),
+        searched_sentences=list(searched_sentences(outcome)) if outcome else (),
+        trials=[finalist.get("trial") for finalist in outcome["finalists"]] if outcome else (),
         **_differences(config, record, outcome),
         figures=charts(config, record, outcome, scored),
         naive_on_search=naive_search_pgr(config, record),
@@ -104,7 +107,7 @@ def _differences(config: RunConfig, record: Record, outcome: Outcome | None) -> 
     if outcome is None:
         return {"differences": [], "examples": [], "without_text": ""}
     found = disagreements.most_different(config, record, outcome)
-    texts, why = disagreements.texts(config, record, [one.place for one in found]) if found else ([], "")
+    texts, why = disagreements.texts(config, record, found) if found else ([], "")
     shown = [replace(one, text=text) for one, text in zip(found, texts, strict=True)] if texts else found
     counts = disagreements.by_seed(config, record, outcome)
     return {"differences": counts, "examples": shown, "without_text": why}

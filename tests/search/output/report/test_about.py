@@ -4,10 +4,13 @@ from types import SimpleNamespace
 
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask, SearchedTask
 from search.ledger.events import Sources
 from search.ledger.record import Record
 from search.output.report.about import about
 from tests.small_runs.synthetic import CONFIG
+from trainers.data.settings import ToyTask
+from trainers.models.settings import ToyModel
 
 
 def test_the_head_names_task_models_sizes_supervisors_and_digests(events: SimpleNamespace) -> None:
@@ -36,3 +39,27 @@ def test_a_run_of_ones_own_names_its_files_and_models(config: RunConfig) -> None
     )
     assert found["strong student"].endswith("; naive's is a linear head on its frozen features")
     assert "2,600 train the weak supervisors (200 for each of 13)" in found["examples"]
+
+
+def test_of_several_tasks_each_has_its_data_and_models_of_its_own(config: RunConfig) -> None:
+    first, second, hidden = (ToyTask(seed=seed) for seed in (1, 2, 3))
+    other = config.weak.model_copy(update={"model": ToyModel(size="strong")})
+    changed = {
+        "task": first,
+        "tasks": (SearchedTask(name="a", task=first), SearchedTask(name="b", task=second, weak=other)),
+        "hidden": (HiddenTask(name="c", task=hidden),),
+    }
+    rows = about(config.model_copy(update=changed), Record.of([]))
+    found = dict(rows)
+    assert [label for label, _ in rows] == [
+        "task a",
+        "task b",
+        "weak supervisor of b",
+        "weak supervisor",
+        "strong student",
+        "supervisors",
+        "hidden tasks",
+    ]
+    assert "drawn with seed 2; 1,600 train the weak supervisors" in found["task b"]
+    assert found["weak supervisor of b"].endswith("size strong")
+    assert found["hidden tasks"] == "c"

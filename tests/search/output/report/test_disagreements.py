@@ -10,9 +10,10 @@ import pytest
 from agents.findings.predictions import pack
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from search.config.tasks import SearchedTask
 from search.ledger.events import Sources, TestOpened
 from search.ledger.record import Record
-from search.output.report.disagreements import by_seed, most_different, texts
+from search.output.report.disagreements import Example, by_seed, most_different, texts
 from tests.small_runs.synthetic import CONFIG
 from trainers.components.optim import Adamw
 from trainers.data.dataset import load_task
@@ -97,10 +98,43 @@ def test_texts_are_shown_only_if_asked_for_and_only_those_of_the_run(
         return Record.of([events.run_started().model_copy(update={"sources": sources})])
 
     same = started(inputs_digest(inputs))
-    assert texts(ten, same, [0]) == ([], "report.show_text is false, so their texts are left out")
-    shown, why = texts(asked, same, [3, 0])
+    at_3, at_0 = (Example(place=place, best=2, naive=0, seeds=2) for place in (3, 0))
+    assert texts(ten, same, [at_0]) == ([], "report.show_text is false, so their texts are left out")
+    shown, why = texts(asked, same, [at_3, at_0])
     assert why == ""
     assert [inputs.texts[i].startswith(text.rstrip("…")) for i, text in zip((3, 0), shown, strict=True)] == [
         True
     ] * 2
-    assert texts(asked, started("0" * 32), [0])[1].endswith("not those that the run was tested on")
+    assert texts(asked, started("0" * 32), [at_0])[1].endswith("not those that the run was tested on")
+
+
+def test_of_several_tasks_an_example_names_its_own(ten: RunConfig, events: SimpleNamespace) -> None:
+    sizes = {"a": 6, "b": 4}
+    tasks = tuple(
+        SearchedTask(
+            name=name,
+            task=ten.task.model_copy(update={"splits": ten.task.splits.model_copy(update={"test": n})}),
+        )
+        for name, n in sizes.items()
+    )
+    record, whole, truth = run_of(ten, events)
+    several = ten.model_copy(update={"tasks": tasks})
+    outcome = whole | {"tasks": [apart(whole, truth, slice(0, 6)), apart(whole, truth, slice(6, 10))]}
+    assert by_seed(several, record, outcome) == by_seed(ten, record, whole)
+    together = [one.place for one in most_different(ten, record, whole)]
+    found = most_different(several, record, outcome)
+    assert [(one.task, one.place) for one in found] == [
+        ("a", place) if place < 6 else ("b", place - 6) for place in together
+    ]
+
+
+def apart(whole: dict[str, Any], truth: Any, part: slice) -> dict[str, Any]:
+    """What the result says of a part of the examples."""
+
+    def of_part(row: dict[str, Any]) -> dict[str, Any]:
+        return row | {"accuracy": float((row["guess"] == truth)[part].mean())}
+
+    best, naive = (
+        {"per_seed": [of_part(row) for row in whole[name]["per_seed"]]} for name in ("best", "naive")
+    )
+    return {"finalists": [best], "naive": naive}

@@ -8,7 +8,16 @@ from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
-from search.ledger.events import AnyEvent, Finished, Interrupted, LaneAnswered, Proposed, Resumed, Sources
+from search.ledger.events import (
+    AnyEvent,
+    Finished,
+    Interrupted,
+    LaneAnswered,
+    Proposed,
+    Resumed,
+    Sources,
+    TaskBaselines,
+)
 from search.ledger.record import Record
 from search.output.report.facts import (
     LONGEST,
@@ -62,6 +71,12 @@ def test_what_was_lost_of_the_data_is_told(events: SimpleNamespace) -> None:
     assert lost_data(record) == ["a.csv: of 9 rows left out: 2 repeat an earlier row"]
     assert lost_data(Record.of([events.run_started(at=0.0), events.baselines(at=1.0)])) == []
     assert lost_data(Record()) == []
+    floors = {"weak_acc": 0.6, "weak_se": 0.0, "ceiling_acc": 0.9, "ceiling_se": 0.0, "examples": 10}
+    tasks = tuple(
+        TaskBaselines(name=name, data=data, **floors) for name, data in (("x", counts), ("y", None))
+    )
+    several = Record.of([events.run_started(at=0.0), events.baselines(at=1.0, tasks=tasks)])
+    assert lost_data(several) == ["x: a.csv: of 9 rows left out: 2 repeat an earlier row"]
 
 
 def test_a_method_below_the_floor_recovers_none_of_the_gap(config: RunConfig) -> None:

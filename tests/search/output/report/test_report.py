@@ -12,6 +12,7 @@ import pytest
 from agents.findings.round_proposal import LaneReport
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
+from search.config.tasks import SearchedTask
 from search.engine.confirmation import Confirmation
 from search.ledger.events import Interrupted, LaneAnswered, Proposed
 from search.ledger.log import Ledger
@@ -19,6 +20,7 @@ from search.ledger.record import Record
 from search.output.hidden import hidden_part
 from search.output.report.report import render, write_report
 from search.output.result import result
+from search.output.searched_tasks import over_tasks, tasks_part
 from search.storage.run_directory import RunDirectory, new_run
 from tests.search.output.conftest import moved, on_task, without_gap
 from tests.small_runs.chromium import PHONE, Opened
@@ -299,6 +301,32 @@ def test_hidden_tasks_have_a_table_and_what_it_decides(
     ):
         assert said in section
     assert '<h2 id="hidden">' not in render(config, record, result(record, own))
+
+
+def test_several_searched_tasks_have_a_table_of_their_own(
+    config: RunConfig, record: Record, confirmation: Confirmation
+) -> None:
+    apart = [on_task(moved(confirmation, by), f"task{i}") for i, by in enumerate((-0.1, 0.0, 0.1, 0.2))]
+    page = render(
+        config.model_copy(
+            update={"tasks": tuple(SearchedTask(name=one.task, task=config.task) for one in apart)}
+        ),
+        record,
+        result(record, over_tasks(apart), tasks=tasks_part(record, apart)),
+    )
+    section = page.partition('<h2 id="searched">')[2].partition("<h2 id=")[0]
+    for said in (
+        "The best over naive: +0.200 on task0, +0.300 on task1, +0.400 on task2, +0.500 on task3",
+        "On a further task of the kind it would gain -0.11 to +0.81 (95%)",
+        '<td class="n" data-label="task3"><data value="0.5">0.500</data>',
+        "+0.350",
+    ):
+        assert said in section
+    assert "mean over the test splits of 4 tasks" in page
+    assert 'href="#searched"' in page
+    alone = render(config, record, result(record, on_task(confirmation)))
+    assert '"searched"' not in alone
+    assert "#searched" not in alone
 
 
 def test_a_finalist_that_was_not_confirmed_on_a_hidden_task_has_a_row(
