@@ -1,8 +1,9 @@
 """The state of one trial: the sum of its events."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from search.ledger.events import EndState, Purpose, RungReached, TaskReached
+from search.ledger.events import EndState, Purpose, Reached, RungReached, TaskReached
 from trainers.method import Method
 from trainers.trial.label_quality import LabelQuality
 
@@ -87,8 +88,17 @@ class TrialRecord:
     @property
     def train_s(self) -> float:
         """Seconds spent training and evaluating."""
-        ahead = [one for (share, _), one in self.on_tasks.items() if share not in self.rungs]
-        return sum(rung.train_s + rung.eval_s for rung in (*self.rungs.values(), *ahead))
+        return sum(reached.train_s + reached.eval_s for reached in self._reached())
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of setup, training and evaluation."""
+        return sum(reached.seconds for reached in self._reached())
+
+    def _reached(self) -> Iterator[Reached]:
+        """Its rungs, and what it has reached on single tasks since the last one."""
+        yield from self.rungs.values()
+        yield from (one for (share, _), one in self.on_tasks.items() if share not in self.rungs)
 
     @property
     def is_there(self) -> bool:
@@ -103,6 +113,10 @@ class TrialRecord:
 
     @property
     def best_on_tasks(self) -> dict[str, float]:
-        """The PGR on each of several searched tasks at the best rung; empty where there is one task."""
-        found = self.reached_on(self.best.share) if self.best else {}
+        """The PGR on each of several searched tasks at the best rung; empty where there is one task.
+
+        Before its first rung, on the tasks that it has been on.
+        """
+        shares = [share for share, _ in self.on_tasks]
+        found = self.reached_on(self.best.share if self.best else min(shares, default=0.0))
         return {task: one.pgr for task, one in found.items() if one.pgr is not None}

@@ -1,9 +1,10 @@
 """A run as data frames: its trials, their curves, what was confirmed, seed by seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents.language.naming import method_values
+from search.ledger.events import Reached, TaskReached
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.output.result import Outcome
@@ -16,30 +17,41 @@ def trials_frame(record: Record) -> "DataFrame":
     """A row for each trial, in the order in which they began.
 
     task: the hidden task it learned, empty for the search's own. stop, accuracy, pgr, se: at its best rung;
-    none of a confirmation trial, which predicts the test split. The columns from `labels.kind` on hold its
-    method, stopped there.
+    none of a confirmation trial, which predicts the test split. pgr_on_TASK: of several searched tasks, on
+    each of them there; before a rung on all tasks, on those that it has been on. The columns from
+    `labels.kind` on hold its method, stopped there.
     """
-    return _frame([_trial(trial) for trial in record.trials.values()])
+    tasks = [task.name for task in record.baselines.tasks] if record.baselines else []
+    return _frame([_trial(trial, tasks) for trial in record.trials.values()])
 
 
 def curves_frame(record: Record) -> "DataFrame":
-    """A row for each rung that a trial reached on the search split; seconds: since the rung before."""
+    """A row for each rung that a trial reached on the search split; seconds: since the rung before.
+
+    task: of several searched tasks, a row for each that a rung was reached on; "" for the rung over all.
+    """
     return _frame(
         [
             {
                 "trial": trial.trial,
                 "branch": trial.branch,
-                "share": share,
-                "accuracy": rung.accuracy,
-                "pgr": rung.pgr,
-                "se": rung.se,
-                "seconds": rung.seconds,
+                "task": reached.task if isinstance(reached, TaskReached) else "",
+                "share": reached.share,
+                "accuracy": reached.accuracy,
+                "pgr": reached.pgr,
+                "se": reached.se,
+                "seconds": reached.seconds,
             }
             for trial in record.trials.values()
-            for share, rung in sorted(trial.rungs.items())
-            if rung.pgr is not None
+            for reached in _reached(trial)
+            if reached.pgr is not None
         ]
     )
+
+
+def _reached(trial: TrialRecord) -> list[Reached]:
+    """By share, and at each first on single tasks."""
+    return sorted((*trial.on_tasks.values(), *trial.rungs.values()), key=lambda reached: reached.share)
 
 
 def methods_frame(outcome: Outcome) -> "DataFrame":
@@ -77,8 +89,8 @@ def _confirmed(name: str, row: Outcome) -> dict[str, Any]:
     }
 
 
-def _trial(trial: TrialRecord) -> dict[str, Any]:
-    best = trial.best
+def _trial(trial: TrialRecord, tasks: Sequence[str]) -> dict[str, Any]:
+    best, on_tasks = trial.best, trial.best_on_tasks
     return {
         "trial": trial.trial,
         "purpose": trial.purpose,
@@ -90,6 +102,7 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
         "accuracy": best.accuracy if best else None,
         "pgr": best.pgr if best else None,
         "se": best.se if best else None,
+        **{f"pgr_on_{task}": on_tasks.get(task) for task in tasks},
         "train_s": trial.train_s,
         "cause": trial.cause,
         **method_values(trial.best_method),

@@ -25,9 +25,10 @@ def trial_rows(config: RunConfig, record: Record) -> list[Row]:
 
     task: the name of a hidden task, empty for the search's own. pgr, se, accuracy: at the best rung, on the
     search split; None for trials of the confirmation, whose results are in result.json. pgr_at_SHARE: at
-    every rung of any trial. stop: where training of the best rung ended, as a share of the method's own.
-    seconds: setup, training and evaluation. state: running or paused for a trial that has not ended. cause:
-    of its end. method: what naive has not. settings: the whole method as JSON.
+    every rung of any trial. pgr_on_TASK: of several searched tasks, on each at the best rung; before a rung
+    on all tasks, on those that it has been on. stop: where training of the best rung ended, as a share
+    of the method's own. seconds: setup, training and evaluation. state: running or paused for a trial that
+    has not ended. cause: of its end. method: what naive has not. settings: the whole method as JSON.
     """
     shares = sorted({share for trial in record.trials.values() for share in trial.rungs})
     return [_row(config, record, trial, shares) for trial in record.trials.values()]
@@ -51,7 +52,7 @@ def _row(config: RunConfig, record: Record, trial: TrialRecord, shares: Sequence
         "accuracy": best.accuracy if best else None,
         "stop": best.share if best else None,
         "share": trial.last.share if trial.last else None,
-        "seconds": sum(rung.seconds for rung in trial.rungs.values()),
+        "seconds": trial.seconds,
         "started_at": trial.started_at,
         "ended_at": trial.ended_at,
         "micro_batch": trial.micro_batch,
@@ -59,6 +60,8 @@ def _row(config: RunConfig, record: Record, trial: TrialRecord, shares: Sequence
     }
     for share in shares:
         row[f"pgr_at_{share:.4g}"] = trial.rungs[share].pgr if share in trial.rungs else None
+    for task in config.tasks:
+        row[f"pgr_on_{task.name}"] = trial.best_on_tasks.get(task.name)
     row["method"] = differences(trial.method, config.naive)
     row["settings"] = trial.method.model_dump_json()
     return row

@@ -67,7 +67,10 @@ def flat(method: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def trial_row(record: Record, trial: TrialRecord, index: int) -> dict[str, float]:
-    """The numbers of a trial at a rung: scores, if there are any, with the baselines as reference lines."""
+    """The numbers of a trial at a rung: scores, if there are any, with the baselines as reference lines.
+
+    pgr/TASK: of several searched tasks, on each of them.
+    """
     rungs = list(trial.rungs.values())
     rung = rungs[index]
     row: dict[str, float] = {
@@ -76,7 +79,24 @@ def trial_row(record: Record, trial: TrialRecord, index: int) -> dict[str, float
     }
     if rung.pgr is not None and rung.se is not None and rung.accuracy is not None:
         row |= {"pgr": rung.pgr, "pgr_se": rung.se, "accuracy": rung.accuracy} | references(record)
-    return row
+    on_tasks = trial.reached_on(rung.share).items()
+    return row | {f"pgr/{task}": one.pgr for task, one in on_tasks if one.pgr is not None}
+
+
+def baselines_config(record: Record) -> dict[str, Any]:
+    """For the config of the campaign's run: weak floor and ceiling of each of several searched tasks."""
+    tasks = record.baselines.tasks if record.baselines else ()
+    floors = {
+        task.name: {
+            "weak_acc": task.weak_acc,
+            "weak_se": task.weak_se,
+            "ceiling_acc": task.ceiling_acc,
+            "ceiling_se": task.ceiling_se,
+            "search_examples": task.examples,
+        }
+        for task in tasks
+    }
+    return {"tasks_baselines": floors} if floors else {}
 
 
 def references(record: Record) -> dict[str, float]:
@@ -133,6 +153,11 @@ def outcome_summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
     scores = ("branch", "accuracy", "pgr", "se", "ci95", "seeds", "search_pgr", "over_naive", "beats_naive_p")
     for key in ("naive", "best"):
         shown[key] = {name: outcome[key][name] for name in scores if name in outcome[key]}
+    if tasks := outcome.get("tasks"):
+        shown["tasks"] = {
+            task["name"]: {"naive_pgr": task["naive"]["pgr"], "best_pgr": task["finalists"][0]["pgr"]}
+            for task in tasks
+        }
     return shown
 
 

@@ -20,6 +20,7 @@ from search.tracking.payloads import (
     FINALISTS,
     FINDINGS,
     TRIALS,
+    baselines_config,
     campaign_row,
     describe,
     escape_markdown,
@@ -151,7 +152,7 @@ class WandbSync:
         )
         run.define_metric("share", hidden=True)
         run.define_metric("pgr", step_metric="share", summary="max")
-        for metric in ("pgr_se", "accuracy", "weak_*", "ceiling_*", "train_s"):
+        for metric in ("pgr/*", "pgr_se", "accuracy", "weak_*", "ceiling_*", "train_s"):
             run.define_metric(metric, step_metric="share")
         return OpenRun(run=run)
 
@@ -185,7 +186,7 @@ class WandbSync:
             job_type="campaign",
             tags=(),
             notes="",
-            config=self._job.config,
+            config=self._job.config | baselines_config(self._record),
             sweep=None,
         )
         run.define_metric("trials", hidden=True)

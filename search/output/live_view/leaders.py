@@ -55,7 +55,8 @@ def _on_tasks(config: RunConfig, record: Record, method: Standing) -> dict[str, 
     seeds = (method.trial.seed, *config.replication_seeds())[: len(method.pgrs)]
     digest, by_seed = method.method.digest, dict[int, dict[str, float]]()
     for trial in record.trials.values():
-        if trial.best_on_tasks and not trial.confirms and trial.best_method.digest == digest:
+        graded = trial.best is not None and trial.best_on_tasks
+        if graded and trial.seed in seeds and trial.best_method.digest == digest:
             by_seed.setdefault(trial.seed, trial.best_on_tasks)
     found = [by_seed[seed] for seed in seeds if seed in by_seed]
     return {task: fmean(pgrs[task] for pgrs in found) for task in config.searched} if found else {}

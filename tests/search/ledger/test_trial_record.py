@@ -33,3 +33,15 @@ def test_a_trial_stands_for_the_method_that_stops_where_it_was_best(events: Simp
 def test_predictions_on_the_test_split_have_no_best_rung(events: SimpleNamespace) -> None:
     told = [events.started("c1", purpose="confirm"), events.reached("c1", 1.0, None), events.ended("c1")]
     assert Record.of(told).trials["c1"].best_pgr is None
+
+
+def test_of_several_tasks_a_trial_has_its_pgr_on_each_where_it_is_best(events: SimpleNamespace) -> None:
+    first = events.reached_on("t1", {"a": 0.1, "b": 0.3}, 1 / 3)
+    told = [events.started("t1"), first[0]]
+    alone = Record.of(told).trials["t1"]
+    assert (alone.best, alone.best_on_tasks) == (None, {"a": 0.1})  # no rung yet, but on a task
+    assert (alone.train_s, alone.seconds) == (4.0, 4.5)
+    told += [*first[1:], *events.reached_on("t1", {"a": 0.5, "b": -0.2})]
+    trial = Record.of(told).trials["t1"]
+    assert (trial.best.share, trial.best_on_tasks) == (1 / 3, {"a": 0.1, "b": 0.3})
+    assert Record.of([events.started("t2"), events.reached("t2")]).trials["t2"].best_on_tasks == {}

@@ -1,9 +1,12 @@
 """A run as data frames."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from search.ledger.events import TaskBaselines
+from search.ledger.record import Record
 from search.output.frames import curves_frame, methods_frame, seeds_frame, trials_frame
 from search.storage.run_directory import RunDirectory
 from tests.small_runs.synthetic import synthetic_run
@@ -35,7 +38,20 @@ def test_a_row_for_each_rung_of_the_search_split(finished: RunDirectory) -> None
         rung for trial in record.trials.values() for rung in trial.rungs.values() if rung.pgr is not None
     ]
     assert len(frame) == len(scored) > 40
+    assert set(frame.task) == {""}
     assert (frame.groupby("trial").share.apply(lambda shares: shares.is_monotonic_increasing)).all()
+
+
+def test_of_several_tasks_trials_have_a_column_for_each_and_curves_a_row(events: SimpleNamespace) -> None:
+    floors = {"weak_acc": 0.6, "weak_se": 0.0, "ceiling_acc": 0.9, "ceiling_se": 0.0, "examples": 10}
+    tasks = tuple(TaskBaselines(name=name, **floors) for name in "ab")
+    told = [events.baselines(tasks=tasks), events.started("t1")]
+    told += [*events.reached_on("t1", {"a": 0.1, "b": 0.3}, 1 / 3), events.started("t1")]
+    record = Record.of([*told, events.reached_on("t1", {"a": 0.2}, 1.0)[0]])
+    frame, curves = trials_frame(record), curves_frame(record)
+    assert frame[["pgr", "pgr_on_a", "pgr_on_b"]].to_numpy().tolist() == [[0.2, 0.1, 0.3]]
+    assert curves.task.tolist() == ["a", "b", "", "a"]
+    assert curves.pgr.tolist() == [0.1, 0.3, 0.2, 0.2]
 
 
 def test_a_row_for_each_confirmed_method_and_seed(finished: RunDirectory) -> None:

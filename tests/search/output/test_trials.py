@@ -1,7 +1,9 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -82,3 +84,18 @@ def test_the_table_names_the_hidden_task_that_a_trial_learned(rows: list[dict[st
     with shown.capture() as capture:
         shown.print(trials_table([rows[-1] | {"purpose": "hidden", "task": "there"}]))
     assert "hidden: there" in capture.get()
+
+
+def test_of_several_tasks_a_row_has_the_pgr_on_each(
+    on_tasks: Callable[..., RunConfig], record: Record, events: SimpleNamespace
+) -> None:
+    config = on_tasks("a", "b")
+    for event in (events.started("t4"), *events.reached_on("t4", {"a": 0.7, "b": 0.1})):
+        record.apply(event)
+    whole, partly = events.reached_on("t5", {"a": -0.5, "b": 0.0}), events.started("t5")
+    for event in (partly, whole[0]):
+        record.apply(event)
+    *_, row, pruned = trial_rows(config, record)
+    assert (row["pgr_on_a"], row["pgr_on_b"], row["pgr"]) == (0.7, 0.1, pytest.approx(0.4))
+    assert (pruned["pgr_on_a"], pruned["pgr_on_b"], pruned["pgr"]) == (-0.5, None, None)
+    assert pruned["seconds"] == 4.5

@@ -6,16 +6,18 @@ from types import SimpleNamespace
 import pytest
 
 from agents.language.proposal import Branch
-from search.ledger.events import AnyEvent, Finished, Proposed, TrialPaused
+from search.ledger.events import AnyEvent, Finished, Proposed, TaskBaselines, TrialPaused
 from search.ledger.record import Record
 from search.tracking.payloads import (
     FINALISTS,
+    baselines_config,
     campaign_row,
     describe,
     escape_markdown,
     finalist_rows,
     findings,
     flat,
+    outcome_summary,
     plain,
     search_score,
     trial_row,
@@ -102,6 +104,33 @@ def test_a_row_of_a_trial_adds_up_its_seconds_and_a_sealed_one_has_no_score(
         "ceiling_pgr": 1.0,
     }
     assert trial_row(known, known.trials["c1"], 0) == {"share": 1.0, "train_s": 3.0}
+
+
+def test_of_several_tasks_each_has_a_metric_and_its_floors(
+    opened: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    floors = {"weak_acc": 0.6, "weak_se": 0.01, "ceiling_acc": 0.9, "ceiling_se": 0.02}
+    tasks = tuple(TaskBaselines(name=name, examples=10, **floors) for name in ("a", "b"))
+    reached = [
+        one for share in (1 / 3, 1.0) for one in events.reached_on("t1", {"a": share, "b": 0.0}, share)
+    ]
+    known = tracked(*opened, events.baselines(tasks=tasks), events.started("t1"), *reached)
+    row = trial_row(known, known.trials["t1"], 1)
+    assert {name: row[name] for name in ("pgr", "pgr/a", "pgr/b")} == {"pgr": 0.5, "pgr/a": 1.0, "pgr/b": 0.0}
+    assert trial_row(known, known.trials["t1"], 0)["pgr/a"] == 1 / 3
+    found = baselines_config(known)["tasks_baselines"]
+    assert found == {name: floors | {"search_examples": 10} for name in ("a", "b")}
+    assert baselines_config(tracked(*opened)) == {}
+
+
+def test_the_outcome_has_naive_and_the_best_on_each_task() -> None:
+    task = {"name": "a", "naive": {"pgr": 0.1}, "finalists": [{"pgr": 0.4}, {"pgr": 0.5}]}
+    found = outcome_summary(OUTCOME | {"tasks": [task, task | {"name": "b", "naive": {"pgr": None}}]})
+    assert found["tasks"] == {
+        "a": {"naive_pgr": 0.1, "best_pgr": 0.4},
+        "b": {"naive_pgr": None, "best_pgr": 0.4},
+    }
+    assert "tasks" not in outcome_summary(OUTCOME)
 
 
 def test_the_best_is_the_best_trial_of_the_search_wherever_it_stopped(
