@@ -13,6 +13,7 @@ from agents.findings.curves import points, shape
 from agents.findings.differences import differences
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState, shown_pgr
 from agents.findings.round_proposal import entropy_bits, family_shares
+from agents.findings.tasks import on_each, task_lines
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range
 from trainers.method import Abilities
 from trainers.printable import printable
@@ -47,6 +48,7 @@ def standing(findings: Findings) -> str:
     """The state of the campaign: counts, the best and newest trials, branches, failures, families."""
     parts = [
         _counts(findings),
+        *map(printable, task_lines(findings)),
         *_section("Best methods (one seed each)", _trials(findings, findings.best_trials(n=BEST))),
         *_section("Newest trials", _trials(findings, _newest(findings))),
         *_section("Branches", _branches(findings)),
@@ -74,7 +76,7 @@ def trial_line(findings: Findings, trial: TrialFinding) -> str:
         )
         if value is not None
     ]
-    facts = [trial.state, shape(trial.curve), *signals]
+    facts = [trial.state, *filter(None, [on_each(trial)]), shape(trial.curve), *signals]
     cause = f"; {_cut(trial.cause, 160)}" if trial.cause else ""
     method = differences(trial.method, findings.naive)
     return _cut(f"{trial.trial} {shown_pgr(trial)} {trial.branch}: {method} [{', '.join(facts)}{cause}]")

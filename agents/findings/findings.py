@@ -25,6 +25,8 @@ class TrialFinding(Frozen):
     that are class 1. agreement: share that equal the predictions of the weak supervisor whose labels the
     trial learned from. steadiness: share that equal the trial's own at the rung before. labels: what can be
     said of its training targets. None where unknown; none of these uses or reveals ground truth.
+    on_tasks: of several searched tasks, name and PGR of each there; before the first score, of those that it
+    has been on.
     """
 
     trial: str
@@ -43,6 +45,7 @@ class TrialFinding(Frozen):
     agreement: float | None = None
     steadiness: float | None = None
     labels: LabelQuality | None = None
+    on_tasks: tuple[tuple[str, float], ...] = ()
 
 
 class BranchFinding(Frozen):
@@ -65,12 +68,22 @@ class Refusal(Frozen):
     text: str
 
 
+class TaskFinding(Frozen):
+    """One of several searched tasks: accuracies of its weak floor and ceiling on its search split."""
+
+    name: str
+    weak_acc: float
+    ceiling_acc: float
+
+
 class Findings(Frozen):
     """Everything a proposer may know; `round` is the number of the round to propose, from 1.
 
     weak_acc, weak_se, ceiling_acc, ceiling_se: on the search split, None before the baselines are trained.
     naive_pgr: of the naive baseline there, a mean over seeds; None until it is trained for that, beside the
     replicates. examples: the size of the search split, 0 if unknown. notes, refused: of earlier rounds.
+    tasks: where several are searched; accuracies are means over them then, and examples those of all.
+    objective: what a trial's PGR is of its PGRs on them.
     """
 
     round: Annotated[int, Field(ge=1)]
@@ -87,6 +100,8 @@ class Findings(Frozen):
     examples: int = 0
     notes: tuple[Note, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    tasks: tuple[TaskFinding, ...] = ()
+    objective: str = "mean"
 
     @property
     def gap(self) -> float | None:

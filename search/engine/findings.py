@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
-from agents.findings.findings import BranchFinding, Findings, Refusal, TrialFinding
+from agents.findings.findings import BranchFinding, Findings, Refusal, TaskFinding, TrialFinding
 from agents.findings.predictions import agreement, balance
 from agents.findings.tree.campaign import EarlierRun
 from search.config.schema import RunConfig
@@ -45,6 +45,11 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
         examples=floors.examples if floors else 0,
         notes=tuple(record.notes),
         refused=tuple(Refusal(round=number, text=text) for number, text in record.refused),
+        tasks=tuple(
+            TaskFinding(name=task.name, weak_acc=task.weak_acc, ceiling_acc=task.ceiling_acc)
+            for task in (floors.tasks if floors else ())
+        ),
+        objective=config.search.objective,
     )
 
 
@@ -78,6 +83,7 @@ def _trial(trial: TrialRecord, floors: BaselinesReady | None, supervisor: int) -
         train_s=trial.train_s,
         labels=trial.labels,
         predictions=best.predictions if best else None,
+        on_tasks=tuple(trial.best_on_tasks.items()),
         **_signals(trial, floors, supervisor),
     )
 

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from agents.findings.digest import history, standing
 from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask, SearchedTask
 from search.engine.findings import brief, earlier_runs
-from search.ledger.events import BranchesRefused, NoteLeft, Proposed
+from search.ledger.events import BranchesRefused, NoteLeft, Proposed, TaskBaselines
 from search.ledger.record import Record
 from search.storage.run_directory import RunDirectory
 from trainers.data.settings import DatasetTask
@@ -107,6 +108,31 @@ def test_notes_and_refusals_of_earlier_rounds_are_told(events: SimpleNamespace, 
         (1, "branches[0]: no"),
         (1, "branches[1]: no"),
     ]
+
+
+def test_of_several_tasks_it_tells_the_pgr_on_each_and_nothing_of_hidden_ones(
+    events: SimpleNamespace, branch: Callable[..., Branch], on_tasks: Callable[..., RunConfig]
+) -> None:
+    config = on_tasks("near", "far")
+    hidden = HiddenTask(name="unseen", task=config.task)
+    config = config.model_copy(update={"hidden": (hidden,)})
+    floors = {"weak_acc": 0.6, "weak_se": 0.0, "ceiling_acc": 0.9, "ceiling_se": 0.0, "examples": 10}
+    tasks = tuple(TaskBaselines(name=name, **floors) for name in ("near", "far"))
+    record = Record.of(
+        [
+            events.baselines(tasks=tasks),
+            Proposed(round=1, proposal=Proposal(branches=(branch("one"),), rationale=""), seconds=0),
+            events.started("t1"),
+            *events.reached_on("t1", {"near": 0.9, "far": 0.1}, 1 / 3),
+            *events.reached_on("t1", {"near": 0.2, "far": 0.0}),
+            events.started("h1", purpose="hidden", task="unseen", branch=""),
+            events.reached("h1", 1.0, None),
+        ]
+    )
+    findings = brief(config, record)
+    assert [one.name for one in findings.tasks] == ["near", "far"]
+    assert dict(findings.trials[0].on_tasks) == {"near": 0.9, "far": 0.1}
+    assert "unseen" not in findings.model_dump_json() + standing(findings) + history(findings)
 
 
 @pytest.fixture
