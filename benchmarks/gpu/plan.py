@@ -27,7 +27,7 @@ from benchmarks.training.models import chat_lengths
 from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
-from search.preflight.forecast import Phase, likely_methods, naive_s, phases
+from search.preflight.forecast import Phase, hidden_phases, likely_methods, naive_s, phases
 from search.preflight.summary import duration
 from trainers.data.dataset import load_task
 from trainers.method import Abilities
@@ -98,7 +98,7 @@ def plan(
     trial = Phase(
         name="one trial", trainings=1, train_s=naive_s(config, strong, predicted=config.task.splits.search)
     )
-    run = phases(config, weak, strong, methods)
+    run = [*phases(config, weak, strong, methods), *hidden_phases(config, weak, strong, methods)]
     whole = Phase(
         name="all",
         trainings=sum(phase.trainings for phase in run),

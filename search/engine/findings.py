@@ -40,7 +40,7 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
             _branch(config, branch, results[name], live=name not in used_up)
             for name, branch in record.branches.items()
         ),
-        trials=tuple(_trial(trial, floors, config.supervisor(trial.seed)) for trial in trials),
+        trials=tuple(_trial(config, trial, floors) for trial in trials),
         trials_left=max(0, config.search.trials - len(trials)),
         examples=floors.examples if floors else 0,
         notes=tuple(record.notes),
@@ -67,8 +67,8 @@ def _branch(config: RunConfig, known: BranchRecord, results: Results, *, live: b
     return BranchFinding(branch=known.branch, round=known.round, live=live, importance=shares)
 
 
-def _trial(trial: TrialRecord, floors: BaselinesReady | None, supervisor: int) -> TrialFinding:
-    best = trial.best
+def _trial(config: RunConfig, trial: TrialRecord, floors: BaselinesReady | None) -> TrialFinding:
+    best, on_tasks = trial.best, trial.best_on_tasks
     return TrialFinding(
         trial=trial.trial,
         branch=trial.branch,
@@ -83,8 +83,8 @@ def _trial(trial: TrialRecord, floors: BaselinesReady | None, supervisor: int) -
         train_s=trial.train_s,
         labels=trial.labels,
         predictions=best.predictions if best else None,
-        on_tasks=tuple(trial.best_on_tasks.items()),
-        **_signals(trial, floors, supervisor),
+        on_tasks=tuple((task, on_tasks[task]) for task in config.searched if task in on_tasks),
+        **_signals(trial, floors, config.supervisor(trial.seed)),
     )
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,19 @@ from agents.settings import ClaudeConfig
 from search.config.schema import RunConfig
 from search.engine.proposers import new_proposer
 from search.policy.rungs import merged_rungs, rungs_of, steps_of_a_training
-from search.preflight.forecast import likely_methods, naive_s, phases
+from search.preflight.forecast import (
+    Phase,
+    hidden_phases,
+    likely_methods,
+    naive_s,
+    over_tasks,
+    part_of,
+    phases,
+)
 from search.preflight.speed import Speed, measured
 from search.workers.inputs import Inputs, Training, read_inputs, trainings
-from search.workers.loading import Loaded, load
-from search.workers.sources import checked_sources, with_commits
+from search.workers.loading import Loaded
+from search.workers.sources import checked_sources, load_searched, on_searched, with_commits
 from trainers.components.students import BagOfWords
 from trainers.data.counts import DataCounts
 from trainers.data.examples import SPLITS
@@ -50,26 +58,62 @@ def check(
     say("the proposer")
     new_proposer(config, None)
     say("data and models")
-    loaded = load(config)
-    checked_sources(config, loaded, commits, None)  # hidden tasks are looked at, by another process
-    inputs = read_inputs(config, loaded.task)
-    due = list(trainings(config, loaded.weights, inputs.data))
+    loaded = load_searched(config, commits)
+    first = next(iter(loaded.values()))
+    checked_sources(config, first, commits, None, loaded)  # hidden tasks are looked at, by another process
+    on_tasks = on_searched(config, commits)
+    looks = [_look(on_it, name, loaded[name]) for name, on_it in on_tasks.items()]
     found: dict[str, Any] = {
         "name": config.name,
-        "data": _data(loaded, inputs.counts),
-        "models": _models(config, inputs),
-        "steps": _steps(config),
-        "memory": _memory(config),
-        "disk": _disk(config, folder),
+        **looks[0].found,
+        "memory": max((look.memory for look in looks), key=lambda memory: memory["trial_gb"] or math.inf),
+        "disk": _disk(list(on_tasks.values()), folder),
         "dollars": _dollars(config),
-        "baselines_cached": sum(training.path.is_file() for training in due),
+        "baselines_cached": sum(look.cached for look in looks),
+        "tasks": [{"name": look.name} | look.found for look in looks] if config.tasks else [],
         "seconds": None,
     }
     if timed:
         say("the speed of the models")
-        found["seconds"] = _seconds(config, due, found["baselines_cached"])
+        found["seconds"] = _seconds(config, looks)
         found["dollars"] |= _gpus(config, found["seconds"]["phases"], usd_per_hour)
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What was found of one searched task. name: empty for the only one. due: trainings of its baselines.
+
+    cached: how many of these need no training.
+    """
+
+    name: str
+    config: RunConfig
+    found: dict[str, Any]
+    memory: dict[str, Any]
+    due: list[Training]
+    cached: int
+
+
+def _look(config: RunConfig, name: str, loaded: Loaded) -> Look:
+    """Look at a task. Raises ValueError, of one line, that names it where there are several."""
+    try:
+        inputs = read_inputs(config, loaded.task)
+        due = list(trainings(config, loaded.weights, inputs.data))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}" if name else str(error)) from None
+    return Look(
+        name=name,
+        config=config,
+        found={
+            "data": _data(loaded, inputs.counts),
+            "models": _models(config, inputs),
+            "steps": _steps(config),
+        },
+        memory=_memory(config),
+        due=due,
+        cached=sum(training.path.is_file() for training in due),
+    )
 
 
 def _data(loaded: Loaded, counts: DataCounts) -> dict[str, Any]:
@@ -156,17 +200,26 @@ def at_once(config: RunConfig) -> int:
     return max(1, min(most, int(fit / trial.processes)))
 
 
-def _disk(config: RunConfig, folder: Path) -> dict[str, Any]:
-    """Gigabytes of the checkpoints that may lie in the run directory at once, and what is free there."""
-    room = room_for(config.strong.model, config.engine, 1.0, config.trial.processes)
-    trained = None if room is None else trained_and_frozen(config.naive.student, room.weights)[0]
-    waiting = config.search.promotion.waiting * (len(config.search.pruning.rungs) - 1)
-    states = min(config.search.trials, waiting + at_once(config))
+def _disk(on_tasks: Sequence[RunConfig], folder: Path) -> dict[str, Any]:
+    """Gigabytes of the checkpoints that may lie in the run directory at once, and what is free there.
+
+    A paused trial has a checkpoint for each task.
+    """
+    sizes = [_checkpoints_gb(config) for config in on_tasks]
     place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return {
-        "checkpoints_gb": None if trained is None else states * trained * STATE_BYTES / GB,
+        "checkpoints_gb": None if None in sizes else sum(size for size in sizes if size is not None),
         "free_gb": shutil.disk_usage(place).free / GB,
     }
+
+
+def _checkpoints_gb(config: RunConfig) -> float | None:
+    room = room_for(config.strong.model, config.engine, 1.0, config.trial.processes)
+    if room is None:
+        return None
+    waiting = config.search.promotion.waiting * (len(config.search.pruning.rungs) - 1)
+    states = min(config.search.trials, waiting + at_once(config))
+    return states * trained_and_frozen(config.naive.student, room.weights)[0] * STATE_BYTES / GB
 
 
 def _dollars(config: RunConfig) -> dict[str, Any]:
@@ -183,11 +236,13 @@ def _gpus(
     return {"gpu_hours": hours, "gpu_usd": None if usd_per_hour is None else hours * usd_per_hour}
 
 
-def _seconds(config: RunConfig, due: list[Training], cached: int) -> dict[str, Any]:
+def _seconds(config: RunConfig, looks: Sequence[Look]) -> dict[str, Any]:
     """Seconds of each phase on this machine, one training at a time and on the clock."""
     start_s = RAY_S + time.process_time()  # a worker imports what this process has
-    speeds = _speeds(config, due)
-    found = phases(config, speeds["weak"], speeds["ceiling"], likely_methods(config), cached)
+    speeds = [_speeds(look.config, look.due) for look in looks]
+    first, methods = speeds[0], likely_methods(config)
+    found = over_tasks([_phases(look, speed, len(looks)) for look, speed in zip(looks, speeds, strict=True)])
+    found += hidden_phases(config, first["weak"], first["ceiling"], methods)
     side_by_side = at_once(config)
     rows = [
         asdict(phase) | {"wall_s": phase.train_s / min(side_by_side, max(1, phase.trainings))}
@@ -196,11 +251,21 @@ def _seconds(config: RunConfig, due: list[Training], cached: int) -> dict[str, A
     return {
         "start_s": start_s,
         "busy": os.getloadavg()[0] / len(os.sched_getaffinity(0)),
-        "trial_s": naive_s(config, speeds["ceiling"], predicted=config.task.splits.search),
+        "trial_s": sum(_trial_s(look, speed) for look, speed in zip(looks, speeds, strict=True)),
         "phases": rows,
         "wall_s": start_s + sum(row["wall_s"] for row in rows),
-        "speed": {role: asdict(speed) for role, speed in speeds.items()},
+        "speed": {role: asdict(speed) for role, speed in first.items()},
     }
+
+
+def _trial_s(look: Look, speeds: Mapping[str, Speed]) -> float:
+    """Seconds of naive on a task."""
+    return naive_s(look.config, speeds["ceiling"], predicted=look.config.task.splits.search)
+
+
+def _phases(look: Look, speeds: Mapping[str, Speed], tasks: int) -> list[Phase]:
+    config = part_of(look.config, tasks)
+    return phases(config, speeds["weak"], speeds["ceiling"], likely_methods(config), look.cached)
 
 
 def _speeds(config: RunConfig, due: list[Training]) -> Mapping[str, Speed]:

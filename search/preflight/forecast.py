@@ -1,7 +1,7 @@
 """The seconds that each phase of a run will take, from the speed of its models. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -94,15 +94,17 @@ def likely_methods(config: RunConfig, abilities: Abilities | None = None) -> lis
 def phases(
     config: RunConfig, weak: Speed, strong: Speed, methods: Sequence[Method], cached: int = 0
 ) -> list[Phase]:
-    """The phases of a run of these methods, in order. cached: baselines that need no training."""
+    """The phases of a run of these methods, in order. cached: baselines that need no training.
+
+    Of a config with several tasks those of the first.
+    """
     prices, trials = priced(config, strong, methods), config.search.trials
     mean_s, usual_s = fmean(prices), median(prices)  # a few dear methods make the mean, few of them win
     due = config.weak_models + config.baselines.seeds
     hours = config.search.max_hours
     search_s = hours * 3600 if hours else config.search.effort * trials * mean_s
     replicates, replicate_s = _replication(config, search_s, usual_s)
-    confirmed = config.confirm.seeds * (1 + config.confirm.finalists)
-    found = [
+    return [
         Phase(
             name="baselines",
             trainings=due - cached,
@@ -110,14 +112,48 @@ def phases(
         ),
         Phase(name="search", trainings=trials, train_s=search_s),
         Phase(name="replication", trainings=replicates, train_s=replicate_s),
-        Phase(name="confirmation", trainings=confirmed, train_s=_confirmation_s(config, strong, usual_s)),
+        Phase(
+            name="confirmation",
+            trainings=_confirmed(config),
+            train_s=_confirmation_s(config, strong, usual_s),
+        ),
     ]
+
+
+def hidden_phases(
+    config: RunConfig, weak: Speed, strong: Speed, methods: Sequence[Method]
+) -> Iterator[Phase]:
+    """A phase a hidden task: its baselines and its confirmation, at the speed of the search's models."""
+    usual_s = median(priced(config, strong, methods))
     for hidden in config.hidden:
         there = config.on(hidden)
         seconds = _baselines_s(there, weak, strong) + _confirmation_s(there, strong, usual_s)
-        trainings = there.weak_models + there.baselines.seeds + confirmed
-        found.append(Phase(name=f"hidden {hidden.name}", trainings=trainings, train_s=seconds))
-    return found
+        trainings = there.weak_models + there.baselines.seeds + _confirmed(config)
+        yield Phase(name=f"hidden {hidden.name}", trainings=trainings, train_s=seconds)
+
+
+def over_tasks(on_tasks: Sequence[Sequence[Phase]]) -> list[Phase]:
+    """The phases of a run on several tasks, from those on each: a trial trains on all of them."""
+    return [
+        Phase(
+            name=together[0].name,
+            trainings=sum(phase.trainings for phase in together),
+            train_s=sum(phase.train_s for phase in together),
+        )
+        for together in zip(*on_tasks, strict=True)
+    ]
+
+
+def part_of(config: RunConfig, tasks: int) -> RunConfig:
+    """The config of one of several tasks with its part of the hours that the search may take."""
+    hours = config.search.max_hours
+    share = None if hours is None else hours / tasks
+    return config.model_copy(update={"search": config.search.model_copy(update={"max_hours": share})})
+
+
+def _confirmed(config: RunConfig) -> int:
+    """Trials of the confirmation on a task: of naive and of the finalists."""
+    return config.confirm.seeds * (1 + config.confirm.finalists)
 
 
 def _baselines_s(config: RunConfig, weak: Speed, strong: Speed) -> float:

@@ -1,6 +1,6 @@
 """A check as a person reads it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -28,21 +28,9 @@ def duration(seconds: float) -> str:
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    data, steps, memory, disk = found["data"], found["steps"], found["memory"], found["disk"]
-    sizes = ", ".join(f"{split} {size}" for split, size in data["splits"].items())
-    balance = "" if data["class_1"] is None else f"; {data['class_1']:.0%} of class 1"
-    yield f"data: {data['kind']}; {sizes}{balance}"
-    for role, model in found["models"].items():
-        size = "" if model["parameters"] is None else f", {_count(model['parameters'])} parameters"
-        cut = data["truncated"].get(f"{role}.model", 0.0)
-        yield (
-            f"{role}: {model['model']} ({model['student']}{size}); {model['tokens_mean']:.0f} tokens on "
-            f"average, {model['tokens_most']} at most, {cut:.0%} of the examples truncated"
-        )
-    yield (
-        f"steps: {steps['naive']} of a training such as naive's; a trial is first judged after "
-        f"{steps['first_rung']}"
-    )
+    memory, disk = found["memory"], found["disk"]
+    for task in _tasks(found):
+        yield from _task_lines(task)
     need = "not known" if memory["trial_gb"] is None else f"about {memory['trial_gb']:.2g} GB"
     yield (
         f"memory: {need} for a trial{_pieces(memory)}, {memory['at_once']} at once on this machine "
@@ -55,6 +43,30 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"GPU-hours: {hours:.3g}" + ("" if price is None else f", {price:.2f} dollars")
     if found["dollars"]["paid"]:
         yield f"dollars: at most {found['dollars']['at_most']:.2f} (agent.max_usd)"
+
+
+def _tasks(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What was found of each task; of the only one, which has no name."""
+    return found.get("tasks") or [dict(found) | {"name": ""}]
+
+
+def _task_lines(task: Mapping[str, Any]) -> Iterator[str]:
+    data, steps = task["data"], task["steps"]
+    of_it = f" of {task['name']}" if task["name"] else ""
+    sizes = ", ".join(f"{split} {size}" for split, size in data["splits"].items())
+    balance = "" if data["class_1"] is None else f"; {data['class_1']:.0%} of class 1"
+    yield f"data{of_it}: {data['kind']}; {sizes}{balance}"
+    for role, model in task["models"].items():
+        size = "" if model["parameters"] is None else f", {_count(model['parameters'])} parameters"
+        cut = data["truncated"].get(f"{role}.model", 0.0)
+        yield (
+            f"{role}: {model['model']} ({model['student']}{size}); {model['tokens_mean']:.0f} tokens on "
+            f"average, {model['tokens_most']} at most, {cut:.0%} of the examples truncated"
+        )
+    yield (
+        f"steps: {steps['naive']} of a training such as naive's; a trial is first judged after "
+        f"{steps['first_rung']}"
+    )
 
 
 def _pieces(memory: Mapping[str, Any]) -> str:
@@ -87,12 +99,9 @@ def _phases(seconds: Mapping[str, Any]) -> Table:
 
 def warnings(found: Mapping[str, Any]) -> Iterator[str]:
     """What does not stop a run and may spoil it, a sentence each."""
-    yield from found["data"]["lost"]
-    balance = found["data"]["class_1"]
-    if balance is not None and not 0.2 <= balance <= 0.8:
-        yield f"{balance:.0%} of the examples are of class 1: accuracy says little of so uneven classes"
-    if found["steps"]["merged"]:
-        yield found["steps"]["merged"]
+    for task in _tasks(found):
+        start = f"{task['name']}: " if task["name"] else ""
+        yield from (f"{start}{line}" for line in _of_task(task))
     if found["seconds"] and found["seconds"]["busy"] > BUSY:
         yield (
             f"{found['seconds']['busy']:.1f} processes wait for each core of this machine now; a run on an "
@@ -111,3 +120,12 @@ def warnings(found: Mapping[str, Any]) -> Iterator[str]:
             f"checkpoints may take {disk['checkpoints_gb']:.3g} GB of {disk['free_gb']:.3g} GB free: lower "
             "search.promotion.waiting, or choose another --out"
         )
+
+
+def _of_task(task: Mapping[str, Any]) -> Iterator[str]:
+    yield from task["data"]["lost"]
+    balance = task["data"]["class_1"]
+    if balance is not None and not 0.2 <= balance <= 0.8:
+        yield f"{balance:.0%} of the examples are of class 1: accuracy says little of so uneven classes"
+    if task["steps"]["merged"]:
+        yield task["steps"]["merged"]

@@ -8,16 +8,19 @@ import torch
 
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from search.config.tasks import SearchedTask
 from search.preflight.check import at_once, check
 from search.workers.loading import load
 from search.workers.preparation import prepare
+from trainers.data.settings import DatasetTask
 
 REPO = Path(__file__).parents[3]
+SPLITS = "{weak_train: 64, transfer: 96, search: 32, test: 40}"
 
 
 def small(cache: Path, *more: str) -> RunConfig:
     settings = [
-        "task.splits={weak_train: 64, transfer: 96, search: 32, test: 40}",
+        f"task.splits={SPLITS}",
         "strong.model={kind: toy, size: weak}",
         "strong.optim={lr: 0.01, epochs: 9, batch_size: 32}",
         "baselines.seeds=2",
@@ -62,6 +65,36 @@ def test_times_add_up(tmp_path: Path) -> None:
 def test_what_a_trial_chooses_within_its_memory(tmp_path: Path) -> None:
     memory = check(small(tmp_path, "trial.memory_gb=40"), timed=False, folder=tmp_path)["memory"]
     assert (memory["micro_batch"], memory["checkpointing"]) == (32, False)
+
+
+def several(cache: Path, *second: str) -> RunConfig:
+    """Two tasks, the second of another size or with other settings."""
+    config = small(cache)
+    task = load_config(REPO / "configs/dev.yaml", [f"task.splits={SPLITS}", "task.seed=5", *second]).task
+    tasks = SearchedTask(name="first", task=config.task), SearchedTask(name="second", task=task)
+    return config.model_copy(update={"tasks": tasks})
+
+
+def test_every_searched_task_is_looked_at(tmp_path: Path) -> None:
+    found = check(several(tmp_path / "cache", "task.splits.transfer=160"), timed=False, folder=tmp_path)
+    first, second = found["tasks"]
+    assert (first["name"], first["data"], first["steps"]) == ("first", found["data"], found["steps"])
+    assert second["data"]["splits"] == {"weak_train": 64, "transfer": 160, "search": 32, "test": 40}
+    assert (first["steps"]["naive"], second["steps"]["naive"]) == (27, 45)
+    alone = check(small(tmp_path / "cache"), timed=False, folder=tmp_path)
+    assert alone["tasks"] == []
+    assert found["disk"]["checkpoints_gb"] == pytest.approx(2 * alone["disk"]["checkpoints_gb"])
+    json.dumps(found)
+
+
+def test_a_mistake_names_its_task(tmp_path: Path) -> None:
+    config = several(tmp_path)
+    gone = DatasetTask(path="nowhere.csv", splits=config.task.splits)
+    broken = config.model_copy(
+        update={"tasks": (config.tasks[0], config.tasks[1].model_copy(update={"task": gone}))}
+    )
+    with pytest.raises(ValueError, match=r"^tasks.1 \(second\): .*nowhere"):
+        check(broken, timed=False)
 
 
 def test_trials_at_once(tmp_path: Path) -> None:

@@ -7,7 +7,17 @@ import pytest
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
-from search.preflight.forecast import baseline_s, likely_methods, naive_s, phases, priced, steps_of
+from search.preflight.forecast import (
+    baseline_s,
+    hidden_phases,
+    likely_methods,
+    naive_s,
+    over_tasks,
+    part_of,
+    phases,
+    priced,
+    steps_of,
+)
 from search.preflight.speed import Speed
 from trainers.components.students import Lora
 from trainers.data.settings import ToyTask
@@ -86,9 +96,21 @@ def test_hidden_tasks_have_baselines_and_a_confirmation_of_their_own() -> None:
     run = config()
     hidden = HiddenTask(name="other", task=ToyTask(seed=1, splits=run.task.splits))
     with_one = run.model_copy(update={"hidden": (hidden,)})
-    of = {phase.name: phase for phase in phases(with_one, SPEED, SPEED, [run.naive])}
+    own = phases(with_one, SPEED, SPEED, [run.naive])
+    of = {phase.name: phase for phase in (*own, *hidden_phases(with_one, SPEED, SPEED, [run.naive]))}
     assert of["hidden other"].trainings == of["baselines"].trainings + of["confirmation"].trainings
     assert of["hidden other"].train_s == pytest.approx(of["baselines"].train_s + of["confirmation"].train_s)
+
+
+def test_over_tasks_trainings_and_seconds_add_up_and_hours_are_shared() -> None:
+    run = config()
+    alone = phases(run, SPEED, SPEED, [run.naive])
+    for one, both in zip(alone, over_tasks([alone, alone]), strict=True):
+        assert (both.name, both.trainings) == (one.name, 2 * one.trainings)
+        assert both.train_s == pytest.approx(2 * one.train_s)
+    assert part_of(run, 2) == run
+    timed = part_of(config("search.max_hours=0.5"), 2)
+    assert over_tasks([phases(timed, SPEED, SPEED, [run.naive])] * 2)[1].train_s == 1800
 
 
 def test_another_kind_of_student_is_priced_by_a_forward_pass() -> None:

@@ -67,6 +67,25 @@ def test_every_figure_is_said() -> None:
         assert said in " ".join(text.split()), said
 
 
+def test_each_of_several_tasks_is_described_and_what_to_mind_names_it() -> None:
+    parts = {key: FOUND[key] for key in ("data", "models", "steps")}
+    uneven = parts | {"data": parts["data"] | {"class_1": 0.95, "lost": ["a.csv: of 9 rows left out: 2"]}}
+    found = FOUND | {"tasks": [parts | {"name": "even"}, uneven | {"name": "odd"}]}
+    console = Console(width=110)
+    with console.capture() as capture:
+        console.print(summary(found))
+    text = " ".join(capture.get().split())
+    assert (
+        "data of even: single texts; weak_train 10, transfer 20, search 30, test 40; 50% of class 1" in text
+    )
+    assert "data of odd: single texts; weak_train 10, transfer 20, search 30, test 40; 95% of class 1" in text
+    assert text.count("about 1.2 GB for a trial") == 1
+    assert list(warnings(found)) == [
+        "odd: a.csv: of 9 rows left out: 2",
+        "odd: 95% of the examples are of class 1: accuracy says little of so uneven classes",
+    ]
+
+
 def test_without_times_there_is_no_table() -> None:
     console = Console(width=110)
     with console.capture() as capture:
