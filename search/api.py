@@ -117,8 +117,10 @@ def run(config: Config, out: str | Path | None = None, *, progress: bool = False
     KeyboardInterrupt after a Ctrl-C, with everything saved.
     """
     from search.campaign import run_campaign
+    from search.preflight.earlier import adopt_openings, with_earlier
 
-    loaded = configure(config)
+    loaded = with_earlier(configure(config))
+    adopt_openings(loaded)
     target = str(out) if out is not None else f"runs/{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     with run_path(target, loaded) as path, claimed_run(path, loaded) as directory:
         run_campaign(directory, _console(shown=progress), target if is_url(target) else None)

@@ -84,6 +84,7 @@ class Conclusion:
             mine,
             hidden=hidden_part(self.record, mine, opened[len(own) :]),
             tasks=tasks_part(self.record, searched) if self.config.tasks else None,
+            from_runs=self.config.from_runs,
         )
         write_result(self.run.result, outcome)
         if not self.record.finished:

@@ -67,6 +67,19 @@ def _method(value: Any) -> Any:
 OwnBranches = Annotated[
     tuple[Annotated[Branch, BeforeValidator(_branch)], ...], Field(max_length=MOST_BRANCHES)
 ]
+FromRuns = Annotated[
+    tuple[str, ...],
+    Field(
+        max_length=16,
+        description="Directories or URLs of earlier runs, of these tasks or others. The best methods of "
+        "their searches are branches of the first round, before `branches`, fitted to this config's naive "
+        "baseline; `branches` in the run's config.yaml holds them.",
+    ),
+]
+FromRunsMethods = Annotated[
+    int,
+    Field(ge=1, le=MOST_BRANCHES, description="Methods of `from_runs` that the first round begins with."),
+]
 OwnMethods = Annotated[
     tuple[Annotated[OwnMethod, BeforeValidator(_method)], ...], Field(max_length=MOST_METHODS)
 ]

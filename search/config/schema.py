@@ -10,7 +10,7 @@ from agents.language.proposal import Branch
 from agents.settings import AgentConfig, PlaybookConfig
 from search.config.abilities import abilities_of
 from search.config.learners import LearnerConfig, SupervisorConfig
-from search.config.own import OwnBranches, OwnMethods, branches_of, without_search
+from search.config.own import FromRuns, FromRunsMethods, OwnBranches, OwnMethods, branches_of, without_search
 from search.config.resources import TrialResources
 from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
@@ -94,6 +94,8 @@ class RunConfig(Frozen):
             "`run --branch FILE` adds one from a file."
         ),
     ] = ()
+    from_runs: FromRuns = ()
+    from_runs_methods: FromRunsMethods = 4
     methods: Annotated[
         OwnMethods,
         Field(
@@ -193,6 +195,10 @@ class RunConfig(Frozen):
         self.engine.runs_on(self.trial.processes)
         if self.branches and self.methods:
             raise ValueError("branches are searched and methods are not: leave one of the two out")
+        if self.from_runs and self.methods:
+            raise ValueError(
+                "from_runs begins a search and methods are not searched: leave one of the two out"
+            )
         _ = self.own_branches
         if not self.tasks:
             self._require_rows("task")

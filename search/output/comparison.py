@@ -15,7 +15,7 @@ from agents.findings.differences import differences
 from agents.findings.predictions import paired_se
 from search.config.schema import RunConfig
 from search.ledger.record import Record
-from search.output.result import openings_text
+from search.output.openings import openings_text
 from search.scoring.pgr import Estimate
 from search.storage.object_store import snapshot
 from search.storage.run_directory import RunDirectory

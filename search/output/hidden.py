@@ -5,13 +5,13 @@ from typing import Any
 
 from search.engine.confirmation import Confirmed, Finalist
 from search.ledger.record import Record
+from search.output.openings import opened_test_row
 from search.output.result import (
     TaskOutcome,
     confirmed_row,
     finalist_row,
     floors_row,
     pgr_row,
-    test_split_row,
 )
 from search.scoring.across_tasks import mean_over_tasks, new_task_interval
 from search.scoring.pgr import Estimate
@@ -50,7 +50,7 @@ def _task(record: Record, outcome: TaskOutcome) -> dict[str, Any]:
         "naive": confirmed_row(confirmation.naive),
         "finalists": [finalist_row(finalist, confirmed) for finalist, confirmed in confirmation.finalists],
         "missing": [{"branch": finalist.trial.branch, "why": why} for finalist, why in confirmation.missing],
-        "test_split": test_split_row(record, opened),
+        "test_split": opened_test_row(record, opened),
     }
 
 

@@ -11,7 +11,7 @@ from search.config.schema import RunConfig
 from search.output.fitting_table import FittingTable
 from search.output.hidden_table import hidden_tables
 from search.output.live_view.phases import trials_text
-from search.output.result import openings_text
+from search.output.openings import openings_text
 from search.output.searched_table import searched_tables
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import SIGNIFICANT_P

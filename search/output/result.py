@@ -5,14 +5,15 @@
 smallest p that so many seeds can give; null where there are many (search.scoring.sign_flip).
 `trials` counts all, by how they ended; `phases` says what they were for. A trial is one training of one
 method with one seed.
+`from_runs` names the earlier runs whose methods the search began with, and whether they had opened any of
+the test examples, as far as the registry knows.
 `steered` lists what persons changed while the run went on, and whether they knew an outcome by then.
 `predictions` stands where the config asks for it: the classes of each seed, as bits in hexadecimal, in
 the order of `per_seed`.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from agents.findings.bill import LaneId
 from agents.findings.round_proposal import entropy_bits, family_shares
 from agents.findings.usage import Usage
 from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
-from search.ledger.events import RunStarted, TestOpened
+from search.ledger.events import RunStarted
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.ledger.trial_record import TrialRecord
 from search.output.live_view.phases import STATES, counts
+from search.output.openings import from_runs_rows, opened_test_row
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Estimate
@@ -54,6 +56,7 @@ def result(
     outcome: TaskOutcome,
     hidden: dict[str, Any] | None = None,
     tasks: list[dict[str, Any]] | None = None,
+    from_runs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The content of result.json. All accuracies, PGRs and errors are of the test split, except `search_pgr`.
 
@@ -74,10 +77,7 @@ def result(
     assert record.started is not None
     assert record.baselines is not None
     confirmation, baselines = outcome.confirmation, outcome.baselines
-    finalists = [finalist_row(finalist, confirmed) for finalist, confirmed in confirmation.finalists]
-    for row, new in zip(finalists, outcome.new_task95, strict=bool(outcome.new_task95)):
-        row["over_naive"]["new_task95"] = None if new is None else list(new)
-    usage = asked_usage(record)
+    finalists, usage = _finalists(outcome), asked_usage(record)
     return {
         "schema": SCHEMA,
         "run": record.started.run,
@@ -108,9 +108,18 @@ def result(
         "agent": _agent(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
         "test_openings": record.test_openings,
-        "test_split": test_split_row(record, record.test_opened),
+        "test_split": opened_test_row(record, record.test_opened),
         "steered": [_steered(order, record) for order in record.course.orders],
+        "from_runs": from_runs_rows(record, from_runs),
     }
+
+
+def _finalists(outcome: TaskOutcome) -> list[dict[str, Any]]:
+    rows = [finalist_row(finalist, confirmed) for finalist, confirmed in outcome.confirmation.finalists]
+    if outcome.new_task95:
+        for row, new in zip(rows, outcome.new_task95, strict=True):
+            row["over_naive"]["new_task95"] = None if new is None else list(new)
+    return rows
 
 
 def floors_row(baselines: BaselineScores) -> dict[str, Any]:
@@ -132,23 +141,6 @@ def _sources(started: RunStarted) -> dict[str, Any] | None:
     return None if started.sources is None else started.sources.model_dump(exclude={"salt"})
 
 
-def test_split_row(record: Record, opened: TestOpened | None) -> dict[str, Any] | None:
-    """How often the examples of a test split have been opened by any run, and by which.
-
-    by: every opening, oldest first. shared: how many of the examples it had in common with this test split.
-    opened: this run's last opening of it.
-    """
-    if opened is None or record.started is None:
-        return None
-    by = [opening.model_dump() for opening in opened.earlier]
-    own = {"at": opened.at, "shared": opened.examples}
-    return {
-        "digest": opened.digest,
-        "opened": len(by) + 1,
-        "by": [*by, {"run": record.started.run, "id": record.started.id} | own],
-    }
-
-
 def _steered(order: Steered, record: Record) -> dict[str, Any]:
     """What a person changed. after_opening: it extended a run that had opened its test split."""
     return {
@@ -159,44 +151,6 @@ def _steered(order: Steered, record: Record) -> dict[str, Any]:
         "said": list(order.sentences()),
         "after_opening": order in record.after_opening,
     }
-
-
-def openings_text(outcome: Mapping[str, Any]) -> str:
-    """Who has opened the test split, in words; empty for a result of an earlier version.
-
-    Runs whose directories have one name are told apart by their ids, which `status --json` gives.
-    """
-    split = outcome.get("test_split")
-    if not split:
-        return ""
-    counts = Counter(_named_openings(split["by"]))
-    names = ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in counts.items())
-    times = "once" if split["opened"] == 1 else f"{split['opened']} times"
-    return f"the test split has been opened {times}, by {names}{_extended(outcome)}"
-
-
-def _named_openings(by: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The run of each opening, with its id where several have its name; one without an id is any of them."""
-    ids: dict[str, set[str]] = {}
-    for opening in by:
-        ids.setdefault(opening["run"], set()).update({opening.get("id", "")} - {""})
-    for opening in by:
-        known = opening.get("id", "") and len(ids[opening["run"]]) > 1
-        yield f"{opening['run']} [{opening['id']}]" if known else opening["run"]
-
-
-def _extended(outcome: Mapping[str, Any]) -> str:
-    """A clause for a run that was extended when its test split had been opened; empty for another."""
-    orders = [order for order in outcome.get("steered", ()) if order["after_opening"]]
-    asked = (
-        place for order in orders for place in order["settings"] if place not in order.get("implied", ())
-    )
-    places = ", ".join(dict.fromkeys(asked))
-    if not places:
-        return ""
-    return (
-        f"; the run was extended ({places}) after an outcome was known: no p or interval counts that choice"
-    )
 
 
 def _agent(record: Record) -> dict[str, Any]:

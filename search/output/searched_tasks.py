@@ -8,7 +8,8 @@ import numpy as np
 
 from search.engine.confirmation import Confirmation, Confirmed, SeedOutcome
 from search.ledger.record import Record
-from search.output.result import TaskOutcome, confirmed_row, finalist_row, floors_row, test_split_row
+from search.output.openings import opened_test_row
+from search.output.result import TaskOutcome, confirmed_row, finalist_row, floors_row
 from search.scoring.across_tasks import mean_over_tasks, new_task_interval, scores_over_tasks
 from search.scoring.collapses import Collapses
 from search.scoring.pgr import Estimate
@@ -25,7 +26,7 @@ def tasks_part(record: Record, outcomes: Sequence[TaskOutcome]) -> list[dict[str
             "finalists": [
                 finalist_row(finalist, confirmed) for finalist, confirmed in outcome.confirmation.finalists
             ],
-            "test_split": test_split_row(
+            "test_split": opened_test_row(
                 record, record.opened_elsewhere.get(outcome.task) or record.test_opened
             ),
         }

@@ -15,6 +15,7 @@ from agents.settings import ClaudeConfig
 from search.config.schema import RunConfig
 from search.engine.proposers import new_proposer
 from search.policy.rungs import merged_rungs, rungs_of, steps_of_a_training
+from search.preflight.earlier import with_earlier
 from search.preflight.forecast import (
     Phase,
     hidden_phases,
@@ -54,7 +55,7 @@ def check(
     directory would be. say: receives what is being done. usd_per_hour: the price of a GPU-hour. Raises
     ValueError, of the same line as a run, where a run would be refused.
     """
-    config, commits = with_commits(config, None)
+    config, commits = with_commits(with_earlier(config), None)
     say("the proposer")
     new_proposer(config, None)
     say("data and models")

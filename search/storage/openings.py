@@ -55,6 +55,15 @@ class Registry:
         replace_file(self._folder / opening.name, content)
         return self._others(opening)
 
+    def adopt(self, cache: Path, run: str) -> None:
+        """Enter the openings by a run that another cache knows of. run: its id. Those known here stay."""
+        if not (cache / FOLDER).is_dir():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted((cache / FOLDER).glob(f"*-{run}-*.json")):
+            if not (self._folder / file.name).exists():
+                replace_file(self._folder / file.name, file.read_bytes())
+
     def _others(self, mine: Opening) -> tuple[EarlierOpening, ...]:
         wanted, found = set(mine.examples), {}
         for name, content in self._contents():

@@ -47,7 +47,20 @@ def run(
     """
     with stdout_for_json(wanted=as_json):
         act = _dry_run if dry_run else start
-        act(load_config(config, overrides, branches), out, as_json=as_json)
+        loaded = load_config(config, overrides, branches)
+        if loaded.from_runs:
+            loaded = _with_earlier(loaded, adopt=not dry_run)
+        act(loaded, out, as_json=as_json)
+
+
+def _with_earlier(loaded: RunConfig, *, adopt: bool) -> RunConfig:
+    """The config with the methods of earlier runs. adopt: whether to enter their openings in its registry."""
+    from search.preflight.earlier import adopt_openings, with_earlier  # half a second, which few runs need
+
+    loaded = with_earlier(loaded)
+    if adopt:
+        adopt_openings(loaded)
+    return loaded
 
 
 def start(loaded: RunConfig, out: str | None, *, as_json: bool) -> None:

@@ -15,8 +15,9 @@ from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.output.live_view.phases import counts, ended, purposes_text, total
 from search.output.live_view.progress import duration, state
+from search.output.openings import openings_text
 from search.output.outcome_table import has_gap
-from search.output.result import Outcome, asked_usage, openings_text, saved_by_pruning_s, trained_s
+from search.output.result import Outcome, asked_usage, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
 
 LONGEST = 400  # characters of a cause

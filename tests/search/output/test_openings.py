@@ -1,0 +1,34 @@
+from types import SimpleNamespace
+
+from search.ledger.events import EarlierOpening, TestOpened
+from search.ledger.record import Record
+from search.output.openings import from_runs_rows, opened_test_row, openings_text
+
+BEFORE = EarlierOpening(run="before", at=1.0, shared=7)
+
+
+def test_a_search_says_whether_runs_it_began_with_had_opened_its_test_examples(
+    events: SimpleNamespace,
+) -> None:
+    opened = TestOpened(at=2.0, queries=2, digest="d", examples=9, earlier=(BEFORE,))
+    record = Record.of([events.run_started(run="mine"), opened])
+    rows = from_runs_rows(record, ("runs/before/", "s3://bucket/other?region=x"))
+    assert rows == [{"run": "before", "opened_test": True}, {"run": "other", "opened_test": False}]
+    outcome = {"test_split": opened_test_row(record, opened), "from_runs": rows}
+    assert openings_text(outcome) == (
+        "the test split has been opened 2 times, by before, mine; the search began with methods of runs that "
+        "had opened test examples: before"
+    )
+    assert openings_text(outcome | {"from_runs": rows[1:]}).endswith("by before, mine")
+
+
+def test_openings_of_the_test_splits_of_hidden_tasks_count(events: SimpleNamespace) -> None:
+    own = TestOpened(at=2.0, queries=2, digest="d", examples=9)
+    hidden = TestOpened(at=2.0, queries=2, digest="h", examples=9, task="there", earlier=(BEFORE,))
+    record = Record.of([events.run_started(), own, hidden])
+    assert from_runs_rows(record, ("before",)) == [{"run": "before", "opened_test": True}]
+    assert from_runs_rows(record, ()) == []
+
+
+def test_a_result_of_an_earlier_version_names_none() -> None:
+    assert openings_text({}) == ""
