@@ -48,7 +48,6 @@ def standing(findings: Findings) -> str:
     """The state of the campaign: counts, the best and newest trials, branches, failures, families."""
     parts = [
         _counts(findings),
-        *map(printable, task_lines(findings)),
         *_section("Best methods (one seed each)", _trials(findings, findings.best_trials(n=BEST))),
         *_section("Newest trials", _trials(findings, _newest(findings))),
         *_section("Branches", _branches(findings)),
@@ -144,13 +143,15 @@ def _counts(findings: Findings) -> str:
 
 
 def about_task(findings: Findings) -> str:
-    """Weak floor and ceiling on the search split, and which evidence the task has; two lines."""
+    """Weak floor and ceiling on the search split, which evidence the task has, and what several tasks say."""
+    return "\n".join([_floors(findings), signals(findings.abilities), *map(printable, task_lines(findings))])
+
+
+def _floors(findings: Findings) -> str:
     return (
         f"Weak floor {_accuracy(findings.weak_acc, findings.weak_se)}, "
         f"ceiling {_accuracy(findings.ceiling_acc, findings.ceiling_se)}{_of_naive(findings)}. "
-        "PGR is given ± one standard error; "
-        "another seed alone moves it by 0.06 to 0.10.\n"
-        f"{signals(findings.abilities)}"
+        "PGR is given ± one standard error; another seed alone moves it by 0.06 to 0.10."
     )
 
 

@@ -116,7 +116,7 @@ def earlier_runs(places: Iterable[str], now: RunConfig) -> tuple[EarlierRun, ...
                 config, record = RunDirectory(path).load()
         except (OSError, ValueError) as error:
             raise ValueError(f"agent.earlier {place}: {error}") from None
-        if why := next(filter(None, (_tells_too_much(task, now) for task in _tasks(config))), None):
+        if why := tells_too_much(config, now):
             raise ValueError(f"agent.earlier {place}: {why}, or leave it out")
         texts = "pairs" if config.task.has_pairs else "single texts"
         texts += f" of {len(config.tasks)} tasks" if config.tasks else ""
@@ -126,7 +126,15 @@ def earlier_runs(places: Iterable[str], now: RunConfig) -> tuple[EarlierRun, ...
     return tuple(runs)
 
 
-def _tells_too_much(task: DatasetTask | ToyTask, now: RunConfig) -> str | None:
+def tells_too_much(earlier: RunConfig, now: RunConfig) -> str | None:
+    """Why the scores of an earlier run's search may tell of examples that a run keeps from its own.
+
+    None if they tell of none.
+    """
+    return next(filter(None, (_tells_of_tests(task, now) for task in _tasks(earlier))), None)
+
+
+def _tells_of_tests(task: DatasetTask | ToyTask, now: RunConfig) -> str | None:
     """Why scores on a task's search split may tell of examples that a run keeps from its search."""
     if _source(task) in [_source(hidden.task) for hidden in now.hidden]:
         return "that run searched on a task that is hidden here; take it out of hidden"

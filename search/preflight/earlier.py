@@ -11,6 +11,7 @@ from agents.language.validation import problems
 from agents.playbook.named import fixed_branch
 from search.config.own import MOST_BRANCHES
 from search.config.schema import RunConfig
+from search.engine.findings import tells_too_much
 from search.engine.replication import Bounds, at_most_per_kind, standings
 from search.engine.transfer import transferred
 from search.ledger.record import Record
@@ -40,7 +41,8 @@ def with_earlier(config: RunConfig) -> RunConfig:
     Each run's best comes first, then each run's second best: PGRs of different tasks do not compare. A run
     ranks its methods by lower bounds on their PGR on its search split, and gives one of a kind. A method that
     cannot run here is skipped, with a warning; one that the branches hold already is not added again. Raises
-    ValueError, on one line, where a run cannot be read or has no scores.
+    ValueError, on one line, where a run cannot be read or has no scores, and where its scores may tell of
+    test examples or hidden tasks of this one.
     """
     if not config.from_runs:
         return config
@@ -80,6 +82,8 @@ def _read(directory: str) -> tuple[RunConfig, Record]:
 def _best(directory: str, config: RunConfig) -> list[Earlier]:
     """The methods of a run, best first, one of a kind."""
     there, record = _read(directory)
+    if why := tells_too_much(there, config):
+        raise ValueError(f"from_runs: {directory}: {why}, or leave it out")
     methods = standings(there, record)
     if not methods:
         raise ValueError(f"from_runs: {directory}: no trial of it has a score yet; leave it out")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from agents.findings.differences import differences
 from agents.findings.findings import Findings, TrialFinding
+from agents.findings.tasks import on_each
 
 BRANCHES = (
     *("branch", "family", "round", "parent", "has_methods_left"),
@@ -15,7 +16,7 @@ BRANCHES = (
 )
 TRIALS = (
     *("trial", "branch", "state", "pgr", "se", "stop", "train_s"),
-    *("balance", "agreement", "steadiness"),
+    *("pgr_on_tasks", "balance", "agreement", "steadiness"),
     *("labels_kept", "labels_of_class_1", "labels_predictable", "labels_consistent"),
     *("method", "cause"),
 )
@@ -60,6 +61,7 @@ def _trial(findings: Findings, trial: TrialFinding) -> Sequence[object]:
         trial.branch,
         trial.state,
         *(trial.pgr, trial.se, trial.stop, trial.train_s),
+        on_each(trial),
         *(trial.balance, trial.agreement, trial.steadiness),
         *shares,
         differences(trial.method, findings.naive),

@@ -5,7 +5,10 @@ import pytest
 
 from agents.findings.digest import standing, trial_line
 from agents.findings.findings import Findings, TaskFinding, TrialFinding
+from agents.findings.notebook import Notebook
 from agents.findings.tasks import on_each, rank_correlation, task_lines
+from agents.findings.tree.campaign import campaign_tree
+from agents.findings.tree.tables import trials_csv
 
 Make = Callable[..., Findings]
 Tried = Callable[..., TrialFinding]
@@ -71,7 +74,10 @@ def test_few_trials_or_a_single_task_say_nothing_of_agreement(campaign: Make, tr
 def test_a_line_of_a_trial_has_its_pgr_on_each(campaign: Make, tried: Tried) -> None:
     [trial] = trials(tried, (0.25, -0.5))
     assert on_each(trial) == "a 0.25, b -0.50"
-    assert "a 0.25, b -0.50" in trial_line(campaign(), trial)
+    found = campaign(trials=(trial,), tasks=floors("a", "b"))
+    assert "a 0.25, b -0.50" in trial_line(found, trial)
+    assert '"a 0.25, b -0.50"' in trials_csv(found)
+    assert "A trial learns 2 tasks" in str(campaign_tree(found, Notebook((), 1)).read("tasks/search.txt"))
     alone = tried("t1", 0.5)
     assert on_each(alone) == ""
     assert ", ," not in trial_line(campaign(), alone)

@@ -11,6 +11,7 @@ from agents.language.proposal import Branch, Proposal
 from agents.language.space import sample_methods
 from search.config.load import dump_config, load_config
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.ledger.events import Proposed
 from search.ledger.log import Ledger
 from search.preflight.earlier import adopt_openings, with_earlier
@@ -19,6 +20,7 @@ from search.storage.run_directory import RunDirectory, new_run
 from trainers.components.losses import Gce, LogConf
 from trainers.components.optim import Adamw
 from trainers.components.students import Probe
+from trainers.data.settings import DatasetTask
 from trainers.method import Method
 
 
@@ -108,6 +110,20 @@ def test_a_run_that_cannot_be_read_is_a_mistake_of_one_line(
         RunConfig.model_validate(
             config.model_dump() | {"from_runs": ("a",), "methods": ({"name": "confidence-loss"},)}
         )
+
+
+def test_scores_that_may_tell_of_hidden_tasks_or_test_examples_are_not_used(
+    config: RunConfig, earlier: Callable[..., str]
+) -> None:
+    run = earlier("first", (Method(loss=Gce()), 0.3))
+    hidden = HiddenTask(name="unseen", task=config.task.model_copy(update={"seed": 9}))
+    with pytest.raises(ValueError, match=r"^from_runs: .*first: that run searched on a task that is hidden"):
+        begun(config, run, hidden=(hidden,))
+    task = DatasetTask(path="reviews.csv", splits=config.task.splits)
+    cut = earlier("cut", (Method(loss=Gce()), 0.3), task=task)
+    with pytest.raises(ValueError, match=r"cut the same examples otherwise.*, or leave it out"):
+        begun(config, cut, task=task.model_copy(update={"seed": 9}))
+    assert len(begun(config, cut, task=task).branches) == 1
 
 
 def test_the_config_of_the_run_holds_the_branches(
