@@ -1,5 +1,6 @@
 """The outcome of a run: result.json.
 
+`data` counts what became of the rows of the data, and what the models' lengths leave of them.
 `collapses` counts seeds whose PGR is below `below_pgr`, and bounds the share of seeds that collapse
 (search.scoring.collapses); null without a gap. `sign_flip` is the exact test of `over_naive`, with the
 smallest p that so many seeds can give; null where there are many (search.scoring.sign_flip).
@@ -68,7 +69,6 @@ def result(
 
     If the test split has no gap, every PGR on it is null with its error and interval, and `beats_naive_p` is
     that of the accuracies.
-    `data` counts what became of the rows of the data, and what the models' lengths leave of them.
     `best` is the finalist that ranked first on the search split, whether or not it then beats naive.
     `over_naive` is a finalist's PGR minus the naive baseline's, paired by seed and example, and
     `beats_naive_p` the one-sided p value of the hypothesis that this difference is not above zero. `train_s`

@@ -11,9 +11,9 @@ from agents.language.validation import problems
 from agents.playbook.named import fixed_branch
 from search.config.own import MOST_BRANCHES
 from search.config.schema import RunConfig
+from search.engine.compared.transfer import transferred
 from search.engine.findings import tells_too_much
 from search.engine.replication import Bounds, at_most_per_kind, standings
-from search.engine.transfer import transferred
 from search.ledger.record import Record
 from search.storage.object_store import snapshot
 from search.storage.openings import Registry

@@ -22,8 +22,9 @@ from search.ledger.events import (
 )
 from search.ledger.record import Record
 from search.ledger.steered import Steered
+from search.output.openings import openings_text
 from search.output.outcome_table import outcome_table
-from search.output.result import openings_text, result, write_result
+from search.output.result import result, write_result
 from tests.search.output.conftest import BASELINES, on_task
 from trainers.components.optim import Adamw
 from trainers.method import Method
