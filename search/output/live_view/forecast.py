@@ -128,7 +128,14 @@ class Forecast:
         """Seconds by the clock that are left of each phase; None while no step has shown what one takes."""
         if not self._known or (pace := self.pace(at)) is None:
             return None
-        return {purpose: seconds * pace * self._drift for purpose, seconds in self.left_s(at).items()}
+        left = self.left_s(at)
+        return {purpose: left[purpose] * pace * self._drift_of(purpose) for purpose in left}
+
+    def _drift_of(self, purpose: Purpose) -> float:
+        """By how much steps take longer than predicted; 1 where seconds were given, not predicted."""
+        given = self._config.search.max_hours is not None and not self._record.search_over
+        paid = purpose == "search" or (purpose == "replicate" and self._config.replication.methods is None)
+        return 1.0 if given and paid else self._drift
 
     @property
     def _drift(self) -> float:

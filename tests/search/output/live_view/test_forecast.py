@@ -10,6 +10,7 @@ from search.ledger.events import AnyEvent, Proposed, Resumed
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.output.live_view.forecast import Forecast
+from search.policy.training_seconds import Step
 from trainers.components.optim import Adamw
 from trainers.method import Method
 
@@ -157,3 +158,17 @@ def test_a_confirmation_counts_what_has_not_started(
         "hidden": 0,
         "confirm": pytest.approx(5 * 9, rel=0.05),
     }
+
+
+def test_seconds_that_were_given_do_not_grow_with_a_slower_machine(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    hours = config.search.model_copy(update={"max_hours": 0.1})
+    found = forecast(config.model_copy(update={"search": hours}), told + trained(events, config, 2))
+    found._lately.clear()
+    found._lately.append((Step(method=config.naive, start=0.0, end=1.0), 90.0))
+    left, clock_s = found.left_s(118.0), found.clock_s(118.0)
+    assert clock_s is not None
+    assert left["search"] == pytest.approx(360 - 18)
+    assert clock_s["search"] == pytest.approx(left["search"])  # one worker, always busy
+    assert clock_s["confirm"] == pytest.approx(10 * left["confirm"], rel=0.05)
