@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from search.engine.confirmation import Confirmation, confirm, planned_confirmati
 from search.engine.replication import planned_replication
 from search.ledger.events import BaselinesReady, Purpose, RungReached, TrialEnded, TrialStarted
 from search.ledger.record import Record
-from search.scoring.grader import Grader
+from search.scoring.grader import BaselineScores, Grader, SearchGrader
 from trainers.components.losses import Bootstrap, Entropy, Gce, LogConf, ReverseKl, Sce
 from trainers.components.optim import Adamw
 from trainers.data.settings import ToyTask
@@ -93,10 +94,12 @@ class Outcome:
     most: float
 
 
-def steady(rng: np.random.Generator) -> dict[Method, Truth]:
-    """Kinds differ; methods of a kind differ a little."""
+def steady(rng: np.random.Generator, numbers: int = NUMBERS) -> dict[Method, Truth]:
+    """Kinds differ; methods of a kind, of which there are `numbers`, differ a little."""
     kinds = rng.normal(0.35, 0.12, len(KINDS))
-    return {method: Truth(kind=kind, pgr=kinds[kind] + rng.normal(0, 0.04)) for kind, method in _methods()}
+    return {
+        method: Truth(kind=kind, pgr=kinds[kind] + rng.normal(0, 0.04)) for kind, method in _methods(numbers)
+    }
 
 
 def null(rng: np.random.Generator) -> dict[Method, Truth]:
@@ -128,19 +131,32 @@ class Campaign:
 
     def __init__(self, config: RunConfig, world: World, truths: Mapping[Method, Truth]) -> None:
         self._config = config
-        self._world = world
+        self.world = world
         self._truths = {**truths, config.naive: Truth(kind=len(KINDS), pgr=NAIVE)}
         self._record = Record()
-        self._grader = Grader(self._split("search"), self._split("test"))
+
+    @cached_property
+    def grader(self) -> SearchGrader:
+        """The grader of the search."""
+        return self.own_grader
+
+    @cached_property
+    def own_grader(self) -> Grader:
+        """The grader of this world."""
+        return Grader(self._split("search"), self._split("test"))
 
     def _split(self, name: str) -> Any:
-        predictions = self._world.baselines(name, SEEDS)
+        predictions = self.world.baselines(name, SEEDS)
         if name == "search":  # the others are kept back for the confirmation
             predictions = replace(predictions, weak=predictions.weak[:SEEDS])
-        return self._world.splits[name].truth, predictions
+        return self.world.splits[name].truth, predictions
+
+    def floors(self) -> BaselineScores:
+        """Of the search split."""
+        return self.own_grader.baselines()
 
     def _floors(self) -> BaselinesReady:
-        found = self._grader.baselines()
+        found = self.floors()
         return BaselinesReady(
             weak_acc=found.weak.value,
             weak_se=found.weak.se,
@@ -163,7 +179,7 @@ class Campaign:
             self._train("r", "replicate", [(standing.method, seed) for standing, seed in plan[done:]])
             done = len(plan)
         self._train("c", "confirm", planned_confirmation(config, record))
-        confirmation = confirm(config, record, self._grader.open_test(sealed_predictions(config, record)))
+        confirmation = self.confirmed(sealed_predictions(config, record))
         highest = record.best()
         assert highest is not None
         assert highest.best_pgr is not None
@@ -174,12 +190,20 @@ class Campaign:
             most=max(self._truths[method].mean_pgr for method in searched),
         )
 
+    def confirmed(self, predictions: Mapping[str, Sequence[str]]) -> Confirmation:
+        """The statistics of test predictions, by the digest of their method."""
+        return confirm(self._config, self._record, self.own_grader.open_test(predictions))
+
+    def answer(self, split: str, method: Method, seed: int) -> str:
+        """What a method predicts on a split, packed."""
+        return pack(self.world.predictions(split, method.digest, self._truths[method], seed))
+
     def _train(self, letter: str, purpose: Purpose, due: Sequence[tuple[Method, int]]) -> None:
         for method, seed in due:
             name = f"{letter}{len(self._record.trials)}"
             split = "test" if purpose == "confirm" else "search"
-            answer = pack(self._world.predictions(split, method.digest, self._truths[method], seed))
-            score = None if purpose == "confirm" else self._grader.grade(answer)
+            answer = self.answer(split, method, seed)
+            score = None if purpose == "confirm" else self.grader.grade(answer)
             self._record.apply(
                 TrialStarted(trial=name, purpose=purpose, branch="", number=None, method=method, seed=seed)
             )
