@@ -11,6 +11,12 @@ NAME.train.jsonl.gz and NAME.test.jsonl.gz with text and label, or prompt, chose
 predict what they predicted. A budget is so many times the mean seconds of a training, over both
 workers and with all further seeds of good methods. Every method names one winner at each budget; fresh seeds
 on kept-back supervisors and the test split say what it is worth.
+
+    python -m benchmarks.table tasks FILE.npz --campaigns 200 [--cost] [--json] [--quick]
+
+`tasks` leaves one task of the table out in turn and says what is found on the others, by one campaign over
+all of them, by campaigns on one, by ASHA and at random on the mean, is worth there. With --cost it says
+instead how much longer a campaign over all others takes than one on a single task to find as much.
 """
 
 import argparse
@@ -24,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.encoder import default_encoder
+from benchmarks.table import left_out
 from benchmarks.table.build import build
 from benchmarks.table.data import load, save
 from benchmarks.table.judging import BUDGETS, METHODS, Figures, campaigns, shown, summary
@@ -73,6 +80,34 @@ def _search(given: argparse.Namespace) -> None:
         write_json(found, indent=1)
 
 
+def _tasks(given: argparse.Namespace) -> None:
+    if given.campaigns < 1 or given.processes < 1:
+        raise ValueError("--campaigns and --processes must be at least 1")
+    names = list(load(given.table).tasks)
+    if len(names) < left_out.FEWEST:
+        raise ValueError(
+            f"{given.table} has {len(names)} tasks ({', '.join(names)}); to search on several and leave one "
+            f"out takes {left_out.FEWEST}: build a table of more"
+        )
+    budgets: list[float] = [float(one) for one in given.budgets.split(",")]
+    count = QUICK_CAMPAIGNS if given.quick else given.campaigns
+    result: dict[str, Any] = {}
+
+    def write(figures: Sequence[Figures]) -> None:
+        found = np.stack(figures)
+        facts = {"schema": 1, "table": given.table.name, "tasks": names, "budgets": budgets}
+        told = left_out.cost_summary(found) if given.cost else left_out.summary(names, found)
+        result.update({**facts, "campaigns": len(found), **told})
+        if given.out:
+            given.out.write_text(json.dumps(result, indent=1) + "\n")
+
+    left_out.campaigns(given.table, budgets, count, given.processes, write, cost=given.cost)
+    if not given.cost:
+        sys.stderr.write(left_out.shown(result["mean"], budgets) + "\n")
+    if given.json or given.cost:
+        write_json(result, indent=1)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.table",
@@ -100,6 +135,16 @@ def _parser() -> argparse.ArgumentParser:
     searching.add_argument("--json", action="store_true", help="print the figures as JSON")
     searching.add_argument("--out", type=Path, help="also write them here after each campaign")
     searching.add_argument("--quick", action="store_true", help="20 campaigns")
+    several = commands.add_parser("tasks", help="leave a task out in turn, and search on the others")
+    several.set_defaults(command=_tasks)
+    several.add_argument("table", type=Path, help="the file that build has written, of three tasks or more")
+    several.add_argument("--campaigns", type=int, default=200)
+    several.add_argument("--budgets", default=",".join(map(str, BUDGETS)), help="mean trainings of a task")
+    several.add_argument("--cost", action="store_true", help="seconds on one task and on all others")
+    several.add_argument("--processes", type=int, default=2, help="each with one thread")
+    several.add_argument("--json", action="store_true", help="print the figures as JSON")
+    several.add_argument("--out", type=Path, help="also write them here after each campaign")
+    several.add_argument("--quick", action="store_true", help="20 campaigns")
     return parser
 
 

@@ -142,8 +142,8 @@ class Plan:
     supervisors: Literal["shared", "alternate"] = "shared"
 
     def config(self, world: World, seed: int, budget: float) -> RunConfig:
-        """The config of a campaign with this budget."""
-        trials = max(8, round(self.searched * budget / self.effort))
+        """The config of a campaign with this budget; a trial on several tasks is as many trainings."""
+        trials = max(8, round(self.searched * budget / self.effort / len(world.tasks)))
         settings = world.table.settings
         return campaign_config(
             settings,
@@ -156,6 +156,7 @@ class Plan:
                 pruning=PruningConfig(rungs=settings.rungs, min_steps=settings.min_steps),
             ),
             replication=ReplicationConfig(seeds=world.supervisors, effort=self.replicated),
+            tasks=[name for name in world.tasks if name],
         )
 
 
@@ -183,9 +184,7 @@ class Campaign:
             directory=folder,
             ledger=ledger,
             record=self.record,
-            grader=world.grader,
-            gap=world.grader.baselines().gap,
-            search_size=world.table.settings.search,
+            **vars(world.judged_by()),
         )
         rows = Rows(world)
         self._director = Director(
@@ -231,35 +230,41 @@ class Campaign:
             return point
         return Point(point.row, self._world.table.settings.rungs.index(share))
 
-    def _trained(self, assignment: Assignment) -> Reals:
-        """The seconds of the row's training up to each rung from the one before."""
+    def _seconds(self, assignment: Assignment, point: Point) -> float:
+        """Of an assignment on all of its tasks."""
+        return sum(self._seconds_on(assignment, point, on) for on in assignment.on)
+
+    def _seconds_on(self, assignment: Assignment, point: Point, on: str) -> float:
+        """On a task: of a search trial from its last rung there, of others from the start."""
         column = self._world.column(assignment.seed, self._config)
         row = self._world.points[assignment.method.digest].row
-        return np.asarray(self._world.task.seconds[row, column], dtype=np.float64)
-
-    def _seconds(self, assignment: Assignment, point: Point) -> float:
-        """Of a search trial from its last rung on, of others from the start."""
-        trial = self.record.trials.get(assignment.trial)
-        begins = 0
-        if assignment.purpose == "search" and trial is not None and trial.rungs:
-            begins = self._world.table.settings.rungs.index(max(trial.rungs)) + 1
-        return float(np.nansum(self._trained(assignment)[begins : point.rung + 1]))
+        trained: Reals = np.asarray(self._world.tasks[on].task.seconds[row, column], dtype=np.float64)
+        trial, begins = self.record.trials.get(assignment.trial), 0
+        if assignment.purpose == "search" and trial is not None:
+            reached = [share for share, task in trial.on_tasks if task == on] if on else list(trial.rungs)
+            if reached:
+                begins = self._world.table.settings.rungs.index(max(reached)) + 1
+        return float(np.nansum(trained[begins : point.rung + 1]))
 
     def _report(self, assignment: Assignment, point: Point) -> None:
         column = self._world.column(assignment.seed, self._config)
-        if self._world.task.failed[point.row, column]:
-            self._director.failed(assignment.trial, "it diverged")
-            return
-        self._director.report(
-            RungReached(
-                trial=assignment.trial,
-                share=assignment.rungs[-1],
-                predictions=pack(self._world.task.predictions("search", point.row, column, point.rung)),
-                setup_s=0.0,
-                train_s=self._seconds(assignment, point),
-                eval_s=0.0,
+        seconds = {on: self._seconds_on(assignment, point, on) for on in assignment.on}
+        for on in assignment.on:
+            task = self._world.tasks[on].task
+            if task.failed[point.row, column]:
+                self._director.failed(assignment.trial, "it diverged")
+                return
+            self._director.report(
+                RungReached(
+                    trial=assignment.trial,
+                    share=assignment.rungs[-1],
+                    predictions=pack(task.predictions("search", point.row, column, point.rung)),
+                    setup_s=0.0,
+                    train_s=seconds[on],
+                    eval_s=0.0,
+                ),
+                task=on,
             )
-        )
 
 
 def ours(world: World, seed: int, budget: float, plan: Plan, make: Any = playbook) -> Point | None:

@@ -53,7 +53,7 @@ def _begin(path: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Optuna, Ray and the search from commenting on every trial."""
     loggers = [logging.getLogger(name) for name in ("optuna", "ray", "search")]
     levels = [logger.level for logger in loggers]
@@ -73,7 +73,7 @@ def _campaign(given: tuple[int, tuple[str, ...]]) -> tuple[int, list[list[list[f
     number, methods = given
     names = list(_table.tasks)
     world = World.of(_table, names[number % len(names)], number)
-    with _quiet():
+    with quiet():
         found = [winners(method, world, number) for method in methods]
     figures = [[judged(world, point) for point in points] for points in found]
     return number, figures
@@ -99,7 +99,7 @@ def _rounded(values: Any) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def _mean_and_se(values: Figures) -> tuple[list[float], list[float]]:
+def mean_and_se(values: Figures) -> tuple[list[float], list[float]]:
     """[campaigns, budgets]: mean and standard error over campaigns."""
     se = values.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else values[0] * np.nan
     return _rounded(values.mean(axis=0)), _rounded(se)
@@ -109,13 +109,13 @@ def summary(methods: Sequence[str], figures: Figures) -> dict[str, Any]:
     """The figures of every method, and its gain over ours, paired by campaign."""
     rows: dict[str, Any] = {}
     for place, method in enumerate(methods):
-        pgr, se = _mean_and_se(figures[:, place, :, 0])
-        regret, regret_se = _mean_and_se(figures[:, place, :, 1])
+        pgr, se = mean_and_se(figures[:, place, :, 0])
+        regret, regret_se = mean_and_se(figures[:, place, :, 1])
         rows[method] = {"confirmed_pgr": pgr, "se": se, "regret": regret, "regret_se": regret_se}
         rows[method]["naive_wins"] = _rounded(figures[:, place, :, 2].mean(axis=0))
         if "ours" in methods and method != "ours":
             ahead = figures[:, methods.index("ours"), :, 0] - figures[:, place, :, 0]
-            rows[method]["ours_ahead"], rows[method]["ours_ahead_se"] = _mean_and_se(ahead)
+            rows[method]["ours_ahead"], rows[method]["ours_ahead_se"] = mean_and_se(ahead)
     return rows
 
 

@@ -1,11 +1,13 @@
 """What a table is made with: sizes, seeds, the learners; and the config of a campaign on it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.schema import RunConfig
 from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
+from search.config.tasks import SearchedTask
 from search.policy.pruning import PruningConfig
 from trainers.component import Frozen
 from trainers.components.optim import Adamw
@@ -108,13 +110,18 @@ def campaign_config(
     search: SearchConfig,
     replication: ReplicationConfig,
     finalists: int = 3,
+    tasks: Sequence[str] = (),
 ) -> TableConfig:
-    """A campaign on a task: half of the supervisors teach its search, the others its confirmation."""
+    """A campaign: half of the supervisors teach its search, the others its confirmation.
+
+    tasks: the names of several tasks; none for a campaign on a single one.
+    """
     half = settings.seeds // 2
     return TableConfig(
         name="table",
         seed=seed,
-        task=settings.task(Path(), "task"),
+        task=settings.task(Path(), tasks[0] if tasks else "task"),
+        tasks=tuple(SearchedTask(name=name, task=settings.task(Path(), name)) for name in tasks),
         weak=SupervisorConfig(model=settings.model, student=WEAK, optim=WEAK_OPTIM),
         strong=LearnerConfig(model=settings.model, student=STRONG, optim=STRONG_OPTIM),
         baselines=BaselineConfig(seeds=half),

@@ -11,11 +11,22 @@ from agents.findings.predictions import pack
 from benchmarks.table.data import Table, TaskTable
 from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady
-from search.scoring.grader import BaselinePredictions, Grader
+from search.scoring.grader import BaselinePredictions, Grader, SearchGrader
 from search.scoring.pgr import Reals, pgr
+from search.scoring.several_tasks import SeveralTasks, TaskScale
 from trainers.method import Method
 
 KEPT = 0.8  # share of the rows that a campaign has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What judges the trials of a campaign; see search.engine.context.RunContext."""
+
+    grader: SearchGrader
+    gap: float
+    search_size: int
+    several: SeveralTasks | None = None
 
 
 class Point(NamedTuple):
@@ -73,6 +84,11 @@ class World:
         """Seconds of a mean training: a budget is so many of them."""
         return self.task.training_s
 
+    @property
+    def tasks(self) -> Mapping[str, "World"]:
+        """The tasks that a trial is trained on, by name; a single one has no name."""
+        return {"": self}
+
     @cached_property
     def grader(self) -> Grader:
         """The grader of a campaign."""
@@ -98,6 +114,19 @@ class World:
             seed_variance=found.seed_variance.value,
             seed_free=found.seed_variance.free,
         )
+
+    @property
+    def scale(self) -> TaskScale:
+        """What turns accuracies on this task into PGRs."""
+        found = self.grader.baselines()
+        examples, test = (len(self.task.truth[split]) for split in ("search", "test"))
+        return TaskScale(
+            grader=self.grader, examples=examples, test=test, weak_acc=found.weak.value, gap=found.gap
+        )
+
+    def judged_by(self) -> "Judged":
+        """What a campaign's context holds of the task."""
+        return Judged(grader=self.grader, gap=self.scale.gap, search_size=self.scale.examples)
 
     def search_pgr(self, point: Point, supervisor: int) -> float:
         """The PGR of a point on the search split, with a supervisor of the search."""

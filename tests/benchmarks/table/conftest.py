@@ -3,12 +3,14 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from benchmarks.table.build import build
-from benchmarks.table.data import save
+from benchmarks.table.data import Table, TaskTable, save
+from benchmarks.table.rows import draw_rows
 from benchmarks.table.settings import TableSettings
 
 GOOD, BAD = [f"good{i}" for i in range(30)], [f"bad{i}" for i in range(30)]
@@ -22,6 +24,43 @@ def write_rows(path: Path, count: int, seed: int, *, noise: bool = False) -> Non
             words = rng.choices(GOOD + BAD, k=9)
             label = rng.randint(0, 1) if noise else int(sum(word in GOOD for word in words) > 4)
             file.write(json.dumps({"text": " ".join(words), "label": label}) + "\n")
+
+
+def made_up_task(rng: np.random.Generator, skill: np.ndarray, seconds: float) -> TaskTable:
+    """A task on which rows have these accuracies, [rows], whole; at earlier rungs a little less."""
+    seeds, rungs, sizes = 4, 3, {"search": 80, "test": 120}
+    truth = {split: rng.integers(0, 2, n).astype(np.int8) for split, n in sizes.items()}
+
+    def classes(split: str, shape: tuple[int, ...], accuracy: np.ndarray | float) -> np.ndarray:
+        right = rng.random((*shape, sizes[split])) < np.asarray(accuracy)[..., None]
+        return (truth[split] == 1) == right
+
+    shape, at_rungs = (len(skill), seeds, rungs), skill[:, None, None] - np.array([0.06, 0.03, 0])
+    return TaskTable(
+        search=np.packbits(classes("search", shape, at_rungs), axis=-1),
+        test=np.packbits(classes("test", shape, at_rungs), axis=-1),
+        seconds=np.broadcast_to(np.float32(seconds) * np.array([1, 2, 6], dtype=np.float32), shape).copy(),
+        failed=np.zeros(shape[:2], dtype=np.bool_),
+        truth=truth,
+        weak={split: classes(split, (seeds,), 0.6) for split in sizes},
+        ceiling={split: classes(split, (3,), 0.95) for split in sizes},
+    )
+
+
+@pytest.fixture(scope="session")
+def made_up() -> Table:
+    """A table of three tasks, nothing of it trained: rows are worth much the same on each."""
+    settings = TableSettings(
+        encoder="none", transfer=1200, search=80, test=120, seeds=4, ceilings=3, methods=30, fine_tuned=0
+    )
+    rows, chance = draw_rows(settings)
+    rng = np.random.default_rng(0)
+    skill = rng.uniform(0.62, 0.88, len(rows))
+    tasks = {
+        name: made_up_task(rng, skill + rng.normal(0, 0.02, len(rows)), seconds)
+        for name, seconds in (("reviews", 1.0), ("quarrels", 1.5), ("verdicts", 0.5))
+    }
+    return Table(settings=settings, rows=rows, chance=chance, tasks=tasks, facts={})
 
 
 @pytest.fixture(scope="session")
