@@ -83,7 +83,8 @@ def _search(given: argparse.Namespace) -> None:
 def _tasks(given: argparse.Namespace) -> None:
     if given.campaigns < 1 or given.processes < 1:
         raise ValueError("--campaigns and --processes must be at least 1")
-    names = list(load(given.table).tasks)
+    table = load(given.table)
+    names = list(table.tasks)
     if len(names) < left_out.FEWEST:
         raise ValueError(
             f"{given.table} has {len(names)} tasks ({', '.join(names)}); to search on several and leave one "
@@ -92,10 +93,12 @@ def _tasks(given: argparse.Namespace) -> None:
     budgets: list[float] = [float(one) for one in given.budgets.split(",")]
     count = QUICK_CAMPAIGNS if given.quick else given.campaigns
     result: dict[str, Any] = {}
+    correlations = left_out.rank_correlations(table)
 
     def write(figures: Sequence[Figures]) -> None:
         found = np.stack(figures)
         facts = {"schema": 1, "table": given.table.name, "tasks": names, "budgets": budgets}
+        facts["rank_correlations"] = correlations
         told = left_out.cost_summary(found) if given.cost else left_out.summary(names, found)
         result.update({**facts, "campaigns": len(found), **told})
         if given.out:

@@ -16,6 +16,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from scipy import stats
 from tqdm import tqdm
 
 from benchmarks.table.campaign import WORKERS, Plan, ours
@@ -106,6 +107,28 @@ def costs(table: Table, campaign: int, budgets: Sequence[float]) -> Figures:
 
 def _worth_on_all(world: Together, point: Point) -> float:
     return fmean(worth(one, point) for one in world.worlds.values())
+
+
+def rank_correlations(table: Table) -> dict[str, dict[str, float]]:
+    """Spearman's correlation of whole trainings' test accuracies between tasks, means over seeds.
+
+    Of a task with itself: between two halves of its seeds, as high as one can expect of others.
+    """
+    found = {name: task.test_accuracy[:, :, -1] for name, task in table.tasks.items()}
+    half = table.settings.seeds // 2
+    halves = {name: (values[:, :half], values[:, half:]) for name, values in found.items()}
+    return {
+        one: {
+            other: _rank_correlation(*(halves[one] if one == other else (found[one], found[other])))
+            for other in found
+        }
+        for one in found
+    }
+
+
+def _rank_correlation(first: Figures, second: Figures) -> float:
+    means = first.mean(axis=1), second.mean(axis=1)  # NaN where a seed failed
+    return round(float(stats.spearmanr(*means, nan_policy="omit").statistic), 3)
 
 
 _table: Table | None = None

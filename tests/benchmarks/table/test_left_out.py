@@ -12,6 +12,7 @@ from benchmarks.table.left_out import (
     NAMES,
     cost_summary,
     costs,
+    rank_correlations,
     summary,
     times_needed,
     unit_s,
@@ -29,6 +30,15 @@ def test_a_winner_that_fails_later_is_worth_the_weak_floor(made_up: Table) -> No
     broken = replace(reviews, failed=np.ones_like(reviews.failed))
     world = World.of(replace(made_up, tasks={"reviews": broken}), "reviews", 0)
     assert worth(world, Point(3, 2)) == 0.0
+
+
+def test_ranks_of_tasks_on_which_rows_are_worth_the_same_correlate(made_up: Table) -> None:
+    found = rank_correlations(made_up)
+    assert found["reviews"]["quarrels"] == found["quarrels"]["reviews"] > 0.8
+    opposite = replace(made_up.tasks["quarrels"], test=~made_up.tasks["quarrels"].test)
+    other = rank_correlations(replace(made_up, tasks={**made_up.tasks, "quarrels": opposite}))
+    assert other["reviews"]["quarrels"] == pytest.approx(-found["reviews"]["quarrels"], abs=0.01)
+    assert other["quarrels"]["quarrels"] > 0.8  # with itself, between halves of the seeds
 
 
 def test_gains_are_paired_by_campaign_and_means_are_over_tasks() -> None:
