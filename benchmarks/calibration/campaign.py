@@ -16,7 +16,14 @@ from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
 from search.engine.confirmation import Confirmation, confirm, planned_confirmation, sealed_predictions
 from search.engine.replication import planned_replication
-from search.ledger.events import BaselinesReady, Purpose, RungReached, TrialEnded, TrialStarted
+from search.ledger.events import (
+    BaselinesReady,
+    Purpose,
+    RungReached,
+    TaskBaselines,
+    TrialEnded,
+    TrialStarted,
+)
 from search.ledger.record import Record
 from search.scoring.grader import BaselineScores, Grader, SearchGrader
 from trainers.components.losses import Bootstrap, Entropy, Gce, LogConf, ReverseKl, Sce
@@ -166,7 +173,12 @@ class Campaign:
             train_s=0.0,
             seed_variance=found.seed_variance.value,
             seed_free=found.seed_variance.free,
+            tasks=self.of_tasks(),
         )
+
+    def of_tasks(self) -> tuple[TaskBaselines, ...]:
+        """The baselines of several tasks."""
+        return ()
 
     def run(self) -> Outcome:
         """Search, replicate, confirm."""

@@ -35,6 +35,7 @@ from search.cli.output import stdout_for_json, write_json
 from search.config.schema import RunConfig
 from search.config.tasks import SearchedTask
 from search.engine.confirmation import Confirmation, confirm
+from search.ledger.events import TaskBaselines
 from search.output.result import TaskOutcome
 from search.output.searched_tasks import new_task95, over_tasks
 from search.scoring.across_tasks import new_task_interval, scores_over_tasks
@@ -77,6 +78,10 @@ class CampaignOnTasks(Campaign):
         """Means over the tasks."""
         return scores_over_tasks([on.floors() for on in self._tasks.values()])
 
+    def of_tasks(self) -> tuple[TaskBaselines, ...]:
+        """The baselines of each task."""
+        return tuple(_told(task.name, on) for task, on in self._tasks.items())
+
     def answer(self, split: str, method: Method, seed: int) -> str:
         """The predictions of all tasks, one after another."""
         there = {task.name: on.answer(split, method, seed) for task, on in self._tasks.items()}
@@ -94,6 +99,18 @@ class CampaignOnTasks(Campaign):
             outcomes.append(TaskOutcome(confirmation=found, baselines=grades.baseline_scores, task=task.name))
         self.on_tasks = [outcome.confirmation for outcome in outcomes]
         return over_tasks(outcomes).confirmation
+
+
+def _told(name: str, on: Campaign) -> TaskBaselines:
+    found = on.floors()
+    return TaskBaselines(
+        name=name,
+        weak_acc=found.weak.value,
+        weak_se=found.weak.se,
+        ceiling_acc=found.ceiling.value,
+        ceiling_se=found.ceiling.se,
+        examples=len(on.world.splits["search"].truth),
+    )
 
 
 def _scale(on: Campaign) -> TaskScale:

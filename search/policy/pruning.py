@@ -55,8 +55,8 @@ class PruningConfig(Frozen):
         Field(
             ge=0,
             le=1,
-            description="Standard deviation of PGR between seeds of a method: a prior, updated by the "
-            "campaign's own seeds. Published runs show 0.06 to 0.10.",
+            description="Standard deviation of PGR between seeds of a method on one task: a prior, updated "
+            "by the campaign's own seeds. Published runs show 0.06 to 0.10.",
         ),
     ] = 0.08
     min_rivals: Annotated[
@@ -187,7 +187,11 @@ def seed_variance(
     The sources are the configured `seed_sd` as a prior; the weak floor and the ceiling, whose seeds are
     trained before the first trial; and methods trained on several seeds. squares: the squared deviations of
     those methods from their means, on `degrees_of_freedom`.
+
+    With several searched tasks it is that of the mean PGR, in all sources: seeds of different tasks are
+    independent, so of n tasks the prior is an n-th of what it is on one.
     """
+    tasks = max(1, len(floors.tasks)) if floors else 1
     from_floors, variance = (floors.seed_free, floors.seed_variance) if floors else (0, 0.0)
-    total = PRIOR_DEGREES_OF_FREEDOM * config.seed_sd**2 + from_floors * variance + squares
+    total = PRIOR_DEGREES_OF_FREEDOM * config.seed_sd**2 / tasks + from_floors * variance + squares
     return total / (PRIOR_DEGREES_OF_FREEDOM + from_floors + degrees_of_freedom)
