@@ -37,7 +37,7 @@ from search.config.tasks import SearchedTask
 from search.engine.confirmation import Confirmation, confirm
 from search.ledger.events import TaskBaselines
 from search.output.result import TaskOutcome
-from search.output.searched_tasks import new_task95, over_tasks
+from search.output.searched_tasks import over_tasks
 from search.scoring.across_tasks import new_task_interval, scores_over_tasks
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Reals, difference
@@ -63,7 +63,7 @@ class CampaignOnTasks(Campaign):
             task: Campaign(config.on(task), world, truth)
             for task, world, truth in zip(config.tasks, worlds, truths, strict=True)
         }
-        self.on_tasks: list[Confirmation] = []
+        self.new_task95: Sequence[tuple[float, float] | None] = ()  # of each finalist, once confirmed
 
     @cached_property
     def grader(self) -> SeveralTasks:
@@ -97,8 +97,9 @@ class CampaignOnTasks(Campaign):
             grades = on.own_grader.open_test(own)
             found = confirm(self._config, self._record, grades, task)
             outcomes.append(TaskOutcome(confirmation=found, baselines=grades.baseline_scores, task=task.name))
-        self.on_tasks = [outcome.confirmation for outcome in outcomes]
-        return over_tasks(outcomes).confirmation
+        together = over_tasks(outcomes)
+        self.new_task95 = together.new_task95
+        return together.confirmation
 
 
 def _told(name: str, on: Campaign) -> TaskBaselines:
@@ -168,7 +169,7 @@ def campaign(setting: Setting, tasks: int, effect: float, seed: int) -> Seen:
         measured_gain(alone, world, truth, finalist.method)
         for world, truth in zip(worlds[tasks:], truths[tasks:], strict=True)
     ]
-    searched = new_task95([one.finalists[0][1] for one in run.on_tasks])
+    searched = run.new_task95[0]
     hidden = new_task_interval(gains[:-1])
     assert searched is not None
     assert hidden is not None

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import optuna
 
-from agents.language.catalogue import ParamSpec, param_specs
+from agents.language.catalogue import LOG_SCALE_RATIO, ParamSpec, param_specs
 from agents.language.naming import kind_name, param_name
 from benchmarks.curves.data import Pool
 from benchmarks.table.world import World
-from search.policy.encoding import LOG_SCALE_RATIO, encode
+from search.policy.encoding import encode
 from trainers.component import Component
 from trainers.method import SLOTS, Method
 
