@@ -63,6 +63,7 @@ class CampaignOnTasks(Campaign):
             task: Campaign(config.on(task), world, truth)
             for task, world, truth in zip(config.tasks, worlds, truths, strict=True)
         }
+        self.on_tasks: list[Confirmation] = []
         self.new_task95: Sequence[tuple[float, float] | None] = ()  # of each finalist, once confirmed
 
     @cached_property
@@ -97,6 +98,7 @@ class CampaignOnTasks(Campaign):
             grades = on.own_grader.open_test(own)
             found = confirm(self._config, self._record, grades, task)
             outcomes.append(TaskOutcome(confirmation=found, baselines=grades.baseline_scores, task=task.name))
+        self.on_tasks = [outcome.confirmation for outcome in outcomes]
         together = over_tasks(outcomes)
         self.new_task95 = together.new_task95
         return together.confirmation
