@@ -44,6 +44,15 @@ class ClaudeConfig(Frozen):
             "agents/claude/prompts/directions.md.",
         ),
     ] = ()
+    suggestions: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Largest share of the search's draws that Claude names itself, asked within a round "
+            "and shown what the surrogate believes. 0: it proposes branches alone.",
+        ),
+    ] = 0.3
     samples: Annotated[
         int,
         Field(

@@ -111,7 +111,7 @@ def test_packages_are_those_of_this_repository(package: str) -> None:
 ROOMS = {
     "trainers": "lazy seeds printable component files scratch cache data gang models components training"
     " method trial",
-    "agents": "language prices settings findings playbook claude",
+    "agents": "language prices settings findings advice playbook claude",
     "search": "interrupt ledger scoring policy config storage studies engine steering workers output"
     " preflight tracking conclusion phases campaign export cli api __main__",
 }

@@ -10,6 +10,7 @@ PACKAGES = ("agents", "cluster", "search", "trainers")
 LONGEST = 400  # lines of a test file
 
 WITHOUT_TESTS = {
+    "agents/advice/adviser.py": "a Protocol",
     "agents/findings/proposer.py": "a Protocol",
     "search/engine/context.py": "holds the parts of a run, and does nothing",
     "search/tracking/__main__.py": "calls main of upload.py",

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.curves.data import Curves, Pool, units
+from search.policy.beliefs import stopped_at
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
-from search.policy.promotion import Candidates, Promotion, PromotionConfig, stopped_at
+from search.policy.promotion import Candidates, Promotion, PromotionConfig
 from search.policy.pruning import Judge, Judgement, PruningConfig
 
 SHARES = PruningConfig().rungs

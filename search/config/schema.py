@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from agents.language.proposal import Branch
-from agents.settings import AgentConfig, PlaybookConfig
+from agents.settings import AgentConfig, ClaudeConfig, PlaybookConfig
 from search.config.abilities import abilities_of
 from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.own import FromRuns, FromRunsMethods, OwnBranches, OwnMethods, branches_of, without_search
@@ -261,6 +261,11 @@ class RunConfig(Frozen):
     def searched(self) -> dict[str, "RunConfig"]:
         """The config of each task that the search learns on, by name; of a single one, this by ""."""
         return {task.name: self.on(task) for task in self.tasks} or {"": self}
+
+    @property
+    def suggestions(self) -> float:
+        """The largest share of draws that the proposer names itself."""
+        return self.agent.suggestions if isinstance(self.agent, ClaudeConfig) else 0.0
 
     @property
     def supervisors(self) -> int:

@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from agents.findings.proposer import Proposer
 from search.config.load import changed
 from search.config.tasks import HiddenTask
+from search.engine.advice.requests import DrawRequests
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
 from search.engine.exploration import Exploration
@@ -75,6 +76,7 @@ class Director:
         self._trials = Trials(run)
         self._follow_up = FollowUp(run.config, run.record)
         self._rounds = Rounds(run.config, run.record, proposer, at_once=at_once)
+        self._draws = DrawRequests(run.config, run.record, proposer, at_once=at_once)
         self._searching = not run.record.search_over
         self._round_is_over = False
         self._restarts: deque[str] = deque()  # trials to hand out again, before any other
@@ -82,8 +84,9 @@ class Director:
         self._replay(past)
 
     def close(self) -> None:
-        """Stop waiting for a proposal; the proposer's thread ends."""
+        """Stop waiting for a proposal or for draws; the proposer's threads end."""
         self._rounds.close()
+        self._draws.close()
 
     # What has happened
 
@@ -113,6 +116,7 @@ class Director:
         self._run.ledger.append(order)
         self._config = changed(self._config, order.settings)
         self._rounds.go_by(self._config)
+        self._draws.go_by(self._config)
         if order.settings:
             self._follow_up.plan_anew(self._config)
             self._searching = not self._record.search_over
@@ -190,6 +194,7 @@ class Director:
             proposal := self._rounds.take(self._exploration.used_up, self._trained)
         ):
             self._accept(proposal)
+        self._take_draws()
         match self._step():
             case Draw() as draw:
                 share, task = self._exploration.first_step(draw.method)
@@ -202,7 +207,7 @@ class Director:
                     on=(task,),
                 )
                 number = self._studies.of(draw.branch).start(draw)
-                return self._trials.start(assignment, branch=draw.branch, number=number)
+                return self._trials.start(assignment, branch=draw.branch, number=number, by=draw.by)
             case TrialRecord() as trial:
                 return self._trials.resume(trial, *self._exploration.next_step(trial))
         return None
@@ -221,6 +226,14 @@ class Director:
         return step
 
     # Proposals
+
+    def _take_draws(self) -> None:
+        """Record the draws that the agent has named, and ask for more where that is due."""
+        explored = self._exploration
+        if explored.new_left:
+            events = self._draws.take(explored.beliefs, explored.used_up, waiting=explored.named_waiting)
+            for event in events:
+                self._run.ledger.append(event)
 
     def _accept(self, proposed: TimedProposal) -> None:
         """Start a round with the branches that pass the checks; log what is wrong with the others."""

@@ -8,9 +8,12 @@ import numpy as np
 
 from search.config.load import changed
 from search.config.schema import RunConfig
+from search.engine.advice.beliefs import SearchBeliefs
+from search.engine.advice.queue import NamedQueue, may_name
 from search.engine.compared.transfer import prices_of
 from search.ledger.events import (
     AnyEvent,
+    DrawsNamed,
     Proposed,
     Reached,
     RungReached,
@@ -70,6 +73,7 @@ class Exploration:
         self._branches: dict[str, BranchState] = {}
         self._best_method: dict[str, Method] = {}  # of each branch
         self._tried = {config.naive.plainest.digest}
+        self._named = NamedQueue()
         self._in_flight: dict[str, int] = {}  # trials that have not ended, with the last place started to
         self._last: dict[str, float] = {}  # of these trials, the score where they last were
 
@@ -110,6 +114,9 @@ class Exploration:
                 if isinstance(event, Steered):
                     self.used_up.update(event.stop)
                     self._go_by(changed(self._config, event.settings))
+            case DrawsNamed():
+                for named in event.draws:
+                    self._named.add(named)
             case TrialStarted(purpose="search"):
                 self._started(event)
             case TaskReached() if (trial := self._search_trial(event.trial)) and event.pgr is not None:
@@ -145,6 +152,7 @@ class Exploration:
             self._budget.start(self._ladders.of(event.method, self._places.index(trial.first_on)))
             branch.started += 1
             self._tried.add(event.method.plainest.digest)
+            self._named.started(event.method.plainest.digest)
         self._in_flight[event.trial] = place
         branch.reached_or_in_flight[place] += 1
         self._budget.give(event.trial, self._step_to(trial, event.share, event.on))
@@ -236,7 +244,8 @@ class Exploration:
     def next(self, *, more_to_come: bool, max_started: int) -> Draw | TrialRecord | None:
         """A new method or a paused trial to train to its next rung.
 
-        None if there is no new method and the budget allows no paused trial to go on.
+        None if there is no new method and the budget allows no paused trial to go on. Where a new method is
+        due, the agent's next draw takes its place, as long as `agent.suggestions` allows.
 
         more_to_come: whether another proposal may bring new methods. max_started: trials that may have been
         started by now.
@@ -251,8 +260,30 @@ class Exploration:
             return None
         chosen = self._promotion.choose(self._scores, self._candidates(paused, draws), self._rng())
         if chosen >= len(paused):
-            return draws[chosen - len(paused)]
+            return self._named_draw() or draws[chosen - len(paused)]
         return self._record.trials[paused[chosen].trial]
+
+    def _named_draw(self) -> Draw | None:
+        """The agent's next draw, if its share of the draws allows one and the budget a training of it."""
+        if not may_name(self._config.suggestions, named=self._record.agent_draws, started=self.started):
+            return None
+        for named in self._named.ready(self.used_up):
+            draw = self._sampler(named.branch).named(named.method)
+            if draw and draw.method.plainest.digest not in self._tried and self._startable([draw]):
+                return draw
+        return None
+
+    def beliefs(self) -> SearchBeliefs | None:
+        """What the surrogate believes now; None while it has too few scores."""
+        outlook = self._promotion.outlook(self._scores, self._rng())
+        if outlook is None:
+            return None
+        return SearchBeliefs(self._config, outlook, frozenset(self._tried), self.started)
+
+    @property
+    def named_waiting(self) -> int:
+        """Draws that the agent named and that may still start."""
+        return sum(1 for _ in self._named.ready(self.used_up))
 
     def _candidates(self, paused: Sequence[PausedTrial], draws: Sequence[Draw]) -> Candidates:
         """First the paused trials, then the new methods."""

@@ -6,7 +6,15 @@ from statistics import fmean
 
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
-from search.ledger.events import EndState, RungReached, TaskReached, TrialEnded, TrialPaused, TrialStarted
+from search.ledger.events import (
+    DrawnBy,
+    EndState,
+    RungReached,
+    TaskReached,
+    TrialEnded,
+    TrialPaused,
+    TrialStarted,
+)
 from search.ledger.trial_record import TrialRecord
 from search.scoring.several_tasks import GradedSplit, SeveralTasks
 
@@ -19,7 +27,9 @@ class Trials:
         self._searched = tuple(run.config.searched)
         self._checkpoints = run.directory / "checkpoints"
 
-    def start(self, assignment: Assignment, *, branch: str, number: int | None) -> Assignment:
+    def start(
+        self, assignment: Assignment, *, branch: str, number: int | None, by: DrawnBy = "sampler"
+    ) -> Assignment:
         """Record that a worker gets an assignment. number: in its branch's study, None outside a study."""
         self._ledger.append(
             TrialStarted(
@@ -32,6 +42,7 @@ class Trials:
                 share=assignment.rungs[-1],
                 task=assignment.task,
                 on=assignment.on[0] if len(assignment.on) == 1 else "",
+                by=by,
             )
         )
         return assignment
@@ -53,7 +64,7 @@ class Trials:
             task=trial.task,
             on=(on,) if on else tuple(left),
         )
-        return self.start(assignment, branch=trial.branch, number=trial.number)
+        return self.start(assignment, branch=trial.branch, number=trial.number, by=trial.by)
 
     def pause(self, trial: TrialRecord) -> None:
         """Record that a trial paused at its rung."""

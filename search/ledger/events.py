@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from agents.advice.suggestions import NamedDraw
 from agents.findings.round_proposal import LaneReport, Note
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal, Prose
@@ -25,6 +26,7 @@ FORMAT = 3  # of ledgers; raise it when the methods or events in them take on an
 
 Purpose = Literal["search", "replicate", "confirm", "hidden"]
 EndState = Literal["completed", "pruned", "failed"]
+DrawnBy = Literal["sampler", "agent"]
 
 
 class Sources(Frozen):
@@ -128,7 +130,8 @@ class TrialStarted(Event):
 
     number: the trial's number in its Optuna study, None outside a study. share: the rung it trains to.
     task: the name of the hidden task that it learns, empty for the search's own. on: of several searched
-    tasks, the one that it trains now; empty for all that are missing, and where there is one.
+    tasks, the one that it trains now; empty for all that are missing, and where there is one. by: who named
+    its method.
     """
 
     event: Literal["trial_started"] = "trial_started"
@@ -141,6 +144,7 @@ class TrialStarted(Event):
     share: float = 1.0
     task: str = ""
     on: str = ""
+    by: DrawnBy = "sampler"
 
 
 class Reached(Event):
@@ -327,6 +331,18 @@ class NoteLeft(Event):
     note: Note
 
 
+class DrawsNamed(Event):
+    """The agent was asked for draws within a round, and named these; see LaneAnswered for what it cost.
+
+    request: its number in the round, from 1. Trials of these methods say `by: agent` when they start.
+    """
+
+    event: Literal["draws_named"] = "draws_named"
+    round: int
+    request: int
+    draws: tuple[NamedDraw, ...]
+
+
 class BranchesRefused(Event):
     """Branches of a round's proposal that were rejected. reasons: one sentence each."""
 
@@ -355,6 +371,7 @@ AnyEvent = Annotated[
     | RequestReserved
     | RequestSettled
     | NoteLeft
+    | DrawsNamed
     | BranchesRefused
     | Steered,
     Field(discriminator="event"),

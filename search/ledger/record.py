@@ -12,6 +12,7 @@ from search.ledger.events import (
     AnyEvent,
     BaselinesReady,
     BranchesRefused,
+    DrawsNamed,
     EndState,
     Finished,
     HiddenRead,
@@ -85,6 +86,7 @@ class Record:
     hidden_read: of each hidden task, that it was read. opened_elsewhere: the last time that the test split of
         another task than the (first) searched one was opened, by task.
     codes: the code of every process that worked on the run, each code once, the first first.
+    draw_requests: by round, how often the agent was asked for draws. agent_draws: search trials it named.
     search_over: whether trials after the search have started, and no person has let it go on since.
     course: what persons have changed while it ran. after_opening: their changes that gave the run more to do
         once it had opened its test split.
@@ -112,6 +114,8 @@ class Record:
     running: dict[str, TrialRecord] = field(default_factory=dict)
     codes: list[dict[str, str]] = field(default_factory=list)
     ended_trials: list[TrialRecord] = field(default_factory=list)
+    draw_requests: Counter[int] = field(default_factory=Counter)
+    agent_draws: int = 0
     search_over: bool = False
     course: Course = field(default_factory=Course)
     after_opening: list[Steered] = field(default_factory=list)
@@ -179,6 +183,8 @@ class Record:
                 self.bill.settle(event.request, event.usage)
             case NoteLeft():
                 self.notes.append(event.note)
+            case DrawsNamed():
+                self.draw_requests[event.round] += 1
             case BranchesRefused():
                 self.refused += [(event.round, reason) for reason in event.reasons]
             case _:
@@ -232,7 +238,9 @@ class Record:
             task=event.task,
             due_on=event.on,
             first_on=event.on,
+            by=event.by,
         )
+        self.agent_draws += event.by == "agent"
         for index in (self.trials, self._by_purpose[event.purpose], self._unfinished, self.running):
             index[event.trial] = trial
         for branch in (None, event.branch):

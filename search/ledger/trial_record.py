@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from search.ledger.events import EndState, Purpose, Reached, RungReached, TaskReached
+from search.ledger.events import DrawnBy, EndState, Purpose, Reached, RungReached, TaskReached
 from trainers.method import Method
 from trainers.trial.label_quality import LabelQuality
 
@@ -12,7 +12,7 @@ from trainers.trial.label_quality import LabelQuality
 class TrialRecord:
     """One trial. A trial that starts again, after a pause or a crash, keeps its rungs.
 
-    place: its index among all trials, in the order of their first starts. task: see TrialStarted.
+    place: its index among all trials, in the order of their first starts. task, by: see TrialStarted.
     due: the share of the rung it trains to or has reached. paused: whether it is paused there.
     due_on, first_on: of several searched tasks, the one that it trains or trained last, and the first one;
     empty for all. on_tasks: what it reached on each of them, by share and task; `rungs` on all.
@@ -32,6 +32,7 @@ class TrialRecord:
     due_on: str = ""
     first_on: str = ""
     on_tasks: dict[tuple[float, str], TaskReached] = field(default_factory=dict)
+    by: DrawnBy = "sampler"
     micro_batch: int | None = None
     rungs: dict[float, RungReached] = field(default_factory=dict)
     paused: bool = False

@@ -62,15 +62,25 @@ class Scoreboard:
         middle = float(np.median(everywhere)) if everywhere else 0.0
         return np.array([float(np.median(values)) if values else middle for values in self._first])
 
+    @property
+    def _compared(self) -> Reals:
+        """The scores, in the order of arrival, less what is due to their tasks."""
+        values = self._values.seen
+        return values - self.effects[self._tasks.seen.astype(int)] if len(self._first) > 1 else values
+
+    @property
+    def values(self) -> Reals:
+        """All scores as they would be on the average task, ascending, those of failed trials as -inf."""
+        average = float(self.effects.mean()) if len(self._first) > 1 else 0.0
+        return np.sort(self._compared + average)
+
     def sample(self, limit: int, rng: np.random.Generator) -> Observations:
         """At most `limit` scores, in order of arrival: half are the best of each rung, the rest random.
 
         A value, less what is due to its task, becomes the normal quantile of its rank among all scores (van
         der Waerden); ties share a quantile. Ranks remove the long tails of losses and the scale of PGR.
         """
-        values = self._values.seen
-        if len(self._first) > 1:
-            values = values - self.effects[self._tasks.seen.astype(int)]
+        values = self._compared
         by_rank = np.lexsort((-np.arange(len(self)), values))  # ties: the last to arrive first
         chosen = np.sort(by_rank[self._sampled_ranks(by_rank, limit, rng)])
         return Observations(

@@ -7,21 +7,19 @@ for it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from threadpoolctl import ThreadpoolController
 
+from search.policy.beliefs import Outlook, on_all_tasks, one_blas_thread, stopped_at
 from search.policy.gaussian_process import Hyperparameters, Surrogate, fitted
 from search.policy.observations import Ints, Observations, Scoreboard
 from search.scoring.pgr import Reals
 from trainers.component import Frozen
-from trainers.lazy import linalg, special
+from trainers.lazy import special
 
 REFIT = 1.3  # growth of the number of scores after which the hyperparameters are fitted again
-STOP_SPAN = math.log(100)  # of the logarithm of the share trained, over the unit interval
 
 
 class PromotionConfig(Frozen):
@@ -118,9 +116,21 @@ class Promotion:
         if len(scores) < self._config.first:
             return int(np.argmin(candidates.rungs if candidates.places is None else candidates.places))
         observations = scores.sample(self._config.evidence, rng)
-        # Two BLAS threads beside busy workers take ten times as long as one.
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             return int(np.argmax(self._log_gains(observations, len(scores), candidates)))
+
+    def outlook(self, scores: Scoreboard, rng: np.random.Generator) -> Outlook | None:
+        """What the surrogate believes now; None as long as it does not decide. rng: as for `choose`."""
+        if len(scores) < self._config.first:
+            return None
+        return Outlook(
+            seen=scores.sample(self._config.evidence, rng),
+            scores=scores.values,
+            parameters=self._parameters,
+            codes=self._codes,
+            rungs=self._rungs,
+            column=self._column,
+        )
 
     def _log_gains(self, seen: Observations, scores: int, candidates: Candidates) -> Reals:
         """[m] the logarithm of the expected improvement, in normal scores, per cost; of each one's best rung.
@@ -129,13 +139,13 @@ class Promotion:
         expected value, not the highest score: that of many noisy scores is a lucky one.
         """
         surrogate = Surrogate(seen.points, seen.values, self._fit(seen.points, seen.values, scores))
-        best = surrogate.predict_mean(self._on_all_tasks(self._methods(seen.points)))[0].max()
+        best = surrogate.predict_mean(on_all_tasks(self._methods(seen.points), self._codes))[0].max()
         gains = np.full(candidates.costs.shape, -np.inf)
         for rung, share in enumerate(self._rungs):
             ahead = np.isfinite(candidates.costs[:, rung])
             if ahead.any():
                 points = stopped_at(candidates.points[ahead], self._column, share)
-                mean, deviation = surrogate.predict_mean(self._on_all_tasks(points))
+                mean, deviation = surrogate.predict_mean(on_all_tasks(points, self._codes))
                 gain = _log_expected_gain(mean - best, deviation)
                 gains[ahead, rung] = gain - np.log(candidates.costs[ahead, rung])
         return np.asarray(gains.max(axis=1))
@@ -143,10 +153,6 @@ class Promotion:
     def _methods(self, points: Reals) -> Reals:
         """The points of scores without the task they are of."""
         return points[:, : points.shape[1] - len(self._codes[0])]
-
-    def _on_all_tasks(self, points: Reals) -> Reals:
-        """[tasks, m, d] methods, [m, d'], on every task."""
-        return np.stack([np.hstack([points, np.tile(code, (len(points), 1))]) for code in self._codes])
 
     def _fit(self, points: Reals, values: Reals, scores: int) -> Hyperparameters:
         if self._parameters is None or scores >= REFIT * self._fitted_on:
@@ -159,20 +165,6 @@ class Promotion:
 def task_code(task: int, tasks: int) -> Reals:
     """The coordinates of a task, float [tasks], at distance 1 from any other; none if it is the only one."""
     return np.eye(tasks)[task] * math.sqrt(0.5) if tasks > 1 else np.empty(0)
-
-
-def stopped_at(points: Reals, column: int, share: float) -> Reals:
-    """The points [n, d] of methods that stop at a share of their training. column: of the share trained."""
-    points = points.copy()
-    points[:, column] += math.log(share) / STOP_SPAN
-    return points
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Limits the BLAS threads of numpy's library and of scipy's own."""
-    assert linalg.cho_solve  # loads scipy.linalg: a controller finds only libraries loaded before it
-    return ThreadpoolController()
 
 
 def _log_expected_gain(mean: Reals, deviation: Reals) -> Reals:

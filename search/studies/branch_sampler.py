@@ -2,12 +2,12 @@
 
 from collections.abc import Container, Iterator, Sequence
 
-from agents.language.proposal import Branch
+from agents.language.proposal import Branch, branch_contains
 from search.config.search import Sampler
 from search.studies.mirror import StudyMirror
 from search.studies.optuna_samplers import OPTUNA_SAMPLERS, OptunaSampler
-from search.studies.sampler import Draw, MethodSampler
-from search.studies.space import suggest
+from search.studies.sampler import Draw, MethodSampler, new_draw
+from search.studies.space import recalled, suggest
 from trainers.method import Abilities, Method
 
 ATTEMPTS = 20  # draws before a branch counts as used up
@@ -86,6 +86,13 @@ class BranchSampler:
 
     def _is_new(self, draw: Draw, known: Container[str]) -> bool:
         return draw.method.plainest.digest not in known and draw.method.refused(self._abilities) is None
+
+    def named(self, method: Method) -> Draw | None:
+        """The draw of a method that the agent named; None if the branch does not hold it."""
+        if not branch_contains(self._branch, method, self._naive):
+            return None
+        values = recalled(self._branch, self._naive, method)
+        return new_draw(self._branch.name, method, values.params, values.distributions, by="agent")
 
     def start(self, draw: Draw) -> int:
         """Ask the study for a trial, which takes the draw's values; returns its number there."""

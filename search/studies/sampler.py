@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial
 
 from agents.language.naming import method_values
 from agents.language.proposal import Branch
+from search.ledger.events import DrawnBy
 from search.policy.encoding import encode
 from search.scoring.pgr import Reals
 from search.studies.space import suggest
@@ -31,13 +32,17 @@ Distributions = Mapping[str, BaseDistribution]
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """A method drawn from a branch, as a point for the surrogate and as parameters for the branch's study."""
+    """A method drawn from a branch, as a point for the surrogate and as parameters for the branch's study.
+
+    by: who named it.
+    """
 
     branch: str
     method: Method
     point: Reals
     params: Params
     distributions: Distributions
+    by: DrawnBy = "sampler"
 
 
 class MethodSampler(BaseSampler):
@@ -83,10 +88,12 @@ class MethodSampler(BaseSampler):
         return sampled(self._rng, param_distribution, None)
 
 
-def new_draw(branch: str, method: Method, params: Params, distributions: Distributions) -> Draw:
+def new_draw(
+    branch: str, method: Method, params: Params, distributions: Distributions, by: DrawnBy = "sampler"
+) -> Draw:
     """The draw of a method, with its point."""
     return Draw(
-        branch=branch, method=method, point=encode(method), params=params, distributions=distributions
+        branch=branch, method=method, point=encode(method), params=params, distributions=distributions, by=by
     )
 
 

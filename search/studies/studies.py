@@ -26,7 +26,7 @@ from trainers.cache import digest
 
 MakeSampler = Callable[..., BranchSampler]  # with the arguments of BranchSampler
 
-TRIAL, BRANCH, NUMBER = "trial", "branch", "number in branch"  # user attributes of a trial
+TRIAL, BRANCH, NUMBER, BY = "trial", "branch", "number in branch", "named by"  # user attributes of a trial
 ERROR, CAUSE, SECONDS = "standard error", "cause", "seconds of training"
 
 
@@ -117,6 +117,8 @@ class Studies:
 
     def _start(self, event: TrialStarted, number: int) -> None:
         attrs = {TRIAL: event.trial, BRANCH: event.branch}
+        if event.by != "sampler":
+            attrs[BY] = event.by
         mirror = self._mirror(event.branch)
         mirror.fill(number)
         if number == len(mirror):

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,8 +5,9 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from search.policy import promotion
+from search.policy.beliefs import stopped_at
 from search.policy.observations import Scoreboard
-from search.policy.promotion import Candidates, Promotion, PromotionConfig, stopped_at
+from search.policy.promotion import Candidates, Promotion, PromotionConfig
 from search.scoring.pgr import Reals
 
 NOW = PromotionConfig(first=2)
@@ -156,20 +155,3 @@ def test_it_finds_a_peak_with_few_trials() -> None:
             float(offered[rule.choose(seen, offer(offered.tolist(), [0] * 200), np.random.default_rng(seed))])
         )
     assert min(abs(x - 0.37) for x in tried) < 0.01
-
-
-def test_the_same_method_stopped_earlier_is_another_point() -> None:
-    points = np.array([[0.3, 1.0], [0.4, 0.5]])
-    assert stopped_at(points, 1, 0.1) == pytest.approx(np.array([[0.3, 0.5], [0.4, 0.0]]))
-    assert points[0, 1] == 1.0  # left as it was
-
-
-def test_a_choice_holds_numpys_and_scipys_threads() -> None:
-    # scipy brings a BLAS of its own, which is found only once it is loaded.
-    code = """
-from search.policy.promotion import _blas
-found = [library["filepath"] for library in _blas().info() if library["user_api"] == "blas"]
-assert any("numpy" in path for path in found), found
-assert any("scipy" in path for path in found), found
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
