@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from agents.claude.board import Board
 from agents.claude.budget import Budget, Reservation
@@ -53,6 +54,8 @@ class Conversation:
     reserves its cost in the shared budget before it is sent.
     """
 
+    no_turn_left = "no tool turn is left: send the proposal now"
+
     def __init__(
         self,
         *,
@@ -73,6 +76,15 @@ class Conversation:
         self._system: list[Block] = [{"type": "text", "text": system, **CACHED}]
         self._messages: list[Block] = []
         self.conclusion = Conclusion()
+
+    @property
+    def lane_id(self) -> LaneId:
+        """What its requests are billed to."""
+        return self._context.findings.round, self._context.lane
+
+    def format(self) -> dict[str, Any]:
+        """The JSON schema of the last message; empty for a text."""
+        return json_schema()
 
     @property
     def _findings(self) -> Findings:
@@ -111,7 +123,7 @@ class Conversation:
             self._send([self._tool_result(use, turn, place) for place, use in enumerate(reply.tools)])
 
     def _tool_result(self, use: ToolUse, turn: int, place: int) -> Block:
-        text, failed = "no tool turn is left: send the proposal now", True
+        text, failed = self.no_turn_left, True
         if place >= CALLS_AT_ONCE:
             text = f"at most {CALLS_AT_ONCE} calls are answered at once; ask again for what you still need"
         elif turn <= self._config.tool_turns:
@@ -169,7 +181,7 @@ class Conversation:
             system=self._system,
             tools=declarations(self._context.tools),
             messages=_with_cached_end(self._messages),
-            format=json_schema(),
+            format=self.format(),
             may_use_tools=self.conclusion.tool_turns < self._config.tool_turns,
         )
         left = waits(self._config)
@@ -186,7 +198,7 @@ class Conversation:
 
     def _attempt(self, request: Request) -> Reply:
         """One attempt within the budget. If its reply is lost, its highest possible cost counts."""
-        lane = self._context.findings.round, self._context.lane
+        lane = self.lane_id
         reserved = None
         try:
             tokens = self._claude.count(request)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from agents.advice.beliefs import Beliefs
+from agents.advice.suggestions import Advice
+from agents.claude.advice.consultant import Consultant
 from agents.claude.board import Board
 from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError, MemoryAccount
 from agents.claude.conversation import CACHED, Conversation, NoProposalError
@@ -83,6 +86,9 @@ class ClaudeProposer:
         self._playbook = Playbook(branches=config.branches, seed=seed)
         self._account = account or MemoryAccount()
         self._budget = Budget(config.max_usd, price, self._account)
+        self._consultant = Consultant(
+            config, self._claude, self._budget, self._account, run_dir=run_dir, key=self._key
+        )
         try:
             self._claude.check()
         except CallFailedError as error:
@@ -117,6 +123,10 @@ class ClaudeProposer:
         return RoundProposal(
             proposal=stand_in.proposal, lanes=(*reports, *stand_in.lanes), notes=notebook.new
         )
+
+    def advise(self, findings: Findings, beliefs: Beliefs, most: int, request: int) -> Advice:
+        """Draws within a round, named by Claude; see agents.advice.adviser."""
+        return self._consultant.advise(findings, beliefs, most, request)
 
     def _lane(self, lane: Lane, findings: Findings, notebook: Notebook, board: Board) -> _LaneResult:
         """Run a lane and write its transcript. A failure is reported and stops no other lane."""

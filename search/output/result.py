@@ -157,13 +157,15 @@ def _agent(record: Record) -> dict[str, Any]:
     """The proposers' part of result.json.
 
     families: each family's share of all branches; entropy_bits: the entropy of these shares. budget_spent:
-    whether the budget ran out, so that the playbook proposed instead.
+    whether the budget ran out, so that the playbook proposed instead. draws: trials of the search that the
+    agent named within a round.
     """
     shares = family_shares([found.branch for found in record.branches.values()])
     return {
         "lanes": lane_rows(record),
         "families": shares,
         "entropy_bits": entropy_bits(list(shares.values())),
+        "draws": record.agent_draws,
         "budget_spent": any(lane.budget_spent for lane in record.lanes.values()),
     }
 

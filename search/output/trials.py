@@ -23,7 +23,8 @@ FIRST_OF_A_FORMULA = "=+-@"  # a spreadsheet would compute a cell of text that b
 def trial_rows(config: RunConfig, record: Record) -> list[Row]:
     """A row a trial, in the order of their first starts. All values are numbers, texts, or None.
 
-    task: the name of a hidden task, empty for the search's own. pgr, se, accuracy: at the best rung, on the
+    by: agent for a draw that the agent named within a round. task: the name of a hidden task, empty for the
+    search's own. pgr, se, accuracy: at the best rung, on the
     search split; None for trials of the confirmation, whose results are in result.json. pgr_at_SHARE: at
     every rung of any trial. pgr_on_TASK: of several searched tasks, on each at the best rung; before a rung
     on all tasks, on those that it has been on. stop: where training of the best rung ended, as a share
@@ -40,6 +41,7 @@ def _row(config: RunConfig, record: Record, trial: TrialRecord, shares: Sequence
         "trial": trial.trial,
         "purpose": trial.purpose,
         "branch": trial.branch,
+        "by": trial.by,
         "task": trial.task,
         "family": branch.branch.family if branch else None,
         "round": branch.round if branch else None,
