@@ -17,6 +17,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from agents.advice.adviser import Adviser
+from agents.advice.beliefs import Beliefs
+from agents.advice.suggestions import Advice
 from agents.findings.findings import Findings
 from agents.findings.predictions import pack
 from agents.findings.proposer import Proposer
@@ -25,6 +28,7 @@ from agents.language.proposal import Branch, Proposal
 from agents.language.space import sample_methods
 from agents.playbook.playbook import Playbook
 from benchmarks.table.settings import campaign_config
+from benchmarks.table.within import within
 from benchmarks.table.world import Point, World
 from search.config.schema import RunConfig
 from search.config.search import SearchConfig
@@ -73,6 +77,18 @@ class Rows:
         of_kind = self._of_kind.get(kind_of(method), ())
         return [place for place in of_kind if self._plain[place] not in known]
 
+    def point(self, method: Method) -> Reals:
+        """A row's place among methods."""
+        return self._points[self._methods.index(method)]
+
+    def open_in(self, branch: Branch, known: Container[str], naive: Method) -> list[Method]:
+        """The rows with the components of a branch that are not known."""
+        return [
+            method
+            for method, plain in zip(self._methods, self._plain, strict=True)
+            if plain not in known and within(branch, method, naive) is not None
+        ]
+
     def any_of(self, branch: Branch, findings: Findings) -> bool:
         """Whether a row with the components of a branch has not been tried."""
         tried = {trial.method.plainest.digest for trial in findings.trials} | {findings.naive.plainest.digest}
@@ -91,6 +107,12 @@ class RowSampler(BranchSampler):
         """See BranchSampler."""
         self._known = known
         return super().offer(count, known, near)
+
+    def named(self, method: Method) -> Draw | None:
+        """The draw of a row: Optuna is told of the branch's method that is nearest to it."""
+        inside = within(self._branch, method, self._naive)
+        draw = None if inside is None else super().named(inside)
+        return None if draw is None else replace(draw, method=method, point=self._rows.point(method))
 
     def _drawn(self, near: Method | None) -> Draw | None:
         draw = super()._drawn(near)
@@ -111,6 +133,15 @@ class WithRows:
         if any(self._rows.any_of(branch, findings) for branch in proposal.branches):
             return proposal
         return proposal.model_copy(update={"branches": ()})
+
+
+class WithRowsAndAdvice(WithRows):
+    """The same, of a proposer that names draws too."""
+
+    def advise(self, findings: Findings, beliefs: Beliefs, most: int, request: int) -> Advice:
+        """The draws that it names."""
+        assert isinstance(self._proposer, Adviser)
+        return self._proposer.advise(findings, beliefs, most, request)
 
 
 class Chance:
@@ -189,7 +220,7 @@ class Campaign:
         rows = Rows(world)
         self._director = Director(
             context,
-            WithRows(proposer, rows),
+            (WithRowsAndAdvice if isinstance(proposer, Adviser) else WithRows)(proposer, rows),
             [],
             make_sampler=partial(RowSampler, rows=rows),
             at_once=True,

@@ -1,0 +1,146 @@
+"""What is help worth? Scripted agents of known quality in whole campaigns on a table of real trials.
+
+    python -m benchmarks.agent.colleagues FILE.npz --campaigns 200 [--parts suggestions,lanes] [--json]
+
+FILE.npz is a table that `python -m benchmarks.table build` has written. Each campaign runs by the objects of
+production, in virtual time, once for every arm; the arms of a campaign share the rows that they may find, the
+supervisors and the seed, and are compared in pairs by the confirmed PGR of their winners.
+
+suggestions: the playbook proposes branches, and a colleague names a share of the draws. The oracle knows the
+test PGR of every row, the informed colleague knows it with noise as large as its spread, the believer knows
+what the surrogate expects; literature, random and stubborn know nothing; the hostile one names the worst.
+lanes: one, two or three readers of the literature propose four branches a round each, in orders of their own.
+`named`: the share of draws that the colleague named. No model is asked and no key is needed.
+"""
+
+import argparse
+import json
+import logging
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.agent.colleagues.campaigns import PARTS, Arm, Outcome, campaign
+from benchmarks.table.data import Table, load
+from benchmarks.table.judging import quiet
+from benchmarks.table.processes import in_processes
+from benchmarks.table.world import World
+from search.cli.output import INPUT_MISTAKE, complain, stdout_for_json, write_json
+
+QUICK_CAMPAIGNS = 4
+Found = dict[str, list[Outcome]]
+
+_table: Table | None = None
+
+
+def _begin(path: Path) -> None:
+    global _table
+    _table = load(path)
+
+
+def _campaign(given: tuple[int, float, tuple[str, ...]]) -> dict[str, Outcome]:
+    """The outcomes of all arms of some parts in a campaign."""
+    assert _table is not None
+    number, budget, parts = given
+    names = list(_table.tasks)
+    world = World.of(_table, names[number % len(names)], number)
+    with quiet():
+        return {name: campaign(world, number, budget, arm) for name, arm in _arms(parts).items()}
+
+
+def _arms(parts: Sequence[str]) -> dict[str, Arm]:
+    return {name: arm for part in parts for name, arm in PARTS[part]().items()}
+
+
+def _mean_and_se(values: Sequence[float]) -> tuple[float, float | None]:
+    se = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+    return round(float(np.mean(values)), 4), None if se is None else round(se, 4)
+
+
+def summary(arms: Mapping[str, Arm], found: Found) -> dict[str, Any]:
+    """Mean confirmed PGR and regret of every arm, and its gain over the arm that it is compared with."""
+    rows: dict[str, Any] = {}
+    for name, arm in arms.items():
+        mine = found[name]
+        pgr, se = _mean_and_se([one.pgr for one in mine])
+        rows[name] = {"confirmed_pgr": pgr, "se": se, "regret": _mean_and_se([one.regret for one in mine])[0]}
+        rows[name]["named"] = round(sum(o.named for o in mine) / max(1, sum(o.draws for o in mine)), 3)
+        if arm.against:
+            gains = [a.pgr - b.pgr for a, b in zip(mine, found[arm.against], strict=True)]
+            rows[name]["gain"], rows[name]["gain_se"] = _mean_and_se(gains)
+    return rows
+
+
+def shown(rows: Mapping[str, Any]) -> str:
+    """A line an arm."""
+    lines = [f"{'arm':<16}{'confirmed PGR':>17}{'gain':>18}{'regret':>8}{'named':>7}"]
+    for name, row in rows.items():
+        gain = f"{row['gain']:+.3f} ± {row['gain_se'] or 0:.3f}" if "gain" in row else ""
+        pgr = f"{row['confirmed_pgr']:.3f} ± {row['se'] or 0:.3f}"
+        lines.append(f"{name:<16}{pgr:>17}{gain:>18}{row['regret']:>8.3f}{row['named']:>7.2f}")
+    return "\n".join(lines)
+
+
+def _compare(given: argparse.Namespace) -> None:
+    parts = tuple(given.parts.split(","))
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise ValueError(f"--parts: unknown {', '.join(unknown)}; choose from {', '.join(PARTS)}")
+    if given.campaigns < 1 or given.processes < 1 or given.budget <= 0:
+        raise ValueError("--campaigns and --processes must be at least 1, and --budget above 0")
+    names = list(load(given.table).tasks)  # a process whose table cannot be read would be started again
+    count, arms = QUICK_CAMPAIGNS if given.quick else given.campaigns, _arms(parts)
+    found: Found = {name: [] for name in arms}
+    facts = {"schema": 1, "table": given.table.name, "tasks": names, "budget": given.budget}
+
+    def result() -> dict[str, Any]:
+        return {**facts, "campaigns": len(next(iter(found.values()))), "arms": summary(arms, found)}
+
+    todo = [(number, given.budget, parts) for number in range(count)]
+    with in_processes(given.processes, _begin, (given.table,)) as ended:
+        for outcomes in tqdm(ended(_campaign, todo), total=count, desc="campaigns"):
+            for name, outcome in outcomes.items():
+                found[name].append(outcome)
+            if given.out:
+                given.out.write_text(json.dumps(result(), indent=1) + "\n")
+    whole = result()
+    sys.stderr.write(shown(whole["arms"]) + "\n")
+    if given.json:
+        write_json(whole, indent=1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.agent.colleagues",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("table", type=Path, help="the file that benchmarks.table build has written")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {','.join(PARTS)}")
+    parser.add_argument("--campaigns", type=int, default=200)
+    parser.add_argument("--budget", type=float, default=30.0, help="of a campaign, in mean trainings")
+    parser.add_argument("--processes", type=int, default=2, help="each with one thread")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--out", type=Path, help="also write them here after each campaign")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_CAMPAIGNS} campaigns")
+    return parser
+
+
+@stdout_for_json()
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; exit 0 on success, 2 on a mistake in the input."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    given = _parser().parse_args(argv)
+    try:
+        _compare(given)
+    except (OSError, ValueError) as error:
+        return complain(str(error), INPUT_MISTAKE)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
