@@ -37,15 +37,16 @@ PRICES: Mapping[str, Price] = {
 }
 
 
-def price_of(model: str, own: Price | None) -> Price:
-    """The price of a model: `own` from the config if given, else the table's.
+def price_of(model: str, own: Price | None, setting: str = "agent.model") -> Price:
+    """The price of a model: `own` from the config if given, else the table's. setting: where it is named.
 
     Raises ValueError if neither has the model: without a price no budget can be kept.
     """
     price = own or PRICES.get(model)
     if price is None:
+        own_prices = setting.removesuffix("model") + "prices"
         raise ValueError(
-            f"agent.model {model!r} has no price in the table of {PRICES_OF} ({', '.join(PRICES)}); add one, "
-            "in dollars per million: agent.prices={input: 4, output: 20, cache_write: 5, cache_read: 1}"
+            f"{setting} {model!r} has no price in the table of {PRICES_OF} ({', '.join(PRICES)}); add one, "
+            f"in dollars per million: {own_prices}={{input: 4, output: 20, cache_write: 5, cache_read: 1}}"
         )
     return price

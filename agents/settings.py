@@ -10,6 +10,7 @@ from agents.prices import Price
 from trainers.component import Frozen
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")]
 Direction = Annotated[str, Field(min_length=1, max_length=400)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Branches = Annotated[int, Field(ge=1, le=MAX_BRANCHES)]
@@ -22,14 +23,34 @@ class PlaybookConfig(Frozen):
     branches: Annotated[Branches, Field(description="Branches of a proposal.")] = 4
 
 
+class CriticConfig(Frozen):
+    """A second model that reviews each proposed branch before trials are spent on it."""
+
+    model: Annotated[
+        ModelName, Field(description="Name of the critic's model in the API; a cheap one will do.")
+    ]
+    effort: Annotated[Effort, Field(description="How much the critic thinks before it answers.")] = "low"
+    refused: Annotated[
+        Literal["return", "drop"],
+        Field(
+            description="What becomes of a branch that the critic refuses. return: it goes back to its lane, "
+            "once, and what is refused again is dropped. drop: it is dropped at once."
+        ),
+    ] = "return"
+    max_tokens: Annotated[
+        int, Field(ge=1024, le=128_000, description="Most tokens of the critic's answer.")
+    ] = 8_000
+    prices: Annotated[
+        Price | None,
+        Field(description="Prices of the critic's model if the built-in table lacks it. null: that table's."),
+    ] = None
+
+
 class ClaudeConfig(Frozen):
     """Claude proposes; the playbook steps in where it cannot."""
 
     kind: Literal["claude"] = "claude"
-    model: Annotated[
-        str,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$", description="Name of the model in the API."),
-    ] = "claude-opus-5-5"
+    model: Annotated[ModelName, Field(description="Name of the model in the API.")] = "claude-opus-5-5"
     effort: Annotated[Effort, Field(description="How much the model thinks before it answers.")] = "high"
     branches: Annotated[Branches, Field(description="Most branches of a lane's proposal.")] = 4
     lanes: Annotated[
@@ -53,6 +74,10 @@ class ClaudeConfig(Frozen):
             "and shown what the surrogate believes. 0: it proposes branches alone.",
         ),
     ] = 0.3
+    critic: Annotated[
+        CriticConfig | None,
+        Field(description="A critic of proposed branches, under the same cap of dollars. null: none."),
+    ] = None
     samples: Annotated[
         int,
         Field(

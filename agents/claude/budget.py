@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from copy import copy
 from typing import Protocol
 
 from agents.findings.bill import Bill, LaneId
@@ -119,6 +120,12 @@ class Budget:
         self._price = price
         self._account = account
         self._lock = threading.Lock()
+
+    def at(self, price: Price) -> "Budget":
+        """The same budget, for requests to a model of another price."""
+        other = copy(self)  # with the same account and lock
+        other._price = price
+        return other
 
     @property
     def left_usd(self) -> float:

@@ -75,6 +75,7 @@ class Conversation:
         self._transcript = transcript
         self._system: list[Block] = [{"type": "text", "text": system, **CACHED}]
         self._messages: list[Block] = []
+        self._accepted: list[Block] = []
         self.conclusion = Conclusion()
 
     @property
@@ -96,6 +97,17 @@ class Conversation:
         Raises NoProposalError for a refusal or a failed request, BudgetSpentError when the budget is spent.
         """
         self._send(list(opening))
+        self._converse()
+
+    def revise(self, problems: Sequence[Problem]) -> None:
+        """Send the last answer back with problems; what comes takes its place. Raises as `run`."""
+        before = self.conclusion
+        self.conclusion = Conclusion(tool_turns=before.tool_turns, repairs=before.repairs)
+        self._messages.append({"role": "assistant", "content": self._accepted})
+        self._send([{"type": "text", "text": repair_prompt(problems)}])
+        self._converse()
+
+    def _converse(self) -> None:
         while True:
             reply = self._ask()
             match reply.stop:
@@ -107,6 +119,7 @@ class Conversation:
                     raise NoProposalError("the model refused to answer")
                 case _:
                     if self._accept(reply):
+                        self._accepted = reply.content
                         return
 
     def _send(self, content: list[Block]) -> None:

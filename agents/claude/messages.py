@@ -190,8 +190,7 @@ class Claude:
             "model": self._config.model,
             "system": request.system,
             "messages": request.messages,
-            "tools": request.tools,
-            "tool_choice": {"type": "auto" if request.may_use_tools else "none"},
+            **_tools(request),
             "thinking": {"type": "adaptive"},
             "output_config": {"effort": self._config.effort} | _format(request.format),
         }
@@ -238,6 +237,15 @@ class Claude:
 
     def _status(self, error: anthropic.APIStatusError) -> str:
         return self.plain(f"{error.status_code} {error.type or ''}: {error.api_message or error.message}")
+
+
+def _tools(request: Request) -> dict[str, Any]:
+    if not request.tools:
+        return {}
+    return {
+        "tools": request.tools,
+        "tool_choice": {"type": "auto" if request.may_use_tools else "none"},
+    }
 
 
 def _format(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from agents.advice.beliefs import Beliefs
 from agents.advice.suggestions import Advice
 from agents.claude.advice.consultant import Consultant
+from agents.claude.advice.critic import new_critic, reviewed
 from agents.claude.board import Board
 from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError, MemoryAccount
 from agents.claude.conversation import CACHED, Conversation, NoProposalError
@@ -51,6 +52,7 @@ class _LaneResult:
 
     report: LaneReport
     proposal: Proposal | None
+    critic: LaneReport | None = None
 
 
 class ClaudeProposer:
@@ -89,6 +91,7 @@ class ClaudeProposer:
         self._consultant = Consultant(
             config, self._claude, self._budget, self._account, run_dir=run_dir, key=self._key
         )
+        self._critic = new_critic(config, self._budget, self._account, run_dir=run_dir, key=self._key)
         try:
             self._claude.check()
         except CallFailedError as error:
@@ -115,6 +118,7 @@ class ClaudeProposer:
             )
             for result in results
         ]
+        reports += [result.critic for result in results if result.critic]
         if whole.proposal.branches:
             return RoundProposal(proposal=whole.proposal, lanes=tuple(reports), notes=notebook.new)
         why = next((report.why for report in reports if report.why), "no lane brought a branch that can run")
@@ -153,9 +157,11 @@ class ClaudeProposer:
             transcript=transcript,
             system=system,
         )
-        why, spent = None, False
+        why, spent, critic = None, False, None
         try:
             conversation.run(self._opening(lane, findings))
+            if self._critic:
+                critic = reviewed(self._critic, conversation, findings, lane.name, self._config)
         except (NoProposalError, AccountClosedError) as error:
             why = self._claude.plain(error)
         except BudgetSpentError as error:
@@ -182,7 +188,7 @@ class ClaudeProposer:
             repairs=end.repairs,
             budget_spent=spent,
         )
-        return _LaneResult(report=report, proposal=proposal)
+        return _LaneResult(report=report, proposal=proposal, critic=critic)
 
     def _web(self, lane: LaneId, transcript: Transcript) -> WebSearch | None:
         if not self._config.web_search:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.findings.review import Review
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal, Sentence
 from trainers.component import Frozen
@@ -28,8 +29,8 @@ class LaneReport(Frozen):
     """The outcome of one lane in one round.
 
     source: the proposer whose branches were used. branches: names of the branches that the lane added to the
-    round. refused: a sentence for each problem of the other branches. why: why the lane has no proposal, None
-    if it has.
+    round. refused: a sentence for each problem of the other branches. reviews: what a critic said; its report
+    is a lane's of its own. why: why the lane has no proposal, None if it has.
     """
 
     lane: str
@@ -37,6 +38,7 @@ class LaneReport(Frozen):
     source: Source
     branches: tuple[str, ...]
     refused: tuple[Sentence, ...] = ()
+    reviews: tuple[Review, ...] = ()
     why: Sentence | None = None
     usage: Usage = Usage()
     tool_turns: int = 0

@@ -180,6 +180,7 @@ def lane_rows(record: Record) -> list[dict[str, Any]]:
             "source": lane.source,
             "branches": len(lane.branches),
             "refused": len(lane.refused),
+            "reviews": [review.model_dump() for review in lane.reviews],
             "why": lane.why,
             "usd": used[number, name].usd,
             "input_tokens": used[number, name].all_input_tokens,

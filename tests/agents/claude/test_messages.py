@@ -159,7 +159,7 @@ def api(claude: ScriptedClaude, key: str) -> Claude:
 
 REQUEST = Request(
     system=[{"type": "text", "text": "system"}],
-    tools=[],
+    tools=[{"name": "read_notes"}],
     messages=[{"role": "user", "content": [{"type": "text", "text": "hello"}]}],
     format={"type": "object"},
     may_use_tools=False,
