@@ -120,17 +120,24 @@ class RowSampler(BranchSampler):
 
 
 class WithRows:
-    """Passes on proposals as long as one of their branches has rows; a run never comes to such an end."""
+    """Passes on proposals as long as one of their branches has rows; a run never comes to such an end.
 
-    def __init__(self, proposer: Proposer, rows: Rows) -> None:
+    patience: proposals in a row without rows that end the search.
+    """
+
+    def __init__(self, proposer: Proposer, rows: Rows, patience: int = 1) -> None:
         self._proposer = proposer
         self._rows = rows
+        self._patience = patience
+        self._without = 0
 
     def propose(self, findings: Findings) -> Proposal | RoundProposal:
         """The proposal, or one without branches, which ends the search."""
         proposal = self._proposer.propose(findings)
         assert isinstance(proposal, Proposal)
-        if any(self._rows.any_of(branch, findings) for branch in proposal.branches):
+        has_rows = any(self._rows.any_of(branch, findings) for branch in proposal.branches)
+        self._without = 0 if has_rows else self._without + 1
+        if self._without < self._patience:
             return proposal
         return proposal.model_copy(update={"branches": ()})
 
@@ -204,7 +211,10 @@ def chance(world: World, config: RunConfig) -> Proposer:
 class Campaign:
     """A campaign in a world."""
 
-    def __init__(self, world: World, config: RunConfig, proposer: Proposer, folder: Path) -> None:
+    def __init__(
+        self, world: World, config: RunConfig, proposer: Proposer, folder: Path, *, patience: int = 1
+    ) -> None:
+        """patience: see WithRows."""
         self._world = world
         self._config = config
         self.record = Record()
@@ -220,7 +230,7 @@ class Campaign:
         rows = Rows(world)
         self._director = Director(
             context,
-            (WithRowsAndAdvice if isinstance(proposer, Adviser) else WithRows)(proposer, rows),
+            (WithRowsAndAdvice if isinstance(proposer, Adviser) else WithRows)(proposer, rows, patience),
             [],
             make_sampler=partial(RowSampler, rows=rows),
             at_once=True,

@@ -1,15 +1,18 @@
 """What is help worth? Scripted agents of known quality in whole campaigns on a table of real trials.
 
-    python -m benchmarks.agent.colleagues FILE.npz --campaigns 200 [--parts suggestions,lanes] [--json]
+    python -m benchmarks.agent.colleagues FILE.npz --campaigns 200 [--parts suggestions,lanes,critic] [--json]
 
 FILE.npz is a table that `python -m benchmarks.table build` has written. Each campaign runs by the objects of
 production, in virtual time, once for every arm; the arms of a campaign share the rows that they may find, the
 supervisors and the seed, and are compared in pairs by the confirmed PGR of their winners.
 
-suggestions: the playbook proposes branches, and a colleague names a share of the draws. The oracle knows the
-test PGR of every row, the informed colleague knows it with noise as large as its spread, the believer knows
-what the surrogate expects; literature, random and stubborn know nothing; the hostile one names the worst.
+suggestions: branches that span the table's rows are searched, and a colleague names a share of the draws. The
+oracle knows the test PGR of every row, the informed colleague knows it with noise as large as its spread, the
+believer knows what the surrogate expects; literature, random and stubborn know nothing; the hostile one names
+the worst, after nonsense that is refused.
 lanes: one, two or three readers of the literature propose four branches a round each, in orders of their own.
+critic: half of a careless proposer's branches are the worst that chance has; a critic refuses branches
+whose rows are on average worse than the median row, and is right about a branch as often as its arm says.
 `named`: the share of draws that the colleague named. No model is asked and no key is needed.
 """
 

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from agents.findings.proposer import Proposer
-from agents.playbook.playbook import Playbook
 from agents.settings import ClaudeConfig
+from benchmarks.agent.colleagues.critics import Careless, Criticised
 from benchmarks.agent.colleagues.lanes import Lanes
 from benchmarks.agent.colleagues.naming import COLLEAGUES, Colleague, Order
+from benchmarks.agent.colleagues.spanning import Spanning
 from benchmarks.table.campaign import WORKERS, Campaign, Plan
 from benchmarks.table.judging import judged
 from benchmarks.table.world import Point, World
@@ -18,6 +19,8 @@ from search.engine.director import SearchFailedError
 
 SHARES = (0.1, 0.3, 0.8)
 LANES = (1, 2, 3)
+PATIENCE = 12  # proposals in a row without rows that end a search: a table has few rows of most branches
+ACCURACIES = (0.5, 0.7, 0.9, 1.0)  # of a critic, whose verdict at 0.5 is a coin's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +46,23 @@ class Arm:
 
 
 def _alone(world: World, seed: int) -> Proposer:
-    return Playbook(seed=seed)
+    return Spanning(world, seed)
 
 
 def _helped(order: Order, world: World, seed: int) -> Proposer:
-    return Colleague(Playbook(seed=seed), world, order, seed)
+    return Colleague(Spanning(world, seed), world, order, seed)
 
 
 def _in_lanes(count: int, world: World, seed: int) -> Proposer:
     return Lanes(world, seed, count)
 
 
+def _with_critic(accuracy: float, world: World, seed: int) -> Proposer:
+    return Criticised(Careless(world, seed), world, accuracy, seed)
+
+
 def suggesting() -> dict[str, Arm]:
-    """The playbook alone, and with each colleague at each share."""
+    """The search alone, and with each colleague at each share."""
     helped = {
         f"{name} {share:g}": Arm(make=partial(_helped, order), share=share, against="alone")
         for name, order in COLLEAGUES.items()
@@ -73,7 +80,20 @@ def in_lanes() -> dict[str, Arm]:
     }
 
 
-PARTS: Mapping[str, Callable[[], dict[str, Arm]]] = {"suggestions": suggesting, "lanes": in_lanes}
+def criticised() -> dict[str, Arm]:
+    """A careless proposer without a critic, and with critics of each accuracy."""
+    without = "careless"
+    return {without: Arm(make=Careless)} | {
+        f"critic {accuracy:g}": Arm(make=partial(_with_critic, accuracy), against=without)
+        for accuracy in ACCURACIES
+    }
+
+
+PARTS: Mapping[str, Callable[[], dict[str, Arm]]] = {
+    "suggestions": suggesting,
+    "lanes": in_lanes,
+    "critic": criticised,
+}
 
 
 def campaign(world: World, seed: int, budget: float, arm: Arm) -> Outcome:
@@ -81,7 +101,7 @@ def campaign(world: World, seed: int, budget: float, arm: Arm) -> Outcome:
     config = Plan().config(world, seed, budget)
     config = config.model_copy(update={"agent": ClaudeConfig(suggestions=arm.share)})
     with tempfile.TemporaryDirectory() as folder:
-        run = Campaign(world, config, arm.make(world, seed), Path(folder))
+        run = Campaign(world, config, arm.make(world, seed), Path(folder), patience=PATIENCE)
         try:
             winner = run.run(budget * world.unit_s / WORKERS)
         except SearchFailedError:

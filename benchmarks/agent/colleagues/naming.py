@@ -88,7 +88,6 @@ COLLEAGUES: dict[str, Order] = {
 SENSELESS = (  # what the hostile colleague says first
     ("no-such-branch", ()),
     ("", (NamedValue(name="loss.kind", value="../../etc"),)),
-    ("no-such-branch", (NamedValue(name="x", value=1e300), NamedValue(name="x", value=1e300))),
 )
 
 
@@ -111,10 +110,10 @@ class Colleague:
     def advise(self, findings: Findings, beliefs: Beliefs, most: int, request: int) -> Advice:
         """The first rows of its order, checked as an agent's are. The hostile one tries nonsense first."""
         tray, draws = Tray(findings, most), list[NamedDraw]()
-        if self._order is hostile:
-            for branch, values in SENSELESS:
-                _refused(tray, branch, values)
         candidates = self._candidates(findings)
+        if self._order is hostile:
+            for branch, values in (*SENSELESS, *((one.branch.name, ()) for one in candidates[:1])):
+                _refused(tray, branch, values)
         for place in self._order(candidates, beliefs, self._rng) if candidates else ():
             candidate = candidates[place]
             inside = within(candidate.branch, candidate.method, findings.naive)
