@@ -119,7 +119,7 @@ def test_the_surrogate_is_shown_best_or_least_known_first(
     ("last", "why"),
     [
         (Scripted(status=500, error="overloaded"), "the API gave no answer"),
-        (text("", stop="refusal"), "the model refused to answer"),
+        (text("", stop="refusal"), "refused to answer"),
         (named(0.6), "used tools in 4 turns without proposing anything"),
     ],
 )

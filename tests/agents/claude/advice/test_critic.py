@@ -117,7 +117,7 @@ def test_where_a_returned_branch_gets_no_answer_the_others_stay(
     ("review", "why"),
     [
         (text("I would rather not."), "the review cannot be read: "),
-        (text("", stop="refusal"), "the model refused to answer"),
+        (text("", stop="refusal"), "refused to answer"),
         (Scripted(status=529, error="overloaded"), "the API gave no answer"),
     ],
 )
