@@ -10,9 +10,10 @@ from agents.prices import Price
 from trainers.component import Frozen
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")]
+Cache = Literal["auto", "5m", "1h"]
 Direction = Annotated[str, Field(min_length=1, max_length=400)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")]
 Branches = Annotated[int, Field(ge=1, le=MAX_BRANCHES)]
 
 
@@ -51,7 +52,54 @@ class ClaudeConfig(Frozen):
 
     kind: Literal["claude"] = "claude"
     model: Annotated[ModelName, Field(description="Name of the model in the API.")] = "claude-opus-5-5"
+    fallbacks: Annotated[
+        tuple[ModelName, ...],
+        Field(
+            max_length=3,
+            description="Models that the API itself asks, in turn, where `model` declines a second time. "
+            "They need a price in the built-in table.",
+        ),
+    ] = ()
+    other_model: Annotated[
+        ModelName | None,
+        Field(
+            description="Model that is asked where `model` and `fallbacks` decline. It needs a price in the "
+            "built-in table. null: the playbook proposes."
+        ),
+    ] = None
     effort: Annotated[Effort, Field(description="How much the model thinks before it answers.")] = "high"
+    efforts: Annotated[
+        tuple[Effort, ...],
+        Field(
+            max_length=32,
+            description="Efforts of the first rounds in turn; the last holds for all later ones. Empty: "
+            "`effort` in every round.",
+        ),
+    ] = ()
+    cache: Annotated[
+        Cache,
+        Field(
+            description="How long the API keeps what all rounds share: five minutes, or an hour at a dearer "
+            "write. auto: an hour where the last two rounds began between 4 and 48 minutes apart."
+        ),
+    ] = "auto"
+    diagnose_cache: Annotated[
+        bool,
+        Field(
+            description="Ask the API (beta) why its cache was missed; the reason goes to the transcript. An "
+            "API that refuses the question is not asked again."
+        ),
+    ] = True
+    patience: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            description="Seconds that a request may take as a batch, at half price, in rounds that nobody "
+            "waits for: all but the first. Then it is sent as usual. 0: no batches. "
+            "`faults.proposer_limit_s` bounds the whole round.",
+        ),
+    ] = 0.0
     branches: Annotated[Branches, Field(description="Most branches of a lane's proposal.")] = 4
     lanes: Annotated[
         int,
@@ -155,6 +203,10 @@ class ClaudeConfig(Frozen):
             description="Waits before further tries after the quick retries, in seconds each.",
         ),
     ] = (10.0, 60.0)
+
+    def effort_of(self, round: int) -> Effort:
+        """The effort of a round, counted from 1."""
+        return self.efforts[min(round, len(self.efforts)) - 1] if self.efforts else self.effort
 
     @model_validator(mode="after")
     def _key_file_is_a_file(self) -> "ClaudeConfig":

@@ -3,7 +3,10 @@
 import logging
 import threading
 from copy import copy
-from typing import Protocol
+from math import fsum
+from typing import Annotated, Protocol
+
+from pydantic import Field
 
 from agents.findings.bill import Bill, LaneId
 from agents.findings.usage import Usage
@@ -17,13 +20,47 @@ MARGIN = 1.1  # the count of tokens before a request is an estimate
 FEWEST_OUTPUT = 4096  # tokens; a shorter reply is not worth a request
 
 
-def priced(price: Price, *, new: int, cache_write: int, cache_read: int, output: int) -> Usage:
-    """The usage of one request with its cost; `new` counts the input tokens outside the cache."""
+class Terms(Frozen):
+    """What decides the cost of a request besides its tokens.
+
+    prices: of each model that may bill it: several where another model answers what the first declines. hour:
+    whether it writes to the one-hour cache. share: of the standard price, less than 1 in a batch.
+    """
+
+    prices: tuple[Price, ...]
+    hour: bool = False
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    def most(self, tokens: float) -> tuple[float, float]:
+        """The most dollars that a million input tokens and a million output tokens can cost in a request.
+
+        tokens: the input tokens of the request, cached or not.
+        """
+        rates = [price.at(tokens) for price in self.prices]
+        inputs = fsum(rate.worst_input(hour=self.hour) for rate in rates)
+        return self.share * inputs, self.share * fsum(rate.output for rate in rates)
+
+
+def priced(
+    price: Price,
+    *,
+    new: int,
+    cache_write: int,
+    cache_read: int,
+    output: int,
+    hour_write: int = 0,
+) -> Usage:
+    """The usage of one request with its cost; `new` counts the input tokens outside the cache.
+
+    hour_write: how many of the tokens `cache_write` went to the one-hour cache.
+    """
+    rates = price.at(new + cache_write + cache_read)
     dollars = (
-        new * price.input
-        + cache_write * price.cache_write
-        + cache_read * price.cache_read
-        + output * price.output
+        new * rates.input
+        + (cache_write - hour_write) * rates.cache_write
+        + hour_write * rates.hour_write
+        + cache_read * rates.cache_read
+        + output * rates.output
     )
     return Usage(
         requests=1,
@@ -117,14 +154,14 @@ class Budget:
 
     def __init__(self, max_usd: float, price: Price, account: Account) -> None:
         self._max_usd = max_usd
-        self._price = price
+        self._terms = Terms(prices=(price,))
         self._account = account
         self._lock = threading.Lock()
 
     def at(self, price: Price) -> "Budget":
         """The same budget, for requests to a model of another price."""
         other = copy(self)  # with the same account and lock
-        other._price = price
+        other._terms = Terms(prices=(price,))
         return other
 
     @property
@@ -132,16 +169,20 @@ class Budget:
         """Dollars neither spent nor reserved, never below zero."""
         return max(0.0, self._max_usd - self._account.usd)
 
-    def reserve(self, input_tokens: int, max_tokens: int, lane: LaneId) -> Reservation:
+    def reserve(
+        self, input_tokens: int, max_tokens: int, lane: LaneId, terms: Terms | None = None
+    ) -> Reservation:
         """Reserve the highest cost of a request; `max_tokens` shrinks to what the budget pays for.
 
-        Raises BudgetSpentError if the budget does not pay for a short reply.
+        terms: those of the budget's price unless given. Raises BudgetSpentError if the budget does not pay
+        for a short reply.
         """
         with self._lock:
             counted = self._account.usd
             left = self._max_usd - counted
-            input_usd = input_tokens * MARGIN * self._price.worst_input / MILLION
-            each = self._price.output / MILLION
+            most_tokens = input_tokens * MARGIN
+            input_price, output_price = (terms or self._terms).most(most_tokens)
+            input_usd, each = most_tokens * input_price / MILLION, output_price / MILLION
             affordable = (
                 max_tokens if each == 0 and input_usd <= left else int((left - input_usd) / (each or MILLION))
             )

@@ -1,41 +1,56 @@
 """A lane's conversation with the model in a round: tool calls, a proposal, repairs."""
 
+import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agents.claude.board import Board
-from agents.claude.budget import Budget, Reservation
+from agents.claude.budget import Budget, Reservation, Terms
 from agents.claude.failures import CallFailedError, quick_wait, waits
-from agents.claude.messages import Claude, Reply, Request, ToolUse
-from agents.claude.prompting import repair_prompt
+from agents.claude.messages import Claude, Request
+from agents.claude.prompting import framed, repair_prompt
+from agents.claude.service.attempts import Attempt, attempts
+from agents.claude.service.caching import Thrift, mark, with_cached_end
+from agents.claude.service.replies import Reply, ToolUse
 from agents.claude.tools import ToolContext, declarations, run_tool
-from agents.claude.transcript import Block, Failed, Received, Sent, Transcript
+from agents.claude.transcript import Asked, Block, Failed, Received, Sent, Transcript
 from agents.findings.bill import LaneId
 from agents.findings.findings import Findings
 from agents.findings.novelty import all_problems, kept
+from agents.findings.round_proposal import ModelRefusal
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal, json_schema
 from agents.language.reading import read_answer
 from agents.language.validation import Problem
 from agents.settings import ClaudeConfig
 
+log = logging.getLogger(__name__)
+
 MAX_REPAIRS = 2
 CALLS_AT_ONCE = 6  # tool calls of one reply that are answered
-CACHED: Block = {"cache_control": {"type": "ephemeral"}}
 
 
 class NoProposalError(Exception):
     """The lane has no proposal; the text says why."""
 
 
+class _DeclinedError(NoProposalError):
+    """The model of an attempt declined to answer."""
+
+
 @dataclass(kw_only=True)
 class Conclusion:
-    """The outcome of a conversation: the last readable proposal, its problems, turns and repairs used."""
+    """The outcome of a conversation: the last readable proposal, its problems, turns and repairs used.
+
+    model: the one that answered last. refusals: each time that a model declined to answer.
+    """
 
     proposal: Proposal | None = None
     problems: list[Problem] = field(default_factory=list)
+    model: str = ""
+    refusals: list[ModelRefusal] = field(default_factory=list)
     tool_turns: int = 0
     repairs: int = 0
 
@@ -65,6 +80,7 @@ class Conversation:
         context: ToolContext,
         transcript: Transcript,
         system: str,
+        thrift: Thrift | None = None,
         board: Board | None = None,
     ) -> None:
         self._claude = claude
@@ -73,10 +89,15 @@ class Conversation:
         self._context = context
         self._board = board
         self._transcript = transcript
-        self._system: list[Block] = [{"type": "text", "text": system, **CACHED}]
+        thrift = thrift or Thrift(effort=config.effort)
+        self._thrift = thrift
+        self._system: list[Block] = [{"type": "text", "text": system, **mark(hour=thrift.hour)}]
         self._messages: list[Block] = []
+        self._attempt = attempts(config)[0]
+        self._previous = thrift.previous
         self._accepted: list[Block] = []
         self.conclusion = Conclusion()
+        self.first_message: str | None = None
 
     @property
     def lane_id(self) -> LaneId:
@@ -94,15 +115,35 @@ class Conversation:
     def run(self, opening: Sequence[Block]) -> None:
         """Run the conversation to its end; the outcome is in `conclusion`, even if this raises.
 
-        Raises NoProposalError for a refusal or a failed request, BudgetSpentError when the budget is spent.
+        Where a model declines to answer, the conversation begins again with the next attempt.
+
+        Raises NoProposalError if every model declines or a request fails, BudgetSpentError when the budget is
+        spent.
         """
+        for place, attempt in enumerate(attempts(self._config)):
+            self._attempt = attempt
+            if place:
+                said = attempt.model_dump(include={"model", "framed", "fallbacks"})
+                self._transcript.write(Asked(**said))
+            try:
+                self._begin(framed(opening) if attempt.framed else opening)
+            except _DeclinedError:
+                if self.conclusion.valid(self._config.branches):
+                    raise
+            else:
+                return
+        raise NoProposalError(f"every model declined; the last: {self.conclusion.refusals[-1]}")
+
+    def _begin(self, opening: Sequence[Block]) -> None:
+        """A conversation with the model of the present attempt, from its beginning."""
+        self._messages = []
         self._send(list(opening))
         self._converse()
 
     def revise(self, problems: Sequence[Problem]) -> None:
         """Send the last answer back with problems; what comes takes its place. Raises as `run`."""
         before = self.conclusion
-        self.conclusion = Conclusion(tool_turns=before.tool_turns, repairs=before.repairs)
+        self.conclusion = replace(before, proposal=None, problems=[])
         self._messages.append({"role": "assistant", "content": self._accepted})
         self._send([{"type": "text", "text": repair_prompt(problems)}])
         self._converse()
@@ -116,7 +157,7 @@ class Conversation:
                 case "pause_turn" if reply.content:
                     self._use_tools(reply)
                 case "refusal":
-                    raise NoProposalError("the model refused to answer")
+                    raise _DeclinedError(str(self.conclusion.refusals[-1]))
                 case _:
                     if self._accept(reply):
                         self._accepted = reply.content
@@ -190,10 +231,24 @@ class Conversation:
 
     def _ask(self) -> Reply:
         """The model's reply, after as many attempts as the config and the budget allow."""
+        if first := self._thrift.first:
+            first.before_asking(self._context.lane)
+        try:
+            return self._ask_until_answered()
+        finally:
+            if first:
+                first.answered(self._context.lane)
+
+    def _ask_until_answered(self) -> Reply:
         request = Request(
+            attempt=self._attempt,
+            effort=self._thrift.effort,
+            hour=self._thrift.hour,
+            patience=self._thrift.patience,
+            previous=self._previous,
             system=self._system,
             tools=declarations(self._context.tools),
-            messages=_with_cached_end(self._messages),
+            messages=with_cached_end(self._messages),
             format=self.format(),
             may_use_tools=self.conclusion.tool_turns < self._config.tool_turns,
         )
@@ -201,21 +256,25 @@ class Conversation:
         failures = 0
         while True:
             try:
-                return self._attempt(request)
+                return self._try(request)
             except CallFailedError as error:
+                if request.batched:  # late or lost: from now on the lane waits for its answers
+                    self._thrift = replace(self._thrift, patience=0.0)
+                    request = request.model_copy(update={"patience": 0.0})
+                    continue
                 failures += 1
                 if not error.retryable or not left:
                     raise NoProposalError(f"the API gave no answer: {error}") from None
                 wait_s = left.popleft()
                 time.sleep(quick_wait(error, failures) if wait_s is None else wait_s)
 
-    def _attempt(self, request: Request) -> Reply:
-        """One attempt within the budget. If its reply is lost, its highest possible cost counts."""
+    def _try(self, request: Request) -> Reply:
+        """One try of a request within the budget. If its reply is lost, its highest possible cost counts."""
         lane = self.lane_id
         reserved = None
         try:
             tokens = self._claude.count(request)
-            reserved = self._reserved(tokens, lane)
+            reserved = self._reserved(tokens, lane, self._claude.terms(request))
             reply = self._claude.create(request, reserved.max_tokens)
         except CallFailedError as error:
             usage = Usage(usd=reserved.usd if reserved and error.billed else 0.0)
@@ -225,20 +284,34 @@ class Conversation:
             raise
         usage = reply.usage or Usage(requests=1, usd=reserved.usd)
         self._budget.settle(reserved, usage)
-        self._transcript.write(Received(stop=reply.stop, content=reply.content, usage=usage))
+        self._note(reply, usage)
         return reply
 
-    def _reserved(self, tokens: int, lane: LaneId) -> Reservation:
+    def _note(self, reply: Reply, usage: Usage) -> None:
+        """Write down a reply. Who took over within a request is asked from then on, as the API advises."""
+        declined = tuple(
+            refusal.model_copy(update={"framed": self._attempt.framed}) for refusal in reply.declined
+        )
+        self.conclusion.refusals += declined
+        self.conclusion.model = reply.model
+        self._previous, self.first_message = reply.id or None, self.first_message or reply.id or None
+        if reply.cache_miss:
+            log.info("lane %s: the cache was missed: %s", self._context.lane, reply.cache_miss)
+        self._transcript.write(
+            Received(
+                model=reply.model,
+                stop=reply.stop,
+                declined=declined,
+                cache_miss=reply.cache_miss,
+                content=reply.content,
+                usage=usage,
+            )
+        )
+        if declined and reply.stop != "refusal":
+            self._attempt = Attempt(model=reply.model, framed=self._attempt.framed)
+
+    def _reserved(self, tokens: int, lane: LaneId, terms: Terms) -> Reservation:
         try:
-            return self._budget.reserve(tokens, self._config.max_tokens, lane)
+            return self._budget.reserve(tokens, self._config.max_tokens, lane, terms)
         except OSError as error:
             raise CallFailedError(f"its cost cannot be reserved: {error}", retryable=True) from None
-
-
-def _with_cached_end(messages: Sequence[Block]) -> list[Block]:
-    """The messages with a cache mark on the last block, so that the next request reads all of them cached."""
-    *before, last = messages
-    *blocks, end = last["content"]
-    if last["role"] == "assistant" or "cache_control" in end:
-        return list(messages)
-    return [*before, {**last, "content": [*blocks, {**end, **CACHED}]}]

@@ -7,6 +7,8 @@ from functools import cache
 from importlib import resources
 from typing import get_args
 
+from agents.claude.transcript import Block
+from agents.findings.signals import explained
 from agents.language import validation
 from agents.language.catalogue import catalogue
 from agents.language.proposal import Family
@@ -36,11 +38,16 @@ def filled(name: str, **values: object) -> str:
     return _FIELD.sub(lambda field: str(values[field.group(1)]), _file(name))
 
 
-def system_prompt(naive: Method, abilities: Abilities, branches: int) -> str:
-    """The constant part of the prompts of a campaign: task, rules, naive baseline, catalogue."""
+def system_prompt(naive: Method, abilities: Abilities, branches: int, rules: Sequence[str] = ()) -> str:
+    """The constant part of the prompts of a campaign: task, rules, naive baseline, catalogue.
+
+    rules: how the search decides, from `Findings.rules`.
+    """
     return filled(
         "system.md",
         branches=branches,
+        search_rules="\n\n".join(unmarked(rule) for rule in rules) or "Nothing is known of it.",
+        signals=explained(),
         families=", ".join(get_args(Family)),
         options=validation.MAX_OPTIONS,
         choices=validation.MAX_CHOICES,
@@ -54,6 +61,15 @@ def system_prompt(naive: Method, abilities: Abilities, branches: int) -> str:
         naive=json.dumps(naive.model_dump(), indent=1),
         catalogue=catalogue(),
     )
+
+
+def framed(opening: Sequence[Block]) -> list[Block]:
+    """The first message of a lane with what the research is for before its last block.
+
+    It says nothing that the instructions do not say. What stands before it stays in the cache.
+    """
+    *before, last = opening
+    return [*before, {"type": "text", "text": filled("framing.md")}, last]
 
 
 def directions() -> tuple[str, ...]:

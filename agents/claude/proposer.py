@@ -1,8 +1,9 @@
 """The proposer that asks Claude: parallel lanes under one budget, with the playbook as fallback."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from agents.claude.advice.consultant import Consultant
 from agents.claude.advice.critic import new_critic, reviewed
 from agents.claude.board import Board
 from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError, MemoryAccount
-from agents.claude.conversation import CACHED, Conversation, NoProposalError
+from agents.claude.conversation import Conversation, NoProposalError
 from agents.claude.failures import CallFailedError
 from agents.claude.lanes import Lane, joined, lanes_of, side_by_side
 from agents.claude.library.kept_notes import KeptNotes
@@ -22,6 +23,8 @@ from agents.claude.library.web import WebSearch
 from agents.claude.messages import Claude, read_key
 from agents.claude.prompting import filled, system_prompt, unmarked
 from agents.claude.samples import samples_section
+from agents.claude.service.caching import FirstLane, Lifetime, Thrift, mark
+from agents.claude.service.replies import without_key
 from agents.claude.tools import ToolContext
 from agents.claude.transcript import (
     Block,
@@ -32,7 +35,7 @@ from agents.claude.transcript import (
     transcript_name,
 )
 from agents.findings.bill import LaneId
-from agents.findings.digest import history, standing
+from agents.findings.digest import history_parts, standing
 from agents.findings.findings import Findings
 from agents.findings.notebook import Notebook
 from agents.findings.round_proposal import LaneReport, RoundProposal
@@ -60,9 +63,9 @@ class ClaudeProposer:
 
     run_dir: where transcripts are kept, None to keep none. samples: inputs of the task for the prompt, from
     `samples_of`. earlier: campaigns that came before. account: where each request is written down, None for
-    the memory of this process. The constructor checks key and model with a free request. Raises ValueError,
-    on one line, if the API refuses them, if the key or the model's price is missing, or if a file that the
-    config names cannot be used.
+    the memory of this process. clock: in seconds, by which rounds are apart. The constructor checks key and
+    model with a free request. Raises ValueError, on one line, if the API refuses them, if the key or the
+    model's price is missing, or if a file that the config names cannot be used.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class ClaudeProposer:
         samples: Sequence[str] = (),
         earlier: Sequence[EarlierRun] = (),
         account: Account | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         price = price_of(config.model, config.prices)
         self._key = read_key(config)
@@ -88,6 +92,8 @@ class ClaudeProposer:
         self._playbook = Playbook(branches=config.branches, seed=seed)
         self._account = account or MemoryAccount()
         self._budget = Budget(config.max_usd, price, self._account)
+        self._lifetime = Lifetime(config.cache, clock)
+        self._first_messages: dict[str, str | None] = {}  # of each lane, in the round before
         self._consultant = Consultant(
             config, self._claude, self._budget, self._account, run_dir=run_dir, key=self._key
         )
@@ -102,8 +108,10 @@ class ClaudeProposer:
         config = self._config
         notebook = Notebook(findings.notes, findings.round)
         lanes = lanes_of(findings.round, config.lanes, config.directions, self._seed)
-        board = Board(findings)
-        results = side_by_side([partial(self._lane, lane, findings, notebook, board) for lane in lanes])
+        thrift, board = self._thrift(findings.round, lanes), Board(findings)
+        results = side_by_side(
+            [partial(self._lane, lane, findings, notebook, board, thrift) for lane in lanes]
+        )
         self._library.keep(notebook)
         whole = joined(
             [(result.report.lane, result.proposal) for result in results if result.proposal is not None],
@@ -128,21 +136,80 @@ class ClaudeProposer:
             proposal=stand_in.proposal, lanes=(*reports, *stand_in.lanes), notes=notebook.new
         )
 
+    def _thrift(self, round: int, lanes: Sequence[Lane]) -> Thrift:
+        """How the lanes of a round pay. The first round has no batches: nothing can run before it."""
+        patience = self._config.patience if round > 1 else 0.0
+        alone = len(lanes) == 1 or patience > 0
+        return Thrift(
+            effort=self._config.effort_of(round),
+            hour=self._lifetime.hour_for_round(),
+            patience=patience,
+            first=None if alone else FirstLane(lanes[0].name),
+        )
+
     def advise(self, findings: Findings, beliefs: Beliefs, most: int, request: int) -> Advice:
         """Draws within a round, named by Claude; see agents.advice.adviser."""
         return self._consultant.advise(findings, beliefs, most, request)
 
-    def _lane(self, lane: Lane, findings: Findings, notebook: Notebook, board: Board) -> _LaneResult:
+    def _lane(
+        self, lane: Lane, findings: Findings, notebook: Notebook, board: Board, thrift: Thrift
+    ) -> _LaneResult:
         """Run a lane and write its transcript. A failure is reported and stops no other lane."""
         transcript = Transcript(self._path(findings.round, lane), self._key)
-        system = system_prompt(findings.naive, findings.abilities, self._config.branches)
-        system += self._library.section + self._web_section + self._samples
-        transcript.write(
-            Opened(
-                model=self._config.model, effort=self._config.effort, direction=lane.direction, system=system
-            )
+        conversation = self._conversation(lane, findings, notebook, board, thrift, transcript)
+        why, spent, critic = None, False, None
+        try:
+            conversation.run(self._opening(lane, findings, hour=thrift.hour))
+            if self._critic:
+                critic = reviewed(self._critic, conversation, findings, lane.name, self._config)
+        except (NoProposalError, AccountClosedError) as error:
+            why = self._claude.plain(error)
+        except BudgetSpentError as error:
+            why, spent = str(error), True
+        except Exception as error:  # the boundary of a lane: the others go on
+            log.exception("lane %s failed", lane.name)
+            why = f"{type(error).__name__}: {self._claude.plain(error)}"
+        if thrift.first:
+            thrift.first.answered(lane.name)
+        self._first_messages[lane.name] = conversation.first_message
+        end = conversation.conclusion
+        proposal = end.valid(self._config.branches)
+        refused = tuple(self._claude.plain(problem) for problem in end.problems)
+        for note in notebook.new:
+            if note.lane == lane.name:
+                transcript.write(Noted(text=note.text))
+        transcript.write(Concluded(proposal=proposal, refused=refused, why=why))
+        report = LaneReport(
+            lane=lane.name,
+            direction=lane.direction,
+            source="claude",
+            model=end.model,
+            branches=(),
+            refused=refused,
+            refusals=without_key(end.refusals, self._claude.plain),
+            why=why,
+            usage=self._account.usage((findings.round, lane.name)),
+            tool_turns=end.tool_turns,
+            repairs=end.repairs,
+            budget_spent=spent,
         )
-        conversation = Conversation(
+        return _LaneResult(report=report, proposal=proposal, critic=critic)
+
+    def _conversation(
+        self,
+        lane: Lane,
+        findings: Findings,
+        notebook: Notebook,
+        board: Board,
+        thrift: Thrift,
+        transcript: Transcript,
+    ) -> Conversation:
+        """A lane's conversation, opened in its transcript."""
+        system = self._system(findings)
+        transcript.write(
+            Opened(model=self._config.model, effort=thrift.effort, direction=lane.direction, system=system)
+        )
+        return Conversation(
             claude=self._claude,
             config=self._config,
             budget=self._budget,
@@ -156,39 +223,14 @@ class ClaudeProposer:
             board=board,
             transcript=transcript,
             system=system,
+            thrift=replace(thrift, previous=self._first_messages.get(lane.name)),
         )
-        why, spent, critic = None, False, None
-        try:
-            conversation.run(self._opening(lane, findings))
-            if self._critic:
-                critic = reviewed(self._critic, conversation, findings, lane.name, self._config)
-        except (NoProposalError, AccountClosedError) as error:
-            why = self._claude.plain(error)
-        except BudgetSpentError as error:
-            why, spent = str(error), True
-        except Exception as error:  # the boundary of a lane: the others go on
-            log.exception("lane %s failed", lane.name)
-            why = f"{type(error).__name__}: {self._claude.plain(error)}"
-        end = conversation.conclusion
-        proposal = end.valid(self._config.branches)
-        refused = tuple(self._claude.plain(problem) for problem in end.problems)
-        for note in notebook.new:
-            if note.lane == lane.name:
-                transcript.write(Noted(text=note.text))
-        transcript.write(Concluded(proposal=proposal, refused=refused, why=why))
-        report = LaneReport(
-            lane=lane.name,
-            direction=lane.direction,
-            source="claude",
-            branches=(),
-            refused=refused,
-            why=why,
-            usage=self._account.usage((findings.round, lane.name)),
-            tool_turns=end.tool_turns,
-            repairs=end.repairs,
-            budget_spent=spent,
-        )
-        return _LaneResult(report=report, proposal=proposal, critic=critic)
+
+    def _system(self, findings: Findings) -> str:
+        """The instructions, the same in every round and lane."""
+        branches = self._config.branches
+        system = system_prompt(findings.naive, findings.abilities, branches, findings.rules)
+        return system + self._library.section + self._web_section + self._samples
 
     def _web(self, lane: LaneId, transcript: Transcript) -> WebSearch | None:
         if not self._config.web_search:
@@ -200,8 +242,11 @@ class ClaudeProposer:
             return None
         return self._run_dir / "rounds" / f"{round:03d}" / transcript_name(lane.name)
 
-    def _opening(self, lane: Lane, findings: Findings) -> list[Block]:
-        """The first message of a lane: the history, which can be cached, then what is its own."""
+    def _opening(self, lane: Lane, findings: Findings, *, hour: bool) -> list[Block]:
+        """The first message of a lane: the history, which can be cached, then what is its own.
+
+        A round of the history is a block, so that the next round finds what this one has cached.
+        """
         earlier = [refusal for refusal in findings.refused if "same methods" in refusal.text]
         repeated = (
             f"{len(earlier)} branches of earlier rounds were refused because they repeated known methods.\n"
@@ -221,8 +266,12 @@ class ClaudeProposer:
             direction=lane.direction,
             round=findings.round,
         )
-        record = f"<record>\n{unmarked(history(findings))}</record>\n"
-        return [{"type": "text", "text": record, **CACHED}, {"type": "text", "text": rest}]
+        head, *rounds = history_parts(findings)
+        blocks: list[Block] = [
+            {"type": "text", "text": part} for part in (f"<record>\n{unmarked(head)}", *map(unmarked, rounds))
+        ]
+        blocks[-1] |= mark(hour=hour)
+        return [*blocks, {"type": "text", "text": f"</record>\n{rest}"}]
 
 
 def _library(config: ClaudeConfig, earlier: Sequence[EarlierRun], run_dir: Path | None) -> Library:

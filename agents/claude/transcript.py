@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from agents.findings.bill import LaneId
+from agents.findings.round_proposal import ModelRefusal
 from agents.findings.usage import Usage
 from agents.language.proposal import Proposal
 from trainers.component import Frozen
@@ -33,6 +34,15 @@ class Opened(Entry):
     system: str
 
 
+class Asked(Entry):
+    """The start of another attempt in the same lane: which model is asked now, and with which framing."""
+
+    entry: Literal["asked"] = "asked"
+    model: str
+    framed: bool
+    fallbacks: tuple[str, ...]
+
+
 class Sent(Entry):
     """A message to the model."""
 
@@ -41,10 +51,16 @@ class Sent(Entry):
 
 
 class Received(Entry):
-    """The model's reply, its stop reason and its usage."""
+    """The model's reply, its stop reason and its usage; which models declined to answer, and why.
+
+    cache_miss: why the API could not reuse what was cached, None if it did not say.
+    """
 
     entry: Literal["received"] = "received"
+    model: str = ""
     stop: str
+    declined: tuple[ModelRefusal, ...] = ()
+    cache_miss: str | None = None
     content: list[Block]
     usage: Usage
 
@@ -74,7 +90,7 @@ class Concluded(Entry):
 
 
 AnyEntry = Annotated[
-    Opened | Sent | Received | Failed | Noted | Concluded,
+    Opened | Asked | Sent | Received | Failed | Noted | Concluded,
     Field(discriminator="entry"),
 ]
 _ENTRY: TypeAdapter[AnyEntry] = TypeAdapter(AnyEntry)

@@ -13,6 +13,7 @@ from agents.findings.curves import points, shape
 from agents.findings.differences import differences
 from agents.findings.findings import BranchFinding, Findings, TrialFinding, TrialState, shown_pgr
 from agents.findings.round_proposal import entropy_bits, family_shares
+from agents.findings.signals import label_signals, trial_signals
 from agents.findings.tasks import on_each, task_lines
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range
 from trainers.method import Abilities
@@ -25,10 +26,15 @@ BEST, NEWEST, BRANCHES, CAUSES = 10, 8, 24, 6
 
 def history(findings: Findings) -> str:
     """Every round's branches, notes and refusals, oldest first; a long history is cut to its newer part."""
+    return "".join(history_parts(findings))
+
+
+def history_parts(findings: Findings) -> list[str]:
+    """The history in parts that stay the same: how it begins, then a part a round."""
     rounds = [_round(findings, number) for number in range(1, findings.round)]
     start = first_shown([len(text) for text in rounds])
-    head = [_left_out(findings, start)] if start else []
-    return "\n".join(["What was proposed so far:", *head, *(rounds[start:] or ["nothing yet"])]) + "\n"
+    head = ["What was proposed so far:", *([_left_out(findings, start)] if start else [])]
+    return [f"{line}\n" for line in ("\n".join(head), *(rounds[start:] or ["nothing yet"]))]
 
 
 def first_shown(sizes: Sequence[int]) -> int:
@@ -67,27 +73,13 @@ def trial_line(findings: Findings, trial: TrialFinding) -> str:
     """A trial with its result, its method and its process signals, on one line."""
     signals = [
         f"{name} {value:.2f}"
-        for name, value in (
-            ("balance", trial.balance),
-            ("agreement with its supervisor", trial.agreement),
-            ("steadiness", trial.steadiness),
-            *_label_shares(trial),
-        )
+        for name, value in (*trial_signals(trial), *label_signals(trial))
         if value is not None
     ]
     facts = [trial.state, *filter(None, [on_each(trial)]), shape(trial.curve), *signals]
     cause = f"; {_cut(trial.cause, 160)}" if trial.cause else ""
     method = differences(trial.method, findings.naive)
     return _cut(f"{trial.trial} {shown_pgr(trial)} {trial.branch}: {method} [{', '.join(facts)}{cause}]")
-
-
-def _label_shares(trial: TrialFinding) -> Iterator[tuple[str, float | None]]:
-    """What is known of a trial's labels; nothing where they are the weak labels and no more is known."""
-    if (labels := trial.labels) and (labels.kept, labels.predictable, labels.consistent) != (1, None, None):
-        yield "labels kept", labels.kept
-        yield "of class 1", labels.balance
-        yield "predictable", labels.predictable
-        yield "consistent", labels.consistent
 
 
 def curve_line(trial: TrialFinding) -> str:
@@ -222,13 +214,13 @@ def _label_ranges(mine: Sequence[TrialFinding]) -> Iterator[str]:
     """From where to where the shares of the trials' labels go, a part for each sequence of label steps."""
     by_steps: dict[str, list[TrialFinding]] = {}
     for trial in mine:
-        if any(_label_shares(trial)):
+        if any(label_signals(trial)):
             steps = [step.kind for step in trial.method.label_steps if step.kind != "none"]
             by_steps.setdefault(" > ".join(steps), []).append(trial)
     for named, trials in by_steps.items():
         shares: dict[str, list[float]] = {}
         for trial in trials:
-            for name, value in _label_shares(trial):
+            for name, value in label_signals(trial):
                 shares.setdefault(name, []).extend([] if value is None else [value])
         told = [f"{name} {_range(values)}" for name, values in shares.items() if values]
         yield f"by {named}: {', '.join(told)}"

@@ -84,6 +84,7 @@ class Findings(Frozen):
     replicates. examples: the size of the search split, 0 if unknown. notes, refused: of earlier rounds.
     tasks: where several are searched; accuracies are means over them then, and examples those of all.
     objective: what a trial's PGR is of its PGRs on them.
+    rules: how the search decides, in paragraphs that stay the same over the campaign.
     """
 
     round: Annotated[int, Field(ge=1)]
@@ -102,6 +103,7 @@ class Findings(Frozen):
     refused: tuple[Refusal, ...] = ()
     tasks: tuple[TaskFinding, ...] = ()
     objective: str = "mean"
+    rules: tuple[str, ...] = ()
 
     @property
     def gap(self) -> float | None:

@@ -25,19 +25,39 @@ class Note(Frozen):
     text: Annotated[Sentence, Field(min_length=1, max_length=NOTE_LENGTH)]
 
 
+class ModelRefusal(Frozen):
+    """A model that declined a request: which one, why by its own account, and after which framing.
+
+    category: such as frontier_llm, None where it names none. framed: whether the request began with what the
+    research is for.
+    """
+
+    model: Annotated[Sentence, Field(max_length=100)]
+    category: Annotated[Sentence, Field(max_length=100)] | None = None
+    explanation: Annotated[Sentence, Field(max_length=600)] | None = None
+    framed: bool = False
+
+    def __str__(self) -> str:
+        said = f": {self.explanation}" if self.explanation else ""
+        return f"{self.model} refused to answer ({self.category or 'no category'}){said}"
+
+
 class LaneReport(Frozen):
     """The outcome of one lane in one round.
 
-    source: the proposer whose branches were used. branches: names of the branches that the lane added to the
-    round. refused: a sentence for each problem of the other branches. reviews: what a critic said; its report
-    is a lane's of its own. why: why the lane has no proposal, None if it has.
+    source: the proposer whose branches were used. model: the model that answered last, empty if none did.
+    branches: names of the branches that the lane added to the round. refused: a sentence for each problem of
+    the other branches. refusals: each time that a model declined to answer. reviews: what a critic said; its
+    report is a lane's of its own. why: why the lane has no proposal, None if it has.
     """
 
     lane: str
     direction: Sentence
     source: Source
+    model: Sentence = ""
     branches: tuple[str, ...]
     refused: tuple[Sentence, ...] = ()
+    refusals: tuple[ModelRefusal, ...] = ()
     reviews: tuple[Review, ...] = ()
     why: Sentence | None = None
     usage: Usage = Usage()

@@ -2,10 +2,11 @@
 
     python -m benchmarks.agent.money --runs 300
 
-Each run is a campaign of a few rounds with random settings, over the real SDK and a server on loopback that
-keeps its own bill. Answers are late, lost, cut short, refused or unreadable; the process is killed at random
-instants around its requests, or ends with lanes in flight; and a successor goes on from the ledger. Prints
-JSON: of how many runs the bill exceeded the cap or the ledger, and by how many dollars at most.
+Each run is a campaign of a few rounds with random settings, fallbacks, another model and the one-hour
+cache among them, over the real SDK and a server on loopback that keeps its own bill. Answers are late,
+lost, cut short, refused or unreadable; the process is killed at random instants around its requests, or
+ends with lanes in flight; and a successor goes on from the ledger. Prints JSON: of how many runs the bill
+exceeded the cap or the ledger, and by how many dollars at most.
 """
 
 import argparse
@@ -17,20 +18,20 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
 from agents.claude import failures
-from agents.claude.budget import MARGIN, priced
+from agents.claude.budget import MARGIN, Terms, priced
 from agents.claude.proposer import ClaudeProposer
 from agents.findings.bill import LaneId
 from agents.findings.findings import Findings
 from agents.findings.usage import Usage
 from agents.playbook.literature import literature
-from agents.prices import PRICES
+from agents.prices import PRICES, Price
 from agents.settings import ClaudeConfig
 from search.cli.output import stdout_for_json, write_json
 from search.engine.account import LedgerAccount
@@ -40,7 +41,6 @@ from tests.servers.messages_api import Body, Scripted, ScriptedClaude, text, tok
 from trainers.method import Abilities, Method
 
 KEY = "sk-of-this-benchmark"
-PRICE = PRICES[ClaudeConfig().model]
 TIMEOUT_S = 0.2
 TOLERANCE = 1e-9  # dollars
 LIVES = 4  # processes of a run, of which the last is not killed
@@ -99,25 +99,46 @@ class Provider:
             self.requests[kind] += 1
             # as much more than was counted as the client has to allow for
             tokens = int(tokens_of(body) * self._rng.uniform(1.0, MARGIN))
+            models = [body["model"], *(fallback["model"] for fallback in body.get("fallbacks", ()))]
             if kind in LOST:
-                self.usd += (tokens * PRICE.worst_input + body["max_tokens"] * PRICE.output) / 1e6
+                inputs, outputs = Terms(prices=_prices(models), hour=_for_an_hour(body)).most(tokens)
+                self.usd += (tokens * inputs + body["max_tokens"] * outputs) / 1e6
             elif kind in IN_FULL:
-                return self._in_full(IN_FULL[kind], tokens, self._rng.randint(1, body["max_tokens"]))
+                return self._in_full(IN_FULL[kind], body, models, tokens)
             return ANSWERS[kind]
 
-    def _in_full(self, answer: Scripted, tokens: int, output: int) -> Scripted:
-        """The answer with its usage: input tokens at random in the cache or not."""
-        written = self._rng.randint(0, tokens)
-        read = self._rng.randint(0, tokens - written)
-        new = tokens - written - read
-        self.usd += priced(PRICE, new=new, cache_write=written, cache_read=read, output=output).usd
-        usage = {
-            "input_tokens": new,
-            "cache_creation_input_tokens": written,
-            "cache_read_input_tokens": read,
-            "output_tokens": output,
-        }
-        return Scripted(content=answer.content, stop=answer.stop, usage=usage)
+    def _in_full(self, answer: Scripted, body: Body, models: Sequence[str], tokens: int) -> Scripted:
+        """The answer of the last of these models, each of which bills what it read and wrote."""
+        hour, parts = _for_an_hour(body), list[Body]()
+        for model in models:
+            output = self._rng.randint(1, body["max_tokens"])
+            written = self._rng.randint(0, tokens)
+            read = self._rng.randint(0, tokens - written)
+            new, kept = tokens - written - read, written if hour else 0
+            bill = priced(
+                PRICES[model], new=new, cache_write=written, cache_read=read, output=output, hour_write=kept
+            )
+            self.usd += bill.usd
+            parts.append(
+                {
+                    "type": "message" if len(parts) + 1 < len(models) else "fallback_message",
+                    "model": model,
+                    "input_tokens": new,
+                    "cache_creation_input_tokens": written,
+                    "cache_read_input_tokens": read,
+                    "output_tokens": output,
+                }
+            )
+        usage = parts[-1] | ({"iterations": parts} if len(parts) > 1 else {})
+        return replace(answer, usage=usage, model=models[-1])
+
+
+def _prices(models: Sequence[str]) -> tuple[Price, ...]:
+    return tuple(PRICES[model] for model in models)
+
+
+def _for_an_hour(body: Body) -> bool:
+    return any(block.get("cache_control", {}).get("ttl") == "1h" for block in body["system"])
 
 
 class KilledError(BaseException):
@@ -213,6 +234,9 @@ def random_config(rng: random.Random, url: str) -> ClaudeConfig:
         backoff_s=(0.0,) * rng.randint(0, 2),
         max_tokens=rng.choice([1024, 4096, 10_000, 32_000]),
         max_usd=rng.choice([0.0, 0.1, 0.5, 1.0, 2.0, 5.0]),
+        fallbacks=rng.choice([(), ("claude-opus-4-8",), ("claude-opus-5", "claude-sonnet-5-5")]),
+        other_model=rng.choice([None, "claude-haiku-5-5", "claude-fable-5-1"]),
+        cache=rng.choice(["auto", "5m", "1h"]),
     )
 
 

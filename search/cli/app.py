@@ -23,7 +23,7 @@ from search.cli.commands import (
     submit,
     trials,
 )
-from search.cli.commands.before import check, init, methods
+from search.cli.commands.before import check, init, methods, prices
 
 PROGRAM = "python -m search"
 WIDTH = 100  # columns of a help text at most
@@ -36,6 +36,7 @@ COMMANDS: dict[Callable[..., Any], Examples] = {
     baselines.baselines: baselines.EXAMPLES,
     propose.propose: propose.EXAMPLES,
     methods.methods: methods.EXAMPLES,
+    prices.prices: prices.EXAMPLES,
     status.status: status.EXAMPLES,
     steer.steer: steer.EXAMPLES,
     report.report: report.EXAMPLES,

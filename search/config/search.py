@@ -1,5 +1,6 @@
 """The settings of the search itself: how much is tried, and by which rules."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,6 +13,12 @@ from search.scoring.objective import Objective
 from trainers.component import Frozen
 
 Sampler = Literal["surrogate", "tpe", "gp"]
+SAMPLERS: Mapping[Sampler, str] = {
+    "surrogate": "many random draws, half of them near the branch's best method, compared by the surrogate",
+    "tpe": "Optuna's TPESampler (multivariate, group, constant_liar)",
+    "gp": "Optuna's GPSampler: it learns from completed trials alone, and draws at random until a branch has "
+    "ten; parameters that only some of them have stay random",
+}
 SearchSupervisors = Literal["shared", "alternate"]
 
 
@@ -50,13 +57,9 @@ class SearchConfig(Frozen):
     sampler: Annotated[
         Sampler,
         Field(
-            description=(
-                "What draws the numbers of a branch's next method. surrogate: many random draws, half of them"
-                " near the branch's best method, compared by the surrogate. tpe: Optuna's TPESampler"
-                " (multivariate, group, constant_liar). gp: Optuna's GPSampler: it learns from completed"
-                " trials alone, and draws at random until a branch has ten; parameters that only some of"
-                " them have stay random. Allocation and promotion are the same with all three."
-            )
+            description="What draws the numbers of a branch's next method. "
+            + " ".join(f"{name}: {says}." for name, says in SAMPLERS.items())
+            + " Allocation and promotion are the same with all three."
         ),
     ] = "surrogate"
     objective: Annotated[

@@ -7,6 +7,7 @@ from pathlib import Path
 from agents.findings.findings import BranchFinding, Findings, Refusal, TaskFinding, TrialFinding
 from agents.findings.predictions import agreement, balance
 from agents.findings.tree.campaign import EarlierRun
+from search.config.rules import rules
 from search.config.schema import RunConfig
 from search.engine.compared.naive import naive_search_pgr
 from search.ledger.events import BaselinesReady
@@ -50,6 +51,7 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
             for task in (floors.tasks if floors else ())
         ),
         objective=config.search.objective,
+        rules=rules(config),
     )
 
 

@@ -12,6 +12,7 @@ from search.output.fitting_table import FittingTable
 from search.output.hidden_table import hidden_tables
 from search.output.live_view.phases import trials_text
 from search.output.openings import openings_text
+from search.output.proposers import not_the_agents
 from search.output.searched_table import searched_tables
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import SIGNIFICANT_P
@@ -34,7 +35,9 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     verdict = ("" if has_gap(outcome) else NO_GAP) + _verdict(outcome["best"]["beats_naive_p"])
     note = Text(seeds_note(outcome["best"]))
     own = (table, Text(verdict), note, *searched_tables(outcome), Text(summary))
-    return Group(*hidden_tables(outcome), *own) if outcome.get("hidden") else Group(*own)
+    others = not_the_agents(outcome["agent"])
+    first = [Text(others, style="bold yellow")] if others else []
+    return Group(*first, *(hidden_tables(outcome) if outcome.get("hidden") else ()), *own)
 
 
 def has_gap(outcome: Mapping[str, Any]) -> bool:
@@ -107,12 +110,14 @@ def _asked(outcome: dict[str, Any]) -> str:
     stood_in = sum(row["lane"] == "playbook" for row in agent["lanes"])
     playbook = f"; the playbook stood in for {stood_in} rounds" if stood_in else ""
     spent = " (the budget was spent)" if agent["budget_spent"] else ""
+    declined = sum(len(row.get("refusals", ())) for row in agent["lanes"])
+    refusals = f"; models declined to answer {declined} times" if declined else ""
     lost = cost["unanswered_usd"]
     unanswered = f" ({lost:.4f} of them reserved for answers that never came)" if lost else ""
     return (
         f"\nagent: {cost['usd']:.4f} dollars{unanswered}, {cost['input_tokens']} tokens in, "
         f"{cost['output_tokens']} out; "
-        f"families' entropy {agent['entropy_bits']:.2f} bits{playbook}{spent}"
+        f"families' entropy {agent['entropy_bits']:.2f} bits{playbook}{refusals}{spent}"
     )
 
 

@@ -34,12 +34,16 @@ def cost_table(lanes: Sequence[LaneReport]) -> RenderableType:
     for column in ("lane", "by", "branches", "input tokens", "of them cached", "output tokens", "dollars"):
         table.add_column(column, justify="left" if column in ("lane", "by") else "right")
     for lane in lanes:
-        table.add_row(Text(lane.lane), lane.source, str(len(lane.branches)), *_usage_cells(lane.usage))
+        by = f"{lane.source} ({lane.model})" if lane.model else lane.source
+        table.add_row(Text(lane.lane), Text(by), str(len(lane.branches)), *_usage_cells(lane.usage))
     if len(lanes) > 1:
         total = sum((lane.usage for lane in lanes), Usage())
         table.add_row("all", "", str(sum(len(lane.branches) for lane in lanes)), *_usage_cells(total))
     reasons = [Text(f"lane {lane.lane}: {lane.why}", style="yellow") for lane in lanes if lane.why]
-    return Group(table, *reasons)
+    declined = [
+        Text(f"lane {lane.lane}: {refusal}", style="yellow") for lane in lanes for refusal in lane.refusals
+    ]
+    return Group(table, *declined, *reasons)
 
 
 def _usage_cells(usage: Usage) -> tuple[str, str, str, str]:

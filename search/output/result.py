@@ -19,9 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.findings.bill import LaneId
-from agents.findings.round_proposal import entropy_bits, family_shares
-from agents.findings.usage import Usage
 from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
 from search.ledger.events import RunStarted
 from search.ledger.record import Record
@@ -29,6 +26,7 @@ from search.ledger.steered import Steered
 from search.ledger.trial_record import TrialRecord
 from search.output.live_view.phases import STATES, counts
 from search.output.openings import from_runs_rows, opened_test_row
+from search.output.proposers import agent_row, asked_usage
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Estimate
@@ -105,7 +103,7 @@ def result(
             "input_tokens": usage.all_input_tokens,
             "output_tokens": usage.output_tokens,
         },
-        "agent": _agent(record),
+        "agent": agent_row(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
         "test_openings": record.test_openings,
         "test_split": opened_test_row(record, record.test_opened),
@@ -151,45 +149,6 @@ def _steered(order: Steered, record: Record) -> dict[str, Any]:
         "said": list(order.sentences()),
         "after_opening": order in record.after_opening,
     }
-
-
-def _agent(record: Record) -> dict[str, Any]:
-    """The proposers' part of result.json.
-
-    families: each family's share of all branches; entropy_bits: the entropy of these shares. budget_spent:
-    whether the budget ran out, so that the playbook proposed instead. draws: trials of the search that the
-    agent named within a round.
-    """
-    shares = family_shares([found.branch for found in record.branches.values()])
-    return {
-        "lanes": lane_rows(record),
-        "families": shares,
-        "entropy_bits": entropy_bits(list(shares.values())),
-        "draws": record.agent_draws,
-        "budget_spent": any(lane.budget_spent for lane in record.lanes.values()),
-    }
-
-
-def lane_rows(record: Record) -> list[dict[str, Any]]:
-    """A row for each lane of each round that left a report: its branches, tokens and dollars."""
-    used = _usage_by_lane(record)
-    return [
-        {
-            "round": number,
-            "lane": lane.lane,
-            "source": lane.source,
-            "branches": len(lane.branches),
-            "refused": len(lane.refused),
-            "reviews": [review.model_dump() for review in lane.reviews],
-            "why": lane.why,
-            "usd": used[number, name].usd,
-            "input_tokens": used[number, name].all_input_tokens,
-            "cache_read_tokens": used[number, name].cache_read_tokens,
-            "cache_write_tokens": used[number, name].cache_write_tokens,
-            "output_tokens": used[number, name].output_tokens,
-        }
-        for (number, name), lane in record.lanes.items()
-    ]
 
 
 def confirmed_row(confirmed: Confirmed) -> dict[str, Any]:
@@ -247,16 +206,6 @@ def pgr_row(estimate: Estimate | None) -> dict[str, Any]:
     if estimate is None:
         return {"pgr": None, "se": None, "ci95": None}
     return {"pgr": estimate.value, "se": estimate.se, "ci95": list(estimate.ci95)}
-
-
-def asked_usage(record: Record) -> Usage:
-    """Tokens and dollars of all rounds and lanes so far, requests in flight included."""
-    return sum(_usage_by_lane(record).values(), Usage())
-
-
-def _usage_by_lane(record: Record) -> dict[LaneId, Usage]:
-    """From the bill; from lanes' reports where a ledger of an earlier version has no bill."""
-    return {key: lane.usage for key, lane in record.lanes.items()} | record.bill.by_lane()
 
 
 def trained_s(record: Record) -> float:

@@ -13,7 +13,7 @@ from search.__main__ import main
 from search.config.load import load_config
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
-from tests.servers.messages_api import Scripted, ScriptedClaude, text, use
+from tests.servers.messages_api import Scripted, ScriptedClaude, refusal, text, use
 from tests.small_runs.settings import SMALL_TASK
 from trainers.data.dataset import load_task
 
@@ -104,7 +104,7 @@ def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_
     record = Record.of(read_ledger(out / "ledger.jsonl"))
     first, second = proposals(out)
     assert [branch["name"] for branch in first["branches"]] == ["confident", "robust"]
-    opening = claude.asked[1]["messages"][0]["content"][1]["text"]
+    opening = claude.asked[1]["messages"][0]["content"][-1]["text"]
     best = re.search(r"^  (t\d+) ", opening[opening.index("Best methods") :], re.MULTILINE)
     assert best is not None
     assert second["branches"][0]["parent"] == record.trials[best.group(1)].branch
@@ -152,10 +152,29 @@ def test_propose_prints_the_proposal_and_its_cost_and_trains_nothing(
     assert "confident" in said
     assert "loss: gce(q 0.2 to 0.8)" in said
     assert "dollars" in said
-    tokens = sum(claude.usage(claude.asked[0]).values())
+    usage = claude.usage(claude.asked[0])
+    tokens = sum(count for name, count in usage.items() if name.endswith("input_tokens"))
     assert f"{tokens:,}" in said
     assert list(tmp_path.iterdir()) == []
     assert "<samples>" not in json.dumps(claude.asked)
+
+
+def test_propose_says_which_models_declined_and_that_the_playbook_proposes(
+    claude: ScriptedClaude, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claude.answer = lambda body: refusal("frontier_llm", "It looks like competing models.")
+    more = (
+        "agent.kind=claude",
+        f"agent.base_url={claude.url}",
+        "agent.lanes=1",
+        "agent.other_model=claude-haiku-5-5",
+    )
+    assert main(["propose", *settings(*more, f"cache={tmp_path}")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert [body["model"] for body in claude.asked] == ["claude-opus-5-5"] * 2 + ["claude-haiku-5-5"]
+    for model in ("claude-opus-5-5", "claude-haiku-5-5"):
+        assert f"lane 1: {model} refused to answer (frontier_llm): It looks like competing models." in said
+    assert "lane playbook: every model declined" in said
 
 
 def test_samples_are_of_the_transfer_split_and_in_the_cached_prefix(claude: ScriptedClaude) -> None:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
 CHARS_A_TOKEN = 4  # what an English text roughly has
+SHORT_S, HOUR_S = 300.0, 3600.0  # that a cache mark keeps a prefix
+LOOKBACK = 20  # blocks before a mark that are looked up
 Body = dict[str, Any]
 
 
@@ -21,11 +23,14 @@ class Scripted:
 
     status: 200, or an error's with `error` as its body. raw: sent in place of a message. silent_s: seconds
     before anything is sent. drop: close the connection without an answer. headers: in place of the usual
-    ones. cut: close the connection after so many bytes of the body. drip_s: seconds between two bytes of it.
+    ones. model: who answers, the one that was asked if None. cut: close the connection after so many bytes of
+    the body. drip_s: seconds between two bytes of it.
     """
 
     content: Sequence[Body] = ()
     stop: str = "end_turn"
+    model: str | None = None
+    stop_details: Body | None = None
     status: int = 200
     error: str = ""
     raw: str | None = None
@@ -46,6 +51,12 @@ def text(said: str, **more: Any) -> Scripted:
     return Scripted(content=[{"type": "text", "text": said}], **more)
 
 
+def refusal(category: str | None = "frontier_llm", explanation: str | None = None, **more: Any) -> Scripted:
+    """A classifier's refusal, before anything is written."""
+    details = {"type": "refusal", "category": category, "explanation": explanation}
+    return Scripted(stop="refusal", stop_details=details, output_tokens=1, **more)
+
+
 def use(name: str, given: Any, id: str = "toolu_1") -> Scripted:
     """An answer that thinks and then asks for a tool."""
     return Scripted(
@@ -62,8 +73,12 @@ class ScriptedClaude:
     """What the server answers and what it was asked.
 
     answer: called with each request's body, in the order of arrival. key: the only one that is accepted.
-    Input tokens are characters divided by four; a prefix that ends at a cache mark and was seen before counts
-    as read from the cache, what follows up to the last mark as written to it.
+    Input tokens are characters divided by four. A prefix that ended at a cache mark of an earlier, answered
+    request, and ends at most 20 blocks before a mark of this one, counts as read from the cache; what follows
+    up to the last mark as written to it. An entry lives for the seconds of its mark, by `clock`, after a use.
+
+    batch: what becomes of a batch: its result's type, or `never` for one that does not end by itself.
+    ignores_cancel: whether canceling does not end it either.
     """
 
     answer: Callable[[Body], Scripted]
@@ -73,28 +88,56 @@ class ScriptedClaude:
     counted: list[Body] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
     count_failure: Scripted | None = None
-    _cached: set[str] = field(default_factory=set)
+    clock: Callable[[], float] = time.monotonic
+    batch: str = "succeeded"
+    ignores_cancel: bool = False
+    batches: dict[str, Body] = field(default_factory=dict)
+    _cached: dict[str, "_Kept"] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def usage(self, body: Body) -> dict[str, int]:
+    def usage(self, body: Body) -> dict[str, Any]:
         """Input tokens of a request as the API would bill them, by the cache marks in it."""
-        read = written = seen = 0
-        digest = hashlib.sha256()
+        now, seen, ends = self.clock(), 0, list[tuple[str, int, float]]()
+        digest = hashlib.sha256(body["model"].encode())
+        for piece, seconds in _pieces(body):
+            digest.update(piece.encode())
+            seen += len(piece)
+            ends.append((digest.hexdigest(), seen, seconds))
+        marks = [place for place, (_, _, seconds) in enumerate(ends) if seconds]
         with self._lock:
-            for piece, marked in _pieces(body):
-                digest.update(piece.encode())
-                seen += len(piece)
-                if marked:
-                    name = digest.hexdigest()
-                    read = seen if name in self._cached else read
-                    written = seen
-                    self._cached.add(name)
-        tokens = [part // CHARS_A_TOKEN for part in (seen - max(read, written), written - read, read)]
-        return {
-            "input_tokens": tokens[0],
-            "cache_creation_input_tokens": max(0, tokens[1]),
-            "cache_read_input_tokens": tokens[2],
+            read = max(
+                (self._read(ends[max(0, mark - LOOKBACK) : mark + 1], now) for mark in marks), default=0
+            )
+            for mark in marks:
+                name, _, seconds = ends[mark]
+                self._cached[name] = _Kept(now + seconds, seconds)
+        written = {
+            hour: sum(
+                max(0, ends[mark][1] - max(read, before))
+                for before, mark in zip([0, *(ends[place][1] for place in marks)], marks, strict=False)
+                if (ends[mark][2] > SHORT_S) == hour
+            )
+            // CHARS_A_TOKEN
+            for hour in (False, True)
         }
+        return {
+            "input_tokens": (seen - max([read, *(ends[mark][1] for mark in marks)])) // CHARS_A_TOKEN,
+            "cache_creation_input_tokens": sum(written.values()),
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": written[False],
+                "ephemeral_1h_input_tokens": written[True],
+            },
+            "cache_read_input_tokens": read // CHARS_A_TOKEN,
+        }
+
+    def _read(self, ends: Sequence[tuple[str, int, float]], now: float) -> int:
+        """Characters of the longest of these prefixes that is in the cache, which lives on by it."""
+        for name, size, _ in reversed(ends):
+            kept = self._cached.get(name)
+            if kept is not None and kept.until > now:
+                self._cached[name] = kept._replace(until=now + kept.seconds)
+                return size
+        return 0
 
     @contextmanager
     def serving(self) -> Iterator["ScriptedClaude"]:
@@ -127,15 +170,28 @@ def tokens_of(body: Body) -> int:
     return sum(len(piece) for piece, _ in _pieces(body)) // CHARS_A_TOKEN
 
 
-def _pieces(body: Body) -> Iterator[tuple[str, bool]]:
-    """The blocks of a request in the order in which a prefix is formed, and whether each bears a mark."""
-    yield json.dumps(body.get("tools", [])), False
+class _Kept(NamedTuple):
+    """An entry of the cache: until when it lives, and how long after each use."""
+
+    until: float
+    seconds: float
+
+
+def _pieces(body: Body) -> Iterator[tuple[str, float]]:
+    """The blocks of a request in the order of a prefix, and the seconds that a mark on one keeps it."""
+    yield json.dumps(body.get("tools", [])), 0.0
     for block in body.get("system", []):
-        yield _plain(block), "cache_control" in block
+        yield _plain(block), _seconds(block)
     for message in body["messages"]:
         content = message["content"]
         for block in [{"text": content}] if isinstance(content, str) else content:
-            yield message["role"] + _plain(block), "cache_control" in block
+            yield message["role"] + _plain(block), _seconds(block)
+
+
+def _seconds(block: Body) -> float:
+    if "cache_control" not in block:
+        return 0.0
+    return HOUR_S if block["cache_control"].get("ttl") == "1h" else SHORT_S
 
 
 def _plain(block: Body) -> str:
@@ -160,10 +216,21 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: a test's output is its own."""
 
+    def do_GET(self) -> None:
+        """The state of a batch, or its results."""
+        _, _, _, _, name, *rest = [*self.path.split("/"), ""]
+        batch = self.server.script.batches.get(name)
+        if batch is None:
+            self._send(404, _error("not_found_error", self.path))
+        elif rest[0] == "results":
+            self._send(200, json.dumps(batch["line"]) + "\n")
+        else:
+            self._send(200, json.dumps(batch["state"]))
+
     def do_POST(self) -> None:
         """Answer as scripted."""
         script = self.server.script
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or "{}")
         script.headers.append(dict(self.headers))
         given = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
         if given != script.key:
@@ -173,11 +240,37 @@ class _Handler(BaseHTTPRequestHandler):
             failure = script.count_failure
             counted = json.dumps({"input_tokens": tokens_of(body)})
             self._play(failure, body) if failure else self._send(200, counted)
-        elif self.path == "/v1/messages":
+        elif self.path in ("/v1/messages", "/v1/messages?beta=true"):
             script.asked.append(body)
             self._play(script.answer(body), body)
+        elif self.path == "/v1/messages/batches":
+            self._send(200, json.dumps(self._new_batch(body["requests"][0])["state"]))
+        elif self.path.endswith("/cancel"):
+            self._send(200, json.dumps(self._canceled(self.path.split("/")[4])))
         else:
             self._send(404, _error("not_found_error", self.path))
+
+    def _new_batch(self, request: Body) -> Body:
+        """A batch of one request, as `script.batch` says."""
+        script, params = self.server.script, request["params"]
+        result: Body = {"type": "canceled" if script.batch == "never" else script.batch}
+        if script.batch == "succeeded":
+            result["message"] = self._message(script.answer(params), params)
+        elif script.batch == "errored":
+            result["error"] = json.loads(_error("api_error", "sorry"))
+        line = {"custom_id": request["custom_id"], "result": result}
+        status = "in_progress" if script.batch == "never" else "ended"
+        with script._lock:
+            name = f"msgbatch_{len(script.batches)}"
+            url = f"{script.url}/v1/messages/batches/{name}/results"
+            state = {"id": name, "type": "message_batch", "processing_status": status, "results_url": url}
+            script.batches[name] = {"params": params, "state": state, "line": line}
+        return script.batches[name]
+
+    def _canceled(self, name: str) -> Body:
+        state: Body = self.server.script.batches[name]["state"]
+        state["processing_status"] = "canceling" if self.server.script.ignores_cancel else "ended"
+        return state
 
     def _play(self, one: Scripted, body: Body) -> None:
         time.sleep(one.silent_s)
@@ -195,9 +288,10 @@ class _Handler(BaseHTTPRequestHandler):
             "id": "msg_1",
             "type": "message",
             "role": "assistant",
-            "model": body["model"],
+            "model": one.model or body["model"],
             "content": list(one.content),
             "stop_reason": one.stop,
+            "stop_details": one.stop_details,
             "stop_sequence": None,
             "usage": dict(usage),
         }

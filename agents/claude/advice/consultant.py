@@ -9,8 +9,9 @@ from agents.advice.suggestions import Advice, Tray
 from agents.claude.advice.tools import DrawContext, open_space
 from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError
 from agents.claude.conversation import Conversation, NoProposalError
-from agents.claude.messages import Claude, Reply
+from agents.claude.messages import Claude
 from agents.claude.prompting import filled, unmarked
+from agents.claude.service.replies import Reply, without_key
 from agents.claude.transcript import Block, Concluded, Opened, Transcript
 from agents.findings.bill import LaneId
 from agents.findings.digest import history, standing
@@ -103,8 +104,10 @@ class Consultant:
             lane=lane,
             direction="",
             source="claude",
+            model=conversation.conclusion.model,
             branches=(),
             refused=refused,
+            refusals=without_key(conversation.conclusion.refusals, self._claude.plain),
             why=why,
             usage=self._account.usage(conversation.lane_id),
             tool_turns=conversation.conclusion.tool_turns,

@@ -8,8 +8,9 @@ from typing import Any
 
 from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError
 from agents.claude.conversation import Conversation, NoProposalError
-from agents.claude.messages import Claude, Reply
+from agents.claude.messages import Claude
 from agents.claude.prompting import filled, unmarked
+from agents.claude.service.replies import Reply, without_key
 from agents.claude.tools import Tool, ToolContext
 from agents.claude.transcript import Block, Concluded, Opened, Transcript
 from agents.findings.digest import history, space, standing
@@ -60,6 +61,7 @@ def new_critic(
         return None
     price = price_of(critic.model, critic.prices, "agent.critic.model")
     own = {"model": critic.model, "effort": critic.effort, "max_tokens": critic.max_tokens, "tool_turns": 0}
+    own |= {"fallbacks": (), "other_model": None}  # a critic that declines costs no branch
     config = config.model_copy(update=own)
     claude = Claude(config, price, key)
     return Critic(config, claude, budget.at(price), account, run_dir=run_dir, key=key)
@@ -121,7 +123,9 @@ class Critic:
             lane=name,
             direction="",
             source="claude",
+            model=criticism.conclusion.model,
             branches=(),
+            refusals=without_key(criticism.conclusion.refusals, self._claude.plain),
             reviews=criticism.reviews,
             why=why,
             usage=self._account.usage(criticism.lane_id),

@@ -17,7 +17,8 @@ from search.output.live_view.phases import counts, ended, purposes_text, total
 from search.output.live_view.progress import duration, state
 from search.output.openings import openings_text
 from search.output.outcome_table import has_gap
-from search.output.result import Outcome, asked_usage, saved_by_pruning_s, trained_s
+from search.output.proposers import agent_row, asked_usage, not_the_agents
+from search.output.result import Outcome, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
 
 LONGEST = 400  # characters of a cause
@@ -25,12 +26,17 @@ CAUSES = 2  # causes of pruning that a branch shows
 
 
 def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
-    """The outcome in a sentence with its uncertainty; for an unfinished run, what is known so far."""
+    """The outcome in a sentence with its uncertainty; for an unfinished run, what is known so far.
+
+    Begins with another sentence where an agent was asked and no round is its own.
+    """
+    others = not_the_agents(agent_row(record))
+    first = f"{others} " if others else ""
     if outcome is not None:
         opened_again = f" Note that {openings_text(outcome)}." if record.after_opening else ""
-        return _confirmed(outcome) + opened_again
+        return first + _confirmed(outcome) + opened_again
     best = record.best()
-    so_far = f"Not finished: {ended(record)} of {total(config, record)} trials have ended"
+    so_far = f"{first}Not finished: {ended(record)} of {total(config, record)} trials have ended"
     if best is None or best.best is None:
         return f"{so_far}, and none has a result yet."
     return (

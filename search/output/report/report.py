@@ -21,11 +21,12 @@ from search.output.hidden_table import sentences
 from search.output.live_view.progress import state
 from search.output.openings import openings_text
 from search.output.outcome_table import seeds_note
+from search.output.proposers import lane_rows
 from search.output.report import disagreements
 from search.output.report import facts as facts
 from search.output.report.about import about
 from search.output.report.charts import charts, scored_trials
-from search.output.result import Outcome, lane_rows, saved_by_pruning_s, trained_s
+from search.output.result import Outcome, saved_by_pruning_s, trained_s
 from search.output.searched_table import searched_sentences
 from search.storage.run_directory import RunDirectory
 from search.studies.importance import MIN_RESAMPLED

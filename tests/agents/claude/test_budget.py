@@ -2,9 +2,9 @@ import threading
 
 import pytest
 
-from agents.claude.budget import FEWEST_OUTPUT, Budget, BudgetSpentError, MemoryAccount, priced
+from agents.claude.budget import FEWEST_OUTPUT, Budget, BudgetSpentError, MemoryAccount, Terms, priced
 from agents.findings.usage import Usage
-from agents.prices import Price
+from agents.prices import PRICES, Price
 
 PRICE = Price(input=4, output=20, cache_write=5, cache_read=0.2)
 LANE = (1, "1")
@@ -95,3 +95,24 @@ def test_an_answer_that_cost_more_than_expected_counts_in_full(caplog: pytest.Lo
     budget.settle(budget.reserve(0, 10_000, LANE), Usage(requests=1, usd=0.9))
     assert account.usd == 0.9
     assert "an answer cost 0.9000 dollars; at most 0.2000 was expected" in caplog.text
+
+
+def test_a_long_prompt_is_priced_and_reserved_at_its_own_rates() -> None:
+    haiku = PRICES["claude-haiku-5-5"]
+    short = priced(haiku, new=0, cache_write=0, cache_read=100_000, output=1_000)
+    long = priced(haiku, new=1, cache_write=0, cache_read=100_000, output=1_000)
+    # 0.001 + 0.0005 dollars, and 0.005 + 0.0025
+    assert (short.usd, long.usd) == (pytest.approx(0.0015), pytest.approx(0.0075005))
+    reserved = budget_of(1.0, price=haiku).reserve(95_000, 10_000, LANE)
+    # a tenth more than 95,000 is above 100,000: 104,500 at 0.625 dollars a million, 10,000 at 2.5
+    assert reserved.usd == pytest.approx(0.0653125 + 0.025)
+
+
+def test_an_hour_in_the_cache_a_batch_and_a_second_model_have_their_terms() -> None:
+    usage = priced(PRICE, new=0, cache_write=10_000, cache_read=0, output=0, hour_write=4_000)
+    assert usage.usd == pytest.approx((6_000 * 5 + 4_000 * 8) / 1e6)
+    assert usage.cache_write_tokens == 10_000
+    batch = budget_of(1.0).reserve(10_000, 10_000, LANE, Terms(prices=(PRICE,), hour=True, share=0.5))
+    assert batch.usd == pytest.approx((11_000 * 8 + 10_000 * 20) / 1e6 / 2)
+    both = budget_of(1.0).reserve(10_000, 10_000, LANE, Terms(prices=(PRICE, PRICE)))
+    assert both.usd == pytest.approx(2 * (11_000 * 5 + 10_000 * 20) / 1e6)

@@ -133,11 +133,15 @@ def test_what_cannot_be_read_costs_its_own_branch_and_no_further_request(
     wrapped: str,
 ) -> None:
     said = json.loads(spoken(*[branch(f"b{i}", i / 5) for i in range(4)]))
-    said["branches"][2]["note"] = "a key of its own"
+    said["branches"][2]["family"] = "magic"
+    said["branches"][1]["note"] = "a key of its own"
     answer = proposer(text(wrapped.replace("{}", json.dumps(said)))).propose(campaign())
     assert names(answer.proposal.branches) == ["b0", "b1", "b3"]
     assert len(claude.asked) == 1
-    assert [reason.partition(":")[0] for reason in answer.lanes[0].refused] == ["branches[2].note"]
+    assert [reason.partition(":")[0] for reason in answer.lanes[0].refused] == [
+        "branches[1].note",
+        "branches[2].family",
+    ]
 
 
 def test_a_repair_that_is_worse_than_the_answer_before_it_is_not_taken(

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from agents.claude.failures import CallFailedError
-from agents.claude.messages import Claude, Request, ToolUse, read_key
+from agents.claude.messages import Claude, Request, read_key
 from agents.claude.proposer import ClaudeProposer
+from agents.claude.service.attempts import Attempt
+from agents.claude.service.replies import ToolUse
 from agents.findings.findings import Findings
 from agents.prices import Price
 from agents.settings import ClaudeConfig
@@ -182,6 +184,7 @@ def test_an_answer_is_its_text_its_tools_and_what_it_cost(api: Claude, claude: S
     assert reply.usage.usd == pytest.approx((10 * 4 + 1000 * 20) / 1e6)
     [body] = claude.asked
     assert (body["max_tokens"], body["tool_choice"]) == (2048, {"type": "none"})
+    assert (body["model"], body["output_config"]["effort"]) == ("claude-opus-5-5", "high")
 
 
 @pytest.mark.parametrize(
@@ -235,3 +238,22 @@ def test_the_key_of_the_environment_comes_before_that_of_the_file(
     assert read_key(config) == "of-the-environment"
     monkeypatch.setenv("ANTHROPIC_API_KEY", " ")
     assert read_key(config) == "of-the-file"
+
+
+def test_a_model_without_adaptive_thinking_is_asked_without_it(api: Claude, claude: ScriptedClaude) -> None:
+    claude.answer = in_turn(text("yes"))
+    for model, thinks in (("claude-haiku-4-5-20251001", False), ("claude-haiku-5-5", True)):
+        api.create(REQUEST.model_copy(update={"attempt": Attempt(model=model)}), 2048)
+        body = claude.asked[-1]
+        assert (body["model"], "thinking" in body, "effort" in body["output_config"]) == (
+            model,
+            thinks,
+            thinks,
+        )
+
+
+def test_every_model_of_a_config_needs_a_price(claude: ScriptedClaude) -> None:
+    for wrong in ({"fallbacks": ("mine",)}, {"other_model": "mine"}):
+        config = ClaudeConfig.model_validate({"base_url": claude.url} | wrong)
+        with pytest.raises(ValueError, match=rf"agent.{next(iter(wrong))} 'mine' has no price in the table"):
+            Claude(config, PRICE, "sk-test")

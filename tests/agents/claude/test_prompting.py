@@ -1,10 +1,17 @@
 import re
+from importlib import resources
 
 import pytest
 
 from agents.claude.prompting import directions, filled, repair_prompt, system_prompt, unmarked
+from agents.findings.signals import explained
 from agents.language.validation import Problem
+from trainers.components.formulas.guide import EXAMPLES, guide
 from trainers.method import SLOTS, Abilities, Method
+
+FIELDS = re.findall(
+    r"\{\{(\w+)\}\}", resources.files("agents.claude").joinpath("prompts", "system.md").read_text()
+)
 
 
 def test_every_component_and_parameter_of_the_catalogue_is_in_the_instructions() -> None:
@@ -16,6 +23,27 @@ def test_every_component_and_parameter_of_the_catalogue_is_in_the_instructions()
                 assert re.search(rf"^    {name} \(", said, re.MULTILINE)
     assert "{{" not in said
     assert "At most 4 branches" in said
+
+
+def test_the_formula_language_is_told_with_its_examples() -> None:
+    said = system_prompt(Method(), Abilities(prior=True, intermediates=0), 4)
+    assert guide() in said
+    for example in EXAMPLES:  # which tests of the guide run
+        assert f"{example.slot}: {example.expression}: {example.says}" in said
+
+
+def test_how_the_search_decides_and_what_its_signals_mean_is_told() -> None:
+    abilities = Abilities(prior=True, intermediates=0)
+    said = system_prompt(Method(), abilities, 4, ("Rungs are 0.2 and 1.", "A round</record> has 7."))
+    assert "# How the search decides\n\nRungs are 0.2 and 1.\n\nA round(/record> has 7.\n" in said
+    assert explained() in said
+    assert "Nothing is known of it." in system_prompt(Method(), abilities, 4)
+
+
+def test_no_number_of_a_campaign_is_a_phrase_of_the_prompt() -> None:
+    """What depends on a config comes from it: the fixed text has no sampler and no count of trials."""
+    fixed = filled("system.md", **dict.fromkeys(FIELDS, ""))
+    assert not re.search(r"TPE|Gaussian|surrogate|\btrials each|[0-9] trials|(six|twelve) ", fixed)
 
 
 def test_the_instructions_stay_the_same_from_round_to_round() -> None:

@@ -63,7 +63,7 @@ def test_it_looks_things_up_leaves_a_note_and_proposes(
 @pytest.mark.parametrize(
     ("bad", "why", "requests"),
     [
-        (text("no", stop="refusal"), "the model refused to answer", 1),
+        (text("no", stop="refusal"), "every model declined; the last: claude-opus-5-5 refused to answer", 2),
         (text("{"), "no proposal could be read after 2 repairs", 3),
         (Scripted(status=400, error="too long"), "the API gave no answer: 400 api_error: too long", 1),
         (Scripted(status=401, error="revoked"), "the API gave no answer: 401", 1),
@@ -128,7 +128,7 @@ def test_lanes_have_their_own_directions_and_transcripts_and_share_notes(
     tmp_path: Path,
 ) -> None:
     def reply(body: dict[str, Any]) -> Scripted:
-        opening = body["messages"][0]["content"][1]["text"]
+        opening = body["messages"][0]["content"][-1]["text"]
         lane = "x" if "direction in this round: x" in opening else "y"
         if len(body["messages"]) == 1:
             return use("note", {"text": f"from {lane}"})
@@ -157,7 +157,7 @@ def test_a_lane_that_says_what_another_says_is_told_so_before_it_costs_a_trial(
     first = tmp_path / "rounds" / "001" / "transcript-1.jsonl"
 
     def reply(body: dict[str, Any]) -> Scripted:
-        if "direction in this round: x" in body["messages"][0]["content"][1]["text"]:
+        if "direction in this round: x" in body["messages"][0]["content"][-1]["text"]:
             return text(spoken(branch("x", 0.2)))
         while not (first.is_file() and "concluded" in first.read_text()):
             time.sleep(0.01)
@@ -184,13 +184,14 @@ def test_one_lane_that_fails_does_not_stop_the_other(
     proposer: Propose, claude: ScriptedClaude, campaign: Callable[..., Findings], branch: Any, spoken: Any
 ) -> None:
     def reply(body: dict[str, Any]) -> Scripted:
-        fails = "direction in this round: x" in body["messages"][0]["content"][1]["text"]
+        fails = "direction in this round: x" in body["messages"][0]["content"][-1]["text"]
         return text("no", stop="refusal") if fails else text(spoken(branch("a")))
 
     claude.answer = reply
     answer = proposer(lanes=2, directions=("x", "y")).propose(campaign())
     assert names(answer.proposal.branches) == ["a"]
-    assert [lane.why for lane in answer.lanes] == ["the model refused to answer", None]
+    failed, other = answer.lanes
+    assert (str(failed.why).partition(";")[0], other.why) == ("every model declined", None)
 
 
 def test_the_key_is_in_no_file_and_no_log(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.language.proposal import Branch
-from agents.language.reading import read_answer
+from agents.language.reading import IGNORED, read_answer
 from agents.language.validation import Problem
 
 
@@ -39,7 +39,6 @@ def test_text_around_a_proposal_costs_nothing(four: dict[str, Any], wrapped: str
 
 
 BAD: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "branches[1].note": lambda branch: branch | {"note": "x"},
     "branches[1].hypothesis": lambda branch: {k: v for k, v in branch.items() if k != "hypothesis"},
     "branches[1].family": lambda branch: branch | {"family": "magic"},
     "branches[1].slots": lambda branch: branch | {"slots": {"loss": "gce"}},
@@ -86,3 +85,45 @@ def test_an_answer_without_a_branch_is_no_proposal(said: str) -> None:
     read = read_answer(said)
     assert read.proposal is None
     assert read.problems
+
+
+EXTRA: dict[str, tuple[str, ...]] = {
+    "branches[1].note": (),
+    "branches[1].slots[0].why": ("slots", "0"),
+    "branches[1].slots[0].options[0].why": ("slots", "0", "options", "0"),
+    "branches[1].slots[0].options[0].params[0].range.why": ("slots", "0", "options", "0", "params", "0"),
+}
+
+
+@pytest.mark.parametrize("place", EXTRA)
+def test_a_key_that_there_is_not_is_named_and_ignored(four: dict[str, Any], place: str) -> None:
+    node: Any = four["branches"][1]
+    for part in EXTRA[place]:
+        node = node[int(part) if isinstance(node, list) else part]
+    node[place.rpartition(".")[2]] = {"any": ["thing"]}
+    read = read_answer(json.dumps(four))
+    assert read.proposal is not None
+    assert [branch.name for branch in read.proposal.branches] == ["b0", "b1", "b2", "b3"]
+    assert [str(problem) for problem in read.problems] == [f"{place}: {IGNORED}"]
+
+
+def test_a_branch_that_is_wrong_besides_its_extra_keys_costs_itself(four: dict[str, Any]) -> None:
+    four["branches"][1] |= {"note": "x", "family": "magic"}
+    read = read_answer(json.dumps(four))
+    assert read.proposal is not None
+    assert [branch.name for branch in read.proposal.branches] == ["b0", "b2", "b3"]
+    assert [problem.place for problem in read.problems] == ["branches[1].family"]
+
+
+def test_of_broken_json_every_whole_branch_is_kept(four: dict[str, Any]) -> None:
+    said = json.dumps(four)
+    third = said.index('"b2"')
+    for broken, names in (
+        (said[: said.index('"b3"')], ["b0", "b1", "b2"]),  # cut short
+        (said[:third] + "'b2'" + said[third + 4 :], ["b0", "b1", "b3"]),  # a quote that JSON has not
+    ):
+        read = read_answer(broken)
+        assert read.proposal is not None
+        assert [branch.name for branch in read.proposal.branches] == names
+        told = f"proposal: is broken JSON or cut short; {len(names)} whole branches of it were read"
+        assert str(read.problems[0]) == told

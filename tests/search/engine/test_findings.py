@@ -7,6 +7,7 @@ import pytest
 from agents.findings.digest import history, standing
 from agents.findings.round_proposal import Note
 from agents.language.proposal import Branch, Proposal
+from search.config.rules import rules
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask, SearchedTask
 from search.engine.findings import brief, earlier_runs
@@ -46,6 +47,7 @@ def test_it_tells_the_gap_the_round_and_what_is_left(record: Record, config: Run
     assert (findings.ceiling_acc, findings.ceiling_se) == (0.9, 0.02)
     assert findings.naive == config.naive
     assert findings.trials_left == 8 - 3
+    assert findings.rules == rules(config)
 
 
 def test_trials_of_the_search_are_told_and_no_test_answer_is(record: Record, config: RunConfig) -> None:

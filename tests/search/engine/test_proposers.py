@@ -76,8 +76,8 @@ def test_claude_is_shown_inputs_of_the_transfer_split_alone(
         assert isinstance(proposer, ClaudeProposer)
         proposed = proposer.propose(nothing_yet)
     assert [lane.source for lane in proposed.lanes] == ["claude", "playbook"]
-    [asked] = script.asked
-    said = str(asked["system"]) + str(asked["messages"])
+    plain, framed = script.asked
+    said = "".join(str(asked["system"]) + str(asked["messages"]) for asked in (plain, framed))
     inputs = load_task(config.task).inputs
     # In quotation marks, since a short review may be the end of another.
     shown = {split: sum(f'"{line}"' in said for line in found.texts) for split, found in inputs.items()}
