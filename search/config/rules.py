@@ -16,15 +16,17 @@ from trainers.models.settings import ModelConfig, ToyModel
 def rules(config: RunConfig) -> tuple[str, ...]:
     """What runs and how it decides: task, rungs, sampler, seconds, budget, seeds, confirmation."""
     return tuple(
-        " ".join(paragraph)
+        said
         for paragraph in (
             _task(config),
             _sampler(config),
+            _advice(config),
             _rungs(config),
             _seconds(config),
             _rounds(config),
             _seeds(config),
         )
+        if (said := " ".join(paragraph))
     )
 
 
@@ -95,6 +97,24 @@ def _sampler(config: RunConfig) -> Iterator[str]:
         f"{search.promotion.draws} draws; until there are {search.promotion.first} scores, new methods "
         "come first."
     )
+
+
+def _advice(config: RunConfig) -> Iterator[str]:
+    agent = config.agent
+    if not isinstance(agent, ClaudeConfig):
+        return
+    if agent.suggestions:
+        yield (
+            f"Within a round you are asked for draws of your own, shown what that process expects: up to "
+            f"{agent.suggestions:.0%} of the search's."
+        )
+    if agent.critic:
+        after = {"return": "comes back to you once, and then is dropped", "drop": "is dropped"}
+        yield (
+            "Before trials are spent, another model reviews each branch: whether it differs in effect from "
+            "what was tried, and whether its ranges hold the value that it argues for. What it refuses "
+            f"{after[agent.critic.refused]}."
+        )
 
 
 def _rungs(config: RunConfig) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from agents.settings import ClaudeConfig
+from agents.settings import ClaudeConfig, CriticConfig
 from search.config.load import load_config
 from search.config.rules import branches_a_round, methods_a_branch, rules
 from search.config.schema import RunConfig
@@ -69,6 +69,17 @@ def test_methods_a_branch_are_counted(config: RunConfig) -> None:
     assert "until each has 5;" in said
     one = config.model_copy(update={"search": search})
     assert methods_a_branch(one) == 36 / one.agent.branches
+
+
+def test_draws_and_a_critic_are_told_where_there_are_some(config: RunConfig) -> None:
+    critic = CriticConfig(model="claude-haiku-5-5", refused="drop")
+    said = told(config, agent=ClaudeConfig(suggestions=0.25, critic=critic))
+    assert "up to 25% of the search's." in said
+    assert "What it refuses is dropped." in said
+    without = config.model_copy(update={"agent": ClaudeConfig(suggestions=0.0)})
+    assert "draws of your own" not in told(without)
+    assert "another model reviews" not in told(without)
+    assert all(rules(without))
 
 
 def test_tasks_models_and_seeds(config: RunConfig) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 from rich.console import Console
 
+from agents.findings.review import Review
 from agents.findings.round_proposal import LaneReport, ModelRefusal, Source
 from search.config.schema import RunConfig
 from search.engine.confirmation import Confirmation
@@ -42,6 +43,20 @@ def test_every_round_says_who_proposed_it() -> None:
     assert third["by"] == []
     kept = agent_row(record)["lanes"][0]["refusals"][0]
     assert (kept["category"], kept["explanation"]) == ("frontier_llm", "competing models")
+
+
+def test_draws_and_reviews_are_no_rounds_of_their_own() -> None:
+    record = Record()
+    said = Review(branch="a", differs=False, holds=True, refuted_by="no gain", why="I looked.")
+    answered(record, 1, "1", "claude", "b", model="claude-opus-5-5")
+    answered(record, 1, "critic-1", "claude", model="claude-sonnet-5-5", reviews=(said,))
+    answered(record, 1, "draws-1", "claude", model="claude-haiku-5-5", refusals=(DECLINED,))
+    record.agent_draws = 3
+    row = agent_row(record)
+    [only] = row["rounds"]
+    assert (only["models"], only["refusals"]) == (["claude-opus-5-5"], {"frontier_llm": 1})
+    assert row["draws"] == 3
+    assert [[review["branch"] for review in lane["reviews"]] for lane in row["lanes"]] == [[], ["a"], []]
 
 
 def test_a_run_without_a_round_of_the_agents_says_so_and_why() -> None:

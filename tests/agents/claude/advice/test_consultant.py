@@ -12,7 +12,7 @@ from agents.claude.transcript import Concluded, Received, read_transcript
 from agents.findings.findings import BranchFinding, Findings, TrialFinding
 from agents.language.proposal import Branch, Proposal
 from tests.agents.claude.conftest import Propose
-from tests.servers.messages_api import Scripted, ScriptedClaude, text, use
+from tests.servers.messages_api import Scripted, ScriptedClaude, refusal, text, use
 from trainers.components.losses import LogConf
 from trainers.method import Method
 
@@ -129,6 +129,16 @@ def test_what_was_named_before_a_failure_counts(
     advice = advised(named(0.3), last, most=1, tool_turns=1)
     assert [draw.method.loss.aux for draw in advice.draws] == [0.3]
     assert why in (advice.lane.why or "")
+
+
+def test_a_model_that_declines_to_draw_is_followed_by_the_next(
+    advised: Callable[..., Advice], claude: ScriptedClaude
+) -> None:
+    advice = advised(named(0.3), refusal(), refusal(), named(0.7), DONE, other_model="claude-haiku-5-5")
+    assert [draw.method.loss.aux for draw in advice.draws] == [0.3, 0.7]
+    assert [one.category for one in advice.lane.refusals] == ["frontier_llm"] * 2
+    assert (advice.lane.model, advice.lane.why) == ("claude-haiku-5-5", None)
+    assert [body["model"] for body in claude.asked] == ["claude-opus-5-5"] * 3 + ["claude-haiku-5-5"] * 2
 
 
 def test_a_spent_budget_names_nothing(advised: Callable[..., Advice]) -> None:

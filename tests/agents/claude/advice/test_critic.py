@@ -16,7 +16,7 @@ from agents.language.proposal import Branch
 from agents.prices import PRICES
 from agents.settings import ClaudeConfig, CriticConfig
 from tests.agents.claude.conftest import Propose, names
-from tests.servers.messages_api import Body, Scripted, ScriptedClaude, in_turn, text
+from tests.servers.messages_api import Body, Scripted, ScriptedClaude, in_turn, refusal, text
 
 CRITIC = "claude-sonnet-5-5"
 
@@ -74,7 +74,7 @@ def test_a_refused_branch_is_dropped_and_its_review_kept(
         ("a", True, "no gain"),
         ("b", False, "no gain"),
     ]
-    assert (lane.usage.requests, critic.usage.requests) == (1, 1)
+    assert (lane.usage.requests, critic.usage.requests, critic.model) == (1, 1, CRITIC)
     [asked] = by_critic(claude)
     assert "tools" not in asked
     assert asked["output_config"]["effort"] == "low"
@@ -132,6 +132,23 @@ def test_a_critic_that_fails_costs_no_branch(
     assert names(found.proposal.branches) == ["a"]
     assert found.lanes[1].reviews == ()
     assert why in (found.lanes[1].why or "")
+
+
+def test_a_critic_that_declines_is_named_and_no_dearer_model_is_asked(
+    criticised: Callable[..., RoundProposal],
+    claude: ScriptedClaude,
+    branch: Callable[..., Branch],
+    spoken: Callable[..., str],
+    key: str,
+) -> None:
+    declined = refusal(explanation=f"not with {key}")
+    others = {"fallbacks": ("claude-opus-4-8",), "other_model": "claude-haiku-5-5"}
+    found = criticised("drop", [text(spoken(branch("a")))], [declined], **others)
+    assert names(found.proposal.branches) == ["a"]
+    assert [(one.model, one.category) for one in found.lanes[1].refusals] == [(CRITIC, "frontier_llm")] * 2
+    assert key not in str(found.lanes[1].refusals)
+    assert [body["model"] for body in claude.asked] == ["claude-opus-5-5", CRITIC, CRITIC]
+    assert not any("fallbacks" in body for body in claude.asked)
 
 
 def test_where_all_is_refused_the_playbook_proposes(
