@@ -16,7 +16,6 @@ from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Propo
 from agents.language.validation import MAX_CHOICES, MAX_OPTIONS, valid_branches
 from benchmarks.table.settings import ABILITIES
 from benchmarks.table.world import World
-from search.policy.encoding import LOG_SCALE_RATIO
 from trainers.component import Component
 from trainers.method import SLOTS, Method
 
@@ -86,8 +85,7 @@ def _param(spec: ParamSpec, values: Sequence[Any]) -> Param:
         return Fixed(name=spec.name, value=values[0])
     if not spec.ordered:
         return Choice(name=spec.name, values=tuple(values[:MAX_CHOICES]))
-    log = spec.low is not None and spec.high is not None and 0 < LOG_SCALE_RATIO * spec.low <= spec.high
-    return Range(name=spec.name, low=float(min(values)), high=float(max(values)), log=log)
+    return Range(name=spec.name, low=float(min(values)), high=float(max(values)), log=spec.log_scale)
 
 
 class Spanning:
