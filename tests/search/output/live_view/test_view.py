@@ -1,3 +1,4 @@
+import time
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,7 +65,8 @@ def test_watching_follows_another_process_until_its_run_ends(
     steps = iter(
         [events.run_started(), events.started("t1"), events.ended("t1", "failed", "nan"), Finished()]
     )
-    monkeypatch.setattr(view.time, "sleep", lambda _: ledger.append(next(steps)))  # the other process
+    clock = SimpleNamespace(sleep=lambda _: ledger.append(next(steps)), monotonic=time.monotonic)
+    monkeypatch.setattr(view, "time", clock)  # the other process, and no other thread of this one
     monkeypatch.setattr(view, "LINE_S", 0.0)
     console = Console(file=StringIO(), width=200)
     watch(run, console)
@@ -82,7 +84,8 @@ def test_watching_counts_the_baselines_that_come_before_the_first_event(
     ledger = Ledger(run.ledger)
     BaselineTimes(run.path).add("weak", 0, 1.5)
     steps = iter([events.run_started(), Finished()])
-    monkeypatch.setattr(view.time, "sleep", lambda _: ledger.append(next(steps)))
+    clock = SimpleNamespace(sleep=lambda _: ledger.append(next(steps)), monotonic=time.monotonic)
+    monkeypatch.setattr(view, "time", clock)
     monkeypatch.setattr(view, "REDRAW_S", 0.0)
     console = Console(file=StringIO(), width=200, force_terminal=True)
     watch(run, console)
@@ -108,7 +111,8 @@ def test_watching_reads_only_what_was_appended(
         Record, "apply", lambda self, event: (applied.append(event.event), apply(self, event))
     )
     steps = iter([events.ended("t1"), events.ended("t2"), Finished()])
-    monkeypatch.setattr(view.time, "sleep", lambda _: ledger.append(next(steps)))
+    clock = SimpleNamespace(sleep=lambda _: ledger.append(next(steps)), monotonic=time.monotonic)
+    monkeypatch.setattr(view, "time", clock)
     watch(run, Console(file=StringIO(), width=200))
     ledger.close()
     assert applied == ["trial_started"] * 100 + ["trial_ended", "trial_ended", "finished"]
