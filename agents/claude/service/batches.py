@@ -25,7 +25,7 @@ def answer_of_batch(client: anthropic.Anthropic, params: Mapping[str, Any], pati
     Raises CallFailedError: not billed if the batch ended without an answer, billed if nobody knows; and the
     SDK's errors if the batch cannot be made.
     """
-    batch = client.messages.batches.create(requests=[{"custom_id": CUSTOM_ID, "params": params}])  # type: ignore[typeddict-item]
+    batch = client.messages.batches.create(requests=[{"custom_id": CUSTOM_ID, "params": params}])
     try:
         if not _ended(client, batch.id, patience, min(MOST_S, max(FEWEST_S, patience / POLLS))):
             client.messages.batches.cancel(batch.id)
