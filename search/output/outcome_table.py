@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from search.config.schema import RunConfig
+from search.output.agent.proposers import not_the_agents
 from search.output.fitting_table import FittingTable
 from search.output.hidden_table import hidden_tables
 from search.output.live_view.phases import trials_text
 from search.output.openings import openings_text
-from search.output.proposers import not_the_agents
 from search.output.searched_table import searched_tables
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import SIGNIFICANT_P

@@ -24,9 +24,9 @@ from search.ledger.events import RunStarted
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.ledger.trial_record import TrialRecord
+from search.output.agent.proposers import agent_row, asked_usage
 from search.output.live_view.phases import STATES, counts
 from search.output.openings import from_runs_rows, opened_test_row
-from search.output.proposers import agent_row, asked_usage
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Estimate

@@ -47,7 +47,7 @@ def _print_proposal(config: RunConfig, record: Record) -> None:
     from search.engine.findings import brief
     from search.engine.proposers import new_proposer
     from search.engine.rounds import ask, checked
-    from search.output.proposal_table import cost_table, proposal_table
+    from search.output.agent.proposal_table import cost_table, proposal_table
 
     people = console()
     answer = ask(config, new_proposer(config, None), brief(config, record))

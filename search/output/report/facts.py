@@ -13,11 +13,11 @@ from search.config.schema import RunConfig
 from search.ledger.events import EndState
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
+from search.output.agent.proposers import agent_row, asked_usage, not_the_agents
 from search.output.live_view.phases import counts, ended, purposes_text, total
 from search.output.live_view.progress import duration, state
 from search.output.openings import openings_text
 from search.output.outcome_table import has_gap
-from search.output.proposers import agent_row, asked_usage, not_the_agents
 from search.output.result import Outcome, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
 

@@ -17,11 +17,11 @@ from search.config.load import dump_config
 from search.config.schema import RunConfig
 from search.engine.compared.naive import naive_search_pgr
 from search.ledger.record import Record
+from search.output.agent.proposers import lane_rows
 from search.output.hidden_table import sentences
 from search.output.live_view.progress import state
 from search.output.openings import openings_text
 from search.output.outcome_table import seeds_note
-from search.output.proposers import lane_rows
 from search.output.report import disagreements
 from search.output.report import facts as facts
 from search.output.report.about import about

@@ -20,7 +20,7 @@ def prices(
     A model that the table lacks needs agent.prices. Nothing is looked up: the table has a date.
     """
     with stdout_for_json(wanted=as_json):
-        from search.output.prices_table import price_rows, prices_table
+        from search.output.agent.prices_table import price_rows, prices_table
 
         console(as_json=as_json).print(prices_table())
         if as_json:

@@ -5,7 +5,7 @@ from rich.console import Console
 from agents.findings.round_proposal import LaneReport
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Choice, Option, Proposal, Slot
-from search.output.proposal_table import cost_table, proposal_table
+from search.output.agent.proposal_table import cost_table, proposal_table
 
 
 def shown(*things: object) -> str:

@@ -9,8 +9,8 @@ from search.config.schema import RunConfig
 from search.engine.confirmation import Confirmation
 from search.ledger.events import LaneAnswered
 from search.ledger.record import Record
+from search.output.agent.proposers import agent_row, not_the_agents
 from search.output.outcome_table import outcome_table
-from search.output.proposers import agent_row, not_the_agents
 from search.output.report.facts import headline
 from search.output.result import result
 from tests.search.output.conftest import on_task

@@ -1,7 +1,7 @@
 from rich.console import Console
 
 from agents.prices import PRICES, PRICES_OF
-from search.output.prices_table import price_rows, prices_table
+from search.output.agent.prices_table import price_rows, prices_table
 
 
 def test_every_band_of_every_model_has_a_row() -> None:
