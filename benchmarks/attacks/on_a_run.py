@@ -6,7 +6,11 @@ from benchmarks.attacks.victim import OF_TRACKING, Victim
 from tests.small_runs.exposure import holding
 from tests.small_runs.intruder import answers, borders, entered, listening
 
-UPLOAD = ("search.tracking", "/wandb/bin/")  # the processes that upload to W&B
+UPLOAD = (
+    "search.tracking",
+    "/wandb/bin/",
+    "git rev-parse",
+)  # what uploads to W&B, and what wandb itself asks
 
 Attack = Callable[[Victim], str]  # what got through; "" where nothing did
 

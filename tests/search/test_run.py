@@ -39,12 +39,22 @@ RESULT_KEYS = {
     "sources",
     "code",
     "hidden",
+    "tasks",
+    "from_runs",
     "phases",
     "steered",
 }
 METHOD_KEYS = {"method", "accuracy", "accuracy_se", "pgr", "se", "ci95", "seeds", "split"}
 METHOD_KEYS |= {"per_seed", "worst_seed", "collapses", "predictions"}
-FINALIST_KEYS = METHOD_KEYS | {"branch", "trial", "search_pgr", "over_naive", "beats_naive_p", "sign_flip"}
+METHOD_KEYS |= {"search_pgr"}
+FINALIST_KEYS = METHOD_KEYS | {
+    "branch",
+    "trial",
+    "search_over_naive",
+    "over_naive",
+    "beats_naive_p",
+    "sign_flip",
+}
 BASELINE_KEYS = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
 
 
