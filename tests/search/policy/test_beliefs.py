@@ -24,8 +24,8 @@ def believed(scored: list[tuple[float, float, float]], asked: Reals) -> Expected
 
 
 def test_it_expects_what_it_has_seen_and_is_unsure_where_it_has_seen_nothing() -> None:
-    """PGR rises with the place, to 0.45 at 0.5; beyond it nothing was tried."""
-    seen = [(x, 1.0, 0.9 * x) for x in np.linspace(0, 0.5, 21)]
+    """PGR rises with the place, to 0.45 at 0.5, far lower at the first rung; nothing was tried beyond."""
+    seen = [(x, share, 0.9 * x - 0.5 * (share < 1)) for x in np.linspace(0, 0.5, 21) for share in RUNGS]
     found = believed(seen, np.array([0.1, 0.25, 0.4, 1.0]))
     assert found.pgr[:3] == pytest.approx([0.09, 0.225, 0.36], abs=0.05)
     assert (found.low <= found.pgr).all()

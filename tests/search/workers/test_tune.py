@@ -75,7 +75,7 @@ def searched(
 
 
 def test_idle_workers_are_kept_for_the_next_trial(tmp_path: Path) -> None:
-    work = Work(config=configured(1, 3), materials=None, shared=SharedArrays(), checkpoints=tmp_path)  # type: ignore[arg-type]
+    work = Work(config=configured(1, 3), materials=None, shared=Mock(), checkpoints=tmp_path)  # type: ignore[arg-type]
     needs = work.config.trial.needs.resources
     trial = Mock(placement_group_factory=tune.PlacementGroupFactory([needs]), trial_id="t")
     kept = _ObjectCache(may_keep_one=True)  # as Tune makes it

@@ -37,7 +37,7 @@ def test_a_stage_trains_or_evolves(place: int) -> None:
     trial, head = runner(), new_head(4, seed=0)
     before = head.weight.detach().clone()
     student = Student(module=head, parameters=list(head.parameters()), layer=1)
-    shares = list(run_stage(trial, place, student, ASKED, (0.5, 1.0), EngineConfig(), [], [], ends=True))
+    shares = list(run_stage(trial, place, student, ASKED, (0.5, 1.0), EngineConfig(), [], [], [], ends=True))
     assert shares == [0.5, 1.0]
     moved = (head.weight - before).abs().max()
     assert moved > 0
@@ -53,6 +53,6 @@ def test_members_evolve_differently() -> None:
     for place in (1, 3):
         head = new_head(4, seed=0)
         student = Student(module=head, parameters=list(head.parameters()), layer=1)
-        list(run_stage(trial, place, student, ASKED, (1.0,), EngineConfig(), [], [], ends=True))
+        list(run_stage(trial, place, student, ASKED, (1.0,), EngineConfig(), [], [], [], ends=True))
         found.append(head.weight.detach().numpy())
     assert not np.array_equal(*found)

@@ -14,7 +14,7 @@ def test_trials_are_a_table_csv_json_or_parquet(
     assert main(["trials", run]) == 0
     assert "1 trial " in capsys.readouterr().out
     assert main(["trials", run, "--csv"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].startswith("t1,search,one,,")
+    assert capsys.readouterr().out.splitlines()[1].startswith("t1,search,one,sampler,,")
     assert main(["trials", run, "--json"]) == 0
     assert [row["trial"] for row in json.loads(capsys.readouterr().out)] == ["t1"]
     assert main(["trials", run, "--parquet", str(tmp_path / "t.parquet")]) == 0
