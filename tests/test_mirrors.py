@@ -11,6 +11,7 @@ LONGEST = 400  # lines of a test file
 
 WITHOUT_TESTS = {
     "agents/advice/adviser.py": "a Protocol",
+    "agents/claude/advice/aside.py": "what consultant.py and critic.py share; their tests run it",
     "agents/findings/proposer.py": "a Protocol",
     "search/engine/context.py": "holds the parts of a run, and does nothing",
     "search/tracking/__main__.py": "calls main of upload.py",

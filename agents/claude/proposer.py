@@ -12,8 +12,9 @@ from agents.advice.suggestions import Advice
 from agents.claude.advice.consultant import Consultant
 from agents.claude.advice.critic import new_critic, reviewed
 from agents.claude.board import Board
-from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError, MemoryAccount
-from agents.claude.conversation import Conversation, NoProposalError
+from agents.claude.budget import Account, Budget, MemoryAccount
+from agents.claude.conversation import Conversation
+from agents.claude.ending import ending
 from agents.claude.failures import CallFailedError
 from agents.claude.lanes import Lane, joined, lanes_of, side_by_side
 from agents.claude.library.kept_notes import KeptNotes
@@ -157,18 +158,15 @@ class ClaudeProposer:
         """Run a lane and write its transcript. A failure is reported and stops no other lane."""
         transcript = Transcript(self._path(findings.round, lane), self._key)
         conversation = self._conversation(lane, findings, notebook, board, thrift, transcript)
-        why, spent, critic = None, False, None
-        try:
+        critic: LaneReport | None = None
+
+        def run() -> None:
+            nonlocal critic
             conversation.run(self._opening(lane, findings, hour=thrift.hour))
             if self._critic:
                 critic = reviewed(self._critic, conversation, findings, lane.name, self._config)
-        except (NoProposalError, AccountClosedError) as error:
-            why = self._claude.plain(error)
-        except BudgetSpentError as error:
-            why, spent = str(error), True
-        except Exception as error:  # the boundary of a lane: the others go on
-            log.exception("lane %s failed", lane.name)
-            why = f"{type(error).__name__}: {self._claude.plain(error)}"
+
+        ended = ending(run, self._claude, f"lane {lane.name}")
         if thrift.first:
             thrift.first.answered(lane.name)
         self._first_messages[lane.name] = conversation.first_message
@@ -178,7 +176,7 @@ class ClaudeProposer:
         for note in notebook.new:
             if note.lane == lane.name:
                 transcript.write(Noted(text=note.text))
-        transcript.write(Concluded(proposal=proposal, refused=refused, why=why))
+        transcript.write(Concluded(proposal=proposal, refused=refused, why=ended.why))
         report = LaneReport(
             lane=lane.name,
             direction=lane.direction,
@@ -187,11 +185,11 @@ class ClaudeProposer:
             branches=(),
             refused=refused,
             refusals=without_key(end.refusals, self._claude.plain),
-            why=why,
+            why=ended.why,
             usage=self._account.usage((findings.round, lane.name)),
             tool_turns=end.tool_turns,
             repairs=end.repairs,
-            budget_spent=spent,
+            budget_spent=ended.spent,
         )
         return _LaneResult(report=report, proposal=proposal, critic=critic)
 

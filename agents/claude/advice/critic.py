@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.claude.advice.aside import Aside
 from agents.claude.budget import Account, AccountClosedError, Budget, BudgetSpentError
 from agents.claude.conversation import Conversation, NoProposalError
+from agents.claude.ending import ending
 from agents.claude.messages import Claude
 from agents.claude.prompting import filled, unmarked
-from agents.claude.service.replies import Reply, without_key
+from agents.claude.service.replies import Reply
 from agents.claude.tools import Tool, ToolContext
-from agents.claude.transcript import Block, Concluded, Opened, Transcript
+from agents.claude.transcript import Block, Concluded
 from agents.findings.digest import history, space, standing
 from agents.findings.findings import Findings
 from agents.findings.notebook import Notebook
@@ -67,75 +69,20 @@ def new_critic(
     return Critic(config, claude, budget.at(price), account, run_dir=run_dir, key=key)
 
 
-class Critic:
+class Critic(Aside):
     """Reviews proposals. Whatever fails costs no branch: those without a review are kept."""
-
-    def __init__(
-        self,
-        config: ClaudeConfig,
-        claude: Claude,
-        budget: Budget,
-        account: Account,
-        *,
-        run_dir: Path | None,
-        key: str,
-    ) -> None:
-        """config: with the critic's own model and effort. budget: at its prices.
-
-        run_dir: where transcripts are kept, None to keep none. key: blotted out of them.
-        """
-        self._config = config
-        self._claude = claude
-        self._budget = budget
-        self._account = account
-        self._run_dir = run_dir
-        self._key = key
 
     def review(self, proposal: Proposal, findings: Findings, lane: str) -> LaneReport:
         """The reviews of a lane's proposal, with what they cost; `why` says why there are none."""
-        name = f"critic-{lane}"
-        transcript = Transcript(self._path(findings.round, name), self._key)
+        notebook = Notebook(findings.notes, findings.round)
+        context = _NoTools(findings=findings, notebook=notebook, lane=f"critic-{lane}")
         system = filled("critic_system.md")
-        transcript.write(
-            Opened(model=self._config.model, effort=self._config.effort, direction="", system=system)
-        )
-        criticism = _Criticism(
-            claude=self._claude,
-            config=self._config,
-            budget=self._budget,
-            context=_NoTools(findings=findings, notebook=Notebook(findings.notes, findings.round), lane=name),
-            transcript=transcript,
-            system=system,
-        )
+        criticism, transcript = self._opened(_Criticism, context, system, findings.round)
         criticism.proposal = proposal
-        why, spent = None, False
-        try:
-            criticism.run(_opening(proposal.branches, findings))
-        except (NoProposalError, AccountClosedError) as error:
-            why = self._claude.plain(error)
-        except BudgetSpentError as error:
-            why, spent = str(error), True
-        except Exception as error:  # the boundary of a critic: the branches are kept
-            log.exception("the critic of lane %s failed", lane)
-            why = f"{type(error).__name__}: {self._claude.plain(error)}"
-        transcript.write(Concluded(proposal=None, refused=(), why=why))
-        return LaneReport(
-            lane=name,
-            direction="",
-            source="claude",
-            model=criticism.conclusion.model,
-            branches=(),
-            refusals=without_key(criticism.conclusion.refusals, self._claude.plain),
-            reviews=criticism.reviews,
-            why=why,
-            usage=self._account.usage(criticism.lane_id),
-            budget_spent=spent,
-        )
-
-    def _path(self, round: int, name: str) -> Path | None:
-        if self._run_dir is None:
-            return None
-        return self._run_dir / "rounds" / f"{round:03d}" / f"{name}.jsonl"
+        opening = _opening(proposal.branches, findings)
+        end = ending(lambda: criticism.run(opening), self._claude, f"the critic of lane {lane}")
+        transcript.write(Concluded(proposal=None, refused=(), why=end.why))
+        return self._report(criticism, end, reviews=criticism.reviews)
 
 
 def reviewed(
