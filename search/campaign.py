@@ -147,29 +147,21 @@ def _ready(config: RunConfig, searched: Sequence[Searched]) -> BaselinesReady:
     scores = scores_over_tasks([one.baselines for one in searched])
     weak = zip(*(one.prepared.search[1].weak for one in searched), strict=True)
     return BaselinesReady(
-        weak_acc=scores.weak.value,
-        weak_se=scores.weak.se,
-        ceiling_acc=scores.ceiling.value,
-        ceiling_se=scores.ceiling.se,
+        **scores.accuracies,
+        **scores.of_seeds,
         seeds=config.baselines.seeds,
         train_s=sum(one.train_s for one in searched),
         examples=sum(one.examples for one in searched),
         weak_predictions=tuple(pack(np.concatenate(rows)) for rows in weak),
-        seed_variance=scores.seed_variance.value,
-        seed_free=scores.seed_variance.free,
         data=None if config.tasks else searched[0].prepared.counts,
         tasks=tuple(_task_baselines(one) for one in searched) if config.tasks else (),
     )
 
 
 def _task_baselines(one: Searched) -> TaskBaselines:
-    scores = one.baselines
     return TaskBaselines(
         name=one.name,
-        weak_acc=scores.weak.value,
-        weak_se=scores.weak.se,
-        ceiling_acc=scores.ceiling.value,
-        ceiling_se=scores.ceiling.se,
+        **one.baselines.accuracies,
         examples=one.examples,
         data=one.prepared.counts,
     )

@@ -18,18 +18,15 @@ with a single seed, with three seeds for six methods, and with the default.
 Prints JSON and a verdict on one line; exits with 1 if it is bad. Takes five minutes on a core.
 """
 
-import argparse
-import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.calibration.campaign import NAIVE, PLANS, Outcome, Setting, campaigns, fragile, null, steady
-from search.cli.output import stdout_for_json, write_json
+from benchmarks.calibration.command import command
+from search.cli.output import stdout_for_json
 
 SUPERVISED = {
     "interaction .15": Setting(interaction=0.15),
@@ -140,20 +137,7 @@ def calibration(count: int, seed: int) -> dict[str, Any]:
 @stdout_for_json()
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--campaigns", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="40 campaigns of each setting")
-    parser.add_argument("--out", type=Path, help="also write the JSON here")
-    arguments = parser.parse_args()
-    report = calibration(40 if arguments.quick else arguments.campaigns, arguments.seed)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(report, indent=1) + "\n")
-    write_json(report, indent=1)
-    print(report["verdict"], file=sys.stderr)
-    sys.exit(not report["calibrated"])
+    command(__doc__, calibration, quick=40)
 
 
 if __name__ == "__main__":

@@ -165,14 +165,10 @@ class Campaign:
     def _floors(self) -> BaselinesReady:
         found = self.floors()
         return BaselinesReady(
-            weak_acc=found.weak.value,
-            weak_se=found.weak.se,
-            ceiling_acc=found.ceiling.value,
-            ceiling_se=found.ceiling.se,
+            **found.accuracies,
+            **found.of_seeds,
             seeds=SEEDS,
             train_s=0.0,
-            seed_variance=found.seed_variance.value,
-            seed_free=found.seed_variance.free,
             tasks=self.of_tasks(),
         )
 

@@ -15,14 +15,10 @@ chosen, so that it is told here, not aimed at.
 Prints JSON and a verdict on one line; exits with 1 if it is bad. Takes fifteen minutes on a core.
 """
 
-import argparse
-import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -30,8 +26,9 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.calibration.campaign import KINDS, NAIVE, Campaign, Outcome, Setting, steady
+from benchmarks.calibration.command import command
 from benchmarks.calibration.world import Truth, World
-from search.cli.output import stdout_for_json, write_json
+from search.cli.output import stdout_for_json
 from search.config.schema import RunConfig
 from search.config.tasks import SearchedTask
 from search.engine.confirmation import Confirmation, confirm
@@ -105,15 +102,8 @@ class CampaignOnTasks(Campaign):
 
 
 def _told(name: str, on: Campaign) -> TaskBaselines:
-    found = on.floors()
-    return TaskBaselines(
-        name=name,
-        weak_acc=found.weak.value,
-        weak_se=found.weak.se,
-        ceiling_acc=found.ceiling.value,
-        ceiling_se=found.ceiling.se,
-        examples=len(on.world.splits["search"].truth),
-    )
+    examples = len(on.world.splits["search"].truth)
+    return TaskBaselines(name=name, examples=examples, **on.floors().accuracies)
 
 
 def _scale(on: Campaign) -> TaskScale:
@@ -255,20 +245,7 @@ def calibration(
 @stdout_for_json()
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--campaigns", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="20 campaigns of each kind")
-    parser.add_argument("--out", type=Path, help="also write the JSON here")
-    arguments = parser.parse_args()
-    report = calibration(20 if arguments.quick else arguments.campaigns, arguments.seed)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(report, indent=1) + "\n")
-    write_json(report, indent=1)
-    print(report["verdict"], file=sys.stderr)
-    sys.exit(not report["calibrated"])
+    command(__doc__, calibration, quick=20)
 
 
 if __name__ == "__main__":

@@ -61,16 +61,12 @@ class Together(World):
         first = list(self.order[: self.supervisors])
         weak = np.concatenate([world.task.weak["search"][first] for world in self.worlds.values()], axis=1)
         return BaselinesReady(
-            weak_acc=scores.weak.value,
-            weak_se=scores.weak.se,
-            ceiling_acc=scores.ceiling.value,
-            ceiling_se=scores.ceiling.se,
+            **scores.accuracies,
+            **scores.of_seeds,
             seeds=self.supervisors,
             train_s=0.0,
             examples=weak.shape[1],
             weak_predictions=tuple(pack(row) for row in weak),
-            seed_variance=scores.seed_variance.value,
-            seed_free=scores.seed_variance.free,
             tasks=tuple(_of_a_task(name, world.baselines()) for name, world in self.worlds.items()),
         )
 

@@ -103,16 +103,12 @@ class World:
         found = self.grader.baselines()
         weak = self.task.weak["search"][list(self.order[: self.supervisors])]
         return BaselinesReady(
-            weak_acc=found.weak.value,
-            weak_se=found.weak.se,
-            ceiling_acc=found.ceiling.value,
-            ceiling_se=found.ceiling.se,
+            **found.accuracies,
+            **found.of_seeds,
             seeds=self.supervisors,
             train_s=0.0,
             examples=weak.shape[1],
             weak_predictions=tuple(pack(row) for row in weak),
-            seed_variance=found.seed_variance.value,
-            seed_free=found.seed_variance.free,
         )
 
     @property

@@ -123,10 +123,7 @@ def _finalists(outcome: TaskOutcome) -> list[dict[str, Any]]:
 def floors_row(baselines: BaselineScores) -> dict[str, Any]:
     """Weak floor, ceiling and gap on a test split."""
     return {
-        "weak_acc": baselines.weak.value,
-        "weak_se": baselines.weak.se,
-        "ceiling_acc": baselines.ceiling.value,
-        "ceiling_se": baselines.ceiling.se,
+        **baselines.accuracies,
         "gap": baselines.gap,
         "gap_se": baselines.gap_se,
         "weak_per_seed": list(baselines.weak_seeds),

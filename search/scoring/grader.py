@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -65,6 +65,21 @@ class BaselineScores:
     seed_variance: SeedVariance
     weak_seeds: tuple[float, ...]
     ceiling_seeds: tuple[float, ...]
+
+    @property
+    def accuracies(self) -> dict[str, Any]:
+        """Means and their errors, by the names that events, result.json and scripts have for them."""
+        return {
+            "weak_acc": self.weak.value,
+            "weak_se": self.weak.se,
+            "ceiling_acc": self.ceiling.value,
+            "ceiling_se": self.ceiling.se,
+        }
+
+    @property
+    def of_seeds(self) -> dict[str, Any]:
+        """The seed variance and its degrees of freedom, by their names in events."""
+        return {"seed_variance": self.seed_variance.value, "seed_free": self.seed_variance.free}
 
     @property
     def gap_is_clear(self) -> bool:

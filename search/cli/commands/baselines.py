@@ -48,10 +48,7 @@ def _baselines(loaded: RunConfig, *, as_json: bool) -> None:
         return
     write_json(
         {
-            "weak_acc": scores.weak.value,
-            "weak_se": scores.weak.se,
-            "ceiling_acc": scores.ceiling.value,
-            "ceiling_se": scores.ceiling.se,
+            **scores.accuracies,
             "gap": scores.gap,
             "gap_se": scores.gap_se,
             "seeds": loaded.baselines.seeds,
