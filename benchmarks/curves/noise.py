@@ -30,7 +30,7 @@ from search.engine.confirmation import choose_finalists
 from search.engine.follow_up import FollowUp
 from search.ledger.events import Purpose, RungReached, TrialEnded, TrialStarted
 from search.ledger.record import Record
-from search.policy.ladder import Ladders
+from search.policy.ladder import Ladders, Places
 from search.policy.paused_trials import PausedTrial
 from search.policy.pruning import Judge, Judgement, PruningConfig
 from search.policy.training_budget import Budget
@@ -85,7 +85,9 @@ class NoisyOurs(Ours):
         self._judge = Judge(PruningConfig(), GAP)
         seconds = TrainingSeconds(transfer=EXAMPLES, evaluated=0)
         self._budget = Budget(seconds, trials=trials, effort=RUN.search.effort, max_s=None)
-        self._ladder = Ladders(seconds, SHARES, examples=[EXAMPLES], min_steps=1).of(Method())  # of every row
+        self._ladder = Ladders(seconds, Places(SHARES, ("",)), examples=[EXAMPLES], min_steps=1).of(
+            Method()
+        )  # of every row
         self._steps = np.diff(self._ladder.amounts @ seconds.costs, prepend=0.0)  # seconds up to each rung
         self._record = Record()
 

@@ -28,7 +28,7 @@ from search.ledger.steered import Steered
 from search.ledger.trial_record import TrialRecord
 from search.policy.allocation import BranchState, offering_branches
 from search.policy.encoding import encode, stop_column
-from search.policy.ladder import Ladder, Places
+from search.policy.ladder import Ladder
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
 from search.policy.promotion import Candidates, Promotion, task_code
@@ -63,12 +63,12 @@ class Exploration:
         self._record = record
         self._sampler = sampler
         self._rungs = search.pruning.rungs
-        self._places = Places(self._rungs, tuple(config.searched))
+        self._seconds, self._ladders = prices_of(config)
+        self._places = self._ladders.places
         tasks = len(self._places)
         self._promotion = Promotion(search.promotion, rungs=self._rungs, column=stop_column(), tasks=tasks)
         self._scores = Scoreboard(tasks)
         self._paused = PausedTrials(search.promotion.waiting)
-        self._seconds, self._ladders = prices_of(config)
         self._budget = Budget(self._seconds, **config.search.limits)
         self._branches: dict[str, BranchState] = {}
         self._best_method: dict[str, Method] = {}  # of each branch
@@ -95,13 +95,17 @@ class Exploration:
 
     def first_step(self, method: Method) -> tuple[float, str]:
         """The share of its training at which a new method is first judged, and the task it begins with."""
-        first = self._places.tasks[self.started % len(self._places)]
-        return self._places.at(self._ladders.of(method, self._places.index(first)).after(-1), first)
+        return self._places.at(self._ladders.of(method, self._first).after(-1), self._first)
 
     def next_step(self, trial: TrialRecord) -> tuple[float, str]:
         """The share and the task that a trial is judged at after the place that it has reached."""
-        ladder = self._ladders.of(trial.method, self._places.index(trial.first_on))
+        ladder = self._ladders.of(trial.method, trial.first_on)
         return self._places.at(ladder.after(self._in_flight[trial.trial]), trial.first_on)
+
+    @property
+    def _first(self) -> str:
+        """The task that the next new method begins with."""
+        return self._places.tasks[self.started % len(self._places)]
 
     # What has happened
 
@@ -149,7 +153,7 @@ class Exploration:
             return  # restarted in another worker: this step has been counted
         branch = self._branches[event.branch]
         if event.trial not in self._in_flight:
-            self._budget.start(self._ladders.of(event.method, self._places.index(trial.first_on)))
+            self._budget.start(self._ladders.of(event.method, trial.first_on))
             branch.started += 1
             self._tried.add(event.method.plainest.digest)
             self._named.started(event.method.plainest.digest)
@@ -287,8 +291,9 @@ class Exploration:
 
     def _candidates(self, paused: Sequence[PausedTrial], draws: Sequence[Draw]) -> Candidates:
         """First the paused trials, then the new methods."""
-        costs = [self._seconds_from(trial) for trial in paused]
-        costs += [self._ladder(draw).seconds(self._seconds.costs, len(self._rungs)) for draw in draws]
+        prices, rungs = self._seconds.costs, len(self._rungs)
+        costs = [self._ladder(trial).seconds(prices, rungs, after=trial.place) for trial in paused]
+        costs += [self._ladder(draw).seconds(prices, rungs) for draw in draws]
         points = np.stack([*(trial.point for trial in paused), *(draw.point for draw in draws)])
         places = np.array([*(trial.place for trial in paused), *(-1 for _ in draws)])
         return Candidates(
@@ -298,13 +303,9 @@ class Exploration:
     def _ladder(self, candidate: Draw | PausedTrial) -> Ladder:
         """The ladder of a new method or of a paused trial."""
         if isinstance(candidate, Draw):
-            return self._ladders.of(candidate.method, self.started % len(self._places))
+            return self._ladders.of(candidate.method, self._first)
         trial = self._record.trials[candidate.trial]
-        return self._ladders.of(trial.method, self._places.index(trial.first_on))
-
-    def _seconds_from(self, paused: PausedTrial) -> Reals:
-        """[rungs] the seconds from a paused trial's place to each later rung."""
-        return self._ladder(paused).seconds(self._seconds.costs, len(self._rungs), after=paused.place)
+        return self._ladders.of(trial.method, trial.first_on)
 
     def _affordable(self, paused: Iterable[PausedTrial], *, more_to_come: bool) -> list[PausedTrial]:
         """Those of some paused trials whose next step is within the budget."""
@@ -343,7 +344,8 @@ class Exploration:
         longest = self._budget.longest_start_s
         if longest == math.inf:
             return draws
-        return [draw for draw in draws if self._ladder(draw).next_s(self._seconds.costs, -1) <= longest]
+        costs = self._seconds.costs
+        return [draw for draw in draws if self._ladder(draw).next_s(costs, -1) <= longest]
 
     def _offer(self, branch: str, branches: int) -> Sequence[Draw]:
         count = max(1, self._config.search.promotion.draws // branches)

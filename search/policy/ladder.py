@@ -79,31 +79,31 @@ class Ladder:
 
 
 class Ladders:
-    """Finds the ladder of a method."""
+    """Finds the ladder of a method. places: that ladders go by."""
 
     def __init__(
         self,
         seconds: Prices,
-        rungs: Sequence[float],
+        places: Places,
         *,
         examples: Sequence[int],
         min_steps: int,
         there: Sequence[Callable[[Method], Method]] = (),
     ) -> None:
-        """rungs: rising shares of a training, the last one 1.
+        """places: of rungs, the last one 1, on tasks.
 
         examples: in the transfer split of each task. there: what a method is on each task; itself if nothing
         is given. min_steps: as for `rungs_of`.
         """
         self._seconds = seconds
-        self._rungs = rungs
+        self.places = places
         self._examples = examples
         self._min_steps = min_steps
         self._there = there
-        self._known: dict[tuple[str, int], Ladder] = {}
+        self._known: dict[tuple[str, str], Ladder] = {}
 
-    def of(self, method: Method, first: int = 0) -> Ladder:
-        """The ladder of a method. first: the place of the task that it begins with."""
+    def of(self, method: Method, first: str = "") -> Ladder:
+        """The ladder of a method. first: the task that it begins with, empty for the only one."""
         key = method.digest, first
         if key not in self._known:
             if len(self._known) >= KEPT:
@@ -111,15 +111,15 @@ class Ladders:
             self._known[key] = self._make(method, first)
         return self._known[key]
 
-    def _make(self, method: Method, first: int) -> Ladder:
-        tasks = len(self._examples)
+    def _make(self, method: Method, first: str) -> Ladder:
+        tasks, begins = len(self.places), self.places.index(first)
         places, steps, start = list[int](), list[Step](), 0.0
         for rung in self._rungs_of(method):
             for nth in range(tasks):
                 places.append(rung * tasks + nth)
-                end = self._rungs[rung]
-                steps.append(Step(method=method, start=start, end=end, task=(first + nth) % tasks))
-            start = self._rungs[rung]
+                end = self.places.rungs[rung]
+                steps.append(Step(method=method, start=start, end=end, task=(begins + nth) % tasks))
+            start = self.places.rungs[rung]
         amounts = np.cumsum([self._seconds.amounts(step) for step in steps], axis=0)
         return Ladder(places=tuple(places), amounts=amounts, tasks=tasks)
 
@@ -127,7 +127,7 @@ class Ladders:
         """The rungs that are rungs on every task: the last one always is."""
         there = self._there or [lambda method: method] * len(self._examples)
         found = [
-            set(rungs_of(on_task(method), self._rungs, examples=examples, min_steps=self._min_steps))
+            set(rungs_of(on_task(method), self.places.rungs, examples=examples, min_steps=self._min_steps))
             for on_task, examples in zip(there, self._examples, strict=True)
         ]
         return sorted(set.intersection(*found))

@@ -38,7 +38,8 @@ class SecondsByTask:
 
     def predict(self, steps: Sequence[Step]) -> Reals:
         """Seconds, float [n], of these steps."""
-        return np.array([self.amounts(step) @ self.costs for step in steps])
+        costs = self.costs
+        return np.array([self.amounts(step) @ costs for step in steps])
 
     def amounts(self, step: Step) -> Reals:
         """How much of every cost a step has: of its own task's alone."""

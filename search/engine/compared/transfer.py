@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from search.config.schema import RunConfig
-from search.policy.ladder import Ladders
+from search.policy.ladder import Ladders, Places
 from search.policy.seconds_by_task import SecondsByTask
 from search.policy.training_seconds import Prices, TrainingSeconds
 from trainers.components.optim import Adamw
@@ -59,7 +59,7 @@ def prices_of(config: RunConfig) -> tuple[Prices, Ladders]:
     prices: Prices = SecondsByTask(seconds, there) if config.tasks else seconds[0]
     ladders = Ladders(
         prices,
-        pruning.rungs,
+        Places(pruning.rungs, tuple(config.searched)),
         examples=[size.transfer for size in sizes],
         min_steps=pruning.min_steps,
         there=there if config.tasks else (),

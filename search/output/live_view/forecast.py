@@ -94,7 +94,7 @@ class Forecast:
         trial = self._record.trials[event.trial]
         before = max((share for share in trial.rungs if share < event.share), default=0.0)
         if event.purpose == "search" and not before and trial.started_at == event.at:
-            self._budget.start(self._ladders.of(event.method, self._tasks.index(trial.first_on)))
+            self._budget.start(self._ladders.of(event.method, trial.first_on))
         tasks = self._tasks if not event.on and not event.task else (event.on or self._tasks[0],)
         steps = tuple(
             Step(method=event.method, start=before, end=event.share, task=self._tasks.index(task))

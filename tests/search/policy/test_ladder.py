@@ -9,7 +9,7 @@ from trainers.method import Method
 
 THIRDS = (1 / 9, 1 / 3, 1.0)
 SECONDS = TrainingSeconds(transfer=3200, evaluated=100)
-LADDERS = Ladders(SECONDS, THIRDS, examples=[3200], min_steps=8)
+LADDERS = Ladders(SECONDS, Places(THIRDS, ("",)), examples=[3200], min_steps=8)
 
 
 def test_the_seconds_to_each_rung_are_those_of_the_steps_on_the_way() -> None:
@@ -39,7 +39,7 @@ PLACES = Places(THIRDS, TASKS)
 BY_TASK = SecondsByTask(
     [TrainingSeconds(transfer=n, evaluated=100) for n in (3200, 1600, 800)], [lambda m: m] * 3
 )
-SEVERAL = Ladders(BY_TASK, THIRDS, examples=[3200, 1600, 800], min_steps=1)
+SEVERAL = Ladders(BY_TASK, PLACES, examples=[3200, 1600, 800], min_steps=1)
 
 
 def test_a_place_is_a_rung_on_a_task_in_the_order_of_the_trial() -> None:
@@ -52,7 +52,7 @@ def test_a_place_is_a_rung_on_a_task_in_the_order_of_the_trial() -> None:
 
 
 def test_with_several_tasks_a_rung_costs_what_it_takes_on_all_of_them() -> None:
-    ladder = SEVERAL.of(Method(), first=1)
+    ladder = SEVERAL.of(Method(), first="quarrels")
     assert ladder.places == tuple(range(9))
     steps = [
         Step(method=Method(), start=a, end=b, task=task)
@@ -69,5 +69,5 @@ def test_with_several_tasks_a_rung_costs_what_it_takes_on_all_of_them() -> None:
 
 
 def test_a_rung_that_says_nothing_on_one_of_the_tasks_is_left_out_on_all() -> None:
-    strict = Ladders(BY_TASK, THIRDS, examples=[3200, 1600, 500], min_steps=8)
-    assert strict.of(Method(optim=Adamw(epochs=3))).places == (3, 4, 5, 6, 7, 8)
+    strict = Ladders(BY_TASK, PLACES, examples=[3200, 1600, 500], min_steps=8)
+    assert strict.of(Method(optim=Adamw(epochs=3)), "verdicts").places == (3, 4, 5, 6, 7, 8)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from search.policy.ladder import Ladders
+from search.policy.ladder import Ladders, Places
 from search.policy.training_budget import Budget
 from search.policy.training_seconds import Step, TrainingSeconds
 from trainers.components.students import Probe
@@ -10,7 +10,7 @@ from trainers.method import Method
 
 THIRDS = (1 / 9, 1 / 3, 1.0)
 SECONDS = TrainingSeconds(transfer=320, evaluated=100)
-LADDERS = Ladders(SECONDS, THIRDS, examples=[320], min_steps=1)
+LADDERS = Ladders(SECONDS, Places(THIRDS, ("",)), examples=[320], min_steps=1)
 FIRST, SECOND, WHOLE = (float(row @ SECONDS.costs) for row in LADDERS.of(Method()).amounts)
 
 
