@@ -4,7 +4,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 from agents.findings.proposer import Proposer
 from search.config.load import changed
@@ -16,15 +16,13 @@ from search.engine.exploration import Exploration
 from search.engine.follow_up import FollowUp
 from search.engine.judging import Judging
 from search.engine.rounds import Rounds, TimedProposal, checked, round_events
-from search.engine.trials import Trials, together
+from search.engine.trials import Trials
 from search.ledger.events import (
     AnyEvent,
     MicroBatchHalved,
     Proposed,
     RungReached,
-    TaskReached,
     WorkerLost,
-    now,
 )
 from search.ledger.steered import Steered
 from search.ledger.trial_record import TrialRecord
@@ -35,8 +33,6 @@ from search.studies.storage import open_journal
 from search.studies.studies import MakeSampler, Studies
 
 log = logging.getLogger(__name__)
-
-AReached = TypeVar("AReached", RungReached, TaskReached)
 
 STOPPED = "its branch was stopped"
 MAX_EARLY_FAILURES = 8  # failed trials, with none that reached a rung, that end the search
@@ -73,7 +69,7 @@ class Director:
         self._studies = Studies(run.config, storage, make_sampler)
         self._exploration = Exploration(run.config, run.record, self._studies.of)
         self._judging = Judging(run)
-        self._trials = Trials(run)
+        self._trials = Trials(run, self._judging.grade)
         self._follow_up = FollowUp(run.config, run.record)
         self._rounds = Rounds(run.config, run.record, proposer, at_once=at_once)
         self._draws = DrawRequests(run.config, run.record, proposer, at_once=at_once)
@@ -103,7 +99,7 @@ class Director:
         self._studies.settle()
         self._run.ledger.listen(self._apply)
         for trial in list(self._record.running.values()):
-            self._complete(trial)
+            self._trials.complete(trial)
             if trial.is_there:
                 self._decide(trial)
             else:
@@ -267,31 +263,9 @@ class Director:
             return "stop"
         for micro_batch in micro_batches:
             self._run.ledger.append(MicroBatchHalved(trial=rung.trial, micro_batch=micro_batch))
-        if (trial.last and rung.share <= trial.last.share) or (rung.share, task) in trial.on_tasks:
+        if not self._trials.reach(trial, rung, task):
             return "continue"
-        if task:
-            there = rung.model_dump(exclude={"event"})
-            self._run.ledger.append(self._graded(trial, TaskReached(**there, task=task)))
-            self._complete(trial)
-        else:
-            self._run.ledger.append(self._graded(trial, rung))
         return self._decide(trial)
-
-    def _complete(self, trial: TrialRecord) -> None:
-        """Record that a trial is at a rung on all of several tasks, if it is and nothing says so yet."""
-        there = trial.reached_on(trial.due)
-        if self._run.several is None or trial.due in trial.rungs or len(there) < len(self._run.several.names):
-            return
-        whole = together(self._run.several, there, "test" if trial.confirms else "search")
-        self._run.ledger.append(self._graded(trial, whole))
-
-    def _graded(self, trial: TrialRecord, reached: AReached) -> AReached:
-        """With its score. Predictions on the test split stay ungraded until it is opened."""
-        update: dict[str, float] = {"at": now()}  # the worker's clock may differ
-        if not trial.confirms:
-            score = self._judging.grade(reached)
-            update |= {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}
-        return reached.model_copy(update=update)
 
     def _decide(self, trial: TrialRecord) -> Literal["continue", "stop"]:
         """Decide on a trial at the last rung it reached, and record the decision."""

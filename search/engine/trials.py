@@ -1,8 +1,9 @@
-"""The life of a trial in the ledger: started, paused, ended."""
+"""The life of a trial in the ledger: started, at a rung, paused, ended."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from statistics import fmean
+from typing import TypeVar
 
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
@@ -14,15 +15,23 @@ from search.ledger.events import (
     TrialEnded,
     TrialPaused,
     TrialStarted,
+    now,
 )
 from search.ledger.trial_record import TrialRecord
+from search.scoring.grader import Score
 from search.scoring.several_tasks import GradedSplit, SeveralTasks
+
+AReached = TypeVar("AReached", RungReached, TaskReached)
+Grade = Callable[[RungReached | TaskReached], Score]
 
 
 class Trials:
     """Writes the events of trials. Objects that keep state about trials listen to the ledger."""
 
-    def __init__(self, run: RunContext) -> None:
+    def __init__(self, run: RunContext, grade: Grade) -> None:
+        """grade: scores what a trial reached, over all tasks or on the one it is of."""
+        self._grade = grade
+        self._several = run.several
         self._ledger = run.ledger
         self._searched = tuple(run.config.searched)
         self._checkpoints = run.directory / "checkpoints"
@@ -65,6 +74,37 @@ class Trials:
             on=(on,) if on else tuple(left),
         )
         return self.start(assignment, branch=trial.branch, number=trial.number, by=trial.by)
+
+    def reach(self, trial: TrialRecord, rung: RungReached, task: str = "") -> bool:
+        """Grade and record what a trial reached. task: of several searched tasks the one it is of.
+
+        False where it had been there before: it lost its checkpoint and restarted. Nothing is graded then.
+        """
+        if (trial.last and rung.share <= trial.last.share) or (rung.share, task) in trial.on_tasks:
+            return False
+        if task:
+            there = rung.model_dump(exclude={"event"})
+            self._ledger.append(self._graded(trial, TaskReached(**there, task=task)))
+            self.complete(trial)
+        else:
+            self._ledger.append(self._graded(trial, rung))
+        return True
+
+    def complete(self, trial: TrialRecord) -> None:
+        """Record that a trial is at a rung on all of several tasks, if it is and nothing says so yet."""
+        there = trial.reached_on(trial.due)
+        if self._several is None or trial.due in trial.rungs or len(there) < len(self._several.names):
+            return
+        whole = together(self._several, there, "test" if trial.confirms else "search")
+        self._ledger.append(self._graded(trial, whole))
+
+    def _graded(self, trial: TrialRecord, reached: AReached) -> AReached:
+        """With its score. Predictions on the test split stay ungraded until it is opened."""
+        update: dict[str, float] = {"at": now()}  # the worker's clock may differ
+        if not trial.confirms:
+            score = self._grade(reached)
+            update |= {"accuracy": score.accuracy, "pgr": score.pgr, "se": score.se}
+        return reached.model_copy(update=update)
 
     def pause(self, trial: TrialRecord) -> None:
         """Record that a trial paused at its rung."""

@@ -6,6 +6,7 @@ import pytest
 from search.config.schema import RunConfig
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
+from search.engine.judging import Judging
 from search.engine.trials import Trials
 from search.ledger.events import MicroBatchHalved, RungReached, RunStarted
 from search.ledger.log import Ledger
@@ -41,7 +42,7 @@ def reach(context: RunContext, share: float, pgr: float) -> None:
 
 
 def test_a_paused_trial_resumes_with_its_method_seed_and_micro_batch(context: RunContext) -> None:
-    trials = Trials(context)
+    trials = Trials(context, Judging(context).grade)
     assert trials.start(FIRST, branch="b", number=7) == FIRST
     trial = context.record.trials["t00001"]
     assert list(context.record.running) == ["t00001"]
@@ -56,7 +57,7 @@ def test_a_paused_trial_resumes_with_its_method_seed_and_micro_batch(context: Ru
 
 
 def test_a_pruned_trial_says_where_and_why_and_leaves_no_checkpoint(context: RunContext) -> None:
-    trials = Trials(context)
+    trials = Trials(context, Judging(context).grade)
     trials.start(FIRST, branch="b", number=None)
     states = context.directory / "checkpoints" / "t00001"
     states.mkdir(parents=True)
@@ -70,7 +71,7 @@ def test_a_pruned_trial_says_where_and_why_and_leaves_no_checkpoint(context: Run
 
 
 def test_a_trial_ends_once(context: RunContext) -> None:
-    trials = Trials(context)
+    trials = Trials(context, Judging(context).grade)
     trials.start(FIRST, branch="b", number=None)
     trials.end(context.record.trials["t00001"], "failed", "no memory")
     assert context.record.trials["t00001"].cause == "no memory"
