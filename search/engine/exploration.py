@@ -11,6 +11,7 @@ from search.config.schema import RunConfig
 from search.engine.advice.beliefs import SearchBeliefs
 from search.engine.advice.queue import NamedQueue, may_name
 from search.engine.compared.transfer import prices_of
+from search.engine.scores import TrialScores
 from search.ledger.events import (
     AnyEvent,
     DrawsNamed,
@@ -31,11 +32,9 @@ from search.policy.encoding import encode, stop_column
 from search.policy.ladder import Ladder
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
-from search.policy.promotion import Candidates, Promotion, task_code
+from search.policy.promotion import Candidates, Promotion
 from search.policy.training_budget import Budget
 from search.policy.training_seconds import Step
-from search.scoring.objective import additive
-from search.scoring.pgr import Reals
 from search.studies.branch_sampler import BranchSampler
 from search.studies.sampler import Draw
 from trainers.method import Method
@@ -68,6 +67,7 @@ class Exploration:
         tasks = len(self._places)
         self._promotion = Promotion(search.promotion, rungs=self._rungs, column=stop_column(), tasks=tasks)
         self._scores = Scoreboard(tasks)
+        self._trial_scores = TrialScores(self._scores, self._places, search.objective)
         self._paused = PausedTrials(search.promotion.waiting)
         self._budget = Budget(self._seconds, **config.search.limits)
         self._branches: dict[str, BranchState] = {}
@@ -124,10 +124,10 @@ class Exploration:
             case TrialStarted(purpose="search"):
                 self._started(event)
             case TaskReached() if (trial := self._search_trial(event.trial)) and event.pgr is not None:
-                self._scored(trial, event, event.pgr, event.task)
+                self._scored(trial, event, event.task)
             case RungReached() if (trial := self._search_trial(event.trial)) and event.pgr is not None:
                 if not trial.on_tasks:
-                    self._scored(trial, event, event.pgr, "")
+                    self._scored(trial, event, "")
                 self._add_to_branch(trial, event.pgr)
             case TrialPaused() if trial := self._search_trial(event.trial):
                 self._pause(trial)
@@ -171,15 +171,13 @@ class Exploration:
             task=self._places.index(task),
         )
 
-    def _scored(self, trial: TrialRecord, reached: Reached, pgr: float, task: str) -> None:
-        rung, first = self._rungs.index(reached.share), trial.trial not in self._last
+    def _scored(self, trial: TrialRecord, reached: Reached, task: str) -> None:
+        first = trial.trial not in self._last
         step, seconds = self._step_to(trial, reached.share, task), reached.seconds
         if seconds > 0:
             self._seconds.observe(step, seconds)
         self._budget.end(trial.trial, seconds)
-        value = additive(pgr, self._config.search.objective) if task else pgr
-        self._scores.add(self._point(trial, reached.share, task), rung, value, step.task, first=first)
-        self._last[trial.trial] = self._over_tasks(trial, reached.share) if task else value
+        self._last[trial.trial] = self._trial_scores.add(trial, reached, task, first=first)
         branch = self._branches[trial.branch]
         branch.seconds += seconds
         branch.returned += first
@@ -188,24 +186,6 @@ class Exploration:
         """Count a score over all tasks for its branch."""
         if self._branches[trial.branch].add_score(pgr):
             self._best_method[trial.branch] = trial.method
-
-    def _point(self, trial: TrialRecord, share: float, task: str) -> Reals:
-        """A method that stops at a share, on a task, for the surrogate."""
-        code = task_code(self._places.index(task), len(self._places))
-        return np.concatenate([encode(trial.method.stopped_at(share)), code])
-
-    def _over_tasks(self, trial: TrialRecord, share: float) -> float:
-        """A trial's score at a rung over the tasks it has been on so far.
-
-        Less what is due to each task, since trials have begun with different ones.
-        """
-        objective, effects = self._config.search.objective, self._scores.effects
-        found = trial.reached_on(share).items()
-        return float(
-            np.mean(
-                [additive(one.pgr or 0.0, objective) - effects[self._places.index(on)] for on, one in found]
-            )
-        )
 
     def _pause(self, trial: TrialRecord) -> None:
         self._paused.add(
@@ -224,10 +204,8 @@ class Exploration:
         if trial.trial in self._paused:
             self._paused.remove(trial.trial)
         if event.state == "failed":
-            if event.judged:  # lowers the surrogate's predictions for similar methods
-                point = self._point(trial, trial.due, trial.due_on)
-                rung = self._rungs.index(trial.due)
-                self._scores.add(point, rung, np.nan, self._places.index(trial.due_on))
+            if event.judged:
+                self._trial_scores.add_failure(trial)
             branch = self._branches[trial.branch]
             branch.returned += not had_scored
             branch.failed += had_scored and event.judged
