@@ -42,7 +42,7 @@ def draw_rows(settings: TableSettings) -> tuple[list[Row], list[Branch]]:
     """
     naive, rng = settings.naive, np.random.default_rng(settings.seed)
     chance = list(islice(_random_branches(naive, settings.seed), _branches_of_chance(settings)))
-    published = _sound(literature(naive), naive)
+    published = sound(literature(naive), naive)
     rows = [Row(method=naive, branch="naive", origin="naive")]
     rows += [Row(method=method, branch="disguise", origin="disguise") for method in disguises(naive)]
     by_origin = {
@@ -102,7 +102,8 @@ def is_disguise(method: Method, naive: Method) -> bool:
     return with_components(method, {"optim": whole}).plainest == naive.plainest
 
 
-def _sound(branches: Sequence[Branch], naive: Method) -> list[Branch]:
+def sound(branches: Sequence[Branch], naive: Method) -> list[Branch]:
+    """The branches that can run on a table, each by itself."""
     return [
         branch
         for one in branches
@@ -121,7 +122,7 @@ def _random_branches(naive: Method, seed: int) -> Iterator[Branch]:
     rng, taken = random.Random(f"random {seed}"), set[str]()
     while True:
         for branch in explored(naive, taken, rng, 100):
-            for found in _sound([branch], naive):
+            for found in sound([branch], naive):
                 taken.add(found.name)
                 yield found
 

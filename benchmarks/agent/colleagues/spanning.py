@@ -13,8 +13,8 @@ import numpy as np
 from agents.findings.findings import Findings
 from agents.language.catalogue import ParamSpec, param_specs
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Proposal, Range, Slot
-from agents.language.validation import MAX_CHOICES, MAX_OPTIONS, valid_branches
-from benchmarks.table.settings import ABILITIES
+from agents.language.validation import MAX_CHOICES, MAX_OPTIONS
+from benchmarks.table.rows import sound
 from benchmarks.table.world import World
 from trainers.component import Component
 from trainers.method import SLOTS, Method
@@ -30,22 +30,9 @@ def spanning_branches(methods: Sequence[Method], naive: Method) -> list[Branch]:
         others = tuple(slot for slot in SLOTS if getattr(method, slot).kind != getattr(naive, slot).kind)
         if others:
             groups[others].append(method)
-    found = [
-        _branch(others, members)
-        for others, members in sorted(groups.items(), key=lambda group: -len(group[1]))
-        if len(members) >= FEWEST
-    ]
-    return [
-        branch
-        for one in found
-        for branch in valid_branches(
-            Proposal(branches=(one,), rationale=""),
-            naive=naive,
-            known_branches=(),
-            known_methods=(),
-            abilities=ABILITIES,
-        )
-    ]
+    largest = sorted(groups.items(), key=lambda group: -len(group[1]))
+    found = [_branch(others, members) for others, members in largest if len(members) >= FEWEST]
+    return sound(found, naive)
 
 
 def _branch(others: Sequence[str], members: Sequence[Method]) -> Branch:

@@ -2,21 +2,11 @@ from typing import Any
 
 import pytest
 
-from trainers.training.memory.activations import ModelShape
+from tests.trainers.training.memory.conftest import QWEN3_4B
 from trainers.training.memory.choice import Choice, choices, fastest, fitted
 from trainers.training.memory.prediction import training_room
 from trainers.training.settings import EngineConfig
 
-QWEN3_4B = ModelShape(
-    layers=36,
-    hidden=2560,
-    intermediate=9728,
-    attention=4096,
-    keys=1024,
-    heads=32,
-    gated=True,
-    normed=True,
-)
 BF16 = EngineConfig(precision="bf16")
 LORA: dict[str, Any] = {
     "trainable": 66_065_410,

@@ -1,6 +1,7 @@
 import pytest
-from transformers import BertConfig, GPT2Config, LlamaConfig, PretrainedConfig, Qwen3Config
+from transformers import BertConfig, GPT2Config, LlamaConfig, PretrainedConfig
 
+from tests.trainers.training.memory.conftest import QWEN3_4B_CONFIG
 from trainers.components.students import Full, Lora, Probe, make_student
 from trainers.models.pool import ModelPool
 from trainers.models.settings import HubModel, ToyModel
@@ -8,28 +9,16 @@ from trainers.training.memory.model_size import count_weights, room_for
 from trainers.training.memory.room import trained_and_frozen
 from trainers.training.settings import EngineConfig
 
-# The published shape of Qwen3-4B.
-QWEN3_4B = Qwen3Config(
-    vocab_size=151_936,
-    hidden_size=2560,
-    intermediate_size=9728,
-    num_hidden_layers=36,
-    num_attention_heads=32,
-    num_key_value_heads=8,
-    head_dim=128,
-    tie_word_embeddings=True,
-)
-
 
 def test_the_weights_of_qwen3_4b_by_hand() -> None:
-    found = count_weights(QWEN3_4B, answers_with_words=True)
+    found = count_weights(QWEN3_4B_CONFIG, answers_with_words=True)
     attention = 2 * 2560 * 4096 + 2 * 2560 * 1024  # queries and output, keys and values
     layer = attention + 3 * 2560 * 9728 + 2 * 2560 + 2 * 128  # and the norms
     assert found.body == 151_936 * 2560 + 36 * layer + 2560 == 4_022_468_096
     assert found.attention == 36 * (2 * (2560 + 4096) + 2 * (2560 + 1024))
     assert found.mlp == 36 * 3 * (2560 + 9728)
     assert found.head == 0
-    assert count_weights(QWEN3_4B, answers_with_words=False).head == 2 * 2560 + 2
+    assert count_weights(QWEN3_4B_CONFIG, answers_with_words=False).head == 2 * 2560 + 2
     # The published LoRA of rank 32 on all seven projections: 66 million.
     assert trained_and_frozen(Lora(rank=32), found) == (32 * (found.attention + found.mlp), found.body)
     assert trained_and_frozen(Lora(rank=32), found)[0] == 66_060_288

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from transformers import LlamaConfig
 
+from tests.trainers.training.memory.conftest import QWEN3_4B
 from trainers.training.memory.activations import ModelShape
 from trainers.training.memory.prediction import Memory, on_device, predict_memory, training_room
 from trainers.training.settings import EngineConfig
@@ -87,16 +88,7 @@ QWEN3: dict[str, tuple[ModelShape, int, int]] = {
         630_784,
     ),
     "4B": (
-        ModelShape(
-            layers=36,
-            hidden=2560,
-            intermediate=9728,
-            attention=4096,
-            keys=1024,
-            heads=32,
-            gated=True,
-            normed=True,
-        ),
+        QWEN3_4B,
         4_022_468_096,
         2_064_384,
     ),

@@ -2,8 +2,8 @@ from functools import cache
 
 import pytest
 from pydantic import ValidationError
-from transformers import Qwen3Config
 
+from tests.trainers.training.memory.conftest import QWEN3_4B_CONFIG
 from trainers.components.staging.refine import Evolve
 from trainers.components.students import Full, Lora, Probe
 from trainers.method import Abilities, Method
@@ -12,28 +12,16 @@ from trainers.training.memory.model_size import count_weights
 from trainers.training.memory.room import Room, Weights
 from trainers.training.settings import EngineConfig
 
-# The published shape of Qwen3-4B.
-QWEN3_4B = Qwen3Config(
-    vocab_size=151_936,
-    hidden_size=2560,
-    intermediate_size=9728,
-    num_hidden_layers=36,
-    num_attention_heads=32,
-    num_key_value_heads=8,
-    head_dim=128,
-    tie_word_embeddings=True,
-)
-
 
 @cache
 def weights() -> Weights:
-    return count_weights(QWEN3_4B, answers_with_words=True)
+    return count_weights(QWEN3_4B_CONFIG, answers_with_words=True)
 
 
 def room(gb: float, **more: object) -> Room:
     settings = {
         "gb": gb,
-        "shape": ModelShape.of(QWEN3_4B),
+        "shape": ModelShape.of(QWEN3_4B_CONFIG),
         "weights": weights(),
         "length": 1024,
         "half": True,
