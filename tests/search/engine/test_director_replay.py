@@ -61,24 +61,28 @@ def test_after_every_event_a_replay_knows_what_the_live_process_knew(
     assert {event.event for event in events} >= {"trial_paused", "trial_ended", "rung_reached", "proposed"}
     before = len(events) - len(live)
     for count, expected in enumerate(live, start=before + 1):
-        assert replayed(events[:count], run, tmp_path / f"{count}.log") == expected, events[count - 1]
+        past = events[:count]
+        assert replayed(anew(past, run), past, tmp_path / f"{count}.log") == expected, events[count - 1]
 
 
-def replayed(past: list[AnyEvent], run: Run, journal: Path) -> dict[str, Any]:
-    """What a new process knows after these events. Its record has applied all of them beforehand."""
-    record = Record.of(past)
+def anew(past: list[AnyEvent], run: Run) -> RunContext:
+    """What a new process has of the run. Its record has applied these events beforehand."""
     assert run.ledger is not None
-    context = RunContext(
+    return RunContext(
         config=run.config,
         directory=run.path,
         ledger=run.ledger,
-        record=record,
+        record=Record.of(past),
         grader=run.grader,
         gap=GAP,
         search_size=N_SEARCH,
     )
-    studies = Studies(run.config, open_journal(journal))
-    exploration, judging = Exploration(run.config, record, studies.of), Judging(context)
+
+
+def replayed(context: RunContext, past: list[AnyEvent], journal: Path) -> dict[str, Any]:
+    """What a new process knows after these events."""
+    studies = Studies(context.config, open_journal(journal))
+    exploration, judging = Exploration(context.config, context.record, studies.of), Judging(context)
     judging.regrade(past)
     for event in past:
         exploration.apply(event)

@@ -21,7 +21,7 @@ from search.ledger.record import Record
 from search.scoring.grader import Grader
 from search.scoring.several_tasks import SeveralTasks, TaskScale
 from tests.search.engine.conftest import SEARCH_TRUTH, TEST_TRUTH, Script, answers, graded, true_pgr
-from tests.search.engine.test_director_replay import known
+from tests.search.engine.test_director_replay import known, replayed
 from trainers.data.settings import ToyTask
 
 NAMES = ("reviews", "quarrels", "verdicts")
@@ -179,21 +179,6 @@ def test_after_every_event_a_replay_knows_what_the_live_process_knew(campaign: C
         record = Record.of(events[:count])
         context = context_of(campaign.path, campaign.config, campaign.ledger, record)
         assert replayed(context, events[:count], campaign.path / f"{count}.log") == live[count - before - 1]
-
-
-def replayed(context: RunContext, past: list[AnyEvent], journal: Path) -> object:
-    from search.engine.exploration import Exploration
-    from search.engine.judging import Judging
-    from search.studies.storage import open_journal
-    from search.studies.studies import Studies
-
-    studies = Studies(context.config, open_journal(journal))
-    exploration, judging = Exploration(context.config, context.record, studies.of), Judging(context)
-    judging.regrade(past)
-    for event in past:
-        exploration.apply(event)
-        judging.apply(event)
-    return known(exploration, judging)
 
 
 @pytest.mark.parametrize("at", ["task_reached", "rung_reached", "trial_started", "trial_paused"])
