@@ -73,11 +73,17 @@ def choose_finalists(config: RunConfig, record: Record, hidden: HiddenTask | Non
 def planned_confirmation(
     config: RunConfig, record: Record, hidden: HiddenTask | None = None
 ) -> list[tuple[Method, int]]:
-    """Every (method, seed) of the confirmation: the naive baseline, then the finalists that can run there."""
-    there = config.on(hidden)
-    finalists = [finalist.method for finalist in choose_finalists(config, record, hidden)]
-    methods = [there.naive, *(method for method in finalists if method.refused(there.abilities) is None)]
-    return [(method, seed) for method in methods for seed in config.confirm_seeds()]
+    """Every (method, seed) of the confirmation: the naive baseline, then the finalists that can run there.
+
+    On the search's own task all can: they ran.
+    """
+    methods = [finalist.method for finalist in choose_finalists(config, record, hidden)]
+    if hidden is not None:
+        abilities = config.on(hidden).abilities
+        methods = [method for method in methods if method.refused(abilities) is None]
+    return [
+        (method, seed) for method in (config.on(hidden).naive, *methods) for seed in config.confirm_seeds()
+    ]
 
 
 def confirmation_trials(record: Record, hidden: HiddenTask | None = None) -> list[TrialRecord]:

@@ -36,6 +36,8 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
 
 def _hidden(config: RunConfig, record: Record) -> int:
     """Trials on hidden tasks: of naive, and of the finalists that can run there as far as these are known."""
+    if record.finished:
+        return record.tally("hidden").started
     if not config.hidden or not record.tally("confirm").started:
         return len(config.hidden) * (1 + config.confirm.finalists) * config.confirm.seeds
     return sum(len(planned_confirmation(config, record, task)) for task in config.hidden)
