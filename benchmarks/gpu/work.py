@@ -119,7 +119,7 @@ def _timed(
     """Seconds of the measured steps and of the first ones, and what happened."""
     length, batch = work.sizes
     steps = WARM_UP + work.steps
-    tokens = random_tokens(np.full(steps * batch, length), int(model.body.config.vocab_size))  # type: ignore[union-attr, arg-type]
+    tokens = random_tokens(np.full(steps * batch, length), int(model.body.config.vocab_size))  # type: ignore[union-attr, arg-type]  # a decoder's
     recipe = Recipe(
         plan=everything(len(tokens)),
         loss=Xent(),

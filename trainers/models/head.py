@@ -56,5 +56,5 @@ def as_head(vocabulary: nn.Linear) -> Head:
 
 
 def _empty(hidden: int, rows: int, *, bias: bool, device: str = "cpu") -> Head:
-    head: Head = nn.utils.skip_init(Head, hidden, rows, bias=bias, device=device)  # type: ignore[no-untyped-call]
+    head: Head = nn.utils.skip_init(Head, hidden, rows, bias=bias, device=device)  # type: ignore[no-untyped-call]  # torch has no types here
     return head

@@ -47,7 +47,7 @@ class PlainEngine:
     def _take_each(self) -> list[Any]:
         """Take every gradient into its master as soon as it is whole."""
         return [
-            parameter.register_post_accumulate_grad_hook(partial(_take_one, master))  # type: ignore[no-untyped-call]
+            parameter.register_post_accumulate_grad_hook(partial(_take_one, master))  # type: ignore[no-untyped-call]  # torch has no types here
             for parameter, master in zip(self._rounded, self._masters, strict=True)
         ]
 
@@ -58,7 +58,7 @@ class PlainEngine:
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
         """Add the gradient of a scalar."""
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
         if self._rounded and self._at_once:
             _take(self._masters, self._rounded)
 

@@ -98,7 +98,7 @@ def _descend(forms: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     for step in range(STEPS):
         adam.param_groups[0]["lr"] = RATE / len(weights) ** 0.5 * (1 - step / STEPS)
         adam.zero_grad()
-        _losses(forms, weights, intercepts).sum().backward()  # type: ignore[no-untyped-call]
+        _losses(forms, weights, intercepts).sum().backward()  # type: ignore[no-untyped-call]  # torch has no types here
         adam.step()
     return weights.detach(), intercepts.detach()
 
