@@ -26,7 +26,6 @@ import numpy as np
 
 from benchmarks.calibration.campaign import NAIVE, PLANS, Outcome, Setting, campaigns, fragile, null, steady
 from benchmarks.calibration.command import command
-from search.cli.output import stdout_for_json
 
 SUPERVISED = {
     "interaction .15": Setting(interaction=0.15),
@@ -134,7 +133,6 @@ def calibration(count: int, seed: int) -> dict[str, Any]:
     return report
 
 
-@stdout_for_json()
 def main() -> None:
     """Print the report."""
     command(__doc__, calibration, quick=40)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from search.cli.output import write_json
+from search.cli.output import stdout_for_json, write_json
 
 Report = dict[str, Any]
 
 
+@stdout_for_json()
 def command(about: str | None, calibration: Callable[[int, int], Report], *, quick: int) -> None:
     """Print the report of a calibration, and exit with 1 unless it is calibrated.
 

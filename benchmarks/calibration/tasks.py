@@ -28,7 +28,6 @@ from tqdm import tqdm
 from benchmarks.calibration.campaign import KINDS, NAIVE, Campaign, Outcome, Setting, steady
 from benchmarks.calibration.command import command
 from benchmarks.calibration.world import Truth, World
-from search.cli.output import stdout_for_json
 from search.config.schema import RunConfig
 from search.config.tasks import SearchedTask
 from search.engine.confirmation import Confirmation, confirm
@@ -242,7 +241,6 @@ def calibration(
     return {"campaigns": count, "seed": seed, "rows": rows, "calibrated": good, "verdict": said}
 
 
-@stdout_for_json()
 def main() -> None:
     """Print the report."""
     command(__doc__, calibration, quick=20)
