@@ -23,7 +23,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,21 +63,45 @@ def _search(given: argparse.Namespace) -> None:
         raise ValueError(f"--methods: unknown {', '.join(unknown)}; choose from {', '.join(METHODS)}")
     if given.campaigns < 1 or given.processes < 1:
         raise ValueError("--campaigns and --processes must be at least 1")
-    names = list(load(given.table).tasks)  # a process whose table cannot be read would be started again
+    tasks = load(given.table).tasks  # here too: a process whose table cannot be read would be started again
+    names = given.tasks.split(",") if given.tasks else list(tasks)
+    if unknown := [name for name in names if name not in tasks]:
+        raise ValueError(f"--tasks: {given.table} has no {', '.join(unknown)}; it has {', '.join(tasks)}")
     count = QUICK_CAMPAIGNS if given.quick else given.campaigns
     facts: dict[str, Any] = {"schema": 1, "table": given.table.name, "tasks": names, "budgets": list(BUDGETS)}
+    others = _others(given.beside, facts, methods, count) if given.beside else {}
 
     def write(figures: Figures) -> dict[str, Any]:
-        done = figures[~np.isnan(figures).any(axis=(1, 2, 3))]
-        result = {**facts, "campaigns": len(done), "methods": summary(methods, done)}
+        done = ~np.isnan(figures).any(axis=(1, 2, 3))
+        of_each = {method: figures[:, place] for place, method in enumerate(methods)} | others
+        means = summary({method: found[done] for method, found in of_each.items()})
+        result = {**facts, "campaigns": int(done.sum()), "methods": means}
         if given.out:
-            given.out.write_text(json.dumps(result, indent=1) + "\n")
+            kept = {method: _listed(found) for method, found in of_each.items()}
+            given.out.write_text(json.dumps({**result, "figures": kept}) + "\n")
         return result
 
-    found = write(campaigns(given.table, methods, count, given.processes, write))
+    found = write(campaigns(given.table, names, methods, count, given.processes, write))
     sys.stderr.write(shown(found["methods"]) + "\n")
     if given.json:
         write_json(found, indent=1)
+
+
+def _others(path: Path, facts: Mapping[str, Any], methods: Sequence[str], count: int) -> dict[str, Figures]:
+    """The figures of other methods in an earlier --out, in the same campaigns."""
+    earlier = json.loads(path.read_text())
+    if differs := [name for name, value in facts.items() if earlier.get(name) != value]:
+        raise ValueError(f"--beside: {path} has another {' and '.join(differs)} than this search")
+    figures = {method: np.array(found, float)[:count] for method, found in earlier["figures"].items()}
+    if any(len(found) < count or np.isnan(found).any() for found in figures.values()):
+        raise ValueError(f"--beside: {path} lacks some of the first {count} campaigns")
+    return {method: found for method, found in figures.items() if method not in methods}
+
+
+def _listed(figures: Figures) -> list[Any]:
+    """For JSON: null for the figures of campaigns that have not ended."""
+    kept: list[Any] = np.where(np.isnan(figures), None, figures.round(6)).tolist()
+    return kept
 
 
 def _tasks(given: argparse.Namespace) -> None:
@@ -136,7 +160,11 @@ def _parser() -> argparse.ArgumentParser:
     searching.add_argument("--campaigns", type=int, default=200)
     searching.add_argument("--processes", type=int, default=2, help="each with one thread")
     searching.add_argument("--json", action="store_true", help="print the figures as JSON")
-    searching.add_argument("--out", type=Path, help="also write them here after each campaign")
+    searching.add_argument("--tasks", help="of the table, separated by commas; default: all, in turn")
+    searching.add_argument("--out", type=Path, help="also write them here after each campaign, one by one")
+    searching.add_argument(
+        "--beside", type=Path, help="an earlier --out, of other methods in these campaigns"
+    )
     searching.add_argument("--quick", action="store_true", help="20 campaigns")
     several = commands.add_parser("tasks", help="leave a task out in turn, and search on the others")
     several.set_defaults(command=_tasks)

@@ -68,11 +68,10 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _campaign(given: tuple[int, tuple[str, ...]]) -> tuple[int, list[list[list[float]]]]:
+def _campaign(given: tuple[int, str, tuple[str, ...]]) -> tuple[int, list[list[list[float]]]]:
     assert _table is not None
-    number, methods = given
-    names = list(_table.tasks)
-    world = World.of(_table, names[number % len(names)], number)
+    number, task, methods = given
+    world = World.of(_table, task, number)
     with quiet():
         found = [winners(method, world, number) for method in methods]
     figures = [[judged(world, point) for point in points] for points in found]
@@ -80,14 +79,19 @@ def _campaign(given: tuple[int, tuple[str, ...]]) -> tuple[int, list[list[list[f
 
 
 def campaigns(
-    path: Path, methods: Sequence[str], count: int, processes: int, every: Callable[[Figures], object]
+    path: Path,
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    count: int,
+    processes: int,
+    every: Callable[[Figures], object],
 ) -> Figures:
-    """Figures float [campaigns, methods, budgets, figures]; the tasks take turns.
+    """Figures float [campaigns, methods, budgets, figures]; the tasks of the table at path take turns.
 
     every: called with those that are there after each campaign.
     """
     found = np.full((count, len(methods), len(BUDGETS), len(FIGURES)), np.nan)
-    todo = [(number, tuple(methods)) for number in range(count)]
+    todo = [(number, tasks[number % len(tasks)], tuple(methods)) for number in range(count)]
     with in_processes(processes, _begin, (path,)) as ended:
         for number, figures in tqdm(ended(_campaign, todo), total=count, desc="campaigns"):
             found[number] = figures
@@ -105,16 +109,16 @@ def mean_and_se(values: Figures) -> tuple[list[float], list[float]]:
     return _rounded(values.mean(axis=0)), _rounded(se)
 
 
-def summary(methods: Sequence[str], figures: Figures) -> dict[str, Any]:
-    """The figures of every method, and its gain over ours, paired by campaign."""
+def summary(figures: Mapping[str, Figures]) -> dict[str, Any]:
+    """The means of each method's figures [campaigns, budgets, figures], and how far ours is ahead."""
     rows: dict[str, Any] = {}
-    for place, method in enumerate(methods):
-        pgr, se = mean_and_se(figures[:, place, :, 0])
-        regret, regret_se = mean_and_se(figures[:, place, :, 1])
+    for method, found in figures.items():
+        pgr, se = mean_and_se(found[..., 0])
+        regret, regret_se = mean_and_se(found[..., 1])
         rows[method] = {"confirmed_pgr": pgr, "se": se, "regret": regret, "regret_se": regret_se}
-        rows[method]["naive_wins"] = _rounded(figures[:, place, :, 2].mean(axis=0))
-        if "ours" in methods and method != "ours":
-            ahead = figures[:, methods.index("ours"), :, 0] - figures[:, place, :, 0]
+        rows[method]["naive_wins"] = _rounded(found[..., 2].mean(axis=0))
+        if "ours" in figures and method != "ours":
+            ahead = figures["ours"][..., 0] - found[..., 0]
             rows[method]["ours_ahead"], rows[method]["ours_ahead_se"] = mean_and_se(ahead)
     return rows
 

@@ -162,7 +162,7 @@ def test_gains_are_paired_by_campaign() -> None:
     figures = np.zeros((3, 2, 3, 3))
     figures[:, 0, :, 0] = [[0.5], [0.7], [0.9]]
     figures[:, 1, :, 0] = [[0.4], [0.6], [0.8]]
-    rows = summary(["ours", "random"], figures)
+    rows = summary({"ours": figures[:, 0], "random": figures[:, 1]})
     assert rows["ours"]["confirmed_pgr"] == [0.7] * 3
     assert rows["ours"]["se"] == [0.1155] * 3
     assert rows["random"]["ours_ahead"] == [0.1] * 3
@@ -180,9 +180,27 @@ def test_the_command_prints_its_figures(table_file: Path, capsys: pytest.Capture
         assert len(row["confirmed_pgr"]) == len(row["se"]) == 3
 
 
+def test_an_earlier_search_lends_its_other_methods(
+    table_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Together they give what one search of all gives: campaigns are the same whoever searches."""
+    search = ["search", str(table_file), "--campaigns", "2", "--processes", "1", "--tasks", "words"]
+    files = [tmp_path / name for name in ("random.json", "both.json", "one.json")]
+    assert main([*search, "--methods", "random", "--out", str(files[0])]) == 0
+    assert main([*search, "--methods", "asha", "--beside", str(files[0]), "--out", str(files[1])]) == 0
+    assert main([*search, "--methods", "asha,random", "--out", str(files[2])]) == 0
+    both, one = (json.loads(file.read_text()) for file in files[1:])
+    assert both == one
+    assert len(both["figures"]["random"]) == 2
+    more = ["search", str(table_file), "--campaigns", "3", "--tasks", "words", "--methods", "asha"]
+    assert main([*more, "--beside", str(files[0])]) == 2
+    assert "lacks some of the first 3 campaigns" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
+        (["search", "TABLE", "--tasks", "words,elsewhere"], "has no elsewhere; it has words"),
         (["search", "TABLE", "--methods", "ours,magic"], f"unknown magic; choose from {', '.join(METHODS)}"),
         (["search", "nowhere.npz"], "No such file"),
         (["build", "--data", ".", "--tasks", "x", "--out", "y.npz", "--encoder", "z"], "is not there"),
