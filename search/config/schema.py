@@ -155,6 +155,15 @@ class RunConfig(Frozen):
             update={"prior": all(one.prior for one in found), "panel": all(one.panel for one in found)}
         )
 
+    def offers_as_much_on(self, hidden: HiddenTask) -> bool:
+        """Whether methods can count on what they count on in the search; False if a model must be asked."""
+        there = self.on(hidden)
+        return all(
+            (one.strong.model, one.task.has_pairs, one.weak.panel.size)
+            == (there.strong.model, there.task.has_pairs, there.weak.panel.size)
+            for one in self.searched.values()
+        )
+
     @property
     def _own_abilities(self) -> Abilities:
         return abilities_of(

@@ -75,10 +75,10 @@ def planned_confirmation(
 ) -> list[tuple[Method, int]]:
     """Every (method, seed) of the confirmation: the naive baseline, then the finalists that can run there.
 
-    On the search's own task all can: they ran.
+    All can on the search's own task, since they ran, and where a hidden task offers as much.
     """
     methods = [finalist.method for finalist in choose_finalists(config, record, hidden)]
-    if hidden is not None:
+    if hidden is not None and not config.offers_as_much_on(hidden):
         abilities = config.on(hidden).abilities
         methods = [method for method in methods if method.refused(abilities) is None]
     return [

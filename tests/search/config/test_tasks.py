@@ -6,7 +6,7 @@ from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask, SearchedTask
 from tests.small_runs.settings import REPO
 from trainers.components.optim import Adamw
-from trainers.data.settings import ToyTask
+from trainers.data.settings import DatasetTask, PairFields, ToyTask
 from trainers.models.settings import ToyModel
 
 ELSEWHERE = HiddenTask(name="elsewhere", task=ToyTask(seed=5))
@@ -117,3 +117,12 @@ def test_methods_can_count_on_what_all_tasks_offer(config: RunConfig) -> None:
     task = SearchedTask(name="b", task=ToyTask(seed=5), strong=decoder)
     both = config.model_copy(update={"tasks": (SearchedTask(name="a", task=config.task), task)})
     assert both.abilities == config.abilities
+
+
+def test_a_hidden_task_offers_as_much_where_its_models_and_texts_are_alike(config: RunConfig) -> None:
+    there = HiddenTask(name="there", task=ToyTask(seed=7))
+    assert config.offers_as_much_on(there)
+    other = config.strong.model_copy(update={"model": ToyModel(size="weak")})
+    assert not config.offers_as_much_on(there.model_copy(update={"strong": other}))
+    of_pairs = DatasetTask(path="pairs.jsonl", fields=PairFields(), splits=config.task.splits)
+    assert not config.offers_as_much_on(HiddenTask(name="there", task=of_pairs))

@@ -1,5 +1,7 @@
 from types import SimpleNamespace
 
+import pytest
+
 from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
 from search.config.tasks import HiddenTask
@@ -8,8 +10,9 @@ from search.ledger.steered import Steered
 from search.output.live_view.remaining import planned
 from trainers.components.losses import Gce
 from trainers.components.orders import PlainInputs
-from trainers.data.settings import ToyTask
+from trainers.data.settings import DatasetTask, PairFields, ToyTask
 from trainers.method import Method
+from trainers.models.settings import HubModel
 
 
 def test_what_is_planned_by_purpose(config: RunConfig) -> None:
@@ -61,7 +64,8 @@ def test_a_hidden_task_counts_the_finalists_that_can_run_there(
     config: RunConfig, events: SimpleNamespace
 ) -> None:
     there = HiddenTask(name="there", task=ToyTask(seed=3))
-    config = config.model_copy(update={"hidden": (there,)})
+    pairs = DatasetTask(path="pairs.jsonl", fields=PairFields(), splits=config.task.splits)
+    config = config.model_copy(update={"task": pairs, "hidden": (there,)})
     of_pairs = Method(loss=Gce(), inputs=PlainInputs(answer="averaged"))
     assert of_pairs.refused(config.on(there).abilities) is not None
     record = Record()
@@ -71,3 +75,17 @@ def test_a_hidden_task_counts_the_finalists_that_can_run_there(
     assert planned(config, record)["hidden"] == 9
     record.apply(events.started("c1", purpose="confirm"))
     assert planned(config, record)["hidden"] == 6  # naive and one of two finalists on three seeds
+
+
+def test_a_model_that_the_search_has_too_is_not_asked_for_it(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    elsewhere = config.strong.model_copy(update={"model": HubModel(path="not/here", max_length=8)})
+    config = config.model_copy(
+        update={"strong": elsewhere, "hidden": (HiddenTask(name="there", task=ToyTask(seed=3)),)}
+    )
+    with pytest.raises(ValueError, match="not/here"):
+        config.abilities  # noqa: B018  # asks the model, which takes transformers
+    record = Record.of([events.started("t1"), events.reached("t1", 1.0, 0.5)])
+    record.apply(events.started("c1", purpose="confirm"))
+    assert planned(config, record)["hidden"] == 6
