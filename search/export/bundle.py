@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from search.export.parts import evolving, reading, training  # noqa: F401  # loads what exported files are made of
+from search.export.parts import asking, evolving, reading, training  # noqa: F401  # loads what exported files are made of
 from trainers import lazy
 from trainers.component import Component
 from trainers.components.formulas.formula import Formula

@@ -105,7 +105,7 @@ def _head(head: nn.Linear, words: tuple[int, int] | None) -> dict[str, Tensor]:
 
 
 def _write_adapter(folder: Path, config: RunConfig, module: Classifier) -> None:
-    base, revision = base_of(config)
+    base, revision = base_of(config.strong.model)
     settings: Any = copy.copy(module.body.peft_config["default"])
     settings.base_model_name_or_path, settings.revision = base or BASE, revision
     settings.inference_mode = True
@@ -118,9 +118,8 @@ def _write_adapter(folder: Path, config: RunConfig, module: Classifier) -> None:
     save_file(adapter, folder / "adapter_model.safetensors")
 
 
-def base_of(config: RunConfig) -> tuple[str | None, str | None]:
-    """The hub id or folder of the strong model, and its revision; None for one that was made here."""
-    model = config.strong.model
+def base_of(model: HubModel | ToyModel) -> tuple[str | None, str | None]:
+    """The hub id or folder of a model, and its revision; None for one that was made here."""
     if not isinstance(model, HubModel):
         return None, None
     path = Path(model.path).expanduser()
@@ -136,7 +135,7 @@ def _about(
     example: Examples,
 ) -> dict[str, Any]:
     model, members = config.strong.model, method.members
-    path, revision = base_of(config)
+    path, revision = base_of(config.strong.model)
     asks = model.readout == "label_tokens"
     trimmed = isinstance(members, Ensemble) and members.aggregate == "trimmed"
     half = config.engine.precision == "bf16" and student.layer is None

@@ -1,10 +1,9 @@
 """The text of a file that trains a method without Ray or this package: formulas, data and loop in one."""
 
 import inspect
-import pprint
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from search.config.schema import RunConfig
 from search.export.bundle import bundle, settings_literal
 from search.export.card import numbers
 from search.export.choice import Chosen
-from search.export.folder import base_of
+from search.export.parts import asking
 from search.export.parts.evolving import evolved
+from search.export.readings import data_file, model_folder, models_of, reading
 from search.ledger.record import Record
 from trainers.component import Component
 from trainers.components.formulas.formula import Formula
@@ -22,7 +22,7 @@ from trainers.components.labels import LABELS
 from trainers.components.losses import LOSSES
 from trainers.components.repairs import REPAIRS, NoRepair
 from trainers.components.selection import SELECTIONS
-from trainers.components.stages import Chain, SelfTrain
+from trainers.components.stages import SelfTrain
 from trainers.components.staging.members import Ensemble
 from trainers.components.staging.refine import Evolve
 from trainers.components.staging.relabel import RELABELS
@@ -30,10 +30,9 @@ from trainers.components.staging.stage import Stage
 from trainers.components.students import STUDENTS
 from trainers.data.examples import Examples
 from trainers.method import Method
-from trainers.models.pool import ModelPool, load_tokenizer
-from trainers.models.prompts import templates
-from trainers.models.settings import HubModel
+from trainers.models.prompts import can_elicit
 from trainers.printable import one_line
+from trainers.training.settings import EngineConfig
 
 PART, LEARNING = "search.export.parts.training", "search.export.parts.learning"
 STAGE, FORMULAS = "trainers.components.staging.stage", "trainers.components.formulas"
@@ -55,46 +54,33 @@ from __future__ import annotations
 '''
 
 
-def refused(config: RunConfig, method: Method) -> str | None:
-    """Why a method cannot be written as one file, on one line that names what has no template; or None."""
-    if isinstance(method.stages, Chain):
-        return _no_template("stages", method.stages)
-    for slot in SLOTS_THAT_ASK:
-        component = getattr(method, slot)
-        if _asked(component) - GIVEN:
-            return _no_template(slot, component)
-    if config.engine.precision != "fp32":
-        return f"engine.precision {config.engine.precision} has no template for a script: export with --out"
-    return None
-
-
 def needs_spread(method: Method) -> bool:
     """Whether the file's data must say how far the weak models of a supervisor differ."""
-    return any("spread" in _asked(getattr(method, slot)) for slot in SLOTS_THAT_ASK)
+    return "spread" in _asked(method)
 
 
-def _asked(component: Component) -> set[str]:
+def asks(method: Method) -> list[str]:
+    """What the file asks the untouched strong model: prior, margins or consistency."""
+    return sorted(_asked(method) - GIVEN)
+
+
+def _asked(method: Method) -> set[str]:
+    return set().union(*(_asked_by(getattr(method, slot)) for slot in SLOTS_THAT_ASK))
+
+
+def _asked_by(component: Component) -> set[str]:
     """What a component asks beside features: zero-shot answers, a consistent probe, several models."""
     if isinstance(component, Formula):
         return {"prior", "spread"} & component.program.names
     function = FUNCTIONS.get(type(component))
     if function is None or getattr(component, "prior", None) == "head":
         return set()
-    return set(ASKS.findall(inspect.getsource(function)))
+    return {found.removeprefix("checked_") for found in ASKS.findall(inspect.getsource(function))}
 
 
-def _no_template(slot: str, component: Component) -> str:
-    return f"{slot}.{component.kind} has no template for a script: export the model with --out instead"
-
-
-def script(config: RunConfig, record: Record, chosen: Chosen, file: Path, base: str | None) -> str:
-    """The text of the file. base: the folder of a model that was made here, beside the file.
-
-    Raises ValueError, on one line, for a method without a template.
-    """
+def script(config: RunConfig, record: Record, chosen: Chosen, file: Path, examples: Examples) -> str:
+    """The text of the file. examples: inputs of the task, which decide the text around an example."""
     method = chosen.method
-    if reason := refused(config, method):
-        raise ValueError(f"--script {file}: {reason}")
     steps = [step for step in method.label_steps if not isinstance(step, NoRepair)]
     functions: dict[str, list[Any]] = {
         "labels": [(LABELS | REPAIRS)[type(step)] for step in steps],
@@ -111,6 +97,7 @@ def script(config: RunConfig, record: Record, chosen: Chosen, file: Path, base: 
         settings.append(method.refine)
     if isinstance(method.loss, LossFormula):
         functions["loss_evidence"] = [evidence_of]
+    functions["asks"] = [getattr(asking, f"ask_{name}") for name in asks(method)]
     roots = [(PART, "main"), (LEARNING, "Recipe"), (LEARNING, "OwnAnswers")]
     roots += [("search.export.parts.base", "Reading"), ("trainers.data.tokens", "Template")]
     roots += [(STAGE, "Stage"), (STAGE, "Fold")]
@@ -121,9 +108,8 @@ def script(config: RunConfig, record: Record, chosen: Chosen, file: Path, base: 
     imports, texts = bundle(roots)
     title = f"The method {chosen.name} of the run {one_line(config.name)}, as one file."
     header = HEADER.format(title=title, numbers=_numbers(record, chosen), file=file.name)
-    return "\n".join(
-        [header, *imports, "", "\n\n\n".join([*texts, _recipe(config, chosen, functions, steps, file, base)])]
-    )
+    texts.append(_recipe(config, chosen, functions, steps, file, examples))
+    return "\n".join([header, *imports, "", "\n\n\n".join(texts)])
 
 
 def _numbers(record: Record, chosen: Chosen) -> str:
@@ -137,7 +123,7 @@ def _recipe(
     functions: Mapping[str, list[Any]],
     steps: list[Any],
     file: Path,
-    base: str | None,
+    examples: Examples,
 ) -> str:
     method = chosen.method
 
@@ -157,7 +143,7 @@ def _recipe(
         f"    trained={method.inputs.trained},",
         f"    answered={method.inputs.answered},",
         f"    seed={chosen.seed},",
-        *_further(method),
+        *_further(config, method),
         *(
             f"    {name}={step(functions[name][0], component)},"
             for name, component in (
@@ -168,19 +154,41 @@ def _recipe(
             if name in functions
         ),
         ")",
-        f"READING = Reading({_reading(config, base)})",
+        *_readings(config, method, file, examples),
         "",
         'if __name__ == "__main__":',
-        f"    main(RECIPE, READING, {data_file(file).name!r})",
+        f"    main(RECIPE, READING, {data_file(file).name!r}, SMALLER)",
         "",
     ]
     return "\n".join(lines)
 
 
-def _further(method: Method) -> list[str]:
-    """Lines for the sequence of trainings, for self-training and for several members."""
+def _readings(config: RunConfig, method: Method, file: Path, examples: Examples) -> list[str]:
+    """Lines for the strong model, and for the smaller ones of a chain."""
+    texts = {
+        number: reading(
+            config,
+            model,
+            model_folder(file, number),
+            examples,
+            asked=number is None and can_elicit(model) and bool(asks(method)),
+        )
+        for number, model in models_of(config, method).items()
+    }
+    smaller = [f"{number}: {text}" for number, text in texts.items() if number is not None]
+    return [f"READING = {texts[None]}", f"SMALLER: dict[int, Reading] = {{{', '.join(smaller)}}}"]
+
+
+def _further(config: RunConfig, method: Method) -> list[str]:
+    """Lines for the engine, what is asked, the sequence of trainings, self-training and several members."""
     lines, own, members = list[str](), method.stages, method.members
-    stages = method.sequence(0)
+    engine, usual = config.engine, EngineConfig()
+    for name in ("precision", "zero_stage", "micro_batch"):
+        if (value := getattr(engine, name)) != getattr(usual, name):
+            lines.append(f"    {name}={value!r},")
+    if asked := asks(method):
+        lines.append(f"    asks={{{', '.join(f'{name!r}: ask_{name}' for name in asked)}}},")
+    stages = method.sequence(len(config.intermediates))
     if stages != (Stage(),):
         lines += ["    stages=[", *(f"        {_stage(stage)}," for stage in stages), "    ],"]
     if isinstance(own, SelfTrain):
@@ -197,29 +205,3 @@ def _stage(stage: Stage) -> str:
     given = {part.name: getattr(stage, part.name) for part in fields(stage)}
     told = [f"{name}={value!r}" for name, value in given.items() if value != getattr(usual, name)]
     return f"Stage({', '.join(told)})"
-
-
-def _reading(config: RunConfig, base: str | None) -> str:
-    model = config.strong.model
-    asks = model.readout == "label_tokens"
-    path, revision = base_of(config)
-    values = {
-        "path": path or base,
-        "revision": revision,
-        "pool": "last" if asks else ModelPool(model, cache=config.cache_dir).read_from,
-        "max_length": int(load_tokenizer(model).model_max_length),
-        "dtype": model.dtype if isinstance(model, HubModel) else "float32",
-    }
-    template = f"Template(**{pprint.pformat(_template(config))})" if asks else "None"
-    given = ", ".join(f"{key}={value!r}" for key, value in values.items())
-    return f"{given}, template={template}, vocabulary={asks}"
-
-
-def _template(config: RunConfig) -> dict[str, Any]:
-    pairs = (("", ""),) if config.task.has_pairs else None
-    return asdict(templates(config.strong.model, Examples(texts=("",), pairs=pairs))[0])
-
-
-def data_file(file: Path) -> Path:
-    """Where the data of a script lies: beside it."""
-    return file.with_suffix(".jsonl")

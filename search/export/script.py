@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,16 +13,19 @@ from rich.progress import Progress
 from search.config.schema import RunConfig
 from search.export.choice import Chosen, choose
 from search.export.learning import learning
-from search.export.recipe import data_file, needs_spread, refused, script
+from search.export.readings import data_file, model_folder, models_of
+from search.export.recipe import needs_spread, script
 from search.export.sources import check_writable, load_sources, read_source
 from search.storage.run_directory import RunDirectory
 from trainers.data.examples import Examples, SplitName, Task
 from trainers.files import replace_file
 from trainers.models.chats import as_chats
 from trainers.models.pool import load_tokenizer
-from trainers.models.settings import ToyModel
+from trainers.models.settings import HubModel, ToyModel
 from trainers.models.toy_model import build_toy_model
 from trainers.training.inputs import Floats
+
+MOST_SMALLER = 4  # models between the weak and the strong one in a config
 
 
 def export_script(
@@ -30,14 +33,12 @@ def export_script(
 ) -> Chosen:
     """Write FILE.py, FILE.jsonl and, for a model that was made here, the folder FILE-model.
 
-    name, seed: as `choose` takes them. Raises ValueError, on one line, for a mistake in the input, a method
-    without a template, and data or models that are gone or have changed.
+    name, seed: as `choose` takes them. Raises ValueError, on one line, for a mistake in the input, and for
+    data or models that are gone or have changed.
     """
     _check_free(file)
     source = read_source(run)
     chosen = choose(source.as_run, source.record, source.outcome, name, seed)
-    if reason := refused(source.config, chosen.method):
-        raise ValueError(f"--script {file}: {reason}")
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("checking data and models", total=None)
         loaded = load_sources(source)
@@ -45,23 +46,27 @@ def export_script(
         config = source.config
         learned = learning(config, loaded, config.supervisor(chosen.seed))
         with _all_or_nothing(file):
-            base = None
-            if isinstance(config.strong.model, ToyModel):
-                base = model_folder(file).name
-                whole = build_toy_model(config.strong.model, cache=config.cache_dir)
-                whole.save_pretrained(model_folder(file))
-                load_tokenizer(config.strong.model).save_pretrained(model_folder(file))
+            models = models_of(config, chosen.method)
+            for number, model in models.items():
+                if isinstance(model, ToyModel):
+                    _write_model(config, model, model_folder(file, number))
             spread = learned.spread if needs_spread(chosen.method) else None
-            lines = data_lines(config, loaded.task, learned.weak, chosen.split, spread)
+            lines = data_lines(models, loaded.task, learned.weak, chosen.split, spread)
             replace_file(data_file(file), "".join(lines))
-            replace_file(file, script(config, source.record, chosen, file, base))
+            examples = loaded.task.inputs["transfer"]
+            replace_file(file, script(config, source.record, chosen, file, examples))
     return chosen
+
+
+def _write_model(config: RunConfig, model: ToyModel, folder: Path) -> None:
+    build_toy_model(model, cache=config.cache_dir).save_pretrained(folder)
+    load_tokenizer(model).save_pretrained(folder)
 
 
 def _check_free(file: Path) -> None:
     if file.suffix != ".py":
         raise ValueError(f"--script {file}: must end in .py")
-    for path in (file, data_file(file), model_folder(file)):
+    for path in _parts(file):
         if path.exists():
             raise ValueError(f"--script {file}: {path} exists; choose another name")
     check_writable(f"--script {file}", file)
@@ -74,33 +79,43 @@ def _all_or_nothing(file: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        shutil.rmtree(model_folder(file), ignore_errors=True)
-        for path in (data_file(file), file):
-            path.unlink(missing_ok=True)
+        for path in _parts(file):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         raise
 
 
-def model_folder(file: Path) -> Path:
-    """Where a script's pretrained model lies if it was made here."""
-    return file.with_name(f"{file.stem}-model")
+def _parts(file: Path) -> list[Path]:
+    """All that an export may write."""
+    return [file, data_file(file), *(model_folder(file, number) for number in (None, *range(MOST_SMALLER)))]
 
 
 def data_lines(
-    config: RunConfig, task: Task, weak: Floats, split: SplitName, spread: Floats | None = None
+    models: Mapping[int | None, HubModel | ToyModel],
+    task: Task,
+    weak: Floats,
+    split: SplitName,
+    spread: Floats | None = None,
 ) -> Iterable[str]:
     """Lines of JSON: the transfer examples with their weak labels, then the inputs of the split to predict.
 
-    spread: what stands beside a weak label where the method asks for it. They hold no ground truth.
-    Messages are written by the model's chat template.
+    models: as `models_of`. spread: what stands beside a weak label where the method asks for it. They hold no
+    ground truth. Messages are written by the strong model's chat template, and in `written` by that of a
+    smaller model which writes them otherwise.
     """
-    tokenizer = load_tokenizer(config.strong.model)
+    tokenizers = {number: load_tokenizer(model) for number, model in models.items()}
     for name in ("transfer", split):
-        examples = as_chats(task.inputs[name], tokenizer)
-        for row, record in enumerate(_records(examples)):
+        forms = [_records(as_chats(task.inputs[name], tokenizer)) for tokenizer in tokenizers.values()]
+        for row, (record, *others) in enumerate(zip(*forms, strict=True)):
             label = {"weak": float(np.float32(weak[row]))} if name == "transfer" else {}
             if name == "transfer" and spread is not None:
                 label["spread"] = float(np.float32(spread[row]))
-            yield json.dumps({"split": name} | record | label, ensure_ascii=False) + "\n"
+            smaller = zip(list(tokenizers)[1:], others, strict=True)
+            written = {str(number): other for number, other in smaller if other != record}
+            more = {"written": written} if written else {}
+            yield json.dumps({"split": name} | record | label | more, ensure_ascii=False) + "\n"
 
 
 def _records(examples: Examples) -> Iterable[dict[str, str]]:

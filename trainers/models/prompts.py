@@ -70,10 +70,7 @@ def ask(config: HubModel | ToyModel, examples: Examples) -> tuple[Question, ...]
         return ()
     tokenizer = load_tokenizer(config)
     examples = as_chats(examples, tokenizer)
-    return tuple(
-        _question(config, _asking(template, examples), examples, tokenizer)
-        for template in templates(config, examples)
-    )
+    return tuple(_question(config, template, examples, tokenizer) for template in questions(config, examples))
 
 
 def _tokens(
@@ -97,6 +94,11 @@ def _tokens(
             "tokenizer of the same model, or resize the embedding"
         )
     return tokens
+
+
+def questions(config: HubModel | ToyModel, examples: Examples) -> Templates:
+    """The templates by which this model is asked about these examples, with the examples' own question."""
+    return tuple(_asking(template, examples) for template in templates(config, examples))
 
 
 def _asking(template: Template, examples: Examples) -> Template:

@@ -118,7 +118,7 @@ def training_engine(
         for parameter in parameters:
             parameter.data = parameter.data.float()
     _set_checkpointing(model, bool(config.gradient_checkpointing))
-    start = _on_torch if backend == "torch" else _on_deepspeed
+    start = on_torch if backend == "torch" else _on_deepspeed
     engine = start(model, parameters, optim, config)
     layers = CompiledLayers(repeated_layers(model)) if wants_compiled(config, model) else None
     engine.compiled = layers is not None
@@ -132,9 +132,10 @@ def training_engine(
         _set_checkpointing(model, False)
 
 
-def _on_torch(
+def on_torch(
     model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw, config: EngineConfig
 ) -> PlainEngine:
+    """An engine without DeepSpeed, over parameters in float32; in bf16 the model is converted here."""
     exact = {id(parameter) for parameter in _kept_in_float32(model, parameters, config)}
     if config.precision == "bf16":
         for parameter in model.parameters():

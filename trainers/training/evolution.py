@@ -51,7 +51,7 @@ def evolve(
     are at hand. Raises Diverged if a prediction is not finite.
     """
     if engine.precision == "bf16" and student.layer is None:
-        _halve_what_stays(student)
+        halve_what_stays(student)
     student.module.to(device())
     evolution = Evolution(student, config, kind, inputs, swapped=swapped, rate=rate, seed=seed)
     identity = digest(config.model_dump(), rate, seed, swapped is None)
@@ -150,7 +150,7 @@ def moved_parameters(student: Student, kind: StudentConfig) -> list[torch.nn.Par
     ]
 
 
-def _halve_what_stays(student: Student) -> None:
+def halve_what_stays(student: Student) -> None:
     """Convert frozen weights to bfloat16, in which the student was trained."""
     trained = {id(parameter) for parameter in student.parameters}
     for parameter in student.module.parameters():

@@ -15,6 +15,7 @@ from trainers.data.examples import Examples
 from trainers.data.tokens import Template, Tokens, tokenize
 from trainers.models.head import Head, Words, as_head, new_head
 from trainers.models.pool import Classifier
+from trainers.models.prompts import Question
 from trainers.models.settings import Pool
 
 
@@ -24,7 +25,8 @@ class Reading:
 
     path, revision: what transformers loads. pool: the hidden states that are read. max_length: tokens of an
     example. dtype: of the pretrained weights. template: the text around an example, None: the usual frame.
-    vocabulary: whether it answers with two words of its vocabulary, so that a language model is loaded.
+    vocabulary: whether it answers with two words of its vocabulary. questions: the texts around an example
+    by which the untouched model is asked. For either a language model is loaded.
     """
 
     path: str
@@ -34,6 +36,7 @@ class Reading:
     dtype: str
     template: Template | None
     vocabulary: bool
+    questions: tuple[Template, ...] = ()
 
 
 class Base:
@@ -45,17 +48,19 @@ class Base:
         self.tokenizer = AutoTokenizer.from_pretrained(
             tokenizer or reading.path, revision="main" if tokenizer else reading.revision or "main"
         )
+        self.tokenizer.model_max_length = reading.max_length
 
     @cached_property
     def _pretrained(self) -> tuple[Any, Head | None]:
         reading = self.reading
-        kind = AutoModelForCausalLM if reading.vocabulary else AutoModel
+        speaks = reading.vocabulary or bool(reading.questions)
+        kind = AutoModelForCausalLM if speaks else AutoModel
         dtype = getattr(torch, reading.dtype)
         whole = kind.from_pretrained(reading.path, revision=reading.revision or "main", dtype=dtype)
         body = whole.base_model
         if getattr(body, "pooler", None) is not None:
             body.register_module("pooler", None)  # nothing reads it
-        return body.eval(), as_head(whole.get_output_embeddings()) if reading.vocabulary else None
+        return body.eval(), as_head(whole.get_output_embeddings()) if speaks else None
 
     @property
     def body(self) -> Any:
@@ -83,13 +88,33 @@ class Base:
 
     def fresh(self, seed: int, *, words: Words | None = None) -> Classifier:
         """The pretrained body with a new head, or with the language model's own; in evaluation mode."""
+        if self.reading.vocabulary:
+            return self.speaker(words)
+        body = copy.deepcopy(self.body)
+        return Classifier(body.requires_grad_(True), self.reading.pool, self.new_head(seed), words).eval()
+
+    def speaker(self, words: Words | None) -> Classifier:
+        """A copy of the language model that answers with `words` at the next token."""
         body, vocabulary = copy.deepcopy(self._pretrained)
-        head = vocabulary if vocabulary is not None else self.new_head(seed)
-        return Classifier(body.requires_grad_(True), self.reading.pool, head, words).eval()
+        assert vocabulary is not None
+        return Classifier(body.requires_grad_(True), "last", vocabulary, words).eval()
 
     def tokens(self, examples: Examples) -> Tokens:
         """The examples as this model reads them."""
-        return tokenize(examples, self.tokenizer, self.reading.max_length, self.reading.template)
+        return self._tokens(examples, self.reading.template)
+
+    def ask(self, examples: Examples) -> tuple[Question, ...]:
+        """The examples as questions to this model, one per template; pairs in both orders."""
+        return tuple(
+            Question(
+                shown=self._tokens(examples, template),
+                swapped=None if examples.pairs is None else self._tokens(examples.exchanged(), template),
+            )
+            for template in self.reading.questions
+        )
+
+    def _tokens(self, examples: Examples, template: Template | None) -> Tokens:
+        return tokenize(examples, self.tokenizer, self.reading.max_length, template)
 
 
 def as_examples(records: Sequence[dict[str, object]]) -> Examples:

@@ -5,16 +5,28 @@ from typing import Any
 
 from trainers.components.staging.sequence import ROUNDING
 from trainers.training.deepspeed_engine import device
-from trainers.training.evolution import Evolution
+from trainers.training.evolution import Evolution, halve_what_stays
 from trainers.training.orders import Asked
 
 
-def evolved(config: Any, student: Any, kind: Any, learn: Asked, rate: float, seed: int, share: float) -> None:
+def evolved(
+    config: Any,
+    student: Any,
+    kind: Any,
+    learn: Asked,
+    rate: float,
+    seed: int,
+    share: float,
+    *,
+    half: bool = False,
+) -> None:
     """Move a student in place, up to a share of the steps.
 
     kind: its settings, which say what of it moves. learn: the transfer examples, pairs in both orders. rate:
-    the share of class 1 that single texts are held to.
+    the share of class 1 that single texts are held to. half: whether the student was trained in bfloat16.
     """
+    if half and student.layer is None:
+        halve_what_stays(student)
     student.module.to(device())
     evolution = Evolution(student, config, kind, learn.shown, swapped=learn.swapped, rate=rate, seed=seed)
     last = max(1, math.ceil(share * config.steps - ROUNDING))

@@ -40,8 +40,10 @@ class Recipe:
     labels: the steps from weak probabilities to targets. batch_loss: (settings, log-probabilities [b, 2],
     targets [b], progress) -> a loss an example; a formula also takes what loss_evidence makes of the
     evidence. trained, answered: the orders of pairs, 1 or 2. stages: the trainings, in order. own, relabel,
-    refine: what the stages that need it do. Members answer by an aggregate of their log-odds; trim: the share
-    left out at either end.
+    refine: what the stages that need it do. asks: what the untouched model is asked, by its name in the
+    evidence. Members answer by an aggregate of their log-odds; trim: the share left out at either end.
+    precision: of forward and backward passes, fp32 or bf16; zero_stage: of the trainings of the run. Neither
+    matters to a probe. micro_batch: examples that pass the model together, None: a whole batch.
     """
 
     labels: Sequence[Step]
@@ -57,8 +59,12 @@ class Recipe:
     relabel: Step | None = None
     refine: Step | None = None
     loss_evidence: Step | None = None
+    asks: Mapping[str, Callable[[Any], Floats]] = field(default_factory=dict)
     aggregate: str = "mean"
     trim: float = 0.0
+    precision: str = "fp32"
+    zero_stage: int = 0
+    micro_batch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +125,8 @@ class Lessons:
     def _whole(self, teacher: str, evidence: Evidence) -> Learned:
         if teacher == "self" and self._recipe.own:
             return learned_from_itself(self._recipe.own, evidence)
+        if teacher == "previous":
+            return learned_from_labels(self._recipe, evidence)
         if teacher == "relabelled":
             return learned_from_student(self._recipe, self._evidence, self.first.targets, evidence.weak_probs)
         return self.first

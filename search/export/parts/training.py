@@ -4,31 +4,31 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from search.export.parts.base import Base, Reading, as_examples, as_probs, combined
 from search.export.parts.learning import Learned, Lessons, Recipe, seed_of
+from search.export.parts.splits import Data
 from trainers.components.optim import lr_factor
 from trainers.components.selecting.plans import Plan
 from trainers.components.selection import small_loss_weights
 from trainers.components.staging.sequence import ROUNDING, place_of, total_length
 from trainers.components.weak_labels import Evidence
 from trainers.data.examples import Examples
-from trainers.data.tokens import Tokens
 from trainers.lazy import special
-from trainers.training.deepspeed_engine import device
-from trainers.training.inputs import FeatureInputs, Floats, Inputs, Rows, TokenInputs
-from trainers.training.loop import forward, planned_batches, total_steps
+from trainers.training.deepspeed_engine import device, on_torch
+from trainers.training.inputs import FeatureInputs, Floats, Inputs, Rows
+from trainers.training.loop import planned_batches, total_steps
 from trainers.training.orders import Asked, answer
-from trainers.training.plain_engine import adamw
+from trainers.training.plain_engine import PlainEngine
 
 KNOWN = ("spread",)  # what transfer examples may have beside their weak labels
 
@@ -42,55 +42,6 @@ class Schedule:
     seed: int
 
 
-class Data:
-    """The examples of a split as a student takes them: tokens, or features of the untouched model."""
-
-    def __init__(self, base: Base, examples: Examples) -> None:
-        self._base = base
-        self._examples = examples
-
-    @cached_property
-    def shown(self) -> Tokens:
-        """The examples as they are."""
-        return self._base.tokens(self._examples)
-
-    @cached_property
-    def swapped(self) -> Tokens:
-        """Pairs with their responses exchanged."""
-        return self._base.tokens(self._examples.exchanged())
-
-    def inputs(self, layer: int | None, order: str = "shown") -> Inputs:
-        """order: shown, swapped, or both, one after the other."""
-        if layer is not None:
-            orders = ["shown", "swapped"] if order == "both" else [order]
-            features = torch.cat([self._features(getattr(self, name), layer) for name in orders])
-            return FeatureInputs(features=features)
-        tokens = self.shown.followed_by(self.swapped) if order == "both" else getattr(self, order)
-        return TokenInputs(tokens=tokens, pad_id=self._base.pad_id)
-
-    def asked(self, layer: int | None, orders: int) -> Asked:
-        """The examples to be answered in one or two orders."""
-        return Asked(shown=self.inputs(layer), swapped=self.inputs(layer, "swapped") if orders == 2 else None)
-
-    @property
-    def has_pairs(self) -> bool:
-        """Whether the examples are pairs."""
-        return self._examples.pairs is not None
-
-    def evidence(self) -> np.ndarray:
-        """Features of the last layer, float32 [n, d]; of pairs the difference between both orders."""
-        layer = self._base.layer_at(1.0)
-        features = self._features(self.shown, layer)
-        if self._examples.pairs is not None:
-            features = features - self._features(self.swapped, layer)
-        return np.asarray(features.numpy())
-
-    def _features(self, tokens: Tokens, layer: int) -> torch.Tensor:
-        model = self._base.fresh(0, words=tokens.words)
-        read = partial(model.features, layer=layer)
-        return forward(read, TokenInputs(tokens=tokens, pad_id=self._base.pad_id), model)
-
-
 def run(
     recipe: Recipe,
     base: Base,
@@ -98,22 +49,23 @@ def run(
     weak: Floats,
     ask: Examples,
     known: Mapping[str, Floats] = MappingProxyType({}),
+    smaller: Mapping[int, tuple[Base, Examples, Examples]] = MappingProxyType({}),
 ) -> Floats:
     """Train on weak P(class 1) of `learn`, float32 [n]; returns P(class 1) of every example of `ask`.
 
-    known: what else is known of `learn`: spread, how far the weak models of its supervisor differ.
+    known: what else is known of `learn`: spread, how far the weak models of its supervisor differ. smaller:
+    the models of a chain on the way to this one, by their number, each with both as its template writes them.
     """
-    data, asked = Data(base, learn), Data(base, ask)
-    lessons = Lessons(recipe, evidence_from(recipe, data, weak, known))
+    forms: dict[int | None, tuple[Data, Data]] = {None: (Data(base, learn), Data(base, ask))}
+    forms |= {number: (Data(of, first), Data(of, second)) for number, (of, first, second) in smaller.items()}
+    lessons = Lessons(recipe, evidence_from(recipe, forms[None][0], weak, known))
     last, part = place_of(recipe.stages, recipe.optim.stop * total_length(recipe.stages))
     answers: dict[int, Floats] = {}
     student: Any = None
     for place, stage in enumerate(recipe.stages[: last + 1]):
         share, seed = lessons.due(stage, part) if place == last else 1.0, seed_of(recipe, stage)
-        if not stage.continues:
-            torch.manual_seed(seed)
-            make, settings = recipe.student
-            student = make(settings, base, seed, data.shown.words)
+        data, asked = forms[stage.learner]
+        student = begun(recipe, data, seed, student if stage.continues else None)
         if stage.evolves:
             refine(recipe, student, data, lessons, seed, share)
         else:
@@ -127,10 +79,23 @@ def run(
     return as_probs(combined(stacked, recipe.aggregate, int(recipe.trim * len(stacked) + ROUNDING)))
 
 
+def begun(recipe: Recipe, data: Data, seed: int, before: Any) -> Any:
+    """A new student; with the trained weights of the one before, if there is one."""
+    torch.manual_seed(seed)
+    make, settings = recipe.student
+    student = make(settings, data.base, seed, data.shown.words)
+    if before is not None:
+        with torch.no_grad():
+            for own, trained in zip(student.parameters, before.parameters, strict=True):
+                own.copy_(trained)
+    return student
+
+
 def evidence_from(recipe: Recipe, data: Data, weak: Floats, known: Mapping[str, Floats]) -> Evidence:
     """What the label steps and weights may ask about the transfer examples."""
     more: dict[str, Any] = {name: partial(known.__getitem__, name) for name in known}
-    return Evidence(weak_probs=weak, features=data.evidence, prior=no_prior, seed=recipe.seed, **more)
+    more |= {name: partial(ask, data) for name, ask in recipe.asks.items()}
+    return Evidence(weak_probs=weak, features=data.evidence, seed=recipe.seed, **{"prior": no_prior} | more)
 
 
 def answers_of(student: Any, transfer: Asked, rows: Rows | None) -> Floats:
@@ -145,11 +110,12 @@ def refine(recipe: Recipe, student: Any, data: Data, lessons: Lessons, seed: int
     move, settings = recipe.refine
     rate = 0.5 if settings.rate == "half" else float(lessons.first.targets.mean())
     learn = data.asked(student.layer, 2 if data.has_pairs else 1)
-    move(settings, student, recipe.student[1], learn, rate, seed, share)
+    half = recipe.precision == "bf16"
+    move(settings, student, recipe.student[1], learn, rate, seed, share, half=half)
 
 
 def no_prior() -> Any:
-    """No component of an exported method asks the strong model."""
+    """A method that does not ask the strong model never calls it."""
     raise NotImplementedError
 
 
@@ -162,39 +128,72 @@ def fit(
     share: float,
 ) -> None:
     """Train in place up to a share of the schedule."""
-    optim, plan = recipe.optim, learned.plan
-    for parameter in parameters:
-        parameter.data = parameter.data.float()
+    if isinstance(inputs, FeatureInputs):
+        recipe = replace(recipe, precision="fp32", micro_batch=None)
+    if recipe.precision == "fp32":
+        for parameter in parameters:
+            parameter.data = parameter.data.float()
     model.to(device()).train()
-    optimizer = adamw(parameters, optim)
-    weak = torch.from_numpy(learned.targets).to(device())
-    known = {name: torch.from_numpy(values).to(device()) for name, values in learned.evidence.items()}
-    total = total_steps(plan, optim)
+    optim, settings = recipe.optim, cast(Any, recipe)
+    engine = on_torch(model, parameters, optim, settings)
+    total = total_steps(learned.plan, optim)
     last = min(total, max(1, math.ceil(share * total - ROUNDING)))
-    schedule: Any = Schedule(plan=plan, optim=optim, seed=recipe.seed)
+    schedule: Any = Schedule(plan=learned.plan, optim=optim, seed=recipe.seed)
     for step, (rows, phase) in enumerate(planned_batches(inputs.lengths, schedule, total)):
         if step == last:
             break
         progress = step / total
-        seed_dropout(recipe.seed, step)
-        logits = model(*inputs.batch(rows))
-        log_probs = torch.log_softmax(logits.float(), dim=-1)
-        function, settings = recipe.batch_loss
-        weights = torch.from_numpy(phase.weights[rows]).to(device())
-        more = ({name: values[rows] for name, values in known.items()},) if known else ()
-        losses = function(settings, log_probs, weak[rows], progress, *more) * weights
-        if plan.keep_share is not None:
-            losses = losses * small_loss_weights(losses.detach(), plan.keep_share(progress))
-        losses.mean().backward()
-        if optim.clip:
-            torch.nn.utils.clip_grad_norm_(parameters, optim.clip, foreach=True)
-        for group in optimizer.param_groups:
-            group["lr"] = optim.lr * phase.lr_scale * lr_factor(optim, progress)
-        optimizer.step()
-        optimizer.zero_grad()
+        losses = partial(losses_of, recipe, learned, rows, phase.weights[rows], progress)
+        loss = accumulated(engine, inputs, rows, losses, recipe, step)
+        engine.step(optim.lr * phase.lr_scale * lr_factor(optim, progress))
         if step % 20 == 0:
-            sys.stderr.write(f"step {step} of {last}, loss {float(losses.detach().mean()):.4f}\n")
+            sys.stderr.write(f"step {step} of {last}, loss {float(loss):.4f}\n")
+    engine.close()
     model.eval()
+
+
+def losses_of(
+    recipe: Recipe, learned: Learned, rows: Rows, weights: Floats, progress: float, logits: torch.Tensor
+) -> torch.Tensor:
+    """The weighted loss of every example of a batch, [b], from its logits [b, 2]."""
+    function, settings = recipe.batch_loss
+    known = {name: torch.from_numpy(of[rows]).to(device()) for name, of in learned.evidence.items()}
+    targets = torch.from_numpy(learned.targets[rows]).to(device())
+    log_probs = torch.log_softmax(logits.float(), dim=-1)
+    losses: torch.Tensor = function(settings, log_probs, targets, progress, *([known] if known else []))
+    losses = losses * torch.from_numpy(weights).to(device())
+    if learned.plan.keep_share is not None:
+        losses = losses * small_loss_weights(losses.detach(), learned.plan.keep_share(progress))
+    return losses
+
+
+def accumulated(
+    engine: PlainEngine,
+    inputs: Inputs,
+    rows: Rows,
+    losses: Callable[[torch.Tensor], torch.Tensor],
+    recipe: Recipe,
+    step: int,
+) -> torch.Tensor:
+    """Add up the gradient of a batch's mean loss, and return that loss.
+
+    In several pieces the gradient of the logits comes first, since a loss may compare a batch's examples (Gao
+    et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+    """
+    seed_dropout(recipe.seed, step)
+    pieces = np.array_split(rows, math.ceil(len(rows) / (recipe.micro_batch or len(rows))))
+    if len(pieces) == 1:
+        loss = losses(engine.forward(*inputs.batch(rows))).mean()
+        engine.backward(loss, last=True)
+        return loss.detach()
+    with torch.no_grad():
+        logits = torch.cat([engine.forward(*inputs.batch(piece)).float() for piece in pieces])
+    loss = losses(logits.requires_grad_(True)).mean()
+    (gradient,) = torch.autograd.grad(loss, logits)
+    seed_dropout(recipe.seed, step)
+    for piece, wanted in zip(pieces, torch.split(gradient, list(map(len, pieces))), strict=True):
+        engine.backward((engine.forward(*inputs.batch(piece)).float() * wanted).sum(), last=True)
+    return loss.detach()
 
 
 def seed_dropout(seed: int, step: int) -> None:
@@ -202,32 +201,47 @@ def seed_dropout(seed: int, step: int) -> None:
     torch.manual_seed((seed * 1_000_003 + step) * 1_009 % 2**63)
 
 
-def main(recipe: Recipe, reading: Reading, data: str) -> None:
+def main(recipe: Recipe, reading: Reading, data: str, smaller: Mapping[int, Reading]) -> None:
     """Train on the transfer examples of a JSONL file, and print P(class 1) of the others, a line each.
 
     Every line is {"split": …, "text": …} or {"split": …, "prompt": …, "first": …, "second": …}; those of the
     split transfer also have "weak", the weak supervisor's P(class 1), and where the method asks for it
-    "spread", the standard deviation over its models.
+    "spread", the standard deviation over its models. Where a smaller model of a chain writes messages in its
+    own way, its number in "written" has the line's texts.
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--data", default=str(Path(sys.argv[0]).parent / data), help="default: %(default)s")
     parser.add_argument("--model", default=None, help=f"default: {reading.path}")
     parser.add_argument("--seed", type=int, default=recipe.seed, help="default: %(default)s")
+    pieces = "examples that pass the model together, None: a whole batch; default: %(default)s"
+    parser.add_argument("--micro-batch", type=int, default=recipe.micro_batch, help=pieces)
     given = parser.parse_args()
     lines = Path(given.data).read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines if line.strip()]
     learn = [record for record in records if record["split"] == "transfer"]
     ask = [record for record in records if record["split"] != "transfer"]
-    path = given.model or reading.path
-    if not Path(path).is_absolute() and (Path(sys.argv[0]).parent / path).is_dir():
-        path = str(Path(sys.argv[0]).parent / path)
-    base = Base(replace(reading, path=path))
+    base = loaded(replace(reading, path=given.model or reading.path))
     weak = np.array([record["weak"] for record in learn], dtype=np.float32)
     known = {
         name: np.array([record[name] for record in learn], dtype=np.float32)
         for name in KNOWN
         if name in learn[0]
     }
-    recipe = replace(recipe, seed=given.seed)
-    for probability in run(recipe, base, as_examples(learn), weak, as_examples(ask), known):
+    chain = {
+        number: (loaded(model), as_written(learn, number), as_written(ask, number))
+        for number, model in smaller.items()
+    }
+    recipe = replace(recipe, seed=given.seed, micro_batch=given.micro_batch)
+    for probability in run(recipe, base, as_examples(learn), weak, as_examples(ask), known, chain):
         sys.stdout.write(f"{probability:.6f}\n")
+
+
+def loaded(reading: Reading) -> Base:
+    """A model by its hub id or folder, which may lie beside this file."""
+    beside = Path(sys.argv[0]).parent / reading.path
+    return Base(replace(reading, path=str(beside)) if beside.is_dir() else reading)
+
+
+def as_written(records: Sequence[dict[str, Any]], number: int) -> Examples:
+    """The examples as the template of a smaller model writes them."""
+    return as_examples([record.get("written", {}).get(str(number), record) for record in records])

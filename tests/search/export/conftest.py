@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,14 +28,14 @@ from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.toy_task import load_toy
 from trainers.method import Method
 from trainers.models.pool import ModelPool
-from trainers.models.prompts import render
+from trainers.models.prompts import ask, render
 from trainers.models.settings import ToyModel
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.inputs import Floats
 from trainers.training.settings import EngineConfig
 from trainers.training.weights import TrainedWeights
 from trainers.trial.kept_models import keeper, kept_weights
-from trainers.trial.workbench import Materials, Workbench
+from trainers.trial.workbench import Intermediate, Materials, Workbench
 
 OPTIM = Adamw(lr=3e-3, epochs=2, batch_size=16)
 SPLITS = SplitSizes(weak_train=80, transfer=96, search=40, test=60)
@@ -88,9 +88,14 @@ def trained(small: RunConfig, task: Task, tmp_path_factory: pytest.TempPathFacto
         readout: str = "head",
         model: Any = small.strong.model,
         panel: bool = False,
+        smaller: Sequence[Any] = (),
+        engine: EngineConfig = small.engine,
     ) -> Trained:
         model = model.model_copy(update={"readout": readout})
-        config = small.model_copy(update={"strong": small.strong.model_copy(update={"model": model})})
+        strong = small.strong.model_copy(update={"model": model})
+        config = small.model_copy(
+            update={"strong": strong, "intermediates": tuple(smaller), "engine": engine}
+        )
         learn, asked = (
             _as_pairs(task.inputs[split]) if pairs else task.inputs[split] for split in ("transfer", "test")
         )
@@ -100,13 +105,18 @@ def trained(small: RunConfig, task: Task, tmp_path_factory: pytest.TempPathFacto
             -0.15, 0.15, len(learn)
         )
         inputs: Any = {"transfer": learn, "test": asked}
-        exchanged = {split: render(model, of.exchanged()) for split, of in inputs.items()} if pairs else {}
+
+        def rendered(by: Any) -> dict[str, Any]:
+            swapped = {split: render(by, of.exchanged()) for split, of in inputs.items()} if pairs else {}
+            return {"tokens": {split: render(by, of) for split, of in inputs.items()}, "swapped": swapped}
+
         spread = rng.uniform(0, 0.3, (1, len(learn))).astype(np.float32)
         materials = Materials(
             weak_spread=spread if panel else None,
             weak_probs=weak.astype(np.float32)[None],
-            tokens={split: render(model, of) for split, of in inputs.items()},
-            swapped=exchanged,
+            questions=ask(model, learn),
+            intermediates=tuple(Intermediate(model=by, **rendered(by)) for by in smaller),
+            **rendered(model),
         )
         bench = Workbench(materials, ModelPool(model, cache=config.cache_dir), config.engine)
         folder = tmp_path_factory.mktemp("kept")

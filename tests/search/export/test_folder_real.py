@@ -57,6 +57,6 @@ def test_a_real_encoder_answers_alike_everywhere(
     by_lines = names["probabilities"][:, 1].detach().numpy()
     np.testing.assert_allclose(by_lines, expected.probs, atol=1e-4)
 
-    it = as_module(script(expected.config, Record(), chosen, Path("it.py"), None))
+    it = as_module(script(expected.config, Record(), chosen, Path("it.py"), expected.learn))
     answers = it.run(it.RECIPE, it.Base(it.READING), expected.learn, expected.weak, expected.asked)
     np.testing.assert_allclose(answers, expected.probs, atol=1e-4)

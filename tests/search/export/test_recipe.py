@@ -9,13 +9,13 @@ import pytest
 
 from search.config.schema import RunConfig
 from search.export.choice import Chosen
-from search.export.recipe import needs_spread, refused, script
+from search.export.recipe import FUNCTIONS, asks, needs_spread, script
 from search.ledger.record import Record
 from tests.search.export.conftest import OPTIM, Trained
 from trainers.components.formulas.labels import LabelFormula, RepairFormula
 from trainers.components.formulas.losses import LossFormula
 from trainers.components.formulas.weights import WeightFormula
-from trainers.components.labels import Balanced, Median, Smoothed, Soft
+from trainers.components.labels import LABELS, Balanced, Median, Smoothed, Soft
 from trainers.components.losses import (
     Bootstrap,
     Entropy,
@@ -31,6 +31,7 @@ from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders
 from trainers.components.repairing.per_example import ChannelPerExample
 from trainers.components.repairs import (
+    REPAIRS,
     Consistency,
     CrossFit,
     Elicited,
@@ -42,6 +43,7 @@ from trainers.components.repairs import (
 )
 from trainers.components.selecting.spread import Spread
 from trainers.components.selection import (
+    SELECTIONS,
     Agreement,
     Confidence,
     Curriculum,
@@ -54,8 +56,11 @@ from trainers.components.staging.members import Ensemble
 from trainers.components.staging.refine import Evolve
 from trainers.components.staging.relabel import OutOfFold, Posterior
 from trainers.components.students import Full, Lora, Probe
+from trainers.components.weak_labels import Evidence
+from trainers.data.examples import Task
 from trainers.method import Method
 from trainers.models.pool import load_tokenizer
+from trainers.models.settings import ToyModel
 from trainers.models.toy_model import build_toy_model
 from trainers.training.settings import EngineConfig
 
@@ -159,9 +164,12 @@ METHODS = {
 }
 
 
+SMALLER = (ToyModel(size="weak"), ToyModel(size="strong", pretrain_steps=20, readout="label_tokens"))
+
+
 def written(trained: Trained, method: Method) -> str:
     chosen = Chosen(name="best", method=method, seed=3, split="test")
-    return script(trained.config, Record(), chosen, Path("it.py"), "it-model")
+    return script(trained.config, Record(), chosen, Path("it.py"), trained.learn)
 
 
 def answers(trained: Trained, method: Method, base: Path) -> Any:
@@ -171,9 +179,16 @@ def answers(trained: Trained, method: Method, base: Path) -> Any:
         assert f"import {package}" not in text
         assert f"from {package}" not in text
     it = as_module(text)
-    reading = it.replace(it.READING, path=str(base))
     known = {"spread": trained.spread} if needs_spread(method) else {}
-    return it.run(it.RECIPE, it.Base(reading), trained.learn, trained.weak, trained.asked, known)
+    strong, *smaller = (
+        it.Base(it.replace(reading, path=str(base / reading.path)))
+        for reading in (it.READING, *it.SMALLER.values())
+    )
+    chain = {
+        number: (model, trained.learn, trained.asked)
+        for number, model in zip(it.SMALLER, smaller, strict=True)
+    }
+    return it.run(it.RECIPE, strong, trained.learn, trained.weak, trained.asked, known, chain)
 
 
 def as_module(text: str) -> Any:
@@ -185,10 +200,12 @@ def as_module(text: str) -> Any:
 
 @pytest.fixture(scope="module")
 def base(small: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the pretrained model."""
+    """Where the folders of the pretrained models lie."""
     folder = tmp_path_factory.mktemp("base")
-    build_toy_model(small.strong.model, cache=small.cache_dir).save_pretrained(folder)
-    load_tokenizer(small.strong.model).save_pretrained(folder)
+    models = {"it-model": small.strong.model, "it-model-0": SMALLER[0], "it-model-1": SMALLER[1]}
+    for name, model in models.items():
+        build_toy_model(model, cache=small.cache_dir).save_pretrained(folder / name)
+        load_tokenizer(model).save_pretrained(folder / name)
     return folder
 
 
@@ -251,24 +268,110 @@ def test_a_language_model_answers_with_two_words(
     np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
 
 
+def test_smaller_models_teach_one_another_and_then_the_strong_one(
+    trained: Callable[..., Trained], base: Path
+) -> None:
+    """The first has a vocabulary of its own, the second answers with a word."""
+    method = Method(labels=Median(), stages=Chain(length=2), student=Probe(), optim=PROBE)
+    expected = trained(method, smaller=SMALLER)
+    assert expected.probs.std() > 0.01
+    np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_of_several_smaller_models_those_of_the_chain_are_there(
+    trained: Callable[..., Trained], base: Path
+) -> None:
+    method = Method(
+        stages=Chain(length=1),
+        relabel=OutOfFold(folds=2),
+        members=Ensemble(count=2),
+        student=Probe(),
+        optim=PROBE.model_copy(update={"stop": 0.9}),
+    )
+    expected = trained(method, smaller=SMALLER)
+    assert "SMALLER: dict[int, Reading] = {1: " in written(expected, method)
+    np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
+
+
+ASKED = {
+    "elicited": Method(
+        repair=Elicited(),
+        loss=LossFormula(expression="ce(t) * (1 - 0.5 * abs(prior - t))"),
+        select=Agreement(),
+        student=Probe(),
+        optim=PROBE,
+    ),
+    "channel": Method(repair=NoisyChannel(), second_repair=Consistency(), student=Probe(), optim=PROBE),
+    "per example": Method(repair=ChannelPerExample(), student=Probe(), optim=PROBE),
+}
+
+
+NOTED = ("prior", "margins", "consistency", "spread")
+
+
+@pytest.mark.parametrize("component", [*LABELS, *REPAIRS, *SELECTIONS])
+def test_all_that_a_component_asks_is_found(component: Any) -> None:
+    """Found in its text, and noted as it runs."""
+    noted = set[str]()
+
+    def noting(name: str, answer: Any) -> Any:
+        return lambda: noted.add(name) or answer
+
+    rng = np.random.default_rng(0)
+    evidence = Evidence(
+        weak_probs=rng.uniform(size=40),
+        features=lambda: rng.normal(size=(40, 4)).astype(np.float32),
+        seed=0,
+        **{name: noting(name, rng.uniform(size=(1, 2, 40) if name == "margins" else 40)) for name in NOTED},
+    )
+    config = component()
+    given = (evidence.weak_probs,) if component in SELECTIONS else ()
+    FUNCTIONS[component](config, evidence, *given)
+    slot = "select" if component in SELECTIONS else "repair" if component in REPAIRS else "labels"
+    method = Method.model_construct(**{slot: config})
+    found = {*asks(method), *(["spread"] if needs_spread(method) else [])}
+    assert found == noted
+
+
+@pytest.mark.parametrize(("name", "pairs"), [("elicited", True), ("channel", False), ("per example", True)])
+def test_the_untouched_model_is_asked(
+    name: str, pairs: bool, trained: Callable[..., Trained], base: Path
+) -> None:
+    expected = trained(ASKED[name], pairs=pairs)
+    assert expected.probs.std() > 0.01
+    np.testing.assert_allclose(answers(expected, ASKED[name], base), expected.probs, atol=1e-4)
+
+
 @pytest.mark.parametrize(
-    ("method", "named"),
+    ("engine", "method"),
     [
-        (Method(stages=Chain()), "stages.chain"),
-        (Method(repair=Elicited()), "repair.elicited"),
-        (Method(repair=NoisyChannel()), "repair.noisy_channel"),
-        (Method(repair=Consistency()), "repair.consistency"),
-        (Method(select=Agreement()), "select.agreement"),
-        (Method(repair=ChannelPerExample()), "repair.channel_per_example"),
-        (Method(loss=LossFormula(expression="ce(t) * (1 + abs(prior - t))")), "loss.formula"),
+        (EngineConfig(micro_batch=7), Method(select=SmallLoss(), loss=LogConf(), optim=OPTIM)),
+        (
+            EngineConfig(precision="bf16", micro_batch=8),
+            Method(
+                student=Lora(rank=4, dropout=0.2),
+                stages=SelfTrain(targets="hard", fresh=False),
+                refine=Evolve(steps=2, pairs=2, examples=32),
+                optim=OPTIM.model_copy(update={"lr": 1e-2}),
+            ),
+        ),
     ],
 )
-def test_a_component_without_a_template_is_named(small: RunConfig, method: Method, named: str) -> None:
-    reason = refused(small, method)
-    assert reason == f"{named} has no template for a script: export the model with --out instead"
+def test_batches_in_pieces_and_half_precision_are_the_same(
+    engine: EngineConfig, method: Method, trained: Callable[..., Trained], base: Path
+) -> None:
+    expected = trained(method, engine=engine)
+    assert expected.probs.std() > 0.01
+    np.testing.assert_allclose(answers(expected, method, base), expected.probs, atol=1e-4)
 
 
-def test_half_precision_has_no_template(small: RunConfig) -> None:
-    half = small.model_copy(update={"engine": EngineConfig(precision="bf16")})
-    assert "bf16 has no template" in str(refused(half, Method()))
-    assert refused(small, Method()) is None
+def test_the_engine_of_the_run_is_told_where_it_is_not_the_usual_one(small: RunConfig, task: Task) -> None:
+    half = small.model_copy(update={"engine": EngineConfig(precision="bf16", zero_stage=2)})
+    chosen = Chosen(name="best", method=Method(), seed=3, split="test")
+    usual, told = (
+        script(config, Record(), chosen, Path("it.py"), task.inputs["transfer"]).partition("RECIPE =")[2]
+        for config in (small, half)
+    )
+    assert "    precision='bf16',\n    zero_stage=2,\n" in told
+    assert "precision" not in usual

@@ -1,7 +1,9 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ QUIET = Console(quiet=True)
 
 def test_the_data_holds_inputs_and_weak_labels_alone(small: RunConfig, task: Task) -> None:
     weak = np.linspace(0, 1, len(task.inputs["transfer"]), dtype=np.float32)
-    records = [json.loads(line) for line in data_lines(small, task, weak, "test")]
+    records = [json.loads(line) for line in data_lines({None: small.strong.model}, task, weak, "test")]
     learn = [record for record in records if record["split"] == "transfer"]
     asked = [record for record in records if record["split"] == "test"]
     assert {frozenset(record) for record in learn} == {frozenset({"split", "text", "weak"})}
@@ -30,9 +32,25 @@ def test_the_data_holds_inputs_and_weak_labels_alone(small: RunConfig, task: Tas
 def test_pairs_have_a_prompt_and_two_responses(small: RunConfig) -> None:
     pairs = Examples(texts=("p",), pairs=(("a", "b"),))
     task = Task(inputs={"transfer": pairs, "test": pairs}, truth={})
-    first, second = map(json.loads, data_lines(small, task, np.float32([0.25]), "test"))
+    first, second = map(json.loads, data_lines({None: small.strong.model}, task, np.float32([0.25]), "test"))
     assert first == {"split": "transfer", "prompt": "p", "first": "a", "second": "b", "weak": 0.25}
     assert second == {"split": "test", "prompt": "p", "first": "a", "second": "b"}
+
+
+def test_a_smaller_model_that_writes_messages_otherwise_has_its_own_texts(
+    small: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(examples: Examples, tokenizer: Any) -> Examples:
+        return replace(examples, texts=tuple(f"{tokenizer}{text}" for text in examples.texts))
+
+    monkeypatch.setattr(script, "as_chats", written)
+    monkeypatch.setattr(script, "load_tokenizer", lambda model: "<s>" if model == small.weak.model else "")
+    texts = Examples(texts=("a",))
+    models = {None: small.strong.model, 0: small.weak.model, 2: small.strong.model}
+    task = Task(inputs={"transfer": texts, "test": texts}, truth={})
+    learn, asked = map(json.loads, data_lines(models, task, np.float32([0.25]), "test"))
+    assert learn == {"split": "transfer", "text": "a", "weak": 0.25, "written": {"0": {"text": "<s>a"}}}
+    assert asked == {"split": "test", "text": "a", "written": {"0": {"text": "<s>a"}}}
 
 
 @pytest.mark.parametrize("name", ["it.txt", "it.py"])
@@ -42,15 +60,6 @@ def test_a_name_that_is_taken_or_no_python_is_refused(
     (tmp_path / "it.jsonl").touch()
     with pytest.raises(ValueError, match=r"must end in \.py|it\.jsonl exists; choose another name"):
         export_script(finished, tmp_path / name, QUIET)
-
-
-def test_a_method_without_a_template_is_refused_and_nothing_written(
-    finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(script, "refused", lambda config, method: "loss.formula has no template")
-    with pytest.raises(ValueError, match=r"--script .*it\.py: loss\.formula has no template"):
-        export_script(finished, tmp_path / "it.py", QUIET)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -73,6 +82,7 @@ def test_a_script_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     def interrupted() -> None:
         with script._all_or_nothing(file):
             script.model_folder(file).mkdir()
+            script.model_folder(file, 3).mkdir()
             script.data_file(file).touch()
             raise KeyboardInterrupt
 

@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from search.export.parts import training
 from search.export.parts.base import Reading
 from search.export.parts.learning import Learned, Recipe
-from search.export.parts.training import fit
+from search.export.parts.training import accumulated, fit
 from trainers.components.losses import Xent, xent
 from trainers.components.optim import Adamw
 from trainers.components.selecting.plans import Plan, alike
@@ -18,6 +19,7 @@ from trainers.components.selection import All, keep_all
 from trainers.components.students import Probe, probe
 from trainers.models.head import new_head
 from trainers.training.inputs import FeatureInputs
+from trainers.training.plain_engine import PlainEngine
 
 RECIPE = Recipe(
     labels=[],
@@ -45,20 +47,41 @@ def test_training_ends_at_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not torch.equal(before, head.weight)
 
 
+def test_a_batch_in_pieces_has_the_gradient_of_the_whole() -> None:
+    """Of a loss that compares the examples of a batch."""
+    inputs = FeatureInputs(features=torch.randn(8, 3, generator=torch.Generator().manual_seed(0)))
+    gradients = []
+    for micro_batch in (None, 3):
+        head = new_head(3, seed=0)
+        engine = PlainEngine(head, list(head.parameters()), RECIPE.optim)
+        loss = accumulated(
+            engine,
+            inputs,
+            np.arange(8),
+            lambda logits: (logits - logits.mean(dim=0)).square().sum(dim=1),
+            replace(RECIPE, micro_batch=micro_batch),
+            0,
+        )
+        assert head.weight.grad is not None
+        gradients.append((float(loss), *head.weight.grad.flatten().tolist()))
+    assert gradients[1] == pytest.approx(gradients[0], rel=1e-5)
+    assert gradients[0][0] > 0
+
+
 def test_the_file_reads_its_data_and_prints_a_probability_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [
         {"split": "transfer", "text": "good", "weak": 0.9, "spread": 0.25},
-        {"split": "test", "text": "one"},
+        {"split": "test", "text": "one", "written": {"2": {"text": "<s>one"}}},
         {"split": "test", "text": "two"},
     ]
     (tmp_path / "it.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     given: dict[str, Any] = {}
 
     def run(recipe: Recipe, base: object, *known: Any) -> list[float]:
-        learn, weak, ask, more = known
-        given.update(seed=recipe.seed, base=base, learn=learn, weak=weak, ask=ask, more=more)
+        learn, weak, ask, more, smaller = known
+        given.update(seed=recipe.seed, base=base, learn=learn, weak=weak, ask=ask, more=more, smaller=smaller)
         return [0.25, 0.75]
 
     monkeypatch.setattr(training, "run", run)
@@ -74,9 +97,11 @@ def test_the_file_reads_its_data_and_prints_a_probability_a_line(
         template=None,
         vocabulary=False,
     )
-    training.main(RECIPE, reading, "it.jsonl")
+    training.main(RECIPE, reading, "it.jsonl", {2: replace(reading, path="some/hub-model")})
     assert capsys.readouterr().out == "0.250000\n0.750000\n"
     assert (given["seed"], given["base"]) == (7, str(tmp_path / "it-model"))
     assert (given["learn"].texts, given["ask"].texts) == (("good",), ("one", "two"))
     assert np.asarray(given["weak"]).tolist() == pytest.approx([0.9])
     assert {name: values.tolist() for name, values in given["more"].items()} == {"spread": [0.25]}
+    smaller, learn, ask = given["smaller"][2]
+    assert (smaller, learn.texts, ask.texts) == ("some/hub-model", ("good",), ("<s>one", "two"))
