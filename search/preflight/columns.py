@@ -6,7 +6,7 @@ one of them with a usual name. Everything else is a question.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -178,15 +178,19 @@ def find_classes(
 ) -> dict[str, int | None] | None:
     """The class of every label; None where they are 0 and 1, or false and true, already.
 
-    positive: the label of class 1. Two words of which one is usual for a class need no question.
+    positive: the label of class 1. Two words of which one is usual for a class need no question. Labels that
+    differ in case alone are one.
     """
     keys = sorted({key for value in values if (key := label_key(value))})
     if positive is None and set(keys) <= set(BINARY):
         return None
-    if positive is None and len(keys) == 2:
-        usual = [BINARY.get(key) if key in BINARY else _usual(key) for key in keys]
+    word_of = _words(keys)
+    words = sorted(set(word_of.values()))
+    if positive is None and len(words) == 2:
+        usual = [BINARY.get(word) if word in BINARY else _usual(word) for word in words]
         if sorted(one for one in usual if one is not None) == [0, 1]:
-            return dict(zip(keys, usual, strict=True))
+            class_of = dict(zip(words, usual, strict=True))
+            return {key: class_of[word] for key, word in word_of.items()}
     if positive is None:
         positive = ask(f"Which label of {name} is class 1?", keys, "--positive")
     key = label_key(positive)
@@ -194,7 +198,19 @@ def find_classes(
         raise ValueError(f"{path}: no label of {name} is {positive!r}; there are {shown_names(keys)}")
     if len(keys) == 1:
         raise ValueError(f"{path}: every label of {name} is {key!r}: name another field with --label")
-    return {one: int(one == key) for one in keys}
+    return {one: int(word == word_of[key]) for one, word in word_of.items()}
+
+
+def _words(keys: Sequence[str]) -> dict[str, str]:
+    """Each label in small letters, or as it is where no two would be left."""
+    small = {key: key.casefold() for key in keys}
+    return small if len(set(small.values())) > 1 else {key: key for key in keys}
+
+
+def spelled_alike(labels: Collection[str]) -> list[str]:
+    """The labels that differ from another one in case alone."""
+    times = Counter(label.casefold() for label in labels)
+    return [label for label in labels if times[label.casefold()] > 1]
 
 
 def _usual(word: str) -> int | None:

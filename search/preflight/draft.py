@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import yaml
 
-from search.preflight.columns import Found
+from search.preflight.columns import Found, spelled_alike
 from trainers.data.dataset import read_pool
 from trainers.data.pool import Pool, shown
 from trainers.data.settings import DatasetTask, PairFields, SingleFields, SplitSizes
@@ -165,6 +165,8 @@ def config_text(
         lines.append(f"  # other fields: {_comment(', '.join(others[:8]))}")
         lines.append("  # one may be `group` in fields: examples of a group stay in one split")
     if found.labels is not None:
+        if alike := spelled_alike(found.labels):
+            lines.append(f"  # labels that differ in case alone: {_comment(', '.join(alike))}")
         lines.append(f"  labels: {_flow(dict(found.labels))}  # the class of each; null leaves its rows out")
     lines += [
         f"  empty: leave_out  # rows that lack a value of these fields: {pool.counts.empty}",

@@ -32,13 +32,14 @@ class FileCounts(Frozen):
 
     def left_out(self) -> str:
         """What was left out, and why; empty if every row is kept."""
+        inputs = "input" if self.contradictions == 1 else "inputs"
         parts = (
             (self.empty, "lack a text, a label or a response"),
             (self.unlabelled, "have a label that is mapped to null"),
             (self.equal_pairs, "are pairs of equal responses"),
             (
                 self.contradicting_rows,
-                f"contradict each other ({self.contradictions} inputs with both labels, neither is kept)",
+                f"contradict each other ({self.contradictions} {inputs} with both labels, neither is kept)",
             ),
             (self.duplicates, "repeat an earlier row"),
             (self.in_test, "share an input or a group with the test split"),

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from search.preflight.columns import find_classes, find_fields, is_label, is_text, nobody, person
+from search.preflight.columns import (
+    find_classes,
+    find_fields,
+    is_label,
+    is_text,
+    nobody,
+    person,
+    spelled_alike,
+)
 
 TEXTS = [f"text number {i}" for i in range(40)]
 CLASSES = ["0", "1"] * 20
@@ -113,6 +121,7 @@ def test_what_is_not_there(columns: dict[str, list[Any]], given: dict[str, str],
         ([1.0, 0], None),
         (["Positive", "Negative"], {"Negative": 0, "Positive": 1}),
         (["no", "yes"], {"no": 0, "yes": 1}),
+        (["no", "Yes", "yes"], {"no": 0, "yes": 1, "Yes": 1}),
     ],
 )
 def test_classes_that_need_no_question(values: list[Any], classes: dict[str, int] | None) -> None:
@@ -129,6 +138,13 @@ def test_classes_that_need_one() -> None:
     assert find_classes("a.csv", "label", [1, 2, 3], "3", nobody) == {"1": 0, "2": 0, "3": 1}
     with pytest.raises(ValueError, match=r"^a.csv: no label of label is 'cow'; there are cat, dog$"):
         find_classes("a.csv", "label", cats, "cow", nobody)
+
+
+def test_labels_that_differ_in_case_alone_are_one() -> None:
+    cats = ["Cat", "dog", "cat", "bird"] * 9
+    assert find_classes("a.csv", "label", cats, "cat", nobody) == {"Cat": 1, "bird": 0, "cat": 1, "dog": 0}
+    assert spelled_alike(["Cat", "bird", "cat"]) == ["Cat", "cat"]
+    assert find_classes("a.csv", "label", ["a", "A"] * 9, "A", nobody) == {"A": 1, "a": 0}
 
 
 def test_what_texts_and_labels_look_like() -> None:

@@ -97,7 +97,7 @@ def test_what_is_lost_of_the_data_is_said_once_before_training_and_kept(
     warned = [line for line in warned if not line.startswith("waiting for room in the cluster")]
     assert warned == list(found.counts.sentences())
     assert warned == [
-        f"{path}: of 43 rows left out: 2 contradict each other (1 inputs with both labels, neither is kept), "
+        f"{path}: of 43 rows left out: 2 contradict each other (1 input with both labels, neither is kept), "
         "1 repeat an earlier row",
         "weak.model: of 32 examples within max_length 64, 32 are truncated",
         "strong.model: of 24 examples within max_length 64, 24 are truncated",
