@@ -36,7 +36,8 @@ def _line(error: TyperException) -> str:
     """A mistake in the command line, with the command that explains more."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else PROGRAM
-    return f"{' '.join(error.format_message().split()).rstrip('.')}; see {command} --help"
+    message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
+    return f"{message.rstrip('.')}; see {command} --help"
 
 
 if __name__ == "__main__":

@@ -81,12 +81,17 @@ def follow(member: GangMember, trial: Callable[[], Iterator[object]]) -> None:
             return
 
 
-def load_deepspeed() -> ModuleType:
-    """Import DeepSpeed, which takes a second or two, so only trainings do it.
+def name_accelerator() -> None:
+    """Tell DeepSpeed its accelerator: it would print the result of its own search.
 
-    The accelerator is set first: DeepSpeed would print the result of its own search.
+    Libraries that save a model import it, too.
     """
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_deepspeed() -> ModuleType:
+    """Import DeepSpeed, which takes a second or two, so only trainings do it."""
+    name_accelerator()
     import deepspeed
 
     loaded: ModuleType = deepspeed

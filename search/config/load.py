@@ -12,6 +12,8 @@ from pydantic import JsonValue, ValidationError
 from search.config.fields import model_at
 from search.config.schema import RunConfig
 
+DATA = {".csv", ".tsv", ".jsonl", ".parquet", ".gz"}  # ends of names that no config has
+
 
 def load_config(path: Path, overrides: Sequence[str] = (), branch_files: Sequence[Path] = ()) -> RunConfig:
     """The config in a YAML file, with `key.sub=value` overrides applied.
@@ -19,6 +21,10 @@ def load_config(path: Path, overrides: Sequence[str] = (), branch_files: Sequenc
     branch_files: YAML or JSON, of a branch, a list of them, or a proposal; they are added to `branches`.
     Raises ValueError, one line naming the place, the value and the remedy, for whatever is wrong.
     """
+    if path.suffix.lower() in DATA and path.is_file():
+        raise ValueError(
+            f"{path}: is data and no config: `python -m search init --data {path}` writes a config for it"
+        )
     settings = _read(path, "see configs/ for examples")
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: must be a mapping of settings, got {type(settings).__name__}")

@@ -17,6 +17,7 @@ from trainers.components.staging.members import Ensemble, left_out
 from trainers.components.students import Student, make_student
 from trainers.data.examples import Examples
 from trainers.data.tokens import Template
+from trainers.gang import name_accelerator
 from trainers.method import Method
 from trainers.models.pool import Classifier, ModelPool
 from trainers.models.prompts import render, templates
@@ -47,6 +48,7 @@ def write_models(
 
     members: trained weights, in order. example: inputs of the task, which decide the text around an example.
     """
+    name_accelerator()
     pool = ModelPool(config.strong.model, cache=config.cache_dir)
     names = ["."] if len(members) == 1 else [f"member-{member}" for member in range(len(members))]
     student = make_student(method.student, pool, seed=seed, words=_words(pool, example))

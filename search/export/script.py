@@ -19,6 +19,7 @@ from search.export.sources import check_writable, load_sources, read_source
 from search.storage.run_directory import RunDirectory
 from trainers.data.examples import Examples, SplitName, Task
 from trainers.files import replace_file
+from trainers.gang import name_accelerator
 from trainers.models.chats import as_chats
 from trainers.models.pool import load_tokenizer
 from trainers.models.settings import HubModel, ToyModel
@@ -59,6 +60,7 @@ def export_script(
 
 
 def _write_model(config: RunConfig, model: ToyModel, folder: Path) -> None:
+    name_accelerator()
     build_toy_model(model, cache=config.cache_dir).save_pretrained(folder)
     load_tokenizer(model).save_pretrained(folder)
 

@@ -23,6 +23,7 @@ EXTENDABLE = (
     "confirm.predictions",
     "agent.max_usd",
 )
+EXTENT = ("search.trials", "search.max_hours", "search.effort")  # how far a search goes
 ONLY_RISE = ("replication.", "confirm.")  # once the test split was opened: what it showed must not be dropped
 
 
@@ -62,6 +63,7 @@ def extension(config: RunConfig, record: Record, overrides: Sequence[str]) -> St
     settings = overrides_of(overrides)
     for place in settings:
         if place not in EXTENDABLE and not place.startswith(BESIDE):
+            changed(config, {place: settings[place]})  # which says so if there is no such setting
             allowed = ", ".join((*EXTENDABLE, *(f"{group}*" for group in BESIDE)))
             raise ValueError(
                 f"--set {place}: cannot change after a run began, only {allowed} can; start a new run for it"
@@ -87,6 +89,7 @@ def extension(config: RunConfig, record: Record, overrides: Sequence[str]) -> St
         )
     if record.test_openings:
         _check_only_rise(config, settings)
+        _check_more_to_do(config, settings)
     if not settings:
         return None
     return Steered(by="resume", settings=settings, implied=implied, config_sha256=after.sha256)
@@ -100,6 +103,24 @@ def _check_only_rise(before: RunConfig, settings: Mapping[str, Any]) -> None:
                 f"--set {place}={new}: this run has opened its test split, so it may only rise above {old}: "
                 "nothing that was seen there may be dropped"
             )
+
+
+def _check_more_to_do(before: RunConfig, settings: Mapping[str, Any]) -> None:
+    """Refuse an order that asks for less than was searched, and for nothing else."""
+    for place, new in settings.items():
+        old = setting(before, place)
+        if not place.startswith(BESIDE) and not (place in EXTENT and _is_less(new, old)):
+            return
+    for place in settings:
+        if place in EXTENT:
+            raise ValueError(
+                f"--set {place}={settings[place]}: the search went on to {setting(before, place)} and has "
+                "ended, so less gives it nothing to do, and would open the test split again: set it higher"
+            )
+
+
+def _is_less(new: float | None, old: float | None) -> bool:
+    return old is not None and new is not None and new < old
 
 
 def times(count: int) -> str:

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +16,7 @@ from trainers.components.optim import Adamw
 from trainers.components.selecting.plans import Phase, Plan
 from trainers.components.staging.refine import Evolve
 from trainers.components.students import Probe, Student
-from trainers.gang import GangMember, follow, joined, lead, meeting_point
+from trainers.gang import GangMember, follow, joined, lead, meeting_point, name_accelerator
 from trainers.models.head import new_head
 from trainers.training.evolution import evolve
 from trainers.training.loop import Checkpoint, Diverged, FeatureInputs, Recipe, fit
@@ -210,6 +211,15 @@ def test_all_members_see_that_one_members_numbers_are_not_finite(
     causes = {found[f"poisoned-{stage}"] for found in played}
     assert len(causes) == 1
     assert f"{cause} at step" in causes.pop()
+
+
+def test_deepspeed_is_told_its_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DS_ACCELERATOR", "xpu")
+    name_accelerator()
+    assert os.environ["DS_ACCELERATOR"] == "xpu"  # a person's own word
+    monkeypatch.delenv("DS_ACCELERATOR")
+    name_accelerator()
+    assert os.environ["DS_ACCELERATOR"] == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def test_a_meeting_point_is_a_free_port_of_the_host() -> None:

@@ -215,3 +215,12 @@ def test_a_folder_is_no_config(tmp_path: Path) -> None:
 def test_a_bad_override_is_named(dev: Path, override: str, parts: list[str]) -> None:
     message = complaint(dev, override)
     assert [part for part in parts if part not in message] == []
+
+
+def test_data_in_the_place_of_a_config_is_told_from_one(tmp_path: Path) -> None:
+    data = tmp_path / "reviews.csv"
+    data.write_text("text,label\na,1\n")
+    with pytest.raises(ValueError, match=r"is data and no config: `python -m search init --data .*reviews"):
+        load_config(data)
+    with pytest.raises(ValueError, match="there is no such file"):
+        load_config(tmp_path / "other.csv")

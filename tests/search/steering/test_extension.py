@@ -47,6 +47,16 @@ def test_a_run_of_named_methods_says_that_it_has_no_search(config: RunConfig, re
     assert order.settings["confirm.seeds"] == config.confirm.seeds + 1
 
 
+@pytest.mark.parametrize("less", ["search.trials=1", "search.effort=0.01"])
+def test_a_finished_search_is_not_opened_again_for_less(run: RunDirectory, less: str) -> None:
+    before = run.ledger.read_bytes()
+    with pytest.raises(ValueError, match=f"--set {less}: the search went on to .*: set it higher$"):
+        extend(run, [less])
+    assert run.ledger.read_bytes() == before
+    seeds = run.load()[0].confirm.seeds
+    assert extend(run, [less, f"confirm.seeds={seeds + 1}"])  # which gives it something to do
+
+
 def test_the_same_again_changes_nothing(run: RunDirectory) -> None:
     extend(run, ["search.trials=20"])
     before = run.ledger.read_bytes()
@@ -75,6 +85,7 @@ def test_more_seeds_leave_the_seeds_that_there_were(config: RunConfig) -> None:
     ("override", "problem"),
     [
         ("seed=2", "--set seed: cannot change after a run began"),
+        ("serch.trials=2", "serch is not a setting"),
         ("search.trials", "--set search.trials: must be key=value"),
         ("search.trials=0", "search.trials: Input should be greater than or equal to 1"),
         ("agent.max_usd=3", "agent.max_usd is not a setting"),
