@@ -1,9 +1,7 @@
 """How the models of an exported method read examples, as text of its file; where its parts lie."""
 
-import pprint
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from search.config.schema import RunConfig
 from search.export.folder import base_of
@@ -13,8 +11,6 @@ from trainers.method import Method
 from trainers.models.pool import ModelPool, load_tokenizer
 from trainers.models.prompts import questions, templates
 from trainers.models.settings import HubModel, ToyModel
-
-LINE = 110  # columns of the file
 
 
 def data_file(file: Path) -> Path:
@@ -54,11 +50,16 @@ def reading(
     lines = [f"    {key}={value!r}," for key, value in values.items()]
     lines.append(f"    template={_template(templates(model, examples)[0]) if asks else None},")
     if asked:
-        told = ", ".join(map(_template, questions(model, examples)))
-        lines.append(f"    questions=({told},),")
+        told = [f"        {_template(question)}," for question in questions(model, examples)]
+        lines += ["    questions=(", *told, "    ),"]
     return "\n".join(["Reading(", *lines, ")"])
 
 
 def _template(template: Template) -> str:
-    values: dict[str, Any] = asdict(template)
-    return f"Template(**{pprint.pformat(values, width=LINE, compact=True)})"
+    """The call that makes a template, without what is usual."""
+    told = [
+        f"{part.name}={getattr(template, part.name)!r}"
+        for part in fields(template)
+        if getattr(template, part.name) != part.default
+    ]
+    return f"Template({', '.join(told)})"

@@ -183,6 +183,8 @@ def _further(config: RunConfig, method: Method) -> list[str]:
     """Lines for the engine, what is asked, the sequence of trainings, self-training and several members."""
     lines, own, members = list[str](), method.stages, method.members
     engine, usual = config.engine, EngineConfig()
+    if (threads := max(1, int(config.trial.cpus))) > 1:
+        lines.append(f"    threads={threads},")
     for name in ("precision", "zero_stage", "micro_batch"):
         if (value := getattr(engine, name)) != getattr(usual, name):
             lines.append(f"    {name}={value!r},")

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from trainers.data.toy_text import RARE, VERDICTS, hasty_verdict, reviews, vocabulary
+from trainers.gang import name_accelerator
 from trainers.models.settings import ToyModel
 from trainers.scratch import scratch_folder
 
@@ -189,6 +190,7 @@ def _publish(model: PreTrainedModel, home: Path) -> None:
     home.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(home.parent) as scratch:
         draft = scratch / "draft"
+        name_accelerator()
         model.save_pretrained(draft)
         toy_tokenizer().save_pretrained(draft)
         (draft / CHECKSUMS).write_text(json.dumps(_digests(draft)))

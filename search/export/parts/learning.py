@@ -43,7 +43,8 @@ class Recipe:
     refine: what the stages that need it do. asks: what the untouched model is asked, by its name in the
     evidence. Members answer by an aggregate of their log-odds; trim: the share left out at either end.
     precision: of forward and backward passes, fp32 or bf16; zero_stage: of the trainings of the run. Neither
-    matters to a probe. micro_batch: examples that pass the model together, None: a whole batch.
+    matters to a probe. micro_batch: examples that pass the model together, None: a whole batch. threads: CPU
+    threads of a training.
     """
 
     labels: Sequence[Step]
@@ -65,6 +66,7 @@ class Recipe:
     precision: str = "fp32"
     zero_stage: int = 0
     micro_batch: int | None = None
+    threads: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

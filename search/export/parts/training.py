@@ -215,7 +215,9 @@ def main(recipe: Recipe, reading: Reading, data: str, smaller: Mapping[int, Read
     parser.add_argument("--seed", type=int, default=recipe.seed, help="default: %(default)s")
     pieces = "examples that pass the model together, None: a whole batch; default: %(default)s"
     parser.add_argument("--micro-batch", type=int, default=recipe.micro_batch, help=pieces)
+    parser.add_argument("--threads", type=int, default=recipe.threads, help="on CPUs; default: %(default)s")
     given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     lines = Path(given.data).read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines if line.strip()]
     learn = [record for record in records if record["split"] == "transfer"]

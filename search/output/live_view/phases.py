@@ -95,7 +95,12 @@ def counts(record: Record) -> dict[str, dict[str, int]]:
 def purposes_text(by_phase: Mapping[str, Mapping[str, int]]) -> str:
     """What trials were for: `72 of the search, 20 replicates, 32 of the confirmation`. See `counts`."""
     started = {purpose: by_phase[name]["started"] for purpose, name in NAMES.items()}
-    return ", ".join(f"{count} {OF[purpose]}" for purpose, count in started.items() if count) or "none yet"
+    told = [f"{count} {_of(purpose, count)}" for purpose, count in started.items() if count]
+    return ", ".join(told) or "none yet"
+
+
+def _of(purpose: Purpose, count: int) -> str:
+    return "replicate" if purpose == "replicate" and count == 1 else OF[purpose]
 
 
 def trials_text(by_phase: Mapping[str, Mapping[str, int]]) -> str:

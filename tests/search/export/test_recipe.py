@@ -368,10 +368,11 @@ def test_batches_in_pieces_and_half_precision_are_the_same(
 
 def test_the_engine_of_the_run_is_told_where_it_is_not_the_usual_one(small: RunConfig, task: Task) -> None:
     half = small.model_copy(update={"engine": EngineConfig(precision="bf16", zero_stage=2)})
+    half = half.model_copy(update={"trial": half.trial.model_copy(update={"cpus": 4})})
     chosen = Chosen(name="best", method=Method(), seed=3, split="test")
     usual, told = (
         script(config, Record(), chosen, Path("it.py"), task.inputs["transfer"]).partition("RECIPE =")[2]
         for config in (small, half)
     )
-    assert "    precision='bf16',\n    zero_stage=2,\n" in told
-    assert "precision" not in usual
+    assert "    threads=4,\n    precision='bf16',\n    zero_stage=2,\n" in told
+    assert not any(name in usual for name in ("precision", "threads"))

@@ -85,6 +85,7 @@ def test_the_file_reads_its_data_and_prints_a_probability_a_line(
         return [0.25, 0.75]
 
     monkeypatch.setattr(training, "run", run)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: given.update(threads=count))
     monkeypatch.setattr(training, "Base", lambda reading: reading.path)
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "it.py"), "--seed", "7"])
     (tmp_path / "it-model").mkdir()
@@ -100,6 +101,7 @@ def test_the_file_reads_its_data_and_prints_a_probability_a_line(
     training.main(RECIPE, reading, "it.jsonl", {2: replace(reading, path="some/hub-model")})
     assert capsys.readouterr().out == "0.250000\n0.750000\n"
     assert (given["seed"], given["base"]) == (7, str(tmp_path / "it-model"))
+    assert given["threads"] == 1  # as many as trials have: more would wait for each other on a busy machine
     assert (given["learn"].texts, given["ask"].texts) == (("good",), ("one", "two"))
     assert np.asarray(given["weak"]).tolist() == pytest.approx([0.9])
     assert {name: values.tolist() for name, values in given["more"].items()} == {"spread": [0.25]}

@@ -30,6 +30,6 @@ def test_all_trials_are_counted_once(searching: Record, events: SimpleNamespace)
     assert found["search"] == {"started": 4, "completed": 1, "pruned": 1, "failed": 1}
     assert found["confirmation"] == {"started": 1, "completed": 1, "pruned": 0, "failed": 0}
     assert ended(searching) == 5 == sum(searching.ended(end) for end in ("completed", "pruned", "failed"))
-    text = "6 trials (4 of the search, 1 replicates, 1 of the confirmation)"
+    text = "6 trials (4 of the search, 1 replicate, 1 of the confirmation)"
     assert trials_text(found) == text
     assert trials_text(counts(Record())) == "0 trials (none yet)"
