@@ -61,6 +61,11 @@ def find_fields(path: str, columns: Mapping[str, Column], given: Given, ask: Ask
     for option, name in given.items():
         if option != "positive" and name and name not in columns:
             raise ValueError(f"{path} has no field {name!r}, named by --{option}; it has {_shown(columns)}")
+    if len(columns) == 1 and (mark := next((each for each in ";|\t" if each in next(iter(columns))), None)):
+        raise ValueError(
+            f"{path} has one field, {_shown(columns)}: its values are separated by {mark!r}; save it with "
+            "commas, or with tabs as .tsv"
+        )
     pair = _pair(columns, given)
     if pair is not None and not (given.get("text") or given.get("label")):
         return _pairs(path, columns, pair, given, ask)
@@ -118,6 +123,11 @@ def _singles(path: str, columns: Mapping[str, Column], given: Given, ask: Ask) -
         left = [name for name in texts if name != label]
         text, text_why = _one(left, TEXTS, "the only field", "with distinct texts")
         text = text or _asked(path, "the text", left, columns, ask, "--text")
+    if not given.get("label") and label_key(label) in map(label_key, columns[label]):
+        raise ValueError(
+            f"{path}: its first row, {shown_names([text, label])}, looks like an example, and must name the "
+            "fields: add a first row such as text,label, or name this field with --label"
+        )
     labels = find_classes(path, label, columns[label], given.get("positive"), ask)
     return Found(
         fields={"text": text, "label": label}, labels=labels, why={"text": text_why, "label": label_why}

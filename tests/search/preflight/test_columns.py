@@ -140,6 +140,30 @@ def test_classes_that_need_one() -> None:
         find_classes("a.csv", "label", cats, "cow", nobody)
 
 
+@pytest.mark.parametrize(
+    ("columns", "given", "line"),
+    [
+        (
+            {"text;label": ["a;1", "b;0"]},
+            {},
+            r"^a.csv has one field, text;label: its values are separated by ';'",
+        ),
+        ({"a|b": ["c|d"]}, {"text": "a|b"}, r"separated by '\|'"),
+        ({"text number 99": TEXTS, "1": [0, 1] * 20}, {}, "first row, text number 99, 1, looks like an exam"),
+    ],
+)
+def test_files_of_another_form_are_told(
+    columns: dict[str, list[Any]], given: dict[str, str], line: str
+) -> None:
+    with pytest.raises(ValueError, match=line):
+        find_fields("a.csv", columns, given, nobody)
+
+
+def test_a_field_that_is_called_like_a_label_can_be_named() -> None:
+    columns = {"text": TEXTS, "1": [0, 1] * 20}
+    assert find_fields("a.csv", columns, {"label": "1"}, nobody).fields == {"text": "text", "label": "1"}
+
+
 def test_labels_that_differ_in_case_alone_are_one() -> None:
     cats = ["Cat", "dog", "cat", "bird"] * 9
     assert find_classes("a.csv", "label", cats, "cat", nobody) == {"Cat": 1, "bird": 0, "cat": 1, "dog": 0}
