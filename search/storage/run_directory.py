@@ -2,10 +2,11 @@
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cluster.commit import running_code
 from search.config.load import changed, dump_config, load_config
@@ -15,6 +16,8 @@ from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
 from search.storage import baseline_times
 from trainers.files import DRAFT, replace_file
+
+LOCK, LOOK_S = ".lock", 0.1
 
 
 class RunDirectory:
@@ -41,18 +44,25 @@ class RunDirectory:
             return
         if not self.path.is_dir():
             raise self._no_run()
-        with (self.path / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(
-                    f"{self.path}: another process is at work on this run; stop it first"
-                ) from None
+        with (self.path / LOCK).open("w") as lock:
+            if not _taken(lock):
+                raise ValueError(f"{self.path}: another process is at work on this run; stop it first")
             self._is_locked = True
             try:
                 yield
             finally:
                 self._is_locked = False
+
+    def at_work(self) -> bool | None:
+        """Whether a process holds the lock, as far as this machine can see; None where nothing tells."""
+        try:
+            with (self.path / LOCK).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None
+        return False
 
     def load(self) -> tuple[RunConfig, Record]:
         """The config as run, and the record so far; raises ValueError if the directory holds no run."""
@@ -142,6 +152,18 @@ class RunDirectory:
             ledger.close()
 
 
+def _taken(lock: IO[str]) -> bool:
+    """Whether the lock is ours now; somebody who only looks whether it is free holds it for a moment."""
+    for wait_s in (LOOK_S, 0.0):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(wait_s)
+        else:
+            return True
+    return False
+
+
 def new_run(path: Path, config: RunConfig) -> RunDirectory:
     """As `claimed_run`, without keeping the lock."""
     with claimed_run(path, config) as run:
@@ -181,7 +203,7 @@ def _require_same(run: RunDirectory, config: RunConfig) -> None:
 
 def _require_empty(run: RunDirectory) -> None:
     path = run.path
-    ours = {run.config.name, baseline_times.FILE, ".lock"}  # of a run that ended before its first event
+    ours = {run.config.name, baseline_times.FILE, LOCK}  # of a run that ended before its first event
     if path.exists() and (not path.is_dir() or set(_complete_files(path)) - ours):
         raise ValueError(f"--out {path}: is not an empty directory; choose another one")
 

@@ -1,3 +1,4 @@
+import fcntl
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from search.ledger.events import Resumed
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.storage.run_directory import RunDirectory, claimed_run, new_run
+from search.storage.run_directory import LOOK_S, RunDirectory, claimed_run, new_run
 
 
 def test_a_new_run_holds_its_config(tmp_path: Path, config: RunConfig) -> None:
@@ -118,6 +119,31 @@ def test_a_held_run_is_refused(tmp_path: Path, config: RunConfig) -> None:
         assert run.load()[0] == config
     with run.locked():
         pass
+
+
+def test_whether_a_process_is_at_work_can_be_seen(tmp_path: Path, config: RunConfig) -> None:
+    assert RunDirectory(tmp_path).at_work() is None  # nobody ever was
+    run = new_run(tmp_path, config)
+    assert run.at_work() is False
+    with RunDirectory(tmp_path).locked():
+        assert run.at_work() is True
+
+
+def test_a_look_at_the_lock_keeps_nobody_from_it(
+    tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    waited: list[float] = []
+    with (tmp_path / ".lock").open("rb") as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+
+        def gone(wait_s: float) -> None:
+            waited.append(wait_s)
+            fcntl.flock(look, fcntl.LOCK_UN)
+
+        monkeypatch.setattr("search.storage.run_directory.time.sleep", gone)
+        with run.locked():
+            assert waited == [LOOK_S]
 
 
 def test_a_run_is_held_from_before_its_config_is_written(tmp_path: Path, config: RunConfig) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 import pytest
 
 from search.__main__ import main
+from search.ledger.events import Resumed
+from search.ledger.log import Ledger
 from search.storage.run_directory import RunDirectory
 from tests.search.cli.conftest import SLOWER, Measured
 
@@ -20,6 +22,21 @@ def test_status_for_a_person(stopped: RunDirectory, capsys: pytest.CaptureFixtur
     output = capsys.readouterr().out
     assert "interrupted, round 1: 1 of 18 trials ended" in output
     assert next(line for line in output.splitlines() if line.startswith("one")).split()[1] == "0.500"
+
+
+def test_a_killed_run_is_told_from_one_at_work(
+    stopped: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = Ledger(stopped.ledger)
+    ledger.append(Resumed())
+    ledger.close()
+    with stopped.locked():
+        assert main(["status", str(stopped.path)]) == 0
+        assert "no process" not in capsys.readouterr().out
+        assert main(["status", str(stopped.path), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["at_work"] is True
+    assert main(["status", str(stopped.path)]) == 0
+    assert f"at work on it: python -m search resume {stopped.path}\n" in capsys.readouterr().out
 
 
 def test_watching_a_stopped_run_shows_it_and_ends(
