@@ -46,6 +46,15 @@ class Run:
     record: Record
     outcome: dict[str, Any] | None
 
+    def __repr__(self) -> str:
+        """One line, which a notebook shows: where it lies, and its outcome or how far it has come."""
+        if self.outcome is None:
+            return f"<Run {self.directory}: {len(self.record.trials)} trials, no outcome yet>"
+        best = self.outcome["best"]
+        gap = "" if best["pgr"] is None else f", PGR {best['pgr']:.3f} ± {best['se']:.3f}"
+        name = best.get("branch", "method")
+        return f"<Run {self.directory}: best {name}, accuracy {best['accuracy']:.3f}{gap}>"
+
     @property
     def best(self) -> Method | None:
         """The method that ranked first on the search split; None before there is an outcome."""

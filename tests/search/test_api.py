@@ -1,5 +1,6 @@
 """The search from Python."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def test_a_run_is_read_as_frames(tmp_path: Path) -> None:
     assert len(found.trials()) == len(found.record.trials)
     assert len(found.curves()) > 12
     assert len(found.seeds()) == 4 * found.config.confirm.seeds
+    assert re.fullmatch(r"<Run .*run: best \S+, accuracy 0\.\d{3}, PGR -?\d\.\d{3} ± 0\.\d{3}>", repr(found))
 
 
 def test_a_run_without_an_outcome_has_trials_alone(tmp_path: Path) -> None:
@@ -63,6 +65,7 @@ def test_a_run_without_an_outcome_has_trials_alone(tmp_path: Path) -> None:
     found = load(tmp_path / "run")
     assert found.best is None
     assert len(found.trials())
+    assert repr(found) == f"<Run {tmp_path / 'run'}: {len(found.trials())} trials, no outcome yet>"
     with pytest.raises(ValueError, match="has no outcome yet; go on with `python -m search resume"):
         found.methods()
     with pytest.raises(ValueError, match="holds no run"):
