@@ -104,6 +104,7 @@ def phases(
     hours = config.search.max_hours
     search_s = hours * 3600 if hours else config.search.effort * trials * mean_s
     replicates, replicate_s = _replication(config, search_s, usual_s)
+    of_naive = config.replication.seeds
     return [
         Phase(
             name="baselines",
@@ -111,7 +112,11 @@ def phases(
             train_s=_baselines_s(config, weak, strong) * (due - cached) / due,
         ),
         Phase(name="search", trainings=trials, train_s=search_s),
-        Phase(name="replication", trainings=replicates, train_s=replicate_s),
+        Phase(
+            name="replication",
+            trainings=replicates + of_naive,
+            train_s=replicate_s + of_naive * naive_s(config, strong, predicted=config.task.splits.search),
+        ),
         Phase(
             name="confirmation",
             trainings=_confirmed(config),
@@ -181,7 +186,7 @@ def _confirmation_s(config: RunConfig, strong: Speed, usual_s: float) -> float:
 
 
 def _replication(config: RunConfig, search_s: float, usual_s: float) -> tuple[int, float]:
-    """About how many replicates there will be, and their seconds."""
+    """About how many replicates there will be, without naive's, and their seconds."""
     least, stages = config.confirm.finalists, config.replication.seeds - 1
     if config.replication.methods is not None:
         count = sum(max(least, math.ceil(config.replication.methods / 2**i)) for i in range(stages))

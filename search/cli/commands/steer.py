@@ -102,5 +102,10 @@ def _show(directory: str, record: Record, *, as_json: bool) -> None:
             people.print(f"{order.by}: {sentence}", highlight=False, soft_wrap=True)
     if left is not None:
         where = "in the storage" if is_url(directory) else "in steer.yaml"
-        when = "when it is resumed" if record.interrupted else "at its next decision"
+        ended = record.interrupted or (not is_url(directory) and not _may_be_at_work(directory))
+        when = "when it is resumed" if ended else "at its next decision"
         people.print(f"an order waits {where}; the run takes it {when}", highlight=False, soft_wrap=True)
+
+
+def _may_be_at_work(directory: str) -> bool:
+    return RunDirectory(Path(directory)).at_work() is not False

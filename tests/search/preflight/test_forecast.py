@@ -73,7 +73,7 @@ def test_the_phases_of_a_run_of_naive_alone() -> None:
     # 2 + 5 weak supervisors of 3 + 0.4 + 300 rows; 2 ceilings of 3 + 1.2 + 200 rows
     assert found["baselines"] == (9, pytest.approx(7 * 6.4 + 2 * 6.2))
     assert found["search"] == (10, pytest.approx(0.5 * 10 * of_naive))
-    assert found["replication"] == (6, pytest.approx(6 * of_naive))  # 4, then 2
+    assert found["replication"] == (9, pytest.approx(9 * of_naive))  # 4, then 2; naive on three seeds
     assert found["confirmation"] == (15, pytest.approx(5 * (3.7 + 2 * of_naive)))
 
 
@@ -81,7 +81,7 @@ def test_hours_that_are_given_are_those_of_the_search_and_what_is_cached_costs_n
     run = config("search.max_hours=0.5", "replication={effort: 0.5, seeds: 3}")
     found = {phase.name: phase for phase in phases(run, SPEED, SPEED, [run.naive], cached=9)}
     assert found["search"].train_s == 1800
-    assert found["replication"].train_s == 900
+    assert found["replication"].train_s == pytest.approx(900 + 3 * 2.7)  # and naive on three seeds
     assert found["baselines"].train_s == 0
 
 

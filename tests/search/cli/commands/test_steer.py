@@ -26,6 +26,18 @@ def test_an_order_is_left_for_the_run(
     assert [added["name"] for added in asked["add"]] == ["mine"]
 
 
+def test_a_killed_run_takes_an_order_when_it_is_resumed(
+    stopped: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = stopped.ledger.read_text().splitlines()
+    stopped.ledger.write_text("\n".join(line for line in lines if '"interrupted"' not in line) + "\n")
+    with stopped.locked():
+        assert main(["steer", str(stopped.path), "--pause"]) == 0
+    assert "the run takes it at its next decision" in capsys.readouterr().out
+    assert main(["steer", str(stopped.path), "--pause"]) == 0
+    assert "the run takes it when it is resumed" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
