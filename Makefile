@@ -3,6 +3,8 @@ BIN := .venv/bin
 # Two trials at once must not fight for the same cores.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+# Tests start hundreds of interpreters: each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo install check test lint types fast unit chromium clean
 
