@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,9 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
     """A key in the environment that JSON has to escape; no other setting of the SDK is there."""
     for name in ("ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_LOG"):
         monkeypatch.delenv(name, raising=False)
+    # The server speaks HTTP; the certificates of the system take longer to read than most tests take.
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", os.devnull)
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     return KEY
 
