@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MANIFEST = ".mirror.json"
+LOOKS = 10  # for a sign of life of a run's owner, during a lease
 REFUSED = ("wandb/settings",)  # may name another server of W&B
 
 
@@ -175,9 +176,10 @@ class Lease:
         past = None if found is None else self._parsed(found[0])
         if past is not None and not past.released and not past.owner.has_died:
             log.warning("%s: was not released; waiting %.0f s for a sign of life", self._url, self._lease_s)
-            time.sleep(self._lease_s)
-            if self._bucket.read_version(MANIFEST) != found:
-                raise self._at_work(past.owner)
+            for _ in range(LOOKS):
+                time.sleep(self._lease_s / LOOKS)
+                if self._bucket.read_version(MANIFEST) != found:
+                    raise self._at_work(past.owner)
         self._version = None if found is None else found[1]
         try:
             claimed = self._write(

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL_S = 10.0
 LEASE_S = 3 * INTERVAL_S  # a mirror without a beat for this long counts as dead
-LAST_TRIES = 3
+LAST_TRIES_AFTER_S = (0.0, 1.0, 2.0)  # the pauses before each attempt at the last copy
 CONFIG = "config.yaml"
 # Also kept under their own names when a process ends, for people and tools; a resume never reads these.
 FOR_PEOPLE = (CONFIG, LEDGER, "result.json", "report.html")
@@ -196,14 +196,14 @@ class Mirror:
     def _last_copy(self) -> str | None:
         if self._lost:
             raise self._lost
-        for attempt in range(LAST_TRIES):
+        for pause_s in LAST_TRIES_AFTER_S:
+            time.sleep(pause_s)
             try:
                 self.sync(released=True)
             except LostRunError:
                 raise
             except Exception as error:
                 problem = line(error)
-                time.sleep(attempt)
             else:
                 return None
         log.error("%s: the last copy failed (%s); everything is in %s", self._url, problem, self._path)

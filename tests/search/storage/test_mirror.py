@@ -90,8 +90,12 @@ def test_only_whole_lines_and_what_the_manifest_counts(
 
 
 def test_the_storage_failing_does_not_stop_the_run_but_is_said_at_the_end(
-    storage: tuple[str, Store], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    storage: tuple[str, Store],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("search.storage.mirror.LAST_TRIES_AFTER_S", (0.0, 0.01))
     url, store = storage
     one = claimed(url, tmp_path / "run", interval_s=0.01)
     with one.running():
