@@ -47,7 +47,7 @@ def test_a_count_that_fails_is_no_answer_either(
 def test_an_answer_that_was_lost_counts_as_the_most_it_can_have_cost(
     proposer: Propose, campaign: Callable[..., Findings]
 ) -> None:
-    answer = proposer(Scripted(silent_s=4.0), timeout_s=1.0, max_tokens=10_000).propose(campaign())
+    answer = proposer(Scripted(silent_s=4.0), timeout_s=0.4, max_tokens=10_000).propose(campaign())
     assert (
         0.2 < answer.lanes[0].usage.usd < 0.25
     )  # 10,000 tokens out at 20 dollars a million, and what went in

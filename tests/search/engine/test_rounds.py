@@ -68,7 +68,7 @@ def test_the_first_proposal_is_not_waited_for_without_end(
 
     def noted(requests: Any, timeout: float) -> None:
         waits.append(timeout)
-        wait(requests, timeout)
+        wait(requests, timeout if thinking.may.is_set() else 0)
 
     monkeypatch.setattr("search.engine.rounds.wait", noted)
     thinking = Thinking(proposal(branch("a")))
@@ -83,8 +83,9 @@ def test_the_first_proposal_is_not_waited_for_without_end(
 
 
 def test_a_proposer_that_never_answers_is_answered_for_by_the_playbook_from_then_on(
-    config: RunConfig, caplog: pytest.LogCaptureFixture
+    config: RunConfig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("search.engine.rounds.FIRST_WAIT_S", 0.15)
     impatient = config.model_copy(update={"faults": FaultConfig(proposer_limit_s=0.1)})
     silent = Thinking(RuntimeError("told after all"))
     rounds = Rounds(impatient, Record(), silent)
