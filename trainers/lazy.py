@@ -5,6 +5,7 @@ proposal needs the settings only. So these files write `from trainers.lazy impor
 `from __future__ import annotations`, and use the library in no decorator, base class, default or type alias.
 """
 
+import atexit
 import gc
 import importlib
 from functools import cached_property
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 # Importing these libraries makes objects that stay: at Python's threshold of 700, looking through them for
 # garbage again and again is a good part of a start.
 gc.set_threshold(50_000, 10, 10)
+# Looking through them once more when a process ends takes another second.
+atexit.register(gc.freeze)
 
 
 class LazyModule:

@@ -22,6 +22,16 @@ assert "colorsys" in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_process_ends_without_a_look_for_garbage_in_what_it_imported() -> None:
+    code = """
+import atexit, gc
+atexit.register(lambda: print(gc.get_freeze_count() > 1000))  # called last
+import trainers.lazy
+assert gc.get_freeze_count() == 0
+"""
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
+
+
 def test_what_it_gives_is_what_the_module_has() -> None:
     stands = LazyModule("torch")
     assert stands.Tensor is torch.Tensor
