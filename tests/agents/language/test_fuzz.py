@@ -171,9 +171,10 @@ def test_no_answer_crashes_and_none_that_passes_holds_an_invalid_trial(
             assert problems
         else:
             outcomes["read in part"] += bool(problems)
-            problems += [read.as_answered(problem) for problem in all_problems(read.proposal, findings)]
+            found = all_problems(read.proposal, findings)
+            problems += [read.as_answered(problem) for problem in found]
             outcomes["refused in part or whole" if problems else "accepted"] += 1
-            for branch in kept(read.proposal, all_problems(read.proposal, findings), 16):
+            for branch in kept(read.proposal, found, 16):
                 assert branch.name == branch.name.encode("ascii").decode()
                 assert branch.hypothesis.isprintable()
                 for method in sample_methods(branch, findings.naive):

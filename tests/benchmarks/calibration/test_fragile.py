@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from benchmarks.calibration.campaign import KINDS, Setting, made_fragile, steady
 from benchmarks.calibration.fragile import row
@@ -16,6 +17,7 @@ def test_two_kinds_look_better_and_collapse() -> None:
         assert after[method].collapses == 0.2
 
 
+@pytest.mark.slow
 def test_more_seeds_find_out_methods_that_often_collapse() -> None:
     few, many = (
         row(0.3, 0.3, Setting(replication=ReplicationConfig(methods=6, seeds=seeds)), 12, 0)

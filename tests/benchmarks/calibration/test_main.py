@@ -33,6 +33,7 @@ def test_a_collapsed_student_is_right_half_the_time() -> None:
     assert truth.mean_pgr == pytest.approx((0.5 - 0.72) / 0.23)
 
 
+@pytest.mark.slow
 def test_what_is_confirmed_can_be_believed_and_what_was_searched_cannot() -> None:
     table = believed(campaigns(steady, Setting(replication=PLANS["6 methods on 3 seeds"]), 40, seed=1))
     for name in ("best", "naive", "over_naive"):
@@ -73,12 +74,14 @@ def test_the_truth_is_true_where_it_is_hard(hard: dict[str, Any]) -> None:
     assert spread == pytest.approx(asked, rel=0.15)
 
 
+@pytest.mark.slow
 def test_nothing_beats_naive_where_nothing_is_better() -> None:
     assert (
         rejected(campaigns(null, Setting(replication=PLANS["1 seed"]), 40, seed=1))["below_5_percent"] <= 0.15
     )
 
 
+@pytest.mark.slow
 def test_further_seeds_find_the_fragile_out() -> None:
     one, default = (
         chosen(campaigns(fragile, Setting(replication=PLANS[plan]), 12, seed=1))

@@ -37,7 +37,7 @@ from trainers.components.staging.members import Ensemble
 from trainers.components.staging.refine import Evolve
 from trainers.components.staging.relabel import OutOfFold, Posterior
 from trainers.components.students import Probe
-from trainers.components.targets import make_targets, senseless
+from trainers.components.targets import STEPS, make_targets, senseless
 from trainers.components.weak_labels import Evidence
 from trainers.method import SLOTS, Method
 
@@ -87,7 +87,16 @@ def allowed(slots: dict[str, Any]) -> Method | None:
 
 @cache
 def targets(*steps: Component) -> NDArray[np.float32]:
-    return make_targets(steps, EVIDENCE)
+    """Of steps that begin as others do, the beginning is computed once."""
+    return make_targets(steps[-1:], after(*steps[:-1]))
+
+
+@cache
+def after(*steps: Component) -> Evidence:
+    if not steps:
+        return EVIDENCE
+    before = after(*steps[:-1])
+    return before.with_probs(STEPS[type(steps[-1])](steps[-1], before))
 
 
 @cache
@@ -138,6 +147,13 @@ def test_cross_entropys_gradient_is_by_hand() -> None:
     # d/dz of CE(t) is f - t.
     own = 1 / (1 + np.exp(LOGITS[:, 0] - LOGITS[:, 1]))
     assert gradient(Xent(), Hard()) == pytest.approx(own - (WEAK > 0.5), abs=1e-6)
+
+
+def test_targets_are_those_of_all_steps_at_once() -> None:
+    for steps in itertools.product(
+        (Hard(), Soft()), (Neighbours(), CrossFit()), (NoisyChannel(), NoRepair())
+    ):
+        assert np.array_equal(targets(*steps), make_targets(steps, EVIDENCE))
 
 
 def test_no_two_labels_give_the_same_targets() -> None:

@@ -46,7 +46,7 @@ def open_report(browser: Any) -> Iterator[Callable[..., Opened]]:
         context.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def forty(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run = synthetic_run(tmp_path_factory.mktemp("forty"), 40)
     write_report(run)

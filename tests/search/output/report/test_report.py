@@ -1,4 +1,4 @@
-"""report.html in a real browser, from runs that the real ledger wrote."""
+"""report.html, from runs that the real ledger wrote; the slow tests look at it in a real browser."""
 
 import json
 from collections.abc import Callable
@@ -52,6 +52,7 @@ def marks(opened: Opened, section: str, width: str = "wide") -> int:
     return int(opened.page.locator(figure).count())
 
 
+@pytest.mark.slow
 def test_the_numbers_on_the_page_are_those_of_the_result(
     forty: RunDirectory, open_report: Callable[..., Opened]
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_result_of_an_earlier_version_has_its_report(forty: RunDirectory) -> N
     assert "PGR by seed" not in page
 
 
+@pytest.mark.slow
 def test_what_each_round_and_lane_cost_is_that_of_the_result(
     forty: RunDirectory, open_report: Callable[..., Opened]
 ) -> None:
@@ -119,6 +121,7 @@ def test_what_each_round_and_lane_cost_is_that_of_the_result(
     assert shown(opened, "#lanes tr.method") == ["the answer was cut short"] * 2
 
 
+@pytest.mark.slow
 def test_every_figure_draws_what_there_is(forty: RunDirectory, open_report: Callable[..., Opened]) -> None:
     opened = open_report(forty.report)
     _, record = forty.load()
@@ -146,6 +149,7 @@ def test_every_figure_draws_what_there_is(forty: RunDirectory, open_report: Call
     assert opened.asked == [forty.report.as_uri()]
 
 
+@pytest.mark.slow
 def test_a_mark_says_its_name_under_the_pointer(
     forty: RunDirectory, open_report: Callable[..., Opened]
 ) -> None:
@@ -157,6 +161,7 @@ def test_a_mark_says_its_name_under_the_pointer(
     assert shown(opened, "#tip") == [mark.get_attribute("aria-label")]
 
 
+@pytest.mark.slow
 def test_a_phone_shows_one_column_and_the_narrow_figures(
     forty: RunDirectory, open_report: Callable[..., Opened]
 ) -> None:
@@ -167,6 +172,7 @@ def test_a_phone_shows_one_column_and_the_narrow_figures(
     assert opened.page.evaluate("getComputedStyle(document.body).fontSize") == "16px"
 
 
+@pytest.mark.slow
 def test_dark_light_and_paper(forty: RunDirectory, open_report: Callable[..., Opened]) -> None:
     opened = open_report(forty.report, color_scheme="dark")
     paper, ink = "getComputedStyle(document.body).backgroundColor", "getComputedStyle(document.body).color"
@@ -182,6 +188,7 @@ def test_dark_light_and_paper(forty: RunDirectory, open_report: Callable[..., Op
     assert opened.page.pdf().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_hostile_strings_are_shown_and_do_nothing(
     tmp_path: Path,
     config: RunConfig,

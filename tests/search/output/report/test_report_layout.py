@@ -8,6 +8,9 @@ from search.storage.run_directory import RunDirectory
 from tests.small_runs.chromium import DESKTOP, PHONE, Opened
 
 
+pytestmark = pytest.mark.slow
+
+
 def shown(opened: Opened, selector: str) -> list[str]:
     return list(opened.page.locator(selector).evaluate_all("all => all.map(one => one.innerText)"))
 
