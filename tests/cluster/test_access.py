@@ -1,5 +1,6 @@
 import os
 import re
+import socket
 import time
 from pathlib import Path
 
@@ -44,7 +45,8 @@ AGENT = 52365  # where the agent of a machine's first Ray shows its logs; a seco
 def shows_logs(address: str) -> bool | None:
     """Whether the agent of the Ray at an address shows its logs; None if another Ray has the agent's port."""
     for _ in range(40):  # it needs some seconds to start
-        taken = AGENT in [port for _, port in listening()]
+        with socket.socket() as asking:
+            taken = asking.connect_ex(("127.0.0.1", AGENT)) == 0
         places = listening(address)
         if AGENT in [port for _, port in places]:
             return any("/logs" in page for page in answers(places))

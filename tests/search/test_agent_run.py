@@ -14,7 +14,7 @@ from search.config.load import load_config
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from tests.servers.messages_api import Scripted, ScriptedClaude, refusal, text, use
-from tests.small_runs.settings import SMALL_TASK
+from tests.small_runs.settings import ONE_CPU, SMALL_TASK
 from trainers.data.dataset import load_task
 
 KEY = "sk-ant-of-this-test"
@@ -96,8 +96,13 @@ def proposals(out: Path) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_campaign_whose_second_round_depends_on_the_findings_of_the_first_and_its_replay(
-    claude: ScriptedClaude, warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    claude: ScriptedClaude,
+    warm: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv(*ONE_CPU)
     out = tmp_path / "run"
     run(out, warm, *asking(claude))
     said = capsys.readouterr().out

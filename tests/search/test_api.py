@@ -9,7 +9,7 @@ import pytest
 import search
 from search import Run, check, configure, load, method, methods
 from search.config.load import load_config
-from tests.small_runs.settings import SMALL
+from tests.small_runs.settings import ONE_CPU, SMALL
 from tests.small_runs.synthetic import synthetic_run
 from tests.test_docs import blocks
 from trainers.components.losses import Gce, LogConf
@@ -93,6 +93,7 @@ def test_the_example_of_the_page_runs(warm: Path, tmp_path: Path, monkeypatch: p
     short = ["confirm={finalists: 1, seeds: 2}", "trial.concurrent=1", "tracking.kind=off"]
     small = load_config(Path(DEV), [*SMALL, *short, f"cache={warm}"])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(*ONE_CPU)
     names: dict[str, Any] = {"small": small}
     exec(example.replace(line, "config = small"), names)
     assert names["best"] == load("runs/api").best

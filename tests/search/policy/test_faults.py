@@ -13,6 +13,7 @@ from search.ledger.events import WorkerLost
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from search.policy.faults import FaultConfig, Phase, Watchdog, out_of_retries, too_many_lost
+from tests.small_runs.settings import ONE_CPU
 from tests.small_runs.site import Site
 from tests.small_runs.whole import problems
 
@@ -115,7 +116,7 @@ def only_line(errors: str, start: str) -> str:
 def test_what_goes_wrong_in_trials_the_grader_or_on_the_disk(
     warm: Path, tmp_path: Path, disk: Path | None
 ) -> None:
-    site = Site((disk or tmp_path) / "run", warm, [*SHORT, "faults.step_limit_s=20"])
+    site = Site((disk or tmp_path) / "run", warm, [*SHORT, "faults.step_limit_s=12"])
     site.plant("hang", "nan", "oom", "raise")
     driver = site.run()
     driver.wait_for(lambda: site.count("rung_reached") >= 1)
@@ -152,7 +153,7 @@ def test_whatever_ends_the_driver_the_next_one_goes_on(
     # One worker: the test above resumes a run that had two trials in training. What SIGTERM does is tested
     # where a run is finished on another machine.
     settings = [*SHORT, "faults.workers=1", "trial.concurrent=1", "tracking.kind=off"]
-    site = Site(tmp_path / "run", warm, settings)
+    site = Site(tmp_path / "run", warm, settings, (ONE_CPU,))
     site.plant("kill-always")
     code, _, errors = site.run().wait()
     assert code == 1

@@ -8,6 +8,7 @@ import pytest
 from search.__main__ import main
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
+from tests.small_runs.settings import ONE_CPU
 from tests.small_runs.site import Site
 from tests.small_runs.whole import problems
 
@@ -15,8 +16,9 @@ from tests.small_runs.whole import problems
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_is_finished_early_and_extended(
-    warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(*ONE_CPU)
     settings = ["search.trials=60", "search.round_trials=30", "search.effort=1.0"]
     short = ["confirm={finalists: 1, seeds: 2}", "trial.concurrent=1"]
     site = Site(tmp_path / "run", warm, [*settings, *short])

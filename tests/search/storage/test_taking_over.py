@@ -27,7 +27,7 @@ from tests.search.storage.mirrored import (
     claimed,
 )
 from tests.servers.s3 import Store
-from tests.small_runs.settings import SMALL_TASK
+from tests.small_runs.settings import ONE_CPU, SMALL_TASK
 
 
 def test_a_run_that_is_taken_over_ends_in_one_line(
@@ -119,6 +119,7 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url, store = storage
+    monkeypatch.setenv(*ONE_CPU)
 
     def start(machine: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

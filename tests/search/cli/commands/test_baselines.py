@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.search.cli.conftest import Measured
-from tests.small_runs.settings import SMALL_TASK
+from tests.small_runs.settings import ONE_CPU, SMALL
 
 
 @pytest.mark.slow
@@ -19,9 +19,9 @@ def test_trained_baselines_are_shown_to_a_script_and_to_a_person(
     assert "within two standard errors" not in table
 
     words = ["baselines", "configs/dev.yaml"]
-    for setting in [*SMALL_TASK, f"cache={warm}"]:
+    for setting in [*SMALL, f"cache={warm}"]:
         words += ["--set", setting]
-    answer = measured(*words, "--json", WANDB_MODE="offline")
+    answer = measured(*words, "--json", WANDB_MODE="offline", **dict([ONE_CPU]))
     assert answer.code == 0, answer.errors
     [line] = answer.output.splitlines()  # and nothing else on stdout
     scores = json.loads(line)

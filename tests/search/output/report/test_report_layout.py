@@ -7,7 +7,6 @@ import pytest
 from search.storage.run_directory import RunDirectory
 from tests.small_runs.chromium import DESKTOP, PHONE, Opened
 
-
 pytestmark = pytest.mark.slow
 
 
