@@ -21,30 +21,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deal the tests to the processes of this run, long ones first: one begun last keeps a core waiting.
 
     Tests with a time limit of their own take longest, then the other slow ones. xdist gives each process one
-    stretch of the list, and later what others have not begun. Tests of one file stay together: they share
-    what they set up.
+    stretch of the list, and later what others have not begun. Tests of one file stay together, slow ones with
+    long ones: they share what they set up.
     """
     processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = {item.path for item in items if item.get_closest_marker("timeout")}
+    slow = [item for item in items if item.get_closest_marker("slow")]
     dealt: list[list[pytest.Item]] = [[] for _ in range(processes)]
-    for together in (_long, _slow, _fast):
-        files = [
-            list(group) for _, group in itertools.groupby(filter(together, items), lambda item: item.path)
-        ]
+    for together in (
+        [item for item in slow if item.path in long],
+        [item for item in slow if item.path not in long],
+        [item for item in items if not item.get_closest_marker("slow")],
+    ):
+        files = [list(group) for _, group in itertools.groupby(together, lambda item: item.path)]
         for nth, group in enumerate(files):
             dealt[nth % processes] += group
     items[:] = itertools.chain.from_iterable(dealt)
-
-
-def _long(item: pytest.Item) -> bool:
-    return item.get_closest_marker("timeout") is not None
-
-
-def _slow(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None and not _long(item)
-
-
-def _fast(item: pytest.Item) -> bool:
-    return not _long(item) and not _slow(item)
 
 
 def pytest_collection_finish() -> None:

@@ -11,6 +11,7 @@ from cluster.access import chosen, with_token
 from cluster.runtime import ray_runtime
 from tests.small_runs.exposure import holding
 from tests.small_runs.intruder import answers, borders, entered, listening
+from tests.small_runs.settings import ONE_CPU
 
 
 def test_a_ray_of_ours_has_a_random_token() -> None:
@@ -60,6 +61,7 @@ def shows_logs(address: str) -> bool | None:
 def test_who_has_no_token_is_refused_here_and_from_another_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same stranger gets in where nobody asks for a token: the attack works."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv(*ONE_CPU)
     for mode, gets_in in (("token", False), ("disabled", True)):
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
         with ray_runtime():

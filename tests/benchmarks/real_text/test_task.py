@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.real_text.settings import RealTextSettings
 from benchmarks.real_text.task import figures_of
+from tests.small_runs.settings import ONE_CPU
 
 
 def settings(encoder: Path) -> RealTextSettings:
@@ -24,6 +25,11 @@ def settings(encoder: Path) -> RealTextSettings:
         supervisors=2,
         fresh=2,
     )
+
+
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(*ONE_CPU)
 
 
 @pytest.mark.slow

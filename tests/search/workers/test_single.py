@@ -10,6 +10,7 @@ from search.config.load import load_config
 from search.workers.loading import load
 from search.workers.preparation import prepare
 from search.workers.single import check_single, train_once
+from tests.small_runs.settings import ONE_CPU
 from tests.small_runs.settings import SMALL as WITH_A_GAP
 from trainers.components.orders import BothOrders
 from trainers.method import Method
@@ -34,7 +35,8 @@ def test_a_gang_and_a_method_that_cannot_run_are_refused() -> None:
 
 
 @pytest.mark.slow
-def test_predictions_of_the_search_split_and_their_score(warm: Path) -> None:
+def test_predictions_of_the_search_split_and_their_score(warm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(*ONE_CPU)
     config = load_config(REPO / "configs/dev.yaml", [*WITH_A_GAP, f"cache={warm}"])
     loaded = load(config)
     with ray_runtime():
