@@ -87,16 +87,13 @@ def allowed(slots: dict[str, Any]) -> Method | None:
 
 @cache
 def targets(*steps: Component) -> NDArray[np.float32]:
-    """Of steps that begin as others do, the beginning is computed once."""
     return make_targets(steps[-1:], after(*steps[:-1]))
 
 
 @cache
-def after(*steps: Component) -> Evidence:
-    if not steps:
-        return EVIDENCE
-    before = after(*steps[:-1])
-    return before.with_probs(STEPS[type(steps[-1])](steps[-1], before))
+def after(*steps: Component) -> Evidence:  # computed once for all that begin with them
+    *others, step = steps or (None,)
+    return after(*others).with_probs(STEPS[type(step)](step, after(*others))) if step else EVIDENCE
 
 
 @cache
