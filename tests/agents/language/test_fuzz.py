@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from agents.findings.findings import Findings
 from agents.findings.novelty import all_problems, kept
 from agents.language.proposal import branch_contains
@@ -155,6 +157,7 @@ def texts(rng: random.Random, valid: list[Any]) -> Iterator[str]:
                 yield said
 
 
+@pytest.mark.slow
 def test_no_answer_crashes_and_none_that_passes_holds_an_invalid_trial(
     campaign: Callable[..., Findings],
 ) -> None:

@@ -22,7 +22,7 @@ def key_of(event: AnyEvent) -> tuple[object, ...]:
     )
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_a_kill_at_every_event_loses_nothing_and_repeats_nothing(run: Run, moment: str) -> None:
     """Each event kills the process the first time that it comes up, before or after it is written."""
     killed: set[tuple[object, ...]] = set()
@@ -59,7 +59,7 @@ def test_a_kill_at_every_event_loses_nothing_and_repeats_nothing(run: Run, momen
     assert len(run.events("resumed")) == len(killed) + 1
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("seeds", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_new_process_after_every_call_loses_nothing_and_repeats_nothing(run: Run, seeds: int) -> None:
     """Between calls, when the ledger and Optuna both know of the last one; without replicates and with."""
     replication = ReplicationConfig(methods=4, seeds=seeds)

@@ -111,7 +111,15 @@ def test_an_averaged_answer_is_half_the_difference_of_both_orders(
     assert np.abs(shown + exchanged).max() > 1e-3  # it answers differently in the other order
 
 
-@pytest.mark.parametrize("student", [Full(), Lora(rank=4), Probe()], ids=lambda student: student.kind)
+@pytest.mark.parametrize(
+    "student",
+    [
+        pytest.param(Full(), marks=pytest.mark.slow),
+        pytest.param(Lora(rank=4), marks=pytest.mark.slow),
+        Probe(),
+    ],
+    ids=lambda student: student.kind,
+)
 def test_trained_on_both_orders_a_student_learns_no_position(head: Workbench, student: Any) -> None:
     """Of a supervisor that always prefers the second response."""
     taught = {"student": student, "optim": Adamw(lr=1e-2, epochs=4, batch_size=8)}

@@ -164,6 +164,7 @@ def test_methods_that_do_not_differ_have_no_axes(config: RunConfig, record: Reco
     assert drawn(config, record)["parallel"] is None
 
 
+@pytest.mark.slow
 def test_importance_waits_for_enough_trials(tmp_path: Path) -> None:
     config, few = synthetic_run(tmp_path / "few", 24).load()
     assert drawn(config, few)["importance"] is None

@@ -194,7 +194,7 @@ def test_the_longest_formulas_are_checked_in_time(kind: type[Formula], text: str
     assert sentence is None if text[0] != "0" else "on random" in str(sentence)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS[:3], pytest.param(LossFormula, marks=pytest.mark.slow)])
 def test_random_formulas_that_are_taken_are_finite(kind: type[Formula]) -> None:
     rng = np.random.default_rng(2)
     features = rng.standard_normal((30, 3)) * 10
