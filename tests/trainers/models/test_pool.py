@@ -321,7 +321,7 @@ def test_frozen_features_of_real_reviews_are_worth_what_is_known(
 
     def features(inputs: Examples) -> torch.Tensor:
         tokens = tokenize(inputs, pool.tokenizer, 64)
-        batches = sorted_batches(tokens.lengths, 8192)
+        batches = sorted_batches(tokens.lengths, 2048)
         found = torch.cat([classifier.features(*tokens.pad_batch(rows, pool.pad_id)) for rows in batches])
         found = found[np.argsort(np.concatenate(batches))]
         return torch.cat([found, torch.ones(len(found), 1)], dim=1)
