@@ -83,9 +83,16 @@ def test_a_beat_during_the_wait_keeps_the_run(
 ) -> None:
     url, store = storage
     planted(store, ELSEWHERE)
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: planted(store, ELSEWHERE, beat=2))
+    waits: list[float] = []
+
+    def beating(seconds: float) -> None:
+        waits.append(seconds)
+        planted(store, ELSEWHERE, beat=2)
+
+    monkeypatch.setattr(module.time, "sleep", beating)
     with pytest.raises(ValueError, match=r"another process \(other, process \d+\) is at work on this run"):
-        lease(url).claim()
+        lease(url, 30.0).claim()
+    assert waits == [3.0]  # seconds of the thirty
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     assert lease(url).claim().epoch == 4
 
