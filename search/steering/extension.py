@@ -89,7 +89,8 @@ def extension(config: RunConfig, record: Record, overrides: Sequence[str]) -> St
         )
     if record.test_openings:
         _check_only_rise(config, settings)
-        _check_more_to_do(config, settings)
+        if not record.course.finishing:  # a search that a person ended early has more to do
+            _check_more_to_do(config, settings)
     if not settings:
         return None
     return Steered(by="resume", settings=settings, implied=implied, config_sha256=after.sha256)

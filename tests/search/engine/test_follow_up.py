@@ -14,7 +14,7 @@ from search.ledger.record import Record
 from trainers.components.losses import Gce, LogConf, Sce
 from trainers.components.optim import Adamw
 from trainers.components.orders import PlainInputs
-from trainers.data.settings import ToyTask
+from trainers.data.settings import DatasetTask, PairFields, ToyTask
 from trainers.method import Method
 
 OPTIM = Adamw(lr=1e-3)  # naive's
@@ -150,10 +150,11 @@ def test_a_hidden_task_gets_naive_and_the_finalists_as_they_are_there(
 
 def test_a_method_that_cannot_run_on_a_hidden_task_is_left_out(config: RunConfig, searched: Record) -> None:
     there = HiddenTask(name="there", task=ToyTask(seed=3))
-    config = config.model_copy(update={"hidden": (there,)})
+    pairs = DatasetTask(path="pairs.jsonl", fields=PairFields(), splits=config.task.splits)
+    config = config.model_copy(update={"task": pairs, "hidden": (there,)})
     follow_up = FollowUp(config, searched)
     averaged = METHODS["t1"].model_copy(update={"inputs": PlainInputs(answer="averaged")})  # of pairs alone
-    assert averaged.refused(config.abilities) is not None
+    assert averaged.refused(config.on(there).abilities) is not None
     searched.trials["t1"].method = averaged
     follow_up.confirm_on(there)
     assert {one.method for _, one in given(follow_up)} == {config.naive, METHODS["t2"]}

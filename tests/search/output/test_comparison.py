@@ -124,7 +124,7 @@ def test_finished_runs_stand_side_by_side(
         "p": 1.0,
         "paired_seeds": 5,
     }
-    console = Console(width=200, record=True, file=io.StringIO())
+    console = Console(width=500, record=True, file=io.StringIO())
     console.print(comparison_table(found))
     text = console.export_text()
     assert f"{runs[1]} over {runs[0]}: accuracies paired by 5 seeds and by examples" in text

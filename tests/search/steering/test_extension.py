@@ -9,6 +9,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import Finished, HiddenRead, TestOpened
 from search.ledger.log import Ledger
 from search.ledger.record import Record
+from search.ledger.steered import Steered
 from search.steering.extension import extend, extension
 from search.storage.run_directory import RunDirectory, new_run
 
@@ -55,6 +56,13 @@ def test_a_finished_search_is_not_opened_again_for_less(run: RunDirectory, less:
     assert run.ledger.read_bytes() == before
     seeds = run.load()[0].confirm.seeds
     assert extend(run, [less, f"confirm.seeds={seeds + 1}"])  # which gives it something to do
+
+
+def test_a_search_that_was_ended_early_goes_on_for_less_than_was_planned(run: RunDirectory) -> None:
+    ledger = Ledger(run.ledger)
+    ledger.append(Steered(finish=True))
+    ledger.close()
+    assert extend(run, ["search.trials=1"])[0] == "search.trials is now 1"
 
 
 def test_the_same_again_changes_nothing(run: RunDirectory) -> None:
