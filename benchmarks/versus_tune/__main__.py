@@ -112,8 +112,11 @@ class Bench:
         return {"name": name} | times(out) | _best(out)
 
     def _ours_within(self, opponent: str, wall_s: float, ours: dict[str, Any]) -> dict[str, Any]:
-        """A run that takes about so long: as many trials as the pace of `ours`, then its own, lets."""
-        run, pace = ours, (ours["search_wall_s"] - ours["start_s"]) / ours["search_trials"]
+        """A run that takes about so long: as many trials as the pace of `ours`, then its own, lets.
+
+        A pace counts the replicates that come with a trial, since more trials bring more of them.
+        """
+        run, pace = ours, (ours["wall_s"] - ours["start_s"]) / ours["search_trials"]
         for attempt in range(1, ATTEMPTS + 1):
             run = self._ours(f"ours-as-{opponent}-{attempt}", trials_within(AIM * wall_s, run, pace))
             if ENOUGH * wall_s <= run["wall_s"] <= wall_s:

@@ -20,14 +20,21 @@ def training_share(run: dict[str, Any]) -> float:
 
 
 def times(out: Path) -> dict[str, float]:
-    """A run's wall and training seconds (search alone, and with replicates) and highest search PGR."""
+    """A run's wall and training seconds (search alone, and with replicates) and highest search PGR.
+
+    Naive's own replicates, which come last, choose nothing and count no more than the confirmation does.
+    """
     events = read_ledger(out / "ledger.jsonl")
     record = Record.of(events)
     [ready] = [event.at for event in events if isinstance(event, BaselinesReady)]
-    rungs = [event for event in events if isinstance(event, RungReached) and event.pgr is not None]
+    rungs = [
+        event
+        for event in events
+        if isinstance(event, RungReached) and event.pgr is not None and record.trials[event.trial].branch
+    ]
     of_search = _rungs_of_search(record, events)
     searched = [trial.ended_at or math.nan for trial in record.of_purpose("search")]
-    replicated = [trial.ended_at or math.nan for trial in record.of_purpose("replicate")]
+    replicated = [trial.ended_at or math.nan for trial in record.of_purpose("replicate") if trial.branch]
     return {
         "search_trials": len(searched),
         "start_s": min(rung.at - rung.train_s - rung.eval_s for rung in rungs) - ready,

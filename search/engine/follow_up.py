@@ -1,6 +1,6 @@
 """The trials after the search: replication on further seeds, stage by stage, then the confirmation.
 
-Naive is trained beside the replicates on their seeds, for the search split (search.engine.compared.naive).
+Naive is trained after the replicates on their seeds, for the search split (search.engine.compared.naive).
 
 At last, when nothing of the search is left to decide, the confirmation on hidden tasks, one after another.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
 from search.engine.assignment import Assignment
-from search.engine.compared.naive import planned_replicates
+from search.engine.compared.naive import due_replicates
 from search.engine.confirmation import planned_confirmation
 from search.ledger.events import Purpose
 from search.ledger.record import Record
@@ -68,7 +68,7 @@ class FollowUp:
     def _replicates(self) -> list[tuple[str, Method, int]]:
         if self._record.course.finishing:
             return []
-        return planned_replicates(self._config, self._record)
+        return due_replicates(self._config, self._record)
 
     def _planned(
         self, letter: str, purpose: Purpose, planned: Sequence[tuple[str, Method, int]], task: str = ""

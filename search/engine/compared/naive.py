@@ -1,6 +1,6 @@
 """Naive on the search split: what the PGRs of the search are compared with.
 
-Naive is trained beside the replicates, on the seeds that the best method has, so that the two are paired: the
+Naive is trained after the replicates, on the seeds that the best method has, so that the two are paired: the
 same supervisors, the same search examples. It is never chosen, whatever its PGR there.
 """
 
@@ -19,6 +19,15 @@ def planned_replicates(config: RunConfig, record: Record) -> list[tuple[str, Met
     planned = planned_replication(config, record)
     found = [(standing.trial.branch, standing.method, seed) for standing, seed in planned]
     return [*found, *(("", config.naive, seed) for seed in _seeds(config, record, planned))]
+
+
+def due_replicates(config: RunConfig, record: Record) -> list[tuple[str, Method, int]]:
+    """Those of the plan that may start: naive's once all others have ended: no choice waits for it."""
+    planned = planned_replicates(config, record)
+    of_methods = [one for one in planned if one[1] != config.naive]
+    ended = {(t.method.digest, t.seed) for t in record.of_purpose("replicate") if t.state is not None}
+    chosen = all((method.digest, seed) in ended for _, method, seed in of_methods)
+    return planned if chosen else of_methods
 
 
 def _seeds(config: RunConfig, record: Record, planned: Sequence[tuple[Standing, int]]) -> list[int]:

@@ -27,27 +27,30 @@ def reached(trial: str, share: float, pgr: float | None, at: float) -> RungReach
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Two trials of the search, a replicate, a confirmation; four seconds of training a rung."""
+    """Two trials of the search, a replicate, naive, a confirmation; four seconds of training a rung."""
     ledger = Ledger(tmp_path / "ledger.jsonl")
 
-    def started(trial: str, purpose: Purpose) -> TrialStarted:
-        return TrialStarted(trial=trial, purpose=purpose, branch="", number=0, method=Method(), seed=0)
+    def started(trial: str, purpose: Purpose, branch: str = "") -> TrialStarted:
+        return TrialStarted(trial=trial, purpose=purpose, branch=branch, number=0, method=Method(), seed=0)
 
     def ended(trial: str, at: float) -> TrialEnded:
         return TrialEnded(at=at, trial=trial, state="completed", cause=None)
 
     for event in (
         BaselinesReady(at=100, weak_acc=0, weak_se=0, ceiling_acc=1, ceiling_se=0, seeds=2, train_s=50),
-        started("t1", "search"),
+        started("t1", "search", "one"),
         reached("t1", 1 / 3, 0.3, at=105),
-        started("t2", "search"),
+        started("t2", "search", "one"),
         reached("t2", 1.0, 0.5, at=110),
         ended("t2", 110),
         reached("t1", 1.0, 0.4, at=112),
         ended("t1", 112),
-        started("r1", "replicate"),
+        started("r1", "replicate", "one"),
         reached("r1", 1.0, 0.6, at=120),
         ended("r1", 120),
+        started("r2", "replicate"),
+        reached("r2", 1.0, 0.1, at=125),
+        ended("r2", 125),
         started("c1", "confirm"),
         reached("c1", 1.0, None, at=130),
         ended("c1", 130),

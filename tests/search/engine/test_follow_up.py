@@ -81,20 +81,24 @@ def test_a_stage_of_replicates_follows_once_the_one_before_has_ended(
 ) -> None:
     config = config.model_copy(update={"replication": ReplicationConfig(methods=3, seeds=3)})
     follow_up = FollowUp(config, searched)
-    first = [follow_up.next(idle=True) for _ in range(4)]
+    first = [follow_up.next(idle=True) for _ in range(3)]
     assert [(branch, one.trial, one.seed) for branch, one in first] == [
         ("of-t1", "r00002", 10_001),
         ("of-t2", "r00003", 10_001),
         ("of-t3", "r00004", 10_001),
-        ("", "r00005", 10_001),
     ]
-    assert first[-1][1].method == config.naive
     ran(searched, events, *(one for _, one in first))
     assert follow_up.next(idle=False) is None  # which are best is known once the last of them has ended
-    second = [one for _, one in [follow_up.next(idle=True), *(follow_up.next(idle=False) for _ in "ab")]]
-    assert [(one.trial, one.seed) for one in second] == [(f"r0000{i}", 10_002) for i in (6, 7, 8)]
-    assert second[-1].method == config.naive
+    second = [one for _, one in [follow_up.next(idle=True), follow_up.next(idle=False)]]
+    assert [(one.trial, one.seed) for one in second] == [("r00005", 10_002), ("r00006", 10_002)]
     ran(searched, events, *second)
+    naive = [follow_up.next(idle=True), follow_up.next(idle=False)]
+    assert [(branch, one.trial, one.seed) for branch, one in naive] == [
+        ("", "r00007", 10_001),
+        ("", "r00008", 10_002),
+    ]
+    assert {one.method for _, one in naive} == {config.naive}
+    ran(searched, events, *(one for _, one in naive))
     _, last = follow_up.next(idle=True)
     assert (last.trial, last.purpose) == ("c00001", "confirm")
 

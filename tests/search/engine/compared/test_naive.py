@@ -6,7 +6,13 @@ import pytest
 
 from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
-from search.engine.compared.naive import naive_pgrs, naive_search_pgr, planned_replicates, search_gain
+from search.engine.compared.naive import (
+    due_replicates,
+    naive_pgrs,
+    naive_search_pgr,
+    planned_replicates,
+    search_gain,
+)
 from search.engine.confirmation import choose_finalists
 from search.engine.replication import standings
 from search.ledger.events import AnyEvent
@@ -51,6 +57,27 @@ def test_naive_gets_the_seed_of_the_best_and_those_of_the_replicates(
     assert naive_seeds(config, Record.of(searched)) == [FIRST + 3]  # without replicates, that seed alone
     assert naive_seeds(twice, Record.of(searched)) == [FIRST + 3, FIRST + 1]
     assert naive_seeds(twice, Record.of(searched[:1])) == []  # there is nothing to compare it with
+
+
+def test_naive_waits_until_the_others_are_there(
+    twice: RunConfig, searched: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    """The choice of finalists is then known as early as can be."""
+    told = list(searched)
+    for name, method in (("r1", Sce()), ("r2", Gce())):
+        due = due_replicates(twice, Record.of(told))
+        assert {one.digest for _, one, _ in due} == {Method(loss=Gce()).digest, Method(loss=Sce()).digest}
+        told += [
+            events.started(name, purpose="replicate", method=Method(loss=method), seed=FIRST + 1),
+            events.reached(name, 1.0, 0.5),
+            events.ended(name),
+        ]
+    record = Record.of(told)
+    assert due_replicates(twice, record) == planned_replicates(twice, record)
+    assert [seed for _, one, seed in due_replicates(twice, record) if one == twice.naive] == [
+        FIRST + 3,
+        FIRST + 1,
+    ]
 
 
 def test_it_is_never_chosen(twice: RunConfig, searched: list[AnyEvent], events: SimpleNamespace) -> None:
