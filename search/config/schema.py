@@ -24,6 +24,7 @@ from trainers.method import Abilities, Method
 from trainers.models.settings import ModelConfig
 from trainers.training.settings import EngineConfig
 
+MOST_INTERMEDIATES = 4  # models between the weak and the strong one
 CONFIRMATION_TURN = 40  # beyond any turn of search and replicates: at most 64 seeds of 2 supervisors
 
 
@@ -58,7 +59,7 @@ class RunConfig(Frozen):
     intermediates: Annotated[
         tuple[ModelConfig, ...],
         Field(
-            max_length=4,
+            max_length=MOST_INTERMEDIATES,
             description="Models between weak and strong in size, weakest first, for methods that bootstrap. "
             "Each is written as `weak.model` is.",
         ),

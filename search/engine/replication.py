@@ -81,7 +81,7 @@ def planned_replication(config: RunConfig, record: Record) -> list[tuple[Standin
     further seeds.
     """
     plan: list[tuple[Standing, int]] = []
-    ended = {(t.method.digest, t.seed) for t in record.of_purpose("replicate") if t.state is not None}
+    ended = ended_replicates(record)
     everyone = standings(config, record)
     for stage, (budget, seed) in enumerate(
         zip(stage_budgets(config, record), config.replication_seeds(), strict=True), 1
@@ -94,6 +94,11 @@ def planned_replication(config: RunConfig, record: Record) -> list[tuple[Standin
         if not all((standing.method.digest, seed) in ended for standing in chosen):
             break
     return plan
+
+
+def ended_replicates(record: Record) -> set[tuple[str, int]]:
+    """The digest of the method and the seed of every replicate that has ended."""
+    return {(t.method.digest, t.seed) for t in record.of_purpose("replicate") if t.state is not None}
 
 
 def _affordable(config: RunConfig, ranked: Sequence[Standing], budget: float) -> list[Standing]:

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from search.config.schema import RunConfig
+from search.config.schema import MOST_INTERMEDIATES, RunConfig
 from search.export.choice import Chosen, choose
 from search.export.learning import learning
 from search.export.readings import data_file, model_folder, models_of
@@ -25,8 +25,6 @@ from trainers.models.pool import load_tokenizer
 from trainers.models.settings import HubModel, ToyModel
 from trainers.models.toy_model import build_toy_model
 from trainers.training.inputs import Floats
-
-MOST_SMALLER = 4  # models between the weak and the strong one in a config
 
 
 def export_script(
@@ -91,7 +89,11 @@ def _all_or_nothing(file: Path) -> Iterator[None]:
 
 def _parts(file: Path) -> list[Path]:
     """All that an export may write."""
-    return [file, data_file(file), *(model_folder(file, number) for number in (None, *range(MOST_SMALLER)))]
+    return [
+        file,
+        data_file(file),
+        *(model_folder(file, number) for number in (None, *range(MOST_INTERMEDIATES))),
+    ]
 
 
 def data_lines(

@@ -22,6 +22,11 @@ def is_url(out: str) -> bool:
     return "://" in out
 
 
+def at_work(out: str) -> bool | None:
+    """Whether a process works on a run, as far as this machine can see; None where nothing tells."""
+    return None if is_url(out) else RunDirectory(Path(out)).at_work()
+
+
 def local_copy(url: str) -> Path:
     """The local copy of the run at a URL."""
     plain = url.partition("?")[0].rstrip("/")

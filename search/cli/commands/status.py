@@ -9,7 +9,7 @@ from search.cli.options import RunFolder
 from search.cli.output import console, stdout_for_json, write_json
 from search.output.live_view import progress, view
 from search.storage.baseline_times import BaselineTimes
-from search.storage.object_store import bring, is_url, snapshot
+from search.storage.object_store import at_work, bring, snapshot
 from search.storage.run_directory import RunDirectory
 
 EXAMPLES = (
@@ -45,15 +45,15 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
                 view.watch(run, people, lambda: bring(directory, path))
             return
         seen = view.look(run)
-        at_work = None if is_url(directory) else run.at_work()
+        works = at_work(directory)
         trained = len(BaselineTimes(path).all())
     if as_json:
-        write_json(progress.status_json(seen.config, seen.record, seen.clock_s()) | {"at_work": at_work})
+        write_json(progress.status_json(seen.config, seen.record, seen.clock_s()) | {"at_work": works})
         return
     if (before := view.baselines_text(seen.record, trained)) is not None:
         people.print(before)
     people.print(progress.status(seen.config, seen.record, seen.clock_s()))
-    if at_work is False and progress.state(seen.record) in ("in progress", "paused"):
+    if works is False and progress.state(seen.record) in ("in progress", "paused"):
         people.print(
             f"no process that can be seen from here is at work on it: python -m search resume {directory}",
             soft_wrap=True,

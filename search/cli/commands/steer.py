@@ -12,7 +12,7 @@ from search.cli.output import console, stdout_for_json, write_json
 from search.config.schema import RunConfig
 from search.ledger.record import Record
 from search.steering.order import Order, put_order, read_order, said, waiting
-from search.storage.object_store import is_url, snapshot
+from search.storage.object_store import at_work, is_url, snapshot
 from search.storage.run_directory import RunDirectory
 
 EXAMPLES = (
@@ -102,10 +102,6 @@ def _show(directory: str, record: Record, *, as_json: bool) -> None:
             people.print(f"{order.by}: {sentence}", highlight=False, soft_wrap=True)
     if left is not None:
         where = "in the storage" if is_url(directory) else "in steer.yaml"
-        ended = record.interrupted or (not is_url(directory) and not _may_be_at_work(directory))
+        ended = record.interrupted or at_work(directory) is False
         when = "when it is resumed" if ended else "at its next decision"
         people.print(f"an order waits {where}; the run takes it {when}", highlight=False, soft_wrap=True)
-
-
-def _may_be_at_work(directory: str) -> bool:
-    return RunDirectory(Path(directory)).at_work() is not False

@@ -9,7 +9,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from search.config.schema import RunConfig
-from search.engine.replication import Bounds, Standing, planned_replication, standings
+from search.engine.replication import Bounds, Standing, ended_replicates, planned_replication, standings
 from search.ledger.record import Record
 from trainers.method import Method
 
@@ -25,7 +25,7 @@ def due_replicates(config: RunConfig, record: Record) -> list[tuple[str, Method,
     """Those of the plan that may start: naive's once all others have ended: no choice waits for it."""
     planned = planned_replicates(config, record)
     of_methods = [one for one in planned if one[1] != config.naive]
-    ended = {(t.method.digest, t.seed) for t in record.of_purpose("replicate") if t.state is not None}
+    ended = ended_replicates(record)
     chosen = all((method.digest, seed) in ended for _, method, seed in of_methods)
     return planned if chosen else of_methods
 

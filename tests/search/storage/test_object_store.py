@@ -10,8 +10,8 @@ from search.config.schema import RunConfig
 from search.ledger.events import Proposed
 from search.ledger.log import Ledger
 from search.storage.bucket import Bucket
-from search.storage.object_store import local_copy, run_path, snapshot
-from search.storage.run_directory import new_run
+from search.storage.object_store import at_work, local_copy, run_path, snapshot
+from search.storage.run_directory import RunDirectory, new_run
 from tests.search.storage.mirrored import (
     FIRST,
     SECOND,
@@ -153,3 +153,11 @@ def test_a_key_in_the_url_is_refused_and_not_repeated() -> None:
     ):
         pass
     assert "hunter2" not in str(caught.value)
+
+
+def test_whether_a_process_works_on_a_run_in_the_storage_nothing_tells(tmp_path: Path) -> None:
+    assert at_work("s3://bucket/run") is None
+    assert at_work(str(tmp_path)) is None  # no process has ever been
+    with RunDirectory(tmp_path).locked():
+        assert at_work(str(tmp_path)) is True
+    assert at_work(str(tmp_path)) is False
