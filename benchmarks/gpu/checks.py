@@ -35,6 +35,7 @@ from trainers.models.pool import Classifier, ModelPool
 from trainers.training.checkpoint import Checkpoint
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.loop import FeatureInputs, Inputs, Recipe, TokenInputs, fit, predict
+from trainers.training.packed import graphs
 from trainers.training.session import Event
 from trainers.training.settings import EngineConfig
 
@@ -57,10 +58,20 @@ class Case:
 
 
 LORA = Lora(rank=8)
+CAPTURED = {"packing": "on", "cuda_graphs": "on"}
 CASES = {
     "fp32 full": Case(student=Full()),
     "bf16 LoRA": Case(student=LORA, precision="bf16"),
     "bf16 LoRA on DeepSpeed": Case(student=LORA, precision="bf16", engine={"backend": "deepspeed"}),
+    "bf16 LoRA, packed": Case(student=LORA, precision="bf16", engine={"packing": "on"}),
+    "bf16 LoRA, packed and captured": Case(student=LORA, precision="bf16", engine=CAPTURED),
+    "label tokens, logconf, micro-batch 6, captured": Case(
+        student=LORA,
+        precision="bf16",
+        words=(7, 11),
+        loss=LogConf(aux=0.5),
+        engine={**CAPTURED, "micro_batch": 6},
+    ),
     "bf16 full": Case(student=Full(), precision="bf16"),
     "fp32 LoRA": Case(student=LORA),
     "probe": Case(student=None),
@@ -127,14 +138,15 @@ def trained(case: Case, compiled: str, **more: Any) -> tuple[Floats, Floats]:
 
 def run(tiny: bool, record: Record) -> None:
     """A row a case."""
-    small = ("fp32 LoRA", "probe", "label tokens", "bf16 LoRA on DeepSpeed")
+    small = ("fp32 LoRA", "probe", "label tokens", "bf16 LoRA on DeepSpeed", "bf16 LoRA, packed")
     cases = {name: CASES[name] for name in small} if tiny else CASES
     with tempfile.TemporaryDirectory() as folder:
         reference = Path(folder) / "cpu.json"
         command = [sys.executable, "-m", "benchmarks.gpu.checks", str(reference), *cases]
         with subprocess.Popen(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}) as on_cpu:
             warm_up(EngineConfig(precision="bf16"))
-            here = {name: [trained(case, how) for how in ("off", "on")] for name, case in cases.items()}
+            with patch.object(graphs, "SEEN", 0):  # capture whatever shape comes
+                here = {name: [trained(case, how) for how in ("off", "on")] for name, case in cases.items()}
             if on_cpu.wait() != 0:
                 raise RuntimeError("the process on the CPU failed; its error stands above")
         there = json.loads(reference.read_text())

@@ -18,7 +18,7 @@ from trainers.components.students import BagOfWords, Full
 from trainers.data.tokens import bucket, length_batches
 from trainers.models.hub import hub_shape
 from trainers.models.settings import HubModel
-from trainers.training.compilation import LEAST_PARAMETERS, long_enough
+from trainers.training.compilation import LEAST_PARAMETERS, long_enough, padded_lengths
 from trainers.training.memory.activations import ModelShape
 from trainers.training.memory.choice import fitted
 from trainers.training.memory.model_size import count_weights
@@ -77,7 +77,9 @@ def planned(
     untied = words and not getattr(config, "tie_word_embeddings", False)
     linear = weights.body - int(config.vocab_size) * shape.hidden * (2 if untied else 1)
     steps, batch = steps_of(learner, len(lengths)), learner.optim.batch_size
-    compiled = _compiles(engine, linear) and (engine.compile == "on" or long_enough(lengths, batch, steps))
+    compiled = _compiles(engine, linear) and (
+        engine.compile == "on" or long_enough(padded_lengths(lengths, batch), steps)
+    )
     sizes: dict[str, Any] = {
         "trainable": trainable,
         "frozen": frozen,

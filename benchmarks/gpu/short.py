@@ -1,9 +1,10 @@
-"""Short texts on 0.6B: our loop on either engine, compiled and not, transformers' Trainer, and a plain loop.
+"""Short texts: our loop, padded and packed, captured and compiled, transformers' Trainer, and a plain loop.
 
 LoRA of rank 32 in bf16, batches of 32, lengths as those of chat preferences (hh_harmless: about log-normal,
-median 105, mean 123 tokens). Each trains for two epochs, of which the second is measured: kernels are chosen
-and layers compiled by then. Trainer stands as a user of peft has it by default: batches drawn at random.
-Tokens are those of the examples, without padding.
+median 105, mean 123 tokens). The last epoch is measured: kernels are chosen, layers compiled and passes
+captured by then, and what the epochs before took more is the cost of that. Trainer stands as a user of peft
+has it, with batches drawn at random, as by default, and with batches of similar lengths. Tokens are those of
+the examples, without padding.
 """
 
 import os
@@ -11,14 +12,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
+from torch.nn.utils.rnn import pad_sequence
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
-from benchmarks.gpu.work import RANK, Record, compiled_graphs, everything, peak_memory, start_measuring
+from benchmarks.gpu.work import RANK, Record, Row, compiled_graphs, everything, peak_memory, start_measuring
 from benchmarks.training.models import (
     QWEN3,
     TINY,
@@ -28,7 +31,7 @@ from benchmarks.training.models import (
     random_tokens,
     with_lora,
 )
-from benchmarks.training.throughput import WithLoss
+from benchmarks.training.throughput import Rows, WithLoss
 from trainers.components.losses import Xent
 from trainers.components.optim import Adamw
 from trainers.data.tokens import length_batches
@@ -38,47 +41,45 @@ from trainers.training.deepspeed_engine import device, warm_up
 from trainers.training.loop import Floats, Recipe, TokenInputs, fit
 from trainers.training.settings import EngineConfig
 
-OPTIM = Adamw(lr=1e-4, epochs=2, batch_size=32)
+EPOCHS = 3
+OPTIM = Adamw(lr=1e-4, epochs=EPOCHS, batch_size=32)
+SMALL, LARGE = "Qwen3-0.6B", "Qwen3-4B"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What every contender gets."""
+    """What a contender gets. shape: of QWEN3, or tiny."""
 
-    tiny: bool
+    shape: str
     inputs: TokenInputs
     targets: Floats
 
     def fresh(self) -> tuple[Classifier, list[torch.nn.Parameter]]:
         """A model with random weights and its adapters."""
-        config = qwen3(**TINY, vocab_size=512) if self.tiny else qwen3(**QWEN3["Qwen3-0.6B"])
+        tiny = self.shape == "tiny"
+        config = qwen3(**TINY, vocab_size=512) if tiny else qwen3(**QWEN3[self.shape])
         model = random_classifier(config, dtype=torch.bfloat16, device=device())
         return model, with_lora(model, RANK)
 
 
-def setting(tiny: bool) -> Setting:
+def setting(shape: str, examples: int) -> Setting:
     """The model and its examples."""
-    lengths = np.minimum(chat_lengths(64), 40) if tiny else chat_lengths(512)
+    lengths = np.minimum(chat_lengths(64), 40) if shape == "tiny" else chat_lengths(examples)
     inputs = TokenInputs(tokens=random_tokens(lengths, 512), pad_id=0)
-    return Setting(
-        tiny=tiny, inputs=inputs, targets=np.tile([0.0, 1.0], len(lengths) // 2).astype(np.float32)
-    )
+    targets = np.tile([0.0, 1.0], len(lengths) // 2).astype(np.float32)
+    return Setting(shape=shape, inputs=inputs, targets=targets)
 
 
-def ours(given: Setting, compiled: str, backend: str = "torch") -> Iterator[float]:
+def ours(given: Setting, **engine: str) -> Iterator[float]:
     """Times at the start and after each epoch."""
-    engine = EngineConfig.model_validate({"precision": "bf16", "compile": compiled, "backend": backend})
-    warm_up(engine)
+    config = EngineConfig.model_validate({"precision": "bf16", **engine})
+    warm_up(config)
     model, parameters = given.fresh()
-    recipe = Recipe(
-        plan=everything(len(given.targets)),
-        loss=Xent(),
-        optim=OPTIM,
-        engine=engine,
-        seed=0,
-    )
+    recipe = Recipe(plan=everything(len(given.targets)), loss=Xent(), optim=OPTIM, engine=config, seed=0)
+    rungs = [epoch / EPOCHS for epoch in range(1, EPOCHS + 1)]
     yield time.perf_counter()
-    for _ in fit(model, parameters, given.inputs, given.targets, recipe, (0.5, 1.0)):
+    for _ in fit(model, parameters, given.inputs, given.targets, recipe, rungs):
+        _wait()
         yield time.perf_counter()
 
 
@@ -92,7 +93,7 @@ def plain(given: Setting) -> Iterator[float]:
     optimizer = torch.optim.AdamW(parameters, lr=OPTIM.lr, fused=True)
     targets = torch.from_numpy(given.targets).long().to(device())
     yield time.perf_counter()
-    for epoch in range(2):
+    for epoch in range(EPOCHS):
         for rows in length_batches(given.inputs.lengths, OPTIM.batch_size, seed=epoch):
             logits = model(*given.inputs.batch(rows, fill=OPTIM.batch_size))
             torch.nn.functional.cross_entropy(logits, targets[torch.from_numpy(rows)]).backward()
@@ -112,16 +113,20 @@ class _Times(TrainerCallback):
         self.times.append(time.perf_counter())
 
 
-def theirs(given: Setting) -> Iterator[float]:
-    """The same for transformers' Trainer."""
+def theirs(given: Setting, sampling: str) -> Iterator[float]:
+    """The same for transformers' Trainer. sampling: random, or group_by_length."""
     os.environ.pop("LOCAL_RANK", None)  # with a rank, Trainer would train as a distributed job of one
     model, _ = given.fresh()
     clock = _Times()
 
-    def collate(rows: list[int]) -> dict[str, torch.Tensor]:
-        ids, mask = given.inputs.tokens.pad_batch(np.array(rows), given.inputs.pad_id)
-        labels = torch.from_numpy(given.targets[rows]).long()
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+    def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        ids = [torch.from_numpy(row["input_ids"].astype(np.int64)) for row in rows]
+        masks = [torch.ones_like(of_row) for of_row in ids]
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=given.inputs.pad_id),
+            "attention_mask": pad_sequence(masks, batch_first=True),
+            "labels": torch.tensor([row["labels"] for row in rows]),
+        }
 
     with tempfile.TemporaryDirectory() as folder:
         settings = transformers.TrainingArguments(
@@ -136,8 +141,9 @@ def theirs(given: Setting) -> Iterator[float]:
             disable_tqdm=True,
             log_level="error",
             logging_strategy="no",
+            train_sampling_strategy=sampling,
         )
-        rows: Any = range(len(given.targets))
+        rows: Any = Rows(tokens=given.inputs.tokens, targets=given.targets)
         trainer = transformers.Trainer(
             WithLoss(model), settings, data_collator=collate, train_dataset=rows, callbacks=[clock]
         )
@@ -152,34 +158,55 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-# Trainer comes first: once there is a process group it would train as a distributed job. All that is compiled
-# runs the code that the first of these compiled.
-CONTENDERS: dict[str, Callable[[Setting], Iterator[float]]] = {
-    "transformers' Trainer with peft": theirs,
-    "ours": lambda given: ours(given, "off"),
-    "ours, compiled": lambda given: ours(given, "on"),
-    "a plain loop, compiled": plain,
-    "ours on DeepSpeed, compiled": lambda given: ours(given, "on", "deepspeed"),
-    "ours on DeepSpeed": lambda given: ours(given, "off", "deepspeed"),
-}
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A loop, and how many examples it trains on: enough for a steady pace."""
+
+    name: str
+    loop: Callable[[Setting], Iterator[float]]
+    shape: str = SMALL
+    examples: int = 2048
+
+
+def _ours(name: str, shape: str = SMALL, examples: int = 2048, **engine: str) -> Contender:
+    loop = partial(ours, **engine)
+    return Contender(name=f"ours, {name}", loop=loop, shape=shape, examples=examples)
+
+
+# Trainer comes first: once there is a process group it would train as a distributed job.
+CONTENDERS = (
+    Contender(name="Trainer", loop=partial(theirs, sampling="random"), examples=256),
+    Contender(name="Trainer, by length", loop=partial(theirs, sampling="group_by_length"), examples=256),
+    _ours("packed, captured, compiled", packing="on", cuda_graphs="on", compile="on"),
+    _ours("packed, captured", packing="on", cuda_graphs="on", compile="off"),
+    _ours("packed, compiled", packing="on", compile="on"),
+    _ours("packed", packing="on", compile="off"),
+    _ours("packed, compiled", LARGE, 1024, packing="on", compile="on"),
+    _ours("padded", examples=512, compile="off"),
+    _ours("padded, on DeepSpeed", examples=512, compile="off", backend="deepspeed"),
+    Contender(name="a plain loop, compiled", loop=plain, examples=512),
+)
 
 
 def run(tiny: bool, record: Record) -> None:
     """A row a contender."""
-    given = setting(tiny)
+    for contender in CONTENDERS:
+        given = setting("tiny" if tiny else contender.shape, contender.examples)
+        record({"loop": contender.name, "shape": given.shape, **measured(contender.loop, given)})
+
+
+def measured(loop: Callable[[Setting], Iterator[float]], given: Setting) -> Row:
+    """Pace, seconds and memory of a loop."""
+    start_measuring()
+    graphs = compiled_graphs()
+    times = list(loop(given))
     tokens = int(given.inputs.lengths.sum())
-    for name, contender in CONTENDERS.items():
-        start_measuring()
-        graphs = compiled_graphs()
-        start, first, second = contender(given)
-        record(
-            {
-                "loop": name,
-                "tokens_per_s": tokens / (second - first),
-                "first_epoch_s": first - start,
-                "second_epoch_s": second - first,
-                "graphs": compiled_graphs() - graphs,
-                "peak_memory": peak_memory(),
-                "mean_length": float(given.inputs.lengths.mean()),
-            }
-        )
+    return {
+        "tokens_per_s": tokens / (times[-1] - times[-2]),
+        "first_epoch_s": times[1] - times[0],
+        "last_epoch_s": times[-1] - times[-2],
+        "steps_an_epoch": -(-len(given.targets) // OPTIM.batch_size),
+        "graphs": compiled_graphs() - graphs,
+        "peak_memory": peak_memory(),
+        "mean_length": float(given.inputs.lengths.mean()),
+    }

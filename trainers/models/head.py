@@ -29,7 +29,8 @@ class Head(nn.Linear):
         weight: torch.Tensor = self.weight
         bias: torch.Tensor | None = self.bias
         if rows is not None:
-            weight, bias = weight[list(rows)], None if bias is None else bias[list(rows)]
+            weight = torch.stack([weight[row] for row in rows])  # an index would wait for the CPU
+            bias = None if bias is None else torch.stack([bias[row] for row in rows])
         return F.linear(input.float(), weight.float(), None if bias is None else bias.float())
 
 

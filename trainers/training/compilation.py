@@ -50,6 +50,11 @@ def _uniform_lists(module: nn.Module) -> Iterator[nn.ModuleList]:
             yield from _uniform_lists(child)
 
 
+def layer_weights(model: nn.Module) -> int:
+    """Parameters of all repeated layers of a model; 1 where it has none."""
+    return max(1, _parameters(repeated_layers(model)))
+
+
 def _parameters(layers: list[nn.Module]) -> int:
     return sum(parameter.numel() for layer in layers for parameter in layer.parameters())
 
@@ -70,13 +75,21 @@ def wants_compiled(config: EngineConfig, model: nn.Module) -> bool:
     return on_gpu and _parameters(layers) >= LEAST_PARAMETERS
 
 
-def long_enough(lengths: NDArray[np.int64], batch_size: int, steps: int) -> bool:
-    """Whether a training has enough steps for compiled code to save more time than compiling takes.
+def padded_lengths(lengths: NDArray[np.int64], batch_size: int) -> int:
+    """To how many lengths the batches of a training are padded, if layers are compiled for each.
 
     lengths: of its examples.
     """
     longest_of_batches = np.sort(lengths)[::-batch_size]
-    return steps >= LEAST_STEPS * len({bucket(int(length)) for length in longest_of_batches})
+    return len({bucket(int(length)) for length in longest_of_batches})
+
+
+def long_enough(shapes: int, steps: int) -> bool:
+    """Whether a training has enough steps for compiled code to save more time than compiling takes.
+
+    shapes: for how many layers are compiled; packed passes share one code.
+    """
+    return steps >= LEAST_STEPS * shapes
 
 
 class CompiledLayers:
@@ -85,14 +98,15 @@ class CompiledLayers:
     active: whether they run compiled; False after a failure, when all of them run as they did before.
     """
 
-    def __init__(self, layers: list[nn.Module]) -> None:
+    def __init__(self, layers: list[nn.Module], *, dynamic: bool = False) -> None:
+        """dynamic: one code for every number of positions, as packed passes have them."""
         self.active = True
         self._layers = layers
         self._scales: list[tuple[dict[str, Any], str, float]] = []
         _settings()
         for layer in layers:
             self._hold_scales(layer)
-            layer.compile(dynamic=False, options={"fallback_random": True})
+            layer.compile(dynamic=dynamic, options={"fallback_random": True})
             layer._compiled_call_impl = _Call(layer, self)
 
     def fail(self, error: Exception) -> None:

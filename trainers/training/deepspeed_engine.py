@@ -19,6 +19,7 @@ from trainers.components.optim import Adamw
 from trainers.gang import ensure_group, load_deepspeed, world_size
 from trainers.models.head import Head
 from trainers.training.compilation import CompiledLayers, repeated_layers, wants_compiled
+from trainers.training.packed.reader import reading_packed, wants_packed
 from trainers.training.plain_engine import PlainEngine, adamw
 from trainers.training.settings import BUCKET, LIVE_PARAMETERS, EngineConfig
 
@@ -120,10 +121,14 @@ def training_engine(
     _set_checkpointing(model, bool(config.gradient_checkpointing))
     start = on_torch if backend == "torch" else _on_deepspeed
     engine = start(model, parameters, optim, config)
-    layers = CompiledLayers(repeated_layers(model)) if wants_compiled(config, model) else None
+    packs = wants_packed(config, model)
+    layers = CompiledLayers(repeated_layers(model), dynamic=packs) if wants_compiled(config, model) else None
     engine.compiled = layers is not None
+    if isinstance(engine, PlainEngine):
+        engine.packs = packs
     try:
-        yield engine
+        with reading_packed(model) if packs else contextlib.nullcontext():
+            yield engine
     finally:
         if layers is not None:
             layers.undo()

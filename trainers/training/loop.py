@@ -21,10 +21,11 @@ from trainers.data.tokens import length_batches, sorted_batches
 from trainers.gang import go_on, world_size
 from trainers.seeds import derived_seed
 from trainers.training.checkpoint import Checkpoint, Keeper
-from trainers.training.compilation import long_enough
+from trainers.training.compilation import long_enough, padded_lengths
 from trainers.training.deepspeed_engine import device
 from trainers.training.inputs import FeatureInputs, Floats, Inputs, Rows, TokenInputs
 from trainers.training.memory.pieces import decided
+from trainers.training.packed.reader import wants_packed
 from trainers.training.session import (
     Batch,
     Diverged,
@@ -119,12 +120,16 @@ def fit(
         keep_share=recipe.plan.keep_share,
     )
     engine = decided(
-        _engine(recipe, inputs, total), model, parameters, int(inputs.lengths.max()), recipe.optim.batch_size
+        _engine(recipe, model, inputs, total),
+        model,
+        parameters,
+        int(inputs.lengths.max()),
+        recipe.optim.batch_size,
     )
     with closing(
         Session(model, parameters, objective, recipe.optim, engine, recipe.seed, on_event)
     ) as session:
-        on_engine(session.engine + (", compiled" if session.compiled else ""))
+        on_engine(session.engine + session.passes)
         keeper = Keeper(checkpoint, session, _identity(recipe, targets)) if checkpoint else None
         curve = LossCurve(total)
         steps = map(curve.watched, _steps(session, inputs.lengths, recipe, total))
@@ -187,7 +192,7 @@ def _rungs(model: torch.nn.Module, shares: Sequence[float]) -> Iterator[float]:
         model.train()
 
 
-def _engine(recipe: Recipe, inputs: Inputs, total: int) -> EngineConfig:
+def _engine(recipe: Recipe, model: torch.nn.Module, inputs: Inputs, total: int) -> EngineConfig:
     """The engine's settings for a training of `total` steps.
 
     A probe stays in float32 like its features, as half precision saves nothing. A short training leaves its
@@ -196,7 +201,9 @@ def _engine(recipe: Recipe, inputs: Inputs, total: int) -> EngineConfig:
     engine = recipe.engine
     if isinstance(inputs, FeatureInputs):
         return engine.model_copy(update={"precision": "fp32"})
-    if engine.compile == "auto" and not long_enough(inputs.lengths, recipe.optim.batch_size, total):
+    batch_size = recipe.optim.batch_size
+    lengths = 1 if wants_packed(engine, model) else padded_lengths(inputs.lengths, batch_size)
+    if engine.compile == "auto" and not long_enough(lengths, total):
         return engine.model_copy(update={"compile": "off"})
     return engine
 

@@ -22,20 +22,22 @@ STATE = "state.pt"
 class PlainEngine:
     """`trainers.training.deepspeed_engine.Engine` for one process, without DeepSpeed.
 
-    compiled: whether layers are compiled, so that batches are better padded to few shapes.
+    compiled: whether layers are compiled, so that batches are better padded to few shapes. packs: whether
+    batches pass without padding. overwritten: whether a gradient lies where the next pass writes its own.
     """
 
     name = "torch"
 
     def __init__(self, model: torch.nn.Module, parameters: list[torch.nn.Parameter], optim: Adamw) -> None:
         """parameters: of the model, in float32 or half precision."""
-        self.compiled = False
+        self.compiled = self.packs = self.overwritten = False
         self._model = model
         self._clip = optim.clip
         self._trained = parameters
         self._rounded: list[torch.Tensor] = [
             parameter for parameter in parameters if parameter.dtype != torch.float32
         ]
+        self._exact = [parameter for parameter in parameters if parameter.dtype == torch.float32]
         self._masters = [parameter.detach().float().requires_grad_() for parameter in self._rounded]
         master_of = dict(zip(map(id, self._rounded), self._masters, strict=True))
         self._stepped = [master_of.get(id(parameter), parameter) for parameter in parameters]
@@ -61,6 +63,9 @@ class PlainEngine:
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
         if self._rounded and self._at_once:
             _take(self._masters, self._rounded)
+        if self.overwritten and not last:
+            for parameter in self._exact:
+                parameter.grad = None if parameter.grad is None else parameter.grad.clone()
 
     def step(self, lr: float) -> bool:
         """Clip the gradient by its norm, update the parameters at this learning rate, clear the gradient.

@@ -17,15 +17,17 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 
 from trainers.components.losses import COUPLING, Loss, example_losses
 from trainers.components.optim import Adamw
 from trainers.components.selection import small_loss_weights
 from trainers.gang import rank, world_size
+from trainers.models.pool import Classifier
 from trainers.scratch import scratch_folder
 from trainers.training.deepspeed_engine import Engine, device, on_device, training_engine
 from trainers.training.inputs import Floats, Inputs, Rows
+from trainers.training.packed.passes import PackedPasses
+from trainers.training.passes import PaddedPasses, Passes, Piece
 from trainers.training.plain_engine import PlainEngine
 from trainers.training.settings import EngineConfig
 
@@ -161,6 +163,14 @@ class Session:
         self._engine: Engine | PlainEngine = self._stack.enter_context(
             training_engine(self._model, self._parameters, self._optim, self._config)
         )
+        self._passes = self._how()
+
+    def _how(self) -> Passes:
+        engine, inputs, batch_size = self._engine, self._objective.inputs, self._optim.batch_size
+        if isinstance(engine, PlainEngine) and engine.packs:
+            assert isinstance(self._model, Classifier)
+            return PackedPasses(self._model, engine, inputs, batch_size, self._config)
+        return PaddedPasses(engine, inputs, batch_size)
 
     @property
     def engine(self) -> str:
@@ -168,12 +178,13 @@ class Session:
         return self._engine.name
 
     @property
-    def compiled(self) -> bool:
-        """Whether the model's layers run compiled."""
-        return self._engine.compiled
+    def passes(self) -> str:
+        """How the model is passed through, as words after a comma; empty if there is nothing to say."""
+        return self._passes.name
 
     def close(self) -> None:
-        """Free the engine."""
+        """Free the engine, and what is captured of the model."""
+        self.__dict__.pop("_passes", None)
         self._stack.close()
 
     def save(self, folder: Path) -> None:
@@ -227,14 +238,14 @@ class Session:
 
     def _accumulate(self, batch: Batch) -> torch.Tensor:
         """Run forward and backward passes over this member's pieces of the batch."""
-        pieces = _pieces(len(batch.rows), self._micro_batch)
+        pieces = self._passes.pieces(batch.rows, self._micro_batch)
         if not self._objective.couples:
             return self._separable(batch, pieces)
         if len(pieces) == 1 and world_size() == 1:
             return self._separable(batch, pieces)
         return self._coupled(batch, pieces)
 
-    def _separable(self, batch: Batch, pieces: list["_Piece"]) -> torch.Tensor:
+    def _separable(self, batch: Batch, pieces: list[Piece]) -> torch.Tensor:
         self._seed_dropout(batch)
         total = torch.zeros((), device=device())
         for number, piece in enumerate(pieces, start=1):
@@ -246,7 +257,7 @@ class Session:
             total += loss.detach()
         return total
 
-    def _coupled(self, batch: Batch, pieces: list["_Piece"]) -> torch.Tensor:
+    def _coupled(self, batch: Batch, pieces: list[Piece]) -> torch.Tensor:
         loss, gradient = self._gradient(batch, pieces)
         self._seed_dropout(batch)
         for number, piece in enumerate(pieces, start=1):
@@ -256,7 +267,7 @@ class Session:
             self._engine.backward(propagated, last=number == len(pieces))
         return loss
 
-    def _gradient(self, batch: Batch, pieces: list["_Piece"]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _gradient(self, batch: Batch, pieces: list[Piece]) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss of the global batch, and its gradient with respect to the logits, float32 [b, 2]."""
         self._seed_dropout(batch)
         logits = torch.zeros((len(batch.rows), 2), device=device())
@@ -273,12 +284,7 @@ class Session:
 
     def _logits(self, rows: Rows) -> torch.Tensor:
         """The model's logits of these rows, [rows, 2]."""
-        fill = self._largest_piece() if self._engine.compiled else None
-        return self._engine.forward(*self._objective.inputs.batch(rows, fill))[: len(rows)]
-
-    def _largest_piece(self) -> int:
-        share = -(-self._optim.batch_size // world_size())
-        return -(-share // -(-share // self._micro_batch))
+        return self._passes.logits(rows, self._micro_batch)
 
     def _seed_dropout(self, batch: Batch) -> None:
         """Seed dropout by seed, step and rank alone: a repeated or resumed step has the same dropout."""
@@ -286,23 +292,3 @@ class Session:
         torch.default_generator.manual_seed(seed)
         if torch.cuda.is_available():
             torch.cuda.manual_seed(seed)
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Places in a batch that pass through the model together; counts: 0 for padding, else 1."""
-
-    places: NDArray[np.int64]
-    counts: int
-
-
-def _pieces(size: int, micro_batch: int) -> list[_Piece]:
-    """The member's part of a batch, in as many pieces as every other member's.
-
-    Members run collective operations together, so a member without examples left passes the first example
-    through with weight 0.
-    """
-    shares = np.array_split(np.arange(size), world_size())
-    count = -(-len(shares[0]) // micro_batch)  # the first share is the largest
-    cut = np.array_split(shares[rank()], count)
-    return [_Piece(places, 1) if len(places) else _Piece(np.zeros(1, dtype=np.int64), 0) for places in cut]

@@ -69,6 +69,23 @@ class EngineConfig(Frozen):
         ),
     ] = "auto"
 
+    packing: Annotated[
+        Literal["on", "off"],
+        Field(
+            description="on: lay the texts of a batch end to end, without padding, where torch alone "
+            "trains a decoder of the families llama, qwen2 and qwen3; on a GPU in bf16, on a CPU slowly; "
+            "has not run on a GPU yet"
+        ),
+    ] = "off"
+
+    cuda_graphs: Annotated[
+        Literal["on", "off"],
+        Field(
+            description="on: capture packed passes of so few tokens that a GPU would wait for their kernels "
+            "to be launched; needs packing, and a GPU; has not run on one yet"
+        ),
+    ] = "off"
+
     @model_validator(mode="after")
     def _offload_needs_a_stage(self) -> Self:
         if self.offload and self.zero_stage == 0:

@@ -79,6 +79,9 @@ def test_the_parts_run_dry_one_after_the_other(
     found = {
         part: json.loads((tmp_path / f"{part}.json").read_text())["rows"] for part in ("layers", "short")
     }
-    assert [(row["engine"], row["compile"]) for row in found["layers"]] == list(ROWS)
-    assert [row["loop"] for row in found["short"]] == list(CONTENDERS)
+    assert [(row["compile"], row["packing"]) for row in found["layers"]] == [
+        (row["compile"], row.get("packing", "off")) for row in ROWS
+    ]
+    assert [row["engine"] for row in found["layers"]] == [row.get("backend", "torch") for row in ROWS]
+    assert [row["loop"] for row in found["short"]] == [contender.name for contender in CONTENDERS]
     assert len(list(tmp_path.iterdir())) == 4

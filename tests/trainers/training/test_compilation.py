@@ -22,6 +22,7 @@ from trainers.training import deepspeed_engine
 from trainers.training.compilation import (
     CompiledLayers,
     long_enough,
+    padded_lengths,
     repeated_layers,
     share_compiled_code,
     wants_compiled,
@@ -136,10 +137,11 @@ def test_what_is_compiled(pool: ModelPool) -> None:
 def test_a_training_is_long_enough_with_48_steps_for_each_padded_length() -> None:
     # The longest of batches of two have 64, 40 and 12 tokens: three padded lengths, 64, 40 and 16.
     lengths = np.array([10, 39, 64, 12, 40, 63])
-    assert not long_enough(lengths, batch_size=2, steps=3 * 48 - 1)
-    assert long_enough(lengths, batch_size=2, steps=3 * 48)
+    assert padded_lengths(lengths, batch_size=2) == 3
+    assert not long_enough(3, steps=3 * 48 - 1)
+    assert long_enough(3, steps=3 * 48)
     # 57 to 64 tokens are all padded to 64.
-    assert long_enough(np.arange(57, 65), batch_size=2, steps=48)
+    assert padded_lengths(np.arange(57, 65), batch_size=2) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import gc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -221,3 +222,32 @@ def test_closing_frees_the_model_and_leaves_no_trace_on_it(
         assert alive() is None
     finally:
         gc.enable()
+
+
+class _Graphed(torch.autograd.Function):
+    """A weight times inputs, whose gradient lies in a buffer that the next backward pass overwrites."""
+
+    buffer = torch.zeros(5)
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(inputs)
+        return inputs @ weight
+
+    @staticmethod
+    def backward(ctx: Any, wanted: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        (inputs,) = ctx.saved_tensors
+        _Graphed.buffer.copy_(inputs.T @ wanted)
+        return _Graphed.buffer.detach(), None
+
+
+@pytest.mark.parametrize("overwritten", [True, False])
+def test_gradients_that_are_overwritten_add_up_all_the_same(overwritten: bool) -> None:
+    weight = nn.Parameter(torch.zeros(5))
+    engine = PlainEngine(nn.Linear(1, 1), [weight], Adamw(clip=0.0))
+    engine.overwritten = overwritten
+    for number, piece in enumerate(FEATURES.chunk(3), start=1):
+        out: torch.Tensor = _Graphed.apply(weight, piece)
+        engine.backward(out.sum(), last=number == 3)
+    assert weight.grad is not None
+    assert torch.allclose(weight.grad, FEATURES.sum(dim=0)) == overwritten

@@ -12,7 +12,7 @@ from trainers.components.optim import Adamw
 from trainers.components.selecting.plans import Phase, Plan
 from trainers.training.inputs import FeatureInputs, Floats
 from trainers.training.loop import Recipe, fit
-from trainers.training.session import PARTS, LossCurve, MicroBatchHalved, OutOfMemory, _pieces, means
+from trainers.training.session import PARTS, LossCurve, MicroBatchHalved, OutOfMemory, means
 from trainers.training.settings import EngineConfig
 
 N = 30
@@ -95,7 +95,7 @@ def test_micro_batches_add_up_to_the_whole_batch(
     assert_close(pieces, trained(Net(dropout=0), loss, keep=keep))
 
 
-def test_a_batchs_threshold_is_not_that_of_its_pieces() -> None:
+def test_a_batchs_threshold_is_not_that_of_itseven_pieces() -> None:
     """What the test above would not see if logconf's pieces each had a threshold of their own."""
     loss = LogConf(aux=0.7, warmup=0)
     pieces = trained(Net(dropout=0), loss, micro_batch=1)
@@ -154,24 +154,6 @@ def test_one_example_that_does_not_fit_is_the_end() -> None:
 def test_zero_3_asks_to_be_started_again() -> None:
     with pytest.raises(OutOfMemory, match="start again with micro_batch 3"):
         trained(Net(room=2), zero_stage=3)
-
-
-def test_pieces_are_even_and_within_the_micro_batch() -> None:
-    assert [piece.places.tolist() for piece in _pieces(7, 3)] == [[0, 1, 2], [3, 4], [5, 6]]
-    assert [piece.places.tolist() for piece in _pieces(2, 7)] == [[0, 1]]
-
-
-def test_members_take_equal_numbers_of_pieces_that_cover_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainers.training.session.world_size", lambda: 3)
-    cut = []
-    for rank in range(3):
-        monkeypatch.setattr("trainers.training.session.rank", lambda rank=rank: rank)
-        cut.append([(piece.places.tolist(), piece.counts) for piece in _pieces(7, 1)])
-    assert cut == [
-        [([0], 1), ([1], 1), ([2], 1)],
-        [([3], 1), ([4], 1), ([0], 0)],
-        [([5], 1), ([6], 1), ([0], 0)],
-    ]
 
 
 def test_a_curve_of_losses_is_taken_as_means_and_begins_anew() -> None:

@@ -1,0 +1,1 @@
+"""Passes without padding: the texts of a batch laid end to end. Begin with `passes`."""
