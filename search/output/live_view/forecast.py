@@ -23,7 +23,7 @@ from search.ledger.events import (
 )
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output.live_view.remaining import likely_s, planned
+from search.output.live_view.remaining import likely_s, planned, search_left_s
 from search.policy.training_budget import Budget
 from search.policy.training_seconds import Step
 from trainers.method import Method
@@ -173,7 +173,11 @@ class Forecast:
         total = self._budget.total_s
         if not total:
             total = limits["effort"] * limits["trials"] * self._whole(self._config.naive)
-        return max(left, total - self._done["search"] - trained)
+        rest = total - self._done["search"] - trained
+        if limits["max_s"] is not None and self._done["search"]:
+            # Cheap trials are all done before the hours are.
+            rest = min(rest, left + search_left_s(self._config, self._record))
+        return max(left, rest)
 
     def _replicates_s(self, at: float, *, search_s: float) -> float:
         _, left = self._under_way("replicate", at)

@@ -54,13 +54,16 @@ def _replicates(config: RunConfig, record: Record) -> int:
     searched = _searched(record)
     if not fewest or not searched:
         return naive + fewest
-    seconds = record.train_s("search") + _search_left_s(config, record)
+    seconds = record.train_s("search") + search_left_s(config, record)
     likely = config.replication.effort * seconds / max(likely_s(searched, LIKELY), 1e-9)
     return max(begun, naive + max(fewest, round(likely)))
 
 
-def _search_left_s(config: RunConfig, record: Record) -> float:
-    """Seconds of the search that are left, if a trial that has yet to start takes what others took."""
+def search_left_s(config: RunConfig, record: Record) -> float:
+    """Seconds of the search that are left, if a trial that has yet to start takes what others took.
+
+    0 where none has shown what it takes.
+    """
     if record.search_over or record.course.finishing:
         return 0.0
     searched = _searched(record)

@@ -163,7 +163,7 @@ def test_a_confirmation_counts_what_has_not_started(
 def test_seconds_that_were_given_do_not_grow_with_a_slower_machine(
     config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
 ) -> None:
-    hours = config.search.model_copy(update={"max_hours": 0.1})
+    hours = config.search.model_copy(update={"max_hours": 0.1, "trials": 60})  # which need more
     found = forecast(config.model_copy(update={"search": hours}), told + trained(events, config, 2))
     found._lately.clear()
     found._lately.append((Step(method=config.naive, start=0.0, end=1.0), 90.0))
@@ -172,3 +172,13 @@ def test_seconds_that_were_given_do_not_grow_with_a_slower_machine(
     assert left["search"] == pytest.approx(360 - 18)
     assert clock_s["search"] == pytest.approx(left["search"])  # one worker, always busy
     assert clock_s["confirm"] == pytest.approx(10 * left["confirm"], rel=0.05)
+
+
+def test_hours_that_the_trials_do_not_need_are_not_left(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    few = config.search.model_copy(update={"max_hours": 0.1, "trials": 5})
+    found = forecast(config.model_copy(update={"search": few}), told + trained(events, config, 2))
+    left = found.left_s(118.0)
+    assert left["search"] == pytest.approx(3 * 9)
+    assert left["replicate"] < 360 * config.replication.effort
