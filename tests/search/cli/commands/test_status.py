@@ -52,6 +52,20 @@ def test_watching_a_stopped_run_shows_it_and_ends(
     assert "interrupted, round 1: 1 of 18 trials ended" in capsys.readouterr().out
 
 
+def test_watching_a_killed_run_says_once_how_to_resume_it_and_ends(
+    stopped: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = Ledger(stopped.ledger)
+    ledger.append(Resumed())
+    ledger.close()
+    with stopped.locked():
+        pass  # a process was at work on it, and is gone
+    assert main(["status", str(stopped.path), "--watch"]) == 0
+    output = capsys.readouterr().out
+    assert "in progress, round 1: 1 of 18 trials ended" in output
+    assert output.count(f"at work on it: python -m search resume {stopped.path}\n") == 1
+
+
 def test_one_answer_or_many(stopped: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(stopped.path), "--watch", "--json"]) == 2
     output = capsys.readouterr()
