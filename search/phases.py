@@ -215,7 +215,8 @@ class Phases:
         config = with_gpus(config, self.stop.check)
         prepared, train_s = self.prepare(config, loaded, hidden.name)
         if hidden.name not in self.record.hidden_read:
-            ledger.append(HiddenRead(task=hidden.name, train_s=train_s, data=prepared.counts))
+            trials = director.planned_on(hidden)
+            ledger.append(HiddenRead(task=hidden.name, train_s=train_s, trials=trials, data=prepared.counts))
         director.confirm_on(hidden)
         if not director.done:
             self.train(self._work(_task_work(config, prepared)), director, view)

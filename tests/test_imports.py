@@ -65,6 +65,7 @@ LIGHT = {
     "status": [
         "search.output.live_view.progress",
         "search.output.live_view.view",
+        "search.steering.check",
         "search.steering.order",
         "search.storage.run_directory",
         "search.storage.object_store",

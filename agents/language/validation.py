@@ -5,8 +5,9 @@ No component is named here: components and their bounds come from the catalogue.
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -103,8 +104,32 @@ def unreadable(error: ValidationError, prefix: tuple[str | int, ...] = ()) -> It
         yield Problem(
             branch=index if isinstance(index, int) else None,
             place=printable_part(where.lstrip(".")) or "proposal",
-            text=f"{printable_part(detail['msg'])}, got {_shown(detail['input'])}",
+            text=_missing(loc)
+            if detail["type"] == "missing"
+            else f"{printable_part(detail['msg'])}, got {_shown(detail['input'])}",
         )
+
+
+RECORDS: Mapping[str | int, type[Frozen]] = {  # by the part of a place that they follow
+    "slots": Slot,
+    "options": Option,
+    "fixed": Fixed,
+    "range": Range,
+    "choice": Choice,
+}
+
+
+def _missing(loc: Sequence[str | int]) -> str:
+    """That a record lacks a field, and what to add. loc: the place of the field, which ends with its name."""
+    *above, name = loc
+    record = next((RECORDS[part] for part in reversed(above) if part in RECORDS), Branch)
+    field = record.model_fields.get(str(name))
+    if field is None or field.description is None:
+        return "is missing, add it"
+    kinds = get_args(field.annotation)
+    allowed = f", one of {', '.join(kinds)}" if get_origin(field.annotation) is Literal else ""
+    allowed += ", or null" if type(None) in kinds else ""
+    return f"is missing, add it: {field.description.partition(';')[0]}{allowed}"
 
 
 def _overall(proposal: Proposal) -> Iterator[tuple[str, str]]:

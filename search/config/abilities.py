@@ -20,6 +20,11 @@ else:
     model_size = LazyModule("trainers.training.memory.model_size")
 
 
+def known_without_a_model(strong: HubModel | ToyModel, trial: TrialResources) -> bool:
+    """Whether `abilities_of` needs neither torch nor transformers."""
+    return isinstance(strong, ToyModel) and not trial.room_gb
+
+
 def abilities_of(
     strong: HubModel | ToyModel,
     engine: EngineConfig,

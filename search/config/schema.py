@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from agents.language.proposal import Branch
 from agents.settings import AgentConfig, ClaudeConfig, PlaybookConfig
-from search.config.abilities import abilities_of
+from search.config.abilities import abilities_of, known_without_a_model
 from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.own import FromRuns, FromRunsMethods, OwnBranches, OwnMethods, branches_of, without_search
 from search.config.resources import TrialResources
@@ -164,6 +164,11 @@ class RunConfig(Frozen):
             == (there.strong.model, there.task.has_pairs, there.weak.panel.size)
             for one in self.searched.values()
         )
+
+    def offer_is_known_on(self, hidden: HiddenTask) -> bool:
+        """Whether no model must be asked which methods of the search can run on a hidden task."""
+        there = self.on(hidden)
+        return self.offers_as_much_on(hidden) or known_without_a_model(there.strong.model, there.trial)
 
     @property
     def _own_abilities(self) -> Abilities:

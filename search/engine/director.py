@@ -139,6 +139,10 @@ class Director:
         """Whether a trial of the present task is running, or was when an earlier process ended."""
         return any(trial.task == self._task for trial in self._record.running.values())
 
+    def planned_on(self, hidden: HiddenTask) -> int:
+        """The number of trials of the confirmation on a hidden task; the director must be done."""
+        return self._follow_up.planned_on(hidden)
+
     def confirm_on(self, hidden: HiddenTask) -> None:
         """Hand out the confirmation on a hidden task from now on; the director must be done."""
         self._task = hidden.name

@@ -29,6 +29,10 @@ class FollowUp:
         self._replication: deque[tuple[str, Assignment]] = deque()
         self._confirmation: deque[tuple[str, Assignment]] | None = None
 
+    def planned_on(self, hidden: HiddenTask) -> int:
+        """The number of trials of the confirmation on a hidden task."""
+        return len(planned_confirmation(self._config, self._record, hidden))
+
     def confirm_on(self, hidden: HiddenTask) -> None:
         """Hand out the confirmation on a hidden task next. Nothing else must be left to hand out."""
         place = next(i for i, one in enumerate(self._config.hidden, start=1) if one == hidden)

@@ -237,12 +237,14 @@ class WorkerLost(Event):
 class HiddenRead(Event):
     """The search is over, all trials of its confirmation have ended, and a hidden task is read.
 
-    train_s: seconds of training its baselines. data: what became of the rows of its data.
+    train_s: seconds of training its baselines. trials: of its confirmation, with the finalists that can run
+    there; None in ledgers of earlier versions. data: what became of the rows of its data.
     """
 
     event: Literal["hidden_read"] = "hidden_read"
     task: str
     train_s: float
+    trials: int | None = None
     data: DataCounts | None = None
 
 

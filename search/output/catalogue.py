@@ -9,11 +9,11 @@ from agents.language.catalogue import ParamSpec, param_specs
 from agents.playbook.named import ideas, named_method, variants
 from search.policy.training_seconds import Step, TrainingSeconds
 from trainers.component import Component
-from trainers.components.labels import LABELS
-from trainers.components.losses import LOSSES
+from trainers.components.labels import LABELS, Label, Soft
+from trainers.components.losses import LOSSES, Kl, Product
 from trainers.components.orders import INPUTS
 from trainers.components.repairs import REPAIRS
-from trainers.components.selection import SELECTIONS
+from trainers.components.selection import SELECTIONS, Selection, SmallLoss
 from trainers.components.stages import STAGES
 from trainers.components.staging.members import MEMBERS
 from trainers.components.staging.refine import Evolve, agreement, information
@@ -33,6 +33,10 @@ WORK: tuple[Mapping[type[Component], Callable[..., Any]], ...] = (
     STAGES,
     MEMBERS,
 )
+BESIDE: Mapping[type[Component], Mapping[str, Label | Selection]] = {  # what a loss needs
+    Product: {"labels": Soft()},
+    Kl: {"labels": Soft(), "select": SmallLoss()},
+}
 
 Facts = dict[str, Any]
 
@@ -40,8 +44,8 @@ Facts = dict[str, Any]
 def component_facts(slot: str, kind: str) -> Facts:
     """A component: what it does, its formula and source, its parameters with bounds, its cost.
 
-    cost: predicted training seconds of the naive method with this component, as a multiple of naive's; None
-    where the component alone cannot stand in it.
+    cost: predicted training seconds of the naive method with this component, and with those `beside` that it
+    needs, as a multiple of naive's; None where the naive method cannot have it.
     """
     component = SLOTS[slot][kind]
     return {
@@ -51,6 +55,7 @@ def component_facts(slot: str, kind: str) -> Facts:
         "more": _paragraphs(component)[1:],
         "formula": _formula(component),
         "parameters": [_parameter(spec) for spec in param_specs(component).values()],
+        "beside": {name: needed.kind for name, needed in BESIDE.get(component, {}).items()},
         "cost": _cost_of(slot, component),
     }
 
@@ -149,8 +154,10 @@ def _times_naive(method: Method) -> float:
 
 def _cost_of(slot: str, component: type[Component]) -> float | None:
     try:
-        return _times_naive(Method.model_validate({slot: component.model_validate({})}))
-    except ValueError:  # it needs other components beside it
+        return _times_naive(
+            Method.model_validate({**BESIDE.get(component, {}), slot: component.model_validate({})})
+        )
+    except ValueError:  # of the naive method's own components one stands in its way
         return None
 
 
@@ -158,5 +165,6 @@ def about_costs() -> str:
     """What the costs are multiples of, in a sentence."""
     return (
         "cost: predicted seconds of training, as a multiple of naive's with full fine-tuning, before any "
-        f"trial has been timed, for {EXAMPLES} examples; `check` times your own models"
+        f"trial has been timed, for {EXAMPLES} examples, with what a component needs beside it; `check` "
+        "times your own models"
     )

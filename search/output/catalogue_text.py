@@ -63,7 +63,9 @@ def _entry(facts: Mapping[str, Any]) -> Iterator[str]:
         for parameter in facts["parameters"]:
             yield from _parameter(parameter)
     if facts["cost"] is not None:
-        yield f"{INDENT}cost: {facts['cost']:.2g} times naive's"
+        needed = ", ".join(f"{slot} {kind}" for slot, kind in facts.get("beside", {}).items())
+        beside = f", with {needed} beside it" if needed else ""
+        yield f"{INDENT}cost: {facts['cost']:.2g} times naive's{beside}"
 
 
 def _parameter(parameter: Mapping[str, Any]) -> Iterator[str]:

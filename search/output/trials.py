@@ -72,8 +72,9 @@ def _row(config: RunConfig, record: Record, trial: TrialRecord, shares: Sequence
 def trials_table(rows: Sequence[Row]) -> Table:
     """The rows for a terminal, best PGR first, then those without one."""
     table = Table(title=f"{len(rows)} trial{'s' * (len(rows) != 1)}", title_justify="left")
-    for column in ("trial", "purpose", "branch", "end", "stop", "PGR", "± SE", "seconds", "method"):
-        table.add_column(column, justify="right" if column in ("stop", "PGR", "± SE", "seconds") else "left")
+    for column in ("trial", "purpose", "branch", "end", "stops at", "PGR", "± SE", "seconds", "method"):
+        is_number = column in ("stops at", "PGR", "± SE", "seconds")
+        table.add_column(column, justify="right" if is_number else "left")
     for row in sorted(rows, key=lambda row: -(float("-inf") if row["pgr"] is None else row["pgr"])):
         end = row["state"] + (f": {row['cause']}" if row["cause"] else "")
         table.add_row(
@@ -81,7 +82,7 @@ def trials_table(rows: Sequence[Row]) -> Table:
             Text(f"{row['purpose']}: {row['task']}" if row["task"] else row["purpose"]),
             Text(str(row["branch"])),
             Text(one_line(end)),
-            *(_number(row[key], form) for key, form in (("stop", ".3g"), ("pgr", ".3f"), ("se", ".3f"))),
+            *(_number(row[key], form) for key, form in (("stop", ".0%"), ("pgr", ".3f"), ("se", ".3f"))),
             f"{row['seconds']:.1f}",
             Text(row["method"]),
         )

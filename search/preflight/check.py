@@ -25,17 +25,21 @@ from search.preflight.forecast import (
     part_of,
     phases,
 )
-from search.preflight.speed import Speed, measured
+from search.preflight.speed import Speed, imports_s, measured
 from search.workers.inputs import Inputs, Training, read_inputs, trainings
-from search.workers.loading import Loaded
-from search.workers.sources import checked_sources, load_searched, on_searched, with_commits
+from search.workers.loading import Loaded, models_of
+from search.workers.sources import Commits, checked_sources, load_searched, on_searched, with_commits
 from trainers.components.students import BagOfWords
 from trainers.data.counts import DataCounts
 from trainers.data.examples import SPLITS
+from trainers.models.settings import ToyModel
 from trainers.training.memory.model_size import room_for
 from trainers.training.memory.room import GB, trained_and_frozen
 
-RAY_S = 6.0  # to start Ray and the grader, besides what each worker imports
+# Seconds of a run of configs/dev.yaml on two cores, besides what is timed here: to start and stop Ray, to
+# hand a trial to a worker, grade and judge it, and to write result and report.
+RAY_S, HAND_OVER_S, END_S = 6.0, 0.06, 3.0
+MOST_WORKERS = 4  # that are started side by side to time them
 STATE_BYTES = 12  # of a trained parameter in a checkpoint: itself and two moments, in float32
 
 Say = Callable[[str], None]
@@ -59,11 +63,13 @@ def check(
     say("the proposer")
     new_proposer(config, None)
     say("data and models")
-    loaded = load_searched(config, commits)
+    loaded, load_s = _loaded(config, commits)
     first = next(iter(loaded.values()))
     checked_sources(config, first, commits, None, loaded)  # hidden tasks are looked at, by another process
     on_tasks = on_searched(config, commits)
+    began = time.perf_counter()
     looks = [_look(on_it, name, loaded[name]) for name, on_it in on_tasks.items()]
+    load_s += time.perf_counter() - began
     found: dict[str, Any] = {
         "name": config.name,
         **looks[0].found,
@@ -76,9 +82,22 @@ def check(
     }
     if timed:
         say("the speed of the models")
-        found["seconds"] = _seconds(config, looks)
+        found["seconds"] = _seconds(config, looks, load_s)
         found["dollars"] |= _gpus(config, found["seconds"]["phases"], usd_per_hour)
     return found
+
+
+def _loaded(config: RunConfig, commits: Commits) -> tuple[dict[str, Loaded], float]:
+    """Every searched task, and the seconds that a run will take to load them.
+
+    Generated models are made where they are not in the cache, where the run finds them.
+    """
+    began = time.perf_counter()
+    loaded = load_searched(config, commits)
+    if any(isinstance(model, ToyModel) for _, model in models_of(config)):
+        began = time.perf_counter()
+        load_searched(config, commits)
+    return loaded, time.perf_counter() - began
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,26 +256,37 @@ def _gpus(
     return {"gpu_hours": hours, "gpu_usd": None if usd_per_hour is None else hours * usd_per_hour}
 
 
-def _seconds(config: RunConfig, looks: Sequence[Look]) -> dict[str, Any]:
-    """Seconds of each phase on this machine, one training at a time and on the clock."""
-    start_s = RAY_S + time.process_time()  # a worker imports what this process has
+def _seconds(config: RunConfig, looks: Sequence[Look], load_s: float) -> dict[str, Any]:
+    """Seconds of each phase on this machine, one training at a time and on the clock.
+
+    load_s: to load data and models. On the clock are also the starts of processes: of the run itself before
+    the first phase, in a phase of its workers.
+    """
+    side_by_side = at_once(config)
+    import_s = imports_s(min(side_by_side, MOST_WORKERS))
+    start_s = import_s + load_s + RAY_S
     speeds = [_speeds(look.config, look.due) for look in looks]
     first, methods = speeds[0], likely_methods(config)
     found = over_tasks([_phases(look, speed, len(looks)) for look, speed in zip(looks, speeds, strict=True)])
     found += hidden_phases(config, first["weak"], first["ceiling"], methods)
-    side_by_side = at_once(config)
-    rows = [
-        asdict(phase) | {"wall_s": phase.train_s / min(side_by_side, max(1, phase.trainings))}
-        for phase in found
-    ]
+    worker_s = import_s + sum(speed.first_s for speed in first.values())
+    rows = [asdict(phase) | {"wall_s": wall_s(phase, worker_s, side_by_side)} for phase in found]
     return {
         "start_s": start_s,
+        "worker_s": worker_s,
+        "end_s": END_S,
         "busy": os.getloadavg()[0] / len(os.sched_getaffinity(0)),
         "trial_s": sum(_trial_s(look, speed) for look, speed in zip(looks, speeds, strict=True)),
         "phases": rows,
-        "wall_s": start_s + sum(row["wall_s"] for row in rows),
+        "wall_s": start_s + sum(row["wall_s"] for row in rows) + END_S,
         "speed": {role: asdict(speed) for role, speed in first.items()},
     }
+
+
+def wall_s(phase: Phase, worker_s: float, side_by_side: int) -> float:
+    """Seconds of a phase by the clock. worker_s: to start a worker; side_by_side: trainings at once."""
+    seconds = phase.train_s + HAND_OVER_S * phase.trainings
+    return phase.starts * worker_s + seconds / min(side_by_side, max(1, phase.trainings))
 
 
 def _trial_s(look: Look, speeds: Mapping[str, Speed]) -> float:

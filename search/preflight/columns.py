@@ -117,6 +117,7 @@ def _singles(path: str, columns: Mapping[str, Column], given: Given, ask: Ask) -
     texts = [name for name in texts if not _are_codes(columns[name])] or texts
     if not label:
         left = [name for name in label_fields if name != text]
+        _refuse_one_label(path, columns, left)
         label, label_why = _one(left, LABELS, "the only field", "with few distinct values")
         label = label or _asked(path, "the label", left, columns, ask, "--label")
     if not text:
@@ -131,6 +132,29 @@ def _singles(path: str, columns: Mapping[str, Column], given: Given, ask: Ask) -
     labels = find_classes(path, label, columns[label], given.get("positive"), ask)
     return Found(
         fields={"text": text, "label": label}, labels=labels, why={"text": text_why, "label": label_why}
+    )
+
+
+def _refuse_one_label(path: str, columns: Mapping[str, Column], candidates: Sequence[str]) -> None:
+    """Raises ValueError if the fields that may be meant as the label hold one value.
+
+    candidates: the fields that look like labels. Without any, a field of one value may be meant.
+    """
+    named = [name for name in columns if name.lower() in LABELS]
+    keys = {
+        name: {key for value in columns[name] if (key := label_key(value))}
+        for name in named or (() if candidates else columns)
+    }
+    alike = {name: of_field for name, of_field in keys.items() if len(of_field) == 1}
+    if alike and (len(alike) == len(named) or (not named and len(alike) == 1)):
+        name, (key,) = next(iter(alike.items()))
+        raise _one_label(path, name, key)
+
+
+def _one_label(path: str, name: str, key: str) -> ValueError:
+    return ValueError(
+        f"{path}: every value of {name} is {key!r}, and a label needs two classes: add rows of the other "
+        "class, or name another field with --label"
     )
 
 
@@ -192,6 +216,8 @@ def find_classes(
     differ in case alone are one.
     """
     keys = sorted({key for value in values if (key := label_key(value))})
+    if len(keys) == 1:
+        raise _one_label(path, name, keys[0])
     if positive is None and set(keys) <= set(BINARY):
         return None
     word_of = _words(keys)
@@ -206,8 +232,6 @@ def find_classes(
     key = label_key(positive)
     if key not in keys:
         raise ValueError(f"{path}: no label of {name} is {positive!r}; there are {shown_names(keys)}")
-    if len(keys) == 1:
-        raise ValueError(f"{path}: every label of {name} is {key!r}: name another field with --label")
     return {one: int(word == word_of[key]) for one, word in word_of.items()}
 
 

@@ -18,11 +18,15 @@ METHODS_OF_A_BRANCH = 4  # that are priced: its first combinations of components
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A part of a run. trainings: how many; train_s: their seconds together, one at a time."""
+    """A part of a run. trainings: how many; train_s: their seconds together, one at a time.
+
+    starts: how often it waits for workers to start; workers of the search stay for what follows on its tasks.
+    """
 
     name: str
     trainings: int
     train_s: float
+    starts: int = 0
 
 
 def steps_of(learner: TrainedConfig, examples: int) -> int:
@@ -110,8 +114,9 @@ def phases(
             name="baselines",
             trainings=due - cached,
             train_s=_baselines_s(config, weak, strong) * (due - cached) / due,
+            starts=int(due > cached),
         ),
-        Phase(name="search", trainings=trials, train_s=search_s),
+        Phase(name="search", trainings=trials, train_s=search_s, starts=1),
         Phase(
             name="replication",
             trainings=replicates + of_naive,
@@ -128,13 +133,16 @@ def phases(
 def hidden_phases(
     config: RunConfig, weak: Speed, strong: Speed, methods: Sequence[Method]
 ) -> Iterator[Phase]:
-    """A phase a hidden task: its baselines and its confirmation, at the speed of the search's models."""
+    """A phase a hidden task: its baselines and its confirmation, at the speed of the search's models.
+
+    Each of the two starts workers of its own.
+    """
     usual_s = median(priced(config, strong, methods))
     for hidden in config.hidden:
         there = config.on(hidden)
         seconds = _baselines_s(there, weak, strong) + _confirmation_s(there, strong, usual_s)
         trainings = there.weak_models + there.baselines.seeds + _confirmed(config)
-        yield Phase(name=f"hidden {hidden.name}", trainings=trainings, train_s=seconds)
+        yield Phase(name=f"hidden {hidden.name}", trainings=trainings, train_s=seconds, starts=2)
 
 
 def over_tasks(on_tasks: Sequence[Sequence[Phase]]) -> list[Phase]:
@@ -144,6 +152,7 @@ def over_tasks(on_tasks: Sequence[Sequence[Phase]]) -> list[Phase]:
             name=together[0].name,
             trainings=sum(phase.trainings for phase in together),
             train_s=sum(phase.train_s for phase in together),
+            starts=max(phase.starts for phase in together),
         )
         for together in zip(*on_tasks, strict=True)
     ]

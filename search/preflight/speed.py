@@ -1,5 +1,7 @@
 """How fast a model trains and predicts on this machine, timed on a few of its own examples."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from trainers.trial.baselines import BaselineData, train_baseline
 ENOUGH_S = 0.4  # a difference in seconds that stands out from what two runs of the same differ by
 LONG_S = 5.0  # a run that is timed once
 FIRST_STEPS, FIRST_ROWS = 2, 16
+WORKER = "import search.workers.baselines, search.workers.trial_runner"
 LEARNED = 8  # batches of examples that the timed trainings pass over
 
 Seconds = Callable[[int], float]
@@ -27,13 +30,14 @@ class Speed:
     """Seconds on this machine: to load a model, to start a training, of a step, and to read an example.
 
     row_s: to predict an example; where the body is frozen, to compute the features of one, learned or
-    predicted.
+    predicted. first_s: what the first training of a process takes more than a later one.
     """
 
     load_s: float
     start_s: float
     step_s: float
     row_s: float
+    first_s: float = 0.0
 
 
 def line(seconds: Seconds, first: int, most: int) -> tuple[float, float]:
@@ -54,6 +58,20 @@ def line(seconds: Seconds, first: int, most: int) -> tuple[float, float]:
         took = timed(size)
     slope = max(0.0, took - base) / (size - first) if size > first else 0.0
     return max(0.0, base - slope * first), slope
+
+
+def imports_s(together: int) -> float:
+    """Seconds until so many new processes, started together, have imported what a worker needs.
+
+    Raises RuntimeError if one of them cannot, as no worker then could.
+    """
+    began = time.perf_counter()
+    command = [sys.executable, "-c", WORKER]
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(together)]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        raise RuntimeError(f"a new process cannot import what a worker needs: {' '.join(command)}")
+    return time.perf_counter() - began
 
 
 def is_frozen(student: SupervisorStudent) -> bool:
@@ -90,12 +108,18 @@ def measured(training: Training, cache: Path, cpus: float) -> Speed:
         return time.perf_counter() - start
 
     few = min(FIRST_ROWS, len(predicted))
-    seconds(FIRST_STEPS, few)  # what is slow the first time only
+    first_s = seconds(FIRST_STEPS, few)
     whole = max(1, round(job.optim.epochs * -(-len(data.learn) // batch)))
     start_s, step_s = line(lambda steps: seconds(steps, few), min(FIRST_STEPS, whole), whole)
     _, row_s = line(lambda rows: seconds(FIRST_STEPS, rows), few, len(predicted))
     read = few + (learned if is_frozen(job.student) else 0)
-    return Speed(load_s=load_s, start_s=max(0.0, start_s - read * row_s), step_s=step_s, row_s=row_s)
+    return Speed(
+        load_s=load_s,
+        start_s=max(0.0, start_s - read * row_s),
+        step_s=step_s,
+        row_s=row_s,
+        first_s=max(0.0, first_s - start_s - FIRST_STEPS * step_s),
+    )
 
 
 def _first(tokens: Tokens, rows: int) -> Tokens:

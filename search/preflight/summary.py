@@ -15,7 +15,7 @@ def summary(found: Mapping[str, Any]) -> RenderableType:
     """What `search.preflight.check.check` found: data, models, phases with their times, what to mind."""
     parts: list[RenderableType] = [Text(line) for line in _lines(found)]
     if found["seconds"]:
-        parts.append(_phases(found["seconds"]))
+        parts += [_phases(found["seconds"]), Text(_uncounted(found))]
     parts += [Text(f"mind: {line}", style="yellow") for line in warnings(found)]
     return Group(*parts)
 
@@ -89,12 +89,24 @@ def _phases(seconds: Mapping[str, Any]) -> Table:
         table.add_column(column, justify="left" if column == "phase" else "right")
     table.add_row("a trial such as naive's", "1", duration(seconds["trial_s"]), "")
     table.add_section()
-    table.add_row("start", "", "", duration(seconds["start_s"]))
+    table.add_row("start of the run", "", "", duration(seconds["start_s"]))
     for row in seconds["phases"]:
         table.add_row(row["name"], str(row["trainings"]), duration(row["train_s"]), duration(row["wall_s"]))
+    table.add_row("result and report", "", "", duration(seconds["end_s"]))
     table.add_section()
     table.add_row("all", "", "", duration(seconds["wall_s"]))
     return table
+
+
+def _uncounted(found: Mapping[str, Any]) -> str:
+    """What the predicted times leave out."""
+    agent = "the agent's answers, " if found["dollars"]["paid"] else ""
+    start = duration(found["seconds"]["worker_s"])
+    return (
+        f"counted with the phases: {start} to start workers, for the baselines, the search and each hidden "
+        f"task; not counted: {agent}downloads, uploads, waiting for room in a cluster, and trials that are "
+        "lost and start again"
+    )
 
 
 def warnings(found: Mapping[str, Any]) -> Iterator[str]:

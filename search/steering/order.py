@@ -7,6 +7,7 @@ decision and writes into its ledger what it made of it.
 import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +17,14 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
-from agents.language.proposal import Branch
+from agents.language.proposal import NAME_LENGTH, Branch
 from agents.language.validation import unreadable
 from search.storage.bucket import Bucket, TakenError
 from search.storage.local_files import ORDER
 from search.storage.object_store import is_url
 from trainers.component import Frozen
 from trainers.files import replace_file
+from trainers.printable import one_line
 
 MOST_BYTES = 200_000  # of an order: a run reads it between two trials
 TRIES = 8  # at a URL, while others steer too
@@ -82,7 +84,33 @@ def read_order(text: str | bytes, place: str = ORDER) -> Order:
         return Order.model_validate_json(plain)
     except ValidationError as error:
         problem = next(unreadable(error))
-        raise ValueError(f"{place}: {problem}") from None
+        raise ValueError(f"{place}: {_in_words(problem.place, values)}: {problem.text}") from None
+
+
+ITEMS = {"add": "branch", "slots": "slot", "options": "option", "params": "parameter", "stop": "branch"}
+
+
+def _in_words(place: str, values: dict[str, Any]) -> str:
+    """A place of an order as people say it, numbers from 1: `branch 1 to add (mine), family`.
+
+    place: such as `add[0].family`. values: the order, which has the names of branches.
+    """
+    words = []
+    for part in place.split("."):
+        found = re.fullmatch(r"(\w+)\[(\d+)\]", part)
+        if found is None or found[1] not in ITEMS:
+            words.append(part)
+            continue
+        item = f"{ITEMS[found[1]]} {int(found[2]) + 1}"
+        words.append(item if words else f"{item} to {found[1]}{_named(values, found[1], int(found[2]))}")
+    return ", ".join(words)
+
+
+def _named(values: dict[str, Any], key: str, index: int) -> str:
+    """A branch's name in brackets; nothing where it has none."""
+    value = values[key][index]
+    name = value.get("name") if isinstance(value, dict) else None
+    return f" ({one_line(name[:NAME_LENGTH])})" if isinstance(name, str) and name else ""
 
 
 def said(order: Order) -> dict[str, Any]:

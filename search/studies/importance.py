@@ -3,21 +3,27 @@
 By Optuna (Watanabe et al., 2023, arXiv:2304.10255): what it takes to be among the better trials.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.trial import FrozenTrial, create_trial
 
 from agents.language.proposal import Branch, branch_contains
 from search.studies.parameters import Axis, Parameters, axes, parameters
 from search.studies.space import recalled
+from trainers.lazy import LazyModule
 from trainers.method import Method
+
+if TYPE_CHECKING:
+    import optuna
+else:
+    optuna = LazyModule("optuna")  # small campaigns don't need it
 
 FEWEST = 8  # completed trials of a branch; with fewer the evaluator tells noise
 MIN_TRIALS = 12  # and of a campaign, where branches differ
@@ -49,9 +55,9 @@ def _shares(
     return tuple((name, share) for name, share in found if share > 0)
 
 
-def _branch_trial(branch: Branch, naive: Method, method: Method, pgr: float) -> FrozenTrial:
+def _branch_trial(branch: Branch, naive: Method, method: Method, pgr: float) -> optuna.trial.FrozenTrial:
     known = recalled(branch, naive, method)
-    return create_trial(params=known.params, distributions=known.distributions, value=pgr)
+    return optuna.trial.create_trial(params=known.params, distributions=known.distributions, value=pgr)
 
 
 def campaign_importance(scored: Sequence[tuple[Method, float]]) -> list[tuple[str, float]]:
@@ -102,22 +108,24 @@ def _share(name: str, share: float, samples: Sequence[float]) -> Share:
     return Share(name=name, share=share, low=min(share, float(low)), high=max(share, float(high)))
 
 
-def _axes_trial(values: Parameters, pgr: float, found: Mapping[str, Axis]) -> FrozenTrial:
+def _axes_trial(values: Parameters, pgr: float, found: Mapping[str, Axis]) -> optuna.trial.FrozenTrial:
     kept = {name: value for name, value in values.items() if name in found}
-    return create_trial(
+    return optuna.trial.create_trial(
         value=pgr,
         params={name: str(value) if found[name].levels else float(value) for name, value in kept.items()},
         distributions={name: _distribution(found[name]) for name in kept},
     )
 
 
-def _distribution(axis: Axis) -> BaseDistribution:
+def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
     if axis.levels:
-        return CategoricalDistribution(axis.levels)
-    return FloatDistribution(axis.low, axis.high, log=axis.log)
+        return optuna.distributions.CategoricalDistribution(axis.levels)
+    return optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def _evaluated(trials: Sequence[FrozenTrial], target_quantile: float = 0.1) -> list[tuple[str, float]]:
+def _evaluated(
+    trials: Sequence[optuna.trial.FrozenTrial], target_quantile: float = 0.1
+) -> list[tuple[str, float]]:
     """Every parameter's share over completed trials, the largest first.
 
     target_quantile: the share of trials that count as the better ones; Optuna's default is 0.1.

@@ -1,14 +1,20 @@
 """A branch's conditional space, as a define-by-run function of whatever suggests values."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from __future__ import annotations
 
-from optuna.trial import FixedTrial
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agents.language.naming import kind_name, method_values, param_name
 from agents.language.proposal import Branch, Choice, Fixed, Option, Param, Range, with_components
 from trainers.component import Component
+from trainers.lazy import LazyModule
 from trainers.method import SLOTS, Method
+
+if TYPE_CHECKING:
+    import optuna
+else:
+    optuna = LazyModule("optuna")  # what checks a person's branch comes by here, and suggests nothing
 
 
 class Suggester(Protocol):
@@ -42,9 +48,9 @@ def suggest(trial: Suggester, branch: Branch, naive: Method) -> Method:
     return with_components(naive, components)
 
 
-def recalled(branch: Branch, naive: Method, method: Method) -> FixedTrial:
+def recalled(branch: Branch, naive: Method, method: Method) -> optuna.trial.FixedTrial:
     """The parameters, and their distributions, that make up a method of the branch."""
-    trial = FixedTrial(method_values(method))
+    trial = optuna.trial.FixedTrial(method_values(method))
     suggest(trial, branch, naive)
     return trial
 

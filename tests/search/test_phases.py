@@ -100,6 +100,9 @@ def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
     apart = [task["finalists"][0]["over_naive"]["accuracy"] for task in outcome["tasks"]]
     assert outcome["best"]["over_naive"]["accuracy"] == pytest.approx(sum(apart) / 2)
     names = [event.event for event in after]
+    planned = [event.trials for event in after if event.event == "hidden_read"]
+    started = [event for event in after if event.event == "trial_started" and event.purpose == "hidden"]
+    assert planned == [len(started)]
     begun = [
         i for i, event in enumerate(after) if event.event == "trial_started" and event.purpose != "hidden"
     ]

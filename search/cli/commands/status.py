@@ -4,9 +4,11 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from search.cli.options import RunFolder
 from search.cli.output import console, stdout_for_json, write_json
+from search.ledger.record import Record
 from search.output.live_view import progress, view
 from search.storage.baseline_times import BaselineTimes
 from search.storage.object_store import at_work, bring, snapshot
@@ -21,7 +23,9 @@ EXAMPLES = (
 
 def status(
     directory: RunFolder,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until the run ends.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it until the run ends, or no process works on it.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write the numbers of the table to stdout as JSON.")
     ] = False,
@@ -42,7 +46,8 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
         run = RunDirectory(path)
         if watch:
             with suppress(KeyboardInterrupt):  # Ctrl-C ends the looking, not the run
-                view.watch(run, people, lambda: bring(directory, path))
+                record = view.watch(run, people, lambda: bring(directory, path), lambda: at_work(directory))
+                _say_if_killed(people, directory, record, works=at_work(directory))
             return
         seen = view.look(run)
         works = at_work(directory)
@@ -53,7 +58,12 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
     if (before := view.baselines_text(seen.record, trained)) is not None:
         people.print(before)
     people.print(progress.status(seen.config, seen.record, seen.clock_s()))
-    if works is False and progress.state(seen.record) in ("in progress", "paused"):
+    _say_if_killed(people, directory, seen.record, works=works)
+
+
+def _say_if_killed(people: Console, directory: str, record: Record, *, works: bool | None) -> None:
+    """Say how to resume a run that is neither finished nor interrupted, and that no process works on."""
+    if works is False and progress.state(record) in ("in progress", "paused"):
         people.print(
             f"no process that can be seen from here is at work on it: python -m search resume {directory}",
             soft_wrap=True,

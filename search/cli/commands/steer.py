@@ -11,6 +11,7 @@ from search.cli.options import RunFolder
 from search.cli.output import console, stdout_for_json, write_json
 from search.config.schema import RunConfig
 from search.ledger.record import Record
+from search.steering.check import steered
 from search.steering.order import Order, put_order, read_order, said, waiting
 from search.storage.object_store import at_work, is_url, snapshot
 from search.storage.run_directory import RunDirectory
@@ -81,8 +82,6 @@ def _branch(file: Path) -> Any:
 
 
 def _check(order: Order, config: RunConfig, record: Record) -> None:
-    from search.steering.check import steered  # what checks branches takes half a second to import
-
     if refused := steered(order, config, record).refused:
         raise ValueError("; ".join(refused))
 

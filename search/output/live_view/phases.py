@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from search.config.schema import RunConfig
 from search.ledger.events import EndState, Purpose
 from search.ledger.record import Record
-from search.output.live_view.remaining import planned
+from search.output.live_view.remaining import hidden_is_exact, planned
 
 NAMES: Mapping[Purpose, str] = {
     "search": "search",
@@ -56,7 +56,7 @@ def phases(config: RunConfig, record: Record, clock_s: Mapping[Purpose, float] |
         "search": over or config.search.max_hours is None,
         "replicate": confirming or config.replication.methods is not None or config.replication.seeds == 1,
         "confirm": True,
-        "hidden": confirming,
+        "hidden": hidden_is_exact(config, record),
     }
     return [
         Phase(

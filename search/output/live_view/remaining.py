@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.engine.confirmation import planned_confirmation
 from search.engine.replication import stage_budgets
 from search.ledger.events import Purpose
@@ -20,7 +21,8 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
     """The number of trials that the run will have, by what they are for.
 
     Of the search it is the largest, until the search is over. Replicates that are paid by the second are
-    estimated until the confirmation begins. Which finalists a hidden task can have is known from then on.
+    estimated until the confirmation begins. Finalists that cannot run on a hidden task are left out as far as
+    that is known without asking a model, which takes seconds: see `hidden_is_exact`.
     """
     started = record.tally("search").started
     over = record.search_over or record.course.finishing or record.finished
@@ -35,12 +37,34 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
 
 
 def _hidden(config: RunConfig, record: Record) -> int:
-    """Trials on hidden tasks: of naive, and of the finalists that can run there as far as these are known."""
     if record.finished:
         return record.tally("hidden").started
     if not config.hidden or not record.tally("confirm").started:
         return len(config.hidden) * (1 + config.confirm.finalists) * config.confirm.seeds
-    return sum(len(planned_confirmation(config, record, task)) for task in config.hidden)
+    return sum(_on_hidden(config, record, task) for task in config.hidden)
+
+
+def _on_hidden(config: RunConfig, record: Record, hidden: HiddenTask) -> int:
+    """Trials on a hidden task: of naive and the finalists; all of these where a model must be asked."""
+    if (known := _known_of(record, hidden)) is not None:
+        return known
+    task = hidden if config.offer_is_known_on(hidden) else None
+    return len(planned_confirmation(config, record, task))
+
+
+def _known_of(record: Record, hidden: HiddenTask) -> int | None:
+    """The trials of a hidden task's confirmation, once the run has written how many there are."""
+    read = record.hidden_read.get(hidden.name)
+    return None if read is None else read.trials
+
+
+def hidden_is_exact(config: RunConfig, record: Record) -> bool:
+    """Whether as many trials on hidden tasks as are planned will certainly start."""
+    if record.finished:
+        return True
+    return record.tally("confirm").started > 0 and all(
+        _known_of(record, task) is not None or config.offer_is_known_on(task) for task in config.hidden
+    )
 
 
 def _replicates(config: RunConfig, record: Record) -> int:

@@ -131,11 +131,17 @@ def ceilings_s(run: RunDirectory) -> list[float]:
     ]
 
 
-def watch(run: RunDirectory, console: Console, bring: Callable[[], None] = lambda: None) -> None:
-    """Show a run of another process until it has finished or was interrupted.
+def watch(
+    run: RunDirectory,
+    console: Console,
+    bring: Callable[[], None] = lambda: None,
+    at_work: Callable[[], bool | None] = lambda: None,
+) -> Record:
+    """Show a run of another process until it has finished or was interrupted, or that process is gone.
 
     Reads only, so it never stands in the way of that process. bring: brings what there is of a run that is
-    elsewhere; called now and then. Raises ValueError where there is no run.
+    elsewhere; called now and then. at_work: whether a process works on the run, None where nothing tells.
+    Returns the record of what was seen. Raises ValueError where there is no run.
     """
     brought = time.monotonic()
     config, follower = run.read_config(), LedgerFollower(run.ledger)
@@ -143,7 +149,8 @@ def watch(run: RunDirectory, console: Console, bring: Callable[[], None] = lambd
     record = Record.of(past)
     view = View(console, config, record, past, ceilings_s(run))
     with view:
-        while not (record.finished or record.interrupted):
+        works: bool | None = True
+        while not (record.finished or record.interrupted or works is False):
             if record.started is None:
                 view.baselines = len(BaselineTimes(run.path).all())
             view.refresh()
@@ -151,6 +158,7 @@ def watch(run: RunDirectory, console: Console, bring: Callable[[], None] = lambd
             if time.monotonic() - brought > BRING_S:
                 bring()
                 brought = time.monotonic()
+            works = at_work()  # before the last events are read: a process may end well meanwhile
             new = follower.read()
             if new.restarted:
                 record = Record()
@@ -159,3 +167,4 @@ def watch(run: RunDirectory, console: Console, bring: Callable[[], None] = lambd
                 record.apply(event)
                 view.apply(event)
     console.print(status(view.config, record))
+    return record

@@ -1,4 +1,5 @@
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, model_validator
@@ -312,6 +313,25 @@ def test_what_is_no_proposal_is_a_problem(text: str, place: str) -> None:
     answer = read_proposal(text)
     assert isinstance(answer, tuple)
     assert [problem.place for problem in answer] == [place]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "said"),
+    [
+        (("slots", 0, "options", 0, "component"), "is missing, add it: kind of the component, such as `gce`"),
+        (("slots", 0, "options", 0, "params", 0, "high"), "is missing, add it: highest value, included"),
+        (("parent",), "is missing, add it: earlier branch that it grew from, or null"),
+    ],
+)
+def test_what_a_record_lacks_is_said_with_what_to_add(lacks: tuple[str | int, ...], said: str) -> None:
+    whole = proposal(branch(AUX)).model_dump(mode="json")
+    record: Any = whole["branches"][0]
+    for part in lacks[:-1]:
+        record = record[part]
+    del record[lacks[-1]]
+    answer = read_proposal(json.dumps(whole))
+    assert isinstance(answer, tuple)
+    assert [(problem.branch, problem.text) for problem in answer] == [(0, said)]
 
 
 @pytest.mark.parametrize("bound", ["NaN", "Infinity", "-Infinity", "1e999", '"3"', "1" * 5000])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from search.config.abilities import abilities_of
+from search.config.abilities import abilities_of, known_without_a_model
 from search.config.load import load_config
 from search.config.resources import TrialResources
 from trainers.models.settings import HubModel, ToyModel
@@ -46,3 +46,10 @@ def test_pairs_are_known_from_the_task(dev: Path) -> None:
     assert pairs.abilities.pairs
     singles = load_config(dev, [f"task={{kind: dataset, path: a.jsonl, {splits}}}"])
     assert not singles.abilities.pairs
+
+
+def test_a_generated_model_and_no_limit_of_memory_ask_no_model() -> None:
+    hub, tight = HubModel(path="elsewhere", max_length=8), TrialResources(memory_gb=1.0)
+    assert known_without_a_model(TOY, TrialResources())
+    assert not known_without_a_model(hub, TrialResources())
+    assert not known_without_a_model(TOY, tight)

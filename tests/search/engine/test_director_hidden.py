@@ -30,6 +30,7 @@ def test_a_hidden_task_is_trained_on_only_when_it_is_due(hidden: Run) -> None:
     assert hidden.director.done
     assert hidden.director.next() is None
     for one in (FIRST, SECOND):
+        assert hidden.director.planned_on(one) == 3 * len(hidden.config.confirm_seeds())
         hidden.director.confirm_on(one)
         given = hidden.work()
         assert tasks(given) == {("hidden", one.name)}

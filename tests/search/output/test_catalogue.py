@@ -36,6 +36,10 @@ def test_bounds_and_sources() -> None:
 def test_costs_are_multiples_of_naive() -> None:
     assert component_facts("labels", "hard")["cost"] == 1
     assert component_facts("inputs", "both_orders")["cost"] == pytest.approx(2, abs=0.1)
+    product, kl = component_facts("loss", "product"), component_facts("loss", "kl")
+    assert (product["cost"], product["beside"]) == (1, {"labels": "soft"})
+    assert kl["cost"] == component_facts("select", "small_loss")["cost"]  # which kl is for
+    assert kl["beside"] == {"labels": "soft", "select": "small_loss"}
     assert component_facts("refine", "evolve")["cost"] is None  # naive has every weight to move
 
 

@@ -26,6 +26,11 @@ def test_a_component_in_full() -> None:
         assert said in text
 
 
+def test_a_cost_names_what_a_component_needs_beside_it() -> None:
+    assert "cost: 1 times naive's, with labels soft beside it\n" in text_of(("loss", "product"))
+    assert "beside it" not in text_of(("loss", "gce"))
+
+
 def test_a_method_in_full() -> None:
     text = text_of(("robust-losses", ""))
     assert "loss: {kind: gce" in text

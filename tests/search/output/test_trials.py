@@ -10,6 +10,7 @@ from rich.console import Console
 
 from search.config.schema import RunConfig
 from search.ledger.record import Record
+from search.output.live_view.progress import status
 from search.output.trials import as_csv, trial_rows, trials_table, write_parquet
 from trainers.method import Method
 
@@ -77,6 +78,22 @@ def test_the_table_has_the_best_first(rows: list[dict[str, object]]) -> None:
     lines = [line for line in console.export_text().splitlines() if line.startswith("│")]
     assert [line.split()[1] for line in lines] == ["t1", "t2", "t3", "c1"]
     assert "pruned: PGR -0.3" in lines[1]
+
+
+def test_the_table_says_where_a_training_stops_as_status_does(
+    rows: list[dict[str, object]], config: RunConfig, record: Record
+) -> None:
+    shown, looked = Console(width=200), Console(width=200)
+    with shown.capture() as of_trials:
+        shown.print(trials_table(rows))
+    with looked.capture() as of_status:
+        looked.print(status(config, record))
+    assert "stops at" in of_trials.get()
+    assert "stops at" in of_status.get()
+    first, second, *_ = (line for line in of_trials.get().splitlines() if line.startswith("│ t"))
+    leader = next(line for line in of_status.get().splitlines() if line.startswith("two-red"))
+    assert leader.split()[-1] == "100%"
+    assert (" 100% " in first, " 25% " in second) == (True, True)
 
 
 def test_the_table_names_the_hidden_task_that_a_trial_learned(rows: list[dict[str, object]]) -> None:

@@ -9,7 +9,9 @@ import torch
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.config.tasks import SearchedTask
-from search.preflight.check import at_once, check
+from search.preflight import check as module
+from search.preflight.check import HAND_OVER_S, RAY_S, at_once, check, wall_s
+from search.preflight.forecast import Phase
 from search.workers.loading import load
 from search.workers.preparation import prepare
 from trainers.data.settings import DatasetTask
@@ -59,7 +61,35 @@ def test_times_add_up(tmp_path: Path) -> None:
         "replication",
         "confirmation",
     ]
-    assert seconds["wall_s"] == seconds["start_s"] + sum(row["train_s"] for row in seconds["phases"])
+    on_the_clock = [row["wall_s"] for row in seconds["phases"]]
+    assert seconds["wall_s"] == pytest.approx(seconds["start_s"] + sum(on_the_clock) + seconds["end_s"])
+    assert seconds["worker_s"] > 0.5  # a process that imports torch, transformers and Ray
+    assert seconds["start_s"] > RAY_S + 0.5
+    for row, starts in zip(seconds["phases"], (1, 1, 0, 0), strict=True):
+        handed_over = HAND_OVER_S * row["trainings"]
+        assert row["wall_s"] == pytest.approx(starts * seconds["worker_s"] + row["train_s"] + handed_over)
+
+
+def test_a_phase_waits_for_its_workers_and_trains_side_by_side() -> None:
+    phase = Phase(name="search", trainings=10, train_s=20.0, starts=1)
+    assert wall_s(phase, worker_s=5.0, side_by_side=2) == pytest.approx(5 + (20 + 10 * HAND_OVER_S) / 2)
+    two = Phase(name="confirmation", trainings=2, train_s=20.0)
+    assert wall_s(two, worker_s=5.0, side_by_side=8) == pytest.approx(10 + HAND_OVER_S)
+    assert wall_s(Phase(name="baselines", trainings=0, train_s=0.0), worker_s=5.0, side_by_side=2) == 0
+
+
+def test_models_that_a_check_generates_are_there_when_the_run_loads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, took = [0.0], iter([20.0, 0.5])
+
+    def loading(config: RunConfig, commits: object) -> dict[str, object]:
+        now[0] += next(took)
+        return {"": None}
+
+    monkeypatch.setattr(module, "load_searched", loading)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    assert module._loaded(small(tmp_path), {}) == ({"": None}, 0.5)
 
 
 def test_what_a_trial_chooses_within_its_memory(tmp_path: Path) -> None:

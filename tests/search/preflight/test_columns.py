@@ -159,6 +159,35 @@ def test_files_of_another_form_are_told(
         find_fields("a.csv", columns, given, nobody)
 
 
+@pytest.mark.parametrize(
+    ("columns", "given"),
+    [
+        ({"text": TEXTS, "label": [1] * 40}, {}),
+        ({"text": TEXTS, "label": ["1", ""] * 20, "source": CLASSES}, {}),  # not source, by its few values
+        ({"text": TEXTS, "label": [1] * 40}, {"label": "label"}),
+        ({"text": TEXTS, "label": [1] * 40}, {"label": "label", "positive": "0"}),
+    ],
+)
+def test_one_label_is_no_task(columns: dict[str, list[Any]], given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"^a.csv: every value of label is '1', and a label needs two cl"):
+        find_fields("a.csv", columns, given, nobody)
+
+
+def test_the_only_field_of_one_value_may_be_meant_as_the_label() -> None:
+    same = {"text": TEXTS, "liked": ["yes"] * 40}
+    with pytest.raises(ValueError, match=r"^a.csv: every value of liked is 'yes', "):
+        fields_of(same)
+    with pytest.raises(ValueError, match="no field looks like the label"):
+        fields_of(same | {"source": ["web"] * 40})
+    assert fields_of(same | {"rating": [1, 2] * 20}, positive="2")["label"] == "rating"
+
+
+def test_another_field_than_that_of_one_label_can_be_named() -> None:
+    columns = {"text": TEXTS, "label": [1] * 40, "source": [0, 1] * 20}
+    assert fields_of(columns, label="source") == {"text": "text", "label": "source"}
+    assert fields_of(columns | {"class": CLASSES}, positive=CLASSES[0])["label"] == "class"
+
+
 def test_a_field_that_is_called_like_a_label_can_be_named() -> None:
     columns = {"text": TEXTS, "1": [0, 1] * 20}
     assert find_fields("a.csv", columns, {"label": "1"}, nobody).fields == {"text": "text", "label": "1"}

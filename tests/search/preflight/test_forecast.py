@@ -85,6 +85,16 @@ def test_hours_that_are_given_are_those_of_the_search_and_what_is_cached_costs_n
     assert found["baselines"].train_s == 0
 
 
+def test_workers_start_for_baselines_that_are_due_for_the_search_and_twice_on_a_hidden_task() -> None:
+    run = config()
+    due, cached = (phases(run, SPEED, SPEED, [run.naive], cached=count) for count in (8, 9))
+    assert [phase.starts for phase in due] == [1, 1, 0, 0]
+    assert [phase.starts for phase in cached] == [0, 1, 0, 0]
+    assert [phase.starts for phase in over_tasks([due, cached])] == [1, 1, 0, 0]
+    there = run.model_copy(update={"hidden": (HiddenTask(name="other", task=run.task),)})
+    assert [phase.starts for phase in hidden_phases(there, SPEED, SPEED, [run.naive])] == [2]
+
+
 def test_likely_methods_can_run_here() -> None:
     run = config()
     methods = likely_methods(run)

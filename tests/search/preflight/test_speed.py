@@ -1,11 +1,16 @@
 """How fast models are, timed on a few examples."""
 
+import math
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from search.config.load import load_config
-from search.preflight.speed import is_frozen, line, measured
+from search.preflight import speed as module
+from search.preflight.speed import imports_s, is_frozen, line, measured
 from search.workers.inputs import read_inputs, trainings
 from trainers.components.students import BagOfWords, Full, Lora, Probe
 from trainers.data.dataset import load_task
@@ -51,7 +56,16 @@ def test_students_that_read_features() -> None:
     ]
 
 
-def test_a_small_model_is_timed_within_seconds(tmp_path: Path) -> None:
+def test_a_worker_imports_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = time.perf_counter()
+    took = imports_s(1)
+    assert 0.5 < took <= time.perf_counter() - began  # torch, transformers and Ray
+    monkeypatch.setattr(module, "WORKER", "import search.nowhere")
+    with pytest.raises(RuntimeError, match="a new process cannot import"):
+        imports_s(2)
+
+
+def small() -> Any:
     settings = [
         "task.splits={weak_train: 64, transfer: 64, search: 32, test: 32}",
         "strong.model={kind: toy, size: weak}",
@@ -59,8 +73,28 @@ def test_a_small_model_is_timed_within_seconds(tmp_path: Path) -> None:
     ]
     config = load_config(REPO / "configs/dev.yaml", settings)
     inputs = read_inputs(config, load_task(config.task))
-    first = next(iter(trainings(config, {config.weak.model: "w"}, inputs.data)))
-    speed = measured(first, tmp_path, 1)
+    return next(iter(trainings(config, {config.weak.model: "w"}, inputs.data)))
+
+
+def test_the_first_training_of_a_process_is_told_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, calls = [0.0], [0]
+
+    def train(job: Any, data: Any, *_: Any, **__: Any) -> None:
+        steps = round(job.optim.epochs * math.ceil(len(data.learn) / job.optim.batch_size))
+        calls[0] += 1
+        now[0] += (7.0 if calls[0] == 1 else 2.0) + 0.5 * steps
+
+    monkeypatch.setattr(module, "train_baseline", train)
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    speed = measured(small(), tmp_path, 1)
+    assert (speed.start_s, speed.step_s, speed.row_s) == (pytest.approx(2.0), pytest.approx(0.5), 0.0)
+    assert speed.first_s == pytest.approx(5.0)
+
+
+def test_a_small_model_is_timed_within_seconds(tmp_path: Path) -> None:
+    speed = measured(small(), tmp_path, 1)
     assert 0 <= speed.step_s < 1
     assert 0 <= speed.row_s < 0.1
     assert speed.start_s + speed.load_s > 0

@@ -39,10 +39,12 @@ FOUND: dict[str, Any] = {
     "baselines_cached": 0,
     "seconds": {
         "start_s": 10.0,
+        "worker_s": 6.0,
+        "end_s": 3.0,
         "busy": 0.5,
         "trial_s": 21.0,
         "phases": [{"name": "search", "trainings": 40, "train_s": 7200.0, "wall_s": 3600.0}],
-        "wall_s": 3610.0,
+        "wall_s": 3613.0,
     },
 }
 
@@ -63,8 +65,16 @@ def test_every_figure_is_said() -> None:
         "2.0 h",
         "21 s",
         "60 min",
+        "result and report",
+        "counted with the phases: 6 s to start workers, for the baselines, the search and each hidden task; "
+        "not counted: the agent's answers, downloads,",
     ):
         assert said in " ".join(text.split()), said
+
+
+def test_an_agent_that_is_not_paid_keeps_nobody_waiting() -> None:
+    text = said(seconds=FOUND["seconds"], dollars=FOUND["dollars"] | {"paid": False})
+    assert "not counted: downloads, uploads, waiting for room in a cluster, and trials that are lost" in text
 
 
 def test_each_of_several_tasks_is_described_and_what_to_mind_names_it() -> None:

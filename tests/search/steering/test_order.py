@@ -31,7 +31,18 @@ def test_an_order_as_a_person_writes_it(branch: Callable[..., Branch]) -> None:
         ("trials", "steer.yaml: must say one of trials, hours, stop, add, pause, finish"),
         ("trails: 9", "steer.yaml: trails: Extra inputs are not permitted"),
         ("trials: many", "steer.yaml: trials: Input should be a valid integer"),
-        ("add: [{name: mine}]", "steer.yaml: add"),
+        (
+            "add: [{name: mine}]",
+            "steer.yaml: branch 1 to add (mine), family: is missing, add it: what kind of idea it is, one of "
+            "self-training, ensemble, ",
+        ),
+        (
+            "add: [{name: a, family: loss, hypothesis: b, parent: null, slots: [{slot: loss}]}]",
+            "steer.yaml: branch 1 to add (a), slot 1, options: is missing, add it: components of",
+        ),
+        ("add: [{hypothesis: b}, 7]", "steer.yaml: branch 1 to add, name: is missing, add it: name of the"),
+        ("add: [7]", "steer.yaml: branch 1 to add: Input should be an object, got 7"),
+        ("stop: [one, 7]", "steer.yaml: branch 2 to stop: Input should be a valid string, got 7"),
         ("stop: one", "steer.yaml: stop"),
         ("2020-01-01: 9", "steer.yaml: cannot be read as YAML: keys must be"),
         ("stop: " + 3000 * "[", "steer.yaml: cannot be read as YAML: it is nested too deeply"),

@@ -1,9 +1,14 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
+from search.config.tasks import HiddenTask
+from search.ledger.events import HiddenRead
 from search.ledger.record import Record
 from search.output.live_view.phases import counts, ended, phases, total, trials_text
+from trainers.data.settings import ToyTask
+from trainers.models.settings import HubModel
 
 
 def test_the_phases_of_a_run(config: RunConfig, searching: Record) -> None:
@@ -20,6 +25,18 @@ def test_what_is_estimated_says_so(config: RunConfig, searching: Record) -> None
     _, replication, _ = phases(config, searching)
     assert replication.count.startswith("0 of about ")
     assert total(config, searching).startswith("about ")
+
+
+def test_finalists_that_may_not_run_on_a_hidden_task_are_said_to_be_estimated(
+    config: RunConfig, searching: Record, events: SimpleNamespace, tmp_path: Path
+) -> None:
+    elsewhere = config.strong.model_copy(update={"model": HubModel(path=str(tmp_path), max_length=8)})
+    there = HiddenTask(name="there", task=ToyTask(seed=3), strong=elsewhere)
+    config = config.model_copy(update={"hidden": (there,)})
+    searching.apply(events.started("c1", purpose="confirm", branch=""))
+    assert phases(config, searching)[-1].count.startswith("0 of about ")
+    searching.apply(HiddenRead(task="there", train_s=1.0, trials=4))
+    assert phases(config, searching)[-1].count == "0 of 4"
 
 
 def test_all_trials_are_counted_once(searching: Record, events: SimpleNamespace) -> None:

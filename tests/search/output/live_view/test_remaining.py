@@ -6,9 +6,10 @@ import pytest
 from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
 from search.config.tasks import HiddenTask
+from search.ledger.events import HiddenRead
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output.live_view.remaining import planned
+from search.output.live_view.remaining import hidden_is_exact, planned
 from trainers.components.losses import Gce
 from trainers.components.orders import PlainInputs
 from trainers.data.settings import DatasetTask, PairFields, ToyTask
@@ -90,3 +91,18 @@ def test_a_model_that_the_search_has_too_is_not_asked_for_it(
     record = Record.of([events.started("t1"), events.reached("t1", 1.0, 0.5)])
     record.apply(events.started("c1", purpose="confirm"))
     assert planned(config, record)["hidden"] == 6
+    assert hidden_is_exact(config, record)
+
+
+def test_finalists_count_on_another_model_until_the_run_has_written_how_many_can_run_there(
+    config: RunConfig, events: SimpleNamespace, tmp_path: Path
+) -> None:
+    unreadable = config.strong.model_copy(update={"model": HubModel(path=str(tmp_path / "no"), max_length=8)})
+    there = HiddenTask(name="there", task=ToyTask(seed=3), strong=unreadable)
+    config = config.model_copy(update={"hidden": (there, HiddenTask(name="known", task=ToyTask(seed=4)))})
+    record = Record.of([events.started("t1"), events.reached("t1", 1.0, 0.5)])
+    record.apply(events.started("c1", purpose="confirm"))
+    found = planned(config, record)["hidden"], hidden_is_exact(config, record)
+    assert found == (6 + 6, False)  # naive and the finalist on three seeds, though it may not run there
+    record.apply(HiddenRead(task="there", train_s=1.0, trials=3))
+    assert (planned(config, record)["hidden"], hidden_is_exact(config, record)) == (3 + 6, True)

@@ -165,6 +165,28 @@ def test_a_run_that_is_elsewhere_is_brought_now_and_then(
     assert "finished, round 0: 1 of 10 trials ended" in shown(console)
 
 
+def test_watching_ends_when_the_process_is_gone_and_shows_its_last_events(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config)
+    ledger = Ledger(run.ledger)
+    ledger.append(events.started("t1"))
+    monkeypatch.setattr(view.time, "sleep", lambda _: None)
+    looks = iter([None, True, True, False])
+
+    def at_work() -> bool | None:
+        if (works := next(looks)) is False:
+            ledger.append(events.ended("t1", "failed", "nan"))
+        return works
+
+    console = Console(file=StringIO(), width=200)
+    record = watch(run, console, at_work=at_work)
+    ledger.close()
+    assert next(looks, "all") == "all"
+    assert record.ended("failed") == 1
+    assert "in progress, round 0: 1 of 18 trials ended (0 pruned, 1 failed)" in shown(console)
+
+
 def test_a_drawing_that_takes_long_is_made_rarely(
     config: RunConfig, searching: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:

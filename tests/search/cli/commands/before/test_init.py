@@ -43,6 +43,10 @@ def test_a_config_that_passes_its_check(
             ["--data", "two.jsonl", "--weak", "m", "--strong", "m"],
             "Which field of two.jsonl holds the label?",
         ),
+        (
+            ["--data", "same.csv", "--weak", "m", "--strong", "m"],
+            "same.csv: every value of liked is '1', and a label needs two classes: add rows of the other",
+        ),
     ],
 )
 def test_without_a_terminal_nothing_is_asked(
@@ -50,6 +54,7 @@ def test_without_a_terminal_nothing_is_asked(
 ) -> None:
     rows = [{"words": f"some {i}", "a": i % 2, "b": i % 3} for i in range(90)]
     Path("two.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("same.csv").write_text("review,liked\n" + "".join(f"words of review {i},1\n" for i in range(90)))
     assert main(["init", *words]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith(f"error: {line}")
