@@ -13,7 +13,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,23 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gpu.figures import H200, Figure, read_figures
-from benchmarks.gpu.passes import Lengths, planned, shape_of
+from benchmarks.gpu.passes import Lengths, Pass, planned, shape_of
 from benchmarks.training.models import chat_lengths
 from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
-from search.preflight.forecast import Phase, hidden_phases, likely_methods, naive_s, phases
+from search.preflight.forecast import (
+    Phase,
+    hidden_phases,
+    likely_methods,
+    naive_s,
+    over_tasks,
+    part_of,
+    phases,
+)
 from search.preflight.summary import duration
 from trainers.data.dataset import load_task
-from trainers.method import Abilities
+from trainers.method import Abilities, Method
 from trainers.models.hub import is_decoder
 from trainers.models.prompts import render
 
@@ -72,20 +80,67 @@ def read_lengths(config: RunConfig, source: str | None) -> dict[str, Lengths]:
         raise ValueError(f"{error}; or give --lengths FILE, or --lengths chat") from None
 
 
-def plan(
-    config: RunConfig, lengths: dict[str, Lengths], figures: Sequence[Figure], gpu_bytes: int
-) -> dict[str, Any]:
-    """Seconds on one GPU at a time, and bytes, of each model and of each phase of a run."""
-    if config.tasks:
-        raise ValueError(f"a plan is of a single task, got {len(config.tasks)}: plan a config of each")
+def plan(config: RunConfig, source: str | None, figures: Sequence[Figure], gpu_bytes: int) -> dict[str, Any]:
+    """Seconds on one GPU at a time, and bytes, of each model on each task and of each phase of a run.
+
+    source: of the lengths, see `read_lengths`. Raises ValueError, on one line.
+    """
     if config.engine.precision != "bf16":
         raise ValueError(
             "engine.precision is fp32, of which there are no figures: --set engine.precision=bf16"
         )
-    learners = {"weak": config.weak, "strong": config.strong}
+    tasks = {
+        name or config.name: _on_task(part_of(one, len(config.searched)), source, figures, gpu_bytes)
+        for name, one in config.searched.items()
+    }
+    first, *_ = tasks.values()
+    weak, strong = (first.models[role].speed for role in ("weak", "strong"))
+    run = [
+        *over_tasks([task.phases for task in tasks.values()]),
+        *hidden_phases(first.config, weak, strong, first.methods),
+    ]
+    trial = Phase(
+        name="one trial", trainings=len(tasks), train_s=sum(task.trial_s for task in tasks.values())
+    )
+    whole = Phase(
+        name="all",
+        trainings=sum(phase.trainings for phase in run),
+        train_s=math.fsum(phase.train_s for phase in run),
+    )
+    return {
+        "name": config.name,
+        "tasks": {name: task.shown() for name, task in tasks.items()},
+        "phases": [asdict(phase) for phase in (trial, *run, whole)],
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnTask:
+    """A run's trainings on one of its tasks. models: by role. trial_s: seconds of a trial such as naive's."""
+
+    config: RunConfig
+    lengths: dict[str, Lengths]
+    models: dict[str, Pass]
+    methods: list[Method]
+    trial_s: float
+    phases: list[Phase]
+
+    def shown(self) -> dict[str, Any]:
+        """What is said of the task."""
+        return {
+            "lengths": {
+                role: {"mean": float(of.mean()), "longest": int(of.max())}
+                for role, of in self.lengths.items()
+            },
+            "models": {role: asdict(found) for role, found in self.models.items()},
+        }
+
+
+def _on_task(config: RunConfig, source: str | None, figures: Sequence[Figure], gpu_bytes: int) -> OnTask:
+    lengths = read_lengths(config, source)
     models = {
         role: planned(learner, shape_of(learner), config.engine, lengths[role], figures, gpu_bytes)
-        for role, learner in learners.items()
+        for role, learner in (("weak", config.weak), ("strong", config.strong))
     }
     here = Abilities(  # nothing that asks a hub
         prior=is_decoder(shape_of(config.strong)),
@@ -95,23 +150,14 @@ def plan(
     )
     methods = likely_methods(config, here)
     weak, strong = models["weak"].speed, models["strong"].speed
-    trial = Phase(
-        name="one trial", trainings=1, train_s=naive_s(config, strong, predicted=config.task.splits.search)
+    return OnTask(
+        config=config,
+        lengths=lengths,
+        models=models,
+        methods=methods,
+        trial_s=naive_s(config, strong, predicted=config.task.splits.search),
+        phases=phases(config, weak, strong, methods),
     )
-    run = [*phases(config, weak, strong, methods), *hidden_phases(config, weak, strong, methods)]
-    whole = Phase(
-        name="all",
-        trainings=sum(phase.trainings for phase in run),
-        train_s=math.fsum(phase.train_s for phase in run),
-    )
-    return {
-        "name": config.name,
-        "lengths": {
-            role: {"mean": float(of.mean()), "longest": int(of.max())} for role, of in lengths.items()
-        },
-        "models": {role: asdict(found) for role, found in models.items()},
-        "phases": [asdict(phase) for phase in (trial, *run, whole)],
-    }
 
 
 def priced(found: dict[str, Any], *, gpus_a_trial: float, gpus: int, usd_per_hour: float | None) -> None:
@@ -139,16 +185,24 @@ def shown(found: dict[str, Any], gpu_gb: float) -> Table:
             "–" if phase["usd"] is None else f"{phase['usd']:,.2f}",
         )
     lines = []
-    for role, model in found["models"].items():
-        lines.append(
-            f"{role}: {model['model']}, {found['lengths'][role]['mean']:.0f} tokens on average and "
-            f"{found['lengths'][role]['longest']} at most, micro-batch {model['micro_batch']}, "
-            f"{'with' if model['checkpointing'] else 'without'} checkpointing, "
-            f"{'compiled' if model['compiled'] else 'uncompiled'}, {model['speed']['step_s']:.2f} s a step, "
-            f"{model['bytes'] / 1e9:.1f} GB of {gpu_gb:g} GB with margins"
-        )
+    for name, task in found["tasks"].items():
+        before = f"{name}, " if len(found["tasks"]) > 1 else ""
+        lines += [
+            f"{before}{role}: {_said(model, task['lengths'][role])} of {gpu_gb:g} GB with margins"
+            for role, model in task["models"].items()
+        ]
     table.caption, table.caption_justify = "\n".join(lines), "left"
     return table
+
+
+def _said(model: dict[str, Any], lengths: dict[str, float]) -> str:
+    return (
+        f"{model['model']}, {lengths['mean']:.0f} tokens on average and {lengths['longest']} at most, "
+        f"micro-batch {model['micro_batch']}, "
+        f"{'with' if model['checkpointing'] else 'without'} checkpointing, "
+        f"{'compiled' if model['compiled'] else 'uncompiled'}, {model['speed']['step_s']:.2f} s a step, "
+        f"{model['bytes'] / 1e9:.1f} GB"
+    )
 
 
 @stdout_for_json()
@@ -168,8 +222,7 @@ def main(argv: list[str]) -> None:
     try:
         config = load_config(arguments.config, arguments.overrides)
         figures = read_figures(arguments.figures) if arguments.figures else H200
-        lengths = read_lengths(config, arguments.lengths)
-        found = plan(config, lengths, figures, int(arguments.gpu_gb * 1e9))
+        found = plan(config, arguments.lengths, figures, int(arguments.gpu_gb * 1e9))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -14,7 +14,7 @@ QWEN = REPO / "configs/qwen.yaml"
 
 def test_phases_add_up_and_cost_their_hours() -> None:
     config = load_config(QWEN, [])
-    found = plan(config, read_lengths(config, "chat"), H200, int(141e9))
+    found = plan(config, "chat", H200, int(141e9))
     priced(found, gpus_a_trial=1.0, gpus=8, usd_per_hour=3.0)
     trial, *run, whole = found["phases"]
     assert [phase["name"] for phase in run] == ["baselines", "search", "replication", "confirmation"]
@@ -23,10 +23,22 @@ def test_phases_add_up_and_cost_their_hours() -> None:
     assert whole["usd"] == pytest.approx(3.0 * whole["train_s"] / 3600)
     assert (trial["wall_h"], run[1]["wall_h"]) == (trial["gpu_hours"], run[1]["gpu_hours"] / 8)
     # 5 epochs of 214 batches, and 2,000 examples predicted
-    speed = found["models"]["strong"]["speed"]
+    speed = found["tasks"]["qwen"]["models"]["strong"]["speed"]
     assert trial["train_s"] == pytest.approx(
         speed["start_s"] + 1070 * speed["step_s"] + 2000 * speed["row_s"]
     )
+
+
+def test_a_plan_of_several_tasks_adds_them_up() -> None:
+    config = load_config(REPO / "configs/qwen-tasks.yaml", [])
+    found = plan(config, "chat", H200, int(141e9))
+    assert list(found["tasks"]) == ["chat", "sums", "programs"]
+    trial, baselines, *_ = found["phases"]
+    alone = [plan(one, "chat", H200, int(141e9))["phases"] for one in config.searched.values()]
+    assert trial["trainings"] == 3
+    assert trial["train_s"] == pytest.approx(sum(phases[0]["train_s"] for phases in alone))
+    assert baselines["train_s"] == pytest.approx(sum(phases[1]["train_s"] for phases in alone))
+    assert alone[1][0]["train_s"] < alone[0][0]["train_s"] / 5  # 700 examples to learn from, not 6,826
 
 
 def test_lengths_of_a_file_are_drawn_and_cut(tmp_path: Path) -> None:
@@ -45,7 +57,7 @@ def test_the_command_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None
     main([str(QWEN), "--lengths", "chat", "--usd-per-hour", "3"])
     printed = capsys.readouterr()
     found = json.loads(printed.out)
-    assert found["models"]["strong"]["model"] == "Qwen/Qwen3-4B-Base"
+    assert found["tasks"]["qwen"]["models"]["strong"]["model"] == "Qwen/Qwen3-4B-Base"
     assert "confirmation" in printed.err
     main([str(QWEN), "--lengths", "chat"])
     assert json.loads(capsys.readouterr().out)["phases"][0]["usd"] is None
@@ -56,7 +68,6 @@ def test_the_command_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None
     [
         ([str(QWEN), "--lengths", "nowhere.txt"], "error: --lengths nowhere.txt cannot be read"),
         ([str(QWEN), "--lengths", "chat", "--set", "engine.precision=fp32"], "engine.precision is fp32"),
-        ([str(REPO / "configs/qwen-tasks.yaml"), "--lengths", "chat"], "a plan is of a single task"),
         ([str(QWEN), "--lengths", "chat", "--figures", "nowhere.json"], "--figures nowhere.json cannot"),
     ],
 )
