@@ -202,8 +202,8 @@ def _engine(recipe: Recipe, model: torch.nn.Module, inputs: Inputs, total: int) 
     if isinstance(inputs, FeatureInputs):
         return engine.model_copy(update={"precision": "fp32"})
     batch_size = recipe.optim.batch_size
-    lengths = 1 if wants_packed(engine, model) else padded_lengths(inputs.lengths, batch_size)
-    if engine.compile == "auto" and not long_enough(lengths, total):
+    shapes = 1 if wants_packed(engine, model) else padded_lengths(inputs.lengths, batch_size)
+    if engine.compile == "auto" and not long_enough(shapes, total):
         return engine.model_copy(update={"compile": "off"})
     return engine
 
