@@ -175,8 +175,8 @@ class Exploration:
         first = trial.trial not in self._last
         step, seconds = self._step_to(trial, reached.share, task), reached.seconds
         if seconds > 0:
-            self._seconds.observe(step, seconds)
-        self._budget.end(trial.trial, seconds)
+            self._seconds.observe(step, seconds, shared_s=reached.shared_s)
+        self._budget.end(trial.trial, seconds, shared_s=reached.shared_s)
         self._last[trial.trial] = self._trial_scores.add(trial, reached, task, first=first)
         branch = self._branches[trial.branch]
         branch.seconds += seconds

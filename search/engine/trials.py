@@ -141,6 +141,7 @@ def together(several: SeveralTasks, there: Mapping[str, TaskReached], split: Gra
         setup_s=sum(part.setup_s for part in parts),
         train_s=sum(part.train_s for part in parts),
         eval_s=sum(part.eval_s for part in parts),
+        shared_s=sum(part.shared_s for part in parts),
         losses=tuple(map(fmean, zip(*(part.losses for part in parts), strict=False))),
         labels=parts[0].labels,
         engine=parts[0].engine,

@@ -151,9 +151,11 @@ class Reached(Event):
     """What a trial predicted at a rung, packed, and its score on the search split.
 
     accuracy, pgr, se: None when a worker sends the event, and for predictions on the test split. setup_s,
-    train_s, eval_s: seconds since the last rung. losses: the training loss since then, on weak labels, as
-    means over at most 16 equal parts. labels: of the trial's labels, with its first rung alone. engine: what
-    trains, as `trainers.training.loop.fit` names it, with the first rung after a training has begun.
+    train_s, eval_s: seconds since the last rung. shared_s: besides, for what a campaign computes once for all
+    its trials, such as frozen features, or in waiting for it. losses: the training loss since then, on weak
+    labels, as means over at most 16 equal parts. labels: of the trial's labels, with its first rung alone.
+    engine: what trains, as `trainers.training.loop.fit` names it, with the first rung after a training has
+    begun.
     """
 
     event: str
@@ -166,13 +168,14 @@ class Reached(Event):
     setup_s: float
     train_s: float
     eval_s: float
+    shared_s: float = 0.0
     losses: tuple[float, ...] = ()
     labels: LabelQuality | None = None
     engine: str = ""
 
     @property
     def seconds(self) -> float:
-        """Setup, training and evaluation since the last rung."""
+        """Setup, training and evaluation since the last rung, without what is shared."""
         return self.setup_s + self.train_s + self.eval_s
 
 

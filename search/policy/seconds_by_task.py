@@ -31,10 +31,10 @@ class SecondsByTask:
         parts = [task.costs if seen else known for task, seen in zip(self._tasks, self._seen, strict=True)]
         return np.concatenate(parts)
 
-    def observe(self, step: Step, seconds: float) -> None:
-        """Learn from a step that took so many seconds, above 0."""
+    def observe(self, step: Step, seconds: float, *, shared_s: float = 0.0) -> None:
+        """Learn from a step that took so many seconds, above 0; shared_s: besides, see `Reached`."""
         self._seen[step.task] += 1
-        self._tasks[step.task].observe(self._own(step), seconds)
+        self._tasks[step.task].observe(self._own(step), seconds, shared_s=shared_s)
 
     def predict(self, steps: Sequence[Step]) -> Reals:
         """Seconds, float [n], of these steps."""

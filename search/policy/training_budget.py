@@ -35,6 +35,7 @@ class Budget:
         self._first_steps = _Sum()
         self._given: dict[str, Step] = {}
         self._spent_s = 0.0
+        self._shared_s = 0.0
         self.started = 0
 
     def limit(self, *, trials: int, effort: float, max_s: float | None) -> None:
@@ -68,8 +69,13 @@ class Budget:
 
     @property
     def spent_s(self) -> float:
-        """Seconds trained, with the predicted seconds of steps on their way."""
-        return self._spent_s + float(self._seconds.predict(list(self._given.values())).sum())
+        """Seconds trained, with the predicted seconds of steps on their way.
+
+        Of seconds that were given, what all trials share takes its part; a share of what training takes, it
+        does not.
+        """
+        shared_s = 0.0 if self._max_s is None else self._shared_s
+        return self._spent_s + shared_s + float(self._seconds.predict(list(self._given.values())).sum())
 
     def start(self, ladder: Ladder) -> None:
         """Count a trial that starts, of a method with this ladder."""
@@ -81,9 +87,13 @@ class Budget:
         """Count a step that a trial is given."""
         self._given[trial] = step
 
-    def end(self, trial: str, seconds: float | None) -> None:
-        """Count the end of a step that took so many seconds; None: unknown, because it failed."""
+    def end(self, trial: str, seconds: float | None, *, shared_s: float = 0.0) -> None:
+        """Count the end of a step that took so many seconds; None: unknown, because it failed.
+
+        shared_s: what it took besides, for all trials.
+        """
         step = self._given.pop(trial)
+        self._shared_s += shared_s
         self._spent_s += float(self._seconds.predict([step])[0]) if seconds is None else seconds
 
     @property

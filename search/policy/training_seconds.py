@@ -42,7 +42,10 @@ def _believed(kind: str, place: int | str) -> float:
 
 
 PRIOR = np.array([_believed(kind, place) for kind, place in COSTS])
-REFIT = 1.1  # growth of the number of observations after which the costs are fitted again
+# The costs of passes through the whole model; all others are overheads, such as those of a step or a probe.
+PASSES = np.array([kind in ("full", "lora") and place in (0, 2) for kind, place in COSTS])
+FAR = 3.0  # by which factor what was expected of a step may be off and still weigh
+COMPUTED_S = 1.0  # what is shared was computed if it took so long; else it may have been read from a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +69,8 @@ class Prices(Protocol):
         """Seconds of a unit of every cost."""
         ...
 
-    def observe(self, step: Step, seconds: float) -> None:
-        """Learn from a step that took so many seconds, above 0."""
+    def observe(self, step: Step, seconds: float, *, shared_s: float = 0.0) -> None:
+        """Learn from a step that took so many seconds, above 0; shared_s: besides, see `Reached`."""
         ...
 
     def predict(self, steps: Sequence[Step]) -> Reals:
@@ -84,43 +87,67 @@ class TrainingSeconds:
 
     These four are a student's own; repairs, for each example and each head that they fit, and labels and
     selections add something to every start, and an evolution something to each of its evaluations, besides
-    the examples that it predicts. The costs minimise the relative error over the steps seen (non-negative
-    least squares, Lawson & Hanson 1974) and over a few beliefs, in a unit that is the median of what the
-    steps took. Before the first step predictions have the right proportions, but no unit. costs: seconds
-    each, in the order of COSTS.
+    the examples that it predicts. The costs minimise the squared error over the steps seen, each over the
+    product of what it took and what was expected of it (non-negative least squares, Lawson & Hanson 1974): so
+    an error of a factor weighs the same either way, where one relative to what steps took would make costs
+    too low. A few beliefs count as steps. These have two units, of passes through the
+    model and of overheads: each is the median of what the steps took that consist mostly of it, since small
+    models and probes say nothing of a pass, and a pass nothing of a probe. The frozen features that a probe
+    waits for are passes too. Before the first step predictions have the right proportions, but no unit.
     """
 
     def __init__(self, *, transfer: int, evaluated: int) -> None:
         """transfer, evaluated: examples that students train on, and that they predict at a rung."""
         self._transfer = transfer
         self._evaluated = evaluated
-        self.costs = PRIOR
-        self._units: list[float] = []  # seconds of each step over those believed
+        self._costs = PRIOR
+        self._fits = True  # whether the costs are those of all steps seen
+        self._passes: list[float] = []  # seconds over what is believed, of steps that are mostly passes
+        self._overheads: list[float] = []
+        self._features: list[float] = []  # seconds of a pass over an example, for features
         self._gram: Reals = np.zeros((len(COSTS), len(COSTS)))
         self._sum: Reals = np.zeros(len(COSTS))
-        self._fitted_on = 0
 
-    def observe(self, step: Step, seconds: float) -> None:
-        """Learn from a step that took so many seconds, above 0."""
-        row = self.amounts(step) / seconds
-        self._units.append(1 / float(row @ PRIOR))
-        self._gram += np.outer(row, row)
-        self._sum += row
-        if len(self._units) >= REFIT * self._fitted_on:
+    @property
+    def costs(self) -> Reals:
+        """Seconds of a unit of every cost, in the order of COSTS."""
+        if not self._fits:
             self._fit()
+        return self._costs
+
+    def observe(self, step: Step, seconds: float, *, shared_s: float = 0.0) -> None:
+        """Learn from a step that took so many seconds, above 0; shared_s: besides, see `Reached`."""
+        amounts = self.amounts(step)
+        believed = amounts * PRIOR
+        mostly_passes = believed[PASSES].sum() > believed.sum() / 2
+        (self._passes if mostly_passes else self._overheads).append(seconds / float(believed.sum()))
+        if shared_s >= COMPUTED_S and step.method.student.kind == "probe":
+            examples = (self._transfer + self._evaluated) * step.method.inputs.answered
+            self._features.append(shared_s / examples)
+        expected = float(amounts @ self.costs) if len(self._passes) + len(self._overheads) > 1 else seconds
+        weight = 1 / (seconds * np.clip(expected, seconds / FAR, seconds * FAR))
+        self._gram += weight * np.outer(amounts, amounts)
+        self._sum += weight * seconds * amounts
+        self._fits = False
 
     def predict(self, steps: Sequence[Step]) -> Reals:
         """Seconds, float [n], of these steps."""
-        return np.array([self.amounts(step) @ self.costs for step in steps])
+        costs = self.costs
+        return np.array([self.amounts(step) @ costs for step in steps])
 
     def _fit(self) -> None:
-        self._fitted_on = len(self._units)
-        unit = float(np.median(self._units))
-        expected = np.where(PRIOR > 0, PRIOR, BELIEVED["full"][-1]) * unit
-        gram = self._gram + np.diag(BELIEF / expected**2)
-        target = self._sum + BELIEF * (PRIOR > 0) / expected
+        self._fits = True
+        believed = np.where(PRIOR > 0, PRIOR, BELIEVED["full"][-1]) * self._units()
+        gram = self._gram + np.diag(BELIEF / believed**2)
+        target = self._sum + BELIEF * (PRIOR > 0) / believed
         factor = np.linalg.cholesky(gram)
-        self.costs = optimize.nnls(factor.T, np.linalg.solve(factor, target))[0]
+        self._costs = optimize.nnls(factor.T, np.linalg.solve(factor, target))[0]
+
+    def _units(self) -> Reals:
+        """Seconds of a unit of each belief. What no step has shown is as that of the others."""
+        shown = self._passes or self._features or self._overheads
+        overhead = float(np.median(self._overheads or shown))
+        return np.where(PASSES, float(np.median(shown)), overhead)
 
     def amounts(self, step: Step) -> Reals:
         """How much of every cost a step has, in the order of COSTS."""

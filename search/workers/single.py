@@ -102,4 +102,6 @@ def _trained(work: Work, assignment: Assignment, every_poll: Callable[[], None])
 def _train(work: Work, assignment: Assignment) -> tuple[Floats, float]:
     """Predictions at the end, and the seconds from the start of the training."""
     reports = list(Member(work).train(assignment))
-    return reports[-1].predictions, sum(one.setup_s + one.train_s + one.eval_s for one in reports)
+    return reports[-1].predictions, sum(
+        one.setup_s + one.shared_s + one.train_s + one.eval_s for one in reports
+    )

@@ -95,6 +95,7 @@ class TrialRunner(tune.Trainable):
             setup_s=report.setup_s,
             train_s=report.train_s,
             eval_s=report.eval_s,
+            shared_s=report.shared_s,
             losses=tuple(float(f"{loss:.4g}") for loss in means(report.losses)),
             labels=report.labels,
             engine=report.engine,

@@ -1,5 +1,6 @@
 """A model with its tokens, and the frozen features that probes of it learn from and predict."""
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -30,6 +31,31 @@ class Shared(Protocol):
 def unshared(name: str, compute: Callable[[], Array], /) -> Array:
     """The cache of a worker without others: computes every array."""
     return compute()
+
+
+class Timed:
+    """A cache, and how long its callers have waited for it."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._waited_s = 0.0
+        self._waits = False
+
+    def __call__(self, name: str, compute: Callable[[], Array], /) -> Array:
+        """The array of this name; what it takes to compute may ask for others."""
+        if self._waits:
+            return self._shared(name, compute)
+        began, self._waits = time.perf_counter(), True
+        try:
+            return self._shared(name, compute)
+        finally:
+            self._waits = False
+            self._waited_s += time.perf_counter() - began
+
+    def taken_s(self) -> float:
+        """Seconds waited since the last call of this."""
+        waited_s, self._waited_s = self._waited_s, 0.0
+        return waited_s
 
 
 class ModelData:

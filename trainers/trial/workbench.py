@@ -30,7 +30,7 @@ from trainers.training.settings import EngineConfig
 from trainers.training.weights import load_weights
 from trainers.trial.contrast import consistency_of_answers, consistency_of_orders
 from trainers.trial.label_quality import LabelQuality
-from trainers.trial.model_data import ModelData, Shared, unshared
+from trainers.trial.model_data import ModelData, Shared, Timed, unshared
 from trainers.trial.neighbourhood import SharedNeighbours
 from trainers.trial.stage_runner import StageRunner
 from trainers.trial.stage_training import run_stage
@@ -91,7 +91,8 @@ class Materials:
 class Report:
     """A trial's report at a rung: predictions are P(class 1), float32 [n]; times are in seconds.
 
-    share: of the method's whole training, over all stages. Times, events and losses are those since the last
+    share: of the method's whole training, over all stages. shared_s: for what all trials share, or in waiting
+    for it; the other times are without it. Times, events and losses are those since the last
     report; losses are means of the training loss over parts of it, on weak labels. labels: of a trial's first
     report alone. engine: what trained, if a training began since the last report.
     """
@@ -105,6 +106,7 @@ class Report:
     losses: tuple[float, ...]
     labels: LabelQuality | None = None
     engine: str = ""
+    shared_s: float = 0.0
 
 
 class Workbench:
@@ -116,7 +118,7 @@ class Workbench:
         share_compiled_code(pool.cache)
         self._materials = materials
         self._engine = engine
-        self._shared = shared
+        self._shared = shared = Timed(shared)
         self._strong = ModelData(pool, materials.tokens, shared, materials.swapped)
         self._intermediates = [
             ModelData(pool.another(model.model), model.tokens, shared, model.swapped)
@@ -155,7 +157,7 @@ class Workbench:
             raise ValueError(reason)
         runner = StageRunner(method, self._evidence(seed), seed, checkpoint, len(self._intermediates))
         due_by_stage = runner.due_rungs(rungs)
-        first, clock = runner.restore(), _Clock()
+        first, clock = runner.restore(), _Clock(self._shared)
         if checkpoint is None or not checkpoint.folder.exists():  # else an earlier process has reported them
             clock.labels = runner.label_quality(two_forms=self.abilities.pairs)
         for rung in due_by_stage[first - 1].get(1.0, ()) if first else ():
@@ -272,7 +274,9 @@ class Workbench:
 class _Clock:
     """Divides the elapsed time into setup, training and evaluation; keeps losses for the next report."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Timed) -> None:
+        self._shared = shared
+        shared.taken_s()  # of the trial before
         self._last = time.perf_counter()
         self._spent = dict.fromkeys(PARTS, 0.0)
         self.losses: list[float] = []
@@ -288,6 +292,8 @@ class _Clock:
     def report(self, share: float, predictions: Floats, events: Sequence[Event]) -> Report:
         """A report with the seconds since the last one, the first one with the quality of the labels."""
         spent, self._spent = self._spent, dict.fromkeys(PARTS, 0.0)
+        shared_s = min(self._shared.taken_s(), spent["setup_s"])
+        spent["setup_s"] -= shared_s
         losses, labels = tuple(self.losses), self.labels
         engine = "; ".join(dict.fromkeys(self.engines))
         self.losses.clear()
@@ -300,5 +306,6 @@ class _Clock:
             losses=losses,
             labels=labels,
             engine=engine,
+            shared_s=shared_s,
             **spent,
         )

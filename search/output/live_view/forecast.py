@@ -104,16 +104,17 @@ class Forecast:
 
     def _reach(self, event: Reached, given: Given) -> None:
         seconds, (step, *left) = event.seconds, given.steps
-        self._done[given.purpose] += seconds
+        charged = seconds + event.shared_s  # which a share of what training takes does not count
+        self._done[given.purpose] += seconds if self._config.search.max_hours is None else charged
         if seconds > 0 and given.purpose != "hidden":  # a hidden task has another size
-            self._seconds.observe(step, seconds)
+            self._seconds.observe(step, seconds, shared_s=event.shared_s)
             self._known = True
             self._lately.append((step, seconds))
         if left:
             self._given[event.trial] = Given(purpose=given.purpose, steps=tuple(left), at=event.at)
         if self._began is None:
-            self._began = event.at - seconds
-        self._worked_s += seconds
+            self._began = event.at - charged
+        self._worked_s += charged
 
     # What is left
 
