@@ -87,13 +87,13 @@ class TrainingSeconds:
 
     These four are a student's own; repairs, for each example and each head that they fit, and labels and
     selections add something to every start, and an evolution something to each of its evaluations, besides
-    the examples that it predicts. The costs minimise the squared error over the steps seen, each over the
-    product of what it took and what was expected of it (non-negative least squares, Lawson & Hanson 1974): so
-    an error of a factor weighs the same either way, where one relative to what steps took would make costs
-    too low. A few beliefs count as steps. These have two units, of passes through the
-    model and of overheads: each is the median of what the steps took that consist mostly of it, since small
-    models and probes say nothing of a pass, and a pass nothing of a probe. The frozen features that a probe
-    waits for are passes too. Before the first step predictions have the right proportions, but no unit.
+    the examples that it predicts. The costs minimise the squared error over the steps seen, each relative to
+    what was expected of it (non-negative least squares, Lawson & Hanson 1974): so predictions are means, of
+    which budgets are sums, where errors relative to what steps took would make them too low. A few beliefs
+    count as steps. These have two units, of passes through the model and of overheads: each is the median of
+    what the steps took that consist mostly of it, since small models and probes say nothing of a pass, and a
+    pass nothing of a probe. The frozen features that a probe waits for are passes too. Before the first step
+    predictions have the right proportions, but no unit.
     """
 
     def __init__(self, *, transfer: int, evaluated: int) -> None:
@@ -125,7 +125,7 @@ class TrainingSeconds:
             examples = (self._transfer + self._evaluated) * step.method.inputs.answered
             self._features.append(shared_s / examples)
         expected = float(amounts @ self.costs) if len(self._passes) + len(self._overheads) > 1 else seconds
-        weight = 1 / (seconds * np.clip(expected, seconds / FAR, seconds * FAR))
+        weight = np.clip(expected, seconds / FAR, seconds * FAR) ** -2
         self._gram += weight * np.outer(amounts, amounts)
         self._sum += weight * seconds * amounts
         self._fits = False

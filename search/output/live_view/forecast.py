@@ -29,6 +29,7 @@ from search.policy.training_seconds import Step
 from trainers.method import Method
 
 LATELY = 16  # steps that show how fast the machine is now
+WINDOW = 32  # steps that show how many seconds of training there are in one by the clock
 PURPOSES: tuple[Purpose, ...] = ("search", "replicate", "confirm", "hidden")
 
 
@@ -58,7 +59,7 @@ class Forecast:
         self._given: dict[str, Given] = {}
         self._known = False  # whether any step has shown what one takes
         self._began: float | None = None  # when this process's first step began
-        self._worked_s = 0.0  # seconds of steps that ended since then
+        self._ends: deque[tuple[float, float]] = deque(maxlen=WINDOW + 1)  # of steps: when, and their seconds
         self._lately: deque[tuple[Step, float]] = deque(maxlen=LATELY)
         self._plans: dict[Purpose, tuple[int, list[tuple[Method, int]]]] = {}
 
@@ -80,7 +81,8 @@ class Forecast:
                 self._budget.limit(**self._config.search.limits)
             case Resumed():
                 self._given.clear()
-                self._began, self._worked_s = None, 0.0
+                self._began = None
+                self._ends.clear()
             case _:
                 pass
 
@@ -114,7 +116,7 @@ class Forecast:
             self._given[event.trial] = Given(purpose=given.purpose, steps=tuple(left), at=event.at)
         if self._began is None:
             self._began = event.at - charged
-        self._worked_s += charged
+        self._ends.append((event.at, charged))
 
     # What is left
 
@@ -145,14 +147,18 @@ class Forecast:
         return sum(seconds for _, seconds in self._lately) / predicted if predicted else 1.0
 
     def pace(self, at: float) -> float | None:
-        """Seconds by the clock for a second of training; None while nothing was started.
+        """Seconds by the clock for a second of training, over the last steps; None while nothing was started.
 
         Before the first rung of this process, as if all that is under way went on at full speed.
         """
-        if self._began is None or not self._worked_s:
+        if self._began is None or not self._ends:
             return 1 / len(self._given) if self._given else None
-        under_way = sum(self._trained_s(given, at) for given in self._given.values())
-        return max(0.0, at - self._began) / (self._worked_s + under_way)
+        (since, seconds), *others = self._ends
+        if len(others) < WINDOW:  # all steps of this process
+            since, others = self._began, [(since, seconds), *others]
+        elapsed = max(0.0, at - since)
+        under_way = sum(min(elapsed, self._trained_s(given, at)) for given in self._given.values())
+        return elapsed / max(sum(worked for _, worked in others) + under_way, 1e-9)
 
     def _trained_s(self, given: Given, at: float) -> float:
         return min(max(0.0, at - given.at), self._of(given.steps))

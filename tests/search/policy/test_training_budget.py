@@ -64,6 +64,16 @@ def test_hours_take_the_place_of_effort() -> None:
     assert spent.affordable([FIRST, 1.01 * FIRST], more_to_come=False) == [True, False]
 
 
+def test_what_all_trials_share_counts_towards_hours_alone() -> None:
+    share, hours = budget(), budget(max_s=9 * FIRST)
+    for spent in (share, hours):
+        spent.start(LADDERS.of(NAIVE))
+        spent.give("t1", Step(method=NAIVE, start=0, end=1 / 9))
+        spent.end("t1", FIRST, shared_s=2 * FIRST)
+    assert share.spent_s == FIRST
+    assert hours.spent_s == 3 * FIRST
+
+
 def test_a_new_trial_may_take_half_of_the_seconds_that_are_left() -> None:
     assert budget().longest_start_s == math.inf
     spent = budget(max_s=9 * FIRST)

@@ -96,9 +96,46 @@ def test_a_single_step_sets_the_unit_for_all() -> None:
 def test_one_slow_step_among_many_changes_little() -> None:
     seconds = TrainingSeconds(transfer=400, evaluated=400)
     step = Step(method=Method(student=Probe()), start=0, end=1)
-    for took in (20.0, *[0.3] * 10):  # the first waited for features that all share
+    for took in (20.0, *[0.3] * 10):  # the machine was busy
         seconds.observe(step, took)
     assert seconds.predict([step])[0] == pytest.approx(0.3, rel=0.15)
+
+
+def test_features_that_all_share_tell_what_a_pass_takes_and_nothing_of_a_probe() -> None:
+    """A pass over an example takes 10 ms: a LoRA student is priced before one has been trained."""
+    probe, lora = (Step(method=Method(student=kind), start=0, end=1) for kind in (Probe(), Lora()))
+    alone, knowing = (TrainingSeconds(transfer=400, evaluated=400) for _ in range(2))
+    alone.observe(probe, 0.05)
+    knowing.observe(probe, 0.05, shared_s=8.0)
+    assert knowing.predict([probe])[0] == pytest.approx(0.05, rel=0.05)
+    examples = float(knowing.amounts(lora)[COLUMN["lora", 0]])
+    assert knowing.predict([lora])[0] == pytest.approx(0.01 * (2.3 * examples + 400), rel=0.1)
+    assert alone.predict([lora])[0] < knowing.predict([lora])[0] / 3
+    knowing.observe(probe, 0.05, shared_s=0.1)  # read from a file, not computed
+    assert knowing.predict([lora])[0] > alone.predict([lora])[0] * 3
+
+
+def test_what_a_step_takes_is_known_for_the_next_one_at_once() -> None:
+    """Hundreds of probes first; then two fine-tunings, of which the first is a surprise."""
+    seconds = TrainingSeconds(transfer=400, evaluated=400)
+    probe, lora = (Step(method=Method(student=kind), start=0, end=1) for kind in (Probe(), Lora()))
+    for _ in range(300):
+        seconds.observe(probe, 0.02)
+    assert seconds.predict([lora])[0] < 10
+    seconds.observe(lora, 40.0)
+    assert seconds.predict([lora])[0] == pytest.approx(40, rel=0.1)
+    assert seconds.predict([probe])[0] == pytest.approx(0.02, rel=0.1)
+
+
+def test_predictions_are_means_of_what_is_noisy() -> None:
+    rng = np.random.default_rng(0)
+    seconds = TrainingSeconds(transfer=400, evaluated=400)
+    step = Step(method=Method(student=Probe()), start=0, end=1)
+    took = np.exp(rng.normal(0, 0.6, size=400))
+    for one in took:
+        seconds.observe(step, float(one))
+    # By errors relative to what steps took it would be exp(-3/2 · .6²), half of the mean.
+    assert seconds.predict([step])[0] == pytest.approx(took.mean(), rel=0.1)
 
 
 def test_a_model_that_teaches_the_next_labels_the_transfer_split() -> None:

@@ -14,7 +14,7 @@ from trainers.models.prompts import render
 from trainers.models.settings import ToyModel
 from trainers.training.loop import FeatureInputs, TokenInputs
 from trainers.trial import model_data
-from trainers.trial.model_data import Array, ModelData
+from trainers.trial.model_data import Array, ModelData, Timed
 
 MODEL = ToyModel(size="weak")
 
@@ -131,3 +131,24 @@ def test_pairs_in_both_orders_are_all_as_shown_then_all_exchanged(pool: ModelPoo
     assert asked.swapped is not None
     assert torch.equal(asked.swapped.batch(np.arange(9))[0], features[9:])
     assert data.asked("transfer", 1, orders=1).swapped is None
+
+
+def test_the_wait_for_what_is_shared_is_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neighbours take 3 s to compute, of which the features that they ask for take 2."""
+    now = [0.0]
+    monkeypatch.setattr(model_data.time, "perf_counter", lambda: now[0])
+    timed = Timed(Kept())
+
+    def features() -> Array:
+        now[0] += 2.0
+        return np.zeros(1)
+
+    def neighbours() -> Array:
+        now[0] += 1.0
+        return timed("features", features)
+
+    timed("neighbours", neighbours)
+    assert timed.taken_s() == 3.0
+    assert timed.taken_s() == 0.0
+    timed("neighbours", neighbours)  # is there
+    assert timed.taken_s() == 0.0

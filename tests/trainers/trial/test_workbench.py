@@ -112,7 +112,7 @@ def test_every_rung_is_reported_with_predictions(toy: Workbench, slots: dict[str
         assert report.predictions.dtype == np.float32
         assert ((report.predictions >= 0) & (report.predictions <= 1)).all()
         assert min(report.train_s, report.eval_s) > 0
-        assert report.setup_s >= 0
+        assert min(report.setup_s, report.shared_s) >= 0
     assert not np.array_equal(reports[0].predictions, reports[-1].predictions)
 
 
@@ -128,6 +128,13 @@ def test_a_trial_at_a_rung_is_the_finished_trial_of_the_method_that_stops_there(
         assert alone.share == 1
         assert np.array_equal(alone.predictions, report.predictions)
         assert not kept.folder.exists()  # it ended: there is nothing to resume
+
+
+def test_what_all_trials_share_is_told_apart_from_a_trials_own_start(task: Task, cache: Path) -> None:
+    fresh = bench(task, cache)
+    first, later = (trained(fresh, student=Probe()) for _ in range(2))
+    assert first[0].shared_s > 0
+    assert [report.shared_s for report in (*first[1:], *later)] == [0] * 5
 
 
 @pytest.mark.parametrize("micro_batch", [None, 5])
