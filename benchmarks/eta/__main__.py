@@ -1,10 +1,14 @@
-"""The error of the predicted time left at shares of runs that have finished, from their ledgers.
+"""The errors of the predicted time left and of the predicted seconds of steps, from ledgers of finished runs.
 
     python -m benchmarks.eta RUN ... [--at 0.1 0.5 0.9]
 
 Each ledger is replayed up to a share of the time between its first trial and its end, at the times that its
 events carry, as somebody who looked on then would have read it. The error is the predicted time left less the
 true one, as a share of the whole time. A resumed run is left out: its pauses are no work.
+
+`steps` compares what every step took with what was predicted of it when it ended, from all steps before: the
+median and the ninth decile of |log(took / predicted)|, and all predictions together over what all took. The
+first step is left out, because before it there is no unit.
 
 `mean_pace` is the rule that this forecast took the place of: the mean seconds of the search's trials for each
 that has yet to start, at the seconds by the clock of a second of training since the first trial began.
@@ -16,9 +20,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from search.cli.output import stdout_for_json, write_json
 from search.config.schema import RunConfig
-from search.ledger.events import AnyEvent, Finished, Resumed, TrialStarted
+from search.ledger.events import AnyEvent, Finished, Reached, Resumed, TrialStarted
 from search.ledger.record import Record
 from search.output.live_view.forecast import Forecast
 from search.output.live_view.remaining import likely_s, planned
@@ -59,6 +65,27 @@ def errors(
         }
 
 
+def steps(config: RunConfig, events: Sequence[AnyEvent]) -> dict[str, Any]:
+    """How well the seconds of a run's steps are predicted."""
+    record = Record()
+    forecast = Forecast(config, record)
+    pairs = list[tuple[float, float]]()
+    for event in events:
+        if isinstance(event, Reached) and event.seconds > 0:
+            expected = forecast.expected_s(event.trial)
+            pairs += [] if expected is None else [(event.seconds, expected)]
+        record.apply(event)
+        forecast.apply(event)
+    took, expected_s = np.array(pairs[1:]).T if len(pairs) > 1 else np.ones((2, 1))
+    logs = np.abs(np.log(took / expected_s))
+    return {
+        "count": max(0, len(pairs) - 1),
+        "median": round(float(np.median(logs)), 3),
+        "p90": round(float(np.quantile(logs, 0.9)), 3),
+        "predicted_over_took": round(float(expected_s.sum() / took.sum()), 3),
+    }
+
+
 def mean_pace_s(config: RunConfig, record: Record, clock_s: float) -> float | None:
     """Seconds left by the rule of the mean. clock_s: since the first trial began. None without a rung."""
     searched = [trial for trial in record.of_purpose("search") if trial.rungs]
@@ -87,12 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--at", nargs="+", type=float, default=AT, metavar="SHARE")
     chosen = parser.parse_args(arguments)
     with stdout_for_json():
-        runs = {str(path): list(errors(*RunDirectory(path).read(), chosen.at)) for path in chosen.runs}
+        told = {str(path): RunDirectory(path).read() for path in chosen.runs}
+        runs = {path: list(errors(*run, chosen.at)) for path, run in told.items()}
+        of_steps = {path: steps(*run) for path, run in told.items()}
         sizes = {
             rule: [mean_size([rows[i][rule] for rows in runs.values()]) for i in range(len(chosen.at))]
             for rule in ("forecast", "mean_pace")
         }
-        write_json({"at": list(chosen.at), "mean_size": sizes, "runs": runs}, indent=1)
+        write_json({"at": list(chosen.at), "mean_size": sizes, "runs": runs, "steps": of_steps}, indent=1)
 
 
 def mean_size(found: Sequence[float | None]) -> float | None:

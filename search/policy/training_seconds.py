@@ -1,5 +1,6 @@
 """Predicts the seconds that a step of a trial takes, corrected by what steps have taken. Pure."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,6 +46,7 @@ PRIOR = np.array([_believed(kind, place) for kind, place in COSTS])
 # The costs of passes through the whole model; all others are overheads, such as those of a step or a probe.
 PASSES = np.array([kind in ("full", "lora") and place in (0, 2) for kind, place in COSTS])
 FAR = 3.0  # by which factor what was expected of a step may be off and still weigh
+UNIT_OF = 128  # steps, the last ones: enough for a median
 COMPUTED_S = 1.0  # what is shared was computed if it took so long; else it may have been read from a file
 
 
@@ -102,9 +104,9 @@ class TrainingSeconds:
         self._evaluated = evaluated
         self._costs = PRIOR
         self._fits = True  # whether the costs are those of all steps seen
-        self._passes: list[float] = []  # seconds over what is believed, of steps that are mostly passes
-        self._overheads: list[float] = []
-        self._features: list[float] = []  # seconds of a pass over an example, for features
+        self._passes = _last()  # seconds over what is believed, of steps that are mostly passes
+        self._overheads = _last()
+        self._features = _last()  # seconds of a pass over an example, for features
         self._gram: Reals = np.zeros((len(COSTS), len(COSTS)))
         self._sum: Reals = np.zeros(len(COSTS))
 
@@ -177,6 +179,10 @@ class TrainingSeconds:
         if stage.fold is not None:
             return self._transfer / stage.fold.of
         return self._transfer * (after.teacher != "weak")
+
+
+def _last() -> deque[float]:
+    return deque(maxlen=UNIT_OF)
 
 
 def _parts(step: Step) -> Iterator[tuple[Stage, Stage | None, float, bool]]:

@@ -118,6 +118,11 @@ class Forecast:
             self._began = event.at - charged
         self._ends.append((event.at, charged))
 
+    def expected_s(self, trial: str) -> float | None:
+        """Predicted seconds of the step that a trial is given; None for one that trains nothing."""
+        given = self._given.get(trial)
+        return self._of(given.steps[:1]) if given and given.steps else None
+
     # What is left
 
     def left_s(self, at: float) -> dict[Purpose, float]:

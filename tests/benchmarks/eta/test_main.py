@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.eta.__main__ import errors, main
+from benchmarks.eta.__main__ import errors, main, steps
 from search.config.schema import RunConfig
-from search.ledger.events import AnyEvent, Finished, Resumed
+from search.ledger.events import AnyEvent, Finished, Resumed, RungReached
 from tests.small_runs.synthetic import synthetic_run
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -50,6 +50,22 @@ def test_a_run_with_a_break_is_no_measure(config: RunConfig, events: SimpleNames
             list(errors(config, broken, (0.5,)))
 
 
+def test_steps_are_compared_with_what_was_predicted_of_them(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    even = steps(config, even_run(events, config))
+    assert even["count"] == 8 + 1 + 3 * 3 - 1  # all steps but the first
+    assert even["median"] < 0.01
+    assert even["predicted_over_took"] == pytest.approx(1.0, abs=0.01)
+    told = [
+        event.model_copy(update={"train_s": 3 * event.train_s}) if isinstance(event, RungReached) else event
+        for event in even_run(events, config)[-6:]
+    ]
+    slower = steps(config, [*even_run(events, config)[:-6], *told])
+    assert slower["p90"] > 0.3
+    assert slower["predicted_over_took"] < 1
+
+
 def test_runs_are_put_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = synthetic_run(tmp_path / "run", 30)
     main([str(run.path), "--at", "0.3", "0.6"])
@@ -57,3 +73,4 @@ def test_runs_are_put_together(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert found["at"] == [0.3, 0.6]
     assert [row["at"] for row in found["runs"][str(run.path)]] == [0.3, 0.6]
     assert all(size >= 0 for size in found["mean_size"]["forecast"])
+    assert found["steps"][str(run.path)]["count"] > 20

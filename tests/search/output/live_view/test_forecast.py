@@ -9,7 +9,7 @@ from search.config.seeds import ReplicationConfig
 from search.ledger.events import AnyEvent, Proposed, Resumed
 from search.ledger.record import Record
 from search.ledger.steered import Steered
-from search.output.live_view.forecast import Forecast
+from search.output.live_view.forecast import WINDOW, Forecast
 from search.policy.training_seconds import Step
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -182,3 +182,28 @@ def test_hours_that_the_trials_do_not_need_are_not_left(
     left = found.left_s(118.0)
     assert left["search"] == pytest.approx(3 * 9)
     assert left["replicate"] < 360 * config.replication.effort
+
+
+def test_the_pace_is_that_of_the_last_steps(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    """Steps of 9 s without a break, then twice as many of them with 27 s by the clock each."""
+    slow = [
+        event.model_copy(update={"at": 100.0 + 9 * WINDOW + 3 * (event.at - 100.0)})
+        for event in trained(events, config, 2 * WINDOW)
+    ]
+    renamed = [
+        event.model_copy(update={"trial": f"s{event.trial}"})  # type: ignore[union-attr]  # all are of trials
+        for event in slow
+    ]
+    found = forecast(config, [*told, *trained(events, config, WINDOW), *renamed])
+    assert found.pace(slow[-1].at) == pytest.approx(3.0)
+    assert found.expected_s("st1") is None  # has ended
+
+
+def test_a_step_under_way_has_predicted_seconds(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    begun = events.started("t9", at=118.0, method=Method(), share=1.0)
+    found = forecast(config, [*told, *trained(events, config, 2), begun])
+    assert found.expected_s("t9") == pytest.approx(9.0, rel=0.1)
