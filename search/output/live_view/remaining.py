@@ -24,16 +24,21 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
     estimated until the confirmation begins. Finalists that cannot run on a hidden task are left out as far as
     that is known without asking a model, which takes seconds: see `hidden_is_exact`.
     """
-    started = record.tally("search").started
-    over = record.search_over or record.course.finishing or record.finished
     return Counter[Purpose](
         {
-            "search": started if over else max(started, config.search.trials),
+            "search": _methods(config, record),
             "replicate": _replicates(config, record),
             "confirm": (1 + config.confirm.finalists) * config.confirm.seeds,
             "hidden": _hidden(config, record),
         }
     )
+
+
+def _methods(config: RunConfig, record: Record) -> int:
+    """How many methods the search tries, at most until it is over; each may get every further seed once."""
+    started = record.tally("search").started
+    over = record.search_over or record.course.finishing or record.finished
+    return started if over else max(started, config.search.trials)
 
 
 def _hidden(config: RunConfig, record: Record) -> int:
@@ -80,7 +85,8 @@ def _replicates(config: RunConfig, record: Record) -> int:
         return naive + fewest
     seconds = record.train_s("search") + search_left_s(config, record)
     likely = config.replication.effort * seconds / max(likely_s(searched, LIKELY), 1e-9)
-    return max(begun, naive + max(fewest, round(likely)))
+    most = len(config.replication_seeds()) * _methods(config, record)
+    return max(begun, naive + max(fewest, round(min(likely, most))))
 
 
 def search_left_s(config: RunConfig, record: Record) -> float:

@@ -41,6 +41,18 @@ def test_replicates_are_estimated_by_seconds_until_they_are_all_there(
     assert planned(config, record)["replicate"] == 1
 
 
+def test_no_more_replicates_are_expected_than_methods_have_further_seeds(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    config = config.model_copy(update={"replication": ReplicationConfig(seeds=3, effort=0.5)})
+    cheap = [
+        events.started("t1"),
+        events.reached("t1", 1 / 9, 0.5, setup_s=0.0, train_s=0.001, eval_s=0.0),
+        events.reached("t1", 1.0, 0.4, train_s=50.0),
+    ]
+    assert planned(config, Record.of(cheap))["replicate"] == 3 + 8 * 2
+
+
 def test_what_the_search_may_train_bounds_what_replicates_may(
     config: RunConfig, events: SimpleNamespace
 ) -> None:
