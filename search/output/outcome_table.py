@@ -23,7 +23,7 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     table = _pgr_table(outcome) if has_gap(outcome) else _accuracy_table(outcome)
     floor, cost, trials = outcome["baselines"], outcome["cost"], outcome["trials"]
     summary = (
-        f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}, "
+        f"weak floor {floor['weak_acc']:.4f} ± {floor['weak_se']:.4f}{majority_text(floor)}, "
         f"ceiling {floor['ceiling_acc']:.4f} ± {floor['ceiling_se']:.4f}\n"
         f"{trials_text(outcome['phases'])}: {trials['completed']} completed, {trials['pruned']} pruned, "
         f"{trials['failed']} failed; branches: {outcome['branches']}, rounds: {outcome['rounds']}; "
@@ -38,6 +38,11 @@ def outcome_table(outcome: dict[str, Any]) -> RenderableType:
     others = not_the_agents(outcome["agent"])
     first = [Text(others, style="bold yellow")] if others else []
     return Group(*first, *(hidden_tables(outcome) if outcome.get("hidden") else ()), *own)
+
+
+def majority_text(floor: Mapping[str, Any]) -> str:
+    """What a guesser gets; results of earlier versions have it not."""
+    return f" (the larger class {floor['majority']:.4f})" if "majority" in floor else ""
 
 
 def has_gap(outcome: Mapping[str, Any]) -> bool:

@@ -29,6 +29,7 @@ def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirm
         in shown
     )
     assert "26 s, 56 s of training, 12 s saved by pruning" in shown
+    assert "weak floor 0.6100 ± 0.0200 (the larger class 0.5500), ceiling 0.9100 ± 0.0100" in shown
 
 
 def test_every_number_stands_whole_in_eighty_columns(outcome: dict[str, Any]) -> None:
