@@ -51,11 +51,11 @@ def phases(config: RunConfig, record: Record, clock_s: Mapping[Purpose, float] |
     """The phases with trials, in their order. clock_s: seconds that are left of each."""
     counts = planned(config, record)
     over = record.search_over or record.course.finishing
-    confirming = record.tally("confirm").started > 0
+    confirming = record.confirming
     exact: dict[Purpose, bool] = {
         "search": over or config.search.max_hours is None,
         "replicate": confirming or config.replication.methods is not None or config.replication.seeds == 1,
-        "confirm": True,
+        "confirm": confirming or not record.tally("confirm").started,
         "hidden": hidden_is_exact(config, record),
     }
     return [
