@@ -35,7 +35,6 @@ def test_trained_baselines_are_shown_to_a_script_and_to_a_person(
     assert "ceiling" in table
     assert "gap" in table
     assert "within two standard errors" not in table
-    assert "larger class" not in table
 
     words = ["baselines", "configs/dev.yaml"]
     for setting in [*SMALL, f"cache={warm}"]:

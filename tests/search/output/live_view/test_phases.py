@@ -62,12 +62,29 @@ def test_while_an_extended_search_goes_on_another_confirmation_is_due(
     searching.apply(Finished())
     searching.apply(Steered(by="resume", settings={"search.trials": 20}))
     extended = changed(config, {"search.trials": 20})
-    assert phases(extended, searching)[-1].count == f"9 of about {9 + due}"
+    confirmation = phases(extended, searching)[-1]
+    assert (confirmation.count, confirmation.again) == (f"9 of about {9 + due}", True)
     assert total(extended, searching).startswith("about ")
     [first, *_] = finalists
     seed = config.confirm_seeds()[0]
     searching.apply(events.started("c9", purpose="confirm", branch="", method=first.method, seed=seed))
-    assert phases(extended, searching)[-1].count == f"9 of {9 + due}"
+    confirmation = phases(extended, searching)[-1]
+    assert (confirmation.count, confirmation.again) == (f"9 of {9 + due}", False)
+
+
+def test_a_run_that_finished_again_with_the_same_finalists_has_no_more_due(
+    config: RunConfig, searching: Record, events: SimpleNamespace
+) -> None:
+    start = events.started("c1", purpose="confirm", branch="", method=config.naive)
+    for event in (start, events.ended("c1"), Finished()):
+        searching.apply(event)
+    before = phases(config, searching)[-1].count
+    searching.apply(Steered(by="resume", settings={"search.trials": 20}))
+    assert phases(config, searching)[-1].again
+    searching.apply(Finished())
+    after = phases(config, searching)[-1]
+    assert (after.count, after.again) == (before, False)
+    assert "about" not in total(config, searching)
 
 
 def test_all_trials_are_counted_once(searching: Record, events: SimpleNamespace) -> None:
