@@ -1,5 +1,6 @@
 """What a run does on one task after another: baselines, trials of search and confirmation, hidden tasks."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,8 @@ from search.workers.remote_grader import RemoteGrader, new_grader
 from search.workers.sources import require_same_hidden
 from search.workers.tune import run_trials
 from trainers.trial.baselines import BaselineJob
+
+log = logging.getLogger(__name__)
 
 
 def trials_together(config: RunConfig) -> int:
@@ -147,17 +150,20 @@ class Phases:
     def searched(self, name: str, config: RunConfig, loaded: Loaded) -> Searched:
         """Train the baselines of a task of the search. name: empty if it is the only one.
 
-        Raises NoGapError, on one line, where a run begins and there is no clear gap.
+        A weak floor that is not clearly above guessing is warned of. Raises NoGapError, on one line, where a
+        run begins and there is no clear gap.
         """
         first = not name or name == self.config.tasks[0].name
         prepared, train_s = self.prepare(config, loaded, "" if first else name)
-        grader = new_grader(config, prepared)
+        grader, of_it = new_grader(config, prepared), f"{name}: " if name else ""
         try:
             baselines = grader.baselines()
+            if baselines.guessing:
+                log.warning("%s%s", of_it, baselines.guessing)
             if self.record.baselines is None and not config.baselines.allow_unclear_gap:
                 baselines.require_clear_gap()
         except NoGapError as error:
-            raise NoGapError(f"{name}: {error}" if name else str(error)) from None
+            raise NoGapError(f"{of_it}{error}") from None
         return Searched(
             task=next((task for task in self.config.tasks if task.name == name), None),
             config=config,

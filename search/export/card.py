@@ -11,10 +11,15 @@ from search.config.load import dump_config
 from search.config.schema import RunConfig
 from search.export.choice import Chosen
 from search.ledger.record import Record
+from trainers.data.settings import DatasetTask, ToyTask
 from trainers.method import SLOTS, Method
 from trainers.printable import one_line
 
 LAST = "hidden[range(len(hidden)), batch.attention_mask.sum(1) - 1]"
+EXAMPLE_LINE = {
+    False: '{"text": "…"}',
+    True: '{"prompt": "…", "first": "…", "second": "…"}',
+}  # of pairs: True
 READS = {"last": LAST, "cls": "hidden[:, 0]", "mean": "(hidden * mask).sum(1) / mask.sum(1)"}
 
 
@@ -54,6 +59,7 @@ def _facts(config: RunConfig, record: Record, chosen: Chosen, agreement: float |
         ("task", _named(config.task)),
         ("strong model", _named(config.strong.model)),
         ("weak supervisor", f"{_named(config.weak.model)}, {config.weak.student.kind}"),
+        ("P(class 1)", f"the probability that {class_one(config.task)}"),
         ("trained on", f"{splits.transfer} transfer inputs, weak labels alone"),
         ("seed", f"{chosen.seed}, weak supervisor {config.supervisor(chosen.seed)}"),
         ("run", f"{record.started.run}, code {record.started.commit or 'unknown'}"),
@@ -67,6 +73,18 @@ def _facts(config: RunConfig, record: Record, chosen: Chosen, agreement: float |
             )
         )
     return "\n".join(["| | |", "|---|---|", *(f"| {key} | {_cell(value)} |" for key, value in rows)])
+
+
+def class_one(task: DatasetTask | ToyTask) -> str:
+    """What P(class 1) is the probability of, by the name that the data give to class 1."""
+    if task.has_pairs:
+        return "the second response is the better one"
+    if isinstance(task, ToyTask):
+        return "the review is positive"
+    if task.labels is None:
+        return "the label is 1"
+    names = [json.dumps(name, ensure_ascii=False) for name, of in task.labels.items() if of == 1]
+    return f"the label is {' or '.join(names)}"
 
 
 def _cell(text: str) -> str:
@@ -118,7 +136,7 @@ def numbers(record: Record, chosen: Chosen) -> list[str]:
 
 def _to_load(about: Mapping[str, Any]) -> str:
     """Five lines with this folder's predict.py, and where one model suffices, with transformers alone."""
-    example = '{"prompt": "…", "first": "…", "second": "…"}' if about["pairs"] else '{"text": "…"}'
+    example = EXAMPLE_LINE[about["pairs"]]
     meaning = "the second response is better" if about["pairs"] else "class 1"
     lines = [
         "```python",

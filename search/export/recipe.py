@@ -9,7 +9,7 @@ from typing import Any
 
 from search.config.schema import RunConfig
 from search.export.bundle import bundle, settings_literal
-from search.export.card import numbers
+from search.export.card import EXAMPLE_LINE, class_one, numbers
 from search.export.choice import Chosen
 from search.export.parts import asking
 from search.export.parts.evolving import evolved
@@ -46,8 +46,11 @@ HEADER = '''"""{title}
 The formulas are those of the weak-to-strong search that found the method; nothing of it is imported. Needs
 torch, transformers, numpy, scipy, and peft for adapters.
 
-    python {file}            # train, and print P(class 1) of the examples to predict
+    python {file}                     # train, and print P(class 1) of the examples to predict
+    python {file} --data new.jsonl    # train, and print P(class 1) of new examples, lines of {example}
     python {file} --help
+
+P(class 1) is the probability that {meaning}.
 """
 
 from __future__ import annotations
@@ -107,7 +110,13 @@ def script(config: RunConfig, record: Record, chosen: Chosen, file: Path, exampl
     roots += [(type(component).__module__, type(component).__name__) for component in settings]
     imports, texts = bundle(roots)
     title = f"The method {chosen.name} of the run {one_line(config.name)}, as one file."
-    header = HEADER.format(title=title, numbers=_numbers(record, chosen), file=file.name)
+    header = HEADER.format(
+        title=title,
+        numbers=_numbers(record, chosen),
+        file=file.name,
+        example=EXAMPLE_LINE[config.task.has_pairs],
+        meaning=class_one(config.task),
+    )
     texts.append(_recipe(config, chosen, functions, steps, file, examples))
     return "\n".join([header, *imports, "", "\n\n\n".join(texts)])
 

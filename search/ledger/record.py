@@ -34,7 +34,7 @@ from search.ledger.events import (
     TrialStarted,
     WorkerLost,
 )
-from search.ledger.steered import OF_THE_SEARCH, Course, Steered
+from search.ledger.steered import Course, Steered
 from search.ledger.trial_record import TrialRecord
 
 
@@ -88,6 +88,8 @@ class Record:
     codes: the code of every process that worked on the run, each code once, the first first.
     draw_requests: by round, how often the agent was asked for draws. agent_draws: search trials it named.
     search_over: whether trials after the search have started, and no person has let it go on since.
+    confirming: whether trials of the confirmation have started, and no person has asked for more search or
+        replicates since: with those another confirmation is due.
     course: what persons have changed while it ran. after_opening: their changes that gave the run more to do
         once it had opened its test split.
     """
@@ -117,6 +119,7 @@ class Record:
     draw_requests: Counter[int] = field(default_factory=Counter)
     agent_draws: int = 0
     search_over: bool = False
+    confirming: bool = False
     course: Course = field(default_factory=Course)
     after_opening: list[Steered] = field(default_factory=list)
     _tallies: dict[tuple[Purpose, str | None], Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -211,7 +214,8 @@ class Record:
         self.finished &= not event.reopens
         if event.reopens and self.test_openings:
             self.after_opening.append(event)
-        self.search_over &= not OF_THE_SEARCH & event.settings.keys()
+        self.search_over &= not event.extends_search
+        self.confirming &= not (event.extends_search or event.extends_replication)
 
     @property
     def config_sha256(self) -> str | None:
@@ -219,7 +223,6 @@ class Record:
         return self.course.config_sha256 or (self.started.config_sha256 if self.started else None)
 
     def _start(self, event: TrialStarted) -> None:
-        self.search_over |= event.purpose != "search"
         if event.trial in self.trials:
             trial = self.trials[event.trial]
             trial.due, trial.due_on, trial.paused = event.share, event.on, False
@@ -240,6 +243,8 @@ class Record:
             first_on=event.on,
             by=event.by,
         )
+        self.search_over |= event.purpose != "search"
+        self.confirming |= event.purpose == "confirm"
         self.agent_draws += event.by == "agent"
         for index in (self.trials, self._by_purpose[event.purpose], self._unfinished, self.running):
             index[event.trial] = trial

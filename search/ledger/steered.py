@@ -43,6 +43,16 @@ class Steered(Event):
         return any(not place.startswith(BESIDE) for place in self.settings)
 
     @property
+    def extends_search(self) -> bool:
+        """Whether a search that has ended goes on because of it."""
+        return bool(OF_THE_SEARCH & self.settings.keys())
+
+    @property
+    def extends_replication(self) -> bool:
+        """Whether further replicates may come because of it."""
+        return any(place.startswith("replication.") for place in self.settings)
+
+    @property
     def asked(self) -> dict[str, JsonValue]:
         """The settings that a person named."""
         return {place: value for place, value in self.settings.items() if place not in self.implied}

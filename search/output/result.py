@@ -121,11 +121,12 @@ def _finalists(outcome: TaskOutcome) -> list[dict[str, Any]]:
 
 
 def floors_row(baselines: BaselineScores) -> dict[str, Any]:
-    """Weak floor, ceiling and gap on a test split."""
+    """Weak floor, ceiling and gap on a test split. majority: the share of the larger class."""
     return {
         **baselines.accuracies,
         "gap": baselines.gap,
         "gap_se": baselines.gap_se,
+        "majority": baselines.majority,
         "weak_per_seed": list(baselines.weak_seeds),
         "ceiling_per_seed": list(baselines.ceiling_seeds),
     }

@@ -163,7 +163,9 @@ def config_text(
     lines.append(f"  fields: {_flow(dict(found.fields))}")
     if others:
         lines.append(f"  # other fields: {_comment(', '.join(others[:8]))}")
-        lines.append("  # one may be `group` in fields: examples of a group stay in one split")
+        lines.append(
+            "  # one may be `group` in fields, whose examples stay together: check names splits that fit"
+        )
     if found.labels is not None:
         if alike := spelled_alike(found.labels):
             lines.append(f"  # labels that differ in case alone: {_comment(', '.join(alike))}")

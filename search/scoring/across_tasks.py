@@ -59,6 +59,8 @@ def scores_over_tasks(tasks: Sequence[BaselineScores]) -> BaselineScores:
         ),
         weak_seeds=_means([task.weak_seeds for task in tasks]),
         ceiling_seeds=_means([task.ceiling_seeds for task in tasks]),
+        majority=fmean(task.majority for task in tasks),
+        over_majority=mean_over_tasks([task.over_majority for task in tasks]),
     )
 
 

@@ -17,12 +17,18 @@ from search.scoring.pgr import (
     NoGapError,
     SeedVariance,
     accuracy,
+    accuracy_gain,
     baseline_seed_variance,
     estimate,
 )
 from trainers.data.examples import Labels
 
 Predicted = Sequence[Bools]
+
+BETTER_FLOOR = (
+    "give the weak supervisors more rows (task.splits.weak_train, baselines.own_rows), a longer training "
+    "(weak.optim.epochs) or a better weak model (weak.model)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,7 @@ class BaselineScores:
 
     gap: ceiling minus weak floor; not above zero where there is none, and the seed variance is then unknown.
     weak_seeds, ceiling_seeds: the accuracy of each seed.
+    majority: the share of the larger class. over_majority: weak floor minus majority, paired by example.
     """
 
     weak: Estimate
@@ -65,6 +72,8 @@ class BaselineScores:
     seed_variance: SeedVariance
     weak_seeds: tuple[float, ...]
     ceiling_seeds: tuple[float, ...]
+    majority: float
+    over_majority: Estimate
 
     @property
     def accuracies(self) -> dict[str, Any]:
@@ -95,20 +104,36 @@ class BaselineScores:
                 "task.splits.search or baselines.seeds larger, or set baselines.allow_unclear_gap=true"
             )
 
+    @property
+    def guessing(self) -> str:
+        """A sentence where the weak floor is not clearly above that of a guesser; else empty."""
+        over = self.over_majority
+        if over.value > CLEAR_SES * over.se:
+            return ""
+        return (
+            f"the weak floor {self.weak.value:.4f} is not clearly above what always naming the larger class "
+            f"gets on the search split, {self.majority:.4f} (difference {over.value:+.4f} ± {over.se:.4f}): "
+            f"a PGR counted from a guesser's floor flatters; {BETTER_FLOOR}"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class TestGrades:
-    """The examples of the test split that each method's seeds and the baselines got right."""
+    """The examples of the test split that each method's seeds and the baselines got right.
+
+    truth: the labels of that split.
+    """
 
     __test__ = False  # not a pytest class
 
     correct: Mapping[str, Bools]
     baselines: Baselines
+    truth: Labels
 
     @property
     def baseline_scores(self) -> BaselineScores:
         """Weak floor and ceiling on the test split, where there may be no gap."""
-        return _scores(self.baselines)
+        return _scores(self.baselines, self.truth)
 
 
 class Grader:
@@ -135,7 +160,7 @@ class Grader:
     def baselines(self) -> BaselineScores:
         """Weak floor, ceiling and gap on the search split; raises NoGapError if there is no gap."""
         _ = self._search.gap
-        return _scores(self._search)
+        return _scores(self._search, self._search_truth)
 
     def grade(self, predictions: str) -> Score:
         """Score one trial's packed predictions on the search split."""
@@ -162,19 +187,26 @@ class Grader:
             name: np.stack([unpack(packed, n) == self._test_truth for packed in seeds])
             for name, seeds in predictions.items()
         }
-        return TestGrades(correct=correct, baselines=self._test_predictions.graded(self._test_truth))
+        return TestGrades(
+            correct=correct,
+            baselines=self._test_predictions.graded(self._test_truth),
+            truth=self._test_truth,
+        )
 
 
-def _scores(baselines: Baselines) -> BaselineScores:
-    gap = baselines.measured_gap
+def _scores(baselines: Baselines, truth: Labels) -> BaselineScores:
+    gap, weak = baselines.measured_gap, baselines.weak
+    guess = (truth == (2 * int(truth.sum()) >= len(truth)))[None]
     return BaselineScores(
-        weak=accuracy(baselines.weak),
+        weak=accuracy(weak),
         ceiling=accuracy(baselines.ceiling),
         gap=gap.value,
         gap_se=gap.se,
         seed_variance=baseline_seed_variance(baselines) if gap.value > 0 else SeedVariance(value=0.0, free=0),
-        weak_seeds=tuple(baselines.weak.mean(axis=1).tolist()),
+        weak_seeds=tuple(weak.mean(axis=1).tolist()),
         ceiling_seeds=tuple(baselines.ceiling.mean(axis=1).tolist()),
+        majority=float(guess.mean()),
+        over_majority=accuracy_gain(weak, guess, np.arange(len(weak))),
     )
 
 

@@ -102,8 +102,11 @@ def _may_finish(taken: _Taken, order: Order, record: Record) -> bool:
         taken.refused.append("finish: contradicts pause; give one of them")
     elif record.best() is None:
         taken.refused.append("finish: no trial has a score yet, so there is nothing to confirm")
-    elif record.tally("confirm").started:
-        taken.refused.append("finish: the confirmation has begun")
+    elif record.confirming:
+        taken.refused.append(
+            "finish: the search has ended and its confirmation has begun: wait for the outcome, or let the "
+            "search go on with --trials"
+        )
     else:
         return True
     return False

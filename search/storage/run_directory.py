@@ -3,8 +3,8 @@
 import fcntl
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -174,9 +174,11 @@ def new_run(path: Path, config: RunConfig) -> RunDirectory:
 def claimed_run(path: Path, config: RunConfig) -> Iterator[RunDirectory]:
     """Create the directory of a new run, or open that of an interrupted run of the same config, and lock it.
 
+    Where the block refuses the run (ValueError) before anything was trained, what was made here is removed.
     Raises ValueError if `path` holds a run of another config, or other files, or if another process holds it.
     """
     run = RunDirectory(path)
+    absent = [one for one in (run.config, path / LOCK, path, *path.parents) if not one.exists()]
     if not run.ledger.is_file():
         _make(run)
     with run.locked():  # another process may hold it and be training its baselines
@@ -184,7 +186,22 @@ def claimed_run(path: Path, config: RunConfig) -> Iterator[RunDirectory]:
             run.write_config(config)
         else:
             _require_same(run, config)
-        yield run
+        try:
+            yield run
+        except ValueError:
+            if not set(_complete_files(path)) - {run.config.name, LOCK}:
+                _remove(absent)
+            raise
+
+
+def _remove(made: Sequence[Path]) -> None:
+    """Remove files and empty folders, the inner ones first."""
+    for path in made:
+        with suppress(OSError):  # somebody has put something there
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
 
 
 def check_claim(path: Path, config: RunConfig) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -12,6 +13,8 @@ from search.ledger.events import RunStarted
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
 from search.phases import Phases
+from search.scoring.grader import BaselinePredictions, Grader
+from search.scoring.pgr import NoGapError
 from search.storage.run_directory import RunDirectory
 from search.workers.loading import Loaded, models_of
 from search.workers.sealed import loaded_digests
@@ -62,6 +65,41 @@ def test_a_hidden_task_that_was_replaced_before_it_is_read_is_refused(
     with pytest.raises(ValueError, match=r"changed: hidden\.quarrels\.test\.truth \(toy\); put them back"):
         phases.confirm_on(there, hidden, ledger, *unneeded)  # type: ignore[arg-type]
     assert read_ledger(tmp_path / "ledger.jsonl") == []
+
+
+@pytest.mark.parametrize("name", ["", "quarrels"])
+def test_a_floor_that_is_a_guess_is_warned_of_before_a_run_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The supervisors name class 1 for all, and 6 of 10 are of it; one ceiling is clear, one is not."""
+    truth = np.array([1, 1, 1, 0, 0] * 20, dtype=np.int8)
+    ones = np.ones((2, 100), dtype=np.bool_)
+    knows = np.stack([truth == 1] * 2)
+    hardly = ones.copy()
+    hardly[:, 3] = False
+    monkeypatch.setattr(Phases, "prepare", lambda self, config, loaded, task: (None, 0.0))
+    config = load_config(REPO / "configs/demo-tasks.yaml" if name else REPO / "configs/dev.yaml")
+    phases = Phases(
+        run=RunDirectory(tmp_path),
+        record=Record(),
+        console=Console(quiet=True),
+        stop=Interruption(),
+        config=config,
+    )
+
+    def searched(ceiling: np.ndarray) -> None:
+        sealed = truth, BaselinePredictions(weak=ones, ceiling=ceiling)
+        monkeypatch.setattr("search.phases.new_grader", lambda config, prepared: Grader(sealed, sealed))
+        phases.searched(name, config, None)  # type: ignore[arg-type]
+
+    searched(knows)
+    with pytest.raises(NoGapError, match="no clear gap"):
+        searched(hardly)
+    expected = "the weak floor 0.6000 is not clearly above what always naming the larger class gets"
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    for line in lines:
+        assert line.startswith(f"{name}: {expected}" if name else expected)
 
 
 @pytest.mark.slow

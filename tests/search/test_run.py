@@ -55,7 +55,7 @@ FINALIST_KEYS = METHOD_KEYS | {
     "beats_naive_p",
     "sign_flip",
 }
-BASELINE_KEYS = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
+BASELINE_KEYS = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds", "majority"}
 
 
 def command(cache: Path, out: Path, *more: str) -> list[str]:

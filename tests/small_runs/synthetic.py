@@ -182,4 +182,5 @@ def _answers(config: RunConfig, methods: list[Method], rng: np.random.Generator)
         baselines=Baselines(
             weak=correct(WEAK, config.supervisors), ceiling=correct(CEILING, config.baselines.seeds)
         ),
+        truth=(rng.uniform(size=2 * EXAMPLES) < 0.5).astype(np.int8),
     )

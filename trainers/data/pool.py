@@ -1,7 +1,8 @@
 """The distinct examples of a file or a hub split, and the splits drawn from them."""
 
+import bisect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,29 +102,66 @@ def draw(
     for i, group in enumerate(pool.groups):
         members.setdefault(group, []).append(i)
     order = list(members.values())
-    queue = iter([order[g] for g in rng.permutation(len(order))])
+    turns = rng.permutation(len(order))
+    queue = iter([order[g] for g in turns])
     drawn: dict[SplitName, Pool] = {}
     for name in names:
         size, rows = int(getattr(sizes, name)), list[int]()
         while len(rows) < size:
             group_rows = next(queue, None)
             if group_rows is None:
-                raise ValueError(_too_few(pool, sizes, names, len(order)))
+                in_turn = [len(order[g]) for g in turns]
+                raise ValueError(_too_few(pool, sizes, names, in_turn))
             rows.extend(group_rows)
         drawn[name] = pool.take(rng.permutation(np.array(rows[:size], dtype=np.int64)))
     return drawn
 
 
-def _too_few(pool: Pool, sizes: SplitSizes, names: Sequence[SplitName], groups: int) -> str:
-    wanted = {name: int(getattr(sizes, name)) for name in names}
+def _too_few(pool: Pool, sizes: SplitSizes, names: Sequence[SplitName], groups: Sequence[int]) -> str:
+    """Why the splits cannot be filled, and what would fit. groups: their sizes, in the order drawn."""
+    wanted: dict[str, int] = {name: int(getattr(sizes, name)) for name in names}
     parts = " + ".join(f"{name} {size}" for name, size in wanted.items())
-    grouped = "" if groups == len(pool.texts) else f" in {groups} groups that cannot be divided"
+    grouped = "" if len(groups) == len(pool.texts) else f" in {len(groups)} groups that cannot be divided"
+    fitting = _fitting(wanted, groups)
+    fit = "" if fitting is None else f", such as {_as_yaml({**sizes.model_dump(), **fitting})}"
     lost = pool.counts.left_out()
     return (
         f"splits ask for {sum(wanted.values())} examples ({parts}), but {pool.counts.path} has "
-        f"{len(pool.texts)} distinct ones{grouped} to draw them from: make the splits smaller"
+        f"{len(pool.texts)} distinct ones{grouped} to draw them from: make the splits smaller{fit}"
         f"{f', or mend the data ({lost})' if lost else ''}"
     )
+
+
+def _fitting(wanted: Mapping[str, int], groups: Sequence[int]) -> dict[str, int] | None:
+    """The largest sizes in the same proportions, rounded down, that these groups fill in turn; None if none.
+
+    Larger sizes never need fewer groups, so the largest total can be found by halving.
+    """
+    total = sum(wanted.values())
+
+    def of(rows: int) -> dict[str, int]:
+        return {name: size * rows // total for name, size in wanted.items()}
+
+    most = bisect.bisect_left(
+        range(1, total + 1), True, key=lambda rows: not _fill(of(rows).values(), groups)
+    )
+    return of(most) if all(of(most).values()) else None
+
+
+def _fill(sizes: Iterable[int], groups: Iterable[int]) -> bool:
+    """Whether groups of these sizes, taken whole and in turn, fill splits of these sizes."""
+    queue = iter(groups)
+    for size in sizes:
+        rows = 0
+        while rows < size:
+            rows += (more := next(queue, 0))
+            if not more:
+                return False
+    return True
+
+
+def _as_yaml(sizes: Mapping[str, int]) -> str:
+    return f"splits: {{{', '.join(f'{name}: {size}' for name, size in sizes.items())}}}"
 
 
 def shown(pool: Pool, rng: np.random.Generator, question: str | None) -> tuple[Examples, Labels]:

@@ -45,12 +45,15 @@ def _baselines(loaded: RunConfig, *, as_json: bool) -> None:
                 "baselines.allow_unclear_gap is true",
                 style="yellow",
             )
+        if scores.guessing:
+            people.print(scores.guessing, style="yellow", highlight=False)
         return
     write_json(
         {
             **scores.accuracies,
             "gap": scores.gap,
             "gap_se": scores.gap_se,
+            "majority": scores.majority,
             "seeds": loaded.baselines.seeds,
             "split": "search",
         }

@@ -1,9 +1,11 @@
 """The command `export`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from search.cli.options import RunFolder
 from search.cli.output import console, stdout_for_json, write_json
@@ -77,6 +79,7 @@ def _model(run: RunDirectory, out: Path, method: str, seed: int | None, *, as_js
             highlight=False,
             style=None if done.agreement > 0.99 else "yellow",
         )
+    _say_how_to_answer(run, people, f"python {shlex.quote(str(out / 'predict.py'))} new.jsonl")
     if as_json:
         write_json(
             {
@@ -91,11 +94,27 @@ def _model(run: RunDirectory, out: Path, method: str, seed: int | None, *, as_js
         )
 
 
+def _say_how_to_answer(run: RunDirectory, people: Console, command: str) -> None:
+    """The command that answers new examples, and what its numbers mean."""
+    from search.export.card import EXAMPLE_LINE, class_one
+
+    config, _ = run.load()
+    task = next(iter(config.searched.values())).task  # of several tasks the first is exported
+    people.print(
+        f"new examples, lines of {EXAMPLE_LINE[task.has_pairs]}: `{command}` prints for each the probability "
+        f"that {class_one(task)}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 def _script(run: RunDirectory, script: Path, method: str, seed: int | None, *, as_json: bool) -> None:
     from search.export.script import export_script  # torch takes seconds to import
 
     people = console(as_json=as_json)
     chosen = export_script(run, script, people, name=method, seed=seed)
     people.print(f"{script}: run it with `python {script}`", highlight=False, soft_wrap=True)
+    _say_how_to_answer(run, people, f"python {shlex.quote(str(script))} --data new.jsonl")
     if as_json:
         write_json({"script": str(script), "method": chosen.method.model_dump(), "seed": chosen.seed})

@@ -115,9 +115,9 @@ class AtLayer(nn.Module):
         return found
 
 
-def read_records(file: Path) -> list[dict[str, object]]:
+def read_records(file: Path) -> list[dict[str, Any]]:
     """The examples in a JSONL file. Raises ValueError, one line that names the line at fault."""
-    records: list[dict[str, object]] = []
+    records: list[dict[str, Any]] = []
     for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
         if not line.strip():
             continue

@@ -1,7 +1,6 @@
 """Trains an exported method by plain PyTorch: the steps of `trainers`, without DeepSpeed, rungs or gangs."""
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ import torch
 
 from search.export.parts.base import Base, Reading, as_examples, as_probs, combined
 from search.export.parts.learning import Learned, Lessons, Recipe, seed_of
+from search.export.parts.reading import read_records
 from search.export.parts.splits import Data
 from trainers.components.optim import lr_factor
 from trainers.components.selecting.plans import Plan
@@ -202,15 +202,17 @@ def seed_dropout(seed: int, step: int) -> None:
 
 
 def main(recipe: Recipe, reading: Reading, data: str, smaller: Mapping[int, Reading]) -> None:
-    """Train on the transfer examples of a JSONL file, and print P(class 1) of the others, a line each.
+    """Train on transfer examples, and print P(class 1) of the others in a JSONL file, a line each.
 
-    Every line is {"split": …, "text": …} or {"split": …, "prompt": …, "first": …, "second": …}; those of the
-    split transfer also have "weak", the weak supervisor's P(class 1), and where the method asks for it
-    "spread", the standard deviation over its models. Where a smaller model of a chain writes messages in its
-    own way, its number in "written" has the line's texts.
+    Every line is {"text": …} or {"prompt": …, "first": …, "second": …}. Lines whose "split" is "transfer" are
+    trained on; they also have "weak", the weak supervisor's P(class 1), and where the method asks for it
+    "spread", the standard deviation over its models. A file without such lines holds new examples to answer:
+    those to train on are then read from the file that was exported with this one. Where a smaller model of a
+    chain writes messages in its own way, its number in "written" has the line's texts.
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--data", default=str(Path(sys.argv[0]).parent / data), help="default: %(default)s")
+    own = Path(sys.argv[0]).parent / data
+    parser.add_argument("--data", default=str(own), help="lines to answer, as above; default: %(default)s")
     parser.add_argument("--model", default=None, help=f"default: {reading.path}")
     parser.add_argument("--seed", type=int, default=recipe.seed, help="default: %(default)s")
     pieces = "examples that pass the model together, None: a whole batch; default: %(default)s"
@@ -218,10 +220,10 @@ def main(recipe: Recipe, reading: Reading, data: str, smaller: Mapping[int, Read
     parser.add_argument("--threads", type=int, default=recipe.threads, help="on CPUs; default: %(default)s")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    lines = Path(given.data).read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines if line.strip()]
-    learn = [record for record in records if record["split"] == "transfer"]
-    ask = [record for record in records if record["split"] != "transfer"]
+    try:
+        learn, ask = read_data(Path(given.data), own)
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"{error}\n")
     base = loaded(replace(reading, path=given.model or reading.path))
     weak = np.array([record["weak"] for record in learn], dtype=np.float32)
     known = {
@@ -236,6 +238,31 @@ def main(recipe: Recipe, reading: Reading, data: str, smaller: Mapping[int, Read
     recipe = replace(recipe, seed=given.seed, micro_batch=given.micro_batch)
     for probability in run(recipe, base, as_examples(learn), weak, as_examples(ask), known, chain):
         sys.stdout.write(f"{probability:.6f}\n")
+
+
+def read_data(file: Path, own: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The examples to train on, and those to answer. own: has the first where the file has none.
+
+    Raises ValueError, one line that says what the file must hold.
+    """
+    records: list[dict[str, Any]] = read_records(file)
+    learn = [record for record in records if record.get("split") == "transfer"]
+    ask = [record for record in records if record.get("split") != "transfer"]
+    if not ask:
+        raise ValueError(f"{file}: holds no example to answer: add lines without split")
+    if not learn:
+        if not own.is_file():
+            raise ValueError(
+                f"{file}: holds no example to train on, and {own} is gone: put it back, or add lines with "
+                '"split": "transfer" and "weak", the weak supervisor\'s P(class 1)'
+            )
+        learn = [record for record in read_records(own) if record.get("split") == "transfer"]
+    if not all(isinstance(record.get("weak"), int | float) for record in learn):
+        raise ValueError(f'{file}: lines with "split": "transfer" must have "weak", a number from 0 to 1')
+    if ("text" in learn[0]) != ("text" in ask[0]):
+        kinds = ("single texts", "text") if "text" in learn[0] else ("pairs", "prompt, first and second")
+        raise ValueError(f"{file}: the method learns from {kinds[0]}: give lines with {kinds[1]}")
+    return learn, ask
 
 
 def loaded(reading: Reading) -> Base:

@@ -194,7 +194,7 @@ class Forecast:
     def _replicates_s(self, at: float, *, search_s: float) -> float:
         _, left = self._under_way("replicate", at)
         record, config = self._record, self._config
-        if record.course.finishing or record.tally("confirm").started:
+        if record.course.finishing or record.confirming:
             return left
         if record.search_over:
             return left + self._not_started_s("replicate") + self._later_stages_s()
@@ -219,7 +219,7 @@ class Forecast:
     def _confirm_s(self, at: float) -> float:
         _, left = self._under_way("confirm", at)
         confirm, plan = self._config.confirm, self._plan("confirm")
-        all_known = self._record.tally("confirm").started
+        all_known = self._record.confirming
         missing = 0 if all_known else confirm.seeds * (1 + confirm.finalists) - len(plan)
         return left + self._not_started_s("confirm") + max(0, missing) * self._typical_s()
 

@@ -27,7 +27,7 @@ STATES: tuple[EndState, ...] = ("completed", "pruned", "failed")
 class Phase:
     """A phase of a run. ended, planned: trials. exact: whether as many as planned will certainly start.
 
-    left_s: seconds by the clock, None if unknown.
+    left_s: seconds by the clock, None if unknown. again: whether the phase comes again after all that ended.
     """
 
     purpose: Purpose
@@ -35,6 +35,7 @@ class Phase:
     planned: int
     exact: bool
     left_s: float | None
+    again: bool = False
 
     @property
     def name(self) -> str:
@@ -51,11 +52,12 @@ def phases(config: RunConfig, record: Record, clock_s: Mapping[Purpose, float] |
     """The phases with trials, in their order. clock_s: seconds that are left of each."""
     counts = planned(config, record)
     over = record.search_over or record.course.finishing
-    confirming = record.tally("confirm").started > 0
+    settled = record.confirming or record.finished
+    again = record.tally("confirm").started > 0 and not settled
     exact: dict[Purpose, bool] = {
         "search": over or config.search.max_hours is None,
-        "replicate": confirming or config.replication.methods is not None or config.replication.seeds == 1,
-        "confirm": True,
+        "replicate": settled or config.replication.methods is not None or config.replication.seeds == 1,
+        "confirm": not again,
         "hidden": hidden_is_exact(config, record),
     }
     return [
@@ -65,6 +67,7 @@ def phases(config: RunConfig, record: Record, clock_s: Mapping[Purpose, float] |
             planned=counts[purpose],
             exact=exact[purpose],
             left_s=None if clock_s is None else clock_s[purpose],
+            again=again and purpose == "confirm",
         )
         for purpose in NAMES
         if counts[purpose]

@@ -80,6 +80,8 @@ def _bars(found: list[Phase]) -> Table:
         bar = ProgressBar(total=max(1, phase.planned), completed=phase.ended, width=26)
         left = phase.left_s
         time = "" if left is None or phase.ended >= phase.planned else f"about {duration(left)}"
+        if phase.again and not time:
+            time = "another is due"
         table.add_row(Text(phase.name), bar, Text(phase.count), Text(time))
     return table
 

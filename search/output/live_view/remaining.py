@@ -21,14 +21,15 @@ def planned(config: RunConfig, record: Record) -> Counter[Purpose]:
     """The number of trials that the run will have, by what they are for.
 
     Of the search it is the largest, until the search is over. Replicates that are paid by the second are
-    estimated until the confirmation begins. Finalists that cannot run on a hidden task are left out as far as
-    that is known without asking a model, which takes seconds: see `hidden_is_exact`.
+    estimated until the confirmation begins, and so is another confirmation while a search that was extended
+    goes on. Finalists that cannot run on a hidden task are left out as far as that is known without asking a
+    model, which takes seconds: see `hidden_is_exact`.
     """
     return Counter[Purpose](
         {
             "search": _methods(config, record),
             "replicate": _replicates(config, record),
-            "confirm": (1 + config.confirm.finalists) * config.confirm.seeds,
+            "confirm": _confirmation(config, record),
             "hidden": _hidden(config, record),
         }
     )
@@ -41,10 +42,21 @@ def _methods(config: RunConfig, record: Record) -> int:
     return started if over else max(started, config.search.trials)
 
 
+def _confirmation(config: RunConfig, record: Record) -> int:
+    """All trials of the confirmation; after an earlier one those of it, and those due as things stand."""
+    usual = (1 + config.confirm.finalists) * config.confirm.seeds
+    started = {(trial.method.digest, trial.seed) for trial in record.of_purpose("confirm")}
+    if not started:
+        return usual
+    plan = planned_confirmation(config, record)
+    due = sum((method.digest, seed) not in started for method, seed in plan)
+    return max(usual, record.tally("confirm").started + due)
+
+
 def _hidden(config: RunConfig, record: Record) -> int:
     if record.finished:
         return record.tally("hidden").started
-    if not config.hidden or not record.tally("confirm").started:
+    if not config.hidden or not record.confirming:
         return len(config.hidden) * (1 + config.confirm.finalists) * config.confirm.seeds
     return sum(_on_hidden(config, record, task) for task in config.hidden)
 
@@ -67,14 +79,14 @@ def hidden_is_exact(config: RunConfig, record: Record) -> bool:
     """Whether as many trials on hidden tasks as are planned will certainly start."""
     if record.finished:
         return True
-    return record.tally("confirm").started > 0 and all(
+    return record.confirming and all(
         _known_of(record, task) is not None or config.offer_is_known_on(task) for task in config.hidden
     )
 
 
 def _replicates(config: RunConfig, record: Record) -> int:
     begun = sum(1 for _ in record.of_purpose("replicate"))
-    if record.tally("confirm").started or record.course.finishing or record.finished:
+    if record.confirming or record.course.finishing or record.finished:
         return begun
     naive = config.replication.seeds
     if config.replication.methods is not None:

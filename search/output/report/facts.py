@@ -17,7 +17,7 @@ from search.output.agent.proposers import agent_row, asked_usage, not_the_agents
 from search.output.live_view.phases import counts, ended, purposes_text, total
 from search.output.live_view.progress import duration, state
 from search.output.openings import openings_text
-from search.output.outcome_table import has_gap
+from search.output.outcome_table import better_on_test, has_gap
 from search.output.result import Outcome, saved_by_pruning_s, trained_s
 from search.scoring.pgr import SIGNIFICANT_P
 
@@ -34,7 +34,9 @@ def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
     first = f"{others} " if others else ""
     if outcome is not None:
         opened_again = f" Note that {openings_text(outcome)}." if record.after_opening else ""
-        return first + _confirmed(outcome) + opened_again
+        another = better_on_test(outcome)
+        more = f" The best was named on the search split; {another}." if another else ""
+        return first + _confirmed(outcome) + more + opened_again
     best = record.best()
     so_far = f"{first}Not finished: {ended(record)} of {total(config, record)} trials have ended"
     if best is None or best.best is None:

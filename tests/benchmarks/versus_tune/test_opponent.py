@@ -11,6 +11,8 @@ FLOORS = BaselineScores(
     seed_variance=SeedVariance(value=0.01, free=8),
     weak_seeds=(0.6, 0.6),
     ceiling_seeds=(0.9, 0.9),
+    majority=0.5,
+    over_majority=Estimate(value=0.1, se=0.02, df=4),
 )
 
 

@@ -201,6 +201,7 @@ def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace,
             method("t1").digest: rows(4, 6, 5),
         },
         baselines=Baselines(weak=rows(*[4] * 8), ceiling=rows(8, 8, 8, 8, 8)),
+        truth=np.zeros(8, dtype=np.int8),
     )
     outcome = confirm(config, record, answers)
     assert outcome.naive.method == config.naive
@@ -239,11 +240,14 @@ def test_the_campaign_s_seed_variance_is_that_of_methods_that_did_not_collapse(
         return np.array([[i < count for i in range(100)] for count in right])
 
     baselines = Baselines(weak=rows(*[40] * 8), ceiling=rows(*[100] * 5))
+    truth = np.zeros(100, dtype=np.int8)
     steady = {config.naive.digest: rows(60, 61, 59), method("t2").digest: rows(80, 82, 79)}
-    [(_, alone)] = confirm(config, record, TestGrades(correct=steady, baselines=baselines)).finalists
+    [(_, alone)] = confirm(
+        config, record, TestGrades(correct=steady, baselines=baselines, truth=truth)
+    ).finalists
     collapsed = {**steady, method("t1").digest: rows(80, 79, 20)}
     (_, best), (_, other) = confirm(
-        config, record, TestGrades(correct=collapsed, baselines=baselines)
+        config, record, TestGrades(correct=collapsed, baselines=baselines, truth=truth)
     ).finalists
     assert other.collapses.flags == (False, False, True)
     assert other.collapses.rate_upper95 == pytest.approx(0.8646, abs=1e-4)  # 1 of 3
@@ -261,6 +265,7 @@ def test_predictions_are_kept_where_asked(events: SimpleNamespace, config: RunCo
     answers = TestGrades(
         correct={config.naive.digest: right, method("t1").digest: right},
         baselines=Baselines(weak=~right[[0] * 8], ceiling=right[[0] * 5]),
+        truth=np.zeros(4, dtype=np.int8),
     )
     outcome = confirm(config, record, answers)
     assert outcome.naive.predictions == ("a0", "a1", "a2")
@@ -275,6 +280,7 @@ def test_a_finalist_without_answers_is_left_out_of_the_outcome(
     answers = TestGrades(
         correct={config.naive.digest: right, method("t1").digest: right},
         baselines=Baselines(weak=~right[[0] * 8], ceiling=right[[0] * 5]),
+        truth=np.zeros(4, dtype=np.int8),
     )
     assert [one.trial.trial for one, _ in confirm(config, record, answers).finalists] == ["t1"]
 
@@ -290,6 +296,7 @@ def test_without_a_gap_on_the_test_split_accuracies_are_compared(
     grades = TestGrades(
         correct={config.naive.digest: rows(4, 6, 5), method("t2").digest: rows(6, 8, 7)},
         baselines=Baselines(weak=rows(*[6] * 8), ceiling=rows(6, 6, 6, 6, 6)),
+        truth=np.zeros(8, dtype=np.int8),
     )
     outcome = confirm(config, record, grades)
     [(_, best)] = outcome.finalists

@@ -11,13 +11,13 @@ from agents.language.proposal import Branch
 from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask
-from search.export.card import card, changed, method_config, numbers
+from search.export.card import card, changed, class_one, method_config, numbers
 from search.export.choice import Chosen
 from search.ledger.events import Sources
 from search.ledger.record import Record
 from trainers.components.labels import Soft
 from trainers.components.losses import Gce
-from trainers.data.settings import ToyTask
+from trainers.data.settings import DatasetTask, ToyTask
 from trainers.method import Method
 
 METHOD = Method(labels=Soft(), loss=Gce())
@@ -54,6 +54,19 @@ def record(events: SimpleNamespace) -> Record:
 
 def chosen(**changes: Any) -> Chosen:
     return Chosen(**({"name": "best", "method": METHOD, "seed": 7, "split": "test", "row": ROW} | changes))
+
+
+@pytest.mark.parametrize(
+    ("more", "meaning"),
+    [
+        ({"labels": {"bad": 0, "good": 1, "fine": 1, "none": None}}, 'the label is "good" or "fine"'),
+        ({}, "the label is 1"),
+        ({"fields": {"prompt": "q"}}, "the second response is the better one"),
+    ],
+)
+def test_class_1_has_the_name_that_the_data_give_it(more: dict[str, Any], meaning: str) -> None:
+    splits = {"weak_train": 10, "transfer": 10, "search": 10, "test": 10}
+    assert class_one(DatasetTask.model_validate({"path": "a.jsonl", "splits": splits, **more})) == meaning
 
 
 def test_a_card_says_what_was_measured_and_how_to_load(config: RunConfig, record: Record) -> None:

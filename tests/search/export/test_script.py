@@ -74,6 +74,14 @@ def test_the_file_alone_gives_the_recorded_answers(finished: RunDirectory, tmp_p
     expected = np.load(finished.path / "answers-c2.npy")
     assert expected.std() > 0.01
     np.testing.assert_allclose(answers, expected, atol=1e-4)
+    asked = [line for line in map(json.loads, (tmp_path / "it.jsonl").open()) if line["split"] != "transfer"]
+    new = "".join(json.dumps({"text": line["text"]}) + "\n" for line in asked[:20])
+    (tmp_path / "new.jsonl").write_text(new)
+    command = [sys.executable, "-I", "it.py", "--data", "new.jsonl"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    again = np.array([float(line) for line in ran.stdout.splitlines()])
+    np.testing.assert_allclose(again, expected[:20], atol=1e-4)
 
 
 def test_a_script_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:

@@ -218,16 +218,35 @@ def test_a_finished_run_that_is_extended_goes_on_with_its_search(events: SimpleN
             events.started("c1", purpose="confirm"),
         ]
     )
-    assert record.search_over
+    assert (record.search_over, record.confirming) == (True, True)
     for event in (events.ended("c1"), TestOpened(queries=2), Finished()):
         record.apply(event)
     record.apply(Steered(by="resume", settings={"confirm.seeds": 9}, config_sha256="c1"))
     assert (record.finished, record.search_over, record.config_sha256) == (False, True, "c1")
+    assert record.confirming
     record.apply(Steered(by="resume", settings={"search.trials": 9}, config_sha256="c2"))
     assert (record.search_over, record.config_sha256) == (False, "c2")
     assert [order.config_sha256 for order in record.after_opening] == ["c1", "c2"]
     record.apply(events.started("r1", purpose="replicate"))
-    assert record.search_over
+    assert (record.search_over, record.confirming) == (True, False)
+    record.apply(events.started("c2", purpose="confirm"))
+    assert record.confirming
+    record.apply(Steered(by="resume", settings={"replication.seeds": 9}))
+    assert (record.search_over, record.confirming) == (True, False)
+
+
+def test_a_trial_of_the_confirmation_that_starts_again_ends_no_search_that_was_extended(
+    events: SimpleNamespace,
+) -> None:
+    """A process ended within the confirmation; `resume --set search.trials` hands its trial out again."""
+    events_ = [
+        events.started("t1"),
+        events.started("c1", purpose="confirm"),
+        Steered(by="resume", settings={"search.trials": 9}),
+        events.started("c1", purpose="confirm"),
+    ]
+    record = Record.of(events_)
+    assert (record.search_over, record.confirming) == (False, False)
 
 
 def test_what_persons_did_to_branches(events: SimpleNamespace, branch: Callable[..., Branch]) -> None:

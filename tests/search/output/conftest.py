@@ -33,6 +33,8 @@ BASELINES = BaselineScores(
     seed_variance=SeedVariance(value=0.01, free=8),
     weak_seeds=(0.6, 0.62),
     ceiling_seeds=(0.9, 0.92),
+    majority=0.55,
+    over_majority=Estimate(value=0.06, se=0.02, df=4),
 )
 
 

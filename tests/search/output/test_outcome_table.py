@@ -29,6 +29,7 @@ def test_the_table_shows_finalists_beside_naive(outcome: dict[str, Any], confirm
         in shown
     )
     assert "26 s, 56 s of training, 12 s saved by pruning" in shown
+    assert "weak floor 0.6100 ± 0.0200 (the larger class 0.5500), ceiling 0.9100 ± 0.0100" in shown
 
 
 def test_every_number_stands_whole_in_eighty_columns(outcome: dict[str, Any]) -> None:
@@ -58,3 +59,32 @@ def test_it_says_whether_the_best_is_worth_having(
     out = StringIO()
     Console(file=out, width=160).print(outcome_table(result(record, on_task(confirmation))))
     assert said in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("best", "other", "said"),
+    [
+        (-0.05, 0.416, True),
+        (-0.05, 0.02, False),  # it is not shown to beat naive either
+        (0.3, 0.416, False),  # nor does it matter where the best is
+    ],
+)
+def test_another_finalist_that_did_better_is_said_not_to_be_chosen_beforehand(
+    record: Record, confirmation: Confirmation, best: float, other: float, said: bool
+) -> None:
+    [(finalist, confirmed)] = confirmation.finalists
+    named = replace(confirmed, gain=Estimate(value=best, se=0.1, df=4))
+    another = replace(confirmed, gain=Estimate(value=other, se=0.1, df=4))
+    second = replace(finalist, trial=record.trials["t3"])
+    assert finalist.trial.branch != second.trial.branch
+    both = replace(confirmation, finalists=[(finalist, named), (second, another)])
+    out = StringIO()
+    Console(file=out, width=300).print(outcome_table(result(record, on_task(both))))
+    shown = out.getvalue()
+    first = "the best, named on the search split, is not shown to beat the naive baseline (p = 0.68)\n"
+    later = (
+        f"{second.trial.branch} did better on the test split (+0.416 over naive, p = 0.0071), but was not "
+        "chosen beforehand, and its p is not corrected for 2 finalists"
+    )
+    assert (first in shown, later in shown) == (said, said)
+    assert ("keep to naive, or search on" in shown) == (best < 0 and not said)

@@ -59,7 +59,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "tasks",
         "from_runs",
     }
-    floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds"}
+    floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds", "majority"}
     assert outcome["baselines"].keys() == floors | {"weak_per_seed", "ceiling_per_seed"}
     assert outcome["naive"].keys() == one | {"search_pgr"}
     assert outcome["best"].keys() == one | {
@@ -92,6 +92,7 @@ def test_it_says_what_happened(outcome: dict[str, Any]) -> None:
         "ceiling_se": 0.01,
         "gap": 0.3,
         "gap_se": 0.02,
+        "majority": 0.55,
         "seeds": 5,
         "weak_per_seed": [0.6, 0.62],
         "ceiling_per_seed": [0.9, 0.92],

@@ -99,6 +99,7 @@ def test_the_test_split_is_answered_for_every_method_and_seed(grader: Grader | R
     assert opened.correct["other"].tolist() == [[True, True, True, True], [True, True, True, False]]
     assert opened.baseline_scores.weak.value == pytest.approx(0.5)
     assert opened.baseline_scores.ceiling.value == 1.0
+    assert opened.baseline_scores.majority == 0.5
 
 
 def test_nothing_but_an_opening_reads_the_test_labels() -> None:
@@ -133,6 +134,33 @@ def test_a_gap_must_be_clear_of_its_error() -> None:
     assert unclear.gap == pytest.approx(0.1)
     with pytest.raises(NoGapError, match=r"0\.1000 ± 0\.\d+ .* or set baselines\.allow_unclear_gap=true$"):
         unclear.require_clear_gap()
+
+
+def test_a_weak_floor_that_is_no_better_than_the_larger_class_is_said() -> None:
+    # Class 1 has 6 of 10. The supervisors, 0.5 and 0.7, get as much as who always names it.
+    scores = Grader(SEARCH, TEST).baselines()
+    assert (scores.majority, scores.over_majority.value) == (0.6, pytest.approx(0.0))
+    assert scores.guessing.startswith(
+        "the weak floor 0.6000 is not clearly above what always naming the larger class gets on the search "
+        "split, 0.6000 (difference +0.0000 ± 0."
+    )
+    assert "weak.optim.epochs" in scores.guessing
+
+
+@pytest.mark.parametrize(("right", "said"), [(80, False), (70, True)])
+def test_a_weak_floor_is_held_against_the_larger_class_of_its_own_examples(right: int, said: bool) -> None:
+    """100 examples, 60 of class 0; the supervisors err on the first of class 0 and know class 1."""
+    truth = np.array([0] * 60 + [1] * 40, dtype=np.int8)
+    wrong = np.array([i < 100 - right for i in range(100)])
+    weak = np.stack([(truth == 1) ^ wrong] * 2)
+    found = Grader((truth, BaselinePredictions(weak=weak, ceiling=(truth == 1)[None])), TEST).baselines()
+    assert found.majority == 0.6
+    # It gains 40 examples and loses 100 - right: the variance of the differences, over 100.
+    gain, lost = (right - 60) / 100, 100 - right
+    variance = (40 + lost - 100 * gain**2) / 99 / 100
+    assert found.over_majority.value == pytest.approx(gain)
+    assert found.over_majority.se == pytest.approx(math.sqrt(variance))
+    assert bool(found.guessing) == (gain <= 2 * math.sqrt(variance)) == said
 
 
 def test_the_test_split_may_have_no_gap() -> None:

@@ -83,7 +83,29 @@ def test_nothing_is_confirmed_before_there_is_a_score(
     assert not steered(Order(finish=True), config, Record()).finish
     record.apply(events.started("c1", purpose="confirm", branch=""))
     taken = steered(Order(finish=True), config, record)
-    assert (taken.finish, taken.refused) == (False, ("finish: the confirmation has begun",))
+    said = (
+        "finish: the search has ended and its confirmation has begun: wait for the outcome, or let the "
+        "search go on with --trials"
+    )
+    assert (taken.finish, taken.refused) == (False, (said,))
+
+
+def test_a_search_that_goes_on_after_a_confirmation_can_be_finished(
+    config: RunConfig, record: Record, events: SimpleNamespace
+) -> None:
+    for event in (
+        events.started("c1", purpose="confirm", branch=""),
+        events.ended("c1"),
+        Finished(),
+        Steered(by="resume", settings={"search.trials": 20}),
+        events.started("t2"),
+    ):
+        record.apply(event)
+    taken = steered(Order(finish=True), config, record)
+    assert (taken.finish, taken.refused) == (True, ())
+    record.apply(taken)
+    record.apply(events.started("c2", purpose="confirm", branch=""))
+    assert not steered(Order(finish=True), config, record).finish
 
 
 def test_to_pause_and_to_finish_contradict_each_other(config: RunConfig, record: Record) -> None:

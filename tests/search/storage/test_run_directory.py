@@ -81,6 +81,44 @@ def test_a_run_that_never_came_to_its_first_event_makes_way(tmp_path: Path, conf
     assert new_run(tmp_path, other).load()[0] == other
 
 
+def refused(path: Path, config: RunConfig, *trained: str) -> None:
+    """A run that is refused, with these files there by then."""
+    with claimed_run(path, config) as run:
+        assert run.config.is_file()
+        for name in trained:
+            (path / name).touch()
+        raise ValueError("refused")
+
+
+def test_a_refused_run_leaves_no_folder_that_it_made(tmp_path: Path, config: RunConfig) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    for path in (tmp_path / "runs" / "one", there):
+        with pytest.raises(ValueError, match="refused"):
+            refused(path, config)
+    assert list(tmp_path.iterdir()) == [there]
+    assert list(there.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "baselines.jsonl"])
+def test_what_a_refused_run_has_trained_stays(tmp_path: Path, config: RunConfig, name: str) -> None:
+    path = tmp_path / "run"
+    with pytest.raises(ValueError, match="refused"):
+        refused(path, config, name)
+    assert {file.name for file in path.iterdir()} == {".lock", "config.yaml", name}
+
+
+def test_what_was_there_before_a_refusal_stays(tmp_path: Path, config: RunConfig) -> None:
+    """A run that ended before its first event, say by Ctrl-C, can be resumed."""
+    path = new_run(tmp_path / "run", config).path
+    with pytest.raises(ValueError, match="refused"):
+        refused(path, config)
+    assert (path / "config.yaml").is_file()
+    with pytest.raises(KeyboardInterrupt), claimed_run(tmp_path / "stopped", config):
+        raise KeyboardInterrupt
+    assert (tmp_path / "stopped" / "config.yaml").is_file()
+
+
 @pytest.mark.parametrize("there", ["notes.txt", "result.json"])
 def test_other_files_are_left_alone(tmp_path: Path, config: RunConfig, there: str) -> None:
     (tmp_path / there).write_text("mine")

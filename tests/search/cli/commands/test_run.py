@@ -60,6 +60,19 @@ def test_a_second_start_changes_nothing(
     assert main(["run", DEV, "--out", str(tmp_path / "run")]) == 0
 
 
+def test_a_run_whose_splits_cannot_be_filled_leaves_no_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "few.jsonl"
+    data.write_text("".join(f'{{"text": "text {i}", "label": {i % 2}}}\n' for i in range(40)))
+    words = ["run", DEV, "--out", str(tmp_path / "runs" / "one"), "--set", f"cache={tmp_path / 'cache'}"]
+    words += ["--set", f"task={{kind: dataset, path: {data}}}"]
+    words += ["--set", "task.splits={weak_train: 20, transfer: 20, search: 10, test: 10}"]
+    assert main(words) == 2
+    assert "such as splits: {weak_train: 13, transfer: 13, search: 6, test: 6}" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_directory_with_something_else_in_it_is_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,9 @@
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from search.export.parts import training
 from search.export.parts.base import Reading
 from search.export.parts.learning import Learned, Recipe
-from search.export.parts.training import accumulated, fit
+from search.export.parts.training import accumulated, fit, read_data
 from trainers.components.losses import Xent, xent
 from trainers.components.optim import Adamw
 from trainers.components.selecting.plans import Plan, alike
@@ -66,6 +68,62 @@ def test_a_batch_in_pieces_has_the_gradient_of_the_whole() -> None:
         gradients.append((float(loss), *head.weight.grad.flatten().tolist()))
     assert gradients[1] == pytest.approx(gradients[0], rel=1e-5)
     assert gradients[0][0] > 0
+
+
+LEARN = {"split": "transfer", "text": "good", "weak": 0.9}
+PAIR = {"prompt": "p", "first": "a", "second": "b"}
+
+
+def write(file: Path, *lines: dict[str, Any]) -> Path:
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def test_a_file_of_new_examples_is_answered_after_training_on_the_exported_ones(tmp_path: Path) -> None:
+    own = write(tmp_path / "winner.jsonl", LEARN, {"split": "test", "text": "asked by the run"})
+    new = write(tmp_path / "new.jsonl", {"text": "one"}, {"text": "two", "split": "later"})
+    assert read_data(new, own) == ([LEARN], [{"text": "one"}, {"text": "two", "split": "later"}])
+    other = {**LEARN, "text": "of their own"}
+    assert read_data(write(tmp_path / "both.jsonl", other, {"text": "one"}), own) == (
+        [other],
+        [{"text": "one"}],
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([LEARN], "new.jsonl: holds no example to answer: add lines without split"),
+        ([PAIR], "new.jsonl: the method learns from single texts: give lines with text"),
+        ([{"text": ""}], "new.jsonl, line 1: 'text' is no text, or an empty one"),
+        (
+            [{"split": "transfer", "text": "good"}, {"text": "one"}],
+            'new.jsonl: lines with "split": "transfer" must have "weak", a number from 0 to 1',
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_answered_is_refused_in_one_line(
+    lines: list[dict[str, Any]], said: str, tmp_path: Path
+) -> None:
+    own, new = write(tmp_path / "it.jsonl", LEARN, {"text": "a"}), write(tmp_path / "new.jsonl", *lines)
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{tmp_path}/{said}')}$"):
+        read_data(new, own)
+
+
+def test_new_examples_without_the_exported_ones_are_refused_with_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = write(tmp_path / "new.jsonl", {"text": "one"})
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "it.py"), "--data", str(new)])
+    reading: Any = SimpleNamespace(path="some/model")
+    with pytest.raises(SystemExit) as end:
+        training.main(RECIPE, reading, "it.jsonl", {})
+    assert end.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"{new}: holds no example to train on, and {tmp_path}/it.jsonl is gone: put it back"
+    )
 
 
 def test_the_file_reads_its_data_and_prints_a_probability_a_line(

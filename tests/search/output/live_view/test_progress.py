@@ -68,6 +68,22 @@ def test_the_picture_has_a_bar_a_phase_with_its_time(searching: Record, config: 
     assert "about 2 min 5 s" in confirm
 
 
+def test_a_full_bar_of_an_earlier_confirmation_does_not_stand_for_the_one_that_is_due(
+    searching: Record, config: RunConfig, events: SimpleNamespace
+) -> None:
+    """All 9 trials of it ended, and as things stand the finalist is the one that was confirmed."""
+    for i in range(9):
+        seed = config.confirm_seeds()[i % 3]
+        start = events.started(f"c{i}", purpose="confirm", branch="", method=config.naive, seed=seed)
+        for event in (start, events.ended(f"c{i}")):
+            searching.apply(event)
+    assert "another is due" not in picture(config, searching)
+    searching.apply(Steered(by="resume", settings={"search.trials": 20}))
+    [line] = [line for line in picture(config, searching).splitlines() if line.startswith("confirmation")]
+    assert "9 of about 9" in line
+    assert line.rstrip().endswith("another is due")
+
+
 def test_the_picture_shows_the_best_methods_and_the_branches_let_go(
     searching: Record, config: RunConfig
 ) -> None:

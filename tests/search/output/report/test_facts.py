@@ -39,7 +39,8 @@ def outcome(pgr: float, p: float) -> dict[str, Any]:
     best = {"branch": "one", "pgr": pgr, "se": 0.05, "ci95": [pgr - 0.1, pgr + 0.1], "seeds": 5}
     naive = {"pgr": 0.2, "se": 0.03, "ci95": [0.1, 0.3], "seeds": 5}
     over = {"pgr": pgr - 0.2, "se": 0.04, "ci95": [pgr - 0.29, pgr - 0.11]}
-    return {"best": best | {"over_naive": over, "beats_naive_p": p}, "naive": naive}
+    best |= {"over_naive": over, "beats_naive_p": p}
+    return {"best": best, "finalists": [best], "naive": naive}
 
 
 @pytest.fixture
@@ -107,6 +108,18 @@ def test_a_win_is_claimed_only_where_it_is_clear(
     assert verdict in headline(config, Record(), outcome(pgr, p))
 
 
+def test_a_finalist_that_does_better_on_the_test_split_is_said_not_to_be_the_one_named(
+    config: RunConfig,
+) -> None:
+    found = outcome(0.3, 0.76)
+    better = outcome(0.6, 0.00027)["best"] | {"branch": "two"}
+    text = headline(config, Record(), found | {"finalists": [found["best"], better]})
+    assert "(one-sided p = 0.76). The best was named on the search split; two did better" in text
+    assert "(+0.400 over naive, p = 0.00027), but was not chosen beforehand" in text
+    found = outcome(0.3, 0.01)
+    assert "two" not in headline(config, Record(), found | {"finalists": [found["best"], better]})
+
+
 def test_an_unfinished_run_says_so(config: RunConfig, grown: list[AnyEvent]) -> None:
     assert headline(config, Record(), None).startswith("Not finished: 0 of 18 trials")
     text = headline(config, Record.of(grown), None)
@@ -171,8 +184,10 @@ def test_without_a_gap_on_the_test_split_the_sentence_compares_accuracies(config
     none = dict.fromkeys(("pgr", "se", "ci95"))
     over = none | {"accuracy": 0.09, "accuracy_se": 0.03}
     best = none | {"branch": "one", "accuracy": 0.76, "accuracy_se": 0.02, "seeds": 5, "over_naive": over}
+    best |= {"beats_naive_p": 0.02}
     found = {
-        "best": best | {"beats_naive_p": 0.02},
+        "best": best,
+        "finalists": [best],
         "naive": none | {"accuracy": 0.67, "accuracy_se": 0.02},
         "baselines": {"weak_acc": 0.8, "weak_se": 0.01, "ceiling_acc": 0.79, "ceiling_se": 0.02},
     }

@@ -74,7 +74,8 @@ def test_the_numbers_on_the_page_are_those_of_the_result(
     by_seed = shown(opened, "#naive + tr.method")[0]
     assert by_seed == "PGR by seed: " + ", ".join(f"{one['pgr']:.3f}" for one in result["naive"]["per_seed"])
     floor = opened.page.locator("#floor data").evaluate_all("all => all.map(one => Number(one.value))")
-    assert floor == [result["baselines"][key] for key in ("weak_acc", "weak_se", "ceiling_acc", "ceiling_se")]
+    names = ("weak_acc", "weak_se", "majority", "ceiling_acc", "ceiling_se")
+    assert floor == [result["baselines"][key] for key in names]
     assert f"PGR {result['best']['pgr']:.3f} ± {result['best']['se']:.3f}" in shown(opened, "#headline")[0]
     counts = result["trials"]
     tiles = " ".join(shown(opened, ".tile"))
