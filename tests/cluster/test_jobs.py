@@ -3,7 +3,7 @@ import shlex
 import signal
 import socket
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -116,6 +116,15 @@ class Talkative:
             await asyncio.sleep(0.01)
 
 
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """Python's own handler of SIGINT: a test before may have left Ray Tune's."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_ctrl_c_is_heard_while_a_line_arrives() -> None:
     client = Talkative()
     with pytest.raises(KeyboardInterrupt):
