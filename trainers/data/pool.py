@@ -102,24 +102,21 @@ def draw(
     for i, group in enumerate(pool.groups):
         members.setdefault(group, []).append(i)
     order = list(members.values())
-    turns = rng.permutation(len(order))
-    queue = iter([order[g] for g in turns])
+    turns = [order[g] for g in rng.permutation(len(order))]
+    lengths = [len(rows) for rows in turns]
+    wanted: dict[str, int] = {name: int(getattr(sizes, name)) for name in names}
+    shares = _shares(wanted.values(), lengths)
+    if shares is None:
+        raise ValueError(_too_few(pool, sizes, wanted, lengths))
     drawn: dict[SplitName, Pool] = {}
-    for name in names:
-        size, rows = int(getattr(sizes, name)), list[int]()
-        while len(rows) < size:
-            group_rows = next(queue, None)
-            if group_rows is None:
-                in_turn = [len(order[g]) for g in turns]
-                raise ValueError(_too_few(pool, sizes, names, in_turn))
-            rows.extend(group_rows)
+    for name, size, share in zip(names, wanted.values(), shares, strict=True):
+        rows = [row for place in share for row in turns[place]]
         drawn[name] = pool.take(rng.permutation(np.array(rows[:size], dtype=np.int64)))
     return drawn
 
 
-def _too_few(pool: Pool, sizes: SplitSizes, names: Sequence[SplitName], groups: Sequence[int]) -> str:
+def _too_few(pool: Pool, sizes: SplitSizes, wanted: Mapping[str, int], groups: Sequence[int]) -> str:
     """Why the splits cannot be filled, and what would fit. groups: their sizes, in the order drawn."""
-    wanted: dict[str, int] = {name: int(getattr(sizes, name)) for name in names}
     parts = " + ".join(f"{name} {size}" for name, size in wanted.items())
     grouped = "" if len(groups) == len(pool.texts) else f" in {len(groups)} groups that cannot be divided"
     fitting = _fitting(wanted, groups)
@@ -143,21 +140,26 @@ def _fitting(wanted: Mapping[str, int], groups: Sequence[int]) -> dict[str, int]
         return {name: size * rows // total for name, size in wanted.items()}
 
     most = bisect.bisect_left(
-        range(1, total + 1), True, key=lambda rows: not _fill(of(rows).values(), groups)
+        range(1, total + 1), True, key=lambda rows: _shares(of(rows).values(), groups) is None
     )
     return of(most) if all(of(most).values()) else None
 
 
-def _fill(sizes: Iterable[int], groups: Iterable[int]) -> bool:
-    """Whether groups of these sizes, taken whole and in turn, fill splits of these sizes."""
-    queue = iter(groups)
+def _shares(sizes: Iterable[int], groups: Sequence[int]) -> list[range] | None:
+    """The places of the groups that fill each split of these sizes, taken whole and in turn.
+
+    groups: their sizes. None if there are too few.
+    """
+    shares, place = list[range](), 0
     for size in sizes:
-        rows = 0
+        first, rows = place, 0
         while rows < size:
-            rows += (more := next(queue, 0))
-            if not more:
-                return False
-    return True
+            if place == len(groups):
+                return None
+            rows += groups[place]
+            place += 1
+        shares.append(range(first, place))
+    return shares
 
 
 def _as_yaml(sizes: Mapping[str, int]) -> str:

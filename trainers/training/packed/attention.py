@@ -46,14 +46,7 @@ def packed_attention(
 
 
 @packed_attention.register_fake
-def _shapes(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    bounds: torch.Tensor,
-    longest: int,
-    scale: float,
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _shapes(query: torch.Tensor, *_: Any) -> tuple[torch.Tensor, torch.Tensor]:
     out = torch.empty_like(query, memory_format=torch.contiguous_format)
     if query.is_cuda:
         return out, query.new_empty((query.shape[1], query.shape[0]), dtype=torch.float32)

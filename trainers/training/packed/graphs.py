@@ -63,8 +63,3 @@ class Graphs:
             self._captured[len(argument)] = graphed
         finally:
             torch.cuda.set_rng_state(state)
-
-    @property
-    def count(self) -> int:
-        """How many shapes have been captured."""
-        return len(self._captured)

@@ -30,12 +30,17 @@ def test_status_for_a_person(stopped: RunDirectory, capsys: pytest.CaptureFixtur
     assert next(line for line in output.splitlines() if line.startswith("one")).split()[1] == "0.500"
 
 
+def resumed(run: RunDirectory) -> None:
+    """Let the run look as one that a process took up again and has not ended."""
+    ledger = Ledger(run.ledger)
+    ledger.append(Resumed())
+    ledger.close()
+
+
 def test_a_killed_run_is_told_from_one_at_work(
     stopped: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ledger = Ledger(stopped.ledger)
-    ledger.append(Resumed())
-    ledger.close()
+    resumed(stopped)
     with stopped.locked():
         assert main(["status", str(stopped.path)]) == 0
         assert "no process" not in capsys.readouterr().out
@@ -55,9 +60,7 @@ def test_watching_a_stopped_run_shows_it_and_ends(
 def test_watching_a_killed_run_says_once_how_to_resume_it_and_ends(
     stopped: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ledger = Ledger(stopped.ledger)
-    ledger.append(Resumed())
-    ledger.close()
+    resumed(stopped)
     with stopped.locked():
         pass  # a process was at work on it, and is gone
     assert main(["status", str(stopped.path), "--watch"]) == 0
