@@ -6,7 +6,7 @@ random branches. Every task has arrays TASK/NAME; predictions are packed bits al
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,35 @@ class TaskTable:
         right = np.unpackbits(self.test, axis=-1, count=n) == self.truth["test"]
         reached = np.isfinite(self.seconds) & ~self.failed[:, :, None]
         return np.where(reached, right.mean(axis=-1), np.nan)
+
+    def dealt(self, rng: np.random.Generator) -> "TaskTable":
+        """The same trials with all examples dealt anew into a search and a test split of the same sizes.
+
+        No method was chosen or trained by either, so each deal is as good. Examples of one group may be dealt
+        apart.
+        """
+        first = len(self.truth["search"])
+        order = rng.permutation(first + len(self.truth["test"]))
+        deal = {"search": order[:first], "test": order[first:]}
+
+        def of_deal(splits: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+            both = np.concatenate([splits["search"], splits["test"]], axis=-1)
+            return {split: both[..., places] for split, places in deal.items()}
+
+        predicted = of_deal(
+            {
+                split: np.unpackbits(bits, axis=-1, count=len(self.truth[split]))
+                for split, bits in (("search", self.search), ("test", self.test))
+            }
+        )
+        return replace(
+            self,
+            search=np.packbits(predicted["search"], axis=-1),
+            test=np.packbits(predicted["test"], axis=-1),
+            truth=of_deal(self.truth),
+            weak=of_deal(self.weak),
+            ceiling=of_deal(self.ceiling),
+        )
 
     @property
     def training_s(self) -> float:

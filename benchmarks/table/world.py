@@ -38,9 +38,11 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A task with the rows and the order of supervisors that a campaign has.
+    """A task with the rows, the order of supervisors and the examples that a campaign has.
 
-    order: of the table's seeds; the first half teaches the search, the others the confirmation.
+    order: of the table's seeds; the first half teaches the search, the others the confirmation. task: its
+    search and test split are dealt anew for each campaign, or what all campaigns choose by the same examples
+    would be counted as so many observations and be one.
     """
 
     table: Table
@@ -55,7 +57,8 @@ class World:
         others = 1 + rng.permutation(len(table.rows) - 1)
         kept = sorted(int(row) for row in others[: round(KEPT * len(others))])
         order = [int(seed) for seed in rng.permutation(table.settings.seeds)]
-        return cls(table=table, task=table.tasks[task], rows=[0, *kept], order=order)
+        dealt = table.tasks[task].dealt(rng)
+        return cls(table=table, task=dealt, rows=[0, *kept], order=order)
 
     @property
     def supervisors(self) -> int:

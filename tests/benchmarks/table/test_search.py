@@ -8,7 +8,7 @@ import pytest
 from agents.findings.predictions import pack
 from benchmarks.table.__main__ import main
 from benchmarks.table.campaign import Campaign, Plan, chance, ours, playbook
-from benchmarks.table.data import Table, load
+from benchmarks.table.data import Table, TaskTable, load
 from benchmarks.table.judging import METHODS, summary
 from benchmarks.table.opponents import OPPONENTS, Heard, best_completed, replicated, searched
 from benchmarks.table.pool import RowPool
@@ -34,10 +34,34 @@ def world(table: Table) -> World:
 def test_worlds_of_campaigns_differ_and_each_is_the_same_again(table: Table) -> None:
     worlds = [World.of(table, "words", campaign) for campaign in range(8)]
     assert len({(tuple(world.rows), tuple(world.order)) for world in worlds}) == 8
-    assert worlds[3] == World.of(table, "words", 3)
+    again = World.of(table, "words", 3)
+    assert (again.rows, again.order) == (worlds[3].rows, worlds[3].order)
+    assert np.array_equal(again.task.test, worlds[3].task.test)
     for world in worlds:
         assert sorted(world.order) == [0, 1, 2, 3]
         assert 0 in world.rows
+
+
+def examples(task: TaskTable) -> set[bytes]:
+    """What is known of each held-out example: its label and what every method and baseline makes of it."""
+    known = set()
+    for split, bits in (("search", task.search), ("test", task.test)):
+        truth = task.truth[split]
+        right = np.unpackbits(bits, axis=-1, count=len(truth)).reshape(-1, len(truth))
+        columns = np.concatenate([truth[None], task.weak[split], task.ceiling[split], right])
+        known |= {column.astype(np.uint8).tobytes() for column in columns.T}
+    return known
+
+
+def test_each_campaign_has_a_deal_of_its_own_of_the_same_examples(table: Table) -> None:
+    task, worlds = table.tasks["words"], [World.of(table, "words", campaign) for campaign in range(4)]
+    assert len({world.task.truth["search"].tobytes() for world in worlds}) == 4
+    for world in worlds:
+        assert {split: len(truth) for split, truth in world.task.truth.items()} == {
+            "search": 150,
+            "test": 180,
+        }
+        assert examples(world.task) == examples(task)
 
 
 @pytest.mark.parametrize("make", [playbook, chance])
