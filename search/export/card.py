@@ -137,12 +137,11 @@ def numbers(record: Record, chosen: Chosen) -> list[str]:
 def _to_load(about: Mapping[str, Any]) -> str:
     """Five lines with this folder's predict.py, and where one model suffices, with transformers alone."""
     example = EXAMPLE_LINE[about["pairs"]]
-    meaning = "the second response is better" if about["pairs"] else "class 1"
     lines = [
         "```python",
         "import sys; sys.path.insert(0, FOLDER)",
         "from predict import as_examples, load",
-        f"load(FOLDER).probabilities(as_examples([{example}]))  # P({meaning}), float32 [n]",
+        f"load(FOLDER).probabilities(as_examples([{example}]))  # P(class 1), float32 [n]",
         "```",
         "",
         f"`python predict.py FILE.jsonl` prints the same, a line for each line of the file ({example}).",

@@ -121,19 +121,19 @@ class BaselineScores:
 class TestGrades:
     """The examples of the test split that each method's seeds and the baselines got right.
 
-    truth: the labels of that split.
+    baseline_scores: weak floor and ceiling on that split, where there may be no gap.
     """
 
     __test__ = False  # not a pytest class
 
     correct: Mapping[str, Bools]
     baselines: Baselines
-    truth: Labels
+    baseline_scores: BaselineScores
 
-    @property
-    def baseline_scores(self) -> BaselineScores:
-        """Weak floor and ceiling on the test split, where there may be no gap."""
-        return _scores(self.baselines, self.truth)
+    @classmethod
+    def of(cls, correct: Mapping[str, Bools], baselines: Baselines, truth: Labels) -> "TestGrades":
+        """The grades, which keep no labels. truth: of the test split."""
+        return cls(correct=correct, baselines=baselines, baseline_scores=_scores(baselines, truth))
 
 
 class Grader:
@@ -187,11 +187,7 @@ class Grader:
             name: np.stack([unpack(packed, n) == self._test_truth for packed in seeds])
             for name, seeds in predictions.items()
         }
-        return TestGrades(
-            correct=correct,
-            baselines=self._test_predictions.graded(self._test_truth),
-            truth=self._test_truth,
-        )
+        return TestGrades.of(correct, self._test_predictions.graded(self._test_truth), self._test_truth)
 
 
 def _scores(baselines: Baselines, truth: Labels) -> BaselineScores:

@@ -175,7 +175,7 @@ def _answers(config: RunConfig, methods: list[Method], rng: np.random.Generator)
     def correct(accuracy: float, seeds: int) -> Any:
         return rng.uniform(size=(seeds, 2 * EXAMPLES)) < accuracy
 
-    return TestGrades(
+    return TestGrades.of(
         correct={
             method.digest: correct(0.78 + 0.02 * k, config.confirm.seeds) for k, method in enumerate(methods)
         },

@@ -194,7 +194,7 @@ def test_finalists_are_compared_with_naive_seed_by_seed(events: SimpleNamespace,
     def rows(*right: int) -> np.ndarray:
         return np.array([[i < count for i in range(8)] for count in right])
 
-    answers = TestGrades(
+    answers = TestGrades.of(
         correct={
             config.naive.digest: rows(4, 6, 5),
             method("t2").digest: rows(6, 8, 7),
@@ -243,11 +243,11 @@ def test_the_campaign_s_seed_variance_is_that_of_methods_that_did_not_collapse(
     truth = np.zeros(100, dtype=np.int8)
     steady = {config.naive.digest: rows(60, 61, 59), method("t2").digest: rows(80, 82, 79)}
     [(_, alone)] = confirm(
-        config, record, TestGrades(correct=steady, baselines=baselines, truth=truth)
+        config, record, TestGrades.of(correct=steady, baselines=baselines, truth=truth)
     ).finalists
     collapsed = {**steady, method("t1").digest: rows(80, 79, 20)}
     (_, best), (_, other) = confirm(
-        config, record, TestGrades(correct=collapsed, baselines=baselines, truth=truth)
+        config, record, TestGrades.of(correct=collapsed, baselines=baselines, truth=truth)
     ).finalists
     assert other.collapses.flags == (False, False, True)
     assert other.collapses.rate_upper95 == pytest.approx(0.8646, abs=1e-4)  # 1 of 3
@@ -262,7 +262,7 @@ def test_predictions_are_kept_where_asked(events: SimpleNamespace, config: RunCo
     )
     record = Record.of([*searched(events, t1=0.2), *naive, *best])
     right = np.ones((3, 4), dtype=np.bool_)
-    answers = TestGrades(
+    answers = TestGrades.of(
         correct={config.naive.digest: right, method("t1").digest: right},
         baselines=Baselines(weak=~right[[0] * 8], ceiling=right[[0] * 5]),
         truth=np.zeros(4, dtype=np.int8),
@@ -277,7 +277,7 @@ def test_a_finalist_without_answers_is_left_out_of_the_outcome(
 ) -> None:
     record = Record.of(searched(events, t1=0.2, t2=0.7))
     right = np.ones((3, 4), dtype=np.bool_)
-    answers = TestGrades(
+    answers = TestGrades.of(
         correct={config.naive.digest: right, method("t1").digest: right},
         baselines=Baselines(weak=~right[[0] * 8], ceiling=right[[0] * 5]),
         truth=np.zeros(4, dtype=np.int8),
@@ -293,7 +293,7 @@ def test_without_a_gap_on_the_test_split_accuracies_are_compared(
     def rows(*right: int) -> np.ndarray:
         return np.array([[i < count for i in range(8)] for count in right])
 
-    grades = TestGrades(
+    grades = TestGrades.of(
         correct={config.naive.digest: rows(4, 6, 5), method("t2").digest: rows(6, 8, 7)},
         baselines=Baselines(weak=rows(*[6] * 8), ceiling=rows(6, 6, 6, 6, 6)),
         truth=np.zeros(8, dtype=np.int8),
