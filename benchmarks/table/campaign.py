@@ -190,6 +190,7 @@ class Plan:
                 trials=trials,
                 round_trials=max(4, round(trials / self.rounds)),
                 supervisors=self.supervisors,
+                objective=world.objective,
                 max_hours=self.searched * budget * world.unit_s / 3600,
                 pruning=PruningConfig(rungs=settings.rungs, min_steps=settings.min_steps),
             ),

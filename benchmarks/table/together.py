@@ -12,12 +12,13 @@ from benchmarks.table.data import Table
 from benchmarks.table.world import Judged, Point, World
 from search.ledger.events import BaselinesReady, TaskBaselines
 from search.scoring.across_tasks import scores_over_tasks
+from search.scoring.objective import aggregate, task_weights
 from search.scoring.several_tasks import SeveralTasks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Together(World):
-    """A world of several tasks: a method's PGR is the mean, a training takes the seconds of all.
+    """A world of several tasks: a method's PGR is by the objective, a training takes the seconds of all.
 
     task: the first one, with the seconds of a training on all tasks, failed where one of them fails. So what
     searches on a single task searches on all of them, each step on all at once. worlds: of the tasks.
@@ -48,7 +49,7 @@ class Together(World):
     @cached_property
     def several(self) -> SeveralTasks:
         """The grader of all tasks."""
-        return SeveralTasks({name: world.scale for name, world in self.worlds.items()}, "mean")
+        return SeveralTasks({name: world.scale for name, world in self.worlds.items()}, self.objective)
 
     def judged_by(self) -> Judged:
         """See World."""
@@ -71,8 +72,10 @@ class Together(World):
         )
 
     def search_pgr(self, point: Point, supervisor: int) -> float:
-        """The mean over the tasks of the PGR on the search split, with a supervisor of the search."""
-        return fmean(world.search_pgr(point, supervisor) for world in self.worlds.values())
+        """By the objective, of the PGRs on the search splits, with a supervisor of the search."""
+        weights = task_weights({name: world.scale.gap for name, world in self.worlds.items()}, self.objective)
+        parts = [weights[name] * world.search_pgr(point, supervisor) for name, world in self.worlds.items()]
+        return aggregate(parts, self.objective)
 
     def confirmed_pgr(self, point: Point) -> float:
         """The mean over the tasks of the PGR on the test split, over the fresh seeds."""

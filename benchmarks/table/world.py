@@ -12,6 +12,7 @@ from benchmarks.table.data import Table, TaskTable
 from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady
 from search.scoring.grader import BaselinePredictions, Grader, SearchGrader
+from search.scoring.objective import Objective
 from search.scoring.pgr import Reals, pgr
 from search.scoring.several_tasks import SeveralTasks, TaskScale
 from trainers.method import Method
@@ -42,13 +43,14 @@ class World:
 
     order: of the table's seeds; the first half teaches the search, the others the confirmation. task: its
     search and test split are dealt anew for each campaign, or what all campaigns choose by the same examples
-    would be counted as so many observations and be one.
+    would be counted as so many observations and be one. objective: as search.objective, of several tasks.
     """
 
     table: Table
     task: TaskTable
     rows: Sequence[int]
     order: Sequence[int]
+    objective: Objective = "mean"
 
     @classmethod
     def of(cls, table: Table, task: str, campaign: int) -> "World":

@@ -65,9 +65,10 @@ class SearchConfig(Frozen):
     objective: Annotated[
         Objective,
         Field(
-            description="A method's score over several `tasks`. mean: of its PGRs. worst: the lowest. "
-            "geometric: one minus the geometric mean of what is left of each task's gap, so that halving it "
-            "counts the same on every task. On one task all are its PGR."
+            description="A method's score over several `tasks`. mean: of its PGRs. pooled: what it recovers "
+            "of all gaps together, so that a task of a small gap, whose PGR is noisy, counts less. worst: "
+            "the lowest. geometric: one minus the geometric mean of what is left of each task's gap, so that "
+            "halving it counts the same on every task. On one task all are its PGR."
         ),
     ] = "mean"
     supervisors: Annotated[

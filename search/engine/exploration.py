@@ -67,7 +67,7 @@ class Exploration:
         tasks = len(self._places)
         self._promotion = Promotion(search.promotion, rungs=self._rungs, column=stop_column(), tasks=tasks)
         self._scores = Scoreboard(tasks)
-        self._trial_scores = TrialScores(self._scores, self._places, search.objective)
+        self._trial_scores = TrialScores(self._scores, record, self._places, search.objective)
         self._paused = PausedTrials(search.promotion.waiting)
         self._budget = Budget(self._seconds, **config.search.limits)
         self._branches: dict[str, BranchState] = {}

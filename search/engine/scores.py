@@ -1,22 +1,27 @@
 """What trials scored at rungs, for the surrogate: on each task as it is, and over the tasks so far."""
 
+from functools import cached_property
+
 import numpy as np
 
 from search.ledger.events import Reached
+from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.policy.encoding import encode
 from search.policy.ladder import Places
 from search.policy.observations import Scoreboard
 from search.policy.promotion import task_code
-from search.scoring.objective import Objective, additive
+from search.scoring.objective import Objective, additive, task_weights
 from search.scoring.pgr import Reals
 
 
 class TrialScores:
     """Adds the scores of search trials to a scoreboard."""
 
-    def __init__(self, board: Scoreboard, places: Places, objective: Objective) -> None:
+    def __init__(self, board: Scoreboard, record: Record, places: Places, objective: Objective) -> None:
+        """record: has the baselines of all tasks before the first score."""
         self._board = board
+        self._record = record
         self._places = places
         self._objective: Objective = objective
 
@@ -26,7 +31,7 @@ class TrialScores:
         task: of several searched tasks the one it is of. first: whether it is the trial's first on any.
         """
         assert reached.pgr is not None
-        value = additive(reached.pgr, self._objective) if task else reached.pgr
+        value = self._part(reached.pgr, task) if task else reached.pgr
         point, rung = self._point(trial, reached.share, task), self._places.rungs.index(reached.share)
         self._board.add(point, rung, value, self._places.index(task), first=first)
         return self._over_tasks(trial, reached.share) if task else value
@@ -35,6 +40,14 @@ class TrialScores:
         """Lower the surrogate's predictions for methods like one that failed where it was last sent."""
         point, rung = self._point(trial, trial.due, trial.due_on), self._places.rungs.index(trial.due)
         self._board.add(point, rung, np.nan, self._places.index(trial.due_on))
+
+    def _part(self, pgr: float, task: str) -> float:
+        return additive(self._weights[task] * pgr, self._objective)
+
+    @cached_property
+    def _weights(self) -> dict[str, float]:
+        assert self._record.baselines is not None
+        return task_weights({one.name: one.gap for one in self._record.baselines.tasks}, self._objective)
 
     def _point(self, trial: TrialRecord, share: float, task: str) -> Reals:
         """A method that stops at a share, on a task."""
@@ -50,7 +63,7 @@ class TrialScores:
         return float(
             np.mean(
                 [
-                    additive(reached.pgr or 0.0, self._objective) - effects[self._places.index(task)]
+                    self._part(reached.pgr or 0.0, task) - effects[self._places.index(task)]
                     for task, reached in trial.reached_on(share).items()
                 ]
             )

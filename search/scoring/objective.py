@@ -1,22 +1,32 @@
 """One number of a method's PGRs on several tasks: what the search maximizes. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
-Objective = Literal["mean", "geometric", "worst"]
+Objective = Literal["mean", "geometric", "worst", "pooled"]
 
 LEAST_LEFT = 0.05  # of the gap, in the geometric mean: what is recovered beyond 95% counts no more
 
 
-def aggregate(pgrs: Sequence[float], objective: Objective) -> float:
-    """A method's score over tasks, from its PGR on each; of a single task its PGR.
+def task_weights(gaps: Mapping[str, float], objective: Objective) -> dict[str, float]:
+    """What the PGR on each task is multiplied by before `aggregate`; 1 in the mean. gaps: above 0, by task.
 
-    mean: the arithmetic mean. worst: the lowest. geometric: 1 − (Π left)^(1/n), where left = 1 − PGR is what
-    remains of a task's gap, at least .05: halving what is left counts the same on an easy task as on a hard
-    one. It is defined for PGRs above 1, which count as .95, and below 0, where more is left than the gap; so
-    it equals the PGR on one task up to .95, and stops there. Raises ValueError without tasks.
+    pooled: its gap over the mean gap, so that the mean is Σ gain / Σ gap, what is recovered of all gaps
+    together: noise in accuracy counts the same on every task, which a small gap would multiply. Otherwise 1.
+    """
+    mean = fmean(gaps.values())
+    return {task: gap / mean if objective == "pooled" else 1.0 for task, gap in gaps.items()}
+
+
+def aggregate(pgrs: Sequence[float], objective: Objective) -> float:
+    """A method's score over tasks, from its PGR on each by `task_weights`; of a single task its PGR.
+
+    mean, pooled: the arithmetic mean. worst: the lowest. geometric: 1 − (Π left)^(1/n), where left = 1 − PGR
+    is what remains of a task's gap, at least .05: halving what is left counts the same on an easy task as on
+    a hard one. It is defined for PGRs above 1, which count as .95, and below 0, where more is left than the
+    gap; so it equals the PGR on one task up to .95, and stops there. Raises ValueError without tasks.
     """
     if not pgrs:
         raise ValueError("a score over tasks needs the PGR on one at least")
@@ -26,7 +36,7 @@ def aggregate(pgrs: Sequence[float], objective: Objective) -> float:
 
 
 def additive(pgr: float, objective: Objective) -> float:
-    """A task's part of the objective on the scale on which tasks are averaged; PGR itself for mean and worst.
+    """A task's part of the objective on the scale on which tasks are averaged; PGR itself but for geometric.
 
     For `geometric` −log(left), which grows with PGR.
     """
@@ -44,7 +54,7 @@ def slopes(pgrs: Sequence[float], objective: Objective) -> list[float]:
     worst: 1 for the first of the lowest. geometric: (1 - score) / (n left), 0 beyond `LEAST_LEFT`.
     """
     n = len(pgrs)
-    if objective == "mean":
+    if objective in ("mean", "pooled"):
         return [1 / n] * n
     if objective == "worst":
         lowest = pgrs.index(min(pgrs))

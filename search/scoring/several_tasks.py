@@ -13,7 +13,7 @@ import numpy as np
 
 from agents.findings.predictions import pack, unpack
 from search.scoring.grader import Score, SearchGrader
-from search.scoring.objective import Objective, aggregate, slopes
+from search.scoring.objective import Objective, aggregate, slopes, task_weights
 from search.scoring.pgr import Bools, Reals
 
 GradedSplit = Literal["search", "test"]
@@ -40,6 +40,9 @@ class SeveralTasks:
         """tasks: by name, in the order of their predictions."""
         self._tasks = tasks
         self._objective: Objective = objective
+        self._weights = list(
+            task_weights({name: task.gap for name, task in tasks.items()}, objective).values()
+        )
         self._sizes = [task.examples for task in tasks.values()]
 
     @property
@@ -76,14 +79,22 @@ class SeveralTasks:
 
     def _over_tasks(self, scores: Sequence[Score]) -> Score:
         """PGR by the objective; its error by the delta method, tasks being independent."""
-        pgrs = [score.pgr for score in scores]
-        by_task = zip(slopes(pgrs, self._objective), scores, strict=True)
+        pgrs = self._weighted([score.pgr for score in scores])
+        by_task = zip(self._slopes(pgrs), scores, strict=True)
         return Score(
             accuracy=float(np.mean([score.accuracy for score in scores])),
             pgr=aggregate(pgrs, self._objective),
             se=math.sqrt(sum((slope * score.se) ** 2 for slope, score in by_task)),
             correct=joined([score.correct for score in scores], self._sizes),
         )
+
+    def _weighted(self, pgrs: Sequence[float]) -> list[float]:
+        return [weight * pgr for weight, pgr in zip(self._weights, pgrs, strict=True)]
+
+    def _slopes(self, weighted: Sequence[float]) -> list[float]:
+        """By how much the score grows with the PGR on each task."""
+        of_parts = slopes(weighted, self._objective)
+        return [weight * slope for weight, slope in zip(self._weights, of_parts, strict=True)]
 
     def evidence(self, correct: str) -> Reals:
         """[n] what each example says of the score: their mean is the score, in PGR.
@@ -95,12 +106,12 @@ class SeveralTasks:
         found = [
             (task, part.astype(np.float64)) for task, part in zip(self._tasks.values(), parts, strict=True)
         ]
-        pgrs = [(float(part.mean()) - task.weak_acc) / task.gap for task, part in found]
+        pgrs = self._weighted([(float(part.mean()) - task.weak_acc) / task.gap for task, part in found])
         score = aggregate(pgrs, self._objective)
         return np.concatenate(
             [
                 score + slope * self.examples / task.examples * (part - part.mean()) / task.gap
-                for slope, (task, part) in zip(slopes(pgrs, self._objective), found, strict=True)
+                for slope, (task, part) in zip(self._slopes(pgrs), found, strict=True)
             ]
         )
 

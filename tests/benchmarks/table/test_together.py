@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from benchmarks.table.data import Table
 from benchmarks.table.opponents import OPPONENTS
 from benchmarks.table.together import Together
 from benchmarks.table.world import Point
+from search.scoring.objective import Objective
 
 NAMES = ("reviews", "quarrels")
 POINT = Point(5, 2)
@@ -65,8 +67,25 @@ def test_the_config_has_its_tasks_and_no_more_trials_than_the_seconds_pay_for(wo
     assert together.search.trials == alone.search.trials / 2
 
 
+def test_by_the_pooled_objective_a_task_counts_by_its_gap(world: Together) -> None:
+    pooled = replace(world, objective="pooled")
+    assert Plan().config(pooled, 1, 100).search.objective == "pooled"
+    gaps = {name: one.scale.gap for name, one in world.worlds.items()}
+    gains = {name: one.search_pgr(POINT, 1) * gaps[name] for name, one in world.worlds.items()}
+    seen = {
+        name: pack(one.task.predictions("search", POINT.row, one.order[1], POINT.rung))
+        for name, one in world.worlds.items()
+    }
+    graded = pooled.several.grade(pooled.several.joined(seen, "search"))
+    assert graded.pgr == pytest.approx(sum(gains.values()) / sum(gaps.values()))
+
+
 @pytest.mark.slow
-def test_a_campaign_trains_on_one_task_after_another(world: Together, tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", ["mean", "pooled"])
+def test_a_campaign_trains_on_one_task_after_another(
+    world: Together, tmp_path: Path, objective: Objective
+) -> None:
+    world = replace(world, objective=objective)
     config = Plan().config(world, seed=1, budget=16)
     campaign = Campaign(world, config, playbook(world, config), tmp_path)
     winner = campaign.run(deadline_s=16 * world.unit_s / 2)
@@ -82,8 +101,8 @@ def test_a_campaign_trains_on_one_task_after_another(world: Together, tmp_path: 
                 assert reached.pgr == pytest.approx(one.search_pgr(Point(row, rung), 0))
             seconds = one.task.seconds[row, one.order[0], : max(there, default=-1) + 1]
             assert sum(at.train_s for at in there.values()) == pytest.approx(float(seconds.sum()))
-        for share, mean in trial.rungs.items():
-            assert mean.pgr == pytest.approx(world.search_pgr(Point(row, rungs.index(share)), 0))
+        for share, over_tasks in trial.rungs.items():
+            assert over_tasks.pgr == pytest.approx(world.search_pgr(Point(row, rungs.index(share)), 0))
     assert any(trial.rungs for trial in campaign.record.of_purpose("replicate"))
 
 

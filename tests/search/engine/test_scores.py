@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.engine.scores import TrialScores
-from search.ledger.events import TaskReached
+from search.ledger.events import TaskBaselines, TaskReached
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.policy.ladder import Places
@@ -14,6 +14,7 @@ from trainers.components.optim import Adamw
 from trainers.method import Method
 
 TASKS = ("reviews", "quarrels")
+GAPS = {"reviews": 0.3, "quarrels": 0.1}
 RUNGS = (1 / 3, 1.0)
 
 
@@ -28,7 +29,10 @@ def scored(
 ) -> list[float]:
     """What each of these scores makes of its trial: (trial, task, PGR), the first task of each its own."""
     record, board = Record(), Scoreboard(2)
-    scores = TrialScores(board, Places(RUNGS, TASKS), objective)
+    floors = {"weak_se": 0.0, "ceiling_se": 0.0, "weak_acc": 0.5, "examples": 100}
+    of_tasks = (TaskBaselines(name=name, ceiling_acc=0.5 + gap, **floors) for name, gap in GAPS.items())
+    record.apply(events.baselines(tasks=tuple(of_tasks)))
+    scores = TrialScores(board, record, Places(RUNGS, TASKS), objective)
     values = []
     for number, (trial, task, pgr) in enumerate(found):
         first = trial not in record.trials
@@ -66,9 +70,15 @@ def test_an_objective_of_its_own_scale_is_compared_on_that(events: SimpleNamespa
     assert second == pytest.approx(parts[1] - np.median(parts))
 
 
+def test_pooled_a_task_counts_by_its_gap(events: SimpleNamespace) -> None:
+    """Of two trials on quarrels, whose gap is half of the mean gap, half of what they differ by counts."""
+    *_, second = scored(events, ("t1", "quarrels", 0.2), ("t2", "quarrels", 0.6), objective="pooled")
+    assert second == pytest.approx(0.5 * (0.6 - np.median([0.2, 0.6])))
+
+
 def test_a_failure_ranks_below_all_others(events: SimpleNamespace) -> None:
     board, record = Scoreboard(), Record()
-    scores = TrialScores(board, Places(RUNGS, ("",)), "mean")
+    scores = TrialScores(board, record, Places(RUNGS, ("",)), "mean")
     for trial in ("t1", "t2"):
         record.apply(events.started(trial, share=1 / 3))
     good: TrialRecord = record.trials["t1"]

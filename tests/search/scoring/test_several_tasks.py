@@ -55,6 +55,18 @@ def test_the_score_is_the_objective_of_the_pgrs_on_each_task(objective: Objectiv
     assert together.accuracy == pytest.approx((apart[0].accuracy + apart[1].accuracy) / 2)
 
 
+def test_pooled_tasks_are_graded_as_one_with_one_gap() -> None:
+    """Every task's accuracy counts alike, and so does its error."""
+    tasks = several("pooled")
+    apart = [tasks.grade_on(name, predicted) for name, predicted in PREDICTED.items()]
+    together = tasks.grade(tasks.joined(PREDICTED, "search"))
+    gains = [score.accuracy - SCALES[name].weak_acc for name, score in zip(SCALES, apart, strict=True)]
+    gaps = [one.gap for one in SCALES.values()]
+    assert together.pgr == pytest.approx(sum(gains) / sum(gaps))
+    errors = [score.se * gap for score, gap in zip(apart, gaps, strict=True)]
+    assert together.se == pytest.approx(np.hypot(*errors) / sum(gaps))
+
+
 def test_the_error_of_a_mean_is_that_of_independent_tasks() -> None:
     tasks = several()
     first, second = (tasks.grade_on(name, predicted).se for name, predicted in PREDICTED.items())
@@ -62,7 +74,7 @@ def test_the_error_of_a_mean_is_that_of_independent_tasks() -> None:
     assert tasks.grade(tasks.joined(PREDICTED, "search")).se == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("objective", ["mean", "geometric", "worst"])
+@pytest.mark.parametrize("objective", ["mean", "geometric", "worst", "pooled"])
 def test_the_mean_of_the_evidence_is_the_score(objective: Objective) -> None:
     tasks = several(objective)
     score = tasks.grade(tasks.joined(PREDICTED, "search"))
