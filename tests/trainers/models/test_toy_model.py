@@ -14,6 +14,7 @@ from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.toy_task import load_toy
 from trainers.data.toy_text import RARE, TRADE, VERDICTS, reviews, vocabulary
 from trainers.models import toy_model as toy
+from trainers.models.pool import check_model
 from trainers.models.settings import ToyModel
 from trainers.models.toy_model import build_toy_model, toy_tokenizer
 
@@ -78,6 +79,18 @@ def test_a_second_build_loads_and_does_not_train(tmp_path: Path, monkeypatch: py
     assert all(torch.equal(first[name], again[name]) for name in first)
     with pytest.raises(AssertionError, match="trained again"):
         build_toy_model(ToyModel(size="strong", pretrain_steps=3), cache=cache)
+
+
+def test_a_check_pretrains_a_model_once_and_loads_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.transformers.Qwen3ForCausalLM, "from_pretrained", None)
+    check_model(ToyModel(size="weak"), cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    check_model(BRIEF, cache=tmp_path)
+    assert toy._intact(_home(tmp_path))
+    monkeypatch.setattr(toy, "_pretrained", None)
+    check_model(BRIEF, cache=tmp_path)
 
 
 def test_pretraining_moves_the_weights_and_restores_threads_and_random_state(tmp_path: Path) -> None:
