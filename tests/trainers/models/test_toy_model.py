@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import Qwen3ForCausalLM
 
+from tests.small_runs.settings import PRETRAIN_STEPS
 from trainers.data.examples import SPLITS
 from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.toy_task import load_toy
@@ -169,9 +170,14 @@ def _embedding(cache: Path) -> NDArray[np.float32]:
 
 
 @pytest.mark.slow
-def test_what_the_pretrained_model_knows(tmp_path: Path) -> None:
-    """All but trade words and reviews that end on a concession, of which readers misjudge three in five."""
-    model, tokenizer = build_toy_model(ToyModel(size="strong"), cache=tmp_path), toy_tokenizer()
+def test_what_the_pretrained_model_knows(cache: Path) -> None:
+    """All but trade words and reviews that end on a concession, of which readers misjudge three in five.
+
+    It knows so much after half of the usual steps.
+    """
+    half = ToyModel(size="strong", pretrain_steps=PRETRAIN_STEPS)
+    assert ToyModel(size="strong").pretrain_steps >= 2 * PRETRAIN_STEPS
+    model, tokenizer = build_toy_model(half, cache=cache), toy_tokenizer()
     drawn = list(islice(reviews(np.random.default_rng(0), pretraining=False), 2000))
     batch = tokenizer([review.prompt for review in drawn], padding=True, return_tensors="pt")
     with torch.no_grad():
