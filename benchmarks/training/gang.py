@@ -30,7 +30,7 @@ from trainers.data.toy_task import load_toy
 from trainers.gang import GangMember, follow, lead, meeting_point
 from trainers.models.pool import ModelPool
 from trainers.models.settings import ToyModel
-from trainers.models.toy_model import toy_tokenizer
+from trainers.models.toy_model import MAX_TOKENS, toy_tokenizer
 from trainers.training.loop import Floats, Recipe, TokenInputs, fit, predict
 from trainers.training.settings import EngineConfig
 
@@ -39,11 +39,16 @@ LOSSES: dict[str, Loss] = {"xent": Xent(), "logconf": LogConf(aux=0.7, warmup=0.
 Case = dict[str, Any]
 
 
-def examples() -> tuple[TokenInputs, Floats]:
-    """Toy reviews, and soft labels that a dozen steps can learn: whether a review is longer than most."""
-    task = load_toy(ToyTask(splits=SplitSizes(weak_train=1, transfer=EXAMPLES, search=1, test=1)))
+def examples(bucket: tuple[int, int] | None) -> tuple[TokenInputs, Floats]:
+    """Toy reviews, and soft labels that a dozen steps can learn: whether a review is longer than most.
+
+    bucket: the least and most tokens of a review. Compiled layers are compiled for each padded length.
+    """
+    task = load_toy(ToyTask(splits=SplitSizes(weak_train=1, transfer=3 * EXAMPLES, search=1, test=1)))
     tokenizer = toy_tokenizer("weak")
-    ids = tokenizer(list(task.inputs["transfer"].texts))["input_ids"]
+    low, high = bucket or (1, MAX_TOKENS)
+    drawn = tokenizer(list(task.inputs["transfer"].texts))["input_ids"]
+    ids = [row for row in drawn if low <= len(row) <= high][:EXAMPLES]
     tokens = Tokens(
         ids=np.concatenate(ids).astype(np.int32),
         offsets=np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64),
@@ -56,7 +61,7 @@ def examples() -> tuple[TokenInputs, Floats]:
 def losses(case: Case, cache: Path) -> Iterator[float]:
     """The loss over all examples after every step of a training."""
     torch.set_num_threads(1)
-    inputs, targets = examples()
+    inputs, targets = examples(case.get("bucket"))
     model = ModelPool(ToyModel(size="weak"), cache=cache).fresh(0)
     recipe = Recipe(
         plan=Plan(phases=(Phase(start=0.0, weights=np.ones(EXAMPLES, dtype=np.float32), lr_scale=1.0),)),
@@ -112,19 +117,24 @@ def parity(members: int, cases: list[Case]) -> list[Case]:
     """Every case, with the largest relative difference of a loss and how far the loss fell."""
     with tempfile.TemporaryDirectory() as cache:
         together = run_gang(members, cases, Path(cache))
-        alone = {loss: _alone(loss, Path(cache)) for loss in {case["loss"] for case in cases}}
+        alone = {data: _alone(*data, Path(cache)) for data in {_data(case) for case in cases}}
     rows = []
     for case, gang in zip(cases, together, strict=True):
-        single = alone[case["loss"]]
+        single = alone[_data(case)]
         difference = float(np.max(np.abs(np.array(gang) / np.array(single) - 1)))
         row = {**case, "first_loss": single[0], "last_loss": single[-1], "largest_difference": difference}
         rows.append(row)
     return rows
 
 
-def _alone(loss: str, cache: Path) -> list[float]:
-    """The losses that every case with this loss is compared with: one process, nothing split or compiled."""
-    return list(losses({"loss": loss, "zero_stage": 0, "micro_batch": None, "compile": "off"}, cache))
+def _data(case: Case) -> tuple[str, tuple[int, int] | None]:
+    return case["loss"], case.get("bucket")
+
+
+def _alone(loss: str, bucket: tuple[int, int] | None, cache: Path) -> list[float]:
+    """What cases of this loss and bucket are compared with: one process, nothing split or compiled."""
+    plain = {"zero_stage": 0, "micro_batch": None, "compile": "off"}
+    return list(losses({"loss": loss, "bucket": bucket, **plain}, cache))
 
 
 def cases(quick: bool) -> list[Case]:

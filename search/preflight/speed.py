@@ -19,7 +19,7 @@ from trainers.trial.baselines import BaselineData, train_baseline
 ENOUGH_S = 0.4  # a difference in seconds that stands out from what two runs of the same differ by
 LONG_S = 5.0  # a run that is timed once
 FIRST_STEPS, FIRST_ROWS = 2, 16
-WORKER = "import search.workers.baselines, search.workers.trial_runner"
+WORKER = "import search.workers.baselines, search.workers.trial_runner, transformers.modeling_utils"
 LEARNED = 8  # batches of examples that the timed trainings pass over
 
 Seconds = Callable[[int], float]

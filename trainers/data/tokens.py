@@ -1,18 +1,22 @@
 """Texts to tokens, and rows of tokens to batches."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
 from trainers.data.counts import LengthCounts
 from trainers.data.examples import Examples, SplitName
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Rows = NDArray[np.int64]
 Ids = list[int]
@@ -64,12 +68,12 @@ class Tokens:
         """Tokens in each row, int64 [n]."""
         return np.diff(self.offsets)
 
-    def only(self, rows: range) -> "Tokens":
+    def only(self, rows: range) -> Tokens:
         """Consecutive rows."""
         offsets = self.offsets[rows.start : rows.stop + 1]
         return replace(self, ids=self.ids[offsets[0] : offsets[-1]], offsets=offsets - offsets[0])
 
-    def followed_by(self, others: "Tokens") -> "Tokens":
+    def followed_by(self, others: Tokens) -> Tokens:
         """These rows, then the others, which end with the same question."""
         assert self.words == others.words
         return replace(

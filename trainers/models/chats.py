@@ -1,12 +1,17 @@
 """Messages in the form that a model was trained to read."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
-from transformers import PreTrainedTokenizerBase
 
 from trainers.data.conversations import plain
 from trainers.data.examples import Chat, Examples, Turns
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def as_chats(examples: Examples, tokenizer: PreTrainedTokenizerBase) -> Examples:

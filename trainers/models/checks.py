@@ -1,13 +1,18 @@
 """What makes a pretrained model unusable: an adapter in its place, missing tensors, too few positions."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import transformers
 from torch import Tensor
-from transformers import PreTrainedModel
 from transformers.utils.hub import cached_file
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 ADAPTER = "adapter_config.json"
 
@@ -43,7 +48,7 @@ def check_whole(whole: PreTrainedModel, loading_info: Mapping[str, Any], place: 
 def body_of(whole: PreTrainedModel) -> PreTrainedModel:
     """A model without what it predicts with."""
     body = whole.base_model
-    assert isinstance(body, PreTrainedModel)
+    assert isinstance(body, transformers.PreTrainedModel)
     return body
 
 

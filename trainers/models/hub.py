@@ -1,20 +1,24 @@
 """Models from the hub or the disk: pretrained bodies, their shapes and tokenizers."""
 
+from __future__ import annotations
+
 import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import transformers
-from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
 
 from trainers.data.loading import loading
 from trainers.models.checks import body_of, check_no_adapter, check_positions, check_whole
 from trainers.models.settings import HubModel, Pool
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,7 @@ def _loaded(config: HubModel, shape: PretrainedConfig, **options: Any) -> PreTra
             ignore_mismatched_sizes=True,  # check_whole refuses them by name
             **options,
         )
-    assert isinstance(whole, PreTrainedModel)
+    assert isinstance(whole, transformers.PreTrainedModel)
     check_whole(whole, info, _place(shape, config))
     check_positions(body_of(whole), config.max_length, _place(shape, config))
     return whole

@@ -1,20 +1,25 @@
 """Binary classifiers from pretrained models, and the pool that holds the pretrained weights."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainers.data.loading import loading
 from trainers.models.head import Head, Words, as_head, new_head
 from trainers.models.hub import Pretrained, check_hub_model, hub_model, hub_tokenizer, is_decoder, pretrained
 from trainers.models.settings import HubModel, Pool, ToyModel
-from trainers.models.toy_model import build_toy_model, toy_tokenizer
+from trainers.models.toy_model import build_toy_model, pretrained_folder, toy_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class Classifier(nn.Module):
@@ -85,8 +90,12 @@ def _pooled(hidden: torch.Tensor, mask: torch.Tensor, pool: Pool) -> torch.Tenso
 
 
 def _toy_model(config: ToyModel, cache: Path) -> Pretrained:
-    with loading("the toy model cannot be loaded", f"remove {cache}"):
+    with _loading_toy(cache):
         return pretrained(build_toy_model(config, cache=cache), "last")
+
+
+def _loading_toy(cache: Path) -> AbstractContextManager[None]:
+    return loading("the toy model cannot be loaded", f"remove {cache}")
 
 
 def _hub_model(config: HubModel, cache: Path) -> Pretrained:
@@ -118,10 +127,11 @@ def check_model(config: HubModel | ToyModel, *, cache: Path) -> None:
     Raises ValueError, on one line, if a hub model's configuration cannot be read or does not fit, or if a
     folder lacks tensors of the model.
     """
-    if isinstance(config, ToyModel):
-        _toy_model(config, cache)
-    else:
+    if isinstance(config, HubModel):
         check_hub_model(config)
+    elif config.size == "strong":
+        with _loading_toy(cache):
+            pretrained_folder(config, cache=cache)
 
 
 class ModelPool:
@@ -135,7 +145,7 @@ class ModelPool:
         self.config = config
         self.cache = cache
 
-    def another(self, config: HubModel | ToyModel) -> "ModelPool":
+    def another(self, config: HubModel | ToyModel) -> ModelPool:
         """The pool of another model, with the same cache."""
         return ModelPool(config, cache=self.cache)
 

@@ -1,10 +1,10 @@
 """Prompts: the templates of a model's read-out and of its zero-shot prior."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from trainers.data.examples import Examples
 from trainers.data.tokens import PLAIN_PAIR, Template, Tokens, tokenize
@@ -13,6 +13,9 @@ from trainers.models.chats import as_chats
 from trainers.models.hub import embedding_rows, has_language_model, hub_shape
 from trainers.models.pool import load_tokenizer
 from trainers.models.settings import HubModel, ToyModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Templates = tuple[Template, ...]
 

@@ -5,6 +5,8 @@ followed by their verdicts, so it knows the concept before it sees a weak label,
 which this text leaves out. A task never contains these reviews (see `toy_text.reserved_for_pretraining`).
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tokenizers
@@ -21,12 +23,14 @@ import transformers
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tqdm import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from trainers.data.toy_text import RARE, VERDICTS, hasty_verdict, reviews, vocabulary
 from trainers.gang import name_accelerator
 from trainers.models.settings import ToyModel
 from trainers.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 Size = Literal["weak", "strong"]
 
@@ -57,7 +61,7 @@ def toy_tokenizer(size: Size = "strong") -> PreTrainedTokenizerFast:
     words = [PAD, UNK, EOS, *known]
     core = tokenizers.Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNK))
     core.pre_tokenizer = WhitespaceSplit()
-    return PreTrainedTokenizerFast(
+    return transformers.PreTrainedTokenizerFast(
         tokenizer_object=core,
         pad_token=PAD,
         unk_token=UNK,
@@ -70,17 +74,25 @@ def toy_tokenizer(size: Size = "strong") -> PreTrainedTokenizerFast:
 def build_toy_model(config: ToyModel, *, cache: Path) -> PreTrainedModel:
     """A Qwen3ForCausalLM of the given size, in float32 on the CPU, in evaluation mode.
 
-    The strong size is pretrained on the first call (half a minute on one core) and kept with its
-    tokenizer under `cache`/<content hash>; later calls load it. A damaged copy is replaced. Processes
-    may race: each trains in its own directory and the first to finish publishes.
+    The strong size is loaded from `pretrained_folder`.
     """
     if config.size == "weak":
         return _initial(config.size)
+    home = pretrained_folder(config, cache=cache)
+    loaded: PreTrainedModel = transformers.Qwen3ForCausalLM.from_pretrained(home)
+    return loaded
+
+
+def pretrained_folder(config: ToyModel, *, cache: Path) -> Path:
+    """The folder of the strong size and its tokenizer: `cache`/<content hash>.
+
+    The first call pretrains the model (half a minute on one core), and a damaged copy is replaced. Processes
+    may race: each trains in its own directory and the first to finish publishes.
+    """
     home = cache / f"toy-{content_hash(config)}"
     if not _intact(home):
         _publish(_pretrained(config), home)
-    loaded: PreTrainedModel = Qwen3ForCausalLM.from_pretrained(home)
-    return loaded
+    return home
 
 
 def toy_shape(size: Size) -> Qwen3Config:
@@ -98,13 +110,13 @@ def toy_shape(size: Size) -> Qwen3Config:
         "eos_token_id": tokenizer.eos_token_id,
         "initializer_range": INIT_STD,
     }
-    return Qwen3Config(**settings)
+    return transformers.Qwen3Config(**settings)
 
 
 def _initial(size: Size) -> Qwen3ForCausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(INIT_SEED)
-        model = Qwen3ForCausalLM(toy_shape(size))
+        model = transformers.Qwen3ForCausalLM(toy_shape(size))
     model.train(False)
     return model
 

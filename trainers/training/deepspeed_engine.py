@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
 from trainers.components.optim import Adamw
 from trainers.gang import ensure_group, load_deepspeed, world_size
@@ -269,7 +269,7 @@ class Engine:
 
 def _set_checkpointing(model: torch.nn.Module, wanted: bool) -> None:
     for module in model.modules():
-        if not isinstance(module, PreTrainedModel):
+        if not isinstance(module, transformers.PreTrainedModel):
             continue
         if wanted and not module.is_activation_checkpointing:
             # Reentrant checkpointing needs an input that requires a gradient; under LoRA there is none.

@@ -65,6 +65,7 @@ def test_a_table_has_the_columns_of_all_rows() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_parts_run_dry_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

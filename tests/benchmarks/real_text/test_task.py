@@ -19,9 +19,9 @@ def settings(encoder: Path) -> RealTextSettings:
         trials=20,
         max_length=24,
         weak_rows=60,
-        transfer=200,
-        search=200,
-        test=200,
+        transfer=120,
+        search=120,
+        test=120,
         supervisors=2,
         fresh=2,
     )
@@ -33,6 +33,7 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_naive_and_best_are_those_of_the_run(shared: Path, minilm: Path, tmp_path: Path) -> None:
     config = settings(minilm).config(shared / "data", "agnews_bt", pairs=False, cache=tmp_path / "cache")
     found = figures_of(config, tmp_path / "folder", searched=True, hindsight=True)

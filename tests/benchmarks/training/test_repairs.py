@@ -8,6 +8,7 @@ from benchmarks.training.repairs import report
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_repaired_and_kept_labels_are_better_than_weak_ones(
     shared: Path, minilm: Path, tmp_path: Path
 ) -> None:

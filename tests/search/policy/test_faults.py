@@ -17,7 +17,7 @@ from tests.small_runs.settings import ONE_CPU
 from tests.small_runs.site import Site
 from tests.small_runs.whole import problems
 
-SHORT = ["replication={methods: 1, seeds: 1}", "confirm={finalists: 1, seeds: 2}"]
+SHORT = ["replication={methods: 1, seeds: 1}", "confirm={finalists: 1, seeds: 2}", "tracking.kind=off"]
 
 
 def lost(*nodes: str | None, by: int = 1) -> list[tuple[WorkerLost, int]]:
@@ -152,7 +152,7 @@ def test_whatever_ends_the_driver_the_next_one_goes_on(
 ) -> None:
     # One worker: the test above resumes a run that had two trials in training. What SIGTERM does is tested
     # where a run is finished on another machine.
-    settings = [*SHORT, "faults.workers=1", "trial.concurrent=1", "tracking.kind=off"]
+    settings = [*SHORT, "faults.workers=1", "trial.concurrent=1"]
     site = Site(tmp_path / "run", warm, settings, (ONE_CPU,))
     site.plant("kill-always")
     code, _, errors = site.run().wait()

@@ -107,6 +107,7 @@ SMALL = [
     "replication={methods: 1, seeds: 1}",
     "confirm={finalists: 1, seeds: 2}",
     "trial={cpus: 1, concurrent: 1}",
+    "tracking.kind=off",
 ]
 
 

@@ -308,6 +308,7 @@ def test_learned_positions_are_padded_right_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @torch.no_grad()
 def test_frozen_features_of_real_reviews_are_worth_what_is_known(
     shared: Path, minilm: Path, tmp_path: Path

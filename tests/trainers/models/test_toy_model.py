@@ -9,11 +9,13 @@ import torch
 from numpy.typing import NDArray
 from transformers import Qwen3ForCausalLM
 
+from tests.small_runs.settings import PRETRAIN_STEPS
 from trainers.data.examples import SPLITS
 from trainers.data.settings import SplitSizes, ToyTask
 from trainers.data.toy_task import load_toy
 from trainers.data.toy_text import RARE, TRADE, VERDICTS, reviews, vocabulary
 from trainers.models import toy_model as toy
+from trainers.models.pool import check_model
 from trainers.models.settings import ToyModel
 from trainers.models.toy_model import build_toy_model, toy_tokenizer
 
@@ -78,6 +80,18 @@ def test_a_second_build_loads_and_does_not_train(tmp_path: Path, monkeypatch: py
     assert all(torch.equal(first[name], again[name]) for name in first)
     with pytest.raises(AssertionError, match="trained again"):
         build_toy_model(ToyModel(size="strong", pretrain_steps=3), cache=cache)
+
+
+def test_a_check_pretrains_a_model_once_and_loads_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.transformers.Qwen3ForCausalLM, "from_pretrained", None)
+    check_model(ToyModel(size="weak"), cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    check_model(BRIEF, cache=tmp_path)
+    assert toy._intact(_home(tmp_path))
+    monkeypatch.setattr(toy, "_pretrained", None)
+    check_model(BRIEF, cache=tmp_path)
 
 
 def test_pretraining_moves_the_weights_and_restores_threads_and_random_state(tmp_path: Path) -> None:
@@ -156,9 +170,14 @@ def _embedding(cache: Path) -> NDArray[np.float32]:
 
 
 @pytest.mark.slow
-def test_what_the_pretrained_model_knows(tmp_path: Path) -> None:
-    """All but trade words and reviews that end on a concession, of which readers misjudge three in five."""
-    model, tokenizer = build_toy_model(ToyModel(size="strong"), cache=tmp_path), toy_tokenizer()
+def test_what_the_pretrained_model_knows(cache: Path) -> None:
+    """All but trade words and reviews that end on a concession, of which readers misjudge three in five.
+
+    It knows so much after half of the usual steps.
+    """
+    half = ToyModel(size="strong", pretrain_steps=PRETRAIN_STEPS)
+    assert ToyModel(size="strong").pretrain_steps >= 2 * PRETRAIN_STEPS
+    model, tokenizer = build_toy_model(half, cache=cache), toy_tokenizer()
     drawn = list(islice(reviews(np.random.default_rng(0), pretraining=False), 2000))
     batch = tokenizer([review.prompt for review in drawn], padding=True, return_tensors="pt")
     with torch.no_grad():

@@ -1,10 +1,12 @@
 """The size of a strong model, counted without loading its weights."""
 
+from __future__ import annotations
+
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+import transformers
 
 from trainers.components.students import linear_layers
 from trainers.models.head import CLASSES
@@ -14,6 +16,9 @@ from trainers.models.toy_model import MAX_TOKENS, toy_shape
 from trainers.training.memory.activations import ModelShape
 from trainers.training.memory.room import Room, Weights
 from trainers.training.settings import EngineConfig
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
 
 
 @cache
@@ -42,7 +47,7 @@ def room_for(
 def count_weights(config: PretrainedConfig, *, answers_with_words: bool) -> Weights:
     """The parameters of a model with this configuration, counted on a model without storage."""
     with torch.device("meta"):
-        body: PreTrainedModel = AutoModel.from_config(config)
+        body: PreTrainedModel = transformers.AutoModel.from_config(config)
     if getattr(body, "pooler", None) is not None:
         body.register_module("pooler", None)
     vocabulary = 0

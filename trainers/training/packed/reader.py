@@ -9,7 +9,6 @@ from torch import nn
 
 from trainers.gang import world_size
 from trainers.models.pool import Classifier
-from trainers.training.packed import attention
 from trainers.training.packed.batch import parts
 from trainers.training.settings import EngineConfig
 
@@ -73,6 +72,8 @@ class Reader(nn.Module):
 def reading_packed(model: nn.Module) -> Iterator[None]:
     """Let a classifier's layers read packed texts, and padded ones as before, while the block lasts."""
     assert isinstance(model, Classifier)
+    from trainers.training.packed import attention  # it loads transformers' models: seconds
+
     config: Any = model.body.config
     before = config._attn_implementation
     config._attn_implementation = attention.NAME

@@ -87,6 +87,7 @@ def test_a_dry_run_makes_no_directory_and_refuses_one_in_use(
 ) -> None:
     small = ["--set", "task.splits={weak_train: 64, transfer: 96, search: 32, test: 40}"]
     small += ["--set", "strong.model={kind: toy, size: weak}", "--set", f"cache={tmp_path / 'cache'}"]
+    small += ["--set", "trial.concurrent=1"]  # a check starts as many processes as will train together
     assert main(["run", DEV, "--dry-run", "--out", str(tmp_path / "run"), *small]) == 0
     assert "Predicted times on this machine" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
