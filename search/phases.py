@@ -37,6 +37,8 @@ from trainers.trial.baselines import BaselineJob, Role
 
 log = logging.getLogger(__name__)
 
+KEPT = "the same command with other settings trains only the baselines that these change"
+
 
 def trials_together(config: RunConfig) -> int:
     """How many trials run at once; the processes of a gang may run on several nodes."""
@@ -206,7 +208,7 @@ class Phases:
             if self.record.baselines is None and not config.baselines.allow_unclear_gap:
                 baselines.require_clear_gap()
         except NoGapError as error:
-            raise NoGapError(f"{of_it}{error}") from None
+            raise NoGapError(f"{of_it}{error}; {KEPT}") from None
         return Searched(
             task=next((task for task in self.config.tasks if task.name == name), None),
             config=config,

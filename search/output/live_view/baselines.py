@@ -47,9 +47,15 @@ class Baselines:
 
     @property
     def ceilings_s(self) -> list[tuple[float, float]]:
-        """Of the (first) task's ceilings: seconds that a trial like it takes, and those that all share."""
-        found = [(_trial_s(told), told[-1].shared_s) for told in self._of("ceiling", "")]
-        return [(seconds, shared_s) for seconds, shared_s in found if seconds is not None]
+        """Of the (first) task's ceilings: seconds that a trial like it takes, and those that all share.
+
+        Those of the last process that trained some: an earlier one may have had other settings.
+        """
+        for of in (self._current("ceiling", ""), self._of("ceiling", "")):
+            found = [(_trial_s(told), told[-1].shared_s) for told in of]
+            if sure := [(seconds, shared_s) for seconds, shared_s in found if seconds is not None]:
+                return sure
+        return []
 
     @property
     def start_s(self) -> float:
@@ -92,13 +98,19 @@ class Baselines:
         return names.index(task) if task in names else 0
 
     def _mean_s(self, role: str) -> float | None:
-        """Mean seconds of a baseline of this role, of the task that is trained now, else of any."""
+        """Mean seconds of a baseline of this role: of this process, else of this task, else of any."""
         assert self._begun is not None
-        for tasks in ((self._begun.task,), {task for task, _, _ in self._all}):
-            known = [_whole_s(told) for task in tasks for told in self._of(role, task)]
+        now, tasks = self._begun.task, dict.fromkeys(task for task, _, _ in self._all)
+        anywhere = [told for task in tasks for told in self._of(role, task)]
+        for of in (self._current(role, now), self._of(role, now), anywhere):
+            known = [_whole_s(told) for told in of]
             if sure := [seconds for seconds in known if seconds is not None]:
                 return fmean(sure)
         return None
+
+    def _current(self, role: str, task: str) -> Iterator[Told]:
+        """Those of the process that began last."""
+        return (told for (of, _), told in self._now.items() if (of, told[-1].task) == (role, task))
 
     def _of(self, role: str, task: str) -> Iterator[Told]:
         return (told for (of, by, _), told in self._all.items() if (of, by) == (task, role))

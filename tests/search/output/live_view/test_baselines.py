@@ -84,6 +84,8 @@ def test_a_process_that_goes_on_knows_what_an_earlier_one_has_shown(config: RunC
     found = Baselines(config, lines)
     assert found.counts == (0, 3)
     assert found.left_s(200.0) == pytest.approx(3 * 8 / 2)
+    own = [*lines, told("weak", 1.0, 2.0, seed=1, at=204.0)]
+    assert Baselines(config, own).left_s(204.0) == pytest.approx(2 * 2 / 2), "its own settings count"
 
 
 def test_of_several_tasks_those_to_come_take_what_the_first_takes(
