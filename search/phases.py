@@ -1,7 +1,7 @@
 """What a run does on one task after another: baselines, trials of search and confirmation, hidden tasks."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -12,26 +12,32 @@ from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask, SearchedTask
 from search.engine.director import Director
 from search.interrupt import Interruption
-from search.ledger.events import HiddenRead
+from search.ledger.events import HiddenRead, now
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
+from search.output.live_view.baselines import Baselines
 from search.output.live_view.baselines_bar import BaselinesBar
-from search.output.live_view.view import View, ceilings_s
+from search.output.live_view.forecast import Forecast
+from search.output.live_view.progress import ClockS
+from search.output.live_view.view import View
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import NoGapError
 from search.scoring.several_tasks import TaskScale
 from search.steering.inbox import Inbox
-from search.storage.baseline_times import BaselineTimes
+from search.storage.baseline_times import BaselinesBegun, BaselineTime, BaselineTimes, Line
 from search.storage.run_directory import RunDirectory
+from search.workers.baselines import Progress
 from search.workers.loading import Loaded, load
 from search.workers.member import TaskWork, Work
-from search.workers.preparation import Prepared, prepare, with_gpus
+from search.workers.preparation import Prepared, Watch, prepare, with_gpus
 from search.workers.remote_grader import RemoteGrader, new_grader
 from search.workers.sources import require_same_hidden
 from search.workers.tune import run_trials
-from trainers.trial.baselines import BaselineJob
+from trainers.trial.baselines import BaselineJob, Role
 
 log = logging.getLogger(__name__)
+
+KEPT = "the same command with other settings trains only the baselines that these change"
 
 
 def trials_together(config: RunConfig) -> int:
@@ -56,20 +62,64 @@ def prepare_with_progress(
     loaded: Loaded,
     console: Console,
     stop: Interruption,
-    trained: Callable[[BaselineJob, float], None] = lambda job, seconds: None,
+    watch: Watch | None = None,
     about: str = "weak floor and ceiling",
+    left: Callable[[], ClockS | None] = lambda: None,
 ) -> Prepared:
-    """Prepare the baselines, with a progress bar. trained: called with those that were trained, and how long.
+    """Prepare the baselines, with a progress bar.
 
-    about: what stands beside the bar.
+    about: what stands beside the bar. left: seconds of the run that are left, where they are known.
     """
-    with BaselinesBar(console, about) as bar:
+    with BaselinesBar(console, about, left) as bar:
 
         def advance(done: int, total: int) -> None:
             stop.check()
             bar.show(done, total)
 
-        return prepare(config, loaded, advance, trained)
+        return prepare(config, loaded, advance, watch)
+
+
+class WrittenDown(Watch):
+    """Writes into the run directory what becomes of the baselines of a task, and predicts the run from it."""
+
+    def __init__(self, run: RunDirectory, config: RunConfig, record: Record, task: str = "") -> None:
+        """config: of the run. task: empty for the (first) searched one."""
+        self.times = BaselineTimes(run.path)
+        self._config, self._task, self._record = config, task, record
+        self._forecast: Forecast | None = None
+
+    def begin(self, due: Mapping[Role, int]) -> None:
+        """Write down how many there will be."""
+        together = trials_together(self._config)
+        self._add(
+            BaselinesBegun(
+                due={role: due[role] for role in due}, together=together, at=now(), task=self._task
+            )
+        )
+
+    def told(self, job: BaselineJob, progress: Progress) -> None:
+        """Write down how far one is."""
+        self._add(
+            BaselineTime(
+                role=job.role,
+                seed=job.seed,
+                seconds=progress.seconds,
+                task=self._task,
+                shared_s=progress.shared_s,
+                share=progress.share,
+                at=now(),
+            )
+        )
+
+    def _add(self, line: Line) -> None:
+        self.times.add(line)
+        if self._record.started is None:
+            self._forecast = self._forecast or Forecast(self._config, self._record)
+            self._forecast.begin(Baselines(self._config, self.times.lines()))
+
+    def clock_s(self) -> ClockS | None:
+        """Seconds by the clock that are left of the run, before its first event; None while unknown."""
+        return None if self._forecast is None else self._forecast.clock_s(now())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,20 +180,15 @@ class Phases:
 
     def prepare(self, config: RunConfig, loaded: Loaded, task: str = "") -> tuple[Prepared, float]:
         """The baselines of a task, and what all processes of the run have spent on them, in seconds."""
-        times = BaselineTimes(self.run.path)
-
-        def trained(job: BaselineJob, seconds: float) -> None:
-            times.add(job.role, job.seed, seconds, task)
-
+        watch = WrittenDown(self.run, self.config, self.record, task)
         about = f"weak floor and ceiling{f' of {task}' if task else ''}"
-        prepared = prepare_with_progress(config, loaded, self.console, self.stop, trained, about)
-        return prepared, times.total_s(task)
+        prepared = prepare_with_progress(config, loaded, self.console, self.stop, watch, about, watch.clock_s)
+        return prepared, watch.times.total_s(task)
 
     def view(self, ledger: Ledger) -> View:
         """The live view of the run, which follows the ledger from its first event on."""
-        view = View(
-            self.console, self.config, self.record, read_ledger(self.run.ledger), ceilings_s(self.run)
-        )
+        lines = BaselineTimes(self.run.path).lines()
+        view = View(self.console, self.config, self.record, read_ledger(self.run.ledger), lines)
         ledger.listen(view.apply)
         return view
 
@@ -163,7 +208,7 @@ class Phases:
             if self.record.baselines is None and not config.baselines.allow_unclear_gap:
                 baselines.require_clear_gap()
         except NoGapError as error:
-            raise NoGapError(f"{of_it}{error}") from None
+            raise NoGapError(f"{of_it}{error}; {KEPT}") from None
         return Searched(
             task=next((task for task in self.config.tasks if task.name == name), None),
             config=config,

@@ -79,7 +79,7 @@ class Option(Frozen):
     component: Annotated[str, Field(description="kind of the component, such as `gce`")]
     params: Annotated[
         tuple[Param, ...],
-        Field(description="parameters that are set or searched; in a config may be left out"),
+        Field(description="parameters that are set or searched; in a config or an order may be left out"),
     ]
 
 
@@ -98,12 +98,16 @@ class Branch(Frozen):
     """
 
     name: Annotated[Name, Field(description="name of the branch, new in the run")]
-    family: Annotated[Family, Field(description="what kind of idea it is; in a config may be left out")]
+    family: Annotated[
+        Family, Field(description="what kind of idea it is; in a config or an order may be left out")
+    ]
     hypothesis: Annotated[
-        Sentence, Field(description="why it should recover more of the gap; in a config may be left out")
+        Sentence,
+        Field(description="why it should recover more of the gap; in a config or an order may be left out"),
     ]
     parent: Annotated[
-        Name | None, Field(description="earlier branch that it grew from; in a config may be left out")
+        Name | None,
+        Field(description="earlier branch that it grew from; in a config or an order may be left out"),
     ]
     slots: Annotated[tuple[Slot, ...], Field(description="slots that differ from naive's")]
 

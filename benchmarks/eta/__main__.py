@@ -10,6 +10,10 @@ true one, as a share of the whole time. A resumed run is left out: its pauses ar
 median and the ninth decile of |log(took / predicted)|, and all predictions together over what all took. The
 first step is left out, because before it there is no unit.
 
+`first` is the first time left that was said while baselines trained: seconds after the run began (once
+torch and Ray were imported), what was predicted, what was left, and the error as a share of that; then the
+prediction of each phase, and the seconds by the clock that it took.
+
 `mean_pace` is the rule that this forecast took the place of: the mean seconds of the search's trials for each
 that has yet to start, at the seconds by the clock of a second of training since the first trial began.
 """
@@ -26,8 +30,11 @@ from search.cli.output import stdout_for_json, write_json
 from search.config.schema import RunConfig
 from search.ledger.events import AnyEvent, Finished, Reached, Resumed, TrialStarted
 from search.ledger.record import Record
+from search.output.live_view.baselines import Baselines
 from search.output.live_view.forecast import Forecast
+from search.output.live_view.phases import NAMES, named
 from search.output.live_view.remaining import likely_s, planned
+from search.storage.baseline_times import BaselineTimes, Line
 from search.storage.run_directory import RunDirectory
 
 AT = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -37,7 +44,9 @@ def errors(
     config: RunConfig, events: Sequence[AnyEvent], shares: Sequence[float]
 ) -> Iterator[dict[str, Any]]:
     """The errors of one run at each share. Raises ValueError for one that was resumed or has not finished."""
-    if any(isinstance(event, Resumed) for event in events) or not isinstance(events[-1], Finished):
+    if any(isinstance(event, Resumed) for event in events) or not (
+        events and isinstance(events[-1], Finished)
+    ):
         raise ValueError("only a run that finished without a break can be compared")
     began = next(event.at for event in events if isinstance(event, TrialStarted))
     whole = events[-1].at - began
@@ -63,6 +72,41 @@ def errors(
                 for rule, found in predicted.items()
             },
         }
+
+
+def first(config: RunConfig, lines: Sequence[Line], events: Sequence[AnyEvent]) -> dict[str, Any] | None:
+    """The first time left that was said before the first event; None if none was, or not by this process."""
+    began, ended = Record.of(events).started, events[-1].at
+    if began is None:
+        return None
+    for count, line in enumerate(lines, 1):
+        if line.at < began.at:
+            continue
+        forecast = Forecast(config, Record())
+        forecast.begin(Baselines(config, lines[:count]))
+        if (clock_s := forecast.clock_s(line.at)) is None:
+            continue
+        predicted, left = sum(clock_s.values()), ended - line.at
+        return {
+            "after_s": round(line.at - began.at, 1),
+            "predicted_s": round(predicted, 1),
+            "left_s": round(left, 1),
+            "error": round((predicted - left) / left, 3),
+            "by_phase": {name: round(seconds, 1) for name, seconds in named(clock_s).items()},
+            "took": _took(line.at, events),
+        }
+    return None
+
+
+def _took(since: float, events: Sequence[AnyEvent]) -> dict[str, float]:
+    """Seconds by the clock of each phase, from a time while baselines trained."""
+    record = Record.of(events)
+    ends = {"baselines": min(trial.started_at for trial in record.trials.values())}
+    for purpose, name in NAMES.items():
+        ended = [trial.ended_at for trial in record.of_purpose(purpose) if trial.ended_at is not None]
+        ends |= {name: max(ended)} if ended else {}
+    times = [since, *ends.values()]
+    return {name: round(end - start, 1) for name, start, end in zip(ends, times, ends.values(), strict=False)}
 
 
 def steps(config: RunConfig, events: Sequence[AnyEvent]) -> dict[str, Any]:
@@ -116,12 +160,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with stdout_for_json():
         told = {str(path): RunDirectory(path).read() for path in chosen.runs}
         runs = {path: list(errors(*run, chosen.at)) for path, run in told.items()}
+        of_first = {
+            path: first(config, BaselineTimes(Path(path)).lines(), events)
+            for path, (config, events) in told.items()
+        }
         of_steps = {path: steps(*run) for path, run in told.items()}
         sizes = {
             rule: [mean_size([rows[i][rule] for rows in runs.values()]) for i in range(len(chosen.at))]
             for rule in ("forecast", "mean_pace")
         }
-        write_json({"at": list(chosen.at), "mean_size": sizes, "runs": runs, "steps": of_steps}, indent=1)
+        found = {
+            "at": list(chosen.at),
+            "mean_size": sizes,
+            "runs": runs,
+            "first": of_first,
+            "steps": of_steps,
+        }
+        write_json(found, indent=1)
 
 
 def mean_size(found: Sequence[float | None]) -> float | None:

@@ -27,10 +27,10 @@ from benchmarks.training.models import chat_lengths
 from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from search.output.live_view.likely import likely_methods
 from search.preflight.forecast import (
     Phase,
     hidden_phases,
-    likely_methods,
     naive_s,
     over_tasks,
     part_of,

@@ -11,16 +11,23 @@ from trainers.component import Frozen
 from trainers.method import SLOTS, Method
 
 MOST_BRANCHES, MOST_METHODS = 8, 20
-BY_HAND = {"family": "other", "parent": None, "hypothesis": "A branch of the config."}
+BY_HAND = {"family": "other", "parent": None}
 
 
-def _branch(value: Any) -> Any:
-    """A branch as in a proposal; what says nothing of its space may be left out."""
+def branch_by_hand(value: Any, hypothesis: str) -> Any:
+    """A branch as in a proposal; what says nothing of its space may be left out.
+
+    hypothesis: where it says none.
+    """
     if not isinstance(value, Mapping):
         return value
     slots = value.get("slots")
-    given = {**BY_HAND, **value}
+    given = {**BY_HAND, "hypothesis": hypothesis, **value}
     return {**given, "slots": [_slot(slot) for slot in slots]} if isinstance(slots, list) else given
+
+
+def _branch(value: Any) -> Any:
+    return branch_by_hand(value, "A branch of the config.")
 
 
 def _slot(value: Any) -> Any:

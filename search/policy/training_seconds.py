@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.policy.rungs import kept_share, steps_of_a_training
 from search.scoring.pgr import Reals
 from trainers.components.staging.refine import Evolve
 from trainers.components.staging.sequence import ROUNDING, place_of, total_length
 from trainers.components.staging.stage import Stage
-from trainers.lazy import optimize
 from trainers.method import SLOTS, Method
 
 # What is believed before the first trial, in units of a forward pass over one example: to train an example
@@ -22,14 +22,16 @@ BELIEVED = {
     "lora": (2.3, 2.0, 1.0, 50.0),
     "probe": (0.01, 1.0, 0.002, 50.0),
 }
-BELIEVED_REPAIR = 0.1  # to fit a head to an example or to find its neighbours, once
+BELIEVED_REPAIR = 0.05  # to fit a head to an example or to find its neighbours, once
+# An evaluation of an evolution: to draw and place a head's weights, or those of adapters in every layer.
+BELIEVED_EVALUATION = {"probe": 1.5, "lora": 60.0}
 BELIEF = 0.01  # weight of one belief, in observations
 EXTRAS = ("labels", "repair", "select")  # slots whose components compute something at every start
-EVOLVE = ("refine", "evolve")  # each time that an evolution moves the weights
+EVOLVE = "evolve"  # each time that an evolution moves the weights of such a student
 COSTS: list[tuple[str, int | str]] = [
     *((student, place) for student in BELIEVED for place in range(4)),
     *((slot, kind) for slot in EXTRAS for kind in SLOTS[slot]),
-    EVOLVE,
+    *((EVOLVE, student) for student in BELIEVED_EVALUATION),
 ]
 COLUMN = {cost: column for column, cost in enumerate(COSTS)}
 
@@ -37,8 +39,8 @@ COLUMN = {cost: column for column, cost in enumerate(COSTS)}
 def _believed(kind: str, place: int | str) -> float:
     if isinstance(place, int):
         return BELIEVED[kind][place]
-    if (kind, place) == EVOLVE:
-        return 1.0  # like an optimizer step of a probe
+    if kind == EVOLVE:
+        return BELIEVED_EVALUATION[place]
     return BELIEVED_REPAIR if kind == "repair" and place != "none" else 0.0
 
 
@@ -142,8 +144,7 @@ class TrainingSeconds:
         believed = np.where(PRIOR > 0, PRIOR, BELIEVED["full"][-1]) * self._units()
         gram = self._gram + np.diag(BELIEF / believed**2)
         target = self._sum + BELIEF * (PRIOR > 0) / believed
-        factor = np.linalg.cholesky(gram)
-        self._costs = optimize.nnls(factor.T, np.linalg.solve(factor, target))[0]
+        self._costs = non_negative(gram, target, self._costs)
 
     def _units(self) -> Reals:
         """Seconds of a unit of each belief. What no step has shown is as that of the others."""
@@ -164,7 +165,7 @@ class TrainingSeconds:
         for stage, after, part, ends in _parts(step):
             if stage.evolves and isinstance(method.refine, Evolve):
                 evaluations = part * method.refine.evaluations
-                amounts[COLUMN[EVOLVE]] += evaluations
+                amounts[COLUMN[EVOLVE, method.student.kind]] += evaluations
                 own[2] += evaluations * min(method.refine.examples, self._transfer)
                 continue
             steps = part * steps_of_a_training(method, self._transfer, stage)
@@ -179,6 +180,37 @@ class TrainingSeconds:
         if stage.fold is not None:
             return self._transfer / stage.fold.of
         return self._transfer * (after.teacher != "weak")
+
+
+def non_negative(gram: Reals, target: Reals, start: Reals) -> Reals:
+    """The x >= 0 that minimises x·gram·x / 2 - target·x for a positive definite gram. start: near it, >= 0.
+
+    Non-negative least squares with normal equations (Lawson & Hanson 1974, chapter 23). Importing scipy's
+    takes longer than all else that `status` does with a ledger, and it does not begin at the last solution.
+    """
+    scale = np.sqrt(np.diag(gram))
+    gram, target, x = gram / np.outer(scale, scale), target / scale, start * scale
+    positive = x > 0
+    for _ in range(3 * len(x)):
+        while not (solved := _solved(gram, target, positive))[positive].min(initial=np.inf) > 0:
+            falls = positive & (solved <= 0)
+            step = (x[falls] / (x[falls] - solved[falls])).min()
+            x = x + step * (solved - x)
+            positive &= x > ROUNDING
+            x = np.where(positive, x, 0.0)
+        x = solved
+        gain = np.where(positive, -np.inf, target - gram @ x)
+        if gain.max() <= ROUNDING * np.abs(target).max():
+            break
+        positive[gain.argmax()] = True
+    return x / scale
+
+
+def _solved(gram: Reals, target: Reals, positive: NDArray[np.bool_]) -> Reals:
+    """The minimum where all others are 0."""
+    x = np.zeros(len(target))
+    x[positive] = np.linalg.solve(gram[np.ix_(positive, positive)], target[positive])
+    return x
 
 
 def _last() -> deque[float]:

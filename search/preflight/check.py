@@ -14,12 +14,12 @@ import torch
 from agents.settings import ClaudeConfig
 from search.config.schema import RunConfig
 from search.engine.proposers import new_proposer
+from search.output.live_view.likely import likely_methods
 from search.policy.rungs import merged_rungs, rungs_of, steps_of_a_training
 from search.preflight.earlier import with_earlier
 from search.preflight.forecast import (
     Phase,
     hidden_phases,
-    likely_methods,
     naive_s,
     over_tasks,
     part_of,

@@ -5,15 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from agents.language.space import sample_methods
-from agents.playbook.literature import literature
 from search.config.learners import TrainedConfig
 from search.config.schema import RunConfig
 from search.policy.training_seconds import Step, TrainingSeconds
 from search.preflight.speed import Speed, is_frozen
-from trainers.method import Abilities, Method
-
-METHODS_OF_A_BRANCH = 4  # that are priced: its first combinations of components
+from trainers.method import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,25 +70,6 @@ def priced(config: RunConfig, strong: Speed, methods: Sequence[Method]) -> list[
         float(amount) * (took / naive if method.student.kind == config.naive.student.kind else strong.row_s)
         for method, amount in zip(methods, amounts, strict=True)
     ]
-
-
-def likely_methods(config: RunConfig, abilities: Abilities | None = None) -> list[Method]:
-    """The config's methods, or such as a search will try: of its own branches and the playbook's first ones.
-
-    What an agent will propose nobody knows; the playbook stands for it. abilities: what methods can count on,
-    where the config's are not to be asked of the strong model.
-    """
-    if config.methods:
-        return [method for own in config.own_branches for method in sample_methods(own, config.naive)]
-    branches = config.branches
-    rounds = math.ceil(config.search.trials / config.search.round_trials)
-    spaces = [*branches, *literature(config.naive)][: max(len(branches), rounds * config.agent.branches)]
-    abilities = abilities or config.abilities
-    found = []
-    for branch in spaces:
-        methods = zip(range(METHODS_OF_A_BRANCH), sample_methods(branch, config.naive), strict=False)
-        found += [method for _, method in methods if method.refused(abilities) is None]
-    return found or [config.naive]
 
 
 def phases(

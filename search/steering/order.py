@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from agents.language.proposal import NAME_LENGTH, Branch
 from agents.language.validation import unreadable
+from search.config.own import branch_by_hand
 from search.storage.bucket import Bucket, TakenError
 from search.storage.local_files import ORDER
 from search.storage.object_store import is_url
@@ -30,6 +31,10 @@ MOST_BYTES = 200_000  # of an order: a run reads it between two trials
 TRIES = 8  # at a URL, while others steer too
 
 
+def _branch(value: Any) -> Any:
+    return branch_by_hand(value, "A branch that a person added.")
+
+
 class Order(Frozen):
     """What a person wants of a run; what is left out stays as it is. id: of an order that `steer` wrote."""
 
@@ -37,7 +42,12 @@ class Order(Frozen):
     trials: Annotated[int | None, Field(description="Methods to try, as search.trials.")] = None
     hours: Annotated[float | None, Field(description="Hours of training, as search.max_hours.")] = None
     stop: Annotated[tuple[str, ...], Field(description="Branches that train no further.")] = ()
-    add: Annotated[tuple[Branch, ...], Field(description="Further branches, as in a proposal.")] = ()
+    add: Annotated[
+        tuple[Annotated[Branch, BeforeValidator(_branch)], ...],
+        Field(
+            description="Further branches, as in a proposal; family, parent and hypothesis may be left out."
+        ),
+    ] = ()
     pause: Annotated[bool | None, Field(description="true: no trial starts until an order says false.")] = (
         None
     )

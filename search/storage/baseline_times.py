@@ -1,6 +1,9 @@
-"""What a run has spent on its baselines: they finish before its ledger begins, and some before a Ctrl-C."""
+"""What a run spends on its baselines: they finish before its ledger begins, and some before a Ctrl-C."""
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from trainers.component import Frozen
 from trainers.files import append_lines, open_lines, read_lines
@@ -8,33 +11,57 @@ from trainers.files import append_lines, open_lines, read_lines
 FILE = "baselines.jsonl"
 
 
+class BaselinesBegun(Frozen):
+    """A process of the run begins to train baselines. due: how many of each role, without those in the cache.
+
+    together: how many trials will run at once. task: of a hidden or a further task its name, else empty.
+    """
+
+    due: Mapping[str, int]
+    together: int
+    at: float
+    task: str = ""
+
+
 class BaselineTime(Frozen):
-    """A baseline that a process of the run has trained. task: of a hidden task its name, else empty."""
+    """A baseline that a process of the run trains. task: as of BaselinesBegun.
+
+    share: of its training that is done, 1 once it has finished. seconds: until then. shared_s: those of them
+    that passed until features were there that all of its role share.
+    """
 
     role: str
     seed: int
     seconds: float
     task: str = ""
+    shared_s: float = 0.0
+    share: float = 1.0
+    at: float = 0.0
+
+
+Line = BaselinesBegun | BaselineTime
+LINE: TypeAdapter[Line] = TypeAdapter(Line)
 
 
 class BaselineTimes:
-    """The file of these times in a run directory, a line each, written as baselines finish."""
+    """The file of these times in a run directory, a line each, written as baselines are trained."""
 
     def __init__(self, run: Path) -> None:
         self._path = run / FILE
 
-    def add(self, role: str, seed: int, seconds: float, task: str = "") -> None:
-        """Record a baseline that has finished."""
-        line = BaselineTime(role=role, seed=seed, seconds=seconds, task=task).model_dump_json()
+    def add(self, line: Line) -> None:
+        """Append what is known now."""
         with open_lines(self._path) as file:
-            append_lines(file, line.encode() + b"\n")
+            append_lines(file, line.model_dump_json().encode() + b"\n")
 
     def total_s(self, task: str = "") -> float:
         """Seconds spent by all processes of the run; a baseline that was in the cache costs none."""
-        return sum(time.seconds for time in self.all() if time.task == task)
+        return sum(time.seconds for time in self.finished() if time.task == task)
 
-    def all(self) -> list[BaselineTime]:
+    def finished(self) -> list[BaselineTime]:
         """The baselines that processes of the run have trained so far, in the order in which they ended."""
-        if not self._path.is_file():
-            return []
-        return read_lines(self._path, BaselineTime.model_validate_json)
+        return [line for line in self.lines() if isinstance(line, BaselineTime) and line.share == 1]
+
+    def lines(self) -> list[Line]:
+        """All lines so far."""
+        return read_lines(self._path, LINE.validate_json) if self._path.is_file() else []

@@ -18,6 +18,8 @@ from search.storage import baseline_times
 from trainers.files import DRAFT, replace_file
 
 LOCK, LOOK_S = ".lock", 0.1
+CONFIG = "config.yaml"
+OURS = {CONFIG, baseline_times.FILE, LOCK}  # of a run before its first event
 
 
 class RunDirectory:
@@ -25,7 +27,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = path / "config.yaml"
+        self.config = path / CONFIG
         self.ledger = path / "ledger.jsonl"
         self.result = path / "result.json"
         self.report = path / "report.html"
@@ -174,11 +176,12 @@ def new_run(path: Path, config: RunConfig) -> RunDirectory:
 def claimed_run(path: Path, config: RunConfig) -> Iterator[RunDirectory]:
     """Create the directory of a new run, or open that of an interrupted run of the same config, and lock it.
 
-    Where the block refuses the run (ValueError) before anything was trained, what was made here is removed.
-    Raises ValueError if `path` holds a run of another config, or other files, or if another process holds it.
+    Where the block refuses the run (ValueError) before its first event, what was made here is removed:
+    trained baselines stay in the cache. Raises ValueError if `path` holds a run of another config, or other
+    files, or if another process holds it.
     """
-    run = RunDirectory(path)
-    absent = [one for one in (run.config, path / LOCK, path, *path.parents) if not one.exists()]
+    run, ours = RunDirectory(path), [path / name for name in sorted(OURS)]
+    absent = [one for one in (*ours, path, *path.parents) if not one.exists()]
     if not run.ledger.is_file():
         _make(run)
     with run.locked():  # another process may hold it and be training its baselines
@@ -189,7 +192,7 @@ def claimed_run(path: Path, config: RunConfig) -> Iterator[RunDirectory]:
         try:
             yield run
         except ValueError:
-            if not set(_complete_files(path)) - {run.config.name, LOCK}:
+            if not set(_complete_files(path)) - OURS:
                 _remove(absent)
             raise
 
@@ -220,8 +223,7 @@ def _require_same(run: RunDirectory, config: RunConfig) -> None:
 
 def _require_empty(run: RunDirectory) -> None:
     path = run.path
-    ours = {run.config.name, baseline_times.FILE, LOCK}  # of a run that ended before its first event
-    if path.exists() and (not path.is_dir() or set(_complete_files(path)) - ours):
+    if path.exists() and (not path.is_dir() or set(_complete_files(path)) - OURS):
         raise ValueError(f"--out {path}: is not an empty directory; choose another one")
 
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,32 @@ from trainers.components.students import Probe
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.memory.pieces import limit_memory
 from trainers.training.settings import EngineConfig
-from trainers.trial.baselines import BaselineData, BaselineJob, Role, train_baseline
-from trainers.trial.model_data import Shared
+from trainers.trial.baselines import BaselineData, BaselineJob, Role, train_in_parts
+from trainers.trial.model_data import Shared, Timed
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5  # between calls of `every_poll`, which raises if the run was asked to stop
 FETCH_S = 600.0  # for predictions to come from their node
 
-Finished = Callable[[BaselineJob, Arrays, float], None]
+EARLY = (0.01, 0.05, 0.25)  # shares of a training at which it tells how fast it is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a baseline is. share: of its training; 1 with its predictions, which it has none of before.
+
+    seconds: since its training began, with those until the features were there that all of its role share.
+    shared_s: the latter alone.
+    """
+
+    share: float
+    seconds: float
+    shared_s: float = 0.0
+    predictions: Arrays | None = None
+
+
+Told = Callable[[BaselineJob, Progress], None]
 
 
 @dataclass(kw_only=True)
@@ -47,14 +64,14 @@ class _Training:
 class BaselineTrainings:
     """The baselines that are not in the cache, each a task of Ray."""
 
-    def __init__(self, config: RunConfig, arrays: SharedArrays, finished: Finished) -> None:
+    def __init__(self, config: RunConfig, arrays: SharedArrays, told: Told) -> None:
         """arrays: where probes of a model share its features.
 
-        finished: receives each baseline, its predictions and its seconds as soon as it has finished.
+        told: receives how far each baseline is, a few times and as soon as it has finished.
         """
         self._config = config
         self._faults = config.faults
-        self._finished = finished
+        self._told = told
         self._arrays = arrays
         self._shared: dict[int, Any] = {}  # by the identity of the data, which jobs may share
         self._running: dict[Any, _Training] = {}
@@ -81,6 +98,13 @@ class BaselineTrainings:
             self._check_room()
             every_poll(self._unfinished)
 
+    @cached_property
+    def _task(self) -> Any:
+        """The training as a task of Ray: one for all, since Ray keeps the order of equal tasks alone."""
+        needs = self._config.trial.needs
+        remote = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory, max_retries=0)
+        return remote(_train)
+
     @property
     def _unfinished(self) -> int:
         return len(self._running) + sum(map(len, self._held.values()))
@@ -100,13 +124,10 @@ class BaselineTrainings:
         self._start(training)
 
     def _start(self, training: _Training) -> None:
-        data, needs = training.data, self._config.trial.needs
+        data = training.data
         if id(data) not in self._shared:
             self._shared[id(data)] = ray.put(data)
-        task = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, memory=needs.memory, max_retries=0)(
-            _train
-        )
-        stream = task.options(num_returns="streaming").remote(
+        stream = self._task.options(num_returns="streaming").remote(
             training.job,
             self._shared[id(data)],
             self._config.cache_dir,
@@ -131,8 +152,10 @@ class BaselineTrainings:
         if result is None:
             training.began = time.monotonic()
             return
+        self._told(training.job, result)
+        if result.predictions is None:
+            return
         del self._running[stream]
-        self._finished(training.job, *result)
         for held in self._held.pop(training.job.role, ()):
             self._start(held)
 
@@ -176,10 +199,17 @@ def _warmed_up(config: EngineConfig) -> None:
 
 def _train(
     job: BaselineJob, data: BaselineData, cache_dir: Path, shared: Shared, trial: TrialResources
-) -> Iterator[tuple[Arrays, float] | None]:
-    """None once the training has its place in the cluster, then its predictions and seconds."""
+) -> Iterator[Progress | None]:
+    """None once the training has its place in the cluster, then how far it is."""
     yield None
     limit_memory(trial.room_gb)
     _warmed_up(job.engine)
-    started = time.perf_counter()
-    yield train_baseline(job, data, cache_dir, shared), time.perf_counter() - started
+    timed, shared_s, began = Timed(shared), 0.0, time.perf_counter()
+    for share, predictions in train_in_parts(job, data, cache_dir, timed, early=EARLY):
+        shared_s += timed.taken_s()
+        yield Progress(
+            share=share,
+            seconds=time.perf_counter() - began,
+            shared_s=shared_s,
+            predictions=predictions if share == 1 else None,
+        )

@@ -1,6 +1,7 @@
 """Prepares a search from its config and its task: tokens, weak labels, floor and ceiling."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from cluster.inventory import gpu_memories, gpus_may_come
 from search.config.schema import RunConfig
 from search.scoring.grader import BaselinePredictions
-from search.workers.baselines import BaselineTrainings
+from search.workers.baselines import BaselineTrainings, Progress
 from search.workers.inputs import STUDENTS_SEE, Inputs, read_inputs, trainings
 from search.workers.loading import Loaded
 from search.workers.shared_arrays import SharedArrays
@@ -30,7 +31,16 @@ log = logging.getLogger(__name__)
 
 Graded = tuple[Labels, BaselinePredictions]
 Advance = Callable[[int, int], None]
-Trained = Callable[[BaselineJob, float], None]
+
+
+class Watch:
+    """Is told of the baselines that are trained; this one takes no notice."""
+
+    def begin(self, due: Mapping[Role, int]) -> None:
+        """So many of each role are to be trained: all others are in the cache."""
+
+    def told(self, job: BaselineJob, progress: Progress) -> None:
+        """How far one is; where it has finished, it is in the cache by now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,21 +83,18 @@ def _needed(config: RunConfig, gb: float) -> Any:
     return None if room is None else room.needed(config.naive.student, config.naive.optim.batch_size)
 
 
-def prepare(
-    config: RunConfig, loaded: Loaded, advance: Advance, trained: Trained = lambda job, seconds: None
-) -> Prepared:
+def prepare(config: RunConfig, loaded: Loaded, advance: Advance, watch: Watch | None = None) -> Prepared:
     """Train the baselines on Ray or load them from the cache.
 
-    advance: called with (done, all) as baselines finish. trained: called with each that was trained and its
-    seconds, once it is in the cache. Raises ValueError, of one line, if the data or the models are unusable.
-    What is lost of the data is logged before training.
+    advance: called with (done, all) as baselines finish. Raises ValueError, of one line, if the data or the
+    models are unusable. What is lost of the data is logged before training.
     """
     task = loaded.task
     inputs = read_inputs(config, task)
     for sentence in inputs.counts.sentences():
         log.warning("%s", sentence)
     arrays = SharedArrays()
-    predictions, train_s = _baselines(config, loaded.weights, inputs.data, arrays, advance, trained)
+    predictions, train_s = _baselines(config, loaded.weights, inputs.data, arrays, advance, watch or Watch())
     weak = _pooled(config, predictions["weak"])
     predictions["weak"] = weak.supervisors
 
@@ -149,11 +156,12 @@ def _baselines(
     data: Mapping[Role, Sequence[BaselineData]],
     arrays: SharedArrays,
     advance: Advance,
-    trained: Trained,
+    watch: Watch,
 ) -> tuple[dict[Role, list[Arrays]], float]:
     """Predictions of every role, in the order of seeds, and the seconds spent training.
 
-    data: of each role, a set for each seed.
+    data: of each role, a set for each seed. One of every role begins first: so it is soon known what the
+    others take.
     """
     predictions: dict[Role, dict[int, Arrays]] = {"weak": {}, "ceiling": {}}
     paths: dict[BaselineJob, Path] = {}
@@ -168,15 +176,23 @@ def _baselines(
     total = sum(map(len, data.values()))
     train_s = 0.0
 
-    def finished(job: BaselineJob, predicted: Arrays, seconds: float) -> None:
+    def told(job: BaselineJob, progress: Progress) -> None:
         nonlocal train_s
-        save_arrays(paths[job], predicted)
-        trained(job, seconds)
-        predictions[job.role][job.seed] = predicted
-        train_s += seconds
+        if progress.predictions is not None:
+            save_arrays(paths[job], progress.predictions)
+            predictions[job.role][job.seed] = progress.predictions
+            train_s += progress.seconds
+        watch.told(job, progress)
 
-    BaselineTrainings(config, arrays, finished).run(
-        due, lambda unfinished: advance(total - unfinished, total)
+    watch.begin(Counter(job.role for job, _ in due))
+    BaselineTrainings(config, arrays, told).run(
+        _first_of_each(due), lambda unfinished: advance(total - unfinished, total)
     )
     in_order = {role: [by_seed[seed] for seed in sorted(by_seed)] for role, by_seed in predictions.items()}
     return in_order, train_s
+
+
+def _first_of_each(due: Sequence[tuple[BaselineJob, BaselineData]]) -> list[tuple[BaselineJob, BaselineData]]:
+    """The same, beginning with one of each role."""
+    first = {job.role: job for job, _ in reversed(due)}
+    return sorted(due, key=lambda one: one[0] is not first[one[0].role])

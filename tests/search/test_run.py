@@ -231,7 +231,8 @@ def test_no_gap_is_one_line(cache: Path, tmp_path: Path, refused: Refused) -> No
         "weak.optim.lr=0.001",
     )
     assert "no gap to recover" in line
-    assert not (tmp_path / "run/ledger.jsonl").exists(), "a refused run has not begun"
+    assert "other settings trains only the baselines that these change" in line
+    assert not (tmp_path / "run").exists(), "a refused run leaves nothing but what is in the cache"
 
 
 @pytest.mark.slow

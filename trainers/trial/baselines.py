@@ -1,6 +1,6 @@
 """Weak floor, ceiling and weak labels: trained on ground truth, over several seeds, cached by content."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -100,9 +100,24 @@ def train_baseline(
 ) -> Arrays:
     """Train with `job.seed` and return P(class 1), float32 [n], for every split of `data.predict`.
 
+    For the others see `train_in_parts`. Raises trainers.training.loop.Diverged if the loss is not finite.
+    """
+    ((_, predictions),) = train_in_parts(job, data, cache, shared, pool)
+    return predictions
+
+
+def train_in_parts(
+    job: BaselineJob,
+    data: BaselineData,
+    cache: Path,
+    shared: Shared = unshared,
+    pool: ModelPool | None = None,
+    early: Sequence[float] = (),
+) -> Iterator[tuple[float, Arrays]]:
+    """Train as `train_baseline`; yields shares of the training that are done, at last 1 with the predictions.
+
     cache: where models are kept. shared: holds the frozen features of probes, which other seeds need too.
-    pool: the job's model, where it is loaded already.
-    Raises trainers.training.loop.Diverged if the loss is not finite.
+    pool: the job's model, where it is loaded already. early: shares below 1 to yield, without predictions.
     """
     share_compiled_code(cache)
     student, learn, evaluated = _student(job, data, cache, pool, shared)
@@ -115,11 +130,12 @@ def train_baseline(
         seed=job.seed,
     )
     targets = data.truth.astype(np.float32)
-    predictions: Arrays = {}
-    for _ in fit(student.module, student.parameters, learn, targets, recipe, (job.optim.stop,), ends=True):
-        for split, inputs in evaluated.items():
-            predictions[split] = predict(student.module, inputs)
-    return predictions
+    rungs = [share * job.optim.stop for share in (*early, 1.0)]
+    done = fit(student.module, student.parameters, learn, targets, recipe, rungs, ends=True)
+    for share, _ in zip(early, done, strict=False):  # asks for no rung after these
+        yield share, {}
+    for _ in done:
+        yield 1.0, {split: predict(student.module, inputs) for split, inputs in evaluated.items()}
 
 
 def _student(

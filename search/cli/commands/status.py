@@ -10,7 +10,6 @@ from search.cli.options import RunFolder
 from search.cli.output import console, stdout_for_json, write_json
 from search.ledger.record import Record
 from search.output.live_view import progress, view
-from search.storage.baseline_times import BaselineTimes
 from search.storage.object_store import at_work, bring, snapshot
 from search.storage.run_directory import RunDirectory
 
@@ -51,11 +50,10 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
             return
         seen = view.look(run)
         works = at_work(directory)
-        trained = len(BaselineTimes(path).all())
     if as_json:
         write_json(progress.status_json(seen.config, seen.record, seen.clock_s()) | {"at_work": works})
         return
-    if (before := view.baselines_text(seen.record, trained)) is not None:
+    if (before := view.baselines_text(seen.record, seen.baselines)) is not None:
         people.print(before)
     people.print(progress.status(seen.config, seen.record, seen.clock_s()))
     _say_if_killed(people, directory, seen.record, works=works)

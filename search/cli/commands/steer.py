@@ -77,7 +77,7 @@ def _branch(file: Path) -> Any:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{file}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(branch, dict):
-        raise ValueError(f"{file}: must be a branch: name, family, hypothesis, parent and slots")
+        raise ValueError(f"{file}: must be a branch: its name and its slots")
     return branch
 
 

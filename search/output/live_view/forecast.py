@@ -1,8 +1,11 @@
 """When a run will have finished: predicted seconds of training that are left, by phase, and the pace."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import Literal
 
 from search.config.load import changed
 from search.config.schema import RunConfig
@@ -23,6 +26,8 @@ from search.ledger.events import (
 )
 from search.ledger.record import Record
 from search.ledger.steered import Steered
+from search.output.live_view.baselines import Baselines
+from search.output.live_view.likely import likely_methods, offered
 from search.output.live_view.remaining import likely_s, planned, search_left_s
 from search.policy.training_budget import Budget
 from search.policy.training_seconds import Step
@@ -30,6 +35,7 @@ from trainers.method import Method
 
 LATELY = 16  # steps that show how fast the machine is now
 WINDOW = 32  # steps that show how many seconds of training there are in one by the clock
+Part = Purpose | Literal["baselines"]
 PURPOSES: tuple[Purpose, ...] = ("search", "replicate", "confirm", "hidden")
 
 
@@ -50,14 +56,13 @@ class Forecast:
 
     def __init__(self, config: RunConfig, record: Record) -> None:
         """record: must apply each event before this object does; it may be ahead."""
+        self._known = False  # whether any step has shown what one takes
         self._config = config
         self._record = record
         self._tasks = tuple(config.searched)
-        self._seconds, self._ladders = prices_of(config)
-        self._budget = Budget(self._seconds, **config.search.limits)
+        self.begin(Baselines(config))
         self._done = dict.fromkeys(PURPOSES, 0.0)
         self._given: dict[str, Given] = {}
-        self._known = False  # whether any step has shown what one takes
         self._began: float | None = None  # when this process's first step began
         self._ends: deque[tuple[float, float]] = deque(maxlen=WINDOW + 1)  # of steps: when, and their seconds
         self._lately: deque[tuple[Step, float]] = deque(maxlen=LATELY)
@@ -86,10 +91,17 @@ class Forecast:
             case _:
                 pass
 
-    def learn(self, ceilings_s: Iterable[float]) -> None:
-        """Take in the seconds of trained ceilings: as much training as the naive baseline's."""
-        for seconds in ceilings_s:
-            self._seconds.observe(Step(method=self._config.naive, start=0.0, end=1.0), seconds)
+    def begin(self, baselines: Baselines) -> None:
+        """Take in what baselines have shown; before the first event, in place of an earlier call's.
+
+        A ceiling is as much training as the naive baseline.
+        """
+        self._baselines = baselines
+        self._seconds, self._ladders = prices_of(self._config)
+        self._budget = Budget(self._seconds, **self._config.search.limits)
+        for seconds, shared_s in baselines.ceilings_s:
+            naive = Step(method=self._config.naive, start=0.0, end=1.0)
+            self._seconds.observe(naive, seconds, shared_s=shared_s)
             self._known = True
 
     def _start(self, event: TrialStarted) -> None:
@@ -132,12 +144,29 @@ class Forecast:
         confirm, hidden = self._confirm_s(at), self._hidden_s(at)
         return {"search": search, "replicate": replicates, "confirm": confirm, "hidden": hidden}
 
-    def clock_s(self, at: float) -> dict[Purpose, float] | None:
-        """Seconds by the clock that are left of each phase; None while no step has shown what one takes."""
+    def clock_s(self, at: float) -> dict[Part, float] | None:
+        """Seconds by the clock that are left of each phase; None while no step has shown what one takes.
+
+        Before the ledger begins also of the baselines.
+        """
         if not self._known or (pace := self.pace(at)) is None:
             return None
         left = self.left_s(at)
-        return {purpose: left[purpose] * pace * self._drift_of(purpose) for purpose in left}
+        found: dict[Part, float] = {
+            purpose: left[purpose] * pace * self._drift_of(purpose) for purpose in left
+        }
+        found["search"] += self._start_s(at)
+        if self._record.started is not None or self._record.trials:
+            return found
+        baselines_s = self._baselines.left_s(at)
+        return None if baselines_s is None else {"baselines": baselines_s, **found}
+
+    def _start_s(self, at: float) -> float:
+        """Seconds by the clock until workers have started, if none has shown any training yet."""
+        if self._ends or self._done["search"]:
+            return 0.0
+        since = min((given.at for given in self._given.values()), default=at)
+        return max(0.0, self._baselines.start_s - max(0.0, at - since))
 
     def _drift_of(self, purpose: Purpose) -> float:
         """By how much steps take longer than predicted; 1 where seconds were given, not predicted."""
@@ -154,10 +183,11 @@ class Forecast:
     def pace(self, at: float) -> float | None:
         """Seconds by the clock for a second of training, over the last steps; None while nothing was started.
 
-        Before the first rung of this process, as if all that is under way went on at full speed.
+        Before the first rung of this process, as if all trials that can run at once went on at full speed.
         """
         if self._began is None or not self._ends:
-            return 1 / len(self._given) if self._given else None
+            at_once = max(len(self._given), self._baselines.together or 0)
+            return 1 / at_once if at_once else None
         (since, seconds), *others = self._ends
         if len(others) < WINDOW:  # all steps of this process
             since, others = self._began, [(since, seconds), *others]
@@ -184,7 +214,7 @@ class Forecast:
         limits = self._config.search.limits
         total = self._budget.total_s
         if not total:
-            total = limits["effort"] * limits["trials"] * self._whole(self._config.naive)
+            total = limits["effort"] * limits["trials"] * fmean(map(self._whole, self._likely))
         rest = total - self._done["search"] - trained
         if limits["max_s"] is not None and self._done["search"]:
             # Cheap trials are all done before the hours are.
@@ -219,6 +249,10 @@ class Forecast:
     def _confirm_s(self, at: float) -> float:
         _, left = self._under_way("confirm", at)
         confirm, plan = self._config.confirm, self._plan("confirm")
+        if not plan and not self._record.confirming:
+            return left + confirm.seeds * (
+                self._whole(self._config.naive) + confirm.finalists * self._typical_s()
+            )
         all_known = self._record.confirming
         missing = 0 if all_known else confirm.seeds * (1 + confirm.finalists) - len(plan)
         return left + self._not_started_s("confirm") + max(0, missing) * self._typical_s()
@@ -234,7 +268,14 @@ class Forecast:
     def _typical_s(self) -> float:
         """Seconds of a method that is likely to be among the best."""
         searched = [trial for trial in self._record.of_purpose("search") if trial.rungs]
-        return likely_s(searched) if searched else self._whole(self._config.naive)
+        if searched:
+            return likely_s(searched)
+        rungs = self._config.search.pruning.rungs  # the best ones stop at any of them
+        return fmean(map(self._whole, self._likely)) * fmean(rungs)
+
+    @cached_property
+    def _likely(self) -> list[Method]:
+        return likely_methods(self._config, offered(self._config))
 
     def _whole(self, method: Method) -> float:
         """Seconds of a training, on all tasks."""

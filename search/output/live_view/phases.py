@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from search.config.schema import RunConfig
 from search.ledger.events import EndState, Purpose
 from search.ledger.record import Record
+from search.output.live_view.forecast import Part
 from search.output.live_view.remaining import hidden_is_exact, planned
 
 NAMES: Mapping[Purpose, str] = {
@@ -48,7 +49,7 @@ class Phase:
         return f"{self.ended} of {'' if self.exact else 'about '}{self.planned}"
 
 
-def phases(config: RunConfig, record: Record, clock_s: Mapping[Purpose, float] | None = None) -> list[Phase]:
+def phases(config: RunConfig, record: Record, clock_s: Mapping[Part, float] | None = None) -> list[Phase]:
     """The phases with trials, in their order. clock_s: seconds that are left of each."""
     counts = planned(config, record)
     over = record.search_over or record.course.finishing
@@ -72,6 +73,12 @@ def phases(config: RunConfig, record: Record, clock_s: Mapping[Purpose, float] |
         for purpose in NAMES
         if counts[purpose]
     ]
+
+
+def named(clock_s: Mapping[Part, float]) -> dict[str, float]:
+    """Seconds that are left by the names of their phases, in their order; of those with something left."""
+    left = {"baselines": clock_s.get("baselines", 0.0)} | {NAMES[part]: clock_s[part] for part in NAMES}
+    return {name: seconds for name, seconds in left.items() if seconds}
 
 
 def ended(record: Record) -> int:

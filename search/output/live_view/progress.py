@@ -12,11 +12,11 @@ from rich.text import Text
 from agents.findings.round_proposal import entropy_bits, family_shares
 from search.config.schema import RunConfig
 from search.engine.compared.naive import naive_pgrs, naive_search_pgr
-from search.ledger.events import Purpose
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
+from search.output.live_view.forecast import Part
 from search.output.live_view.leaders import Leader, leaders, let_go
-from search.output.live_view.phases import Phase, counts, ended, phases, total
+from search.output.live_view.phases import Phase, counts, ended, named, phases, total
 from search.output.live_view.remaining import planned
 
 WIDTH = 80  # columns that the picture fits into
@@ -25,7 +25,7 @@ LET_GO, ORDERS, FAMILIES = 5, 3, 3  # branches, orders and families that are sho
 TASKS = 4  # of which the best methods' PGRs stand beside each other
 NAME, FREE = 18, 32  # columns of a branch's name beside those of tasks, which share the free ones
 
-ClockS = Mapping[Purpose, float]
+ClockS = Mapping[Part, float]
 
 
 def state(record: Record) -> str:
@@ -174,6 +174,7 @@ def status_json(config: RunConfig, record: Record, clock_s: ClockS | None = None
         "ended": ended(record),
         "planned": planned(config, record).total(),
         "left_s": None if clock_s is None else sum(clock_s.values()),
+        "left_by_phase": None if clock_s is None else named(clock_s),
         "best": None if best is None else {"trial": best.trial, "pgr": best.best_pgr},
         "naive": {"pgr": naive_search_pgr(config, record), "seeds": len(naive_pgrs(config, record))},
         "leaders": [vars(leader) for leader in leaders(config, record)],

@@ -14,10 +14,11 @@ from search.ledger.event import now
 from search.ledger.events import AnyEvent
 from search.ledger.log import LedgerFollower
 from search.ledger.record import Record
+from search.output.live_view.baselines import Baselines
 from search.output.live_view.forecast import Forecast
 from search.output.live_view.leaders import Leader, leaders
 from search.output.live_view.progress import ClockS, state, status, status_line
-from search.storage.baseline_times import BaselineTimes
+from search.storage.baseline_times import BaselineTimes, Line
 from search.storage.run_directory import RunDirectory
 
 REDRAW_S = 0.5
@@ -35,17 +36,17 @@ class View:
         config: RunConfig,
         record: Record,
         past: Sequence[AnyEvent] = (),
-        ceilings_s: Sequence[float] = (),
+        baselines: Sequence[Line] = (),
     ) -> None:
         """record: must apply each event before `apply` does. past: the events that it has applied.
 
-        ceilings_s: seconds of the ceilings that the run has trained.
+        baselines: what the run has written of those that it trains.
         """
         self._console = console
         self.record = record
         self._began_with = config
         self._forecast = Forecast(config, record)
-        self._forecast.learn(ceilings_s)
+        self.begin(baselines)
         for event in past:
             self._forecast.apply(event)
         self._live = (
@@ -53,7 +54,6 @@ class View:
         )
         self._drawn = self._took_s = 0.0
         self._best: tuple[int, list[Leader]] = (-1, [])
-        self.baselines = 0  # that were trained before the first event
 
     def __enter__(self) -> "View":
         if self._live:
@@ -66,6 +66,11 @@ class View:
         if self._live:
             self._live.stop()
 
+    def begin(self, lines: Sequence[Line]) -> None:
+        """Take in what the run has written of its baselines, before its first event."""
+        self.baselines = Baselines(self._began_with, lines)
+        self._forecast.begin(self.baselines)
+
     def apply(self, event: AnyEvent) -> None:
         """Take in an event that the record has applied."""
         self._forecast.apply(event)
@@ -73,6 +78,7 @@ class View:
     def restart(self, record: Record) -> None:
         """Show another record, from its first event on."""
         self.record, self._forecast = record, Forecast(self._began_with, record)
+        self._forecast.begin(self.baselines)
 
     @property
     def config(self) -> RunConfig:
@@ -114,21 +120,16 @@ class View:
 def look(run: RunDirectory) -> View:
     """A run as it is now; raises ValueError if the directory holds none."""
     config, events = run.read()
-    return View(Console(quiet=True), config, Record.of(events), events, ceilings_s(run))
+    return View(Console(quiet=True), config, Record.of(events), events, BaselineTimes(run.path).lines())
 
 
-def baselines_text(record: Record, trained: int) -> Text | None:
-    """What a run does before its first event; None after it. trained: baselines that have ended so far."""
+def baselines_text(record: Record, baselines: Baselines) -> Text | None:
+    """What a run does before its first event; None after it."""
     if record.started is not None:
         return None
-    return Text(f"weak floor and ceiling come first; trained so far: {trained}")
-
-
-def ceilings_s(run: RunDirectory) -> list[float]:
-    """Seconds of the ceilings that a run has trained on its (first) task; those in the cache took none."""
-    return [
-        time.seconds for time in BaselineTimes(run.path).all() if time.role == "ceiling" and not time.task
-    ]
+    trained, due = baselines.counts
+    of = f"trained so far: {trained}" if due is None else f"{trained} of {due} trained"
+    return Text(f"weak floor and ceiling come first; {of}")
 
 
 def watch(
@@ -147,12 +148,13 @@ def watch(
     config, follower = run.read_config(), LedgerFollower(run.ledger)
     past = follower.read().events
     record = Record.of(past)
-    view = View(console, config, record, past, ceilings_s(run))
+    times = BaselineTimes(run.path)
+    view = View(console, config, record, past, times.lines())
     with view:
         works: bool | None = True
         while not (record.finished or record.interrupted or works is False):
             if record.started is None:
-                view.baselines = len(BaselineTimes(run.path).all())
+                view.begin(times.lines())
             view.refresh()
             time.sleep(REDRAW_S)
             if time.monotonic() - brought > BRING_S:

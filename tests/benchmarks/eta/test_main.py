@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.eta.__main__ import errors, main, steps
+from benchmarks.eta.__main__ import errors, first, main, steps
 from search.config.schema import RunConfig
 from search.ledger.events import AnyEvent, Finished, Resumed, RungReached
+from search.storage.baseline_times import BaselinesBegun, BaselineTime, Line
 from tests.small_runs.synthetic import synthetic_run
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -43,9 +44,28 @@ def test_an_even_run_is_predicted(config: RunConfig, events: SimpleNamespace) ->
     assert all(abs(row["forecast"]) < 0.02 for row in rows)
 
 
+def test_the_first_figure_is_compared_with_what_was_left(config: RunConfig, events: SimpleNamespace) -> None:
+    """The run begins 40 s before its first trial; 10 s later a ceiling has ended, one of three."""
+    full = config.model_copy(update={"search": config.search.model_copy(update={"effort": 1.0})})
+    told = [events.run_started(at=960.0), *even_run(events, config)]
+    lines: list[Line] = [
+        BaselineTime(role="weak", seed=0, seconds=99.0, at=900.0),  # of an earlier process
+        BaselinesBegun(due={"ceiling": 3}, together=1, at=962.0),
+        BaselineTime(role="ceiling", seed=0, seconds=4.0, at=970.0),
+    ]
+    found = first(full, lines, told)
+    assert found is not None
+    assert (found["after_s"], found["left_s"]) == (10.0, 30.0 + 72.0)
+    assert found["by_phase"]["baselines"] == 8.0
+    assert found["predicted_s"] == pytest.approx(sum(found["by_phase"].values()), abs=0.2)
+    assert found["error"] == pytest.approx(found["predicted_s"] / 102 - 1, abs=0.01)
+    assert found["took"] == {"baselines": 30.0, "search": 32.0, "replication": 4.0, "confirmation": 36.0}
+    assert first(full, lines[:2], told) is None
+
+
 def test_a_run_with_a_break_is_no_measure(config: RunConfig, events: SimpleNamespace) -> None:
     told = even_run(events, config)
-    for broken in ([*told[:9], Resumed(at=1012.0), *told[9:]], told[:-1]):
+    for broken in ([*told[:9], Resumed(at=1012.0), *told[9:]], told[:-1], []):
         with pytest.raises(ValueError, match="without a break"):
             list(errors(config, broken, (0.5,)))
 

@@ -3,13 +3,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import nnls
 
-from search.policy.training_seconds import COLUMN, COSTS, EVOLVE, Step, TrainingSeconds
+from search.policy.training_seconds import COLUMN, COSTS, EVOLVE, PRIOR, Step, TrainingSeconds, non_negative
 from trainers.components.formulas.labels import LabelFormula
 from trainers.components.formulas.weights import WeightFormula
 from trainers.components.optim import Adamw
 from trainers.components.orders import BothOrders, InputOrders, PlainInputs
-from trainers.components.repairs import CrossFit, Neighbours, NoisyChannel, NoRepair
+from trainers.components.repairs import (
+    CrossFit,
+    EmHead,
+    MeanDifference,
+    Neighbours,
+    NoisyChannel,
+    NoRepair,
+    Propagate,
+)
 from trainers.components.selection import All, Confidence
 from trainers.components.stages import Chain, Once, SelfTrain
 from trainers.components.staging.members import Ensemble, Single
@@ -33,7 +42,8 @@ def true_seconds(amounts: np.ndarray) -> float:
         first = COLUMN[student, 0]
         costs[first : first + 4] = own
     costs[COLUMN["repair", "neighbours"]] = 0.4 / 400  # of each example
-    costs[COLUMN[EVOLVE]] = 0.001
+    costs[COLUMN[EVOLVE, "probe"]] = 0.001
+    costs[COLUMN[EVOLVE, "lora"]] = 0.02
     return float(amounts @ costs)
 
 
@@ -159,7 +169,7 @@ def test_folds_and_evolutions_are_counted_by_hand() -> None:
     def amounts(start: float, end: float, **slots: Any) -> tuple[list[float], float]:
         method = Method(student=Probe(), optim=Adamw(epochs=2, batch_size=20), **slots)
         found = seconds.amounts(Step(method=method, start=start, end=end))
-        return found[first : first + 3].tolist(), float(found[COLUMN[EVOLVE]])
+        return found[first : first + 3].tolist(), float(found[COLUMN[EVOLVE, "probe"]])
 
     # 40 steps on everything, 20 on each half; each half predicts the other.
     assert amounts(0, 1, relabel=OutOfFold()) == ([1600, 80, 500], 0)
@@ -171,6 +181,52 @@ def test_folds_and_evolutions_are_counted_by_hand() -> None:
     # On their own surest half, students train half as long.
     own = SelfTrain(targets="confident", share=0.5)
     assert amounts(0, 1, stages=own) == ([1200, 60, 500], 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "took"),
+    [
+        ({"student": Lora(rank=4), "refine": Evolve(steps=5, pairs=8, examples=256)}, 5.195 / 0.472),
+        ({"student": Lora(rank=4), "refine": Evolve(steps=20, pairs=8, examples=64)}, 8.740 / 0.472),
+        ({"student": Lora(rank=4), "refine": Evolve(steps=20, pairs=8, examples=256)}, 17.666 / 0.472),
+        ({"student": Probe(), "refine": Evolve(steps=20, pairs=8, examples=64)}, 0.109 / 0.010),
+        ({"student": Probe(), "refine": Evolve(steps=20, pairs=8, examples=256)}, 0.121 / 0.010),
+        ({"repair": CrossFit(rounds=5)}, 0.49 / 0.43),
+        ({"repair": Propagate(), "second_repair": CrossFit(rounds=5)}, 0.54 / 0.43),
+        ({"repair": EmHead(), "second_repair": MeanDifference()}, 0.55 / 0.43),
+        ({"repair": Neighbours(), "second_repair": Propagate()}, 0.45 / 0.43),
+    ],
+)
+def test_what_is_believed_of_repairs_and_evolutions_is_near_what_they_took(
+    more: dict[str, Any], took: float
+) -> None:
+    """CPU seconds over those of the same student alone, in configs/dev.yaml: a quarter of an epoch and, with
+    repairs, half of one.
+    """
+    seconds = TrainingSeconds(transfer=1600, evaluated=1000)
+    short = Method(optim=Adamw(epochs=0.5 if "repair" in more else 0.25, batch_size=32))
+    alone = short.model_copy(update={"student": more.get("student", short.student)})
+    amounts = [
+        seconds.amounts(Step(method=one, start=0, end=1)) for one in (short.model_copy(update=more), alone)
+    ]
+    believed = float(amounts[0] @ PRIOR) / float(amounts[1] @ PRIOR)
+    assert 1 / 1.5 < believed / took < 1.5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_costs_are_those_of_scipy_s_non_negative_least_squares(seed: int) -> None:
+    """Of any start: none, the solution with noise, or numbers by chance; columns of very unlike sizes."""
+    rng = np.random.default_rng(seed)
+    matrix = rng.random((60, 40)) * 10.0 ** rng.integers(-3, 4, 40) * (rng.random((60, 40)) < 0.4)
+    gram = matrix.T @ matrix + np.diag(0.01 * 10.0 ** rng.integers(-4, 5, 40))
+    target = matrix.T @ rng.random(60) - 0.1 * rng.random(40)
+    factor = np.linalg.cholesky(gram)
+    expected = nnls(factor.T, np.linalg.solve(factor, target))[0]
+    least = expected @ gram @ expected / 2 - target @ expected
+    for start in (np.zeros(40), np.maximum(0, expected * rng.normal(1, 0.3, 40)), rng.random(40)):
+        found = non_negative(gram, target, start)
+        assert (found >= 0).all()
+        assert found @ gram @ found / 2 - target @ found == pytest.approx(least, rel=1e-9)
 
 
 def test_a_repair_costs_the_same_in_either_place() -> None:

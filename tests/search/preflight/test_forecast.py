@@ -10,7 +10,6 @@ from search.config.tasks import HiddenTask
 from search.preflight.forecast import (
     baseline_s,
     hidden_phases,
-    likely_methods,
     naive_s,
     over_tasks,
     part_of,
@@ -93,13 +92,6 @@ def test_workers_start_for_baselines_that_are_due_for_the_search_and_twice_on_a_
     assert [phase.starts for phase in over_tasks([due, cached])] == [1, 1, 0, 0]
     there = run.model_copy(update={"hidden": (HiddenTask(name="other", task=run.task),)})
     assert [phase.starts for phase in hidden_phases(there, SPEED, SPEED, [run.naive])] == [2]
-
-
-def test_likely_methods_can_run_here() -> None:
-    run = config()
-    methods = likely_methods(run)
-    assert len({method.digest for method in methods}) > 4
-    assert [method.refused(run.abilities) for method in methods] == [None] * len(methods)
 
 
 def test_hidden_tasks_have_baselines_and_a_confirmation_of_their_own() -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from agents.language.proposal import Branch
 from search.steering import order as module
-from search.steering.order import Order, put_order, read_order, waiting
+from search.steering.order import Order, put_order, read_order, said, waiting
 
 # Each line is nine of the line before: 9 ** 9 strings.
 BOMB = "\n".join(
@@ -24,6 +24,16 @@ def test_an_order_as_a_person_writes_it(branch: Callable[..., Branch]) -> None:
     assert order.settings == {"search.trials": 9}
 
 
+def test_of_a_person_s_branch_a_name_and_slots_are_enough() -> None:
+    """What is left out is written down as a person's, so that a second reading finds the same branch."""
+    order = read_order("add: [{name: softer, slots: [{slot: labels, options: [{component: soft}]}]}]")
+    (added,) = order.add
+    assert (added.family, added.parent) == ("other", None)
+    assert added.hypothesis == "A branch that a person added."
+    assert added.slots[0].options[0].params == ()
+    assert read_order(yaml.safe_dump(said(order))) == order
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -32,14 +42,14 @@ def test_an_order_as_a_person_writes_it(branch: Callable[..., Branch]) -> None:
         ("trails: 9", "steer.yaml: trails: Extra inputs are not permitted"),
         ("trials: many", "steer.yaml: trials: Input should be a valid integer"),
         (
-            "add: [{name: mine}]",
-            "steer.yaml: branch 1 to add (mine), family: is missing, add it: what kind of idea it is, one of "
-            "self-training, ensemble, ",
+            "add: [{name: mine, slots: [], family: lost}]",
+            "steer.yaml: branch 1 to add (mine), family: Input should be 'self-training', 'ensemble', ",
         ),
         (
             "add: [{name: a, family: loss, hypothesis: b, parent: null, slots: [{slot: loss}]}]",
             "steer.yaml: branch 1 to add (a), slot 1, options: is missing, add it: components of",
         ),
+        ("add: [{name: mine}]", "steer.yaml: branch 1 to add (mine), slots: is missing, add it: slots that"),
         ("add: [{hypothesis: b}, 7]", "steer.yaml: branch 1 to add, name: is missing, add it: name of the"),
         ("add: [7]", "steer.yaml: branch 1 to add: Input should be an object, got 7"),
         ("stop: [one, 7]", "steer.yaml: branch 2 to stop: Input should be a valid string, got 7"),

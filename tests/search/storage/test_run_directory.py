@@ -100,12 +100,25 @@ def test_a_refused_run_leaves_no_folder_that_it_made(tmp_path: Path, config: Run
     assert list(there.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["ledger.jsonl", "baselines.jsonl"])
-def test_what_a_refused_run_has_trained_stays(tmp_path: Path, config: RunConfig, name: str) -> None:
+def test_of_a_run_that_is_refused_after_its_baselines_nothing_is_left(
+    tmp_path: Path, config: RunConfig
+) -> None:
+    """They are in the cache: another try begins as the first one did."""
+    with pytest.raises(ValueError, match="refused"):
+        refused(tmp_path / "runs" / "one", config, "baselines.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_refused_after_its_first_event_stays(tmp_path: Path, config: RunConfig) -> None:
     path = tmp_path / "run"
     with pytest.raises(ValueError, match="refused"):
-        refused(path, config, name)
-    assert {file.name for file in path.iterdir()} == {".lock", "config.yaml", name}
+        refused(path, config, "baselines.jsonl", "ledger.jsonl")
+    assert {file.name for file in path.iterdir()} == {
+        ".lock",
+        "config.yaml",
+        "baselines.jsonl",
+        "ledger.jsonl",
+    }
 
 
 def test_what_was_there_before_a_refusal_stays(tmp_path: Path, config: RunConfig) -> None:

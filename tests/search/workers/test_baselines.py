@@ -15,7 +15,7 @@ from cluster.patience import WaitTooLongError
 from search.config.schema import RunConfig
 from search.policy.faults import FaultConfig
 from search.workers import baselines
-from search.workers.baselines import BaselineTrainings
+from search.workers.baselines import BaselineTrainings, Progress
 from search.workers.shared_arrays import SharedArrays
 from tests.small_runs.untrained import configured
 from trainers.cache import Arrays
@@ -34,7 +34,7 @@ def misfortunes() -> Callable[..., Iterator[Any]]:
 
     Ray copies a function within a function: so a worker imports neither this file nor torch.
     """
-    stops_once, dies_once, dies, fails = STOPS_ONCE, DIES_ONCE, DIES, FAILS
+    stops_once, dies_once, dies, fails, progress = STOPS_ONCE, DIES_ONCE, DIES, FAILS, SimpleNamespace
 
     def train(job: Any, data: Any, marks: Path, arrays: Any, trial: Any) -> Iterator[Any]:
         yield None
@@ -49,7 +49,10 @@ def misfortunes() -> Callable[..., Iterator[Any]]:
             os._exit(1)
         if job.seed == fails:
             raise KeyError("a bug")
-        yield {"transfer": np.full(2, job.seed, dtype=np.float32)}, 0.5
+        yield progress(share=0.25, seconds=0.25, predictions=None)
+        yield progress(
+            share=1.0, seconds=0.5, predictions={"transfer": np.full(2, job.seed, dtype=np.float32)}
+        )
 
     return train
 
@@ -69,10 +72,15 @@ def trained(
 ) -> dict[int, tuple[Arrays, float]]:
     """The weak baselines of these seeds: predictions and seconds."""
     done: dict[int, tuple[Arrays, float]] = {}
+    shares: dict[int, float] = {}
     jobs: Any = [SimpleNamespace(role="weak", student=student, seed=seed) for seed in seeds]
 
-    def finished(job: BaselineJob, arrays: Arrays, seconds: float) -> None:
-        done[job.seed] = arrays, seconds
+    def told(job: BaselineJob, progress: Progress) -> None:
+        if progress.predictions is not None:
+            assert shares.pop(job.seed) == 0.25
+            done[job.seed] = progress.predictions, progress.seconds
+        else:
+            shares[job.seed] = progress.share
 
     def watched(unfinished: int) -> None:
         if any(one.job.seed == STOPS_ONCE and one.began is not None for one in trainings._running.values()):
@@ -80,7 +88,7 @@ def trained(
         every_poll(unfinished)
 
     no_data: Any = "no data"
-    trainings = BaselineTrainings(config, SharedArrays(), finished)
+    trainings = BaselineTrainings(config, SharedArrays(), told)
     trainings.run([(job, no_data) for job in jobs], watched)
     return done
 

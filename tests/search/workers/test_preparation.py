@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ import torch
 from cluster.runtime import ray_runtime
 from search.config.load import load_config
 from search.config.schema import RunConfig
+from search.workers.baselines import EARLY, Progress
 from search.workers.loading import load
 from search.workers.member import Work
-from search.workers.preparation import Prepared, prepare, with_gpus
+from search.workers.preparation import Prepared, Watch, _first_of_each, prepare, with_gpus
 from search.workers.shared_arrays import SharedArrays
 from tests.small_runs.settings import ONE_CPU
 from trainers.data.dataset import load_task
 from trainers.models.prompts import render
+from trainers.trial.baselines import BaselineJob, Role
 
 REPO = Path(__file__).parents[3]
 
@@ -163,28 +166,52 @@ def test_baselines_are_cached_by_content_and_independent_of_trial_settings(
     assert (changed.materials.weak_probs != prepared.materials.weak_probs).any()
 
 
+class Watching(Watch):
+    """Remembers what is due, and the seed and seconds of those that were trained."""
+
+    def __init__(self) -> None:
+        self.due: list[Mapping[Role, int]] = []
+        self.trained: list[tuple[int, float]] = []
+        self.shares: list[float] = []
+
+    def begin(self, due: Mapping[Role, int]) -> None:
+        self.due.append(dict(due))
+
+    def told(self, job: BaselineJob, progress: Progress) -> None:
+        self.shares.append(progress.share)
+        if progress.predictions is not None:
+            self.trained.append((job.seed, progress.seconds))
+
+
 @pytest.mark.slow
 def test_baselines_that_finished_before_an_interrupt_are_kept_and_their_seconds_told(
     prepared: Prepared, cache: Path
 ) -> None:
     config = small(cache, "weak.optim.lr=0.003")
-    trained: list[tuple[int, float]] = []
+    watch = Watching()
 
     def interrupted(done: int, total: int) -> None:
         if done > 2:  # the ceilings were in the cache
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(config, load(config), interrupted, lambda job, seconds: trained.append((job.seed, seconds)))
-    assert 1 <= len(trained) <= 2
-    prepare(
-        config,
-        load(config),
-        lambda done, total: None,
-        lambda job, seconds: trained.append((job.seed, seconds)),
-    )
+        prepare(config, load(config), interrupted, watch)
+    trained = watch.trained
+    before = len(trained)
+    assert 1 <= before <= 2
+    prepare(config, load(config), lambda done, total: None, watch)
+    assert watch.due == [{"weak": 4}, {"weak": 4 - before}]
     assert sorted(seed for seed, _ in trained) == [0, 1, 2, 3], "each was trained once"
     assert all(seconds > 0 for _, seconds in trained)
+    assert set(watch.shares) == {*EARLY, 1.0}
+
+
+def test_one_of_each_role_is_trained_first() -> None:
+    jobs: Any = [
+        (SimpleNamespace(role=role, seed=seed), None) for role in ("weak", "ceiling") for seed in (1, 2, 3)
+    ]
+    order = [(job.role, job.seed) for job, _ in _first_of_each(jobs)]
+    assert order == [("weak", 1), ("ceiling", 1), ("weak", 2), ("weak", 3), ("ceiling", 2), ("ceiling", 3)]
 
 
 @pytest.mark.slow

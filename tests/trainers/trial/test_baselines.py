@@ -16,7 +16,14 @@ from trainers.models.prompts import render
 from trainers.models.settings import HubModel, ToyModel
 from trainers.training.settings import EngineConfig
 from trainers.trial import baselines
-from trainers.trial.baselines import BaselineData, BaselineJob, cache_path, model_digest, train_baseline
+from trainers.trial.baselines import (
+    BaselineData,
+    BaselineJob,
+    cache_path,
+    model_digest,
+    train_baseline,
+    train_in_parts,
+)
 from trainers.trial.model_data import Array
 
 TOKENS = Tokens(ids=np.array([1, 2, 3], dtype=np.int32), offsets=np.array([0, 1, 3], dtype=np.int64))
@@ -119,6 +126,19 @@ def test_a_baseline_learns_ground_truth_and_its_seed_decides_the_rest(
     assert np.array_equal(again["search"], answers["search"])
     other = train_baseline(job(student=student, optim=optim, seed=4), data, tmp_path)
     assert not np.array_equal(other["search"], answers["search"])
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize("student", [Full(), BagOfWords()])
+def test_a_training_that_is_looked_at_on_its_way_ends_as_one_that_is_not(
+    data: BaselineData, tmp_path: Path, student: SupervisorStudent
+) -> None:
+    asked = job(student=student, optim=Adamw(lr=0.01, epochs=4, batch_size=8, stop=0.75))
+    parts = list(train_in_parts(asked, data, tmp_path, early=(0.25, 0.5)))
+    assert [share for share, _ in parts] == [0.25, 0.5, 1.0]
+    assert [sorted(predictions) for _, predictions in parts] == [[], [], ["search", "weak_train"]]
+    whole = train_baseline(asked, data, tmp_path)
+    assert np.array_equal(parts[-1][1]["search"], whole["search"])
 
 
 @pytest.mark.usefixtures("warm")

@@ -43,3 +43,32 @@ def test_a_terminal_gets_a_bar(clock: list[float]) -> None:
         bar.show(1, 4)
     assert "1/4" in shown(console)
     assert "about 30 s" in shown(console)
+
+
+LEFT = {"baselines": 20.0, "search": 60.0, "replicate": 30.0, "confirm": 10.0, "hidden": 0.0}
+WHOLE = "the whole run: about 2 min 0 s left (search 1 min 0 s, replication 30 s, confirmation 10 s)"
+
+
+def test_a_log_says_how_long_the_run_will_take_as_soon_as_it_is_known(clock: list[float]) -> None:
+    console = Console(file=StringIO(), width=40, force_terminal=False)
+    known: list[dict[str, float]] = []
+    with BaselinesBar(console, "weak floor and ceiling", lambda: known[0] if known else None) as bar:
+        bar.show(0, 4)
+        known.append(LEFT)
+        for seconds in (1, 2, 30):
+            clock[0] += seconds
+            bar.show(0, 4)
+    line = f"weak floor and ceiling: 0 of 4 there, about 20 s left; {WHOLE}"
+    assert shown(console).splitlines() == [line, line]
+
+
+def test_a_terminal_shows_it_below_the_bar(clock: list[float]) -> None:
+    console = Console(file=StringIO(), width=100, force_terminal=True)
+    with BaselinesBar(console, "weak floor and ceiling", lambda: LEFT) as bar:
+        bar.show(1, 4)
+        bar.show(4, 4)
+    text = shown(console)
+    assert "1/4" in text
+    assert "about 20 s" in text
+    assert WHOLE in text
+    assert "about 20 s" not in text.partition("4/4")[2]

@@ -9,12 +9,15 @@ from search.config.seeds import ReplicationConfig
 from search.ledger.events import AnyEvent, Proposed, Resumed
 from search.ledger.record import Record
 from search.ledger.steered import Steered
+from search.output.live_view.baselines import Baselines
 from search.output.live_view.forecast import WINDOW, Forecast
 from search.policy.training_seconds import Step
+from search.storage.baseline_times import BaselinesBegun, BaselineTime
 from trainers.components.optim import Adamw
 from trainers.method import Method
 
 THIRD = 1 / 3
+Branches = Callable[..., Branch]
 
 
 @pytest.fixture
@@ -55,14 +58,76 @@ def test_before_a_step_has_ended_nothing_is_made_up(
 
 
 def test_trained_ceilings_tell_what_a_training_takes(
-    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+    own: RunConfig, told: list[AnyEvent], events: SimpleNamespace
 ) -> None:
-    """Two workers have just begun."""
-    found = forecast(config, [*told, *(events.started(f"t{i}", at=100.0, share=1.0) for i in range(2))])
-    found.learn([9.0, 9.0])
+    """Two workers have just begun; nobody knows where the best methods stop."""
+    found = forecast(own, [*told, *(events.started(f"t{i}", at=100.0, share=1.0) for i in range(2))])
+    found.begin(Baselines(own, [BaselineTime(role="ceiling", seed=i, seconds=9.0) for i in range(2)]))
     clock_s = found.clock_s(100.0)
     assert clock_s is not None
-    assert clock_s["confirm"] == pytest.approx(9 * 9 / 2, rel=0.02)
+    assert clock_s["confirm"] == pytest.approx((3 * 9 + 6 * 9 * 2 / 3) / 2, rel=0.02)
+
+
+def beginning(config: RunConfig) -> Baselines:
+    """Two workers, two seconds after they were asked for, train one ceiling of 9 s after the other."""
+    lines = [
+        BaselinesBegun(due={"ceiling": 4}, together=2, at=100.0),
+        *(BaselineTime(role="ceiling", seed=i, seconds=9.0, at=111.0) for i in range(2)),
+    ]
+    return Baselines(config, lines)
+
+
+@pytest.fixture
+def own(config: RunConfig, branch: Branches) -> RunConfig:
+    """A config whose search tries methods that train as long as naive."""
+    settings = config.model_dump(mode="json") | {
+        "branches": [branch("one", lrs=(1e-3,)).model_dump(mode="json")]
+    }
+    settings["search"]["round_trials"] = 8
+    settings["agent"]["branches"] = 1
+    settings["strong"]["optim"]["epochs"] = 1.0
+    return RunConfig.model_validate(settings)
+
+
+def test_the_whole_run_is_predicted_while_its_baselines_train(own: RunConfig) -> None:
+    """The best methods stop at any rung: they train for two thirds of the whole on average."""
+    found = Forecast(own, Record())
+    assert found.clock_s(100.0) is None
+    found.begin(beginning(own))
+    assert found.clock_s(111.0) == {
+        "baselines": pytest.approx(9.0),
+        "search": pytest.approx(2 + 0.7 * 8 * 9 / 2),
+        "replicate": pytest.approx(9 / 2),
+        "confirm": pytest.approx((3 * 9 + 6 * 9 * 2 / 3) / 2),
+        "hidden": 0.0,
+    }
+
+
+def test_a_later_look_at_the_baselines_takes_the_place_of_an_earlier_one(config: RunConfig) -> None:
+    found = Forecast(config, Record())
+    found.begin(Baselines(config, [BaselineTime(role="ceiling", seed=0, seconds=900.0)]))
+    found.begin(beginning(config))
+    fresh = Forecast(config, Record())
+    fresh.begin(beginning(config))
+    assert found.clock_s(111.0) == fresh.clock_s(111.0)
+
+
+def test_between_the_baselines_and_the_first_trial_the_figure_stays(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    record = Record.of([events.run_started(at=120.0)])
+    found = Forecast(config, record)
+    found.begin(beginning(config))
+    before = found.clock_s(120.0)
+    assert before is not None
+    assert "baselines" not in before
+    started = events.started("t0", at=121.0, share=1.0)
+    record.apply(started)
+    found.apply(started)
+    after = found.clock_s(122.0)
+    assert after is not None
+    assert after["confirm"] == pytest.approx(before["confirm"])
+    assert found.pace(122.0) == 0.5, "the other worker is about to start"
 
 
 def test_what_the_budget_leaves_is_predicted(

@@ -7,13 +7,16 @@ import pytest
 from rich.console import Console
 
 from search.config.schema import RunConfig
+from search.ledger.event import now
 from search.ledger.events import Finished
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.output.live_view import view
+from search.output.live_view.baselines import Baselines
+from search.output.live_view.progress import status_json
 from search.output.live_view.view import View, baselines_text, look, watch
-from search.storage.baseline_times import BaselineTimes
+from search.storage.baseline_times import BaselinesBegun, BaselineTime, BaselineTimes
 from search.storage.run_directory import RunDirectory, new_run
 from tests.search.output.conftest import shown
 
@@ -82,7 +85,7 @@ def test_watching_counts_the_baselines_that_come_before_the_first_event(
 ) -> None:
     run = new_run(tmp_path, config)
     ledger = Ledger(run.ledger)
-    BaselineTimes(run.path).add("weak", 0, 1.5)
+    BaselineTimes(run.path).add(BaselineTime(role="weak", seed=0, seconds=1.5))
     steps = iter([events.run_started(), Finished()])
     clock = SimpleNamespace(sleep=lambda _: ledger.append(next(steps)), monotonic=time.monotonic)
     monkeypatch.setattr(view, "time", clock)
@@ -95,7 +98,7 @@ def test_watching_counts_the_baselines_that_come_before_the_first_event(
     assert "round 0" not in before
     assert "round 0" in after
     assert text not in after.partition("finished")[2]
-    assert baselines_text(Record.of([events.run_started()]), 1) is None
+    assert baselines_text(Record.of([events.run_started()]), Baselines(config)) is None
 
 
 def test_watching_reads_only_what_was_appended(
@@ -203,3 +206,22 @@ def test_a_drawing_that_takes_long_is_made_rarely(
         live.refresh()
         now[0] += 1.0
     assert drawn[0] == 3  # at 0, 40 and 80 seconds
+
+
+def test_a_look_at_a_run_whose_baselines_train_tells_when_it_will_have_ended(
+    tmp_path: Path, config: RunConfig
+) -> None:
+    run, times = new_run(tmp_path, config), BaselineTimes(tmp_path)
+    assert look(run).clock_s() is None
+    times.add(BaselinesBegun(due={"ceiling": 2}, together=1, at=now() - 20))
+    times.add(BaselineTime(role="ceiling", seed=0, seconds=9.0, at=now()))
+    found = look(run)
+    clock_s = found.clock_s()
+    assert clock_s is not None
+    assert clock_s["baselines"] == pytest.approx(9.0)
+    told = status_json(found.config, found.record, clock_s)
+    assert told["left_s"] == pytest.approx(sum(told["left_by_phase"].values()))
+    assert list(told["left_by_phase"]) == ["baselines", "search", "replication", "confirmation"]
+    text = baselines_text(found.record, found.baselines)
+    assert text is not None
+    assert text.plain == "weak floor and ceiling come first; 1 of 2 trained"
