@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search.policy.rungs import kept_share, steps_of_a_training
 from search.scoring.pgr import Reals
 from trainers.components.staging.refine import Evolve
 from trainers.components.staging.sequence import ROUNDING, place_of, total_length
 from trainers.components.staging.stage import Stage
+from trainers.lazy import optimize
 from trainers.method import SLOTS, Method
 
 # What is believed before the first trial, in units of a forward pass over one example: to train an example
@@ -144,7 +144,8 @@ class TrainingSeconds:
         believed = np.where(PRIOR > 0, PRIOR, BELIEVED["full"][-1]) * self._units()
         gram = self._gram + np.diag(BELIEF / believed**2)
         target = self._sum + BELIEF * (PRIOR > 0) / believed
-        self._costs = non_negative(gram, target, self._costs)
+        factor = np.linalg.cholesky(gram)
+        self._costs = optimize.nnls(factor.T, np.linalg.solve(factor, target))[0]
 
     def _units(self) -> Reals:
         """Seconds of a unit of each belief. What no step has shown is as that of the others."""
@@ -180,37 +181,6 @@ class TrainingSeconds:
         if stage.fold is not None:
             return self._transfer / stage.fold.of
         return self._transfer * (after.teacher != "weak")
-
-
-def non_negative(gram: Reals, target: Reals, start: Reals) -> Reals:
-    """The x >= 0 that minimises x·gram·x / 2 - target·x for a positive definite gram. start: near it, >= 0.
-
-    Non-negative least squares with normal equations (Lawson & Hanson 1974, chapter 23). Importing scipy's
-    takes longer than all else that `status` does with a ledger, and it does not begin at the last solution.
-    """
-    scale = np.sqrt(np.diag(gram))
-    gram, target, x = gram / np.outer(scale, scale), target / scale, start * scale
-    positive = x > 0
-    for _ in range(3 * len(x)):
-        while not (solved := _solved(gram, target, positive))[positive].min(initial=np.inf) > 0:
-            falls = positive & (solved <= 0)
-            step = (x[falls] / (x[falls] - solved[falls])).min()
-            x = x + step * (solved - x)
-            positive &= x > ROUNDING
-            x = np.where(positive, x, 0.0)
-        x = solved
-        gain = np.where(positive, -np.inf, target - gram @ x)
-        if gain.max() <= ROUNDING * np.abs(target).max():
-            break
-        positive[gain.argmax()] = True
-    return x / scale
-
-
-def _solved(gram: Reals, target: Reals, positive: NDArray[np.bool_]) -> Reals:
-    """The minimum where all others are 0."""
-    x = np.zeros(len(target))
-    x[positive] = np.linalg.solve(gram[np.ix_(positive, positive)], target[positive])
-    return x
 
 
 def _last() -> deque[float]:

@@ -3,9 +3,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.optimize import nnls
 
-from search.policy.training_seconds import COLUMN, COSTS, EVOLVE, PRIOR, Step, TrainingSeconds, non_negative
+from search.policy.training_seconds import COLUMN, COSTS, EVOLVE, PRIOR, Step, TrainingSeconds
 from trainers.components.formulas.labels import LabelFormula
 from trainers.components.formulas.weights import WeightFormula
 from trainers.components.optim import Adamw
@@ -211,22 +210,6 @@ def test_what_is_believed_of_repairs_and_evolutions_is_near_what_they_took(
     ]
     believed = float(amounts[0] @ PRIOR) / float(amounts[1] @ PRIOR)
     assert 1 / 1.5 < believed / took < 1.5
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_costs_are_those_of_scipy_s_non_negative_least_squares(seed: int) -> None:
-    """Of any start: none, the solution with noise, or numbers by chance; columns of very unlike sizes."""
-    rng = np.random.default_rng(seed)
-    matrix = rng.random((60, 40)) * 10.0 ** rng.integers(-3, 4, 40) * (rng.random((60, 40)) < 0.4)
-    gram = matrix.T @ matrix + np.diag(0.01 * 10.0 ** rng.integers(-4, 5, 40))
-    target = matrix.T @ rng.random(60) - 0.1 * rng.random(40)
-    factor = np.linalg.cholesky(gram)
-    expected = nnls(factor.T, np.linalg.solve(factor, target))[0]
-    least = expected @ gram @ expected / 2 - target @ expected
-    for start in (np.zeros(40), np.maximum(0, expected * rng.normal(1, 0.3, 40)), rng.random(40)):
-        found = non_negative(gram, target, start)
-        assert (found >= 0).all()
-        assert found @ gram @ found / 2 - target @ found == pytest.approx(least, rel=1e-9)
 
 
 def test_a_repair_costs_the_same_in_either_place() -> None:
