@@ -15,7 +15,14 @@ from search.config.tasks import SearchedTask
 from search.engine.assignment import Assignment
 from search.engine.context import RunContext
 from search.engine.director import Director
-from search.ledger.events import AnyEvent, BaselinesReady, Resumed, RungReached, RunStarted
+from search.ledger.events import (
+    AnyEvent,
+    BaselinesReady,
+    Resumed,
+    RungReached,
+    RunStarted,
+    TaskBaselines,
+)
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
 from search.scoring.grader import Grader
@@ -46,9 +53,9 @@ class Campaign:
 
     def __post_init__(self) -> None:
         self.start(RunStarted(run="unit", config_sha256="c", commit="c"))
-        self.ledger.append(
-            BaselinesReady(weak_acc=0.5, weak_se=0, ceiling_acc=1, ceiling_se=0, seeds=5, train_s=0)
-        )
+        floors = {"weak_acc": 0.5, "weak_se": 0, "ceiling_acc": 1, "ceiling_se": 0}
+        tasks = tuple(TaskBaselines(name=name, examples=len(SEARCH_TRUTH), **floors) for name in NAMES)
+        self.ledger.append(BaselinesReady(seeds=5, train_s=0, tasks=tasks, **floors))
 
     def start(self, first: AnyEvent) -> None:
         path = self.path / "ledger.jsonl"
