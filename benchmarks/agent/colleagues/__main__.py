@@ -14,8 +14,8 @@ lanes, critic and effort ask Claude's proposer of a run through its real client;
 A lane proposes the spaces that it expects most of, in words of its own. Its skill, 0.7 unless it guesses, is
 the correlation of what it expects with the best test PGR among a space's rows; the errors of lanes are
 independent unless they are alike. Proposals take no virtual time.
-lanes: three lanes against one of the same skill, and against one that proposes as many branches; without a
-board no lane hears of the others' branches or of earlier ones.
+lanes: against one lane of four branches, three of the same skill, one as wide as these, and four narrow ones
+of a branch each; without a board no lane hears of the others' branches or of earlier ones.
 critic: half of a careless lane's branches have a fault: an accepted branch in other words, one moved by a
 quarter of its ranges, or a range that leaves out the value that it argues for. A critic refuses faults, a
 judge what is worth less than the median space; it is right about a branch as often as its arm says.
@@ -107,11 +107,11 @@ def _branches(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def shown(rows: Mapping[str, Any]) -> str:
     """A line an arm."""
-    lines = [f"{'arm':<16}{'confirmed PGR':>17}{'gain':>18}{'regret':>8}{'named':>7}"]
+    lines = [f"{'arm':<20}{'confirmed PGR':>17}{'gain':>18}{'regret':>8}{'named':>7}"]
     for name, row in rows.items():
         gain = f"{row['gain']:+.3f} ± {row['gain_se'] or 0:.3f}" if "gain" in row else ""
         pgr = f"{row['confirmed_pgr']:.3f} ± {row['se'] or 0:.3f}"
-        lines.append(f"{name:<16}{pgr:>17}{gain:>18}{row['regret']:>8.3f}{row['named']:>7.2f}")
+        lines.append(f"{name:<20}{pgr:>17}{gain:>18}{row['regret']:>8.3f}{row['named']:>7.2f}")
     return "\n".join([*lines, *_shown_branches(rows)])
 
 

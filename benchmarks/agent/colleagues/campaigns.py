@@ -80,12 +80,13 @@ def _arm(against: str | None = None, **setting: Any) -> Arm:
 
 
 def in_lanes() -> dict[str, Arm]:
-    """Lanes of the same skill against one of them, and against one that proposes as much as they do."""
+    """Lanes of the same skill against one of them: of four branches each, or of one each."""
     alike, guess = Habits(alike=True), Habits(skills=(0.0,))
     return {
         "one lane": _arm(),
         "wide lane": _arm("one lane", branches=LANES * BRANCHES),
         "three lanes": _arm("one lane", lanes=LANES),
+        "narrow lanes": _arm("one lane", lanes=BRANCHES, branches=1),
         "three alike": _arm("one lane", lanes=LANES, habits=alike),
         "alike without board": _arm("three alike", lanes=LANES, habits=alike, board=False),
         "guessing": _arm("one lane", habits=guess),
