@@ -5,11 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.findings.findings import Findings
 from benchmarks.agent.colleagues.__main__ import main, shown, summary
 from benchmarks.agent.colleagues.campaigns import PARTS, Arm, Outcome, campaign, suggesting
-from benchmarks.agent.colleagues.critics import Careless, Criticised
-from benchmarks.agent.colleagues.lanes import Lanes
 from benchmarks.table.data import Table, save
 from benchmarks.table.world import World
 
@@ -36,7 +33,9 @@ def test_a_share_of_the_draws_is_named_and_no_more(world: World) -> None:
     assert campaign(world, 1, 12, suggesting()["alone"]).named == 0
 
 
-@pytest.mark.parametrize(("place", "wrong"), [("--parts", "luck"), ("--budget", "0"), ("--campaigns", "0")])
+@pytest.mark.parametrize(
+    ("place", "wrong"), [("--parts", "luck"), ("--arms", "luck"), ("--budget", "0"), ("--campaigns", "0")]
+)
 def test_a_mistake_is_one_line(
     place: str, wrong: str, table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,8 +49,9 @@ def test_all_parts_run_and_print_json(
 ) -> None:
     few = {
         "suggestions": {"alone", "hostile 0.8"},
-        "lanes": {"lanes 1", "lanes 3"},
-        "critic": {"careless", "critic 0.9"},
+        "lanes": {"one lane", "three lanes"},
+        "critic": {"careless", "critic 1"},
+        "effort": {"one lane", "skilled first"},
     }
     for part, names in few.items():
         arms = {name: arm for name, arm in PARTS[part]().items() if name in names}
@@ -62,15 +62,17 @@ def test_all_parts_run_and_print_json(
     found = json.loads(capsys.readouterr().out)
     assert found["campaigns"] == 1
     assert set(found["arms"]) == set.union(*few.values())
+    assert found["arms"]["critic 1"]["accepted_ahead"]["critic"]["campaigns"] == 1
+    assert any(group.endswith(", critic") for group in found["arms"]["critic 1"]["branches"])
 
 
-def test_lanes_propose_more_than_one_and_a_critic_leaves_less(world: World, findings: Findings) -> None:
-    one, three = (Lanes(world, 1, lanes).propose(findings) for lanes in (1, 3))
-    assert len(one.branches) <= 4 < len(three.branches)
-    careless = Careless(world, 1).propose(findings)
-    left = [
-        Criticised(Careless(world, 1), world, accuracy, 1).propose(findings).branches
-        for accuracy in (0.0, 1.0)
-    ]
-    assert sum(len(branches) for branches in left) in (len(careless.branches), len(careless.branches) + 1)
-    assert set(left[1]) < set(careless.branches)
+def test_chosen_arms_of_all_parts(table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "t.npz", table)
+    few = ["--arms", "one lane,alone", "--campaigns", "1", "--budget", "4", "--processes", "1", "--json"]
+    assert main([str(tmp_path / "t.npz"), *few]) == 0
+    assert set(json.loads(capsys.readouterr().out)["arms"]) == {"one lane", "alone"}
+
+
+def test_equal_seeds_give_equal_campaigns(world: World) -> None:
+    arm = PARTS["lanes"]()["three lanes"]
+    assert campaign(world, 2, 6, arm) == campaign(world, 2, 6, arm)
