@@ -44,6 +44,11 @@ class Board:
                 self._claimed.setdefault(lane, []).append(branch)
         return found
 
+    def hold(self, lane: str, branches: Sequence[Branch]) -> None:
+        """These are a lane's branches from now on: it gave up its others, or a critic refused them."""
+        with self._lock:
+            self._claimed[lane] = list(branches)
+
     def _of_others(self, lane: str) -> list[tuple[Branch, str]]:
         return [
             (branch, f"of lane {other} in this round")

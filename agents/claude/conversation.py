@@ -148,6 +148,13 @@ class Conversation:
         self._send([{"type": "text", "text": repair_prompt(problems)}])
         self._converse()
 
+    def conclude(self, conclusion: Conclusion) -> None:
+        """Take this as the outcome: the board's other claims of the lane are free again."""
+        self.conclusion = conclusion
+        if self._board:
+            valid = conclusion.valid(self._config.branches)
+            self._board.hold(self._context.lane, valid.branches if valid else ())
+
     def _converse(self) -> None:
         while True:
             reply = self._ask()
@@ -228,6 +235,7 @@ class Conversation:
             kept(proposal, problems, most)
         ):
             before.proposal, before.problems = proposal, problems
+        self.conclude(before)
 
     def _ask(self) -> Reply:
         """The model's reply, after as many attempts as the config and the budget allow."""

@@ -51,10 +51,13 @@ def read_reviews(text: str, proposal: Proposal) -> tuple[Review, ...]:
 
 
 def objections(reviews: Sequence[Review], proposal: Proposal) -> list[Problem]:
-    """The refused branches as problems of the proposal."""
+    """The refused branches as problems of the proposal.
+
+    Their places are names: the proposal may lack branches of the answer whose author reads this.
+    """
     refused = {review.branch: review for review in reviews if review.refuses}
     return [
-        Problem(branch=index, place=f"branches[{index}]", text=_said(refused[branch.name]))
+        Problem(branch=index, place=f"branch {branch.name}", text=_said(refused[branch.name]))
         for index, branch in enumerate(proposal.branches[:MAX_BRANCHES])
         if branch.name in refused
     ]
@@ -63,4 +66,4 @@ def objections(reviews: Sequence[Review], proposal: Proposal) -> list[Problem]:
 def _said(review: Review) -> str:
     reasons = ["it does not differ in effect from what was tried"] * (not review.differs)
     reasons += ["its ranges do not hold the value it argues for"] * (not review.holds)
-    return f"a critic refuses {review.branch}, as {' and '.join(reasons)}: {review.why}"[:600]
+    return f"a critic refuses it, as {' and '.join(reasons)}: {review.why}"[:600]

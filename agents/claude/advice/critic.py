@@ -101,12 +101,12 @@ def reviewed(
     try:
         conversation.revise(wrong)
     except (NoProposalError, AccountClosedError, BudgetSpentError) as error:
-        conversation.conclusion = before
+        conversation.conclude(before)
         log.warning("lane %s did not answer its critic: %s", lane, error)
         return report
     again, _ = _reviewed(critic, conversation, findings, lane, settings.branches)
     if again is None:
-        conversation.conclusion = before
+        conversation.conclude(before)
         return report
     return again.model_copy(update={"reviews": report.reviews + again.reviews})
 
@@ -123,6 +123,7 @@ def _reviewed(
     wrong = objections(report.reviews, proposal)
     settled = [problem.model_copy(update={"branch": None}) for problem in end.problems]
     end.proposal, end.problems = proposal, [*settled, *wrong]
+    conversation.conclude(end)
     return report, wrong
 
 

@@ -124,7 +124,7 @@ class ScriptedLane:
 def _at_fault(problems: str, place: int, said: Said) -> bool:
     """Whether problems name a branch: the critic's by its name, others by its place."""
     return any(
-        f"refuses {said.branch.name}," in line if "a critic refuses" in line else f"branches[{place}]" in line
+        f"branch {said.branch.name}: a critic refuses" in line or f"branches[{place}]" in line
         for line in problems.splitlines()
     )
 

@@ -44,3 +44,11 @@ def test_a_branch_that_cannot_run_is_claimed_by_nobody(board: Board, branch: Cal
     )
     assert board.claim("1", proposal(unheard_of), [wrong]) == []
     assert board.claim("2", proposal(branch("b", 0.5)), ()) == []
+
+
+def test_what_a_lane_gave_up_is_free_again(board: Board, branch: Callable[..., Branch]) -> None:
+    kept, given_up = branch("kept", 0.5), branch("given-up", 0.8)
+    assert board.claim("1", proposal(kept, given_up), ()) == []
+    board.hold("1", [kept])
+    assert board.claim("2", proposal(branch("late", 0.8)), ()) == []
+    assert len(board.claim("2", proposal(branch("twin", 0.5)), ())) == 1

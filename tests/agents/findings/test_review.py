@@ -47,9 +47,9 @@ def test_refused_branches_are_problems_of_their_place_and_others_are_none(propos
         Review.model_validate(review("b", differs=False)),
     ]
     first, second = objections(reviews, proposal)
-    assert (first.branch, first.place) == (1, "branches[1]")
+    assert (first.branch, first.place) == (1, "branch b")
     assert first.text == (
-        "a critic refuses b, as it does not differ in effect from what was tried: It is clear."
+        "a critic refuses it, as it does not differ in effect from what was tried: It is clear."
     )
     assert second.branch == 2
     assert "tried and its ranges do not hold the value it argues for" in second.text

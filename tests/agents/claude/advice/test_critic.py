@@ -1,13 +1,14 @@
 """A critic between a lane's proposal and its trials, through the real SDK with a server on loopback."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agents.claude.advice.critic import new_critic
+from agents.claude.board import Board
 from agents.claude.budget import Budget, MemoryAccount
 from agents.claude.transcript import Received, read_transcript
 from agents.findings.findings import Findings
@@ -67,7 +68,7 @@ def test_a_refused_branch_is_dropped_and_its_review_kept(
     lane, critic = found.lanes
     assert lane.branches == ("b",)
     assert lane.refused == (
-        "branches[0]: a critic refuses a, as it does not differ in effect from what was tried: I looked.",
+        "branch a: a critic refuses it, as it does not differ in effect from what was tried: I looked.",
     )
     assert critic.lane == "critic-1"
     assert [(review.branch, review.refuses, review.refuted_by) for review in critic.reviews] == [
@@ -83,6 +84,39 @@ def test_a_refused_branch_is_dropped_and_its_review_kept(
     assert sum(isinstance(entry, Received) for entry in entries) == 1
 
 
+def test_a_refused_branch_is_named_where_another_before_it_could_not_run(
+    criticised: Callable[..., RoundProposal],
+    claude: ScriptedClaude,
+    branch: Callable[..., Branch],
+    spoken: Callable[..., str],
+) -> None:
+    """What the critic sees lacks the first branch of the answer, so places in it would mislead the lane."""
+    answers = [text(spoken(branch("a", 2.0), branch("b", 0.3)))] * 4
+    criticised("return", answers, [verdict(b=False)] * 2)
+    proposing = [body["messages"] for body in claude.asked if body["model"] != CRITIC]
+    assert "branches[0]" in proposing[1][-1]["content"][0]["text"]
+    returned = proposing[-1][-1]["content"][0]["text"]
+    assert "branch b: a critic refuses it" in returned
+    assert "branches[" not in returned
+
+
+def test_other_lanes_may_have_what_the_critic_refused(
+    criticised: Callable[..., RoundProposal],
+    branch: Callable[..., Branch],
+    spoken: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held, hold = list[list[str]](), Board.hold
+
+    def watched(board: Board, lane: str, branches: Sequence[Branch]) -> None:
+        held.append(names(tuple(branches)))
+        hold(board, lane, branches)
+
+    monkeypatch.setattr(Board, "hold", watched)
+    criticised("drop", [text(spoken(branch("a"), branch("b", 0.3)))], [verdict(a=False, b=True)])
+    assert held == [["a", "b"], ["b"]]
+
+
 def test_a_refused_branch_goes_back_once_and_what_is_refused_again_is_dropped(
     criticised: Callable[..., RoundProposal],
     claude: ScriptedClaude,
@@ -94,7 +128,7 @@ def test_a_refused_branch_goes_back_once_and_what_is_refused_again_is_dropped(
     assert names(found.proposal.branches) == ["d"]  # without a review it is kept
     returned = next(body for body in claude.asked if len(body["messages"]) == 3)["messages"]
     assert [message["role"] for message in returned] == ["user", "assistant", "user"]
-    assert "branches[0]: a critic refuses a" in returned[-1]["content"][0]["text"]
+    assert "branch a: a critic refuses it" in returned[-1]["content"][0]["text"]
     assert [review.branch for review in found.lanes[1].reviews] == ["a", "b", "c"]
     assert found.lanes[1].usage.requests == 2
 

@@ -51,7 +51,7 @@ def test_what_comes_back_gives_way_to_the_next_idea(knowledge: Knowledge, nothin
     script = lane(knowledge, nothing_tried, HONEST)
     first = script.answer("").branches
     name = first[3].name
-    problems = f"* branches[1].slots: holds nearly the methods\n* branches[0]: a critic refuses {name}, as it"
+    problems = f"* branches[1].slots: holds nearly the methods\n* branch {name}: a critic refuses it"
     second = script.answer(problems).branches
     assert (second[0], second[2]) == (first[0], first[2])
     assert not {second[1], second[3]} & set(first)
