@@ -33,7 +33,7 @@ from benchmarks.encoder import default_encoder
 from benchmarks.table import left_out
 from benchmarks.table.build import build
 from benchmarks.table.data import load, save
-from benchmarks.table.judging import BUDGETS, METHODS, Figures, campaigns, shown, summary
+from benchmarks.table.judging import BUDGETS, LIMIT, METHODS, Figures, campaigns, shown, summary
 from benchmarks.table.settings import QUICK, TableSettings
 from search.cli.output import INPUT_MISTAKE, complain, stdout_for_json, write_json
 
@@ -59,8 +59,9 @@ def _build(given: argparse.Namespace) -> None:
 
 def _search(given: argparse.Namespace) -> None:
     methods = given.methods.split(",")
-    if unknown := [method for method in methods if method not in METHODS]:
-        raise ValueError(f"--methods: unknown {', '.join(unknown)}; choose from {', '.join(METHODS)}")
+    choices = (*METHODS, LIMIT)
+    if unknown := [method for method in methods if method not in choices]:
+        raise ValueError(f"--methods: unknown {', '.join(unknown)}; choose from {', '.join(choices)}")
     if given.campaigns < 1 or given.processes < 1:
         raise ValueError("--campaigns and --processes must be at least 1")
     tasks = load(given.table).tasks  # here too: a process whose table cannot be read would be started again
@@ -156,7 +157,11 @@ def _parser() -> argparse.ArgumentParser:
     searching = commands.add_parser("search", help="replay campaigns on a table")
     searching.set_defaults(command=_search)
     searching.add_argument("table", type=Path, help="the file that build has written")
-    searching.add_argument("--methods", default=",".join(METHODS), help=f"of {','.join(METHODS)}")
+    searching.add_argument(
+        "--methods",
+        default=",".join(METHODS),
+        help=f"of {','.join(METHODS)}; {LIMIT}: what the search split tells of all rows at no cost",
+    )
     searching.add_argument("--campaigns", type=int, default=200)
     searching.add_argument("--processes", type=int, default=2, help="each with one thread")
     searching.add_argument("--json", action="store_true", help="print the figures as JSON")

@@ -49,10 +49,17 @@ class TaskTable:
         return np.unpackbits(packed, count=len(self.truth[split])).astype(np.bool_)
 
     @cached_property
+    def search_accuracy(self) -> NDArray[np.float64]:
+        """[rows, seeds, rungs] on the search split, NaN where there are no predictions."""
+        return self._accuracy(self.search, self.truth["search"])
+
+    @cached_property
     def test_accuracy(self) -> NDArray[np.float64]:
         """[rows, seeds, rungs] on the test split, NaN where there are no predictions."""
-        n = len(self.truth["test"])
-        right = np.unpackbits(self.test, axis=-1, count=n) == self.truth["test"]
+        return self._accuracy(self.test, self.truth["test"])
+
+    def _accuracy(self, predicted: Bits, truth: Labels) -> NDArray[np.float64]:
+        right = np.unpackbits(predicted, axis=-1, count=len(truth)) == truth
         reached = np.isfinite(self.seconds) & ~self.failed[:, :, None]
         return np.where(reached, right.mean(axis=-1), np.nan)
 

@@ -23,13 +23,17 @@ BUDGETS = (10, 30, 100)  # mean trainings
 FIGURES = ("confirmed_pgr", "regret", "naive")
 OURS = {"ours": playbook, "ours-random-spaces": chance}
 METHODS = (*OURS, *OPPONENTS)
+LIMIT = "limit"  # no method: what the search split tells of all rows, whatever the budget
 Figures = NDArray[np.float64]
 
 
 def winners(method: str, world: World, campaign: int) -> list[Point]:
     """A method's winner at each budget; naive where it has none."""
     naive = Point(0, len(world.table.settings.rungs) - 1)
-    if method in OURS:
+    found: Sequence[Point | None]
+    if method == LIMIT:
+        found = [world.told_by_search_split() for _ in BUDGETS]
+    elif method in OURS:
         found = [ours(world, campaign, budget, Plan(), OURS[method]) for budget in BUDGETS]
     else:
         deadlines = [budget * world.unit_s / WORKERS for budget in BUDGETS]

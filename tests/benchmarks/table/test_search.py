@@ -9,7 +9,7 @@ from agents.findings.predictions import pack
 from benchmarks.table.__main__ import main
 from benchmarks.table.campaign import Campaign, Plan, chance, ours, playbook
 from benchmarks.table.data import Table, TaskTable, load
-from benchmarks.table.judging import METHODS, summary
+from benchmarks.table.judging import METHODS, summary, winners
 from benchmarks.table.opponents import OPPONENTS, Heard, best_completed, replicated, searched
 from benchmarks.table.pool import RowPool
 from benchmarks.table.world import Point, World
@@ -62,6 +62,18 @@ def test_each_campaign_has_a_deal_of_its_own_of_the_same_examples(table: Table) 
             "test": 180,
         }
         assert examples(world.task) == examples(task)
+
+
+def test_the_limit_is_the_best_mean_over_the_search_s_supervisors(world: World) -> None:
+    [best, *_] = found = winners("limit", world, 1)
+    assert len(set(found)) == 1
+    supervisors = list(world.order[: world.supervisors])
+    known = ~np.isnan(world.task.search_accuracy[:, supervisors]).any(axis=1)
+    points = [Point(row, rung) for row in world.rows for rung in range(3) if known[row, rung]]
+    scores = {
+        point: np.mean([world.search_pgr(point, one) for one in range(world.supervisors)]) for point in points
+    }
+    assert scores[best] == max(scores.values())
 
 
 @pytest.mark.parametrize("make", [playbook, chance])
