@@ -192,7 +192,9 @@ def test_no_gap_on_the_test_split_is_an_outcome_and_a_lost_line_hides_no_opening
     def turned(grader: RemoteGrader, predictions: Any) -> TestGrades:
         grades = open_test(grader, predictions)
         floors = Baselines(weak=grades.baselines.ceiling, ceiling=grades.baselines.weak)
-        return replace(grades, baselines=floors)
+        right = grades.baseline_scores
+        scores = replace(right, weak=right.ceiling, ceiling=right.weak, gap=-right.gap)
+        return replace(grades, baselines=floors, baseline_scores=scores)
 
     monkeypatch.setattr(RemoteGrader, "open_test", turned)
     before = len(list((finished.config.cache_dir / FOLDER).iterdir()))
