@@ -27,7 +27,7 @@ from benchmarks.training.models import chat_lengths
 from search.cli.output import stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
-from search.output.live_view.likely import likely_methods
+from search.output.live_view.likely import likely_methods, offered
 from search.preflight.forecast import (
     Phase,
     hidden_phases,
@@ -38,7 +38,7 @@ from search.preflight.forecast import (
 )
 from search.preflight.summary import duration
 from trainers.data.dataset import load_task
-from trainers.method import Abilities, Method
+from trainers.method import Method
 from trainers.models.hub import is_decoder
 from trainers.models.prompts import render
 
@@ -142,13 +142,8 @@ def _on_task(config: RunConfig, source: str | None, figures: Sequence[Figure], g
         role: planned(learner, shape_of(learner), config.engine, lengths[role], figures, gpu_bytes)
         for role, learner in (("weak", config.weak), ("strong", config.strong))
     }
-    here = Abilities(  # nothing that asks a hub
-        prior=is_decoder(shape_of(config.strong)),
-        intermediates=0,
-        pairs=config.task.has_pairs,
-        panel=config.weak.panel.size > 1,
-    )
-    methods = likely_methods(config, here)
+    known = {"prior": is_decoder(shape_of(config.strong)), "intermediates": 0}
+    methods = likely_methods(config, offered(config).model_copy(update=known))
     weak, strong = models["weak"].speed, models["strong"].speed
     return OnTask(
         config=config,

@@ -1,6 +1,6 @@
 """Leave one task out in turn: what a search on the others is worth where it did not look.
 
-Four ways to spend the same seconds, judged alike by fresh supervisors on the test split of the task left out,
+Ways to spend the same seconds, judged alike by fresh supervisors on the test split of the task left out,
 of which they have seen nothing:
 
 ours_on_one: a campaign on one of the other tasks; the mean over each of them in turn.
