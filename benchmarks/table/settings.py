@@ -40,7 +40,7 @@ class TableSettings(Frozen):
     test: int = 1000
     seeds: int = 8
     ceilings: int = 5
-    methods: int = 320
+    methods: int = 640
     fine_tuned: int = 2
     seed: int = 0
     rungs: tuple[float, ...] = PruningConfig().rungs

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
 from search.workers.inputs import Training
 from trainers.components.students import BagOfWords, Probe, SupervisorStudent
@@ -15,6 +17,7 @@ from trainers.data.tokens import Tokens
 from trainers.models.pool import ModelPool
 from trainers.training.deepspeed_engine import warm_up
 from trainers.trial.baselines import BaselineData, train_baseline
+from trainers.trial.model_data import Shared, unshared
 
 ENOUGH_S = 0.4  # a difference in seconds that stands out from what two runs of the same differ by
 LONG_S = 5.0  # a run that is timed once
@@ -93,7 +96,7 @@ def measured(training: Training, cache: Path, cpus: float) -> Speed:
     learned = min(len(data.learn), LEARNED * batch)
     split, predicted = next(iter(data.predict.items()))
 
-    def seconds(steps: int, rows: int) -> float:
+    def seconds(steps: int, rows: int, learned: int, shared: Shared) -> float:
         epochs = steps / -(-learned // batch)
         optim = job.optim.model_copy(update={"epochs": epochs, "stop": 1.0})
         engine = job.engine.model_copy(update={"compile": "off"})
@@ -104,22 +107,39 @@ def measured(training: Training, cache: Path, cpus: float) -> Speed:
             predict={split: _first(predicted, rows)},
         )
         start = time.perf_counter()
-        train_baseline(short, part, cache, pool=pool)
+        train_baseline(short, part, cache, shared, pool)
         return time.perf_counter() - start
 
-    few = min(FIRST_ROWS, len(predicted))
-    first_s = seconds(FIRST_STEPS, few)
+    few, frozen = min(FIRST_ROWS, len(predicted)), is_frozen(job.student)
+    kept = _Kept()
+    first_s = seconds(FIRST_STEPS, few, learned, kept)
     whole = max(1, round(job.optim.epochs * -(-len(data.learn) // batch)))
-    start_s, step_s = line(lambda steps: seconds(steps, few), min(FIRST_STEPS, whole), whole)
-    _, row_s = line(lambda rows: seconds(FIRST_STEPS, rows), few, len(predicted))
-    read = few + (learned if is_frozen(job.student) else 0)
+    start_s, step_s = line(lambda steps: seconds(steps, few, learned, kept), min(FIRST_STEPS, whole), whole)
+    short = min(few, learned) if frozen else learned
+    _, row_s = line(lambda rows: seconds(FIRST_STEPS, rows, short, unshared), few, len(predicted))
+    read = few + (learned if frozen else 0)
+    read_again = 0 if isinstance(job.student, Probe) else read
+    start_s = max(0.0, start_s - read_again * row_s)
     return Speed(
         load_s=load_s,
-        start_s=max(0.0, start_s - read * row_s),
+        start_s=start_s,
         step_s=step_s,
         row_s=row_s,
-        first_s=max(0.0, first_s - start_s - FIRST_STEPS * step_s),
+        first_s=max(0.0, first_s - start_s - FIRST_STEPS * step_s - read * row_s),
     )
+
+
+class _Kept:
+    """A trainers.trial.model_data.Shared of one process: a probe's features are computed once."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def __call__(self, name: str, compute: Callable[[], NDArray[Any]], /) -> NDArray[Any]:
+        """The array of this name, computed where it is not there."""
+        if name not in self._arrays:
+            self._arrays[name] = compute()
+        return self._arrays[name]
 
 
 def _first(tokens: Tokens, rows: int) -> Tokens:

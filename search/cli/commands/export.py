@@ -56,10 +56,12 @@ def export(
     if (out is None) == (script is None):
         raise typer.BadParameter("give one of --out FOLDER and --script FILE.py")
     with stdout_for_json(wanted=as_json), snapshot(directory) as path:
+        run = RunDirectory(path)
+        run.read_config()  # what is no run is refused before torch is imported
         if out is not None:
-            _model(RunDirectory(path), out, method, seed, as_json=as_json)
+            _model(run, out, method, seed, as_json=as_json)
         elif script is not None:
-            _script(RunDirectory(path), script, method, seed, as_json=as_json)
+            _script(run, script, method, seed, as_json=as_json)
 
 
 def _model(run: RunDirectory, out: Path, method: str, seed: int | None, *, as_json: bool) -> None:

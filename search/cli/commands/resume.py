@@ -33,6 +33,7 @@ def resume(
     """
     with stdout_for_json(wanted=as_json), run_path(directory) as path:
         run, people = RunDirectory(path), console(as_json=as_json)
+        run.read_config()  # what is no run is refused before Ray and torch are imported
         if overrides:
             from search.steering.extension import extend  # takes half a second to import
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,8 @@ from search.preflight.speed import imports_s, is_frozen, line, measured
 from search.workers.inputs import read_inputs, trainings
 from trainers.components.students import BagOfWords, Full, Lora, Probe
 from trainers.data.dataset import load_task
+from trainers.data.tokens import Tokens
+from trainers.trial.model_data import ModelData
 
 REPO = Path(__file__).parents[3]
 
@@ -100,3 +103,19 @@ def test_a_small_model_is_timed_within_seconds(tmp_path: Path) -> None:
     assert 0 <= speed.step_s < 1
     assert 0 <= speed.row_s < 0.1
     assert speed.start_s + speed.load_s > 0
+
+
+def test_features_that_steps_learn_from_are_computed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, read, computed = small(), list[int](), ModelData._computed
+
+    def counted(data: ModelData, tokens: Tokens, layer: int | None) -> Any:
+        read.append(len(tokens))
+        return computed(data, tokens, layer)
+
+    monkeypatch.setattr(ModelData, "_computed", counted)
+    job = training.job.model_copy(update={"student": Probe(layer=1.0)})
+    assert measured(replace(training, job=job, data=training.data.only(range(40))), tmp_path, 1).step_s > 0
+    assert read.count(40) == 1
+    assert read.count(16) > 2  # of as few as are predicted, each time: what reading them costs

@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +54,11 @@ def test_a_mistake_is_one_line(
     assert main(["export", str(stopped.path), "--out", str(tmp_path / "out")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_run_is_said_before_torch_is_imported(
+    measured: Callable[..., Any], tmp_path: Path
+) -> None:
+    told = measured("export", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert (told.code, told.heavy) == (2, [])
+    assert told.errors.startswith(f"error: {tmp_path}: holds no run")

@@ -1,5 +1,8 @@
 import json
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -25,3 +28,9 @@ def test_an_edited_config_is_not_gone_on_with(
 ) -> None:
     assert main(["resume", str(stopped.path)]) == 2  # its ledger names the digest of another config
     assert "was edited after the run began" in capsys.readouterr().err
+
+
+def test_what_is_no_run_is_said_before_ray_is_imported(measured: Callable[..., Any], tmp_path: Path) -> None:
+    told = measured("resume", str(tmp_path))
+    assert (told.code, told.heavy) == (2, [])
+    assert told.errors.startswith(f"error: {tmp_path}: holds no run")
