@@ -22,8 +22,8 @@ from trainers.components.staging.sequence import total_length
 from trainers.components.students import Probe
 from trainers.method import Method
 
-# Of the methods, by origin. A search that joins what did best must find its joint method among the rows: of the
-# 640 methods of a whole table there is one for each pair of published spaces that can be told from others.
+# Of the methods, by origin. A search that joins what did best must find the joint method among the rows: of
+# the 640 methods of a whole table there is one for each pair of published spaces that is told from others.
 SHARES = {"playbook": 0.25, "mix": 0.55, "random": 0.2}
 OF_A_BRANCH = 6  # methods of a random branch
 STEPS = (8, 12)  # optimizer steps of a fine-tuning
