@@ -65,12 +65,14 @@ def prepare_with_progress(
     watch: Watch | None = None,
     about: str = "weak floor and ceiling",
     left: Callable[[], ClockS | None] = lambda: None,
+    features: Callable[[], float | None] = lambda: None,
 ) -> Prepared:
     """Prepare the baselines, with a progress bar.
 
-    about: what stands beside the bar. left: seconds of the run that are left, where they are known.
+    about: what stands beside the bar. left: seconds of the run that are left, where they are known. features:
+    seconds until frozen features are there, while they are computed.
     """
-    with BaselinesBar(console, about, left) as bar:
+    with BaselinesBar(console, about, left, features) as bar:
 
         def advance(done: int, total: int) -> None:
             stop.check()
@@ -86,6 +88,7 @@ class WrittenDown(Watch):
         """config: of the run. task: empty for the (first) searched one."""
         self.times = BaselineTimes(run.path)
         self._config, self._task, self._record = config, task, record
+        self._baselines = Baselines(config)
         self._forecast: Forecast | None = None
 
     def begin(self, due: Mapping[Role, int]) -> None:
@@ -106,6 +109,7 @@ class WrittenDown(Watch):
                 seconds=progress.seconds,
                 task=self._task,
                 shared_s=progress.shared_s,
+                due_s=progress.due_s,
                 share=progress.share,
                 at=now(),
             )
@@ -113,13 +117,18 @@ class WrittenDown(Watch):
 
     def _add(self, line: Line) -> None:
         self.times.add(line)
+        self._baselines = Baselines(self._config, self.times.lines())
         if self._record.started is None:
             self._forecast = self._forecast or Forecast(self._config, self._record)
-            self._forecast.begin(Baselines(self._config, self.times.lines()))
+            self._forecast.begin(self._baselines)
 
     def clock_s(self) -> ClockS | None:
         """Seconds by the clock that are left of the run, before its first event; None while unknown."""
         return None if self._forecast is None else self._forecast.clock_s(now())
+
+    def features_s(self) -> float | None:
+        """Seconds by the clock until frozen features are there; None where none are computed."""
+        return self._baselines.features_s(now())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +191,9 @@ class Phases:
         """The baselines of a task, and what all processes of the run have spent on them, in seconds."""
         watch = WrittenDown(self.run, self.config, self.record, task)
         about = f"weak floor and ceiling{f' of {task}' if task else ''}"
-        prepared = prepare_with_progress(config, loaded, self.console, self.stop, watch, about, watch.clock_s)
+        prepared = prepare_with_progress(
+            config, loaded, self.console, self.stop, watch, about, watch.clock_s, watch.features_s
+        )
         return prepared, watch.times.total_s(task)
 
     def view(self, ledger: Ledger) -> View:

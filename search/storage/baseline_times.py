@@ -27,7 +27,8 @@ class BaselineTime(Frozen):
     """A baseline that a process of the run trains. task: as of BaselinesBegun.
 
     share: of its training that is done, 1 once it has finished. seconds: until then. shared_s: those of them
-    that passed until features were there that all of its role share.
+    that passed until features were there that all of its role share. due_s: where the share is 0, the seconds
+    that these features were expected to take.
     """
 
     role: str
@@ -35,6 +36,7 @@ class BaselineTime(Frozen):
     seconds: float
     task: str = ""
     shared_s: float = 0.0
+    due_s: float = 0.0
     share: float = 1.0
     at: float = 0.0
 

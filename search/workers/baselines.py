@@ -16,11 +16,12 @@ from search.config.schema import RunConfig
 from search.workers.shared_arrays import SharedArrays
 from trainers.cache import Arrays
 from trainers.components.students import Probe
+from trainers.models.pool import ModelPool
 from trainers.training.deepspeed_engine import warm_up
 from trainers.training.memory.pieces import limit_memory
 from trainers.training.settings import EngineConfig
 from trainers.trial.baselines import BaselineData, BaselineJob, Role, train_in_parts
-from trainers.trial.model_data import Shared, Timed
+from trainers.trial.model_data import Shared, Timed, reading_s
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,13 @@ class Progress:
     """How far a baseline is. share: of its training; 1 with its predictions, which it has none of before.
 
     seconds: since its training began, with those until the features were there that all of its role share.
-    shared_s: the latter alone.
+    shared_s: the latter alone. due_s: where the share is 0, the seconds that these features should take.
     """
 
     share: float
     seconds: float
     shared_s: float = 0.0
+    due_s: float = 0.0
     predictions: Arrays | None = None
 
 
@@ -49,10 +51,15 @@ Told = Callable[[BaselineJob, Progress], None]
 
 @dataclass(kw_only=True)
 class _Training:
-    """A baseline in training. began: on the clock, None while it waits for its place in the cluster."""
+    """A baseline in training.
+
+    reads: whether it is the one that computes the features of its role. began: on the clock, None while it
+    waits for its place in the cluster.
+    """
 
     job: BaselineJob
     data: BaselineData
+    reads: bool = False
     losses: int = 0
     began: float | None = None
     killed: str | None = None
@@ -120,7 +127,7 @@ class BaselineTrainings:
             self._held[role].append(training)
             return
         if isinstance(training.job.student, Probe):
-            self._held[role] = []
+            self._held[role], training.reads = [], True
         self._start(training)
 
     def _start(self, training: _Training) -> None:
@@ -133,6 +140,7 @@ class BaselineTrainings:
             self._config.cache_dir,
             self._arrays,
             self._config.trial,
+            training.reads,
         )
         training.began, training.killed = None, None
         self._running[stream] = training
@@ -198,14 +206,27 @@ def _warmed_up(config: EngineConfig) -> None:
 
 
 def _train(
-    job: BaselineJob, data: BaselineData, cache_dir: Path, shared: Shared, trial: TrialResources
+    job: BaselineJob,
+    data: BaselineData,
+    cache_dir: Path,
+    shared: Shared,
+    trial: TrialResources,
+    reads: bool,
 ) -> Iterator[Progress | None]:
-    """None once the training has its place in the cluster, then how far it is."""
+    """None once the training has its place in the cluster, then how far it is.
+
+    reads: whether it is to say how long the features of its role will take.
+    """
     yield None
     limit_memory(trial.room_gb)
     _warmed_up(job.engine)
     timed, shared_s, began = Timed(shared), 0.0, time.perf_counter()
-    for share, predictions in train_in_parts(job, data, cache_dir, timed, early=EARLY):
+    pool = None
+    if reads:
+        pool = ModelPool(job.model, cache=cache_dir)
+        due_s = reading_s(pool, (data.learn, *data.predict.values()))
+        yield Progress(share=0.0, seconds=time.perf_counter() - began, due_s=due_s)
+    for share, predictions in train_in_parts(job, data, cache_dir, timed, pool, early=EARLY):
         shared_s += timed.taken_s()
         yield Progress(
             share=share,

@@ -1,7 +1,7 @@
 """A model with its tokens, and the frozen features that probes of it learn from and predict."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -18,6 +18,9 @@ from trainers.training.orders import Asked
 Array = NDArray[Any]
 Order = Literal["shown", "swapped", "both"]  # both: all as shown, then all with their responses exchanged
 ALL_LAYERS_BYTES = 2**26  # up to here of a split, one pass of the model computes the features of all layers
+
+
+SAMPLE = 16  # examples whose features tell how long those of all take
 
 
 class Shared(Protocol):
@@ -127,3 +130,17 @@ class ModelData:
         model = self.pool.fresh(seed=0, words=self.words)
         read = model.features_of_all_layers if layer is None else partial(model.features, layer=layer)
         return forward(read, TokenInputs(tokens=tokens, pad_id=self.pool.pad_id), model).numpy()
+
+
+def reading_s(pool: ModelPool, splits: Sequence[Tokens]) -> float:
+    """About how many seconds the frozen features of these splits take, judged by a few of the examples."""
+    model = pool.fresh(seed=0, words=splits[0].words)
+    few = splits[0].only(range(min(SAMPLE, len(splits[0]))))
+    inputs = TokenInputs(tokens=few, pad_id=pool.pad_id)
+    took_s = 0.0
+    for _ in range(2):  # what a process does once is not counted
+        began = time.perf_counter()
+        forward(model.features_of_all_layers, inputs, model)
+        took_s = time.perf_counter() - began
+    padded = len(few) * int(few.lengths.max())
+    return took_s / padded * sum(int(split.lengths.sum()) for split in splits)

@@ -20,9 +20,12 @@ class Baselines:
         self._begun: BaselinesBegun | None = None
         self._all: dict[tuple[str, str, int], list[BaselineTime]] = {}
         self._now: dict[tuple[str, int], list[BaselineTime]] = {}  # those of `_begun`, by role and seed
+        self._reading: dict[str, BaselineTime] = {}  # by role: those that compute features, at their start
         for line in lines:
             if isinstance(line, BaselinesBegun):
-                self._begun, self._now = line, {}
+                self._begun, self._now, self._reading = line, {}, {}
+            elif line.share == 0:
+                self._reading[line.role] = line
             else:
                 self._take(line)
 
@@ -31,6 +34,7 @@ class Baselines:
         if told and line.share <= told[-1].share:  # it was lost and began again
             told.clear()
         told.append(line)
+        self._reading.pop(line.role, None)
         self._now[line.role, line.seed] = told
 
     @property
@@ -64,6 +68,14 @@ class Baselines:
             return 0.0
         began = [told[0].at - told[0].seconds for told in self._now.values()]
         return max(0.0, min(began, default=self._begun.at) - self._begun.at)
+
+    def features_s(self, at: float) -> float | None:
+        """Seconds by the clock until all frozen features are there; None where none are computed.
+
+        It may be over, though what was expected has passed.
+        """
+        due = [line.at + line.due_s for line in self._reading.values()]
+        return max(0.0, max(due) - at) if due else None
 
     def left_s(self, at: float) -> float | None:
         """Seconds by the clock until all searched tasks have baselines; None while too little is known."""

@@ -17,7 +17,7 @@ from search.ledger.record import Record
 from search.output.live_view.baselines import Baselines
 from search.output.live_view.forecast import Forecast
 from search.output.live_view.leaders import Leader, leaders
-from search.output.live_view.progress import ClockS, state, status, status_line
+from search.output.live_view.progress import ClockS, duration, state, status, status_line
 from search.storage.baseline_times import BaselineTimes, Line
 from search.storage.run_directory import RunDirectory
 
@@ -129,7 +129,9 @@ def baselines_text(record: Record, baselines: Baselines) -> Text | None:
         return None
     trained, due = baselines.counts
     of = f"trained so far: {trained}" if due is None else f"{trained} of {due} trained"
-    return Text(f"weak floor and ceiling come first; {of}")
+    features_s = baselines.features_s(now())
+    reading = "" if features_s is None else f", frozen features in about {duration(features_s)}"
+    return Text(f"weak floor and ceiling come first; {of}{reading}")
 
 
 def watch(

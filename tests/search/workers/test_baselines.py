@@ -16,12 +16,15 @@ from search.config.schema import RunConfig
 from search.policy.faults import FaultConfig
 from search.workers import baselines
 from search.workers.baselines import BaselineTrainings, Progress
+from search.workers.inputs import read_inputs, trainings
 from search.workers.shared_arrays import SharedArrays
 from tests.small_runs.untrained import configured
 from trainers.cache import Arrays
 from trainers.component import Component
 from trainers.components.students import Full, Probe
+from trainers.data.dataset import load_task
 from trainers.trial.baselines import BaselineJob
+from trainers.trial.model_data import unshared
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
 
@@ -36,8 +39,10 @@ def misfortunes() -> Callable[..., Iterator[Any]]:
     """
     stops_once, dies_once, dies, fails, progress = STOPS_ONCE, DIES_ONCE, DIES, FAILS, SimpleNamespace
 
-    def train(job: Any, data: Any, marks: Path, arrays: Any, trial: Any) -> Iterator[Any]:
+    def train(job: Any, data: Any, marks: Path, arrays: Any, trial: Any, reads: bool) -> Iterator[Any]:
         yield None
+        if reads:
+            (marks / f"reads-{job.role}-{job.seed}").touch()
         (marks / f"began-{job.role}-{job.seed}").touch()
         first = not (marks / str(job.seed)).exists()
         (marks / str(job.seed)).touch()
@@ -134,5 +139,23 @@ def test_of_a_role_s_probes_the_first_trains_alone_even_if_it_is_lost(
     began = {seed: (tmp_path / f"began-weak-{seed}").stat().st_mtime for seed in done}
     assert set(began) == {DIES_ONCE, 0, 1}
     assert min(began[0], began[1]) > began[DIES_ONCE]
+    assert [path.name for path in tmp_path.glob("reads-*")] == [f"reads-weak-{DIES_ONCE}"]
     assert left[0] == 3
     assert left[-1] == 0
+
+
+def test_who_computes_features_says_how_long_it_will_take_before_it_begins(tmp_path: Path) -> None:
+    probe = configured(2, workers=1).model_copy(update={"cache": str(tmp_path)})
+    probe = probe.model_copy(update={"strong": probe.strong.model_copy(update={"student": PROBE})})
+    inputs = read_inputs(probe, load_task(probe.task))
+    digests = dict.fromkeys((probe.weak.model, probe.strong.model), "w")
+    ceiling = next(one for one in trainings(probe, digests, inputs.data) if one.job.role == "ceiling")
+    given = ceiling.job, ceiling.data, tmp_path, unshared, probe.trial
+    told = [progress.share for progress in baselines._train(*given, reads=False) if progress is not None]
+    assert told == [0.01, 0.05, 0.25, 1.0]
+    none, first, *others = baselines._train(*given, reads=True)
+    assert none is None
+    assert first is not None
+    assert first.share == 0
+    assert first.due_s > 0
+    assert [progress.share for progress in others if progress is not None] == told

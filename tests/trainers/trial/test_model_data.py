@@ -14,7 +14,7 @@ from trainers.models.prompts import render
 from trainers.models.settings import ToyModel
 from trainers.training.loop import FeatureInputs, TokenInputs
 from trainers.trial import model_data
-from trainers.trial.model_data import Array, ModelData, Timed
+from trainers.trial.model_data import Array, ModelData, Timed, reading_s
 
 MODEL = ToyModel(size="weak")
 
@@ -152,3 +152,14 @@ def test_the_wait_for_what_is_shared_is_timed_once(monkeypatch: pytest.MonkeyPat
     assert timed.taken_s() == 0.0
     timed("neighbours", neighbours)  # is there
     assert timed.taken_s() == 0.0
+
+
+def test_a_few_examples_tell_what_all_will_take(
+    tokens: Tokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at the clock is a second later, so the few take one."""
+    monkeypatch.setattr(model_data, "SAMPLE", 4)
+    monkeypatch.setattr(model_data.time, "perf_counter", iter(range(9)).__next__)
+    few = tokens.lengths[:4]
+    due_s = reading_s(ModelPool(MODEL, cache=tmp_path), (tokens, tokens))
+    assert due_s == pytest.approx(2 * tokens.lengths.sum() / (4 * few.max()))

@@ -106,3 +106,17 @@ def test_of_several_tasks_those_to_come_take_what_the_first_takes(
 def test_a_file_of_an_earlier_version_tells_what_its_ceilings_took(config: RunConfig) -> None:
     found = Baselines(config, [BaselineTime(role="ceiling", seed=0, seconds=9.0)])
     assert (found.counts, found.together, found.ceilings_s) == ((1, None), None, [(9.0, 0.0)])
+
+
+def test_while_features_are_computed_it_is_said_how_long_that_takes_and_no_more(config: RunConfig) -> None:
+    lines = [begun(0, 2), told("ceiling", 0.0, 1.0, due_s=20.0)]
+    found = Baselines(config, lines)
+    assert found.counts == (0, 2)
+    assert found.features_s(110.0) == pytest.approx(13.0)
+    assert found.features_s(200.0) == 0.0
+    assert found.left_s(110.0) is None
+    assert found.ceilings_s == []
+    there = Baselines(config, [*lines, told("ceiling", 0.01, 24.0, shared_s=22.0)])
+    assert there.features_s(130.0) is None
+    again = Baselines(config, [*lines, begun(0, 2, at=300.0)])
+    assert again.features_s(310.0) is None

@@ -72,3 +72,17 @@ def test_a_terminal_shows_it_below_the_bar(clock: list[float]) -> None:
     assert "about 20 s" in text
     assert WHOLE in text
     assert "about 20 s" not in text.partition("4/4")[2]
+
+
+def test_while_features_are_computed_that_is_said_at_once(clock: list[float]) -> None:
+    console, terminal = (Console(file=StringIO(), width=90, force_terminal=force) for force in (False, True))
+    left: list[float | None] = [None]
+    for shown_on in (console, terminal):
+        with BaselinesBar(shown_on, "weak floor and ceiling", features=lambda: left[0]) as bar:
+            for left[0] in (None, 22.0, 20.0, None):
+                bar.show(0, 4)
+                clock[0] += 2
+    assert shown(console).splitlines() == [
+        "weak floor and ceiling: 0 of 4 there, frozen features in about 22 s"
+    ]
+    assert "frozen features in about 20 s" in shown(terminal)
