@@ -77,7 +77,8 @@ def phases(
 ) -> list[Phase]:
     """The phases of a run of these methods, in order. cached: baselines that need no training.
 
-    Of a config with several tasks those of the first.
+    Of a config with several tasks those of the first. Frozen features that no ceiling computes, as all are
+    cached, are computed by the first trials.
     """
     prices, trials = priced(config, strong, methods), config.search.trials
     mean_s, usual_s = fmean(prices), median(prices)  # a few dear methods make the mean, few of them win
@@ -85,7 +86,8 @@ def phases(
     hours = config.search.max_hours
     search_s = hours * 3600 if hours else config.search.effort * trials * mean_s
     replicates, replicate_s = _replication(config, search_s, usual_s)
-    of_naive = config.replication.seeds
+    of_naive, splits = config.replication.seeds, config.task.splits
+    row_s = strong.row_s if cached == due and is_frozen(config.strong.student) else 0.0
     return [
         Phase(
             name="baselines",
@@ -93,7 +95,12 @@ def phases(
             train_s=_baselines_s(config, weak, strong) * (due - cached) / due,
             starts=int(due > cached),
         ),
-        Phase(name="search", trainings=trials, train_s=search_s, starts=1),
+        Phase(
+            name="search",
+            trainings=trials,
+            train_s=search_s + (splits.transfer + splits.search) * row_s,
+            starts=1,
+        ),
         Phase(
             name="replication",
             trainings=replicates + of_naive,
@@ -102,7 +109,7 @@ def phases(
         Phase(
             name="confirmation",
             trainings=_confirmed(config),
-            train_s=_confirmation_s(config, strong, usual_s),
+            train_s=_confirmation_s(config, strong, usual_s) + splits.test * row_s,
         ),
     ]
 

@@ -76,6 +76,18 @@ def test_the_phases_of_a_run_of_naive_alone() -> None:
     assert found["confirmation"] == (15, pytest.approx(5 * (3.7 + 2 * of_naive)))
 
 
+def test_features_that_no_ceiling_computes_are_computed_by_trials() -> None:
+    run = config("strong.student={kind: probe}", "strong.optim={lr: 0.01, epochs: 3, batch_size: 32}")
+    due, cached = (
+        {phase.name: phase.train_s for phase in phases(run, SPEED, SPEED, [run.naive], cached=count)}
+        for count in (run.weak_models, run.weak_models + run.baselines.seeds)
+    )
+    assert cached["baselines"] == 0
+    assert cached["search"] - due["search"] == pytest.approx((100 + 50) * 0.01)
+    assert cached["replication"] == due["replication"]
+    assert cached["confirmation"] - due["confirmation"] == pytest.approx(150 * 0.01)
+
+
 def test_hours_that_are_given_are_those_of_the_search_and_what_is_cached_costs_nothing() -> None:
     run = config("search.max_hours=0.5", "replication={effort: 0.5, seeds: 3}")
     found = {phase.name: phase for phase in phases(run, SPEED, SPEED, [run.naive], cached=9)}
