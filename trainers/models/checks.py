@@ -11,6 +11,8 @@ import transformers
 from torch import Tensor
 from transformers.utils.hub import cached_file
 
+from trainers.data.loading import quiet
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -93,14 +95,15 @@ def check_no_adapter(source: str, revision: str | None, path: str) -> None:
     """Raise ValueError, on one line, if a folder or hub repository holds an adapter, as PEFT saves it."""
     file = Path(source) / ADAPTER
     if not Path(source).is_dir():
-        found = cached_file(
-            source,
-            ADAPTER,
-            revision=revision,
-            _raise_exceptions_for_gated_repo=False,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
+        with quiet():
+            found = cached_file(
+                source,
+                ADAPTER,
+                revision=revision,
+                _raise_exceptions_for_gated_repo=False,
+                _raise_exceptions_for_missing_entries=False,
+                _raise_exceptions_for_connection_errors=False,
+            )
         file = Path(found or "")
     if not file.is_file():
         return

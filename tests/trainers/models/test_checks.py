@@ -1,4 +1,5 @@
 import json
+import logging
 import runpy
 import shutil
 import sys
@@ -9,6 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel, RobertaConfig, RobertaModel
 
+from trainers.models import checks
+from trainers.models.checks import check_no_adapter
 from trainers.models.pool import ModelPool, check_model
 from trainers.models.settings import HubModel
 
@@ -120,6 +123,18 @@ def test_an_adapter_says_of_which_model_it_is(shared: Path, tmp_path: Path, besi
     if beside == "a configuration":
         shutil.copyfile(shared / "models/stories260K/config.json", tmp_path / "config.json")
     assert "is an adapter (LORA) of 'Qwen/Qwen3-0.6B-Base': merge it" in refusal(tmp_path)
+
+
+def test_a_hub_that_does_not_answer_fills_no_log_while_an_adapter_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def asked(*_: object, **__: object) -> None:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+
+    monkeypatch.setattr(checks, "cached_file", asked)
+    check_no_adapter("someone/a-model", "main", "someone/a-model")
+    asked()
+    assert caplog.messages == ["Retrying in 1s [Retry 1/5]."]  # that of no model, as before
 
 
 def test_a_padding_token_needs_no_row(cases: Path) -> None:
