@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from statistics import median
 from typing import Any, Literal, Protocol
 
 import torch
@@ -20,7 +21,7 @@ Order = Literal["shown", "swapped", "both"]  # both: all as shown, then all with
 ALL_LAYERS_BYTES = 2**26  # up to here of a split, one pass of the model computes the features of all layers
 
 
-SAMPLE = 16  # examples whose features tell how long those of all take
+SAMPLE, SAMPLES = 16, 5  # examples whose features tell how long those of all take, and how often they do
 
 
 class Shared(Protocol):
@@ -137,10 +138,10 @@ def reading_s(pool: ModelPool, splits: Sequence[Tokens]) -> float:
     model = pool.fresh(seed=0, words=splits[0].words)
     few = splits[0].only(range(min(SAMPLE, len(splits[0]))))
     inputs = TokenInputs(tokens=few, pad_id=pool.pad_id)
-    took_s = 0.0
-    for _ in range(2):  # what a process does once is not counted
+    took_s = []
+    for _ in range(SAMPLES):  # the median: neither what a process does once, nor a moment without a core
         began = time.perf_counter()
         forward(model.features_of_all_layers, inputs, model)
-        took_s = time.perf_counter() - began
+        took_s.append(time.perf_counter() - began)
     padded = len(few) * int(few.lengths.max())
-    return took_s / padded * sum(int(split.lengths.sum()) for split in splits)
+    return median(took_s) / padded * sum(int(split.lengths.sum()) for split in splits)
