@@ -4,10 +4,9 @@ from statistics import fmean
 from types import SimpleNamespace
 
 import pytest
-import ray
 
 from agents.language.proposal import Branch, Choice, Fixed, Option, Proposal, Range, Slot
-from cluster.access import with_token
+from cluster.runtime import ray_runtime
 from search.config.learners import LearnerConfig, SupervisorConfig
 from search.config.schema import RunConfig
 from search.config.search import SearchConfig
@@ -27,9 +26,7 @@ from search.ledger.log import Ledger
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from search.storage.run_directory import RunDirectory, new_run
-from tests.conftest import one_at_a_time
 from tests.small_runs.settings import ONE_CPU
-from tests.small_runs.site import Site
 from trainers.components.optim import Adamw
 from trainers.data.settings import SplitSizes, ToyTask
 from trainers.method import Method
@@ -39,27 +36,11 @@ from trainers.models.settings import ToyModel
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
     """A Ray of one CPU on this machine."""
-    with pytest.MonkeyPatch.context() as patch, with_token():
+    with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
-        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-        yield
-        ray.shutdown()
-
-
-@pytest.fixture(scope="session")
-def warm(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache with the models and baselines of these runs in it.
-
-    Its file `table` holds what the command that trained the baselines printed.
-    """
-    done = cache / "table"
-    with one_at_a_time(cache):
-        if not done.exists():
-            site = Site(tmp_path_factory.mktemp("warm") / "run", cache, environment=(ONE_CPU,))
-            code, output, errors = site.baselines().wait()
-            assert code == 0, errors
-            done.write_text(output)
-    return cache
+        patch.setenv(*ONE_CPU)
+        with ray_runtime():
+            yield
 
 
 @pytest.fixture
