@@ -76,6 +76,25 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def warm(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache with the models and baselines of these runs in it.
+
+    Its file `table` holds what the command that trained the baselines printed.
+    """
+    from tests.small_runs.settings import ONE_CPU
+    from tests.small_runs.site import Site
+
+    done = cache / "table"
+    with one_at_a_time(cache):
+        if not done.exists():
+            site = Site(tmp_path_factory.mktemp("warm") / "run", cache, environment=(ONE_CPU,))
+            code, output, errors = site.baselines().wait()
+            assert code == 0, errors
+            done.write_text(output)
+    return cache
+
+
+@pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where torch keeps the code that it compiles, for all processes of this test run."""
     return of_all_processes(tmp_path_factory, "compiled")

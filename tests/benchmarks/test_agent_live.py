@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.agent_live import main, summary
 from tests.servers.messages_api import Body, Scripted, ScriptedClaude, text
-from tests.small_runs.settings import SMALL_TASK
+from tests.small_runs.settings import ONE_CPU, SMALL_TASK
 
 KEY = "sk-ant-of-this-test"
 SMALL = [
@@ -73,14 +73,15 @@ def test_mistakes_are_said_before_anything_is_trained(
 
 @pytest.mark.slow
 def test_pairs_of_campaigns_are_run_and_paid_for_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    warm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv(*ONE_CPU)
     script = ScriptedClaude(answer=proposed, key=KEY)
     with script.serving():
         settings = [
             *SMALL,
-            f"cache={tmp_path}",
+            f"cache={warm}",
             f"agent={{kind: claude, lanes: 1, base_url: '{script.url}'}}",
         ]
         asked = ["configs/dev.yaml", "--max-usd", "0.5", "--minutes", "5", "--seeds", "1"]
