@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from search.scoring.grader import BaselinePredictions
 from trainers.components.weak_labels import supervisor_of
@@ -111,14 +111,14 @@ class World:
 
     def _slope(self, accuracy: float) -> float:
         """How fast the accuracy rises with the level."""
-        return float(stats.norm.pdf(stats.norm.ppf(accuracy))) / self._spread()
+        return float(stats.norm.pdf(special.ndtri(accuracy))) / self._spread()
 
     def baselines(self, split: str, ceilings: int) -> BaselinePredictions:
         """The classes that supervisors and ceiling seeds predict."""
         examples = self.splits[split]
         shape = examples.inherited.shape
         spread = self._spread(LUCK)
-        level = stats.norm.ppf(WEAK) * spread
+        level = special.ndtri(WEAK) * spread
         rng = np.random.default_rng([self._seed, 1, len(examples.truth)])
         chance = np.sqrt(self._spread() ** 2 - EASE**2 - INHERITED**2) * rng.normal(size=shape)
         weak = (
@@ -130,7 +130,7 @@ class World:
             > 0
         )
         spread = self._spread(self._rise)
-        top = stats.norm.ppf(CEILING) * spread + EASE * examples.ease
+        top = special.ndtri(CEILING) * spread + EASE * examples.ease
         top = top + self._rise * rng.normal(size=(ceilings, 1))
         top = (
             top + np.sqrt(self._spread() ** 2 - EASE**2) * rng.normal(size=(ceilings, len(examples.truth)))
@@ -153,7 +153,7 @@ class World:
         lucky = np.sqrt(max(0.0, self._rise**2 - (PASSED_ON * LUCK) ** 2))
         rest = self._spread(PASSED_ON * LUCK, self._interaction)
         if not self._skewed:
-            return float(stats.norm.ppf(accuracy)) * float(np.hypot(rest, lucky))
+            return float(special.ndtri(accuracy)) * float(np.hypot(rest, lucky))
         return _skewed_level(accuracy, rest, TWINS**0.5 * lucky, (1 - TWINS) ** 0.5 * lucky)
 
     def predictions(self, split: str, method: str, truth: Truth, seed: int) -> Bools:

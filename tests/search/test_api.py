@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import search
@@ -13,6 +14,7 @@ from tests.small_runs.settings import ONE_CPU, SMALL
 from tests.small_runs.synthetic import synthetic_run
 from tests.test_docs import blocks
 from trainers.components.losses import Gce, LogConf
+from trainers.data.dataset import load_task
 
 REPO = Path(__file__).parents[2]
 DEV = str(REPO / "configs/dev.yaml")
@@ -99,5 +101,14 @@ def test_the_example_of_the_page_runs(warm: Path, tmp_path: Path, monkeypatch: p
     assert names["best"] == load("runs/api").best
     assert list(names["table"].methods().method[:1]) == ["naive"]
     assert set(names["table"].methods().method[1:]) == {"confidence-loss", "a-quarter"}
-    assert names["trained"].predictions.shape == (300,)
-    assert names["trained"].method.loss == Gce(q=0.5)
+    trained, task = names["trained"], load_task(small.task)
+    assert trained.method.loss == Gce(q=0.5)
+    assert trained.predictions.shape == (300,)
+    assert trained.predictions.dtype == np.float32
+    assert trained.examples == task.inputs["search"]
+    right = (trained.predictions > 0.5) == task.truth["search"]
+    assert trained.score.accuracy == pytest.approx(right.mean())
+    weak, ceiling = trained.baselines.weak.value, trained.baselines.ceiling.value
+    assert trained.score.pgr == pytest.approx((right.mean() - weak) / (ceiling - weak))
+    assert trained.seconds > 0
+    assert trained.queries >= 1

@@ -1,14 +1,17 @@
 """A task of real text from its data to its figures."""
 
 import json
-import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmarks.real_text.settings import RealTextSettings
 from benchmarks.real_text.task import figures_of
+from benchmarks.real_text.taught import Taught
+from search.scoring.pgr import Baselines, Bools
 from tests.small_runs.settings import ONE_CPU
 
 
@@ -54,14 +57,26 @@ def test_naive_and_best_are_those_of_the_run(shared: Path, minilm: Path, tmp_pat
     assert same["per_seed"] == pytest.approx(best["per_seed"])
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(("search", "test"), [(0.5, 0.9), (0.9, 0.5), (0.9, 0.4)])
 def test_a_task_without_a_gap_is_not_searched(
-    write: Callable[..., None], minilm: Path, tmp_path: Path
+    search: float, test: float, write: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rng = random.Random(0)
-    write(700, test_rows=210, label=lambda i: rng.randrange(2))
-    config = settings(minilm).config(tmp_path, "made_up", pairs=False, cache=tmp_path / "cache")
-    found = figures_of(config, tmp_path / "folder", searched=True, hindsight=False)
-    assert (found["naive"], found["best"], found["methods"]) == (None, None, {})
-    assert not found["search_gap"]["clear"]
+    """search, test: how often ceilings are right on the splits; supervisors are half of the time."""
+    found = {
+        split: Baselines(weak=right(0.5), ceiling=right(share))
+        for split, share in (("search", search), ("test", test))
+    }
+    taught = SimpleNamespace(baselines=lambda split: found[split])
+    monkeypatch.setattr(Taught, "of", lambda config, console: taught)
+    write(700, test_rows=210)
+    config = settings(Path("e")).config(tmp_path, "made_up", pairs=False, cache=tmp_path / "cache")
+    row = figures_of(config, tmp_path / "folder", searched=True, hindsight=False)
+    assert (row["naive"], row["best"], row["methods"]) == (None, None, {})
+    assert row["search_gap"]["clear"] is (search == 0.9)
     assert not (tmp_path / "folder").exists()
+
+
+def right(share: float) -> Bools:
+    """Two seeds, of whose 120 examples this share is right: the first for one, the last for the other."""
+    rows = np.arange(120)
+    return np.stack([rows < share * 120, rows >= (1 - share) * 120])

@@ -20,7 +20,7 @@ def test_a_run_is_finished_early_and_extended(
 ) -> None:
     monkeypatch.setenv(*ONE_CPU)
     settings = ["search.trials=60", "search.round_trials=30", "search.effort=1.0"]
-    short = ["confirm={finalists: 1, seeds: 2}", "trial.concurrent=1"]
+    short = ["confirm={finalists: 1, seeds: 2}", "trial.concurrent=1", "tracking.kind=off"]
     site = Site(tmp_path / "run", warm, [*settings, *short])
     driver = site.run()
     driver.wait_for(lambda: site.count("rung_reached") >= 3)
