@@ -12,7 +12,6 @@ first ended: nothing is paid for twice. Prints JSON; a point of PGR is .01.
 import argparse
 import json
 import math
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from typing import Any
 
 from agents.claude.messages import read_key
 from agents.settings import ClaudeConfig
+from search import load, run
 from search.cli.output import FAILED, INPUT_MISTAKE, complain, stdout_for_json, write_json
 from search.config.load import dump_config, load_config
 from search.output.agent.proposers import not_the_agents
@@ -50,16 +50,12 @@ def by_claude(path: Path, overrides: Sequence[str], max_usd: float) -> list[str]
 def campaign(path: Path, overrides: Sequence[str], folder: Path) -> Row:
     """The result.json of a run; one that has ended is not run again, one that was cut short goes on.
 
-    Raises RuntimeError where a run fails, which has said why on stderr, or has no PGR to compare.
+    Raises ValueError for a mistake in the input, RuntimeError where a run fails or has no PGR to compare.
     """
     result = folder / "result.json"
     if not result.is_file():
         resumed = (folder / "config.yaml").is_file()
-        settings = [part for one in overrides for part in ("--set", one)]
-        what = ["resume", str(folder)] if resumed else ["run", str(path), "--out", str(folder), *settings]
-        done = subprocess.run([sys.executable, "-m", "search", *what], stdout=sys.stderr, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{folder}: the run ended with exit code {done.returncode}, see above")
+        run(load(folder).config if resumed else load_config(path, overrides), folder, progress=True)
     found: Row = json.loads(result.read_text())
     if found["best"] is None or found["best"]["pgr"] is None:
         raise RuntimeError(f"{folder}: has no confirmed PGR: no finalist, or no gap on the test split")

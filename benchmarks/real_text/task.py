@@ -1,9 +1,6 @@
 """One task from its data to its figures: baselines, a run of the search, published methods on fresh seeds."""
 
-import json
 import logging
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +13,7 @@ from agents.findings.predictions import unpack
 from benchmarks.real_text.figures import Row, Statistics, of_baseline, of_gap
 from benchmarks.real_text.methods import is_single, published
 from benchmarks.real_text.taught import Taught
-from search.config.load import dump_config
+from search import run
 from search.config.schema import RunConfig
 from search.scoring.pgr import Bools, pgr
 from search.storage.run_directory import RunDirectory
@@ -52,15 +49,9 @@ def figures_of(config: RunConfig, folder: Path, *, searched: bool, hindsight: bo
 
 
 def _run(config: RunConfig, folder: Path) -> Row:
-    """The outcome of `python -m search run`; one that was interrupted here goes on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.yaml"
-    path.write_text(dump_config(config))
-    command = [sys.executable, "-m", "search", "run", str(path), "--out", str(folder / "run"), "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{config.name}: the search ended with exit code {done.returncode}, see above")
-    outcome: Row = json.loads(done.stdout)
+    """The outcome of a search; one that was interrupted here goes on."""
+    outcome = run(config, folder / "run", progress=True).outcome
+    assert outcome is not None
     return outcome
 
 

@@ -10,13 +10,13 @@ NAME.train.jsonl.gz and NAME.test.jsonl.gz with `text` and `label`.
 """
 
 import argparse
+import functools
 import gzip
 import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,7 +33,7 @@ from trainers.components.selection import Confidence, Disagreement, OverlapDensi
 from trainers.components.targets import make_targets
 from trainers.components.weak_labels import Evidence, harden
 from trainers.data.examples import Examples
-from trainers.models.pool import ModelPool
+from trainers.models.pool import Classifier, ModelPool
 from trainers.models.prompts import render
 from trainers.models.settings import HubModel
 from trainers.training.loop import TokenInputs, forward
@@ -77,14 +77,19 @@ def read(file: Path) -> tuple[list[str], Labels]:
 
 def features(texts: Sequence[str], model: Path, cache: Path) -> NDArray[np.float32]:
     """The frozen model's pooled features of the last layer, float32 [n, d]."""
-    config = HubModel(path=str(model), max_length=64)
-    pool = ModelPool(config, cache=cache)
-    classifier = pool.fresh(seed=0)
+    config, pool, classifier = _reader(model, cache)
     inputs = TokenInputs(tokens=render(config, Examples(texts=tuple(texts))), pad_id=pool.pad_id)
     found: NDArray[np.float32] = forward(
-        partial(classifier.features, layer=pool.layer_at(1.0)), inputs, classifier
+        functools.partial(classifier.features, layer=pool.layer_at(1.0)), inputs, classifier
     ).numpy()
     return found
+
+
+@functools.cache
+def _reader(model: Path, cache: Path) -> tuple[HubModel, ModelPool, Classifier]:
+    config = HubModel(path=str(model), max_length=64)
+    pool = ModelPool(config, cache=cache)
+    return config, pool, pool.fresh(seed=0)
 
 
 def weak_probs(texts: Sequence[str], truth: Labels, asked: Sequence[str]) -> NDArray[np.float64]:

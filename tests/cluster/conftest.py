@@ -31,6 +31,8 @@ def cluster() -> Iterator[Cluster]:
             initialize_head=True,
             head_node_args={
                 "num_cpus": 0,
+                "no_monitor": True,
+                "include_log_monitor": False,
                 "include_dashboard": True,
                 "dashboard_port": free_port(),
                 "dashboard_agent_listen_port": free_port(),

@@ -112,7 +112,8 @@ def test_workers_of_a_cluster_whose_nodes_hold_the_secrets_are_given_none(
 ) -> None:
     job = {"runtime_env": {"env_vars": {"WANDB_API_KEY": secrets_set["WANDB_API_KEY"]}}, "metadata": {}}
     with with_token():
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        spare = {"include_dashboard": False, "no_monitor": True, "include_log_monitor": False}
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **spare})
         monkeypatch.setenv("RAY_ADDRESS", nodes.address)
         monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
         try:

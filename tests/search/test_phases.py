@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from search.__main__ import main
 from search.config.load import load_config
 from search.interrupt import Interruption
 from search.ledger.events import RunStarted
@@ -105,7 +106,7 @@ def test_a_floor_that_is_a_guess_is_warned_of_before_a_run_is_refused(
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
-    cache: Path, tmp_path: Path
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, kept = tmp_path / "there.jsonl", tmp_path / "kept"
     write_reviews(data)
@@ -125,9 +126,9 @@ def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
     assert not {event.event for event in events} & {"hidden_read", "test_opened", "finished"}
 
     kept.rename(data)
-    code, output, errors = site.resume().wait()
-    assert code == 0, errors
-    assert "PGR on hidden tasks, which the search has never seen" in output
+    monkeypatch.setenv(*ONE_CPU)
+    assert main(["resume", str(site.out)]) == 0
+    assert "PGR on hidden tasks, which the search has never seen" in capsys.readouterr().out
     assert problems(site.out) == []
     outcome = json.loads((site.out / "result.json").read_text())
     [there] = outcome["hidden"]["tasks"]

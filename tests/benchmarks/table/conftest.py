@@ -1,6 +1,7 @@
 import gzip
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmarks.table.build import build
 from benchmarks.table.data import Table, TaskTable, save
 from benchmarks.table.rows import draw_rows
 from benchmarks.table.settings import TableSettings
+from tests.conftest import of_all_processes, one_at_a_time
 
 GOOD, BAD = [f"good{i}" for i in range(30)], [f"bad{i}" for i in range(30)]
 
@@ -64,20 +66,44 @@ def made_up() -> Table:
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a task, and of one whose labels mean nothing."""
-    folder = tmp_path_factory.mktemp("data")
-    for name in ("words", "noise"):
-        for split, count in (("train", 700), ("test", 200)):
-            path = folder / f"{name}.{split}.jsonl.gz"
-            write_rows(path, count, seed=len(split), noise=name == "noise")
-    return folder
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """once(name, make): what make(path) writes, by whichever process of this test run comes first."""
+    folder = of_all_processes(tmp_path_factory, "table")
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        done, new = folder / name, folder / f"new-{name}"
+        with one_at_a_time(folder):
+            if not done.exists():
+                make(new)
+                new.rename(done)
+        return done
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small encoder with random weights, but for what tells good words from bad ones a little."""
-    folder = tmp_path_factory.mktemp("encoder")
+def data(once: Callable[..., Path]) -> Path:
+    """A folder of a task, and of one whose labels mean nothing."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        for name in ("words", "noise"):
+            for split, count in (("train", 700), ("test", 200)):
+                path = folder / f"{name}.{split}.jsonl.gz"
+                write_rows(path, count, seed=len(split), noise=name == "noise")
+
+    return once("data", make)
+
+
+@pytest.fixture(scope="session")
+def encoder(once: Callable[..., Path]) -> Path:
+    """The folder of a small encoder; see `write_encoder`."""
+    return once("encoder", write_encoder)
+
+
+def write_encoder(folder: Path) -> None:
+    """An encoder with random weights, but for what tells good words from bad ones a little."""
+    folder.mkdir()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD]
     (folder / "vocab.txt").write_text("\n".join(words))
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), do_lower_case=False)
@@ -90,7 +116,6 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i, word in enumerate(words):
             embedded[i] += knows * ((word in GOOD) - (word in BAD))
         model.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -110,9 +135,11 @@ def settings(encoder: Path) -> TableSettings:
 
 
 @pytest.fixture(scope="session")
-def table_file(tmp_path_factory: pytest.TempPathFactory, data: Path, settings: TableSettings) -> Path:
+def table_file(once: Callable[..., Path], data: Path, settings: TableSettings) -> Path:
     """A table by the real builder."""
-    path = tmp_path_factory.mktemp("table") / "small.npz"
-    for table in build(settings, data, ["noise", "words"], processes=1):
-        save(path, table)
-    return path
+
+    def make(path: Path) -> None:
+        for table in build(settings, data, ["noise", "words"], processes=1):
+            save(path, table)
+
+    return once("small.npz", make)

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ import psutil
 import pytest
 import ray
 
+from search.__main__ import main
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from search.workers.gang import Gang, exit_if_peer_ends
@@ -52,11 +51,11 @@ def test_a_gang_trains_through_the_search_and_survives_the_death_of_a_member(
     killer = threading.Thread(target=lambda: killed.extend(kill_a_peer(run, ended)))
     killer.start()
     settings = [part for one in (*SETTINGS, f"cache={warm}") for part in ("--set", one)]
-    command = [sys.executable, "-m", "search", "run", "configs/dev.yaml", *settings, "--out", str(run)]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=580)
-    ended.set()
-    killer.join()
-    assert done.returncode == 0, done.stderr
+    try:
+        assert main(["run", str(REPO / "configs/dev.yaml"), *settings, "--out", str(run)]) == 0
+    finally:
+        ended.set()
+        killer.join()
     assert killed, "no second process was seen"
     outcome = json.loads((run / "result.json").read_text())
     assert outcome["trials"]["failed"] == 0

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +6,6 @@ import pytest
 
 from search.__main__ import main
 from search.scoring.grader import BaselinePredictions, Grader
-from tests.search.cli.conftest import Measured
 from tests.small_runs.settings import ONE_CPU, SMALL
 
 
@@ -28,7 +26,7 @@ def test_a_floor_that_is_a_guess_is_said_to_a_person_and_to_a_script(
 
 @pytest.mark.slow
 def test_trained_baselines_are_shown_to_a_script_and_to_a_person(
-    warm: Path, measured: Callable[..., Measured]
+    warm: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     table = (warm / "table").read_text()
     assert "weak" in table
@@ -39,9 +37,11 @@ def test_trained_baselines_are_shown_to_a_script_and_to_a_person(
     words = ["baselines", "configs/dev.yaml"]
     for setting in [*SMALL, f"cache={warm}"]:
         words += ["--set", setting]
-    answer = measured(*words, "--json", WANDB_MODE="offline", **dict([ONE_CPU]))
-    assert answer.code == 0, answer.errors
-    [line] = answer.output.splitlines()  # and nothing else on stdout
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv(*ONE_CPU)
+    code, said = main([*words, "--json"]), capfd.readouterr()
+    assert code == 0, said.err
+    [line] = said.out.splitlines()  # and nothing else on stdout
     scores = json.loads(line)
     assert scores.keys() == {
         *("weak_acc", "weak_se", "ceiling_acc", "ceiling_se"),
