@@ -20,7 +20,7 @@ from search.storage.run_directory import RunDirectory
 from search.workers.loading import Loaded, models_of
 from search.workers.sealed import loaded_digests
 from tests.small_runs.settings import ONE_CPU, REPO
-from tests.small_runs.site import Site
+from tests.small_runs.site import Site, meanwhile
 from tests.small_runs.whole import problems
 from trainers.data.dataset import load_task
 from trainers.data.settings import SplitSizes, ToyTask
@@ -111,22 +111,17 @@ def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
     data, kept = tmp_path / "there.jsonl", tmp_path / "kept"
     write_reviews(data)
     hidden = f"hidden=[{{name: there, task: {{kind: dataset, path: {data}, {SPLITS}}}}}]"
-    site = Site(
-        tmp_path / "run", cache, (*SHORT, "task=null", f"tasks=[{', '.join(TWO)}]", hidden), (ONE_CPU,)
-    )
-    driver = site.run()
-    driver.wait_for(site.ledger.is_file)  # it has been looked at once, by a process of its own
-    data.rename(kept)
-    code, _, errors = driver.wait()
-    assert code == 2, errors
-    assert str(data) in errors
+    site = Site(tmp_path / "run", cache, (*SHORT, "task=null", f"tasks=[{', '.join(TWO)}]", hidden))
+    monkeypatch.setenv(*ONE_CPU)
+    with meanwhile(site.ledger.is_file, lambda: data.rename(kept)):  # a process of its own has looked at it
+        assert main(site.words()) == 2
+    assert str(data) in capsys.readouterr().err
     events = read_ledger(site.ledger)
     purposes = {event.purpose for event in events if event.event == "trial_started"}
     assert purposes == {"search", "replicate", "confirm"}  # naive, to compare with
     assert not {event.event for event in events} & {"hidden_read", "test_opened", "finished"}
 
     kept.rename(data)
-    monkeypatch.setenv(*ONE_CPU)
     assert main(["resume", str(site.out)]) == 0
     assert "PGR on hidden tasks, which the search has never seen" in capsys.readouterr().out
     assert problems(site.out) == []

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -66,6 +68,29 @@ def _processes() -> Iterator[tuple[int, bytes, bytes]]:
                 continue
 
 
+@contextmanager
+def meanwhile(reached: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
+    """Act once the condition holds while the block runs; RuntimeError if it never held."""
+    over, acted = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        while not reached():
+            if over.wait(0.02):
+                return
+        acted.set()
+        act()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        yield
+    finally:
+        over.set()
+        waiting.join()
+    if not acted.is_set():
+        raise RuntimeError("the block has ended too early")
+
+
 @dataclass(frozen=True)
 class Site:
     """One run: its directory, the cache that runs share, its settings, and the environment of its drivers."""
@@ -97,9 +122,11 @@ class Site:
 
     def run(self, **environment: str) -> Driver:
         """Start the run, with these variables in its environment."""
-        return self._start(
-            "run", "configs/dev.yaml", "--out", str(self.out), *self._set(), environment=environment
-        )
+        return self._start(*self.words(), environment=environment)
+
+    def words(self) -> list[str]:
+        """The command that starts the run."""
+        return ["run", "configs/dev.yaml", "--out", str(self.out), *self._set()]
 
     def _set(self) -> list[str]:
         planted = "trial.environment=[PLANTED_FAULTS]"

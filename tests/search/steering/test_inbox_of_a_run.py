@@ -9,7 +9,7 @@ from search.__main__ import main
 from search.ledger.log import read_ledger
 from search.ledger.record import Record
 from tests.small_runs.settings import ONE_CPU
-from tests.small_runs.site import Site
+from tests.small_runs.site import Site, meanwhile
 from tests.small_runs.whole import problems
 
 
@@ -22,12 +22,14 @@ def test_a_run_is_finished_early_and_extended(
     settings = ["search.trials=60", "search.round_trials=30", "search.effort=1.0"]
     short = ["confirm={finalists: 1, seeds: 2}", "trial.concurrent=1", "tracking.kind=off"]
     site = Site(tmp_path / "run", warm, [*settings, *short])
-    driver = site.run()
-    driver.wait_for(lambda: site.count("rung_reached") >= 3)
-    assert main(["steer", str(site.out), "--finish"]) == 0
-    code, output, errors = driver.wait()
-    assert code == 0, errors
-    assert "steered: the search ends, the confirmation begins" in output
+    steered: list[int] = []
+    with meanwhile(
+        lambda: site.count("rung_reached") >= 3,
+        lambda: steered.append(main(["steer", str(site.out), "--finish"])),
+    ):
+        assert main(site.words()) == 0
+    assert steered == [0]
+    assert "steered: the search ends, the confirmation begins" in capsys.readouterr().out
     first = json.loads((site.out / "result.json").read_text())
     assert first["phases"]["search"]["started"] < 60
     assert first["phases"]["replication"]["started"] == 0
