@@ -129,7 +129,7 @@ def settings(encoder: Path) -> TableSettings:
         test=180,
         seeds=4,
         ceilings=3,
-        methods=36,
+        methods=48,
         fine_tuned=1,
     )
 
