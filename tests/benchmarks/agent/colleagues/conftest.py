@@ -22,8 +22,8 @@ def predicted(truth: np.ndarray, accuracy: float, rng: np.random.Generator) -> n
 
 @pytest.fixture(scope="session")
 def table() -> Table:
-    """120 rows, four seeds; a row's accuracy is between the floor and nine tenths, by chance."""
-    settings = TableSettings(encoder="none", methods=120, seeds=4, ceilings=4, transfer=4000, fine_tuned=0)
+    """200 rows, four seeds; a row's accuracy is between the floor and nine tenths, by chance."""
+    settings = TableSettings(encoder="none", methods=200, seeds=4, ceilings=4, transfer=4000, fine_tuned=0)
     settings = settings.model_copy(update={"search": SIZE, "test": SIZE})
     rows, chance = draw_rows(settings)
     rng = np.random.default_rng(0)
