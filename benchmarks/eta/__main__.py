@@ -41,9 +41,12 @@ AT = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 def errors(
-    config: RunConfig, events: Sequence[AnyEvent], shares: Sequence[float]
+    config: RunConfig, events: Sequence[AnyEvent], shares: Sequence[float], lines: Sequence[Line] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The errors of one run at each share. Raises ValueError for one that was resumed or has not finished."""
+    """The errors of one run at each share. lines: of its baselines.
+
+    Raises ValueError for one that was resumed or has not finished.
+    """
     if any(isinstance(event, Resumed) for event in events) or not (
         events and isinstance(events[-1], Finished)
     ):
@@ -54,6 +57,7 @@ def errors(
         at = began + share * whole
         record = Record()
         forecast = Forecast(config, record)
+        forecast.begin(Baselines(config, [line for line in lines if line.at <= at]))
         for event in events:
             if event.at <= at:
                 record.apply(event)
@@ -159,11 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     with stdout_for_json():
         told = {str(path): RunDirectory(path).read() for path in chosen.runs}
-        runs = {path: list(errors(*run, chosen.at)) for path, run in told.items()}
-        of_first = {
-            path: first(config, BaselineTimes(Path(path)).lines(), events)
-            for path, (config, events) in told.items()
-        }
+        lines = {path: BaselineTimes(Path(path)).lines() for path in told}
+        runs = {path: list(errors(*run, chosen.at, lines[path])) for path, run in told.items()}
+        of_first = {path: first(config, lines[path], events) for path, (config, events) in told.items()}
         of_steps = {path: steps(*run) for path, run in told.items()}
         sizes = {
             rule: [mean_size([rows[i][rule] for rows in runs.values()]) for i in range(len(chosen.at))]

@@ -1,6 +1,6 @@
 """What baselines in training show of the time that a run will take. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from search.config.schema import RunConfig
@@ -78,36 +78,85 @@ class Baselines:
         return max(0.0, max(due) - at) if due else None
 
     def left_s(self, at: float) -> float | None:
-        """Seconds by the clock until all searched tasks have baselines; None while too little is known."""
+        """Seconds by the clock until all searched tasks have baselines; None while too little is known.
+
+        While those of a hidden task are trained, until these are there.
+        """
         if self._begun is None:
             return None
-        left_s, left = 0.0, 0
+        left_s, left = self._features_left_s(self._begun, at), []
         for role, trained in self._left(self._begun, at).items():
             if not trained:
                 continue
             if (mean_s := self._mean_s(role)) is None:
                 return None
-            left_s += sum(max(0.0, mean_s - seconds) for seconds in trained)
-            left += len(trained)
-        side_by_side = max(1, min(self._begun.together * self._config.trial.processes, left))
-        return left_s / side_by_side
+            left += [max(0.0, mean_s - seconds) for seconds in trained]
+        return left_s + self._side_by_side(left)
+
+    def hidden_s(self, unread: Collection[str], at: float) -> float:
+        """Seconds by the clock for the baselines of hidden tasks, like those so far; 0 without any."""
+        if self._begun is None:
+            return 0.0
+        if self._begun.task not in unread:
+            return len(unread) * self._of_a_task_s
+        return (self.left_s(at) or 0.0) + (len(unread) - 1) * self._of_a_task_s
+
+    @property
+    def _of_a_task_s(self) -> float:
+        trained = [self._mean_s(role) or 0.0 for role, count in self._of_a_task.items() for _ in range(count)]
+        return self._features_of_a_task_s + self._side_by_side(trained)
+
+    def _side_by_side(self, trainings: Sequence[float]) -> float:
+        """Seconds by the clock for trainings of so many seconds."""
+        at_once = (self.together or 1) * self._config.trial.processes
+        return sum(trainings) / max(1, min(at_once, len(trainings)))
+
+    @property
+    def _of_a_task(self) -> Mapping[str, int]:
+        """How many baselines of each role a task has."""
+        return {"weak": self._config.weak_models, "ceiling": self._config.baselines.seeds}
+
+    @property
+    def _features_of_a_task_s(self) -> float:
+        """Seconds by the clock until a task's features are there: the roles compute them side by side."""
+        return max(map(self._features_took_s, self._of_a_task))
+
+    def _features_took_s(self, role: str) -> float:
+        """Mean seconds that the features of a role took, over the tasks whose baselines waited for some."""
+        took: dict[str, float] = {}
+        for (task, of, _), told in self._all.items():
+            if of == role:
+                took[task] = max(took.get(task, 0.0), told[-1].shared_s)
+        return fmean(took.values()) if took else 0.0
+
+    def _features_left_s(self, begun: BaselinesBegun, at: float) -> float:
+        """Seconds by the clock for features: of this task, and of the searched ones to come."""
+        shown = {role for role, _ in self._now}
+        awaited = [role for role, due in begun.due.items() if due and role not in shown]
+        left = [
+            self._reading[role].at + self._reading[role].due_s - at
+            if role in self._reading
+            else self._features_took_s(role) - (at - begun.at)
+            for role in awaited
+        ]
+        return max([0.0, *left]) + self._to_come(begun) * self._features_of_a_task_s
 
     def _left(self, begun: BaselinesBegun, at: float) -> Mapping[str, list[float]]:
         """Of each role the unfinished baselines: how many seconds each has been trained."""
-        config = self._config
-        later = max(0, len(config.tasks) - 1 - self._place(begun.task)) if config.tasks else 0
-        of_a_task = {"weak": config.weak_models, "ceiling": config.baselines.seeds}
         found = {}
         for role, due in begun.due.items():
             told = [told for (of, _), told in self._now.items() if of == role]
             under_way = [max(0.0, at - one[-1].at) + _own_s(one[-1]) for one in told if one[-1].share < 1]
             found[role] = under_way + [0.0] * max(0, due - len(told))
-        return {role: found.get(role, []) + [0.0] * later * count for role, count in of_a_task.items()}
+        to_come = self._to_come(begun)
+        return {role: found.get(role, []) + [0.0] * to_come * n for role, n in self._of_a_task.items()}
 
-    def _place(self, task: str) -> int:
-        """Of a searched task; the first has no name here."""
+    def _to_come(self, begun: BaselinesBegun) -> int:
+        """How many searched tasks come after the one whose baselines are trained; the first has no name."""
         names = [one.name for one in self._config.tasks]
-        return names.index(task) if task in names else 0
+        if begun.task and begun.task not in names:
+            return 0  # a hidden one
+        return max(0, len(names) - 1 - (names.index(begun.task) if begun.task else 0))
 
     def _mean_s(self, role: str) -> float | None:
         """Mean seconds of a baseline of this role: of this process, else of this task, else of any."""

@@ -15,6 +15,7 @@ from search.engine.confirmation import planned_confirmation
 from search.engine.replication import stage_budgets
 from search.ledger.events import (
     AnyEvent,
+    HiddenRead,
     Purpose,
     Reached,
     Resumed,
@@ -51,7 +52,7 @@ class Given:
 class Forecast:
     """Learns from a ledger's events what steps take, as the search's budget does, and predicts the rest.
 
-    A new process that resumes a run starts its pace anew: it may have other workers.
+    A process that resumes a run, and one with a hidden task's workers, start their pace anew.
     """
 
     def __init__(self, config: RunConfig, record: Record) -> None:
@@ -84,7 +85,7 @@ class Forecast:
             case Steered():
                 self._config = changed(self._config, event.settings)
                 self._budget.limit(**self._config.search.limits)
-            case Resumed():
+            case Resumed() | HiddenRead():
                 self._given.clear()
                 self._began = None
                 self._ends.clear()
@@ -156,10 +157,17 @@ class Forecast:
             purpose: left[purpose] * pace * self._drift_of(purpose) for purpose in left
         }
         found["search"] += self._start_s(at)
+        read = self._record.hidden_read
+        unread = [task.name for task in self._config.hidden if task.name not in read]
+        found["hidden"] += self._baselines.hidden_s(unread, at)
         if self._record.started is not None or self._record.trials:
             return found
         baselines_s = self._baselines.left_s(at)
         return None if baselines_s is None else {"baselines": baselines_s, **found}
+
+    def look(self, baselines: Baselines) -> None:
+        """Take in what baselines of hidden tasks have shown, after the search."""
+        self._baselines = baselines
 
     def _start_s(self, at: float) -> float:
         """Seconds by the clock until workers have started, if none has shown any training yet."""
@@ -183,11 +191,14 @@ class Forecast:
     def pace(self, at: float) -> float | None:
         """Seconds by the clock for a second of training, over the last steps; None while nothing was started.
 
-        Before the first rung of this process, as if all trials that can run at once went on at full speed.
+        Before the first rung of these workers, as if all trials that can run at once went on at full speed.
+        While none is under way, as fast as until then.
         """
         if self._began is None or not self._ends:
             at_once = max(len(self._given), self._baselines.together or 0)
             return 1 / at_once if at_once else None
+        if not self._given:
+            at = self._ends[-1][0]
         (since, seconds), *others = self._ends
         if len(others) < WINDOW:  # all steps of this process
             since, others = self._began, [(since, seconds), *others]

@@ -71,6 +71,11 @@ class View:
         self.baselines = Baselines(self._began_with, lines)
         self._forecast.begin(self.baselines)
 
+    def look(self, lines: Sequence[Line]) -> None:
+        """Take in what the run has written of the baselines of hidden tasks since."""
+        self.baselines = Baselines(self._began_with, lines)
+        self._forecast.look(self.baselines)
+
     def apply(self, event: AnyEvent) -> None:
         """Take in an event that the record has applied."""
         self._forecast.apply(event)
@@ -157,6 +162,8 @@ def watch(
         while not (record.finished or record.interrupted or works is False):
             if record.started is None:
                 view.begin(times.lines())
+            elif record.confirming:
+                view.look(times.lines())
             view.refresh()
             time.sleep(REDRAW_S)
             if time.monotonic() - brought > BRING_S:

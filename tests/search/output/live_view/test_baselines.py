@@ -120,3 +120,37 @@ def test_while_features_are_computed_it_is_said_how_long_that_takes_and_no_more(
     assert there.features_s(130.0) is None
     again = Baselines(config, [*lines, begun(0, 2, at=300.0)])
     assert again.features_s(310.0) is None
+
+
+def test_features_of_tasks_to_come_take_what_those_of_the_tasks_before_took(
+    on_tasks: Callable[..., RunConfig],
+) -> None:
+    """60 s of the first task's; of the second's first the same is expected, then what its worker says."""
+    config = on_tasks("one", "two", "three")
+    count = config.weak_models, config.baselines.seeds
+    weak = [told("weak", 1.0, 2.0, seed=i) for i in range(count[0])]
+    first = [begun(*count), *weak, told("ceiling", 0.01, 61.0, shared_s=60.0)]
+    first += [told("ceiling", 1.0, 69.0, seed=i, shared_s=60.0) for i in range(count[1])]
+    task_s = (2 * count[0] + 9 * count[1]) / 2
+    assert Baselines(config, first).left_s(171.0) == pytest.approx(2 * (60 + task_s))
+    second = [*first, begun(*count, at=171.0, task="two")]
+    assert Baselines(config, second).left_s(181.0) == pytest.approx(50 + 60 + 2 * task_s)
+    second += [told("ceiling", 0.0, 1.0, task="two", due_s=30.0, at=191.0)]
+    assert Baselines(config, second).left_s(201.0) == pytest.approx(20 + 60 + 2 * task_s)
+    second += [told("ceiling", 0.01, 31.0, task="two", shared_s=30.0, at=221.0)]
+    left_s = Baselines(config, second).left_s(221.0)
+    assert left_s == pytest.approx((60 + 30) / 2 + 2 * task_s - 1 / 2), "one of its ceilings is under way"
+    cached = [*first, begun(count[0], 0, at=171.0, task="two")]
+    assert Baselines(config, cached).left_s(181.0) == pytest.approx(60 + task_s + count[0] * 2 / 2)
+
+
+def test_baselines_of_hidden_tasks_take_what_those_of_the_search_took(config: RunConfig) -> None:
+    count = config.weak_models, config.baselines.seeds
+    lines = [begun(*count), *(told("weak", 1.0, 2.0, seed=i) for i in range(count[0]))]
+    lines += [told("ceiling", 1.0, 69.0, seed=i, shared_s=60.0) for i in range(count[1])]
+    task_s = 60 + (2 * count[0] + 9 * count[1]) / 2
+    assert Baselines(config, lines).hidden_s(("far", "farther"), 900.0) == pytest.approx(2 * task_s)
+    now = [*lines, begun(*count, at=900.0, task="far")]
+    assert Baselines(config, now).hidden_s(("far", "farther"), 910.0) == pytest.approx(2 * task_s - 10)
+    assert Baselines(config, now).hidden_s((), 999.0) == 0.0
+    assert Baselines(config).hidden_s(("far",), 10.0) == 0.0

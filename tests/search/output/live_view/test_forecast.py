@@ -6,7 +6,8 @@ import pytest
 from agents.language.proposal import Branch, Proposal
 from search.config.schema import RunConfig
 from search.config.seeds import ReplicationConfig
-from search.ledger.events import AnyEvent, Proposed, Resumed
+from search.config.tasks import HiddenTask
+from search.ledger.events import AnyEvent, HiddenRead, Proposed, Resumed
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.output.live_view.baselines import Baselines
@@ -14,6 +15,7 @@ from search.output.live_view.forecast import WINDOW, Forecast
 from search.policy.training_seconds import Step
 from search.storage.baseline_times import BaselinesBegun, BaselineTime
 from trainers.components.optim import Adamw
+from trainers.data.settings import ToyTask
 from trainers.method import Method
 
 THIRD = 1 / 3
@@ -272,3 +274,28 @@ def test_a_step_under_way_has_predicted_seconds(
     begun = events.started("t9", at=118.0, method=Method(), share=1.0)
     found = forecast(config, [*told, *trained(events, config, 2), begun])
     assert found.expected_s("t9") == pytest.approx(9.0, rel=0.1)
+
+
+def test_a_hidden_task_has_baselines_before_its_trials_and_a_pace_of_its_own(
+    config: RunConfig, told: list[AnyEvent], events: SimpleNamespace
+) -> None:
+    """Reading it takes 200 s, in which no trial runs. Ceilings take 9 s each, two at once."""
+    config = config.model_copy(update={"hidden": (HiddenTask(name="there", task=ToyTask(seed=3)),)})
+    found = Forecast(config, record := Record())
+    found.begin(beginning(config))
+
+    def happen(*happened: AnyEvent) -> None:
+        for event in happened:
+            record.apply(event)
+            found.apply(event)
+
+    happen(*told, *trained(events, config, 4))
+    assert found.pace(136.0) == found.pace(336.0), "while no trial runs, none is slow"
+    before = found.clock_s(336.0)
+    happen(HiddenRead(at=336.0, task="there", train_s=1.0))
+    happen(events.started("h0", at=336.0, method=config.naive, share=1.0, purpose="hidden", task="there"))
+    assert found.pace(337.0) == 1 / 2, "its own workers run two at once, those before ran one"
+    after = found.clock_s(336.0)
+    assert before is not None
+    assert after is not None
+    assert before["hidden"] == pytest.approx(2 * after["hidden"] + config.baselines.seeds * 9 / 2)
