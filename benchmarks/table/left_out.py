@@ -4,10 +4,11 @@ Ways to spend the same seconds, judged alike by fresh supervisors on the test sp
 of which they have seen nothing:
 
 ours_on_one: a campaign on one of the other tasks; the mean over each of them in turn.
-ours_on_all: one campaign on all others, which a method's mean decides; ours_on_all_pooled: by what is
-recovered of all gaps together (search.objective).
+ours_on_all: one campaign on all others, by the score over tasks that a config has unless it says otherwise
+(search.objective). ours_on_all_mean: by the mean.
 asha_on_all, random_on_all: random methods, every step trained on all others, by Ray's rule on the mean or to
 the end; the highest mean names the winner. asha_expert_on_all: the three best trained on further supervisors.
+asha_on_all_scored, …: the same by the score of ours_on_all.
 naive: the naive baseline.
 """
 
@@ -29,10 +30,10 @@ from benchmarks.table.processes import in_processes
 from benchmarks.table.together import Together
 from benchmarks.table.world import Point, World
 
-MEAN_OF = {"asha_on_all": "asha", "random_on_all": "random", "asha_expert_on_all": "asha-expert"}
-POOLED = "ours_on_all_pooled"
-NAMES = ("ours_on_one", "ours_on_all", POOLED, *MEAN_OF, "naive")
-OURS = "ours_on_all"
+OURS, OURS_BY_MEAN = "ours_on_all", "ours_on_all_mean"
+BY_MEAN = {"asha_on_all": "asha", "random_on_all": "random", "asha_expert_on_all": "asha-expert"}
+SCORED = {f"{name}_scored": opponent for name, opponent in BY_MEAN.items()}
+NAMES = ("ours_on_one", OURS, OURS_BY_MEAN, *BY_MEAN, *SCORED, "naive")
 FEWEST = 3  # tasks of a table: two to search on, one left out
 LONGER = (1.0, 1.5, 2.0, 3.0)  # times the seconds of a campaign on one task
 
@@ -71,13 +72,14 @@ def left_out(table: Table, campaign: int, budgets: Sequence[float]) -> Figures:
         world, there = Together.of_tasks(table, others, campaign), alone[hidden]
         of_each = [[worth(there, point) for point in on_one[name]] for name in others]
         deadlines = [budget * unit / WORKERS for budget in budgets]
-        by_gaps = replace(world, objective="pooled")
+        by_mean = replace(world, objective="mean")
         winners = {
             OURS: [searched(world, campaign, budget, unit) for budget in budgets],
-            POOLED: [searched(by_gaps, campaign, budget, unit) for budget in budgets],
+            OURS_BY_MEAN: [searched(by_mean, campaign, budget, unit) for budget in budgets],
         }
-        for name, opponent in MEAN_OF.items():
-            points = OPPONENTS[opponent].winners(world, campaign, deadlines)
+        for name, opponent in (BY_MEAN | SCORED).items():
+            met = by_mean if name in BY_MEAN else world
+            points = OPPONENTS[opponent].winners(met, campaign, deadlines)
             winners[name] = [point or _naive(world) for point in points]
         winners["naive"] = [_naive(world)] * len(budgets)
         rows = {name: [worth(there, point) for point in points] for name, points in winners.items()}

@@ -12,7 +12,7 @@ from benchmarks.table.data import Table, TaskTable
 from search.config.schema import RunConfig
 from search.ledger.events import BaselinesReady
 from search.scoring.grader import BaselinePredictions, Grader, SearchGrader
-from search.scoring.objective import Objective
+from search.scoring.objective import DEFAULT, Objective
 from search.scoring.pgr import Reals, pgr
 from search.scoring.several_tasks import SeveralTasks, TaskScale
 from trainers.method import Method
@@ -50,7 +50,7 @@ class World:
     task: TaskTable
     rows: Sequence[int]
     order: Sequence[int]
-    objective: Objective = "mean"
+    objective: Objective = DEFAULT
 
     @classmethod
     def of(cls, table: Table, task: str, campaign: int) -> "World":

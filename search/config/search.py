@@ -9,7 +9,7 @@ from search.policy.allocation import AllocationConfig
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from search.policy.training_budget import Limits
-from search.scoring.objective import Objective
+from search.scoring.objective import DEFAULT, Objective
 from trainers.component import Frozen
 
 Sampler = Literal["surrogate", "tpe", "gp"]
@@ -70,7 +70,7 @@ class SearchConfig(Frozen):
             "the lowest. geometric: one minus the geometric mean of what is left of each task's gap, so that "
             "halving it counts the same on every task. On one task all are its PGR."
         ),
-    ] = "mean"
+    ] = DEFAULT
     supervisors: Annotated[
         SearchSupervisors,
         Field(

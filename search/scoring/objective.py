@@ -7,6 +7,7 @@ from typing import Literal
 
 Objective = Literal["mean", "geometric", "worst", "pooled"]
 
+DEFAULT: Objective = "geometric"
 LEAST_LEFT = 0.05  # of the gap, in the geometric mean: what is recovered beyond 95% counts no more
 
 

@@ -10,7 +10,7 @@ from benchmarks.table.data import Table
 from benchmarks.table.opponents import OPPONENTS
 from benchmarks.table.together import Together
 from benchmarks.table.world import Point
-from search.scoring.objective import Objective
+from search.scoring.objective import DEFAULT, Objective, aggregate
 
 NAMES = ("reviews", "quarrels")
 POINT = Point(5, 2)
@@ -38,11 +38,12 @@ def test_a_method_fails_where_one_task_fails(made_up: Table) -> None:
     assert world.task.failed[7, 2]
 
 
-def test_scores_are_means_over_the_tasks(world: Together) -> None:
+def test_scores_are_the_objective_over_the_tasks(world: Together) -> None:
     each = list(world.worlds.values())
     assert len({tuple(one.rows) for one in each}) == len({tuple(one.order) for one in each}) == 1
     of_tasks = [one.search_pgr(POINT, 1) for one in each]
-    assert world.search_pgr(POINT, 1) == pytest.approx(np.mean(of_tasks))
+    assert world.search_pgr(POINT, 1) == pytest.approx(aggregate(of_tasks, DEFAULT))
+    assert replace(world, objective="mean").search_pgr(POINT, 1) == pytest.approx(np.mean(of_tasks))
     assert world.confirmed_pgr(POINT) == pytest.approx(np.mean([one.confirmed_pgr(POINT) for one in each]))
     seen = {
         name: pack(one.task.predictions("search", POINT.row, one.order[1], POINT.rung))

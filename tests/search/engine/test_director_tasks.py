@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from agents.findings.predictions import pack
@@ -26,6 +25,7 @@ from search.ledger.events import (
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
 from search.scoring.grader import Grader
+from search.scoring.objective import DEFAULT, aggregate
 from search.scoring.several_tasks import SeveralTasks, TaskScale
 from tests.search.engine.conftest import SEARCH_TRUTH, TEST_TRUTH, Script, answers, graded, true_pgr
 from tests.search.engine.test_director_replay import known, replayed
@@ -144,7 +144,7 @@ def test_a_rung_counts_once_a_trial_is_there_on_all_tasks(campaign: Campaign) ->
         for share, rung in trial.rungs.items():
             there = trial.reached_on(share)
             assert set(there) == set(NAMES)
-            assert rung.pgr == pytest.approx(np.mean([one.pgr for one in there.values()]))
+            assert rung.pgr == pytest.approx(aggregate([one.pgr or 0.0 for one in there.values()], DEFAULT))
             assert rung.seconds == pytest.approx(sum(one.seconds for one in there.values()))
     partly = [t for t in campaign.record.of_purpose("search") if t.on_tasks and len(t.on_tasks) % 3]
     assert partly, "some method failed to convince on its first tasks"
