@@ -65,7 +65,8 @@ class Exploration:
         self._seconds, self._ladders = prices_of(config)
         self._places = self._ladders.places
         tasks = len(self._places)
-        self._promotion = Promotion(search.promotion, rungs=self._rungs, column=stop_column(), tasks=tasks)
+        rules = search.promotion.of_trials(search.trials)
+        self._promotion = Promotion(rules, rungs=self._rungs, column=stop_column(), tasks=tasks)
         self._scores = Scoreboard(tasks)
         self._trial_scores = TrialScores(self._scores, record, self._places, search.objective)
         self._paused = PausedTrials(search.promotion.waiting)

@@ -30,8 +30,8 @@ class PromotionConfig(Frozen):
         Field(
             ge=2,
             le=1000,
-            description="Scores before the surrogate decides. Until then new methods come first; only the "
-            "best early trial of each branch is trained on.",
+            description="Scores before the surrogate decides, but at most half as many as there are trials. "
+            "Until then new methods come first; only the best early trial of each branch is trained on.",
         ),
     ] = 16
     evidence: Annotated[
@@ -55,6 +55,13 @@ class PromotionConfig(Frozen):
             "with the most paused trials there ends.",
         ),
     ] = 16
+
+    def of_trials(self, trials: int) -> "PromotionConfig":
+        """The settings of a search of so many trials.
+
+        A few trials on several tasks would spend their whole budget on so many scores, each of a first rung.
+        """
+        return self.model_copy(update={"first": min(self.first, max(2, trials // 2))})
 
 
 @dataclass(frozen=True, kw_only=True)

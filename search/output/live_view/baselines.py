@@ -103,7 +103,7 @@ class Baselines:
 
     @property
     def _of_a_task_s(self) -> float:
-        trained = [self._mean_s(role) or 0.0 for role, count in self._of_a_task.items() for _ in range(count)]
+        trained = [self._mean_s(role) or 0.0 for role, count in self._counts.items() for _ in range(count)]
         return self._features_of_a_task_s + self._side_by_side(trained)
 
     def _side_by_side(self, trainings: Sequence[float]) -> float:
@@ -112,14 +112,14 @@ class Baselines:
         return sum(trainings) / max(1, min(at_once, len(trainings)))
 
     @property
-    def _of_a_task(self) -> Mapping[str, int]:
+    def _counts(self) -> Mapping[str, int]:
         """How many baselines of each role a task has."""
         return {"weak": self._config.weak_models, "ceiling": self._config.baselines.seeds}
 
     @property
     def _features_of_a_task_s(self) -> float:
         """Seconds by the clock until a task's features are there: the roles compute them side by side."""
-        return max(map(self._features_took_s, self._of_a_task))
+        return max(map(self._features_took_s, self._counts))
 
     def _features_took_s(self, role: str) -> float:
         """Mean seconds that the features of a role took, over the tasks whose baselines waited for some."""
@@ -149,7 +149,7 @@ class Baselines:
             under_way = [max(0.0, at - one[-1].at) + _own_s(one[-1]) for one in told if one[-1].share < 1]
             found[role] = under_way + [0.0] * max(0, due - len(told))
         to_come = self._to_come(begun)
-        return {role: found.get(role, []) + [0.0] * to_come * n for role, n in self._of_a_task.items()}
+        return {role: found.get(role, []) + [0.0] * to_come * n for role, n in self._counts.items()}
 
     def _to_come(self, begun: BaselinesBegun) -> int:
         """How many searched tasks come after the one whose baselines are trained; the first has no name."""

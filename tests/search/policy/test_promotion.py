@@ -155,3 +155,8 @@ def test_it_finds_a_peak_with_few_trials() -> None:
             float(offered[rule.choose(seen, offer(offered.tolist(), [0] * 200), np.random.default_rng(seed))])
         )
     assert min(abs(x - 0.37) for x in tried) < 0.01
+
+
+def test_of_few_trials_the_surrogate_waits_for_half_as_many_scores() -> None:
+    assert [PromotionConfig().of_trials(trials).first for trials in (1, 8, 24, 32, 400)] == [2, 4, 12, 16, 16]
+    assert PromotionConfig(first=3).of_trials(24).first == 3
