@@ -55,7 +55,6 @@ from trainers.method import Method
 CONFIG = Path(__file__).parents[2] / "configs" / "dev.yaml"
 OPPONENTS = ("expert", "stock")
 AIM, ENOUGH, ATTEMPTS = 0.9, 0.8, 3  # at equal wall time: shares of theirs, and runs until ours fits
-LEAST_PACE_S = 0.02  # of a trial: two runs of nearly as many trials may take equally long
 QUICK = ("confirm.seeds=2", "replication={methods: 2, seeds: 2}")
 
 
@@ -112,17 +111,16 @@ class Bench:
         return {"name": name} | times(out) | _best(out)
 
     def _ours_within(self, opponent: str, wall_s: float, ours: dict[str, Any]) -> dict[str, Any]:
-        """A run that takes about so long: as many trials as the pace of `ours`, then its own, lets.
+        """A run that takes about so long: as many trials as the pace of the run before it lets.
 
-        A pace counts the replicates that come with a trial, since more trials bring more of them.
+        A pace is that of one run, replicates included: between two runs the machine's own pace differs more
+        than what a few trials more or less add.
         """
-        run, pace = ours, (ours["wall_s"] - ours["start_s"]) / ours["search_trials"]
+        run = ours
         for attempt in range(1, ATTEMPTS + 1):
-            run = self._ours(f"ours-as-{opponent}-{attempt}", trials_within(AIM * wall_s, run, pace))
+            run = self._ours(f"ours-as-{opponent}-{attempt}", trials_within(AIM * wall_s, run))
             if ENOUGH * wall_s <= run["wall_s"] <= wall_s:
                 break
-            further = run["search_trials"] - ours["search_trials"]
-            pace = max(LEAST_PACE_S, (run["wall_s"] - ours["wall_s"]) / further) if further else pace
         return run
 
     def _theirs(self, opponent: str) -> dict[str, Any]:
@@ -155,9 +153,10 @@ class Bench:
             raise SystemExit(f"{what} failed; see {self._folder}/log.txt (--work keeps it)")
 
 
-def trials_within(wall_s: float, run: dict[str, Any], pace: float) -> int:
-    """Search trials that fit where each takes `pace` seconds beyond what is known of a run."""
-    return max(1, round(run["search_trials"] + (wall_s - run["wall_s"]) / pace))
+def trials_within(wall_s: float, run: dict[str, Any]) -> int:
+    """Search trials that fit at the pace of a run, once workers have started."""
+    pace = (run["wall_s"] - run["start_s"]) / run["search_trials"]
+    return max(1, round((wall_s - run["start_s"]) / pace))
 
 
 def _sets(settings: Sequence[str]) -> list[str]:
