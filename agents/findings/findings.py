@@ -83,7 +83,7 @@ class Findings(Frozen):
     naive_pgr: of the naive baseline there, a mean over seeds; None until it is trained for that, beside the
     replicates. examples: the size of the search split, 0 if unknown. notes, refused: of earlier rounds.
     tasks: where several are searched; accuracies are means over them then, and examples those of all.
-    objective: what a trial's PGR is of its PGRs on them.
+    objective: what a trial's PGR over all of them is, in words.
     rules: how the search decides, in paragraphs that stay the same over the campaign.
     """
 
@@ -102,7 +102,7 @@ class Findings(Frozen):
     notes: tuple[Note, ...] = ()
     refused: tuple[Refusal, ...] = ()
     tasks: tuple[TaskFinding, ...] = ()
-    objective: str = "mean"
+    objective: str = "the mean of its PGRs"
     rules: tuple[str, ...] = ()
 
     @property

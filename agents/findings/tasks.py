@@ -20,7 +20,7 @@ def task_lines(findings: Findings) -> Iterator[str]:
     floors = (f"{one.name} from {one.weak_acc:.3f} to {one.ceiling_acc:.3f}" for one in findings.tasks)
     yield (
         f"A trial learns {len(findings.tasks)} tasks, with weak floor and ceiling of {', '.join(floors)}; "
-        f"its PGR is over all of them ({findings.objective})."
+        f"its PGR over all of them is {findings.objective}."
     )
     names = [one.name for one in findings.tasks]
     trials = [trial for trial in findings.trials if len(trial.on_tasks) == len(names)]

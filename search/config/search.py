@@ -9,7 +9,7 @@ from search.policy.allocation import AllocationConfig
 from search.policy.promotion import PromotionConfig
 from search.policy.pruning import PruningConfig
 from search.policy.training_budget import Limits
-from search.scoring.objective import DEFAULT, Objective
+from search.scoring.objective import DEFAULT, SAYS, Objective
 from trainers.component import Frozen
 
 Sampler = Literal["surrogate", "tpe", "gp"]
@@ -65,10 +65,9 @@ class SearchConfig(Frozen):
     objective: Annotated[
         Objective,
         Field(
-            description="A method's score over several `tasks`. mean: of its PGRs. pooled: what it recovers "
-            "of all gaps together, so that a task of a small gap, whose PGR is noisy, counts less. worst: "
-            "the lowest. geometric: one minus the geometric mean of what is left of each task's gap, so that "
-            "halving it counts the same on every task. On one task all are its PGR."
+            description="A method's score over several `tasks`. "
+            + " ".join(f"{name}: {says}." for name, says in SAYS.items())
+            + " On one task all are its PGR."
         ),
     ] = DEFAULT
     supervisors: Annotated[

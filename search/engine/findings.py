@@ -13,6 +13,7 @@ from search.engine.compared.naive import naive_search_pgr
 from search.ledger.events import BaselinesReady
 from search.ledger.record import BranchRecord, Record
 from search.ledger.trial_record import TrialRecord
+from search.scoring.objective import SAYS
 from search.storage.object_store import snapshot
 from search.storage.run_directory import RunDirectory
 from search.studies.importance import importance
@@ -50,7 +51,7 @@ def brief(config: RunConfig, record: Record, used_up: Container[str] = ()) -> Fi
             TaskFinding(name=task.name, weak_acc=task.weak_acc, ceiling_acc=task.ceiling_acc)
             for task in (floors.tasks if floors else ())
         ),
-        objective=config.search.objective,
+        objective=SAYS[config.search.objective],
         rules=rules(config),
     )
 

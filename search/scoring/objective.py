@@ -8,6 +8,13 @@ from typing import Literal
 Objective = Literal["mean", "geometric", "worst", "pooled"]
 
 DEFAULT: Objective = "geometric"
+SAYS: Mapping[Objective, str] = {
+    "mean": "the mean of its PGRs",
+    "geometric": "one minus the geometric mean of what is left of each task's gap, 1 - PGR, so that halving "
+    "it counts the same on every task",
+    "worst": "its lowest PGR",
+    "pooled": "what it recovers of all gaps together, so that a task counts by its gap",
+}
 LEAST_LEFT = 0.05  # of the gap, in the geometric mean: what is recovered beyond 95% counts no more
 
 

@@ -47,7 +47,7 @@ def test_two_tasks_have_their_correlation_and_the_trial_that_is_most_apart(
     about, agreement = task_lines(found)
     assert about == (
         "A trial learns 2 tasks, with weak floor and ceiling of a from 0.600 to 0.900, b from 0.600 to "
-        "0.900; its PGR is over all of them (mean)."
+        "0.900; its PGR over all of them is the mean of its PGRs."
     )
     # Ranks on b: the last trial's is 1, the others' move up by one: 1 - 6 · (7 · 1 + 49) / (8 · 63)
     assert agreement == (

@@ -134,6 +134,7 @@ def test_of_several_tasks_it_tells_the_pgr_on_each_and_nothing_of_hidden_ones(
     findings = brief(config, record)
     assert [one.name for one in findings.tasks] == ["near", "far"]
     assert dict(findings.trials[0].on_tasks) == {"near": 0.9, "far": 0.1}
+    assert "geometric mean of what is left" in standing(findings)
     assert "unseen" not in findings.model_dump_json() + standing(findings) + history(findings)
 
 
