@@ -85,6 +85,7 @@ class Conclusion:
             hidden=hidden_part(self.record, mine, opened[len(own) :]),
             tasks=tasks_part(self.record, searched) if self.config.tasks else None,
             from_runs=self.config.from_runs,
+            objective=self.config.search.objective if self.config.tasks else None,
         )
         write_result(self.run.result, outcome)
         if not self.record.finished:

@@ -104,7 +104,7 @@ def show_trial(context: ToolContext, query: ShowTrial) -> str:
 
 
 class CompareBranches(Frozen):
-    """Compares the best trials of two branches: difference in PGR with its error, paired by example."""
+    """Compares the best trials of two branches: difference in PGR, with its error on one task, by example."""
 
     first: str
     second: str
@@ -120,7 +120,9 @@ def compare_branches(context: ToolContext, query: CompareBranches) -> str:
     ]
     packed = [[trial.predictions for trial in side if trial.predictions] for side in sides]
     gap, n = context.findings.gap, context.findings.examples
-    if gap and n and all(len(p) == len(s) for p, s in zip(packed, sides, strict=True)):
+    if context.findings.tasks:  # an example counts by its task there, which is not known here
+        lines.append(f"difference {means[0] - means[1]:+.3f}; over several tasks no error of it is told")
+    elif gap and n and all(len(p) == len(s) for p, s in zip(packed, sides, strict=True)):
         difference = means[0] - means[1]
         se = paired_se(packed[0], packed[1], difference * gap, n) / gap
         same = fmean(agreement(a, b, n) for a in packed[0] for b in packed[1])

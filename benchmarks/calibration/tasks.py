@@ -36,6 +36,7 @@ from search.output.result import TaskOutcome
 from search.output.searched_tasks import over_tasks
 from search.scoring.across_tasks import new_task_interval, scores_over_tasks
 from search.scoring.grader import BaselineScores
+from search.scoring.objective import DEFAULT
 from search.scoring.pgr import Reals, difference
 from search.scoring.several_tasks import SeveralTasks, TaskScale, split
 from trainers.data.settings import ToyTask
@@ -65,7 +66,7 @@ class CampaignOnTasks(Campaign):
     @cached_property
     def grader(self) -> SeveralTasks:
         """Of all tasks."""
-        return SeveralTasks(self._scales, "mean")
+        return SeveralTasks(self._scales, DEFAULT)
 
     @cached_property
     def _scales(self) -> dict[str, TaskScale]:

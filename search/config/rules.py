@@ -91,11 +91,11 @@ def _sampler(config: RunConfig) -> Iterator[str]:
     search = config.search
     yield f"What draws the numbers of a branch's next method (search.sampler = {search.sampler}):"
     yield f"{SAMPLERS[search.sampler]}."
+    rule = search.promotion.of_trials(search.trials)
     yield (
         "Which trial is trained next, a new method or a paused one, is decided by a Gaussian process over "
         "all methods and stops: the highest expected improvement over the best, per second, among "
-        f"{search.promotion.draws} draws; until there are {search.promotion.first} scores, new methods "
-        "come first."
+        f"{rule.draws} draws; until there are {rule.first} scores, new methods come first."
     )
 
 

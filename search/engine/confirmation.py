@@ -247,7 +247,8 @@ class _Statistics:
         self._searched = SeedVariance(value=0.0, free=0)
         if hidden is None:  # on another task seeds differ by another variance
             bounds = Bounds(config, standings(config, record), record.baselines)
-            # Seeds of several tasks are independent, so on one they differ more than in the mean over all.
+            # Seeds of several tasks are independent, so on one they differ more than in the mean over all. A
+            # geometric score varies at least as much as a mean, so by it this errs to the safe side.
             one_task = len(config.searched) * bounds.variance
             self._searched = SeedVariance(value=one_task, free=SEARCH_DEGREES_OF_FREEDOM)
 

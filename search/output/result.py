@@ -29,6 +29,7 @@ from search.output.live_view.phases import STATES, counts
 from search.output.openings import from_runs_rows, opened_test_row
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
+from search.scoring.objective import Objective
 from search.scoring.pgr import Estimate
 from trainers.files import replace_file
 
@@ -56,6 +57,7 @@ def result(
     hidden: dict[str, Any] | None = None,
     tasks: list[dict[str, Any]] | None = None,
     from_runs: Sequence[str] = (),
+    objective: Objective | None = None,
 ) -> dict[str, Any]:
     """The content of result.json. All accuracies, PGRs and errors are of the test split, except `search_pgr`.
 
@@ -63,7 +65,8 @@ def result(
     everything else is over all of them: means, with the error over seeds and examples on these tasks, and
     `over_naive.new_task95` is the 95% interval of a finalist's gain on a further task of the kind.
     `search_pgr` is a mean over seeds on the search split, null for naive where it was not trained there;
-    `search_over_naive` is paired on the seeds that both have there.
+    `search_over_naive` is paired on the seeds that both have there. Of several tasks both are of the score
+    over them, `objective`.
 
     If the test split has no gap, every PGR on it is null with its error and interval, and `beats_naive_p` is
     that of the accuracies.
@@ -85,6 +88,7 @@ def result(
         "sources": _sources(record.started),
         "hidden": hidden,
         "tasks": tasks,
+        "objective": objective,
         "baselines": {**floors_row(baselines), "seeds": record.baselines.seeds},
         "data": record.baselines.data.model_dump() if record.baselines.data else None,
         "naive": {**confirmed_row(confirmation.naive), "search_pgr": confirmation.naive_search_pgr},

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from search.output.fitting_table import FittingTable
 from search.output.hidden_table import further_task, signed
+from search.scoring.objective import SAYS
 
 
 def searched_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -30,7 +31,7 @@ def searched_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def searched_sentences(outcome: Mapping[str, Any]) -> Iterator[str]:
-    """The best method's gain on each of several searched tasks, and what a further one may show.
+    """The best's gain on each of several searched tasks, what a further one may show, and what it won by.
 
     Nothing where there is one task.
     """
@@ -41,6 +42,9 @@ def searched_sentences(outcome: Mapping[str, Any]) -> Iterator[str]:
     yield f"the best over naive: {on_each}"
     with_gap = sum(gain["pgr"] is not None for _, gain in gains)
     yield from further_task(outcome["best"]["over_naive"], with_gap)
+    objective = outcome.get("objective") or "mean"
+    if objective != "mean":
+        yield f"search PGR, by which methods were chosen, is not a mean over the tasks but {SAYS[objective]}"
 
 
 def _several(outcome: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -37,7 +37,8 @@ class Outlook:
 
     seen: the scores that it is fitted to. scores: all of them, ascending, -inf for trials that failed.
     parameters: of the last fit; None to fit them at the first question. codes: of each task, what its scores'
-    points end with; a method counts for its mean over all.
+    points end with; a method counts for its mean over all, on the scale on which the objective averages
+    them.
     """
 
     seen: Observations

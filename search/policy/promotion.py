@@ -92,10 +92,10 @@ class Promotion:
     best it could become at any later rung, per cost of the training up to there. The only state between calls
     is the last hyperparameters, which can be fitted again from the scores.
 
-    With several tasks a method counts for its mean over all of them, per cost on all of them (Swersky et al.,
-    2013, "Multi-task Bayesian optimization"): the task is another coordinate, and the lengthscales say how
-    alike tasks are. Scores on one task so say something of the others, and a mean is never taken over those
-    that happen to be there.
+    With several tasks a method counts for its mean over all of them, on the scale on which the objective
+    averages them, per cost on all of them (Swersky et al., 2013, "Multi-task Bayesian optimization"): the
+    task is another coordinate, and the lengthscales say how alike tasks are. Scores on one task so say
+    something of the others, and a mean is never taken over those that happen to be there.
     """
 
     def __init__(

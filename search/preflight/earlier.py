@@ -111,7 +111,7 @@ def _branch(earlier: Earlier, config: RunConfig, taken: set[str]) -> Branch | No
         _free_name(earlier.branch, taken),
         earlier.method,
         config.naive,
-        f"It had a mean PGR of {earlier.pgr:.3f} on the search split of {one_line(earlier.run)[:80]}.",
+        f"It had a PGR of {earlier.pgr:.3f} on the search split of {one_line(earlier.run)[:80]}.",
     ).model_copy(update={"family": earlier.family})
     if why := _refused(branch, earlier.method, config):
         log.warning("from_runs: %s of %s is skipped: %s", earlier.branch, one_line(earlier.run), why)

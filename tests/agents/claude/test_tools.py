@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agents.claude.tools import MAX_CHARS, TOOLS, ToolContext, declarations, run_tool
-from agents.findings.findings import BranchFinding, Findings, TrialFinding
+from agents.findings.findings import BranchFinding, Findings, TaskFinding, TrialFinding
 from agents.findings.notebook import MAX_NOTES, Notebook
 from agents.language.proposal import Branch
 
@@ -85,6 +85,14 @@ def test_two_branches_are_compared_with_a_paired_error(context: ToolContext) -> 
     assert f"difference +0.400 ± {expected:.3f}" in said
     assert "a: mean PGR 0.600 of its best 2 trials" in said
     assert "the same on 0.75 of the examples" in said
+
+
+def test_over_several_tasks_two_branches_are_compared_without_an_error(context: ToolContext) -> None:
+    floors = TaskFinding(name="near", weak_acc=0.6, ceiling_acc=0.9)
+    found = context.findings.model_copy(update={"tasks": (floors, floors)})
+    over_tasks = ToolContext(findings=found, notebook=context.notebook, lane="1")
+    said, _ = run_tool(over_tasks, "compare_branches", {"first": "a", "second": "b"})
+    assert said.endswith("difference +0.400; over several tasks no error of it is told")
 
 
 def test_curves_branches_and_importance(context: ToolContext) -> None:

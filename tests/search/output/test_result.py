@@ -57,6 +57,7 @@ def test_it_has_the_keys_that_tools_read(outcome: dict[str, Any]) -> None:
         "code",
         "hidden",
         "tasks",
+        "objective",
         "from_runs",
     }
     floors = {"weak_acc", "weak_se", "ceiling_acc", "ceiling_se", "gap", "gap_se", "seeds", "majority"}

@@ -11,6 +11,7 @@ from search.output.outcome_table import outcome_table
 from search.output.result import result
 from search.output.searched_table import searched_sentences, searched_tables
 from search.output.searched_tasks import over_tasks, tasks_part
+from search.scoring.objective import Objective
 from tests.search.output.conftest import moved, on_task, without_gap
 
 
@@ -42,6 +43,20 @@ def test_the_table_has_a_column_a_task_and_the_mean(record: Record, confirmation
     assert [cell.strip() for cell in best[2:6]] == ["0.500", "0.500", "no gap", "0.500"]
     naive = next(line for line in lines if "naive" in line).split("│")
     assert [cell.strip() for cell in naive[2:6]] == ["0.200", "0.200", "no gap", "0.200"]
+
+
+def test_it_is_said_if_methods_were_not_chosen_by_a_mean(record: Record, confirmation: Confirmation) -> None:
+    apart = [on_task(moved(confirmation, by), f"task{by}") for by in (0.0, 0.2)]
+
+    def sentences(objective: Objective | None) -> list[str]:
+        own, tasks = over_tasks(apart), tasks_part(record, apart)
+        return list(searched_sentences(result(record, own, tasks=tasks, objective=objective)))
+
+    *_, last = sentences("geometric")
+    assert last.startswith(
+        "search PGR, by which methods were chosen, is not a mean over the tasks but one minus"
+    )
+    assert sentences("mean") == sentences(None) == sentences("geometric")[:-1]
 
 
 def test_sentences_say_the_gain_on_each_and_from_four_tasks_on_that_on_a_further_one(
