@@ -65,8 +65,7 @@ def result(
     everything else is over all of them: means, with the error over seeds and examples on these tasks, and
     `over_naive.new_task95` is the 95% interval of a finalist's gain on a further task of the kind.
     `search_pgr` is a mean over seeds on the search split, null for naive where it was not trained there;
-    `search_over_naive` is paired on the seeds that both have there. Of several tasks both are of the score
-    over them, `objective`.
+    `search_over_naive` is paired on the seeds that both have there. Of several tasks both are by `objective`.
 
     If the test split has no gap, every PGR on it is null with its error and interval, and `beats_naive_p` is
     that of the accuracies.
@@ -78,7 +77,7 @@ def result(
     assert record.started is not None
     assert record.baselines is not None
     confirmation, baselines = outcome.confirmation, outcome.baselines
-    finalists, usage = _finalists(outcome), asked_usage(record)
+    finalists = _finalists(outcome)
     return {
         "schema": SCHEMA,
         "run": record.started.run,
@@ -98,21 +97,26 @@ def result(
         "branches": len(record.branches),
         "trials": {state: record.ended(state) for state in STATES},
         "phases": counts(record),
-        "cost": {
-            "wall_s": record.active_s,
-            "train_s": trained_s(record),
-            "saved_by_pruning_s": saved_by_pruning_s(record),
-            "usd": usage.usd,
-            "unanswered_usd": record.bill.unanswered_usd,
-            "input_tokens": usage.all_input_tokens,
-            "output_tokens": usage.output_tokens,
-        },
+        "cost": _cost(record),
         "agent": agent_row(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
         "test_openings": record.test_openings,
         "test_split": opened_test_row(record, record.test_opened),
         "steered": [_steered(order, record) for order in record.course.orders],
         "from_runs": from_runs_rows(record, from_runs),
+    }
+
+
+def _cost(record: Record) -> dict[str, Any]:
+    usage = asked_usage(record)
+    return {
+        "wall_s": record.active_s,
+        "train_s": trained_s(record),
+        "saved_by_pruning_s": saved_by_pruning_s(record),
+        "usd": usage.usd,
+        "unanswered_usd": record.bill.unanswered_usd,
+        "input_tokens": usage.all_input_tokens,
+        "output_tokens": usage.output_tokens,
     }
 
 

@@ -55,8 +55,11 @@ def test_the_rule_of_seconds_and_the_budget(config: RunConfig) -> None:
     said = told(config, search=searching(config, trials=50, max_hours=2.5))
     assert "2.5 hours of training for at most 50 methods" in said
     promotion = PromotionConfig(first=20, draws=99)
-    said = told(config, search=searching(config, promotion=promotion))
+    said = told(config, search=searching(config, trials=50, promotion=promotion))
     assert "per second, among 99 draws; until there are 20 scores" in said
+    assert "until there are 8 scores" in told(
+        config, search=searching(config, trials=16, promotion=promotion)
+    )
 
 
 def test_methods_a_branch_are_counted(config: RunConfig) -> None:
