@@ -22,15 +22,17 @@ from search.ledger.events import BaselinesReady, Interrupted, Sources, TaskBasel
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output.live_view.view import View
-from search.phases import Phases, Searched, prepare_with_progress, trials_together
+from search.phases import Phases, Searched, prepare_with_progress
 from search.policy.rungs import merged_rungs
 from search.scoring.across_tasks import scores_over_tasks
 from search.scoring.grader import BaselineScores
 from search.scoring.several_tasks import SeveralTasks
 from search.storage.openings import Registry
 from search.storage.run_directory import RunDirectory
+from search.studies.storage import require_database
 from search.tracking.launcher import Tracking
 from search.workers.loading import Loaded, load
+from search.workers.placing import trials_together
 from search.workers.preparation import with_gpus
 from search.workers.remote_grader import new_grader
 from search.workers.sources import (
@@ -67,6 +69,7 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
         # First, so that a refused key ends the run before any training.
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
+        require_database(config.optuna.storage)
         loaded, sources = _read(config, found, record, console)
         runtime = _shown(ray_runtime(config.trial.environment), console)
         with Tracking(run, config) as tracking, interruptible() as stop, runtime:

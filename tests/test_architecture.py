@@ -113,7 +113,7 @@ ROOMS = {
     " method trial",
     "agents": "language prices settings findings advice playbook claude",
     "search": "interrupt ledger scoring policy config storage studies engine steering workers output"
-    " preflight tracking conclusion phases campaign export cli api __main__",
+    " tracking preflight conclusion phases campaign export cli api __main__",
 }
 BESIDE = {  # rooms that stand side by side: neither imports the other
     ("search.workers", "search.output"),

@@ -26,6 +26,8 @@ from search.preflight.forecast import (
     phases,
 )
 from search.preflight.speed import Speed, imports_s, measured
+from search.studies.storage import require_database
+from search.tracking.launcher import require_key
 from search.workers.inputs import Inputs, Training, read_inputs, trainings
 from search.workers.loading import Loaded, models_of
 from search.workers.sources import Commits, checked_sources, load_searched, on_searched, with_commits
@@ -56,12 +58,15 @@ def check(
     """Load data and models as a run would, train nothing to its end, and say what a run would meet.
 
     timed: whether to time a few steps of each model; without it there are no seconds. folder: where the run
-    directory would be. say: receives what is being done. usd_per_hour: the price of a GPU-hour. Raises
+    directory would be. say: receives what is being done. usd_per_hour: the price of a GPU-hour. As a run
+    does, makes the tables that Optuna's database lacks, and starts Ray where a trial may not fit. Raises
     ValueError, of the same line as a run, where a run would be refused.
     """
     config, commits = with_commits(with_earlier(config), None)
     say("the proposer")
     new_proposer(config, None)
+    require_key(config.tracking.kind)
+    require_database(config.optuna.storage)
     say("data and models")
     loaded, load_s = _loaded(config, commits)
     first = next(iter(loaded.values()))
@@ -70,6 +75,11 @@ def check(
     began = time.perf_counter()
     looks = [_look(on_it, name, loaded[name]) for name, on_it in on_tasks.items()]
     load_s += time.perf_counter() - began
+    if not surely_fits(config):
+        from search.workers.placing import require_place  # imports Ray, and starting it takes seconds
+
+        say("the cluster")
+        require_place(config)
     found: dict[str, Any] = {
         "name": config.name,
         **looks[0].found,
@@ -85,6 +95,13 @@ def check(
         found["seconds"] = _seconds(config, looks, load_s)
         found["dollars"] |= _gpus(config, found["seconds"]["phases"], usd_per_hour)
     return found
+
+
+def surely_fits(config: RunConfig) -> bool:
+    """Whether any machine has a place for a trial; False where only Ray can tell."""
+    trial = config.trial
+    small = trial.processes == 1 and trial.cpus <= 1 and not trial.gpus and not trial.host_memory_gb
+    return small and not os.environ.get("RAY_ADDRESS")
 
 
 def _loaded(config: RunConfig, commits: Commits) -> tuple[dict[str, Loaded], float]:

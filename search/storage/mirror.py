@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -54,10 +54,11 @@ class Mirror:
         """Leave the run to others, as it is."""
         self._lease.release()
 
-    def download(self) -> None:
-        """Bring the directory to what the storage holds, if it holds a run."""
+    def download(self, only: Collection[str] | None = None) -> None:
+        """Bring the directory to what the storage holds, if it holds a run. only: these files; None: all."""
         if manifest := self._lease.look():
-            self._fetch(manifest)
+            names = [name for name in manifest.files if only is None or name in only]
+            self._fetch(manifest.model_copy(update={"files": tuple(names)}))
 
     def pull(self, config: RunConfig | None = None) -> None:
         """Update the local copy from the storage, unless it is ahead.

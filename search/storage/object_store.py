@@ -9,11 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from search.config.schema import RunConfig
 from search.storage.bucket import line
-from search.storage.mirror import Mirror
-from search.storage.run_directory import RunDirectory
+from search.storage.local_files import LEDGER
+from search.storage.mirror import CONFIG, Mirror
+from search.storage.run_directory import RunDirectory, check_claim
 from trainers.cache import digest
 from trainers.scratch import scratch_folder
 
+OF_THE_CONFIG = (CONFIG, LEDGER)
 LOCAL_COPIES = Path("~/.cache/weak-to-strong-search/runs")
 
 
@@ -57,6 +59,24 @@ def run_path(out: str, config: RunConfig | None = None) -> Iterator[Path]:
             raise
     with mirror.running(), _known(path, mirror):
         yield path
+
+
+def check_claimable(out: str, config: RunConfig) -> None:
+    """Raise ValueError where the config could not be run at `out`, a path or a URL; changes nothing there.
+
+    Of a URL it reads what tells of the run's config. Whether a process is at work there is seen at the claim.
+    Raises OSError if the storage cannot be reached.
+    """
+    if not is_url(out):
+        check_claim(Path(out).expanduser(), config)
+        return
+    with scratch_folder() as scratch:
+        path = scratch / local_copy(out).name
+        Mirror(out, path).download(OF_THE_CONFIG)
+        try:
+            check_claim(path, config)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(path), out)) from None
 
 
 _MIRRORS: dict[Path, Mirror] = {}  # of this process, by their local directory

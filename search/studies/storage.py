@@ -70,6 +70,16 @@ def open_journal(path: Path, url: str | None = None, started: RunStarted | None 
         return JournalStorage(OneWriterFile(path))
 
 
+def require_database(url: str | None) -> None:
+    """Open the database at `optuna.storage` as a run would, tables included, and close it; None: do nothing.
+
+    Raises ValueError as `open_journal` does: baselines that are trained before would be trained for nothing.
+    """
+    if url is not None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        _open_database(url, "").engine.dispose()
+
+
 class _RunStudies(RDBStorage):
     """One run's studies in a database: their names begin with the run, also for who asks without it."""
 
@@ -88,10 +98,14 @@ class _RunStudies(RDBStorage):
         return name if name.startswith(self._prefix) else self._prefix + name
 
 
-def _open_database(url: str, prefix: str) -> BaseStorage:
+def _open_database(url: str, prefix: str) -> "_RunStudies":
     parts, secrets = filled(url, os.environ)
     try:
         return _RunStudies(parts.render_as_string(hide_password=False), prefix)
-    except (SQLAlchemyError, ImportError, OSError) as error:
+    # RuntimeError: its tables are those of another version of Optuna.
+    except (SQLAlchemyError, ImportError, OSError, RuntimeError) as error:
         reason = without((str(error).splitlines() or [type(error).__name__])[0], secrets)
-        raise ValueError(f"optuna.storage: {url} cannot be opened: {reason}") from None
+        raise ValueError(
+            f"optuna.storage: {url} cannot be opened: {reason}; mend the URL or start the database, or leave "
+            "the setting out to keep studies in the run directory"
+        ) from None

@@ -59,14 +59,9 @@ class Tracking:
         # Wandb leaves its temporary folders behind when a session fails or is killed.
         self._temporary = contextlib.ExitStack()
         self.complete = True
-        self._kind, why = wanted_kind(config.tracking.kind, os.environ)
+        self._kind, why = require_key(config.tracking.kind)
         if why:
             log.warning("%s", why)
-        if self._kind == "online" and not has_key():
-            raise ValueError(
-                "tracking.kind is online and no W&B key was found: run `wandb login`, set WANDB_API_KEY, "
-                "or use tracking.kind=offline"
-            )
 
     def __enter__(self) -> Self:
         return self
@@ -171,6 +166,17 @@ def wanted_kind(kind: Wanted, environ: Mapping[str, str]) -> tuple[Wanted, str]:
     if kind == "online" and mode in ("offline", "dryrun"):
         return "offline", f"nothing is sent to W&B: the environment has WANDB_MODE={mode}"
     return kind, ""
+
+
+def require_key(kind: Wanted) -> tuple[Wanted, str]:
+    """What `wanted_kind` says of our environment. Raises ValueError if it is online and there is no key."""
+    kind, why = wanted_kind(kind, os.environ)
+    if kind == "online" and not has_key():
+        raise ValueError(
+            "tracking.kind is online and no W&B key was found: run `wandb login`, set WANDB_API_KEY, "
+            "or use tracking.kind=offline"
+        )
+    return kind, why
 
 
 def has_key() -> bool:

@@ -213,6 +213,16 @@ def test_a_mistake_in_the_data_is_a_mistake_in_the_input(tmp_path: Path, refused
     assert str(tmp_path / "data.jsonl") in line
 
 
+def test_a_database_that_is_not_there_is_named_before_any_baseline_is_trained(
+    tmp_path: Path, refused: Refused
+) -> None:
+    line = refused("optuna.storage=sqlite:////nowhere/at.db", f"cache={tmp_path / 'cache'}")
+    assert "optuna.storage: sqlite:////nowhere/at.db cannot be opened: " in line
+    assert "leave the setting out" in line
+    assert not (tmp_path / "cache").exists()  # of models and baselines
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture
 def one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(*ONE_CPU)

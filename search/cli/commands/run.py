@@ -12,8 +12,8 @@ from search.cli.outcome import reach_outcome
 from search.cli.output import console, stdout_for_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
-from search.storage.object_store import is_url, run_path
-from search.storage.run_directory import check_claim, claimed_run
+from search.storage.object_store import check_claimable, is_url, local_copy, run_path
+from search.storage.run_directory import claimed_run
 
 EXAMPLES = (
     ("run configs/dev.yaml", "into runs/dev-TIME"),
@@ -74,7 +74,7 @@ def start(loaded: RunConfig, out: str | None, *, as_json: bool) -> None:
 
 def _dry_run(loaded: RunConfig, out: str | None, *, as_json: bool) -> None:
     folder = Path()
-    if out and not is_url(out):
-        folder = Path(out).expanduser()
-        check_claim(folder, loaded)
+    if out:
+        check_claimable(out, loaded)
+        folder = local_copy(out) if is_url(out) else Path(out).expanduser()
     look_before(loaded, folder, timed=True, as_json=as_json)

@@ -45,6 +45,12 @@ class Baselines:
         return finished, None if self._begun is None else sum(self._begun.due.values())
 
     @property
+    def hidden_task(self) -> str:
+        """The hidden task whose baselines were last begun; empty if those of a searched one were."""
+        task = "" if self._begun is None else self._begun.task
+        return task if task in [one.name for one in self._config.hidden] else ""
+
+    @property
     def together(self) -> int | None:
         """How many trials will run at once; None before a process has said so."""
         return None if self._begun is None else self._begun.together

@@ -129,14 +129,20 @@ def look(run: RunDirectory) -> View:
 
 
 def baselines_text(record: Record, baselines: Baselines) -> Text | None:
-    """What a run does before its first event; None after it."""
+    """What a run does before its first event, and before it has read a hidden task; None otherwise.
+
+    The name of a hidden task is there once the run has begun its baselines, and so has named it itself.
+    """
+    about, hidden = "weak floor and ceiling come first", baselines.hidden_task
     if record.started is not None:
-        return None
+        if not hidden or hidden in record.hidden_read or record.interrupted:
+            return None
+        about = f"weak floor and ceiling of {hidden}"
     trained, due = baselines.counts
     of = f"trained so far: {trained}" if due is None else f"{trained} of {due} trained"
     features_s = baselines.features_s(now())
     reading = "" if features_s is None else f", frozen features in about {duration(features_s)}"
-    return Text(f"weak floor and ceiling come first; {of}{reading}")
+    return Text(f"{about}; {of}{reading}")
 
 
 def watch(

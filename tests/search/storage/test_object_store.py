@@ -10,7 +10,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import Proposed
 from search.ledger.log import Ledger
 from search.storage.bucket import Bucket
-from search.storage.object_store import at_work, local_copy, run_path, snapshot
+from search.storage.object_store import at_work, check_claimable, local_copy, run_path, snapshot
 from search.storage.run_directory import RunDirectory, new_run
 from tests.search.storage.mirrored import (
     FIRST,
@@ -106,6 +106,28 @@ def test_a_url_is_reported_and_proposed_for_and_left_as_it_is(
     assert "<bdi>first-light</bdi>" in report.read_text()
     assert main(["propose", "configs/dev.yaml", "--out", url]) == 0
     assert "The best branches so far are first-light" in capsys.readouterr().out
+    assert store.objects == there
+
+
+def test_whether_a_url_can_be_claimed_is_seen_without_a_change_there(
+    storage: tuple[str, Store], config: RunConfig, events: SimpleNamespace
+) -> None:
+    url, store = storage
+    check_claimable(url, config)
+    assert not store.objects
+    assert not local_copy(url).exists()
+    with run_path(url) as path:
+        ledger = Ledger(new_run(path, config).ledger)
+        ledger.append(events.run_started())
+        ledger.close()
+    there = dict(store.objects)
+    check_claimable(url, config)
+    other = config.model_copy(update={"seed": config.seed + 1})
+    with pytest.raises(ValueError, match="holds another run") as caught:
+        check_claimable(url, other)
+    assert str(caught.value).startswith(f"--out {url}: ")
+    words = ["run", "configs/dev.yaml", "--dry-run", "--out", url]
+    assert main(words) == 2
     assert store.objects == there
 
 

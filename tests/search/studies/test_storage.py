@@ -2,6 +2,7 @@ import json
 import os
 import pwd
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from search.config.schema import OptunaConfig
 from search.ledger.events import RunStarted
 from search.studies.mirror import StudyMirror
 from search.studies.sampler import MethodSampler
-from search.studies.storage import OneWriterFile, open_journal
+from search.studies.storage import OneWriterFile, open_journal, require_database
 from tests.servers.ports import free_port
 
 
@@ -259,3 +260,23 @@ def test_a_password_in_the_config_is_refused_and_not_repeated(
 )
 def test_urls_without_a_password_in_clear(url: str) -> None:
     assert OptunaConfig(storage=url).storage == url
+
+
+def test_a_database_is_opened_with_its_tables_and_no_study(tmp_path: Path) -> None:
+    require_database(None)
+    url = f"sqlite:///{tmp_path}/studies.db"
+    require_database(url)
+    assert RDBStorage(url, skip_table_creation=True).get_all_studies() == []
+
+
+def test_tables_of_another_optuna_are_one_line_with_the_remedy(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    require_database(url)
+    with sqlite3.connect(tmp_path / "studies.db") as tables:
+        tables.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
+    tables.close()
+    with pytest.raises(
+        ValueError, match=r"optuna\.storage: .* cannot be opened: .*; mend the URL or"
+    ) as caught:
+        require_database(url)
+    assert "\n" not in str(caught.value)

@@ -1,4 +1,5 @@
 import time
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from search.config.schema import RunConfig
+from search.config.tasks import HiddenTask
 from search.ledger.event import now
-from search.ledger.events import Finished
+from search.ledger.events import AnyEvent, Finished, HiddenRead, Interrupted
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.ledger.steered import Steered
@@ -16,9 +18,10 @@ from search.output.live_view import view
 from search.output.live_view.baselines import Baselines
 from search.output.live_view.progress import status_json
 from search.output.live_view.view import View, baselines_text, look, watch
-from search.storage.baseline_times import BaselinesBegun, BaselineTime, BaselineTimes
+from search.storage.baseline_times import BaselinesBegun, BaselineTime, BaselineTimes, Line
 from search.storage.run_directory import RunDirectory, new_run
 from tests.search.output.conftest import shown
+from trainers.data.settings import ToyTask
 
 
 def test_a_log_gets_a_line_now_and_then(
@@ -230,3 +233,61 @@ def test_a_look_at_a_run_whose_baselines_train_tells_when_it_will_have_ended(
     text = baselines_text(found.record, found.baselines)
     assert text is not None
     assert text.plain == "weak floor and ceiling come first; 1 of 2 trained, frozen features in about 30 s"
+
+
+FAR = HiddenTask(name="far", task=ToyTask(seed=3))
+
+
+def test_the_baselines_of_a_hidden_task_are_shown_until_it_is_read(
+    config: RunConfig, events: SimpleNamespace
+) -> None:
+    config = config.model_copy(update={"hidden": (FAR,)})
+    of_search = BaselinesBegun(due={"weak": 1}, together=1, at=1.0)
+    lines: list[Line] = [
+        of_search,
+        BaselinesBegun(due={"weak": 6, "ceiling": 12}, together=1, at=2.0, task="far"),
+    ]
+    lines += [BaselineTime(role="weak", seed=seed, seconds=1.0, task="far", at=3.0) for seed in range(3)]
+    lines.append(
+        BaselineTime(role="ceiling", seed=0, seconds=1.0, share=0.0, due_s=30.4, task="far", at=now())
+    )
+    past = [events.run_started(), events.started("c1", purpose="confirm", branch="")]
+
+    def text(*more: AnyEvent, lines: list[Line] = lines) -> str | None:
+        found = baselines_text(Record.of([*past, *more]), Baselines(config, lines))
+        return None if found is None else found.plain
+
+    assert text() == "weak floor and ceiling of far; 3 of 18 trained, frozen features in about 30 s"
+    assert text(HiddenRead(task="far", train_s=1.0)) is None
+    assert text(Interrupted()) is None
+    assert text(lines=[of_search]) is None
+    assert text(lines=[*lines, of_search]) is None  # another process, which has not come so far
+    assert text(lines=[of_search.model_copy(update={"task": "second of the search"})]) is None
+
+
+def test_watching_shows_the_baselines_of_a_hidden_task(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, config.model_copy(update={"hidden": (FAR,)}))
+    ledger, times = Ledger(run.ledger), BaselineTimes(run.path)
+    for event in (events.run_started(), events.started("c1", purpose="confirm", branch="")):
+        ledger.append(event)
+
+    def steps() -> Iterator[None]:
+        yield
+        assert "of far" not in shown(console)
+        times.add(BaselinesBegun(due={"weak": 2}, together=1, at=now(), task="far"))
+        yield
+        ledger.append(Finished())
+        yield
+
+    other = steps()
+    clock = SimpleNamespace(sleep=lambda _: next(other), monotonic=time.monotonic)
+    monkeypatch.setattr(view, "time", clock)
+    monkeypatch.setattr(view, "REDRAW_S", 0.0)
+    monkeypatch.setattr(view, "RARELY", 0)
+    console = Console(file=StringIO(), width=200, force_terminal=True)
+    watch(run, console)
+    ledger.close()
+    assert "weak floor and ceiling of far; 0 of 2 trained" in shown(console)
+    assert look(run).baselines.hidden_task == "far"
