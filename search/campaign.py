@@ -22,7 +22,7 @@ from search.ledger.events import BaselinesReady, Interrupted, Sources, TaskBasel
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output.live_view.view import View
-from search.phases import Phases, Searched, prepare_with_progress
+from search.phases import Phases, Searched, prepare_with_progress, trials_together
 from search.policy.rungs import merged_rungs
 from search.scoring.across_tasks import scores_over_tasks
 from search.scoring.grader import BaselineScores
@@ -32,7 +32,6 @@ from search.storage.run_directory import RunDirectory
 from search.studies.storage import require_database
 from search.tracking.launcher import Tracking
 from search.workers.loading import Loaded, load
-from search.workers.placing import trials_together
 from search.workers.preparation import with_gpus
 from search.workers.remote_grader import new_grader
 from search.workers.sources import (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
+from cluster.inventory import trials_at_once
 from search.conclusion import SealedTest
 from search.config.schema import RunConfig
 from search.config.tasks import HiddenTask, SearchedTask
@@ -28,7 +29,6 @@ from search.storage.run_directory import RunDirectory
 from search.workers.baselines import Progress
 from search.workers.loading import Loaded, load
 from search.workers.member import TaskWork, Work
-from search.workers.placing import trials_together
 from search.workers.preparation import Prepared, Watch, prepare, with_gpus
 from search.workers.remote_grader import RemoteGrader, new_grader
 from search.workers.sources import require_same_hidden
@@ -38,6 +38,23 @@ from trainers.trial.baselines import BaselineJob, Role
 log = logging.getLogger(__name__)
 
 KEPT = "the same command with other settings trains only the baselines that these change"
+
+
+def trials_together(config: RunConfig) -> int:
+    """How many trials run at once; the processes of a gang may run on several nodes."""
+    trial, size = config.trial, config.trial.processes
+    processes = trials_at_once(
+        trial.needs,
+        at_most=None if trial.concurrent is None else trial.concurrent * size,
+        a_round=config.search.round_trials * size,
+        elastic=trial.elastic,
+    )
+    if processes < size:
+        raise ValueError(
+            f"trial.processes {size} do not fit on this cluster together, only {processes} of them do; "
+            "lower trial.processes or its needs, or add a node"
+        )
+    return processes // size
 
 
 def prepare_with_progress(

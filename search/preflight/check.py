@@ -59,8 +59,8 @@ def check(
 
     timed: whether to time a few steps of each model; without it there are no seconds. folder: where the run
     directory would be. say: receives what is being done. usd_per_hour: the price of a GPU-hour. As a run
-    does, makes the tables that Optuna's database lacks, and starts Ray where a trial may not fit. Raises
-    ValueError, of the same line as a run, where a run would be refused.
+    does, makes the tables that Optuna's database lacks. Raises ValueError, of the same line as a run, where a
+    run would be refused; whether a trial has room in the cluster is not asked, which may be another one.
     """
     config, commits = with_commits(with_earlier(config), None)
     say("the proposer")
@@ -75,11 +75,6 @@ def check(
     began = time.perf_counter()
     looks = [_look(on_it, name, loaded[name]) for name, on_it in on_tasks.items()]
     load_s += time.perf_counter() - began
-    if not surely_fits(config):
-        from search.workers.placing import require_place  # imports Ray, and starting it takes seconds
-
-        say("the cluster")
-        require_place(config)
     found: dict[str, Any] = {
         "name": config.name,
         **looks[0].found,
@@ -95,13 +90,6 @@ def check(
         found["seconds"] = _seconds(config, looks, load_s)
         found["dollars"] |= _gpus(config, found["seconds"]["phases"], usd_per_hour)
     return found
-
-
-def surely_fits(config: RunConfig) -> bool:
-    """Whether any machine has a place for a trial; False where only Ray can tell."""
-    trial = config.trial
-    small = trial.processes == 1 and trial.cpus <= 1 and not trial.gpus and not trial.host_memory_gb
-    return small and not os.environ.get("RAY_ADDRESS")
 
 
 def _loaded(config: RunConfig, commits: Commits) -> tuple[dict[str, Loaded], float]:

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from cluster.resources import Needs
+from search import phases
 from search.__main__ import main
 from search.config.load import load_config
+from search.config.schema import RunConfig
 from search.interrupt import Interruption
 from search.ledger.events import RunStarted
 from search.ledger.log import Ledger, read_ledger
 from search.ledger.record import Record
-from search.phases import Phases
+from search.phases import Phases, trials_together
 from search.scoring.grader import BaselinePredictions, Grader
 from search.scoring.pgr import NoGapError
 from search.storage.run_directory import RunDirectory
@@ -146,3 +149,19 @@ def test_the_search_needs_nothing_of_a_hidden_task_and_goes_on_when_it_is_back(
     assert opened == ["", "quarrels", "there"]
     searched = [event.on for event in after if event.event == "trial_started" and event.purpose == "search"]
     assert set(searched) == set(PARTS)
+
+
+@pytest.mark.parametrize(("places", "trials"), [(2, 1), (5, 2), (1, None), (0, None)])
+def test_the_processes_of_a_trial_are_placed_together(
+    config: RunConfig, places: int, trials: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at_once(needs: Needs, *, at_most: int | None, a_round: int, elastic: bool) -> int:
+        return min(places, a_round)
+
+    monkeypatch.setattr(phases, "trials_at_once", at_once)
+    gang = config.model_copy(update={"trial": config.trial.model_copy(update={"processes": 2})})
+    if trials is None:
+        with pytest.raises(ValueError, match=r"^trial\.processes 2 do not fit .* lower trial\.processes or "):
+            trials_together(gang)
+    else:
+        assert trials_together(gang) == trials

@@ -10,7 +10,7 @@ from search.config.load import load_config
 from search.config.schema import RunConfig
 from search.config.tasks import SearchedTask
 from search.preflight import check as module
-from search.preflight.check import HAND_OVER_S, RAY_S, at_once, check, surely_fits, wall_s
+from search.preflight.check import HAND_OVER_S, RAY_S, at_once, check, wall_s
 from search.preflight.forecast import Phase
 from search.workers.loading import load
 from search.workers.preparation import prepare
@@ -171,20 +171,3 @@ def test_services_are_asked_before_anything_is_loaded(
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with pytest.raises(pytest.fail.Exception, match="are loaded"):
         check(small(tmp_path, "tracking.kind=online"), timed=False)
-
-
-def test_a_trial_that_does_not_fit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(ValueError, match=r"^trial\.processes 64 do not fit on this cluster together, only "):
-        check(small(tmp_path, "trial.processes=64", "trial.cpus=1"), timed=False)
-
-
-@pytest.mark.parametrize("large", ["processes=2", "cpus=2", "gpus=1", "host_memory_gb=4"])
-def test_ray_is_started_only_where_it_could_refuse(
-    tmp_path: Path, large: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert surely_fits(small(tmp_path))
-    assert not surely_fits(small(tmp_path, f"trial.{large}"))
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    assert not surely_fits(small(tmp_path))
