@@ -75,7 +75,8 @@ def _require_same_tests(first: FinishedRun, other: FinishedRun) -> None:
                 raise ValueError(
                     f"{first.name} and {other.name} cannot be compared: they were graded on other test "
                     f"examples. {test.place} of {here.name} has those of digest {test.digest[:12]}, "
-                    f"which no task of {there.name} has; compare runs of the same tasks, with equal data, splits and task.seed"
+                    f"which no task of {there.name} has; compare runs of the same tasks, with "
+                    "equal data, splits and task.seed"
                 )
             missing[test.digest] -= 1
 
