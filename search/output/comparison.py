@@ -1,7 +1,7 @@
 """Outcomes of several runs side by side, and how far they differ where the test examples are the same."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,10 +85,11 @@ def difference(first: FinishedRun, other: FinishedRun) -> Difference:
     """How far the best method of `other` is above that of `first`, with its error.
 
     Examples are always the same, so their part of the error follows from where predictions differ. Over
-    several tasks the difference is the mean of those on each, whose examples are independent. Seeds
-    with the same weak labels are paired: the spread of their differences is the seeds' part. Without any,
-    it is that of the seeds of both. The parts are added: an error of examples that a seed alone makes is in
-    both, which errs on the side of caution.
+    several tasks the difference is the mean of those on each, whose examples are independent; errors of
+    tasks with the same examples are added, since they may err alike. Seeds with the same weak labels are
+    paired: the spread of their differences is the seeds' part. Without any, it is that of the seeds of both.
+    The parts are added: an error of examples that a seed alone makes is in both, which errs on the side of
+    caution.
     """
     a, b = first.accuracies, other.accuracies
     shared = sorted(a.keys() & b.keys()) if first.teachers == other.teachers else []
@@ -103,7 +104,10 @@ def difference(first: FinishedRun, other: FinishedRun) -> Difference:
     else:
         seeds_square, df = _unpaired(list(a.values()), list(b.values()))
     pairs = list(zip(first.tests, other.tests, strict=True))
-    examples_square = sum(_examples_se(*pair, list(a), list(b)) ** 2 for pair in pairs) / len(pairs) ** 2
+    errors: dict[str, float] = defaultdict(float)
+    for here, there in pairs:
+        errors[here.digest] += _examples_se(here, there, list(a), list(b))
+    examples_square = sum(error**2 for error in errors.values()) / len(pairs) ** 2
     error = math.sqrt(seeds_square + examples_square)
     return Difference(accuracy=Estimate(value=value, se=error, df=df), seeds=len(shared))
 

@@ -48,10 +48,11 @@ def on_test(accuracies: dict[int, float], predictions: dict[int, str], examples:
     )
 
 
-def bits(correct: dict[int, Any], examples: int) -> TestSplit:
+def bits(correct: dict[int, Any], examples: int, digest: str = "digest") -> TestSplit:
     """A test split whose labels are all of class 1, from what is right on it by seed."""
     accuracies = {seed: float(rows.mean()) for seed, rows in correct.items()}
-    return on_test(accuracies, {seed: pack(rows) for seed, rows in correct.items()}, examples)
+    made = on_test(accuracies, {seed: pack(rows) for seed, rows in correct.items()}, examples)
+    return replace(made, digest=digest)
 
 
 def test_seeds_of_the_same_weak_labels_are_paired(config: RunConfig) -> None:
@@ -100,13 +101,23 @@ def test_over_several_tasks_the_error_is_that_of_a_mean_of_independent_tasks(con
     rows = [[rng.random(size) < chance for size in sizes] for chance in (0.6, 0.7)]
     plain = outcome(config, {1: 0.5}, rng)
     first, other = (
-        replace(plain, tests=tuple(bits({1: row}, len(row)) for row in of_run)) for of_run in rows
+        replace(plain, tests=tuple(bits({1: row}, len(row), str(len(row))) for row in of_run))
+        for of_run in rows
     )
     gains = [b.astype(float) - a.astype(float) for a, b in zip(*rows, strict=True)]
     found = difference(first, other).accuracy
     assert found.value == pytest.approx(np.mean([gain.mean() for gain in gains]))
     by_hand = sum(float(gain.var()) / (len(gain) - 1) for gain in gains) / 4
     assert found.se == pytest.approx(by_hand**0.5)
+
+
+def test_tasks_of_the_same_examples_are_not_independent(config: RunConfig) -> None:
+    """Two tasks that are one have the error of one."""
+    rng = np.random.default_rng(4)
+    sides = [bits({1: rng.random(EXAMPLES) < chance}, EXAMPLES) for chance in (0.6, 0.7)]
+    plain = outcome(config, {1: 0.5}, rng)
+    once, twice = (difference(*(replace(plain, tests=(side,) * n) for side in sides)) for n in (1, 2))
+    assert twice.accuracy.se == pytest.approx(once.accuracy.se)
 
 
 def test_finished_runs_stand_side_by_side(
