@@ -56,7 +56,7 @@ def _facts(config: RunConfig, record: Record, chosen: Chosen, agreement: float |
     splits = config.task.splits
     assert record.started is not None
     rows = [
-        ("task", _named(config.task)),
+        ("task", _task(config, chosen)),
         ("strong model", _named(config.strong.model)),
         ("weak supervisor", f"{_named(config.weak.model)}, {config.weak.student.kind}"),
         ("P(class 1)", f"the probability that {class_one(config.task)}"),
@@ -73,6 +73,13 @@ def _facts(config: RunConfig, record: Record, chosen: Chosen, agreement: float |
             )
         )
     return "\n".join(["| | |", "|---|---|", *(f"| {key} | {_cell(value)} |" for key, value in rows)])
+
+
+def _task(config: RunConfig, chosen: Chosen) -> str:
+    data = _named(config.task)
+    if not chosen.task:
+        return data
+    return f"{chosen.task} ({data}): the first of the search's {len(config.tasks)} tasks, the one exported"
 
 
 def class_one(task: DatasetTask | ToyTask) -> str:
@@ -103,35 +110,61 @@ def _searched(record: Record) -> str:
 
 
 def numbers(record: Record, chosen: Chosen) -> list[str]:
-    """Accuracies and PGR, a sentence each: of the confirmation if it was there, else of its search trial."""
+    """Accuracies and PGR, a sentence each: of the confirmation if it was there, else of its search trial.
+
+    Of several searched tasks those of the exported one, and in a sentence the mean over all.
+    """
+    of_task = f" of {chosen.task}" if chosen.task else ""
     lines = []
-    if (row := chosen.row) is not None:
-        seeds = f"{row['seeds']} seeds, test split"
-        lines.append(f"Accuracy {row['accuracy']:.4f} ± {row['accuracy_se']:.4f} ({seeds}).")
-        if row["pgr"] is not None:
-            low, high = row["ci95"]
-            lines.append(
-                f"Performance gap recovered: {row['pgr']:.3f} ± {row['se']:.3f}, 95% interval {low:.3f} to "
-                f"{high:.3f} ({seeds})."
-            )
-        own = [outcome for outcome in row["per_seed"] if outcome["seed"] == chosen.seed]
-        lines += [f"This model's own seed: accuracy {outcome['accuracy']:.4f}." for outcome in own]
-        if "beats_naive_p" in row:
-            lines.append(f"Against the naive baseline: p = {row['beats_naive_p']:.2g} (one-sided).")
+    if chosen.row is not None:
+        lines += _confirmed(chosen.row, chosen.seed, of_task)
     elif chosen.rung is not None and chosen.rung.pgr is not None:
         pgr = f"{chosen.rung.pgr:.3f} ± {chosen.rung.se:.3f}"
         lines.append(
-            f"Performance gap recovered: {pgr} on the search split, one seed. That split chose among the "
-            "methods, so it flatters the best of them."
+            f"Performance gap recovered: {pgr} on the search split{of_task}, one seed. That split chose "
+            "among the methods, so it flatters the best of them."
         )
+    if chosen.over_tasks is not None:
+        lines.append(_over_tasks(chosen.over_tasks, len(record.baselines.tasks) if record.baselines else 0))
+    if chosen.openings:
+        lines.append(one_line(f"{chosen.openings[0].upper()}{chosen.openings[1:]}."))
     if (floor := record.baselines) is not None:
-        weak = f"{floor.weak_acc:.4f} ± {floor.weak_se:.4f}"
-        ceiling = f"{floor.ceiling_acc:.4f} ± {floor.ceiling_se:.4f}"
+        of_it = next((each for each in floor.tasks if each.name == chosen.task), floor)
+        weak = f"{of_it.weak_acc:.4f} ± {of_it.weak_se:.4f}"
+        ceiling = f"{of_it.ceiling_acc:.4f} ± {of_it.ceiling_se:.4f}"
         lines.append(
-            f"On the search split the weak supervisors are right {weak} of the time, the strong model "
-            f"trained on ground truth {ceiling}."
+            f"On the search split{of_task} the weak supervisors are right {weak} of the time, the strong "
+            f"model trained on ground truth {ceiling}."
         )
     return lines
+
+
+def _confirmed(row: Mapping[str, Any], seed: int, of_task: str) -> list[str]:
+    """What result.json says of a method on the test split of a task."""
+    seeds = f"{row['seeds']} seeds, test split{of_task}"
+    lines = [f"Accuracy {row['accuracy']:.4f} ± {row['accuracy_se']:.4f} ({seeds})."]
+    if row["pgr"] is not None:
+        lines.append(f"Performance gap recovered: {_with_interval(row)} ({seeds}).")
+    own = [outcome for outcome in row["per_seed"] if outcome["seed"] == seed]
+    lines += [f"This model's own seed: accuracy {outcome['accuracy']:.4f}." for outcome in own]
+    if "beats_naive_p" in row:
+        against = f"Against the naive baseline{' on this task' if of_task else ''}"
+        lines.append(f"{against}: p = {row['beats_naive_p']:.2g} (one-sided).")
+    return lines
+
+
+def _over_tasks(row: Mapping[str, Any], tasks: int) -> str:
+    pgr = "" if row["pgr"] is None else f", performance gap recovered {_with_interval(row)}"
+    p = f", p against naive {row['beats_naive_p']:.2g}" if "beats_naive_p" in row else ""
+    return (
+        f"The method was searched on {tasks} tasks, and trained on each by itself. The mean over their test "
+        f"splits: accuracy {row['accuracy']:.4f} ± {row['accuracy_se']:.4f}{pgr}{p}."
+    )
+
+
+def _with_interval(row: Mapping[str, Any]) -> str:
+    low, high = row["ci95"]
+    return f"{row['pgr']:.3f} ± {row['se']:.3f}, 95% interval {low:.3f} to {high:.3f}"
 
 
 def _to_load(about: Mapping[str, Any]) -> str:

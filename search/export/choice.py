@@ -8,6 +8,7 @@ from search.config.schema import RunConfig
 from search.ledger.events import Reached
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
+from search.output.openings import openings_text
 from trainers.data.examples import SplitName
 from trainers.method import Method
 
@@ -20,7 +21,11 @@ class Chosen:
 
     name: `best`, `naive` or a trial. seed: of the training; it decides the weak supervisor too. trial, rung:
     the trial that was this training, and where it ended; None if the run has none. split: whose inputs it
-    predicted. row: what result.json says of the method; None if it says nothing.
+    predicted. row: what result.json says of the method; None if it says nothing. openings: who has opened
+    the test split, if it was more than once.
+
+    Of several searched tasks the first is exported. task: its name; empty for a single one. row: of the
+    method on this task; over_tasks: over all of them.
     """
 
     name: str
@@ -30,6 +35,9 @@ class Chosen:
     trial: TrialRecord | None = None
     rung: Reached | None = None
     row: Mapping[str, Any] | None = None
+    task: str = ""
+    over_tasks: Mapping[str, Any] | None = None
+    openings: str = ""
 
 
 def choose(
@@ -69,7 +77,7 @@ def choose(
         split="test" if split == "test" else "search",
         trial=trial,
         rung=_on_first_task(config, trial, rung),
-        row=_row(outcome, method),
+        **_said(config, outcome, method),
     )
 
 
@@ -105,7 +113,7 @@ def _confirmed(
         split="test",
         trial=trial,
         rung=_on_first_task(config, trial, trial.last) if trial and trial.last else None,
-        row=_row(outcome, method),
+        **_said(config, outcome, method),
     )
 
 
@@ -114,6 +122,24 @@ def _on_first_task(config: RunConfig, trial: TrialRecord, rung: Reached) -> Reac
     return trial.on_tasks[rung.share, config.tasks[0].name] if config.tasks else rung
 
 
-def _row(outcome: Mapping[str, Any] | None, method: Method) -> Mapping[str, Any] | None:
-    rows = [] if outcome is None else [*outcome["finalists"], outcome["naive"]]
+def _said(config: RunConfig, outcome: Mapping[str, Any] | None, method: Method) -> dict[str, Any]:
+    """What result.json says of a method and of the test split, as fields of Chosen."""
+    task = config.tasks[0].name if config.tasks else ""
+    if outcome is None:
+        return {"task": task}
+    split = outcome.get("test_split") or {}
+    openings = openings_text(outcome) if split.get("opened", 0) > 1 else ""
+    if not config.tasks:
+        return {"row": _row(outcome, method), "openings": openings}
+    there = next((each for each in outcome.get("tasks") or () if each["name"] == task), None)
+    return {
+        "row": there and _row(there, method),
+        "task": task,
+        "over_tasks": _row(outcome, method),
+        "openings": openings,
+    }
+
+
+def _row(outcome: Mapping[str, Any], method: Method) -> Mapping[str, Any] | None:
+    rows = [*outcome["finalists"], outcome["naive"]]
     return next((row for row in rows if Method.model_validate(row["method"]) == method), None)

@@ -122,7 +122,8 @@ def script(config: RunConfig, record: Record, chosen: Chosen, file: Path, exampl
 
 
 def _numbers(record: Record, chosen: Chosen) -> str:
-    lines = numbers(record, chosen)
+    """Lines of a docstring, which no name of a run can end."""
+    lines = [line.replace("\\", r"\\").replace('"', r"\"") for line in numbers(record, chosen)]
     return "\n".join([*lines, ""]) if lines else ""
 
 

@@ -1,9 +1,11 @@
 """Outcomes of several runs side by side, and how far they differ where the test examples are the same."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -13,42 +15,12 @@ from rich.text import Text
 
 from agents.findings.differences import differences
 from agents.findings.predictions import paired_se
-from search.config.schema import RunConfig
-from search.ledger.record import Record
+from search.output.finished_run import FinishedRun, TestSplit, read_outcome
 from search.output.openings import openings_text
 from search.scoring.pgr import Estimate
-from search.storage.object_store import snapshot
-from search.storage.run_directory import RunDirectory
 from trainers.method import Method
 
 BEYOND = 10_000.0  # degrees of freedom of a difference without an error of seeds: a normal distribution
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishedRun:
-    """A finished run. predictions: packed, of the best method on the test split, by seed.
-
-    teachers: what decides a seed's weak labels beside the seed: equal for runs whose seeds mean the same.
-    """
-
-    name: str
-    config: RunConfig
-    result: Mapping[str, Any]
-    test: str
-    examples: int
-    predictions: Mapping[int, str]
-    teachers: str
-
-    @property
-    def best(self) -> Mapping[str, Any]:
-        """What result.json says of the best method."""
-        found: Mapping[str, Any] = self.result["best"]
-        return found
-
-    @property
-    def accuracies(self) -> dict[int, float]:
-        """The best method's accuracy on the test split, by seed."""
-        return {seed["seed"]: seed["accuracy"] for seed in self.best["per_seed"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,66 +61,35 @@ def compare_runs(directories: Sequence[str | Path]) -> Comparison:
     outcomes = tuple(read_outcome(str(directory)) for directory in directories)
     first = outcomes[0]
     for other in outcomes[1:]:
-        if other.test != first.test:
-            raise ValueError(
-                f"{first.name} and {other.name} cannot be compared: they were graded on other test examples "
-                "(task, its splits or task.seed differ)"
-            )
+        _require_same_tests(first, other)
     return Comparison(
         outcomes=outcomes, differences=(None, *(difference(first, other) for other in outcomes[1:]))
     )
 
 
-def read_outcome(directory: str) -> FinishedRun:
-    """The outcome of a run; raises ValueError, on one line, if it has none."""
-    with snapshot(directory) as path:
-        run = RunDirectory(path)
-        config, record = run.load()
-        result = run.read_result()
-    opened = record.test_opened
-    if result is None or opened is None or not record.finished:
-        raise ValueError(
-            f"{directory}: has no outcome yet; let it finish: python -m search resume {directory}"
-        )
-    if not opened.digest:
-        raise ValueError(f"{directory}: an earlier version wrote it, without the digest of its test examples")
-    best = Method.model_validate(result["best"]["method"])
-    return FinishedRun(
-        name=directory,
-        config=config,
-        result=result,
-        test=opened.digest,
-        examples=opened.examples,
-        predictions=_predictions(record, best),
-        teachers=_teachers(config, record),
-    )
-
-
-def _predictions(record: Record, method: Method) -> dict[int, str]:
-    return {
-        trial.seed: trial.last.predictions
-        for trial in record.of_purpose("confirm")
-        if trial.method == method and trial.state == "completed" and trial.last is not None
-    }
-
-
-def _teachers(config: RunConfig, record: Record) -> str:
-    """Settings and data that the weak labels of a seed follow from."""
-    sources = record.started.sources if record.started else None
-    digests = sources.digests if sources else {}
-    data = [digests.get(f"{split}.inputs") for split in ("weak_train", "transfer")]
-    weak, counts = digests.get("weak.model.weights"), (config.supervisors, config.baselines.own_rows)
-    settings = config.weak.model_dump_json(exclude={"model": {"path", "revision"}})
-    return f"{data} {weak} {counts} {settings}"
+def _require_same_tests(first: FinishedRun, other: FinishedRun) -> None:
+    for here, there in ((other, first), (first, other)):
+        missing = Counter(test.digest for test in there.tests)
+        for test in here.tests:
+            if not missing[test.digest]:
+                raise ValueError(
+                    f"{first.name} and {other.name} cannot be compared: they were graded on other test "
+                    f"examples. {test.place} of {here.name} has those of digest {test.digest[:12]}, "
+                    f"which no task of {there.name} has; compare runs of the same tasks, with "
+                    "equal data, splits and task.seed"
+                )
+            missing[test.digest] -= 1
 
 
 def difference(first: FinishedRun, other: FinishedRun) -> Difference:
     """How far the best method of `other` is above that of `first`, with its error.
 
-    Examples are always the same, so their part of the error follows from where predictions differ. Seeds
-    with the same weak labels are paired: the spread of their differences is the seeds' part. Without any,
-    it is that of the seeds of both. The parts are added: an error of examples that a seed alone makes is in
-    both, which errs on the side of caution.
+    Examples are always the same, so their part of the error follows from where predictions differ. Over
+    several tasks the difference is the mean of those on each, whose examples are independent; errors of
+    tasks with the same examples are added, since they may err alike. Seeds with the same weak labels are
+    paired: the spread of their differences is the seeds' part. Without any, it is that of the seeds of both.
+    The parts are added: an error of examples that a seed alone makes is in both, which errs on the side of
+    caution.
     """
     a, b = first.accuracies, other.accuracies
     shared = sorted(a.keys() & b.keys()) if first.teachers == other.teachers else []
@@ -162,10 +103,24 @@ def difference(first: FinishedRun, other: FinishedRun) -> Difference:
         seeds_square, df = float(np.var(gains, ddof=1)) / len(gains), len(gains) - 1.0
     else:
         seeds_square, df = _unpaired(list(a.values()), list(b.values()))
-    sides = [[side.predictions[seed] for seed in own] for side, own in ((other, b), (first, a))]
-    examples_se = paired_se(sides[0], sides[1], value, first.examples)
-    error = math.sqrt(seeds_square + examples_se**2)
+    pairs = list(zip(first.tests, other.tests, strict=True))
+    errors: dict[str, float] = defaultdict(float)
+    for here, there in pairs:
+        errors[here.digest] += _examples_se(here, there, list(a), list(b))
+    examples_square = sum(error**2 for error in errors.values()) / len(pairs) ** 2
+    error = math.sqrt(seeds_square + examples_square)
     return Difference(accuracy=Estimate(value=value, se=error, df=df), seeds=len(shared))
+
+
+def _examples_se(first: TestSplit, other: TestSplit, a: Sequence[int], b: Sequence[int]) -> float:
+    """The examples' part of the error of a difference on one task. a, b: the seeds of the two runs."""
+    gain = fmean(other.accuracies[seed] for seed in b) - fmean(first.accuracies[seed] for seed in a)
+    return paired_se(
+        [other.predictions[seed] for seed in b],
+        [first.predictions[seed] for seed in a],
+        gain,
+        first.examples,
+    )
 
 
 def _unpaired(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
@@ -206,7 +161,9 @@ def comparison_json(comparison: Comparison) -> list[dict[str, Any]]:
 
 def comparison_table(comparison: Comparison) -> RenderableType:
     """The runs side by side, and below it what the differences are paired by."""
-    table = Table(title="Best methods on the same test examples", title_justify="left")
+    several = len(comparison.outcomes[0].tests)
+    over = f", means over {several} tasks" if several > 1 else ""
+    table = Table(title=f"Best methods on the same test examples{over}", title_justify="left")
     table.add_column("run", overflow="fold")
     for column in ("accuracy", "± SE", "PGR", "95% interval", "over naive", "over the first", "± SE", "p"):
         table.add_column(column, justify="right")
@@ -254,16 +211,24 @@ def notes(comparison: Comparison) -> list[str]:
             else "examples alone: seeds or weak labels differ"
         )
         lines.append(f"{outcome.name} over {comparison.outcomes[0].name}: accuracies paired by {how}")
-    floors = {round(outcome.result["baselines"]["weak_acc"], 4) for outcome in comparison.outcomes}
-    ceilings = {round(outcome.result["baselines"]["ceiling_acc"], 4) for outcome in comparison.outcomes}
-    if len(floors) > 1 or len(ceilings) > 1:
+    if len({_floors(outcome) for outcome in comparison.outcomes}) > 1:
         lines.append("weak floors or ceilings differ, so PGRs have other scales: compare accuracies")
-    newest = max(
-        comparison.outcomes, key=lambda outcome: (outcome.result.get("test_split") or {}).get("opened", 0)
-    )
-    if text := openings_text(newest.result):
-        lines.append(f"{text}: each look at these examples favours what is chosen by it")
+    for tests in zip(*(outcome.tests for outcome in comparison.outcomes), strict=True):
+        newest = max(range(len(tests)), key=lambda place: tests[place].opened)
+        of_task = {
+            **comparison.outcomes[newest].result,
+            "test_split": tests[newest].outcome.get("test_split"),
+        }
+        if text := openings_text(of_task):
+            on_task = f"{tests[newest].place}: " if len(comparison.outcomes[0].tests) > 1 else ""
+            lines.append(f"{on_task}{text}: each look at these examples favours what is chosen by it")
     return lines
+
+
+def _floors(outcome: FinishedRun) -> tuple[tuple[float, ...], ...]:
+    """Floor and ceiling on each task, as far as they are shown."""
+    floors = [test.outcome["baselines"] for test in outcome.tests]
+    return tuple((round(floor["weak_acc"], 4), round(floor["ceiling_acc"], 4)) for floor in floors)
 
 
 def _method(outcome: FinishedRun) -> str:

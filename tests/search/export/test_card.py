@@ -10,10 +10,10 @@ import yaml
 from agents.language.proposal import Branch
 from search.config.load import load_config
 from search.config.schema import RunConfig
-from search.config.tasks import HiddenTask
+from search.config.tasks import HiddenTask, SearchedTask
 from search.export.card import card, changed, class_one, method_config, numbers
 from search.export.choice import Chosen
-from search.ledger.events import Sources
+from search.ledger.events import Sources, TaskBaselines
 from search.ledger.record import Record
 from trainers.components.labels import Soft
 from trainers.components.losses import Gce
@@ -109,6 +109,54 @@ def test_a_search_trial_is_said_to_be_flattered(record: Record, events: SimpleNa
     rung = events.reached("t1", 1.0, 0.7)
     (line, _) = numbers(record, chosen(row=None, rung=rung))
     assert "0.700 ± 0.100 on the search split, one seed" in line
+
+
+MEAN = ROW | {"accuracy": 0.7, "pgr": 0.2, "se": 0.04, "ci95": [0.1, 0.3], "beats_naive_p": 0.2}
+
+
+@pytest.fixture
+def on_two(events: SimpleNamespace) -> Record:
+    """A run on two tasks, whose floors and ceilings are not those of their means."""
+    own = {"weak_se": 0.01, "ceiling_se": 0.01, "examples": 9}
+    tasks = (
+        TaskBaselines(name="reviews", weak_acc=0.55, ceiling_acc=0.85, **own),
+        TaskBaselines(name="quarrels", weak_acc=0.65, ceiling_acc=0.95, **own),
+    )
+    return Record.of([events.run_started(), events.baselines(tasks=tasks)])
+
+
+def test_of_several_tasks_the_exported_one_is_named_and_its_figures_stand_first(
+    config: RunConfig, on_two: Record
+) -> None:
+    tasks = tuple(SearchedTask(name=name, task=config.task) for name in ("reviews", "quarrels"))
+    searched = config.model_copy(update={"tasks": tasks})
+    text = card(searched, on_two, chosen(task="reviews", over_tasks=MEAN), ABOUT, None)
+    for part in (
+        "| task | reviews (toy): the first of the search's 2 tasks, the one exported |",
+        "Accuracy 0.8123 ± 0.0100 (3 seeds, test split of reviews).",
+        "0.432 ± 0.050, 95% interval 0.300 to 0.500 (3 seeds, test split of reviews).",
+        "Against the naive baseline on this task: p = 0.012 (one-sided).",
+        "The method was searched on 2 tasks, and trained on each by itself. The mean over their test splits: "
+        "accuracy 0.7000 ± 0.0100, performance gap recovered 0.200 ± 0.040, 95% interval 0.100 to 0.300, "
+        "p against naive 0.2.",
+        "On the search split of reviews the weak supervisors are right 0.5500 ± 0.0100",
+        "trained on ground truth 0.8500 ± 0.0100.",
+    ):
+        assert part in text
+
+
+def test_without_a_gap_on_all_tasks_the_mean_has_no_pgr(on_two: Record) -> None:
+    flat = MEAN | {"pgr": None, "se": None, "ci95": None}
+    lines = numbers(on_two, chosen(task="reviews", over_tasks=flat))
+    (mean,) = [line for line in lines if line.startswith("The method was searched")]
+    assert mean.endswith("accuracy 0.7000 ± 0.0100, p against naive 0.2.")
+
+
+def test_a_test_split_opened_before_is_said(config: RunConfig, record: Record) -> None:
+    before = chosen(openings="the test split has been opened 2 times, by before, mine\nhere")
+    text = card(config, record, before, ABOUT, None)
+    assert "The test split has been opened 2 times, by before, mine here." in text
+    assert "opened" not in card(config, record, chosen(), ABOUT, None)
 
 
 def test_slots_that_are_plain_are_left_out() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from search.config.schema import RunConfig
+from search.config.tasks import SearchedTask
 from search.export.choice import choose
 from search.ledger.record import Record
 from trainers.components.optim import Adamw
@@ -73,6 +74,33 @@ def test_a_trial_of_the_confirmation_has_its_row(config: RunConfig, record: Reco
     chosen = choose(config, record, outcome(config), "c1")
     assert (chosen.method, chosen.split) == (BEST, "test")
     assert chosen.row == {"method": BEST.model_dump(), "pgr": 0.5}
+
+
+def test_of_several_tasks_the_row_is_that_of_the_first(config: RunConfig, events: SimpleNamespace) -> None:
+    tasks = tuple(SearchedTask(name=name, task=config.task) for name in ("a", "b"))
+    searched, mean = config.model_copy(update={"tasks": tasks}), outcome(config)
+    of_tasks = [
+        {"name": name, "finalists": [mean["best"] | {"pgr": pgr}], "naive": mean["naive"] | {"pgr": -pgr}}
+        for name, pgr in (("a", 0.7), ("b", 0.3))
+    ]
+    none = Record.of([events.run_started()])
+    for name, own, over in (("best", 0.7, 0.5), ("naive", -0.7, 0.1)):
+        chosen = choose(searched, none, mean | {"tasks": of_tasks}, name)
+        assert chosen.task == "a"
+        assert chosen.row is not None
+        assert chosen.over_tasks is not None
+        assert (chosen.row["pgr"], chosen.over_tasks["pgr"]) == (own, over)
+    assert choose(searched, none, mean | {"tasks": None}, "best").row is None  # of an earlier version
+
+
+@pytest.mark.parametrize(("times", "said"), [(1, False), (2, True)])
+def test_that_the_test_split_was_opened_before_is_known(
+    config: RunConfig, record: Record, times: int, said: bool
+) -> None:
+    by = [{"run": name} for name in ("old", "mine")[-times:]]
+    opened = outcome(config) | {"test_split": {"opened": times, "by": by}}
+    chosen = choose(config, record, opened, "best")
+    assert chosen.openings == ("the test split has been opened 2 times, by old, mine" if said else "")
 
 
 @pytest.mark.parametrize(

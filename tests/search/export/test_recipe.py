@@ -1,3 +1,4 @@
+import ast
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -376,3 +377,12 @@ def test_the_engine_of_the_run_is_told_where_it_is_not_the_usual_one(small: RunC
     )
     assert "    threads=4,\n    precision='bf16',\n    zero_stage=2,\n" in told
     assert not any(name in usual for name in ("precision", "threads"))
+
+
+def test_no_name_of_a_run_ends_the_docstring(small: RunConfig, task: Task) -> None:
+    openings = 'the test split has been opened 2 times, by a"""\\, b'
+    chosen = Chosen(name="best", method=Method(), seed=3, split="test", openings=openings)
+    text = script(small, Record(), chosen, Path("it.py"), task.inputs["transfer"])
+    said = ast.get_docstring(ast.parse(text))
+    assert said is not None
+    assert 'by a"""\\, b.' in said

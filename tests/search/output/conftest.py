@@ -1,13 +1,19 @@
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from agents.findings.predictions import pack
 from agents.language.proposal import Branch, Proposal
+from search.config.load import dump_config
+from search.config.schema import RunConfig
+from search.config.tasks import SearchedTask
 from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
 from search.ledger.events import (
     Finished,
@@ -16,13 +22,17 @@ from search.ledger.events import (
     Resumed,
     TestOpened,
 )
+from search.ledger.log import Ledger
 from search.ledger.record import Record
-from search.output.result import TaskOutcome, result
+from search.output.result import TaskOutcome, result, write_result
+from search.output.searched_tasks import over_tasks, tasks_part
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.pgr import Estimate, SeedVariance
 from search.scoring.sign_flip import SignFlip
+from search.storage.run_directory import RunDirectory
 from trainers.components.optim import Adamw
+from trainers.data.settings import ToyTask
 from trainers.method import Method
 
 BASELINES = BaselineScores(
@@ -150,3 +160,48 @@ def shown(console: Console) -> str:
     """What a console of StringIO was told."""
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
+
+
+EXAMPLES = 400  # on the test split of a task of `finished_run`
+BEST = Method(optim=Adamw(lr=2e-3))  # as `confirmation` has it
+
+
+def finished_run(
+    path: Path,
+    config: RunConfig,
+    events: SimpleNamespace,
+    result: dict[str, Any],
+    *digests: str,
+    **began: Any,
+) -> str:
+    """The directory of a run that is over. digests: of the test split of each of its tasks."""
+    path.mkdir()
+    run = RunDirectory(path)
+    run.config.write_text(dump_config(config))
+    ledger = Ledger(run.ledger)
+    ledger.append(events.run_started(config_sha256=config.sha256, **began))
+    rng = np.random.default_rng(0)
+    for seed in (40, 41, 42, 43, 44):
+        ledger.append(events.started(f"c{seed}", purpose="confirm", method=BEST, seed=seed, number=None))
+        packed = pack(rng.random(EXAMPLES * len(digests)) < 0.7)
+        ledger.append(events.reached(f"c{seed}", 1.0, None, predictions=packed))
+        ledger.append(events.ended(f"c{seed}"))
+    for place, (digest, task) in enumerate(zip(digests, config.searched, strict=True)):
+        named = task if place else ""
+        ledger.append(TestOpened(queries=5, digest=digest, examples=EXAMPLES, task=named))
+    ledger.append(Finished())
+    ledger.close()
+    write_result(run.result, result)
+    return str(path)
+
+
+def tasks_outcome(record: Record, *confirmations: Confirmation) -> dict[str, Any]:
+    """The outcome on the tasks a, b, …"""
+    apart = [on_task(one, name) for one, name in zip(confirmations, "abc", strict=False)]
+    return result(record, over_tasks(apart), tasks=tasks_part(record, apart))
+
+
+def of_tasks(config: RunConfig, *names: str) -> RunConfig:
+    """The config of a search on tasks of these names."""
+    parts = tuple(SearchedTask(name=name, task=ToyTask(part=i)) for i, name in enumerate(names))
+    return config.model_copy(update={"task": parts[0].task, "tasks": parts})

@@ -6,28 +6,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 
 from agents.findings.predictions import pack
-from search.config.load import dump_config
 from search.config.schema import RunConfig
-from search.ledger.events import Finished, TestOpened
-from search.ledger.log import Ledger
+from search.engine.confirmation import Confirmation
+from search.ledger.record import Record
 from search.output.comparison import (
-    FinishedRun,
     compare_runs,
     comparison_json,
     comparison_table,
     difference,
     notes,
 )
-from search.output.result import write_result
+from search.output.finished_run import FinishedRun, TestSplit
 from search.storage.run_directory import RunDirectory
-from trainers.components.optim import Adamw
-from trainers.method import Method
+from tests.search.output.conftest import finished_run, of_tasks, tasks_outcome
 
 EXAMPLES = 400
-METHOD = Method(optim=Adamw(lr=2e-3))
 
 
 def outcome(
@@ -35,17 +31,28 @@ def outcome(
 ) -> FinishedRun:
     """A run whose best method is right this often; all that is right is of class 1."""
     predictions = {seed: pack(rng.random(EXAMPLES) < accuracy) for seed, accuracy in accuracies.items()}
-    per_seed = [{"seed": seed, "accuracy": accuracy} for seed, accuracy in accuracies.items()]
     made = FinishedRun(
-        name="run",
-        config=config,
-        result={"best": {"per_seed": per_seed}},
-        test="digest",
-        examples=EXAMPLES,
-        predictions=predictions,
-        teachers="same",
+        name="run", config=config, result={}, tests=(on_test(accuracies, predictions),), teachers="same"
     )
     return replace(made, **changes)
+
+
+def on_test(accuracies: dict[int, float], predictions: dict[int, str], examples: int = EXAMPLES) -> TestSplit:
+    per_seed = [{"seed": seed, "accuracy": accuracy} for seed, accuracy in accuracies.items()]
+    return TestSplit(
+        place="task",
+        digest="digest",
+        examples=examples,
+        predictions=predictions,
+        outcome={"finalists": [{"per_seed": per_seed}]},
+    )
+
+
+def bits(correct: dict[int, Any], examples: int, digest: str = "digest") -> TestSplit:
+    """A test split whose labels are all of class 1, from what is right on it by seed."""
+    accuracies = {seed: float(rows.mean()) for seed, rows in correct.items()}
+    made = on_test(accuracies, {seed: pack(rows) for seed, rows in correct.items()}, examples)
+    return replace(made, digest=digest)
 
 
 def test_seeds_of_the_same_weak_labels_are_paired(config: RunConfig) -> None:
@@ -82,38 +89,41 @@ def test_the_error_covers_the_chance_of_examples_and_seeds(config: RunConfig) ->
         for _ in range(2):
             chances = {seed: 0.7 + 0.03 * rng.standard_normal() for seed in range(6)}
             correct = {seed: rng.random(EXAMPLES) < chance for seed, chance in chances.items()}
-            made = outcome(config, {seed: float(rows.mean()) for seed, rows in correct.items()}, rng)
-            sides.append(replace(made, predictions={seed: pack(rows) for seed, rows in correct.items()}))
+            sides.append(replace(outcome(config, {1: 0.5}, rng), tests=(bits(correct, EXAMPLES),)))
         small += difference(*sides).p < 0.05
     assert small < 0.1 * 300
 
 
-def finished(
-    path: Path, config: RunConfig, events: SimpleNamespace, result: dict[str, Any], digest: str
-) -> str:
-    """The directory of a run that is over."""
-    path.mkdir()
-    run = RunDirectory(path)
-    run.config.write_text(dump_config(config))
-    ledger = Ledger(run.ledger)
-    ledger.append(events.run_started(config_sha256=config.sha256))
-    rng = np.random.default_rng(0)
-    for seed in (40, 41, 42, 43, 44):
-        ledger.append(events.started(f"c{seed}", purpose="confirm", method=METHOD, seed=seed, number=None))
-        packed = pack(rng.random(EXAMPLES) < 0.7)
-        ledger.append(events.reached(f"c{seed}", 1.0, None, predictions=packed))
-        ledger.append(events.ended(f"c{seed}"))
-    ledger.append(TestOpened(queries=5, digest=digest, examples=EXAMPLES))
-    ledger.append(Finished())
-    ledger.close()
-    write_result(run.result, result)
-    return str(path)
+def test_over_several_tasks_the_error_is_that_of_a_mean_of_independent_tasks(config: RunConfig) -> None:
+    """With one seed, the variance of a paired mean on each task by hand, and a quarter of their sum."""
+    rng = np.random.default_rng(2)
+    sizes = (40, 400)
+    rows = [[rng.random(size) < chance for size in sizes] for chance in (0.6, 0.7)]
+    plain = outcome(config, {1: 0.5}, rng)
+    first, other = (
+        replace(plain, tests=tuple(bits({1: row}, len(row), str(len(row))) for row in of_run))
+        for of_run in rows
+    )
+    gains = [b.astype(float) - a.astype(float) for a, b in zip(*rows, strict=True)]
+    found = difference(first, other).accuracy
+    assert found.value == pytest.approx(np.mean([gain.mean() for gain in gains]))
+    by_hand = sum(float(gain.var()) / (len(gain) - 1) for gain in gains) / 4
+    assert found.se == pytest.approx(by_hand**0.5)
+
+
+def test_tasks_of_the_same_examples_are_not_independent(config: RunConfig) -> None:
+    """Two tasks that are one have the error of one."""
+    rng = np.random.default_rng(4)
+    sides = [bits({1: rng.random(EXAMPLES) < chance}, EXAMPLES) for chance in (0.6, 0.7)]
+    plain = outcome(config, {1: 0.5}, rng)
+    once, twice = (difference(*(replace(plain, tests=(side,) * n) for side in sides)) for n in (1, 2))
+    assert twice.accuracy.se == pytest.approx(once.accuracy.se)
 
 
 def test_finished_runs_stand_side_by_side(
     tmp_path: Path, config: RunConfig, events: SimpleNamespace, outcome: dict[str, Any]
 ) -> None:
-    runs = [finished(tmp_path / name, config, events, outcome, "same") for name in ("a", "b")]
+    runs = [finished_run(tmp_path / name, config, events, outcome, "same") for name in ("a", "b")]
     found = compare_runs(runs)
     first, second = comparison_json(found)
     assert first["over_first"] is None
@@ -134,7 +144,7 @@ def test_finished_runs_stand_side_by_side(
 def test_runs_graded_on_other_examples_are_refused(
     tmp_path: Path, config: RunConfig, events: SimpleNamespace, outcome: dict[str, Any]
 ) -> None:
-    runs = [finished(tmp_path / name, config, events, outcome, name) for name in ("a", "b")]
+    runs = [finished_run(tmp_path / name, config, events, outcome, name) for name in ("a", "b")]
     with pytest.raises(ValueError, match=r"a and .*b cannot be compared: .* other test examples"):
         compare_runs(runs)
 
@@ -151,7 +161,60 @@ def test_other_floors_are_said(
 ) -> None:
     higher = outcome | {"baselines": outcome["baselines"] | {"weak_acc": 0.7}}
     runs = [
-        finished(tmp_path / "a", config, events, outcome, "same"),
-        finished(tmp_path / "b", config, events, higher, "same"),
+        finished_run(tmp_path / "a", config, events, outcome, "same"),
+        finished_run(tmp_path / "b", config, events, higher, "same"),
     ]
     assert any("PGRs have other scales" in line for line in notes(compare_runs(runs)))
+
+
+def test_runs_are_compared_on_all_of_their_tasks(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, record: Record, confirmation: Confirmation
+) -> None:
+    searched, found = of_tasks(config, "a", "b"), tasks_outcome(record, confirmation, confirmation)
+    digests = {"x": ("one", "two"), "y": ("one", "two"), "z": ("one", "three")}
+    x, y, z = (
+        finished_run(tmp_path / name, searched, events, found, *of_run) for name, of_run in digests.items()
+    )
+    compared = compare_runs([x, y])
+    over = comparison_json(compared)[1]["over_first"]
+    assert (over["accuracy"], over["accuracy_se"], over["paired_seeds"]) == (0, 0, 5)
+    assert isinstance(table := comparison_table(compared), Group)
+    assert "means over 2 tasks" in str(getattr(table.renderables[0], "title", ""))
+    message = r"tasks\.1 \(b\) of .*z has those of digest three, which no task of .*x has; compare runs of"
+    with pytest.raises(ValueError, match=message):
+        compare_runs([x, z])
+
+
+def test_a_run_of_one_of_the_tasks_is_refused(
+    tmp_path: Path,
+    config: RunConfig,
+    events: SimpleNamespace,
+    record: Record,
+    outcome: dict[str, Any],
+    confirmation: Confirmation,
+) -> None:
+    searched, found = of_tasks(config, "a", "b"), tasks_outcome(record, confirmation, confirmation)
+    several = finished_run(tmp_path / "x", searched, events, found, "one", "two")
+    single = finished_run(tmp_path / "y", config, events, outcome, "one")
+    for runs in ([several, single], [single, several]):
+        with pytest.raises(ValueError, match=r"tasks\.1 \(b\) of .*x has those of digest two, which no task"):
+            compare_runs(runs)
+
+
+def test_openings_and_floors_of_every_task_are_said(
+    tmp_path: Path, config: RunConfig, events: SimpleNamespace, record: Record, confirmation: Confirmation
+) -> None:
+    searched, found = of_tasks(config, "a", "b"), tasks_outcome(record, confirmation, confirmation)
+    tasks = [dict(task) for task in found["tasks"]]
+    tasks[1]["test_split"] = {"digest": "two", "opened": 2, "by": [{"run": "old"}, {"run": "x"}]}
+    floor = tasks[0]["baselines"]
+    others = [
+        task | {"baselines": floor | {"weak_acc": floor["weak_acc"] + by}}
+        for task, by in zip(found["tasks"], (0.1, -0.1), strict=True)  # the mean stays
+    ]
+    x = finished_run(tmp_path / "x", searched, events, found | {"tasks": tasks}, "one", "two")
+    y = finished_run(tmp_path / "y", searched, events, found | {"tasks": others}, "one", "two")
+    lines = notes(compare_runs([x, y]))
+    said = "tasks.1 (b): the test split has been opened 2 times, by old, x"
+    assert any(line.startswith(said) for line in lines)
+    assert any("PGRs have other scales" in line for line in lines)
