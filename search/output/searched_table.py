@@ -8,7 +8,7 @@ from rich.text import Text
 
 from search.output.fitting_table import FittingTable
 from search.output.hidden_table import further_task, signed
-from search.scoring.objective import SAYS
+from search.scoring.objective import SAYS, Objective
 
 
 def searched_tables(outcome: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -42,7 +42,7 @@ def searched_sentences(outcome: Mapping[str, Any]) -> Iterator[str]:
     yield f"the best over naive: {on_each}"
     with_gap = sum(gain["pgr"] is not None for _, gain in gains)
     yield from further_task(outcome["best"]["over_naive"], with_gap)
-    objective = outcome.get("objective") or "mean"
+    objective: Objective = outcome.get("objective") or "mean"
     if objective != "mean":
         yield f"search PGR, by which methods were chosen, is not a mean over the tasks but {SAYS[objective]}"
 
