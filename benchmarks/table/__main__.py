@@ -36,6 +36,7 @@ from benchmarks.table.data import load, save
 from benchmarks.table.judging import BUDGETS, LIMIT, METHODS, Figures, campaigns, shown, summary
 from benchmarks.table.settings import QUICK, TableSettings
 from search.cli.output import INPUT_MISTAKE, complain, stdout_for_json, write_json
+from search.scoring.objective import DEFAULT, SAYS
 
 QUICK_CAMPAIGNS = 20
 
@@ -123,13 +124,16 @@ def _tasks(given: argparse.Namespace) -> None:
     def write(figures: Sequence[Figures]) -> None:
         found = np.stack(figures)
         facts = {"schema": 1, "table": given.table.name, "tasks": names, "budgets": budgets}
+        facts["objective"] = given.objective
         facts["rank_correlations"] = correlations
         told = left_out.cost_summary(found) if given.cost else left_out.summary(names, found)
         result.update({**facts, "campaigns": len(found), **told})
         if given.out:
             given.out.write_text(json.dumps(result, indent=1) + "\n")
 
-    left_out.campaigns(given.table, budgets, count, given.processes, write, cost=given.cost)
+    left_out.campaigns(
+        given.table, budgets, count, given.processes, write, objective=given.objective, cost=given.cost
+    )
     if not given.cost:
         sys.stderr.write(left_out.shown(result["mean"], budgets) + "\n")
     if given.json or given.cost:
@@ -176,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     several.add_argument("table", type=Path, help="the file that build has written, of three tasks or more")
     several.add_argument("--campaigns", type=int, default=200)
     several.add_argument("--budgets", default=",".join(map(str, BUDGETS)), help="mean trainings of a task")
+    several.add_argument("--objective", choices=SAYS, default=DEFAULT, help="the score over several tasks")
     several.add_argument("--cost", action="store_true", help="seconds on one task and on all others")
     several.add_argument("--processes", type=int, default=2, help="each with one thread")
     several.add_argument("--json", action="store_true", help="print the figures as JSON")

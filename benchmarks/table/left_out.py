@@ -4,8 +4,8 @@ Ways to spend the same seconds, judged alike by fresh supervisors on the test sp
 of which they have seen nothing:
 
 ours_on_one: a campaign on one of the other tasks; the mean over each of them in turn.
-ours_on_all: one campaign on all others, by the score over tasks that a config has unless it says otherwise
-(search.objective). ours_on_all_mean: by the mean.
+ours_on_all: one campaign on all others, by the score over tasks that --objective names, as search.objective
+does. ours_on_all_mean: by the mean.
 asha_on_all, random_on_all: random methods, every step trained on all others, by Ray's rule on the mean or to
 the end; the highest mean names the winner. asha_expert_on_all: the three best trained on further supervisors.
 asha_on_all_scored, …: the same by the score of ours_on_all.
@@ -29,6 +29,7 @@ from benchmarks.table.opponents import OPPONENTS
 from benchmarks.table.processes import in_processes
 from benchmarks.table.together import Together
 from benchmarks.table.world import Point, World
+from search.scoring.objective import DEFAULT, Objective
 
 OURS, OURS_BY_MEAN = "ours_on_all", "ours_on_all_mean"
 BY_MEAN = {"asha_on_all": "asha", "random_on_all": "random", "asha_expert_on_all": "asha-expert"}
@@ -59,7 +60,9 @@ def _naive(world: World) -> Point:
     return Point(0, len(world.table.settings.rungs) - 1)
 
 
-def left_out(table: Table, campaign: int, budgets: Sequence[float]) -> Figures:
+def left_out(
+    table: Table, campaign: int, budgets: Sequence[float], objective: Objective = DEFAULT
+) -> Figures:
     """[tasks, names, budgets] the confirmed PGR on each task, left out in its turn."""
     names, unit = list(table.tasks), unit_s(table)
     alone = {name: World.of(table, name, campaign) for name in names}
@@ -69,7 +72,7 @@ def left_out(table: Table, campaign: int, budgets: Sequence[float]) -> Figures:
     found = np.zeros((len(names), len(NAMES), len(budgets)))
     for place, hidden in enumerate(names):
         others = [name for name in names if name != hidden]
-        world, there = Together.of_tasks(table, others, campaign), alone[hidden]
+        world, there = _together(table, others, campaign, objective), alone[hidden]
         of_each = [[worth(there, point) for point in on_one[name]] for name in others]
         deadlines = [budget * unit / WORKERS for budget in budgets]
         by_mean = replace(world, objective="mean")
@@ -88,7 +91,11 @@ def left_out(table: Table, campaign: int, budgets: Sequence[float]) -> Figures:
     return found
 
 
-def costs(table: Table, campaign: int, budgets: Sequence[float]) -> Figures:
+def _together(table: Table, tasks: Sequence[str], campaign: int, objective: Objective) -> Together:
+    return replace(Together.of_tasks(table, tasks, campaign), objective=objective)
+
+
+def costs(table: Table, campaign: int, budgets: Sequence[float], objective: Objective = DEFAULT) -> Figures:
     """[tasks, 2 + times, budgets] of what a campaign on one task and on three at once find.
 
     For each task left out: what a campaign on one of the others finds, by its PGR on that task and by its
@@ -103,7 +110,7 @@ def costs(table: Table, campaign: int, budgets: Sequence[float]) -> Figures:
     found = np.zeros((len(names), 2 + len(LONGER), len(budgets)))
     for place, hidden in enumerate(names):
         others = [name for name in names if name != hidden]
-        world = Together.of_tasks(table, others, campaign)
+        world = _together(table, others, campaign, objective)
         for i, budget in enumerate(budgets):
             points = [(name, on_one[name][i]) for name in others]
             found[place, 0, i] = fmean(worth(alone[name], point) for name, point in points)
@@ -148,11 +155,11 @@ def _begin(path: Path) -> None:
     _table = load(path)
 
 
-def _campaign(given: tuple[int, tuple[float, ...], bool]) -> tuple[int, Figures]:
+def _campaign(given: tuple[int, tuple[float, ...], Objective, bool]) -> tuple[int, Figures]:
     assert _table is not None
-    number, budgets, cost = given
+    number, budgets, objective, cost = given
     with quiet():
-        return number, (costs if cost else left_out)(_table, number, budgets)
+        return number, (costs if cost else left_out)(_table, number, budgets, objective)
 
 
 def campaigns(
@@ -162,10 +169,11 @@ def campaigns(
     processes: int,
     every: Callable[[Sequence[Figures]], object],
     *,
+    objective: Objective = DEFAULT,
     cost: bool = False,
 ) -> None:
     """Run so many campaigns of every way. every: called after each with the figures that are there."""
-    todo, found = [(number, tuple(budgets), cost) for number in range(count)], dict[int, Figures]()
+    todo, found = [(number, tuple(budgets), objective, cost) for number in range(count)], dict[int, Figures]()
     with in_processes(processes, _begin, (path,)) as ended:
         for number, figures in tqdm(ended(_campaign, todo), total=count, desc="campaigns"):
             found[number] = figures

@@ -10,8 +10,11 @@ from benchmarks.table.data import Table, save
 from benchmarks.table.left_out import (
     LONGER,
     NAMES,
+    OURS,
+    OURS_BY_MEAN,
     cost_summary,
     costs,
+    left_out,
     rank_correlations,
     summary,
     times_needed,
@@ -87,6 +90,12 @@ def test_every_way_finds_something_where_it_did_not_look(
     means = {name: row["confirmed_pgr"][0] for name, row in found["mean"].items()}
     for name in ("ours_on_all", "asha_on_all"):
         assert means[name] > means["naive"]  # rows are worth much the same on all tasks
+
+
+@pytest.mark.slow
+def test_campaigns_go_by_the_score_that_is_named(made_up: Table) -> None:
+    by_mean = left_out(made_up, 1, [12], "mean")[:, [NAMES.index(OURS), NAMES.index(OURS_BY_MEAN)], 0]
+    assert by_mean[:, 0].tolist() == by_mean[:, 1].tolist()
 
 
 @pytest.mark.slow
