@@ -40,6 +40,7 @@ RESULT_KEYS = {
     "code",
     "hidden",
     "tasks",
+    "objective",
     "from_runs",
     "phases",
     "steered",

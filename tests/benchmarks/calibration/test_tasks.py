@@ -4,6 +4,7 @@ import pytest
 from benchmarks.calibration.campaign import KINDS, Setting, steady
 from benchmarks.calibration.tasks import CampaignOnTasks, calibration, on_a_task, verdict
 from search.config.tasks import SearchedTask
+from search.scoring.objective import DEFAULT, aggregate
 from trainers.data.settings import ToyTask
 
 GOOD = {
@@ -25,11 +26,13 @@ def on_two_tasks(seed: int) -> CampaignOnTasks:
     return CampaignOnTasks(config, [setting.world(seed), setting.world(seed + 1)], truths)
 
 
-def test_a_trial_is_scored_by_its_mean_over_tasks() -> None:
+def test_a_trial_is_scored_by_the_objective_over_tasks() -> None:
     run = on_two_tasks(0)
     method, other = list(run._truths)[:2]
     first, second = (on.own_grader.grade(on.answer("search", method, 0)).pgr for on in run._tasks.values())
-    assert run.grader.grade(run.answer("search", method, 0)).pgr == pytest.approx((first + second) / 2)
+    assert run.grader.grade(run.answer("search", method, 0)).pgr == pytest.approx(
+        aggregate([first, second], DEFAULT)
+    )
     assert run.answer("search", other, 0) != run.answer("search", method, 0)
 
 
