@@ -120,10 +120,10 @@ def compare_branches(context: ToolContext, query: CompareBranches) -> str:
     ]
     packed = [[trial.predictions for trial in side if trial.predictions] for side in sides]
     gap, n = context.findings.gap, context.findings.examples
+    difference = means[0] - means[1]
     if context.findings.tasks:  # an example counts by its task there, which is not known here
-        lines.append(f"difference {means[0] - means[1]:+.3f}; over several tasks no error of it is told")
+        lines.append(f"difference {difference:+.3f}; over several tasks no error of it is told")
     elif gap and n and all(len(p) == len(s) for p, s in zip(packed, sides, strict=True)):
-        difference = means[0] - means[1]
         se = paired_se(packed[0], packed[1], difference * gap, n) / gap
         same = fmean(agreement(a, b, n) for a in packed[0] for b in packed[1])
         lines += [

@@ -72,7 +72,7 @@ def left_out(
     found = np.zeros((len(names), len(NAMES), len(budgets)))
     for place, hidden in enumerate(names):
         others = [name for name in names if name != hidden]
-        world, there = _together(table, others, campaign, objective), alone[hidden]
+        world, there = Together.of_tasks(table, others, campaign, objective), alone[hidden]
         of_each = [[worth(there, point) for point in on_one[name]] for name in others]
         deadlines = [budget * unit / WORKERS for budget in budgets]
         by_mean = replace(world, objective="mean")
@@ -91,10 +91,6 @@ def left_out(
     return found
 
 
-def _together(table: Table, tasks: Sequence[str], campaign: int, objective: Objective) -> Together:
-    return replace(Together.of_tasks(table, tasks, campaign), objective=objective)
-
-
 def costs(table: Table, campaign: int, budgets: Sequence[float], objective: Objective = DEFAULT) -> Figures:
     """[tasks, 2 + times, budgets] of what a campaign on one task and on three at once find.
 
@@ -110,7 +106,7 @@ def costs(table: Table, campaign: int, budgets: Sequence[float], objective: Obje
     found = np.zeros((len(names), 2 + len(LONGER), len(budgets)))
     for place, hidden in enumerate(names):
         others = [name for name in names if name != hidden]
-        world = _together(table, others, campaign, objective)
+        world = Together.of_tasks(table, others, campaign, objective)
         for i, budget in enumerate(budgets):
             points = [(name, on_one[name][i]) for name in others]
             found[place, 0, i] = fmean(worth(alone[name], point) for name, point in points)

@@ -12,7 +12,7 @@ from benchmarks.table.data import Table
 from benchmarks.table.world import Judged, Point, World
 from search.ledger.events import BaselinesReady, TaskBaselines
 from search.scoring.across_tasks import scores_over_tasks
-from search.scoring.objective import aggregate, task_weights
+from search.scoring.objective import DEFAULT, Objective, aggregate, task_weights
 from search.scoring.several_tasks import SeveralTasks
 
 
@@ -27,14 +27,23 @@ class Together(World):
     worlds: Mapping[str, World]
 
     @classmethod
-    def of_tasks(cls, table: Table, tasks: Sequence[str], campaign: int) -> "Together":
+    def of_tasks(
+        cls, table: Table, tasks: Sequence[str], campaign: int, objective: Objective = DEFAULT
+    ) -> "Together":
         """The world of a campaign on these tasks."""
         worlds = {name: World.of(table, name, campaign) for name in tasks}
         first = worlds[tasks[0]]
         seconds = np.sum([world.task.seconds for world in worlds.values()], axis=0, dtype=np.float32)
         failed = np.any([world.task.failed for world in worlds.values()], axis=0)
         task = replace(first.task, seconds=seconds, failed=failed)
-        return cls(table=table, task=task, rows=first.rows, order=first.order, worlds=worlds)
+        return cls(
+            table=table,
+            task=task,
+            rows=first.rows,
+            order=first.order,
+            objective=objective,
+            worlds=worlds,
+        )
 
     @property
     def tasks(self) -> Mapping[str, World]:
