@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 
 import ray
+from ray._common.utils import get_default_ray_temp_dir
 
 from cluster.access import with_token
 from cluster.environment import JOB_CONFIG, blanks, hidden, inherited, lent, without_secrets
@@ -37,7 +38,8 @@ def ray_runtime(passed_on: Collection[str] = ()) -> Iterator[None]:
 
     A new one refuses whoever lacks its token. Workers inherit what `cluster.environment` allows, and the
     variables named in `passed_on`. Inside a Ray job, RAY_ADDRESS names the job's own cluster. Handlers of
-    SIGINT and SIGTERM stay in place. Raises ValueError if no cluster answers at RAY_ADDRESS.
+    SIGINT and SIGTERM stay in place. Raises ValueError if no cluster answers at RAY_ADDRESS, RuntimeError if
+    a new Ray does not start here.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -61,7 +63,7 @@ def _connect(address: str, passed_on: Collection[str]) -> None:
         given, settings = settings, {}
     else:  # its nodes have started; what these hold is blanked
         settings = blanks(os.environ, passed_on) | settings
-    with _signals_kept(), hidden(kept_from_workers), lent(given), reaching(address):
+    with _signals_kept(), hidden(kept_from_workers), lent(given), reaching(address), _starting(address):
         ray.init(
             address=address,
             include_dashboard=False if address == "local" else None,
@@ -69,6 +71,21 @@ def _connect(address: str, passed_on: Collection[str]) -> None:
             logging_level=logging.ERROR,
             runtime_env={"env_vars": settings} if settings else None,
         )
+
+
+@contextlib.contextmanager
+def _starting(address: str) -> Iterator[None]:
+    """Raise RuntimeError, of one line, for the bare Exception of a Ray that is not up within its 30 s."""
+    try:
+        yield
+    except Exception as error:
+        if address != "local" or type(error) is not Exception:
+            raise
+        why = str(error).partition(". ")[0].rstrip(".")
+        raise RuntimeError(
+            f"Ray did not start on this machine ({why}); if the machine was busy, try again, otherwise look "
+            f"into {get_default_ray_temp_dir()}/session_latest/logs"
+        ) from error
 
 
 def worker_settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -30,6 +30,20 @@ def test_what_the_job_sets_is_left_to_it() -> None:
     }
 
 
+def test_a_ray_that_is_not_up_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray gives a node 30 s to start, and raises a bare Exception."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def never(*_: object, **__: object) -> None:
+        raise Exception("The current node timed out during startup. This could happen because of the GCS.")
+
+    monkeypatch.setattr(ray, "init", never)
+    with pytest.raises(
+        RuntimeError, match=r"did not start .*\(The current node timed out .*\).*try again.*logs$"
+    ):
+        ray_runtime().__enter__()
+
+
 def sigterm_is_handled() -> bool:
     """Whether the operating system calls a handler of this process, whatever Python has recorded."""
     [caught] = [
