@@ -84,8 +84,14 @@ def _starting(address: str) -> Iterator[None]:
         why = str(error).partition(". ")[0].rstrip(".")
         raise RuntimeError(
             f"Ray did not start on this machine ({why}); if the machine was busy, try again, otherwise look "
-            f"into {get_default_ray_temp_dir()}/session_latest/logs"
+            f"into {_logs()}"
         ) from error
+
+
+def _logs() -> str:
+    """Where the Ray that started last here has its logs."""
+    folder: str = get_default_ray_temp_dir()  # type: ignore[no-untyped-call]
+    return f"{folder}/session_latest/logs"
 
 
 def worker_settings(environment: Mapping[str, str]) -> dict[str, str]:

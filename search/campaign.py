@@ -18,12 +18,13 @@ from search.engine.context import RunContext
 from search.engine.director import Director
 from search.engine.proposers import new_proposer
 from search.interrupt import interruptible
-from search.ledger.events import BaselinesReady, Interrupted, Sources, TaskBaselines, now
+from search.ledger.events import BaselinesReady, EarlierScored, Interrupted, Sources, TaskBaselines, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output.live_view.view import View
 from search.phases import Phases, Searched, prepare_with_progress, trials_together
 from search.policy.rungs import merged_rungs
+from search.preflight.earlier_scores import scores_of_runs
 from search.scoring.across_tasks import scores_over_tasks
 from search.scoring.grader import BaselineScores
 from search.scoring.several_tasks import SeveralTasks
@@ -69,6 +70,7 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
         account = LedgerAccount(record)
         proposer = new_proposer(config, run.path, account)
         require_database(config.optuna.storage)
+        earlier = None if record.baselines or record.earlier else scores_of_runs(config)
         loaded, sources = _read(config, found, record, console)
         runtime = _shown(ray_runtime(config.trial.environment), console)
         with Tracking(run, config) as tracking, interruptible() as stop, runtime:
@@ -79,6 +81,9 @@ def run_campaign(run: RunDirectory, console: Console, url: str | None = None) ->
             searched = [phases.searched(name, on_it, loaded[name]) for name, on_it in on_tasks.items()]
             with run.open_ledger(record, as_written, started_at, sources) as ledger:
                 tracking.start(record.started)
+                if earlier:
+                    ledger.append(earlier)
+                    console.print(_begins_with(earlier), highlight=False, soft_wrap=True)
                 if record.baselines is None:
                     ledger.append(_ready(config, searched))
                 try:
@@ -179,6 +184,11 @@ def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
     with interruptible() as stop, ray_runtime(config.trial.environment):
         prepared = prepare_with_progress(with_gpus(config, stop.check), loaded, console, stop)
         return new_grader(config, prepared).baselines()
+
+
+def _begins_with(earlier: EarlierScored) -> str:
+    scores, runs = sum(len(task.scores) for task in earlier.tasks), {task.run for task in earlier.tasks}
+    return f"scores that the search begins with: {scores}, of {', '.join(sorted(runs))}"
 
 
 def _say_merged_rungs(config: RunConfig, console: Console) -> None:

@@ -43,6 +43,7 @@ from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.policy.encoding import encode
 from search.policy.pruning import PruningConfig
+from search.preflight.earlier_scores import EarlierRun, earlier_scored
 from search.scoring.pgr import Reals
 from search.studies.branch_sampler import BranchSampler
 from search.studies.sampler import Draw
@@ -213,13 +214,22 @@ class Campaign:
     """A campaign in a world."""
 
     def __init__(
-        self, world: World, config: RunConfig, proposer: Proposer, folder: Path, *, patience: int = 1
+        self,
+        world: World,
+        config: RunConfig,
+        proposer: Proposer,
+        folder: Path,
+        *,
+        patience: int = 1,
+        earlier: Sequence[EarlierRun] = (),
     ) -> None:
-        """patience: see WithRows."""
+        """patience: see WithRows. earlier: campaigns with whose scores this one begins."""
         self._world = world
-        self._config = config
+        self.config = config
         self.record = Record()
         ledger = Ledger(folder / "ledger.jsonl", self.record.apply)
+        if scored := earlier_scored(earlier, config):
+            ledger.append(scored)
         ledger.append(world.baselines())
         context = RunContext(
             config=config,
@@ -258,7 +268,7 @@ class Campaign:
             idle += 1
             self._report(assignment, point)
         self._director.close()
-        finalists = choose_finalists(self._config, self.record)
+        finalists = choose_finalists(self.config, self.record)
         return self._world.points[finalists[0].method.digest] if finalists else None
 
     def _next(self, asks: int) -> Assignment | None:
@@ -278,7 +288,7 @@ class Campaign:
 
     def _seconds_on(self, assignment: Assignment, point: Point, on: str) -> float:
         """On a task: of a search trial from its last rung there, of others from the start."""
-        column = self._world.column(assignment.seed, self._config)
+        column = self._world.column(assignment.seed, self.config)
         row = self._world.points[assignment.method.digest].row
         trained: Reals = np.asarray(self._world.tasks[on].task.seconds[row, column], dtype=np.float64)
         trial, begins = self.record.trials.get(assignment.trial), 0
@@ -289,7 +299,7 @@ class Campaign:
         return float(np.nansum(trained[begins : point.rung + 1]))
 
     def _report(self, assignment: Assignment, point: Point) -> None:
-        column = self._world.column(assignment.seed, self._config)
+        column = self._world.column(assignment.seed, self.config)
         seconds = {on: self._seconds_on(assignment, point, on) for on in assignment.on}
         for on in assignment.on:
             task = self._world.tasks[on].task
@@ -309,12 +319,31 @@ class Campaign:
             )
 
 
-def ours(world: World, seed: int, budget: float, plan: Plan, make: Any = playbook) -> Point | None:
-    """The winner of a campaign with a budget, in mean trainings over both workers."""
+def ours(
+    world: World,
+    seed: int,
+    budget: float,
+    plan: Plan,
+    make: Any = playbook,
+    earlier: Sequence[EarlierRun] = (),
+) -> Point | None:
+    """The winner of a campaign with a budget, in mean trainings over both workers. earlier: see Campaign."""
+    return _run(world, seed, budget, plan, make, earlier)[0]
+
+
+def recorded(world: World, seed: int, budget: float, name: str) -> EarlierRun:
+    """Such a campaign, for others to begin with its scores."""
+    _, campaign = _run(world, seed, budget, Plan(), playbook, ())
+    return EarlierRun(name=name, config=campaign.config, record=campaign.record)
+
+
+def _run(
+    world: World, seed: int, budget: float, plan: Plan, make: Any, earlier: Sequence[EarlierRun]
+) -> tuple[Point | None, Campaign]:
     config = plan.config(world, seed, budget)
     with tempfile.TemporaryDirectory() as folder:
-        campaign = Campaign(world, config, make(world, config), Path(folder))
+        campaign = Campaign(world, config, make(world, config), Path(folder), earlier=earlier)
         try:
-            return campaign.run(budget * world.unit_s / WORKERS)
+            return campaign.run(budget * world.unit_s / WORKERS), campaign
         except SearchFailedError:
-            return None
+            return None, campaign

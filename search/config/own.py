@@ -87,6 +87,15 @@ FromRunsMethods = Annotated[
     int,
     Field(ge=1, le=MOST_BRANCHES, description="Methods of `from_runs` that the first round begins with."),
 ]
+FromRunsScores = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=256,
+        description="At most so many scores of `from_runs` are the surrogate's prior, each run a task of its "
+        "own to it; this search's scores take their places. 0: none.",
+    ),
+]
 OwnMethods = Annotated[
     tuple[Annotated[OwnMethod, BeforeValidator(_method)], ...], Field(max_length=MOST_METHODS)
 ]

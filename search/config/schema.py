@@ -10,7 +10,15 @@ from agents.language.proposal import Branch
 from agents.settings import AgentConfig, ClaudeConfig, PlaybookConfig
 from search.config.abilities import abilities_of, known_without_a_model
 from search.config.learners import LearnerConfig, SupervisorConfig
-from search.config.own import FromRuns, FromRunsMethods, OwnBranches, OwnMethods, branches_of, without_search
+from search.config.own import (
+    FromRuns,
+    FromRunsMethods,
+    FromRunsScores,
+    OwnBranches,
+    OwnMethods,
+    branches_of,
+    without_search,
+)
 from search.config.resources import TrialResources
 from search.config.search import SearchConfig
 from search.config.seeds import BaselineConfig, ConfirmConfig, ReplicationConfig
@@ -97,6 +105,7 @@ class RunConfig(Frozen):
     ] = ()
     from_runs: FromRuns = ()
     from_runs_methods: FromRunsMethods = 4
+    from_runs_scores: FromRunsScores = 128
     methods: Annotated[
         OwnMethods,
         Field(

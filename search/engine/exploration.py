@@ -11,7 +11,7 @@ from search.config.schema import RunConfig
 from search.engine.advice.beliefs import SearchBeliefs
 from search.engine.advice.queue import NamedQueue, may_name
 from search.engine.compared.transfer import prices_of
-from search.engine.scores import TrialScores
+from search.engine.scores import TrialScores, earlier_scores
 from search.ledger.events import (
     AnyEvent,
     DrawsNamed,
@@ -32,7 +32,7 @@ from search.policy.encoding import encode, stop_column
 from search.policy.ladder import Ladder
 from search.policy.observations import Scoreboard
 from search.policy.paused_trials import PausedTrial, PausedTrials
-from search.policy.promotion import Candidates, Promotion
+from search.policy.promotion import Candidates, Promotion, task_codes
 from search.policy.training_budget import Budget
 from search.policy.training_seconds import Step
 from search.studies.branch_sampler import BranchSampler
@@ -55,7 +55,10 @@ class Exploration:
     """
 
     def __init__(self, config: RunConfig, record: Record, sampler: Callable[[str], BranchSampler]) -> None:
-        """record: must apply each event before this object. sampler: finds a branch's by its name."""
+        """record: must apply each event before this object, and holds what earlier runs scored by now.
+
+        sampler: finds a branch's by its name.
+        """
         search = config.search
         self.used_up: set[str] = set()
         self._config = config
@@ -64,11 +67,13 @@ class Exploration:
         self._rungs = search.pruning.rungs
         self._seconds, self._ladders = prices_of(config)
         self._places = self._ladders.places
-        tasks = len(self._places)
+        tasks, earlier = len(self._places), record.earlier.tasks if record.earlier else ()
+        codes = task_codes(tasks + len(earlier))
+        own = codes[:tasks]
         rules = search.promotion.of_trials(search.trials)
-        self._promotion = Promotion(rules, rungs=self._rungs, column=stop_column(), tasks=tasks)
-        self._scores = Scoreboard(tasks)
-        self._trial_scores = TrialScores(self._scores, record, self._places, search.objective)
+        self._promotion = Promotion(rules, rungs=self._rungs, column=stop_column(), codes=own)
+        self._scores = Scoreboard(tasks, earlier_scores(earlier, codes[tasks:], self._rungs))
+        self._trial_scores = TrialScores(self._scores, record, self._places, own, search.objective)
         self._paused = PausedTrials(search.promotion.waiting)
         self._budget = Budget(self._seconds, **config.search.limits)
         self._branches: dict[str, BranchState] = {}

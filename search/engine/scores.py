@@ -1,16 +1,16 @@
 """What trials scored at rungs, for the surrogate: on each task as it is, and over the tasks so far."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
-from search.ledger.events import Reached
+from search.ledger.events import EarlierTask, Reached
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.policy.encoding import encode
 from search.policy.ladder import Places
-from search.policy.observations import Scoreboard
-from search.policy.promotion import task_code
+from search.policy.observations import Observations, Scoreboard, normal_scores
 from search.scoring.objective import Objective, additive, task_weights
 from search.scoring.pgr import Reals
 
@@ -18,11 +18,14 @@ from search.scoring.pgr import Reals
 class TrialScores:
     """Adds the scores of search trials to a scoreboard."""
 
-    def __init__(self, board: Scoreboard, record: Record, places: Places, objective: Objective) -> None:
-        """record: has the baselines of all tasks before the first score."""
+    def __init__(
+        self, board: Scoreboard, record: Record, places: Places, codes: Sequence[Reals], objective: Objective
+    ) -> None:
+        """record: has the baselines of all tasks before the first score. codes: of the tasks of places."""
         self._board = board
         self._record = record
         self._places = places
+        self._codes = codes
         self._objective: Objective = objective
 
     def add(self, trial: TrialRecord, reached: Reached, task: str, *, first: bool) -> float:
@@ -51,7 +54,7 @@ class TrialScores:
 
     def _point(self, trial: TrialRecord, share: float, task: str) -> Reals:
         """A method that stops at a share, on a task."""
-        code = task_code(self._places.index(task), len(self._places))
+        code = self._codes[self._places.index(task)]
         return np.concatenate([encode(trial.method.stopped_at(share)), code])
 
     def _over_tasks(self, trial: TrialRecord, share: float) -> float:
@@ -68,3 +71,28 @@ class TrialScores:
                 ]
             )
         )
+
+
+def earlier_scores(
+    tasks: Sequence[EarlierTask], codes: Sequence[Reals], rungs: Sequence[float]
+) -> Observations | None:
+    """What earlier runs scored on these tasks, each ranked by itself: PGRs of different tasks do not compare.
+
+    codes: of these tasks. rungs: of this search; a score counts for the nearest. None without any task.
+    """
+    parts = []
+    for task, code in zip(tasks, codes, strict=True):
+        methods = [score.method.stopped_at(score.share) for score in task.scores]
+        values = np.array([score.pgr for score in task.scores])
+        parts.append(
+            Observations(
+                points=np.stack([np.concatenate([encode(method), code]) for method in methods]),
+                rungs=np.array([_nearest(rungs, score.share) for score in task.scores]),
+                values=normal_scores(np.sort(values), values),
+            )
+        )
+    return Observations.joined(parts) if parts else None
+
+
+def _nearest(rungs: Sequence[float], share: float) -> int:
+    return int(np.abs(np.log(rungs) - np.log(share)).argmin())

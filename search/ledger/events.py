@@ -116,6 +116,29 @@ class BaselinesReady(Event):
     tasks: tuple[TaskBaselines, ...] = ()
 
 
+class EarlierScore(Frozen):
+    """What a method of an earlier run scored at a rung. method: as the naive baseline here suggests it."""
+
+    method: Method
+    share: float
+    pgr: float
+
+
+class EarlierTask(Frozen):
+    """Scores of an earlier run on one of its tasks. task: its name where the run searched several."""
+
+    run: str
+    task: str = ""
+    scores: tuple[EarlierScore, ...]
+
+
+class EarlierScored(Event):
+    """What earlier runs scored (`from_runs`), from which the surrogate begins to learn."""
+
+    event: Literal["earlier_scored"] = "earlier_scored"
+    tasks: tuple[EarlierTask, ...]
+
+
 class Proposed(Event):
     """A proposal that passed its checks and started a round."""
 
@@ -359,6 +382,7 @@ class BranchesRefused(Event):
 AnyEvent = Annotated[
     RunStarted
     | BaselinesReady
+    | EarlierScored
     | Proposed
     | TrialStarted
     | RungReached

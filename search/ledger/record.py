@@ -13,6 +13,7 @@ from search.ledger.events import (
     BaselinesReady,
     BranchesRefused,
     DrawsNamed,
+    EarlierScored,
     EndState,
     Finished,
     HiddenRead,
@@ -85,6 +86,7 @@ class Record:
     test_openings, test_opened: how often this run opened the test split, and the last time it did.
     hidden_read: of each hidden task, that it was read. opened_elsewhere: the last time that the test split of
         another task than the (first) searched one was opened, by task.
+    earlier: what earlier runs scored; None where that was not asked for, or before it was read.
     codes: the code of every process that worked on the run, each code once, the first first.
     draw_requests: by round, how often the agent was asked for draws. agent_draws: search trials it named.
     search_over: whether trials after the search have started, and no person has let it go on since.
@@ -97,6 +99,7 @@ class Record:
     started: RunStarted | None = None
     started_at: float | None = None
     baselines: BaselinesReady | None = None
+    earlier: EarlierScored | None = None
     branches: dict[str, BranchRecord] = field(default_factory=dict)
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     rounds: int = 0
@@ -148,6 +151,8 @@ class Record:
                 self._runs_on(event.code)
             case BaselinesReady():
                 self.baselines = event
+            case EarlierScored():
+                self.earlier = event
             case Proposed():
                 self.rounds = event.round
                 for branch in event.proposal.branches:

@@ -26,11 +26,19 @@ def opened_test_row(record: Record, opened: TestOpened | None) -> dict[str, Any]
 
 
 def from_runs_rows(record: Record, from_runs: Sequence[str]) -> list[dict[str, Any]]:
-    """The earlier runs whose methods the search began with, and whether they had opened test examples."""
+    """The earlier runs whose methods the search began with, and whether they had opened test examples.
+
+    scores: of theirs, how many the search began with.
+    """
     opened = [one for one in (record.test_opened, *record.opened_elsewhere.values()) if one is not None]
     known = {earlier.run for one in opened for earlier in one.earlier}
+    scores = Counter[str]()
+    for task in record.earlier.tasks if record.earlier else ():
+        scores[task.run] += len(task.scores)
     names = [place.partition("?")[0].rstrip("/").rpartition("/")[2] for place in from_runs]
-    return [{"run": name, "opened_test": name in known} for name in dict.fromkeys(names)]
+    return [
+        {"run": name, "opened_test": name in known, "scores": scores[name]} for name in dict.fromkeys(names)
+    ]
 
 
 def openings_text(outcome: Mapping[str, Any]) -> str:

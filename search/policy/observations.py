@@ -1,5 +1,6 @@
 """All scores of a search, and a sample of bounded size for the surrogate to learn from. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,25 @@ class Observations:
     rungs: Ints
     values: Reals
 
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def some(self, count: int, rng: np.random.Generator) -> "Observations":
+        """At most so many of them, at random, in their order."""
+        if len(self) <= count:
+            return self
+        chosen = np.sort(rng.choice(len(self), count, replace=False))
+        return Observations(points=self.points[chosen], rungs=self.rungs[chosen], values=self.values[chosen])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Observations"]) -> "Observations":
+        """All of one or more, one after another."""
+        return cls(
+            points=np.concatenate([part.points for part in parts]),
+            rungs=np.concatenate([part.rungs for part in parts]),
+            values=np.concatenate([part.values for part in parts]),
+        )
+
 
 class Scoreboard:
     """One score per trial and rung, in the order of arrival.
@@ -32,7 +52,9 @@ class Scoreboard:
     also tell which methods were sent there.
     """
 
-    def __init__(self, tasks: int = 1) -> None:
+    def __init__(self, tasks: int = 1, earlier: Observations | None = None) -> None:
+        """earlier: scores of earlier runs, ranked among those of their own task; None without any."""
+        self._earlier = earlier
         self._points: list[Reals] = []
         self._values = _Column()
         self._rungs = _Column()
@@ -41,6 +63,11 @@ class Scoreboard:
 
     def __len__(self) -> int:
         return len(self._points)
+
+    @property
+    def known(self) -> int:
+        """How many scores there are to learn from, with those of earlier runs."""
+        return len(self) + (len(self._earlier) if self._earlier else 0)
 
     def add(self, point: Reals, rung: int, value: float, task: int = 0, *, first: bool = False) -> None:
         """Add a score; higher is better. NaN stands for a failed trial and ranks below all others.
@@ -79,14 +106,22 @@ class Scoreboard:
 
         A value, less what is due to its task, becomes the normal quantile of its rank among all scores (van
         der Waerden); ties share a quantile. Ranks remove the long tails of losses and the scale of PGR.
+        Scores of earlier runs come first, at random, as many as these leave room for.
         """
+        if not self._earlier:
+            return self._own(limit, rng)
+        own = [self._own(limit, rng)] if len(self) else []
+        room = limit - sum(map(len, own))
+        return Observations.joined([self._earlier.some(room, rng), *own])
+
+    def _own(self, limit: int, rng: np.random.Generator) -> Observations:
         values = self._compared
         by_rank = np.lexsort((-np.arange(len(self)), values))  # ties: the last to arrive first
         chosen = np.sort(by_rank[self._sampled_ranks(by_rank, limit, rng)])
         return Observations(
             points=np.stack([self._points[i] for i in chosen]),
             rungs=self._rungs.seen[chosen].astype(np.int64),
-            values=_normal_scores(values[by_rank], values[chosen]),
+            values=normal_scores(values[by_rank], values[chosen]),
         )
 
     def _sampled_ranks(self, by_rank: Ints, limit: int, rng: np.random.Generator) -> Ints:
@@ -118,7 +153,7 @@ class _Column:
         return self._room[: self._count]
 
 
-def _normal_scores(ranked: Reals, values: Reals) -> Reals:
+def normal_scores(ranked: Reals, values: Reals) -> Reals:
     """The normal quantiles of the ranks of some values. ranked: all of them, ascending."""
     low, high = (np.searchsorted(ranked, values, side=side) for side in ("left", "right"))
     quantiles: Reals = special.ndtri((low + high) / 2 / len(ranked))

@@ -99,13 +99,19 @@ class Promotion:
     """
 
     def __init__(
-        self, config: PromotionConfig, *, rungs: Sequence[float], column: int, tasks: int = 1
+        self,
+        config: PromotionConfig,
+        *,
+        rungs: Sequence[float],
+        column: int,
+        codes: Sequence[Reals] = (np.empty(0),),
     ) -> None:
         """rungs: rising shares of a training. column: of the points, the one of the share trained.
 
-        tasks: how many there are; the points of scores on one of several end with `task_code`.
+        codes: of the tasks that methods are searched for, what the points of scores there end with; see
+        `task_codes`.
         """
-        self._codes = [task_code(task, tasks) for task in range(tasks)]
+        self._codes = codes
         self._config = config
         self._rungs = rungs
         self._column = column
@@ -115,12 +121,12 @@ class Promotion:
     def choose(self, scores: Scoreboard, candidates: Candidates, rng: np.random.Generator) -> int:
         """The index of the candidate to train to its next rung. Ties go to the earlier candidate.
 
-        With fewer than `first` scores: the first candidate at the lowest place. rng: draws the sample of
-        scores. Raises ValueError without candidates.
+        With fewer than `first` scores, those of earlier runs included: the first candidate at the lowest
+        place. rng: draws the sample of scores. Raises ValueError without candidates.
         """
         if len(candidates.rungs) == 0:
             raise ValueError("there is no candidate to choose from: draw a new trial or end the search")
-        if len(scores) < self._config.first:
+        if scores.known < self._config.first:
             return int(np.argmin(candidates.rungs if candidates.places is None else candidates.places))
         observations = scores.sample(self._config.evidence, rng)
         with one_blas_thread():
@@ -169,9 +175,12 @@ class Promotion:
         return self._parameters
 
 
-def task_code(task: int, tasks: int) -> Reals:
-    """The coordinates of a task, float [tasks], at distance 1 from any other; none if it is the only one."""
-    return np.eye(tasks)[task] * math.sqrt(0.5) if tasks > 1 else np.empty(0)
+def task_codes(tasks: int) -> list[Reals]:
+    """The coordinates of each task, float [tasks], at distance 1 from any other; none if it is the only one.
+
+    Tasks of earlier runs are among them.
+    """
+    return [row * math.sqrt(0.5) for row in np.eye(tasks)] if tasks > 1 else [np.empty(0)]
 
 
 def _log_expected_gain(mean: Reals, deviation: Reals) -> Reals:

@@ -69,6 +69,18 @@ def adopt_openings(config: RunConfig) -> None:
             Registry(config.cache_dir).adopt(there.cache_dir, record.started.id)
 
 
+def read_earlier(directory: str, config: RunConfig) -> tuple[RunConfig, Record]:
+    """The config and the record of an earlier run.
+
+    Raises ValueError, on one line, where it cannot be read, and where its scores may tell of test examples or
+    hidden tasks of a run with this config.
+    """
+    there, record = _read(directory)
+    if why := tells_too_much(there, config):
+        raise ValueError(f"from_runs: {directory}: {why}, or leave it out")
+    return there, record
+
+
 def _read(directory: str) -> tuple[RunConfig, Record]:
     try:
         with snapshot(directory) as path:
@@ -81,9 +93,7 @@ def _read(directory: str) -> tuple[RunConfig, Record]:
 
 def _best(directory: str, config: RunConfig) -> list[Earlier]:
     """The methods of a run, best first, one of a kind."""
-    there, record = _read(directory)
-    if why := tells_too_much(there, config):
-        raise ValueError(f"from_runs: {directory}: {why}, or leave it out")
+    there, record = read_earlier(directory, config)
     methods = standings(there, record)
     if not methods:
         raise ValueError(f"from_runs: {directory}: no trial of it has a score yet; leave it out")

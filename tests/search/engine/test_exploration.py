@@ -1,7 +1,7 @@
 """The search's decisions on synthetic scores: no ledger, no Ray, no training."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,17 @@ from agents.language.proposal import Branch, Option, Proposal, Range, Slot
 from search.config.schema import RunConfig
 from search.config.search import SearchConfig
 from search.engine.exploration import Exploration
-from search.ledger.events import AnyEvent, Proposed, RungReached, TrialEnded, TrialPaused, TrialStarted
+from search.ledger.events import (
+    AnyEvent,
+    EarlierScore,
+    EarlierScored,
+    EarlierTask,
+    Proposed,
+    RungReached,
+    TrialEnded,
+    TrialPaused,
+    TrialStarted,
+)
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.policy.allocation import AllocationConfig
@@ -21,6 +31,7 @@ from search.policy.pruning import PruningConfig
 from search.studies.sampler import Draw
 from search.studies.storage import open_journal
 from search.studies.studies import Studies
+from trainers.components.optim import Adamw
 from trainers.method import Method
 
 RUNGS = (1 / 9, 1 / 3, 1.0)
@@ -102,10 +113,16 @@ class Field:
 
 @pytest.fixture
 def explore(tmp_path: Path, config: RunConfig) -> Callable[..., Field]:
-    """explore(score, branch, ..., trials=, effort=, seed=, offering=): a field with these branches open."""
+    """explore(score, branch, ..., trials=, effort=, …): a field with these branches open."""
 
     def make(
-        score: Scorer, *branches: Branch, trials: int, effort: float = 0.4, seed: int = 0, offering: int = 8
+        score: Scorer,
+        *branches: Branch,
+        trials: int,
+        effort: float = 0.4,
+        seed: int = 0,
+        offering: int = 8,
+        earlier: Sequence[EarlierTask] = (),
     ) -> Field:
         search = SearchConfig(
             trials=trials,
@@ -116,7 +133,7 @@ def explore(tmp_path: Path, config: RunConfig) -> Callable[..., Field]:
             allocation=AllocationConfig(offering=offering),
         )
         here = config.model_copy(update={"search": search, "seed": seed})
-        record = Record()
+        record = Record.of([EarlierScored(tasks=tuple(earlier))] if earlier else [])
         studies = Studies(here, open_journal(tmp_path / f"{seed}-{trials}.log"))
         field = Field(Exploration(here, record, studies.of), studies, record, score)
         field.propose(1, *branches)
@@ -316,3 +333,20 @@ def test_a_proof_leaves_new_trials_what_they_need(explore: Callable[..., Field])
     field = explore(by_lr, *six, trials=24, effort=0.3).run()
     assert len(field.record.trials) == 24
     assert field.trained <= 0.3 * 24 + 1e-9
+
+
+def test_what_did_well_in_an_earlier_run_is_tried_first(explore: Callable[..., Field]) -> None:
+    """Its best learning rate was this task's; it says nothing of how high PGRs are here."""
+    rates = np.geomspace(1e-6, 1e-1, 24)
+    methods = [Method(optim=Adamw(lr=float(rate))) for rate in rates]
+    scores = (EarlierScore(method=one, share=1 / 9, pgr=3 - 9 * off_best(one)) for one in methods)
+    earlier = [EarlierTask(run="before", scores=tuple(scores))]
+
+    def first_trials(**given: Sequence[EarlierTask]) -> float:
+        field = explore(lambda _, method, rung: 0.5 - off_best(method), lr_branch("lr"), trials=6, **given)
+        while len(field.record.trials) < 4 and field.step():
+            pass
+        return float(np.mean([off_best(trial.method) for trial in field.record.trials.values()]))
+
+    assert first_trials(earlier=earlier) < 0.6
+    assert first_trials() > 1.0

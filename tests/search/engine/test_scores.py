@@ -3,12 +3,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from search.engine.scores import TrialScores
-from search.ledger.events import TaskBaselines, TaskReached
+from search.engine.scores import TrialScores, earlier_scores
+from search.ledger.events import EarlierScore, EarlierTask, TaskBaselines, TaskReached
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
+from search.policy.encoding import encode
 from search.policy.ladder import Places
 from search.policy.observations import Scoreboard
+from search.policy.promotion import task_codes
 from search.scoring.objective import Objective, additive
 from trainers.components.optim import Adamw
 from trainers.method import Method
@@ -32,7 +34,7 @@ def scored(
     floors = {"weak_se": 0.0, "ceiling_se": 0.0, "weak_acc": 0.5, "examples": 100}
     of_tasks = (TaskBaselines(name=name, ceiling_acc=0.5 + gap, **floors) for name, gap in GAPS.items())
     record.apply(events.baselines(tasks=tuple(of_tasks)))
-    scores = TrialScores(board, record, Places(RUNGS, TASKS), objective)
+    scores = TrialScores(board, record, Places(RUNGS, TASKS), task_codes(2), objective)
     values = []
     for number, (trial, task, pgr) in enumerate(found):
         first = trial not in record.trials
@@ -78,7 +80,7 @@ def test_pooled_a_task_counts_by_its_gap(events: SimpleNamespace) -> None:
 
 def test_a_failure_ranks_below_all_others(events: SimpleNamespace) -> None:
     board, record = Scoreboard(), Record()
-    scores = TrialScores(board, record, Places(RUNGS, ("",)), "mean")
+    scores = TrialScores(board, record, Places(RUNGS, ("",)), task_codes(1), "mean")
     for trial in ("t1", "t2"):
         record.apply(events.started(trial, share=1 / 3))
     good: TrialRecord = record.trials["t1"]
@@ -88,3 +90,26 @@ def test_a_failure_ranks_below_all_others(events: SimpleNamespace) -> None:
     scores.add_failure(record.trials["t2"])
     values = board.sample(10, np.random.default_rng(0)).values
     assert values[1] < values[0]
+
+
+def test_scores_of_earlier_runs_are_ranked_by_themselves() -> None:
+    """One run's gap was so small that its PGRs are tenfold; a share between rungs is that of the nearest."""
+
+    def task(run: str, scale: float) -> EarlierTask:
+        methods = [Method(optim=Adamw(lr=lr)) for lr in (1e-3, 2e-3, 4e-3)]
+        pgrs = (0.1 * scale, 0.2 * scale, 0.3 * scale)
+        scores = (
+            EarlierScore(method=method, share=0.3, pgr=pgr) for method, pgr in zip(methods, pgrs, strict=True)
+        )
+        return EarlierTask(run=run, scores=tuple(scores))
+
+    codes = task_codes(3)
+    found = earlier_scores([task("one", 1.0), task("two", 10.0)], codes[1:], RUNGS)
+    assert found is not None
+    assert list(found.values[:3]) == list(found.values[3:])
+    assert list(found.values[:3]) == pytest.approx([-0.967422, 0, 0.967422], abs=1e-6)
+    assert list(found.rungs) == [0] * 6
+    assert np.array_equal(found.points[2, -3:], codes[1])
+    assert np.array_equal(found.points[3, -3:], codes[2])
+    assert np.array_equal(found.points[3, :-3], encode(Method(optim=Adamw(lr=1e-3)).stopped_at(0.3)))
+    assert earlier_scores([], [], RUNGS) is None

@@ -1,8 +1,9 @@
 from types import SimpleNamespace
 
-from search.ledger.events import EarlierOpening, TestOpened
+from search.ledger.events import EarlierOpening, EarlierScore, EarlierScored, EarlierTask, TestOpened
 from search.ledger.record import Record
 from search.output.openings import from_runs_rows, opened_test_row, openings_text
+from trainers.method import Method
 
 BEFORE = EarlierOpening(run="before", at=1.0, shared=7)
 
@@ -11,9 +12,14 @@ def test_a_search_says_whether_runs_it_began_with_had_opened_its_test_examples(
     events: SimpleNamespace,
 ) -> None:
     opened = TestOpened(at=2.0, queries=2, digest="d", examples=9, earlier=(BEFORE,))
-    record = Record.of([events.run_started(run="mine"), opened])
+    score = EarlierScore(method=Method(), share=1.0, pgr=0.3)
+    earlier = EarlierScored(tasks=(EarlierTask(run="before", scores=(score, score)),))
+    record = Record.of([events.run_started(run="mine"), earlier, opened])
     rows = from_runs_rows(record, ("runs/before/", "s3://bucket/other?region=x"))
-    assert rows == [{"run": "before", "opened_test": True}, {"run": "other", "opened_test": False}]
+    assert rows == [
+        {"run": "before", "opened_test": True, "scores": 2},
+        {"run": "other", "opened_test": False, "scores": 0},
+    ]
     outcome = {"test_split": opened_test_row(record, opened), "from_runs": rows}
     assert openings_text(outcome) == (
         "the test split has been opened 2 times, by before, mine; the search began with methods of runs that "
@@ -26,7 +32,7 @@ def test_openings_of_the_test_splits_of_hidden_tasks_count(events: SimpleNamespa
     own = TestOpened(at=2.0, queries=2, digest="d", examples=9)
     hidden = TestOpened(at=2.0, queries=2, digest="h", examples=9, task="there", earlier=(BEFORE,))
     record = Record.of([events.run_started(), own, hidden])
-    assert from_runs_rows(record, ("before",)) == [{"run": "before", "opened_test": True}]
+    assert [row["opened_test"] for row in from_runs_rows(record, ("before",))] == [True]
     assert from_runs_rows(record, ()) == []
 
 

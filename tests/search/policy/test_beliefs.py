@@ -6,7 +6,7 @@ import pytest
 
 from search.policy.beliefs import Expected, stopped_at
 from search.policy.observations import Scoreboard
-from search.policy.promotion import Promotion, PromotionConfig, task_code
+from search.policy.promotion import Promotion, PromotionConfig, task_codes
 from search.scoring.pgr import Reals
 
 RUNGS = (0.1, 1.0)
@@ -51,9 +51,9 @@ def test_of_several_tasks_it_expects_the_mean() -> None:
     """One task is 0.4 easier than the other, and methods began on either in turn."""
     board = Scoreboard(2)
     for i, place in enumerate(np.linspace(0, 1, 24)):
-        point = np.concatenate([[place, 1.0], task_code(i % 2, 2)])
+        point = np.concatenate([[place, 1.0], task_codes(2)[i % 2]])
         board.add(point, 1, 0.2 + 0.1 * place + 0.4 * (i % 2), i % 2, first=True)
-    rule = Promotion(PromotionConfig(first=2), rungs=RUNGS, column=1, tasks=2)
+    rule = Promotion(PromotionConfig(first=2), rungs=RUNGS, column=1, codes=task_codes(2))
     outlook = rule.outlook(board, np.random.default_rng(0))
     assert outlook is not None
     found = outlook.of(np.array([[0.1, 1.0], [0.9, 1.0]]))

@@ -58,3 +58,23 @@ def test_of_a_rung_with_few_scores_all_are_kept() -> None:
 
 def test_of_few_all_are_kept() -> None:
     assert len(observed([3.0, 1.0], most=2).values) == 2
+
+
+def test_scores_of_earlier_runs_take_the_room_that_is_left() -> None:
+    earlier = Observations(
+        points=np.arange(100.0, 104.0)[:, None],
+        rungs=np.zeros(4, dtype=np.int64),
+        values=np.array([9.0, 8.0, 7.0, 6.0]),
+    )
+    scores = Scoreboard(earlier=earlier)
+    assert (len(scores), scores.known) == (0, 4)
+    assert list(scores.sample(10, np.random.default_rng(0)).values) == [9, 8, 7, 6]
+    for value in (1.0, 2.0, 3.0):
+        scores.add(np.array([value]), 1, value)
+    found = scores.sample(5, np.random.default_rng(0))
+    assert len(found) == 5
+    assert list(found.points[2:, 0]) == [1, 2, 3]
+    assert found.values[2:] == pytest.approx([-THIRD, 0, THIRD], abs=1e-6)  # ranked without the earlier ones
+    assert set(found.points[:2, 0]) < {100, 101, 102, 103}
+    assert len(scores.sample(2, np.random.default_rng(0))) == 2
+    assert scores.values == pytest.approx([1, 2, 3])

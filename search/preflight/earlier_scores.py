@@ -1,0 +1,82 @@
+"""What earlier runs scored (`from_runs`), for the surrogate of a new search to begin with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.config.schema import RunConfig
+from search.engine.compared.transfer import transferred
+from search.ledger.events import EarlierScore, EarlierScored, EarlierTask, Reached
+from search.ledger.record import Record
+from search.ledger.trial_record import TrialRecord
+from search.preflight.earlier import read_earlier
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierRun:
+    """A run whose scores another search begins with."""
+
+    name: str
+    config: RunConfig
+    record: Record
+
+
+def scores_of_runs(config: RunConfig) -> EarlierScored | None:
+    """The scores of the runs that a config names, as far as it wants them; None where it wants none.
+
+    Raises ValueError, on one line, where a run cannot be read, and where its scores may tell of test examples
+    or hidden tasks of this one.
+    """
+    if not config.from_runs or not config.from_runs_scores:
+        return None
+    runs = []
+    for directory in config.from_runs:
+        there, record = read_earlier(directory, config)
+        runs.append(
+            EarlierRun(name=record.started.run if record.started else directory, config=there, record=record)
+        )
+    return earlier_scored(runs, config)
+
+
+def earlier_scored(runs: Sequence[EarlierRun], config: RunConfig) -> EarlierScored | None:
+    """At most `from_runs_scores` scores of some runs, at random, as many of each of their tasks.
+
+    Of every rung that a trial of their searches reached on a task. None where there is no score.
+    """
+    found = [task for run in runs for task in _tasks(run, config) if task.scores]
+    rng, kept = np.random.default_rng(config.seed), list[EarlierTask]()
+    for nth, task in enumerate(
+        sorted(found, key=lambda task: len(task.scores))
+    ):  # the rest is for the larger
+        room = (config.from_runs_scores - sum(len(one.scores) for one in kept)) // (len(found) - nth)
+        chosen = sorted(rng.permutation(len(task.scores))[:room])
+        kept.append(task.model_copy(update={"scores": tuple(task.scores[place] for place in chosen)}))
+    tasks = tuple(task for task in kept if task.scores)
+    return EarlierScored(tasks=tasks) if tasks else None
+
+
+def _tasks(run: EarlierRun, here: RunConfig) -> list[EarlierTask]:
+    """The scores of a run, a group for each task that it searched on."""
+    return [
+        EarlierTask(
+            run=run.name,
+            task=task,
+            scores=tuple(
+                EarlierScore(
+                    method=transferred(trial.method, run.config, here), share=reached.share, pgr=reached.pgr
+                )
+                for trial in run.record.of_purpose("search")
+                for reached in _reached(trial, task)
+                if reached.pgr is not None
+            ),
+        )
+        for task in run.config.searched
+    ]
+
+
+def _reached(trial: TrialRecord, task: str) -> list[Reached]:
+    """The rungs of a trial on a task; a single one has no name."""
+    if task:
+        return [reached for (_, on), reached in trial.on_tasks.items() if on == task]
+    return list(trial.rungs.values())
