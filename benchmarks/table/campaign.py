@@ -43,7 +43,8 @@ from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.policy.encoding import encode
 from search.policy.pruning import PruningConfig
-from search.preflight.earlier_scores import EarlierRun, earlier_scored
+from search.preflight.earlier import EarlierRun, with_best
+from search.preflight.earlier_scores import earlier_scored
 from search.scoring.pgr import Reals
 from search.studies.branch_sampler import BranchSampler
 from search.studies.sampler import Draw
@@ -340,7 +341,7 @@ def recorded(world: World, seed: int, budget: float, name: str) -> EarlierRun:
 def _run(
     world: World, seed: int, budget: float, plan: Plan, make: Any, earlier: Sequence[EarlierRun]
 ) -> tuple[Point | None, Campaign]:
-    config = plan.config(world, seed, budget)
+    config = with_best(earlier, plan.config(world, seed, budget))
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(world, config, make(world, config), Path(folder), earlier=earlier)
         try:

@@ -25,6 +25,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlierRun:
+    """A run that another begins with. name: as it calls itself, else its directory."""
+
+    name: str
+    config: RunConfig
+    record: Record
+
+
+@dataclass(frozen=True, kw_only=True)
 class Earlier:
     """A method of an earlier run, as the naive baseline of the new one suggests. pgr: its mean there."""
 
@@ -46,10 +55,15 @@ def with_earlier(config: RunConfig) -> RunConfig:
     """
     if not config.from_runs:
         return config
+    return with_best([read_earlier(directory, config) for directory in config.from_runs], config)
+
+
+def with_best(runs: Sequence[EarlierRun], config: RunConfig) -> RunConfig:
+    """The config with the best methods of some runs before its own branches; see `with_earlier`."""
     own, added = config.branches, list[Branch]()
     taken = {branch.name for branch in own}
     room = min(config.from_runs_methods, MOST_BRANCHES - len(own))
-    for earlier in _in_turn([_best(directory, config) for directory in config.from_runs]):
+    for earlier in _in_turn([_best(run, config) for run in runs]):
         branch = _branch(earlier, config, taken) if room > len(added) else None
         if branch is None or any(branch.slots == other.slots for other in added):
             continue
@@ -69,8 +83,8 @@ def adopt_openings(config: RunConfig) -> None:
             Registry(config.cache_dir).adopt(there.cache_dir, record.started.id)
 
 
-def read_earlier(directory: str, config: RunConfig) -> tuple[RunConfig, Record]:
-    """The config and the record of an earlier run.
+def read_earlier(directory: str, config: RunConfig) -> EarlierRun:
+    """An earlier run.
 
     Raises ValueError, on one line, where it cannot be read, and where its scores may tell of test examples or
     hidden tasks of a run with this config.
@@ -78,7 +92,7 @@ def read_earlier(directory: str, config: RunConfig) -> tuple[RunConfig, Record]:
     there, record = _read(directory)
     if why := tells_too_much(there, config):
         raise ValueError(f"from_runs: {directory}: {why}, or leave it out")
-    return there, record
+    return EarlierRun(name=record.started.run if record.started else directory, config=there, record=record)
 
 
 def _read(directory: str) -> tuple[RunConfig, Record]:
@@ -91,16 +105,16 @@ def _read(directory: str) -> tuple[RunConfig, Record]:
         ) from None
 
 
-def _best(directory: str, config: RunConfig) -> list[Earlier]:
+def _best(run: EarlierRun, config: RunConfig) -> list[Earlier]:
     """The methods of a run, best first, one of a kind."""
-    there, record = read_earlier(directory, config)
+    there, record = run.config, run.record
     methods = standings(there, record)
     if not methods:
-        raise ValueError(f"from_runs: {directory}: no trial of it has a score yet; leave it out")
+        raise ValueError(f"from_runs: {run.name}: no trial of it has a score yet; leave it out")
     ranked = Bounds(there, methods, record.baselines).ranked()
     return [
         Earlier(
-            run=record.started.run if record.started else directory,
+            run=run.name,
             branch=method.trial.branch,
             family=record.branches[method.trial.branch].branch.family,
             method=transferred(method.trial.method, there, config),

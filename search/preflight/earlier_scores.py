@@ -1,25 +1,14 @@
 """What earlier runs scored (`from_runs`), for the surrogate of a new search to begin with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from search.config.schema import RunConfig
 from search.engine.compared.transfer import transferred
 from search.ledger.events import EarlierScore, EarlierScored, EarlierTask, Reached
-from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
-from search.preflight.earlier import read_earlier
-
-
-@dataclass(frozen=True, kw_only=True)
-class EarlierRun:
-    """A run whose scores another search begins with."""
-
-    name: str
-    config: RunConfig
-    record: Record
+from search.preflight.earlier import EarlierRun, read_earlier
 
 
 def scores_of_runs(config: RunConfig) -> EarlierScored | None:
@@ -30,13 +19,7 @@ def scores_of_runs(config: RunConfig) -> EarlierScored | None:
     """
     if not config.from_runs or not config.from_runs_scores:
         return None
-    runs = []
-    for directory in config.from_runs:
-        there, record = read_earlier(directory, config)
-        runs.append(
-            EarlierRun(name=record.started.run if record.started else directory, config=there, record=record)
-        )
-    return earlier_scored(runs, config)
+    return earlier_scored([read_earlier(directory, config) for directory in config.from_runs], config)
 
 
 def earlier_scored(runs: Sequence[EarlierRun], config: RunConfig) -> EarlierScored | None:

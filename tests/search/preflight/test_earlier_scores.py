@@ -8,7 +8,8 @@ import pytest
 from search.config.schema import RunConfig
 from search.ledger.events import EarlierScored, TaskReached
 from search.ledger.record import Record
-from search.preflight.earlier_scores import EarlierRun, earlier_scored, scores_of_runs
+from search.preflight.earlier import EarlierRun
+from search.preflight.earlier_scores import earlier_scored, scores_of_runs
 from trainers.components.losses import Gce
 from trainers.components.optim import Adamw
 from trainers.method import Method
