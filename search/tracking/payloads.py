@@ -153,12 +153,26 @@ def outcome_summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
     scores = ("branch", "accuracy", "pgr", "se", "ci95", "seeds", "search_pgr", "over_naive", "beats_naive_p")
     for key in ("naive", "best"):
         shown[key] = {name: outcome[key][name] for name in scores if name in outcome[key]}
-    if tasks := outcome.get("tasks"):
-        shown["tasks"] = {
-            task["name"]: {"naive_pgr": task["naive"]["pgr"], "best_pgr": task["finalists"][0]["pgr"]}
-            for task in tasks
+    if hidden := outcome.get("hidden"):
+        best = hidden["best"]
+        shown["hidden"] = {
+            name: best[name] for name in ("on", "pgr", "over_naive", "beats_naive_p", "shrinkage")
         }
+        first = outcome["finalists"][0]["trial"]
+        shown["hidden"]["tasks"] = {task["name"]: _pgrs(task, first) for task in hidden["tasks"]}
+    if tasks := outcome.get("tasks"):
+        first = outcome["finalists"][0]["trial"]
+        shown["tasks"] = {task["name"]: _pgrs(task, first) for task in tasks}
     return shown
+
+
+def _pgrs(task: Mapping[str, Any], best: str) -> dict[str, float | None]:
+    """Of naive and of the best on a task; None where there is no gap, or the best was not confirmed there.
+
+    best: its trial.
+    """
+    found = (one["pgr"] for one in task["finalists"] if one["trial"] == best)
+    return {"naive_pgr": task["naive"]["pgr"], "best_pgr": next(found, None)}
 
 
 FINALISTS = ("method", "pgr", "se", "accuracy", "over_naive", "p")

@@ -14,6 +14,7 @@ from search.ledger.events import EndState
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.output.agent.proposers import agent_row, asked_usage, not_the_agents
+from search.output.hidden_table import sentences
 from search.output.live_view.phases import counts, ended, purposes_text, total
 from search.output.live_view.progress import duration, state
 from search.output.openings import openings_text
@@ -36,7 +37,7 @@ def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
         opened_again = f" Note that {openings_text(outcome)}." if record.after_opening else ""
         another = better_on_test(outcome)
         more = f" The best was named on the search split; {another}." if another else ""
-        return first + _confirmed(outcome) + more + opened_again
+        return first + _on_hidden(outcome) + _confirmed(outcome) + more + opened_again
     best = record.best()
     so_far = f"{first}Not finished: {ended(record)} of {total(config, record)} trials have ended"
     if best is None or best.best is None:
@@ -45,6 +46,15 @@ def headline(config: RunConfig, record: Record, outcome: Outcome | None) -> str:
         f"{so_far}. The best search trial so far, of {best.branch}, has a PGR of {best.best.pgr:.3f} ± "
         f"{best.best.se:.3f} on the search split: the best of many noisy scores, not confirmed yet."
     )
+
+
+def _on_hidden(outcome: Outcome) -> str:
+    """What hidden tasks decide, which comes first; empty without them."""
+    if not outcome.get("hidden"):
+        return ""
+    decided = next(sentences(outcome))
+    where = "the tasks of the search" if outcome.get("tasks") else "the task of the search"
+    return f"{decided[0].upper()}{decided[1:]}. On {where}: "
 
 
 def _confirmed(outcome: Outcome) -> str:
@@ -99,9 +109,26 @@ def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tu
             *rows,
         ]
     return [
+        *_hidden_tiles(outcome),
         ("best PGR", f"{best['pgr']:.3f}", f"± {best['se']:.3f}, test split{_accuracy(best)}"),
         ("naive PGR", f"{naive['pgr']:.3f}", f"± {naive['se']:.3f}, test split{_accuracy(naive)}"),
         *rows,
+    ]
+
+
+def _hidden_tiles(outcome: Outcome) -> list[tuple[str, str, str]]:
+    """The gain over naive where the search did not look; none without hidden tasks that tell of it."""
+    best = (outcome.get("hidden") or {"best": {"beats_naive_p": None}})["best"]
+    if best["beats_naive_p"] is None:
+        return []
+    over, tasks = best["over_naive"], len(best["on"])
+    on = "hidden task" if tasks == 1 else f"{tasks} hidden tasks"
+    return [
+        (
+            "over naive, hidden",
+            f"{over['pgr']:+.3f}",
+            f"± {over['se']:.3f}, {on}; p = {best['beats_naive_p']:.2g}",
+        )
     ]
 
 

@@ -124,13 +124,28 @@ def test_of_several_tasks_each_has_a_metric_and_its_floors(
 
 
 def test_the_outcome_has_naive_and_the_best_on_each_task() -> None:
-    task = {"name": "a", "naive": {"pgr": 0.1}, "finalists": [{"pgr": 0.4}, {"pgr": 0.5}]}
-    found = outcome_summary(OUTCOME | {"tasks": [task, task | {"name": "b", "naive": {"pgr": None}}]})
+    finalists = [{"trial": "t1", "pgr": 0.4}, {"trial": "t2", "pgr": 0.5}]
+    task = {"name": "a", "naive": {"pgr": 0.1}, "finalists": finalists}
+    outcome = OUTCOME | {"finalists": finalists}
+    found = outcome_summary(outcome | {"tasks": [task, task | {"name": "b", "naive": {"pgr": None}}]})
     assert found["tasks"] == {
         "a": {"naive_pgr": 0.1, "best_pgr": 0.4},
         "b": {"naive_pgr": None, "best_pgr": 0.4},
     }
     assert "tasks" not in outcome_summary(OUTCOME)
+    over = {
+        "on": ["a"],
+        "pgr": 0.4,
+        "over_naive": {"pgr": 0.3},
+        "beats_naive_p": 0.01,
+        "shrinkage": 0.1,
+        "branch": "x",
+    }
+    hidden = {"best": over, "tasks": [task, task | {"name": "c", "finalists": finalists[1:]}]}
+    assert outcome_summary(outcome | {"hidden": hidden})["hidden"] == {
+        **{name: value for name, value in over.items() if name != "branch"},
+        "tasks": {"a": {"naive_pgr": 0.1, "best_pgr": 0.4}, "c": {"naive_pgr": 0.1, "best_pgr": None}},
+    }
 
 
 def test_the_best_is_the_best_trial_of_the_search_wherever_it_stopped(

@@ -308,7 +308,15 @@ def test_hidden_tasks_have_a_table_and_what_it_decides(
         "+0.100",
     ):
         assert said in section
-    assert '<h2 id="hidden">' not in render(config, record, result(record, own))
+    assert page.index('<h2 id="hidden">') < page.index('<h2 id="finalists">')
+    headline = page.partition('id="headline"')[2].partition("</p>")[0]
+    assert ">On 1 of 2 hidden tasks the best is not shown to beat the naive baseline: +0.100" in headline
+    assert "On the task of the search: " in headline
+    [tile] = [one for one in page.split('<div class="tile">') if one.startswith("<dt>over naive, hidden")]
+    assert "hidden task; p = " in tile
+    alone = render(config, record, result(record, own))
+    assert '<h2 id="hidden">' not in alone
+    assert "over naive, hidden" not in alone
 
 
 def test_several_searched_tasks_have_a_table_of_their_own(
