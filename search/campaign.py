@@ -187,8 +187,9 @@ def baseline_scores(config: RunConfig, console: Console) -> BaselineScores:
 
 
 def _begins_with(earlier: EarlierScored) -> str:
-    scores, runs = sum(len(task.scores) for task in earlier.tasks), {task.run for task in earlier.tasks}
-    return f"scores that the search begins with: {scores}, of {', '.join(sorted(runs))}"
+    scores = sum(len(task.scores) for task in earlier.tasks)
+    runs = ", ".join(dict.fromkeys(task.run for task in earlier.tasks))
+    return f"the search begins with methods of {runs}, and with scores of theirs: {scores}"
 
 
 def _say_merged_rungs(config: RunConfig, console: Console) -> None:

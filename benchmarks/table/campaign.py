@@ -229,8 +229,7 @@ class Campaign:
         self.config = config
         self.record = Record()
         ledger = Ledger(folder / "ledger.jsonl", self.record.apply)
-        if scored := earlier_scored(earlier, config):
-            ledger.append(scored)
+        ledger.append(earlier_scored(earlier, config))
         ledger.append(world.baselines())
         context = RunContext(
             config=config,

@@ -125,18 +125,30 @@ class EarlierScore(Frozen):
 
 
 class EarlierTask(Frozen):
-    """Scores of an earlier run on one of its tasks. task: its name where the run searched several."""
+    """Scores of an earlier run on one of its tasks. task: its name where the run searched several.
+
+    run, id: see EarlierOpening.
+    """
 
     run: str
+    id: str = ""
     task: str = ""
     scores: tuple[EarlierScore, ...]
 
 
 class EarlierScored(Event):
-    """What earlier runs scored (`from_runs`), from which the surrogate begins to learn."""
+    """What earlier runs scored (`from_runs`), from which the surrogate begins to learn.
+
+    tasks: of all runs, those without scores too.
+    """
 
     event: Literal["earlier_scored"] = "earlier_scored"
     tasks: tuple[EarlierTask, ...]
+
+    @property
+    def known(self) -> tuple[EarlierTask, ...]:
+        """The tasks that have scores."""
+        return tuple(task for task in self.tasks if task.scores)
 
 
 class Proposed(Event):

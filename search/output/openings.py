@@ -1,7 +1,7 @@
 """Who has opened the test examples of a run, for result.json and in words."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from search.ledger.events import TestOpened
@@ -28,17 +28,27 @@ def opened_test_row(record: Record, opened: TestOpened | None) -> dict[str, Any]
 def from_runs_rows(record: Record, from_runs: Sequence[str]) -> list[dict[str, Any]]:
     """The earlier runs whose methods the search began with, and whether they had opened test examples.
 
-    scores: of theirs, how many the search began with.
+    scores: of theirs, how many the search began with. Ledgers of earlier versions do not say which runs they
+    were: there a run is known by the name of its directory, and has no scores.
     """
     opened = [one for one in (record.test_opened, *record.opened_elsewhere.values()) if one is not None]
-    known = {earlier.run for one in opened for earlier in one.earlier}
-    scores = Counter[str]()
-    for task in record.earlier.tasks if record.earlier else ():
-        scores[task.run] += len(task.scores)
-    names = [place.partition("?")[0].rstrip("/").rpartition("/")[2] for place in from_runs]
+    known = {(earlier.run, earlier.id) for one in opened for earlier in one.earlier}
+    scores = Counter[tuple[str, str]]()
+    if record.earlier:
+        for task in record.earlier.tasks:
+            scores[task.run, task.id] += len(task.scores)
+    else:
+        names = [place.partition("?")[0].rstrip("/").rpartition("/")[2] for place in from_runs]
+        scores.update({(name, ""): 0 for name in names})
     return [
-        {"run": name, "opened_test": name in known, "scores": scores[name]} for name in dict.fromkeys(names)
+        {"run": run, "opened_test": _opened(run, id, known), "scores": count}
+        for (run, id), count in scores.items()
     ]
+
+
+def _opened(run: str, id: str, known: Collection[tuple[str, str]]) -> bool:
+    """Whether a run is among those that opened; where either has no id, by its name."""
+    return any((id == other) if id and other else (run == name) for name, other in known)
 
 
 def openings_text(outcome: Mapping[str, Any]) -> str:

@@ -12,31 +12,29 @@ from search.preflight.earlier import EarlierRun, read_earlier
 
 
 def scores_of_runs(config: RunConfig) -> EarlierScored | None:
-    """The scores of the runs that a config names, as far as it wants them; None where it wants none.
+    """The scores of the runs that a config names, as far as it wants them; None where it names none.
 
     Raises ValueError, on one line, where a run cannot be read, and where its scores may tell of test examples
     or hidden tasks of this one.
     """
-    if not config.from_runs or not config.from_runs_scores:
+    if not config.from_runs:
         return None
     return earlier_scored([read_earlier(directory, config) for directory in config.from_runs], config)
 
 
-def earlier_scored(runs: Sequence[EarlierRun], config: RunConfig) -> EarlierScored | None:
+def earlier_scored(runs: Sequence[EarlierRun], config: RunConfig) -> EarlierScored:
     """At most `from_runs_scores` scores of some runs, at random, as many of each of their tasks.
 
-    Of every rung that a trial of their searches reached on a task. None where there is no score.
+    Of every rung that a trial of their searches reached on a task.
     """
-    found = [task for run in runs for task in _tasks(run, config) if task.scores]
-    rng, kept = np.random.default_rng(config.seed), list[EarlierTask]()
-    for nth, task in enumerate(
-        sorted(found, key=lambda task: len(task.scores))
-    ):  # the rest is for the larger
-        room = (config.from_runs_scores - sum(len(one.scores) for one in kept)) // (len(found) - nth)
+    found = [task for run in runs for task in _tasks(run, config)]
+    rng, kept, left = np.random.default_rng(config.seed), list[EarlierTask](), config.from_runs_scores
+    for task in sorted(found, key=lambda task: len(task.scores)):  # what small ones leave is for the others
+        room = left // (len(found) - len(kept))
         chosen = sorted(rng.permutation(len(task.scores))[:room])
         kept.append(task.model_copy(update={"scores": tuple(task.scores[place] for place in chosen)}))
-    tasks = tuple(task for task in kept if task.scores)
-    return EarlierScored(tasks=tasks) if tasks else None
+        left -= len(chosen)
+    return EarlierScored(tasks=tuple(kept))
 
 
 def _tasks(run: EarlierRun, here: RunConfig) -> list[EarlierTask]:
@@ -44,6 +42,7 @@ def _tasks(run: EarlierRun, here: RunConfig) -> list[EarlierTask]:
     return [
         EarlierTask(
             run=run.name,
+            id=run.record.started.id if run.record.started else "",
             task=task,
             scores=tuple(
                 EarlierScore(

@@ -28,6 +28,7 @@ from tests.search.storage.mirrored import (
 )
 from tests.servers.s3 import Store
 from tests.small_runs.settings import ONE_CPU, SMALL_TASK
+from tests.small_runs.synthetic import synthetic_run
 
 
 def test_a_run_that_is_taken_over_ends_in_one_line(
@@ -119,8 +120,10 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """It began with the methods and scores of an earlier run, which the other machine has not."""
     url, store = storage
     monkeypatch.setenv(*ONE_CPU)
+    earlier = synthetic_run(tmp_path / "earlier", 12).path
 
     def start(machine: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -132,7 +135,8 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
             text=True,
         )
 
-    settings = [part for one in [*SMALL, f"cache={warm}"] for part in ("--set", one)]
+    begins = [f"from_runs=[{earlier}]", "from_runs_methods=1"]
+    settings = [part for one in [*SMALL, *begins, f"cache={warm}"] for part in ("--set", one)]
     first = start("one", "run", "configs/dev.yaml", "--out", url, *settings)
 
     def reached_a_rung() -> bool:
@@ -147,9 +151,14 @@ def test_a_run_stopped_on_one_machine_is_finished_on_another(
     assert b'"interrupted"' in store.objects["bucket/runs/one/ledger.jsonl"]
 
     another_machine(monkeypatch, tmp_path, "two")
+    shutil.rmtree(earlier)
     assert main(["resume", url]) == 0
     result = json.loads(store.objects["bucket/runs/one/result.json"])
     phases = result["phases"]
     assert (phases["search"]["started"], phases["replication"]["started"]) == (4, 1)  # the one is naive
     ledger = store.objects["bucket/runs/one/ledger.jsonl"].decode()
+    [began] = result["from_runs"]
+    assert began["scores"] >= 12
+    assert '"branch":"earlier-' in ledger
+    assert ledger.count('"earlier_scored"') == 1
     assert ledger.count('"run_started"') == ledger.count('"resumed"') == ledger.count('"finished"') == 1
