@@ -33,7 +33,7 @@ from benchmarks.encoder import default_encoder
 from benchmarks.table import left_out
 from benchmarks.table.build import build
 from benchmarks.table.data import load, save
-from benchmarks.table.judging import BUDGETS, LIMIT, METHODS, Figures, campaigns, shown, summary
+from benchmarks.table.judging import AFTER, BUDGETS, LIMIT, METHODS, Figures, campaigns, shown, summary
 from benchmarks.table.settings import QUICK, TableSettings
 from search.cli.output import INPUT_MISTAKE, complain, stdout_for_json, write_json
 from search.scoring.objective import DEFAULT, SAYS
@@ -60,7 +60,7 @@ def _build(given: argparse.Namespace) -> None:
 
 def _search(given: argparse.Namespace) -> None:
     methods = given.methods.split(",")
-    choices = (*METHODS, LIMIT)
+    choices = (*METHODS, AFTER, LIMIT)
     if unknown := [method for method in methods if method not in choices]:
         raise ValueError(f"--methods: unknown {', '.join(unknown)}; choose from {', '.join(choices)}")
     if given.campaigns < 1 or given.processes < 1:
@@ -69,6 +69,8 @@ def _search(given: argparse.Namespace) -> None:
     names = given.tasks.split(",") if given.tasks else list(tasks)
     if unknown := [name for name in names if name not in tasks]:
         raise ValueError(f"--tasks: {given.table} has no {', '.join(unknown)}; it has {', '.join(tasks)}")
+    if AFTER in methods and len(tasks) == 1:
+        raise ValueError(f"--methods {AFTER}: {given.table} has one task; build a table of more")
     count = QUICK_CAMPAIGNS if given.quick else given.campaigns
     facts: dict[str, Any] = {"schema": 1, "table": given.table.name, "tasks": names, "budgets": list(BUDGETS)}
     others = _others(given.beside, facts, methods, count) if given.beside else {}
@@ -164,7 +166,8 @@ def _parser() -> argparse.ArgumentParser:
     searching.add_argument(
         "--methods",
         default=",".join(METHODS),
-        help=f"of {','.join(METHODS)}; {LIMIT}: what the search split tells of all rows at no cost",
+        help=f"of {','.join(METHODS)}; {LIMIT}: what the search split tells of all rows at no cost; "
+        f"{AFTER}: begins with campaigns on the table's other tasks",
     )
     searching.add_argument("--campaigns", type=int, default=200)
     searching.add_argument("--processes", type=int, default=2, help="each with one thread")

@@ -13,32 +13,45 @@ import optuna
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.table.campaign import WORKERS, Plan, chance, ours, playbook
+from benchmarks.table.campaign import WORKERS, Plan, chance, ours, playbook, recorded
 from benchmarks.table.data import Table, load
 from benchmarks.table.opponents import OPPONENTS
 from benchmarks.table.processes import in_processes
 from benchmarks.table.world import Point, World
+from search.preflight.earlier import EarlierRun
 
 BUDGETS = (10, 30, 100)  # mean trainings
 FIGURES = ("confirmed_pgr", "regret", "naive")
 OURS = {"ours": playbook, "ours-random-spaces": chance}
 METHODS = (*OURS, *OPPONENTS)
+AFTER = "ours-after-others"  # begins with what campaigns on the table's other tasks found (from_runs)
+EARLIER = 30  # mean trainings that each of them had
+ANOTHER = 5_000  # to the number of a campaign: that of an earlier one, with other rows and examples
 LIMIT = "limit"  # no method: what the search split tells of all rows, whatever the budget
 Figures = NDArray[np.float64]
 
 
-def winners(method: str, world: World, campaign: int) -> list[Point]:
-    """A method's winner at each budget; naive where it has none."""
+def winners(method: str, world: World, campaign: int, others: Sequence[str] = ()) -> list[Point]:
+    """A method's winner at each budget; naive where it has none. others: the other tasks of the table."""
     naive = Point(0, len(world.table.settings.rungs) - 1)
     found: Sequence[Point | None]
     if method == LIMIT:
         found = [world.told_by_search_split() for _ in BUDGETS]
+    elif method == AFTER:
+        runs = [earlier(world.table, task, campaign) for task in others]
+        found = [ours(world, campaign, budget, Plan(), earlier=runs) for budget in BUDGETS]
     elif method in OURS:
         found = [ours(world, campaign, budget, Plan(), OURS[method]) for budget in BUDGETS]
     else:
         deadlines = [budget * world.unit_s / WORKERS for budget in BUDGETS]
         found = OPPONENTS[method].winners(world, campaign, deadlines)
     return [point or naive for point in found]
+
+
+def earlier(table: Table, task: str, campaign: int) -> EarlierRun:
+    """A campaign on a task that came before one of this number."""
+    number = campaign + ANOTHER
+    return recorded(World.of(table, task, number), number, EARLIER, task)
 
 
 def judged(world: World, point: Point) -> list[float]:
@@ -77,7 +90,8 @@ def _campaign(given: tuple[int, str, tuple[str, ...]]) -> tuple[int, list[list[l
     number, task, methods = given
     world = World.of(_table, task, number)
     with quiet():
-        found = [winners(method, world, number) for method in methods]
+        others = [name for name in _table.tasks if name != task]
+        found = [winners(method, world, number, others) for method in methods]
     figures = [[judged(world, point) for point in points] for points in found]
     return number, figures
 
