@@ -77,10 +77,10 @@ class LetGo:
 
 
 def let_go(record: Record) -> Iterator[LetGo]:
-    """The branches that a person stopped or, during the search, with no trial left; the latest first."""
+    """The branches that a person stopped, or of which no trial was trained to its end; the latest first."""
     for name, branch in reversed(record.branches.items()):
         tally = record.tally("search", name)
-        done = not record.search_over and tally.started and not tally.running and not tally.ended["completed"]
+        done = tally.started and not tally.running and not tally.ended["completed"]
         if branch.stopped or done:
             rung = tally.best.best if tally.best else None
             yield LetGo(

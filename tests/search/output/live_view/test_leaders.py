@@ -60,5 +60,7 @@ def test_a_branch_is_let_go_when_none_of_its_trials_goes_on(
     searching.apply(events.ended("t4", "pruned"))
     [two] = let_go(searching)
     assert (two.branch, two.trials, two.why, two.best, two.at) == ("two", 2, "pruned", -0.2, 1 / 3)
+    searching.apply(events.started("r1", purpose="replicate", branch=""))
+    assert [branch.branch for branch in let_go(searching)] == ["two"]  # after the search too
     searching.apply(Steered(stop=("one",)))
     assert [branch.why for branch in let_go(searching)] == ["pruned", "stopped"]
