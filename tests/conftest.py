@@ -21,8 +21,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deal the tests to the processes of this run, long ones first: one begun last keeps a core waiting.
 
     Tests with a time limit of their own take longest, then the other slow ones. xdist gives each process one
-    stretch of the list, and later what others have not begun. Tests of one file stay together, slow ones with
-    long ones: they share what they set up.
+    stretch of the list, all of a size, and later what others have not begun. Tests of one file stay together,
+    slow ones with long ones: they share what they set up.
     """
     processes = getattr(config, "workerinput", {}).get("workercount", 1)
     long = {item.path for item in items if item.get_closest_marker("timeout")}
@@ -36,6 +36,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         files = [list(group) for _, group in itertools.groupby(together, lambda item: item.path)]
         for nth, group in enumerate(files):
             dealt[nth % processes] += group
+    sizes = [(len(items) + nth) // processes for nth in range(processes)]  # as xdist cuts the list
+    spare = [item for own, size in zip(dealt, sizes, strict=True) for item in own[size:]]
+    for own, size in zip(dealt, sizes, strict=True):
+        del own[size:]
+        missing = size - len(own)
+        own += spare[:missing]
+        del spare[:missing]
     items[:] = itertools.chain.from_iterable(dealt)
 
 

@@ -32,6 +32,7 @@ WITHOUT_A_MODULE = {
     "tests/test_imports.py": "what every package loads when it is imported",
     "tests/test_makefile.py": "the Makefile's install",
     "tests/test_mirrors.py": "this file",
+    "tests/test_order.py": "the order of all tests",
     "tests/trainers/trial/test_any_method.py": "random methods through a whole trial",
     "tests/trainers/trial/test_pairs.py": "trials on pairs, in both orders",
     "tests/trainers/trial/test_pausing.py": "trials that pause or die, and go on",
