@@ -53,9 +53,7 @@ def _status(directory: str, *, watch: bool, as_json: bool) -> None:
     if as_json:
         write_json(progress.status_json(seen.config, seen.record, seen.clock_s()) | {"at_work": works})
         return
-    if (before := view.baselines_text(seen.record, seen.baselines)) is not None:
-        people.print(before)
-    people.print(progress.status(seen.config, seen.record, seen.clock_s()))
+    people.print(seen.picture(seen.clock_s()))
     _say_if_killed(people, directory, seen.record, works=works)
 
 

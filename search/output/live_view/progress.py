@@ -16,7 +16,7 @@ from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.output.live_view.forecast import Part
 from search.output.live_view.leaders import Leader, leaders, let_go
-from search.output.live_view.phases import Phase, counts, ended, named, phases, total
+from search.output.live_view.phases import counts, ended, named, phases, total
 from search.output.live_view.remaining import planned
 
 WIDTH = 80  # columns that the picture fits into
@@ -53,13 +53,21 @@ def status(
     record: Record,
     clock_s: ClockS | None = None,
     best: list[Leader] | None = None,
+    baselines: tuple[int, int] | None = None,
 ) -> RenderableType:
     """The state of a run within 80 columns. clock_s: seconds that are left of each phase.
 
-    best: its best methods, where they are known already.
+    best: its best methods, where they are known already. baselines: while some train, how many have been
+    trained and how many are to be.
     """
     found = leaders(config, record) if best is None else best
-    parts: list[RenderableType] = [_head(config, record, clock_s), _bars(phases(config, record, clock_s))]
+    bars = Table.grid(padding=(0, 2))
+    if baselines is not None:
+        trained, due = baselines
+        _bar(bars, "baselines", trained, due, f"{trained} of {due}", (clock_s or {}).get("baselines"))
+    for phase in phases(config, record, clock_s):
+        _bar(bars, phase.name, phase.ended, phase.planned, phase.count, phase.left_s, again=phase.again)
+    parts: list[RenderableType] = [_head(config, record, clock_s), bars]
     if found:
         parts += _leaders(found, naive_pgrs(config, record))
     parts += _let_go(record, {leader.branch for leader in found})
@@ -74,16 +82,14 @@ def _head(config: RunConfig, record: Record, clock_s: ClockS | None) -> Text:
     )
 
 
-def _bars(found: list[Phase]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for phase in found:
-        bar = ProgressBar(total=max(1, phase.planned), completed=phase.ended, width=26)
-        left = phase.left_s
-        time = "" if left is None or phase.ended >= phase.planned else f"about {duration(left)}"
-        if phase.again and not time:
-            time = "another is due"
-        table.add_row(Text(phase.name), bar, Text(phase.count), Text(time))
-    return table
+def _bar(
+    bars: Table, name: str, ended: int, planned: int, count: str, left_s: float | None, *, again: bool = False
+) -> None:
+    bar = ProgressBar(total=max(1, planned), completed=ended, width=26)
+    time = "" if left_s is None or ended >= planned else f"about {duration(left_s)}"
+    if again and not time:
+        time = "another is due"
+    bars.add_row(Text(name), bar, Text(count), Text(time))
 
 
 def _leaders(best: list[Leader], of_naive: Mapping[int, float]) -> Iterator[RenderableType]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -106,13 +106,20 @@ class View:
     def _draw(self) -> None:
         clock_s = self.clock_s()
         if self._live:
-            shown = status(self.config, self.record, clock_s, self._leaders())
-            before = baselines_text(self.record, self.baselines)
-            self._live.update(shown if before is None else Group(before, shown), refresh=True)
+            self._live.update(self.picture(clock_s, self._leaders()), refresh=True)
         else:
             left_s = None if clock_s is None else sum(clock_s.values())
             line = status_line(self.config, self.record, left_s)
             self._console.print(line, highlight=False, soft_wrap=True)
+
+    def picture(self, clock_s: ClockS | None, best: list[Leader] | None = None) -> RenderableType:
+        """The state of the run, with the baselines that train. clock_s, best: see `status`."""
+        text = baselines_text(self.record, self.baselines)
+        if text is None:
+            return status(self.config, self.record, clock_s, best)
+        trained, due = self.baselines.counts
+        counts = None if due is None else (trained, due)
+        return Group(text, status(self.config, self.record, clock_s, best, counts))
 
     def _leaders(self) -> list[Leader]:
         """The best methods; found anew only when there is another score."""

@@ -228,6 +228,10 @@ def test_a_look_at_a_run_whose_baselines_train_tells_when_it_will_have_ended(
     text = baselines_text(found.record, found.baselines)
     assert text is not None
     assert text.plain == "weak floor and ceiling come first; 1 of 2 trained"
+    console = Console(file=StringIO(), width=80)
+    console.print(found.picture(clock_s))
+    [bar] = [line for line in shown(console).splitlines() if line.startswith("baselines")]
+    assert bar.split("1 of 2")[1].strip() == "about 9 s"
     times.add(BaselineTime(role="weak", seed=0, seconds=1.0, share=0.0, due_s=30.4, at=now()))
     found = look(run)
     text = baselines_text(found.record, found.baselines)
