@@ -118,18 +118,13 @@ def tiles(config: RunConfig, record: Record, outcome: Outcome | None) -> list[tu
 
 def _hidden_tiles(outcome: Outcome) -> list[tuple[str, str, str]]:
     """The gain over naive where the search did not look; none without hidden tasks that tell of it."""
-    best = (outcome.get("hidden") or {"best": {"beats_naive_p": None}})["best"]
-    if best["beats_naive_p"] is None:
+    hidden = outcome.get("hidden")
+    if not hidden or hidden["best"]["beats_naive_p"] is None:
         return []
-    over, tasks = best["over_naive"], len(best["on"])
+    best = hidden["best"]
+    over, p, tasks = best["over_naive"], best["beats_naive_p"], len(best["on"])
     on = "hidden task" if tasks == 1 else f"{tasks} hidden tasks"
-    return [
-        (
-            "over naive, hidden",
-            f"{over['pgr']:+.3f}",
-            f"± {over['se']:.3f}, {on}; p = {best['beats_naive_p']:.2g}",
-        )
-    ]
+    return [("over naive, hidden", f"{over['pgr']:+.3f}", f"± {over['se']:.3f}, {on}; p = {p:.2g}")]
 
 
 def _accuracy(confirmed: Mapping[str, Any]) -> str:
