@@ -300,7 +300,11 @@ class Exploration:
         return [trial for trial, allowed in zip(trials, affordable, strict=True) if allowed]
 
     def _unproven_trial(self) -> TrialRecord | None:
-        """A paused trial to resume because no trial of its branch has got further, within the budget."""
+        """A paused trial to resume because no trial of its branch has got further, within the budget.
+
+        Within a branch's share of it, too: a few fine-tunings among hundreds of probes would take most of it,
+        and go on only where they promise as much for it.
+        """
         if len(self._branches) == 1:
             return None
         floor = self._config.search.allocation.floor
@@ -309,11 +313,24 @@ class Exploration:
             for trial in self._paused
             if self._branches[trial.branch].is_unproven(self._ladder(trial).after(trial.place), floor)
         ]
-        due = self._affordable(unproven, more_to_come=True)
+        due = [
+            one for one in self._affordable(unproven, more_to_come=True) if self._left_s(one) <= self._share_s
+        ]
         if not due:
             return None
         same_branch = [trial for trial in due if trial.branch == due[0].branch]
         return self._record.trials[max(same_branch, key=lambda trial: trial.value).trial]
+
+    def _left_s(self, trial: PausedTrial) -> float:
+        """The predicted seconds to the end of a paused trial's training."""
+        seconds = self._ladder(trial).seconds(self._seconds.costs, len(self._rungs), after=trial.place)
+        return float(seconds[-1])
+
+    @property
+    def _share_s(self) -> float:
+        """Seconds of a branch's share of the budget, enough for two mean trainings at least."""
+        share_s = self._budget.total_s / self._config.search.allocation.offering
+        return max(share_s, 2 * self._budget.training_s)
 
     def _draws(self, max_started: int) -> Sequence[Draw]:
         while self.new_left and self.started < max_started:

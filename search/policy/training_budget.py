@@ -65,7 +65,12 @@ class Budget:
         """Seconds that may be trained. Trials that have yet to start count like the mean of the others."""
         if self._max_s is not None:
             return self._max_s
-        return self._effort * self._trials * self._trainings.mean(self._seconds.costs)
+        return self._effort * self._trials * self.training_s
+
+    @property
+    def training_s(self) -> float:
+        """Mean predicted seconds of the whole training of the trials that have started."""
+        return self._trainings.mean(self._seconds.costs)
 
     @property
     def spent_s(self) -> float:

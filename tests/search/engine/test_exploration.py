@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.language.proposal import Branch, Option, Proposal, Range, Slot
+from agents.language.proposal import Branch, Fixed, Option, Proposal, Range, Slot
 from search.config.schema import RunConfig
 from search.config.search import SearchConfig
 from search.engine.exploration import Exploration
@@ -82,7 +82,7 @@ class Field:
                 share=RUNGS[rung],
             )
         )
-        step = RUNGS[rung] - (RUNGS[rung - 1] if rung else 0)
+        step = method.members.count * (RUNGS[rung] - (RUNGS[rung - 1] if rung else 0))
         self.trained += step
         self.rungs[name] = rung
         pgr = self.score(branch, method, rung)
@@ -317,6 +317,20 @@ def test_a_single_branch_has_nobody_to_prove_itself_to(explore: Callable[..., Fi
 
     assert by_trials("one", "two")
     assert not by_trials("one")
+
+
+def test_no_proof_takes_more_than_a_branch_s_share(explore: Callable[..., Field]) -> None:
+    """A training of the large branch takes eight times that of another, and says no more."""
+    members = Slot(
+        slot="members", options=(Option(component="ensemble", params=(Fixed(name="count", value=8),)),)
+    )
+    large = lr_branch("large")
+    large = large.model_copy(update={"slots": (*large.slots, members)})
+    small = [lr_branch(name) for name in ("one", "two", "three", "four")]
+    field = explore(lambda *_: 0.3, large, *small, trials=24, effort=0.25).run()
+    assert len([trial for trial in field.record.trials.values() if trial.branch == "large"]) >= 3
+    assert {trial.branch for trial in field.completed} >= {"one", "two"}
+    assert "large" not in {trial.branch for trial in field.completed}
 
 
 def test_no_proof_beyond_the_budget(explore: Callable[..., Field]) -> None:
