@@ -19,7 +19,13 @@ class AllocationConfig(Frozen):
     ] = 3
     offering: Annotated[
         int,
-        Field(ge=1, le=100, description="Branches that may offer new trials at a time. The others get none."),
+        Field(
+            ge=1,
+            le=100,
+            description="Branches that may offer new trials at a time. The others get none. One of so many "
+            "parts of the budget, two mean trainings at least, is what the best early trial of a branch may "
+            "take to its end because none of the branch has got there; beyond that it has to promise more.",
+        ),
     ] = 8
     spread: Annotated[
         float,
