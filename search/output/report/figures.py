@@ -147,20 +147,23 @@ def losses_figure(alt: str, curves: Sequence[Row], names: Sequence[str]) -> Figu
     x: Spec = {"field": "share", "type": "quantitative", "title": "share of the training"}
     x |= {"scale": {"domain": [0, 1], "nice": False}, "axis": {"format": ".0%"}}
     losses = [row["loss"] for row in curves]
+    found = domain(losses, (), (min(losses), max(losses)))
     y: Spec = {"field": "loss", "type": "quantitative", "title": "training loss, on weak labels"}
-    y |= {"scale": scale(domain(losses, (), (min(losses), max(losses))))}
+    y |= {"scale": scale(found)}
     color: Spec = {"field": "name", "type": "nominal", "scale": levels(looks)}
-    description = {"description": {"field": "name"}}
-    line = {"type": "line", "strokeWidth": 2}
+    shown = {"x": x, "y": y, "color": color}
+    _, outside = _parted(curves, found, "loss")
+    cut = [{**row, "tip": f"{row['name']}: loss {row['loss']:.3g} at {row['share']:.0%}"} for row in outside]
     return draw(
         alt,
         240,
         [
             {
                 "data": {"values": list(curves)},
-                "mark": line,
-                "encoding": {"x": x, "y": y, "color": color} | description,
-            }
+                "mark": {"type": "line", "strokeWidth": 2},
+                "encoding": shown | {"description": {"field": "name"}},
+            },
+            *arrows(cut, shown | {"description": {"field": "tip"}}, "y", {}),
         ],
     )
 
@@ -172,9 +175,11 @@ def _pgr(values: Sequence[float], lines: Sequence[Row]) -> tuple[Spec, tuple[flo
     return y | {"scale": scale(found)}, found
 
 
-def _parted(rows: Sequence[Row], of: tuple[float, float]) -> tuple[list[Row], list[dict[str, Any]]]:
-    """The rows inside the domain, and those beyond it with their side."""
-    sides = [beyond(row["pgr"], of) for row in rows]
+def _parted(
+    rows: Sequence[Row], of: tuple[float, float], value: str = "pgr"
+) -> tuple[list[Row], list[dict[str, Any]]]:
+    """The rows with a value inside the domain, and those beyond it with their side."""
+    sides = [beyond(row[value], of) for row in rows]
     inside = [row for row, side in zip(rows, sides, strict=True) if side is None]
     outside = [{**row, "side": side} for row, side in zip(rows, sides, strict=True) if side is not None]
     return inside, outside

@@ -160,6 +160,18 @@ def test_losses_are_a_line_a_method() -> None:
     assert [line.get("stroke") for line in lines] == [MUTE, HUES[0]]
 
 
+def test_a_loss_beyond_its_axis_is_an_arrow_that_says_the_loss() -> None:
+    """Quartiles of 0.45 and 0.6 put 30 far out: its arrow lies inside the upper edge."""
+    losses = (30.0, 0.6, 0.6, 0.5, 0.4, 0.4, 0.5)
+    rows = [{"name": "naive", "share": n / 10, "loss": loss} for n, loss in enumerate(losses, start=1)]
+    figure = losses_figure("alt", rows, ["naive"])
+    [arrow] = marks(figure, "point")
+    assert arrow.get("aria-label") == "naive: loss 30 at 10%"
+    assert arrow.get("fill") == MUTE
+    assert place(arrow)[1] == pytest.approx(5)
+    assert marks(losses_figure("alt", rows[1:], ["naive"]), "point") == []
+
+
 def test_bars_are_as_long_as_their_shares() -> None:
     bars = [
         {"name": "optim.adamw.lr", "share": 0.75, "low": 0.6, "high": 0.8, "text": "75%"},
