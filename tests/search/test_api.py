@@ -10,6 +10,7 @@ import pytest
 import search
 from search import Run, check, configure, load, method, methods
 from search.config.load import load_config
+from search.output.openings import openings_text
 from tests.small_runs.settings import ONE_CPU, SMALL
 from tests.small_runs.synthetic import synthetic_run
 from tests.test_docs import blocks
@@ -60,6 +61,16 @@ def test_a_run_is_read_as_frames(tmp_path: Path) -> None:
     assert len(found.curves()) > 12
     assert len(found.seeds()) == 4 * found.config.confirm.seeds
     assert re.fullmatch(r"<Run .*run: best \S+, accuracy 0\.\d{3}, PGR -?\d\.\d{3} ± 0\.\d{3}>", repr(found))
+
+
+def test_a_finished_run_says_who_has_opened_its_test_split(tmp_path: Path) -> None:
+    found = load(synthetic_run(tmp_path / "run", 12).path)
+    assert found.record.test_opened is not None
+    assert found.outcome is not None
+    assert found.openings == openings_text(found.outcome)
+    assert found.openings == "the test split has been opened once, by synthetic-12"
+    found.record.test_opened = None
+    assert found.openings == ""
 
 
 def test_a_run_without_an_outcome_has_trials_alone(tmp_path: Path) -> None:
