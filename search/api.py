@@ -169,11 +169,11 @@ def compare(
     return run(configure(config, **settings), out, progress=progress)
 
 
-def check(config: Config, *, timed: bool = True) -> dict[str, Any]:
+def check(config: Config, *, timed: bool = True, usd_per_gpu_hour: float | None = None) -> dict[str, Any]:
     """What a run of a config would meet and take, as `check --json` writes it."""
     from search.preflight.check import check as checked
 
-    return checked(configure(config), timed=timed)
+    return checked(configure(config), timed=timed, usd_per_hour=usd_per_gpu_hour)
 
 
 def methods() -> list[dict[str, Any]]:

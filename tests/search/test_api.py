@@ -90,6 +90,14 @@ def test_what_a_run_would_meet(tmp_path: Path) -> None:
     assert check(small, timed=False)["data"]["splits"]["search"] == 1000
 
 
+@pytest.mark.slow
+def test_a_price_of_gpu_hours(tmp_path: Path) -> None:
+    small = configure(DEV, strong={"model": {"kind": "toy", "size": "weak"}}, cache=str(tmp_path))
+    assert check(small)["dollars"]["gpu_usd"] is None
+    dollars = check(small, usd_per_gpu_hour=2.5)["dollars"]
+    assert dollars["gpu_usd"] == pytest.approx(2.5 * dollars["gpu_hours"])
+
+
 def test_every_name_of_the_page_is_there_and_no_other() -> None:
     page = (REPO / "docs/api.md").read_text()
     table = [line.split("`")[1].partition("(")[0] for line in page.splitlines() if line.startswith("| `")]
