@@ -5,7 +5,8 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -32,7 +33,7 @@ def apart(
     """
     ours, theirs = Pipe()
     with ours:
-        with theirs:
+        with theirs, _ctrl_c_blocked():
             process = subprocess.Popen(
                 [sys.executable, "-c", CODE, str(theirs.fileno())],
                 env=_environment(passed_on),
@@ -55,6 +56,19 @@ def apart(
     return returned
 
 
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """A process started in the block never sees a Ctrl-C, which is the caller's to handle: it ends it.
+
+    A process that ignores Ctrl-C itself would meet one that comes while it still imports.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _environment(passed_on: Collection[str]) -> dict[str, str]:
     names = {*passed_on, *ALSO, *filter(is_proxy, os.environ)}
     path = [folder for folder in sys.path if folder]
@@ -63,7 +77,6 @@ def _environment(passed_on: Collection[str]) -> dict[str, str]:
 
 def answer(descriptor: int) -> None:
     """The other side: call the function that was sent and send back what it returns, or what it raises."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to handle: it ends this process
     with Connection(descriptor) as caller:
         try:
             function, given = pickle.loads(caller.recv_bytes())

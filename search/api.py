@@ -18,6 +18,7 @@ from search.config.own import OwnMethod, resolved
 from search.config.schema import RunConfig
 from search.ledger.record import Record
 from search.output.frames import curves_frame, methods_frame, seeds_frame, trials_frame
+from search.output.openings import openings_part, openings_text
 from search.storage.object_store import is_url, run_path, snapshot
 from search.storage.run_directory import RunDirectory, claimed_run
 from trainers.method import Method
@@ -59,6 +60,11 @@ class Run:
     def best(self) -> Method | None:
         """The method that ranked first on the search split; None before there is an outcome."""
         return None if self.outcome is None else Method.model_validate(self.outcome["best"]["method"])
+
+    @property
+    def openings(self) -> str:
+        """Who has opened the test split, in words, as `status` says it; empty before it was opened."""
+        return openings_text(openings_part(self.record, self.config.from_runs))
 
     def methods(self) -> "DataFrame":
         """Naive and the confirmed methods on the test split. Raises ValueError before there is an outcome."""
@@ -163,11 +169,11 @@ def compare(
     return run(configure(config, **settings), out, progress=progress)
 
 
-def check(config: Config, *, timed: bool = True) -> dict[str, Any]:
+def check(config: Config, *, timed: bool = True, usd_per_gpu_hour: float | None = None) -> dict[str, Any]:
     """What a run of a config would meet and take, as `check --json` writes it."""
     from search.preflight.check import check as checked
 
-    return checked(configure(config), timed=timed)
+    return checked(configure(config), timed=timed, usd_per_hour=usd_per_gpu_hour)
 
 
 def methods() -> list[dict[str, Any]]:

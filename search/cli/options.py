@@ -117,6 +117,16 @@ BranchFiles = Annotated[
         help="A branch of your own, in YAML or JSON; may be repeated. They come first.",
     ),
 ]
+UsdPerGpuHour = Annotated[
+    float | None,
+    typer.Option(
+        "--usd-per-gpu-hour",
+        metavar="USD",
+        min=0,
+        show_default=False,
+        help="The price of a GPU-hour, to say what a run costs.",
+    ),
+]
 OutcomeAsJson = Annotated[
     bool, typer.Option("--json", help="Write the content of result.json to stdout, and all else to stderr.")
 ]

@@ -6,6 +6,28 @@ from typing import Any
 
 from search.ledger.events import TestOpened
 from search.ledger.record import Record
+from search.ledger.steered import Steered
+
+
+def openings_part(record: Record, from_runs: Sequence[str]) -> dict[str, Any]:
+    """The part of result.json that `openings_text` reads; its test_split is None before it was opened."""
+    return {
+        "test_split": opened_test_row(record, record.test_opened),
+        "steered": [_steered(order, record) for order in record.course.orders],
+        "from_runs": from_runs_rows(record, from_runs),
+    }
+
+
+def _steered(order: Steered, record: Record) -> dict[str, Any]:
+    """What a person changed. after_opening: it extended a run that had opened its test split."""
+    return {
+        "at": order.at,
+        "by": order.by,
+        "settings": order.settings,
+        "implied": list(order.implied),
+        "said": list(order.sentences()),
+        "after_opening": order in record.after_opening,
+    }
 
 
 def opened_test_row(record: Record, opened: TestOpened | None) -> dict[str, Any] | None:

@@ -22,11 +22,10 @@ from typing import Any
 from search.engine.confirmation import Confirmation, Confirmed, Finalist, SeedOutcome
 from search.ledger.events import RunStarted
 from search.ledger.record import Record
-from search.ledger.steered import Steered
 from search.ledger.trial_record import TrialRecord
 from search.output.agent.proposers import agent_row, asked_usage
 from search.output.live_view.phases import STATES, counts
-from search.output.openings import from_runs_rows, opened_test_row
+from search.output.openings import openings_part
 from search.scoring.collapses import Collapses
 from search.scoring.grader import BaselineScores
 from search.scoring.objective import Objective
@@ -101,9 +100,7 @@ def result(
         "agent": agent_row(record),
         "grader_queries": {split: record.grader_queries[split] for split in ("search", "test")},
         "test_openings": record.test_openings,
-        "test_split": opened_test_row(record, record.test_opened),
-        "steered": [_steered(order, record) for order in record.course.orders],
-        "from_runs": from_runs_rows(record, from_runs),
+        **openings_part(record, from_runs),
     }
 
 
@@ -143,18 +140,6 @@ def floors_row(baselines: BaselineScores) -> dict[str, Any]:
 def _sources(started: RunStarted) -> dict[str, Any] | None:
     """Digests and commits without the salt, so that nobody can guess labels from this file."""
     return None if started.sources is None else started.sources.model_dump(exclude={"salt"})
-
-
-def _steered(order: Steered, record: Record) -> dict[str, Any]:
-    """What a person changed. after_opening: it extended a run that had opened its test split."""
-    return {
-        "at": order.at,
-        "by": order.by,
-        "settings": order.settings,
-        "implied": list(order.implied),
-        "said": list(order.sentences()),
-        "after_opening": order in record.after_opening,
-    }
 
 
 def confirmed_row(confirmed: Confirmed) -> dict[str, Any]:

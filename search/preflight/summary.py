@@ -38,9 +38,10 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     )
     states = "not known" if disk["checkpoints_gb"] is None else f"at most {disk['checkpoints_gb']:.2g} GB"
     yield f"disk: checkpoints {states}, {disk['free_gb']:.3g} GB free"
-    if hours := found["dollars"].get("gpu_hours"):
-        price = found["dollars"]["gpu_usd"]
-        yield f"GPU-hours: {hours:.3g}" + ("" if price is None else f", {price:.2f} dollars")
+    hours, price = found["dollars"].get("gpu_hours"), found["dollars"].get("gpu_usd")
+    if hours or price is not None:
+        used = "" if hours else " (trials use no GPU on this machine)"
+        yield f"GPU-hours: {hours:.3g}{used}" + ("" if price is None else f", {price:.2f} dollars")
     if found["dollars"]["paid"]:
         yield f"dollars: at most {found['dollars']['at_most']:.2f} (agent.max_usd)"
 

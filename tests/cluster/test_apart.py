@@ -1,4 +1,5 @@
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from cluster.apart import apart
 def own_environment() -> str:
     """All that this process began with, whatever Python has made of it since."""
     return Path("/proc/self/environ").read_text(errors="replace") + repr(os.environ)
+
+
+def ctrl_c_is_blocked() -> bool:
+    """Whether the main thread of this process has SIGINT blocked, which its own code never does."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return bool(int(fields["SigBlk"], 16) & 1 << (signal.SIGINT - 1))
 
 
 def failing(text: str) -> None:
@@ -37,6 +44,12 @@ def test_a_process_of_its_own_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_process_that_fails_or_dies_is_one_line(function: object, given: object, problem: str) -> None:
     with pytest.raises(RuntimeError, match=problem):
         apart("it", function, given)  # type: ignore[arg-type]
+
+
+def test_a_ctrl_c_is_for_the_caller_alone_from_the_start_of_the_process() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert apart("it", ctrl_c_is_blocked)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_what_the_caller_raises_ends_the_process() -> None:

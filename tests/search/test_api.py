@@ -10,6 +10,7 @@ import pytest
 import search
 from search import Run, check, configure, load, method, methods
 from search.config.load import load_config
+from search.output.openings import openings_text
 from tests.small_runs.settings import ONE_CPU, SMALL
 from tests.small_runs.synthetic import synthetic_run
 from tests.test_docs import blocks
@@ -62,6 +63,16 @@ def test_a_run_is_read_as_frames(tmp_path: Path) -> None:
     assert re.fullmatch(r"<Run .*run: best \S+, accuracy 0\.\d{3}, PGR -?\d\.\d{3} ± 0\.\d{3}>", repr(found))
 
 
+def test_a_finished_run_says_who_has_opened_its_test_split(tmp_path: Path) -> None:
+    found = load(synthetic_run(tmp_path / "run", 12).path)
+    assert found.record.test_opened is not None
+    assert found.outcome is not None
+    assert found.openings == openings_text(found.outcome)
+    assert found.openings == "the test split has been opened once, by synthetic-12"
+    found.record.test_opened = None
+    assert found.openings == ""
+
+
 def test_a_run_without_an_outcome_has_trials_alone(tmp_path: Path) -> None:
     synthetic_run(tmp_path / "run", 12).result.unlink()
     found = load(tmp_path / "run")
@@ -77,6 +88,14 @@ def test_a_run_without_an_outcome_has_trials_alone(tmp_path: Path) -> None:
 def test_what_a_run_would_meet(tmp_path: Path) -> None:
     small = configure(DEV, strong={"model": {"kind": "toy", "size": "weak"}}, cache=str(tmp_path))
     assert check(small, timed=False)["data"]["splits"]["search"] == 1000
+
+
+@pytest.mark.slow
+def test_a_price_of_gpu_hours(tmp_path: Path) -> None:
+    small = configure(DEV, strong={"model": {"kind": "toy", "size": "weak"}}, cache=str(tmp_path))
+    assert check(small)["dollars"]["gpu_usd"] is None
+    dollars = check(small, usd_per_gpu_hour=2.5)["dollars"]
+    assert dollars["gpu_usd"] == pytest.approx(2.5 * dollars["gpu_hours"])
 
 
 def test_every_name_of_the_page_is_there_and_no_other() -> None:

@@ -58,7 +58,10 @@ Label = Hard | Soft | Median | Balanced | Smoothed | LabelFormula
 
 
 def hard(config: Hard, evidence: Evidence) -> FloatArray:
-    """ŷ = 1[w > .5]."""
+    """ŷ = 1[w > .5].
+
+    The project's own choice of labels for naive.
+    """
     return harden(evidence.weak_probs).astype(np.float64)
 
 

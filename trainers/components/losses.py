@@ -151,7 +151,10 @@ def compute_loss(config: Loss, logits: Tensor, weak_probs: Tensor, progress: flo
 
 
 def xent(config: Xent, log_probs: Tensor, weak: Tensor, progress: float) -> Tensor:
-    """CE(w)."""
+    """CE(w).
+
+    The loss of naive finetuning on weak labels, Burns et al. 2023.
+    """
     return _cross_entropy(log_probs, weak)
 
 

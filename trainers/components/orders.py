@@ -57,7 +57,10 @@ InputOrders = PlainInputs | BothOrders
 
 
 def as_shown(config: PlainInputs, learned: TrainingTargets) -> TrainingTargets:
-    """The targets and weights as they are."""
+    """The targets and weights as they are.
+
+    As naive finetuning on weak labels, Burns et al. 2023.
+    """
     return learned
 
 

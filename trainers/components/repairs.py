@@ -158,7 +158,10 @@ Repair = (
 
 
 def no_repair(config: NoRepair, evidence: Evidence) -> FloatArray:
-    """The labels of the step before."""
+    """The labels of the step before.
+
+    Naive finetuning on weak labels, Burns et al. 2023, has no such step.
+    """
     return evidence.weak
 
 
@@ -166,7 +169,10 @@ def noisy_channel(config: NoisyChannel, evidence: Evidence) -> FloatArray:
     """P(y = 1 | x, ŷ) ∝ prior(x)·p(ŷ | y), the channel p(ŷ | y) fitted by expectation-maximization.
 
     The prior is `evidence.prior()` for zero_shot. For head it is a probe on the features, fitted on the other
-    folds to w and then, each iteration, to the posterior (`repairing.noisy_channel.refit_head`).
+    folds to w and then, each iteration, to the posterior (`repairing.noisy_channel.refit_head`). Dawid &
+    Skene 1979; with a model as the prior, Bekker & Goldberger 2016, "Training Deep Neural-Networks Based on
+    Unreliable Labels"; with a classifier that is fitted along with it, Raykar et al. 2010, "Learning From
+    Crowds"; stretching the probe, Patrini et al. 2017, section 4.
     """
     if config.prior == "zero_shot":
         return fit_channel(evidence.checked_prior(), harden(evidence.weak_probs), config.iterations).posterior
@@ -209,7 +215,9 @@ def propagate(config: Propagate, evidence: Evidence) -> FloatArray:
 def crossfit(config: CrossFit, evidence: Evidence) -> FloatArray:
     """Each round 1[out-of-fold p(x) above its quantile 1 - r], r the mean of w; see `repairing.relabelling`.
 
-    The probe of the first round is fitted to w; every round draws folds of its own.
+    The probe of the first round is fitted to w; every round draws folds of its own. Out-of-fold
+    probabilities: Northcutt et al. 2021, "Confident Learning"; labels made anew in rounds: Lee 2013,
+    "Pseudo-Label".
     """
     probe = CrossFittedProbe(evidence.features())
 
@@ -224,7 +232,9 @@ def em_head(config: EmHead, evidence: Evidence) -> FloatArray:
 
     θ, a cross-fitted probe, is fitted to w, then to 1[q > t]; p(ŷ | y) is counted from p_θ
     (`repairing.noisy_channel.classify_and_refit`). Where noisy_channel with a head stretches the probe
-    between its surest examples and puts its mean at one half, this keeps the share of class 1.
+    between its surest examples and puts its mean at one half, this keeps the share of class 1. Celeux &
+    Govaert 1992, "A Classification EM Algorithm"; the model: Raykar et al. 2010, "Learning From Crowds", with
+    one annotator.
     """
     probe, weak = CrossFittedProbe(evidence.features()), evidence.weak
     q = classify_and_refit(
@@ -234,7 +244,10 @@ def em_head(config: EmHead, evidence: Evidence) -> FloatArray:
 
 
 def mean_difference(config: MeanDifference, evidence: Evidence) -> FloatArray:
-    """1[x·(μ_1 - μ_0) above its quantile 1 - r], r the mean of w; see `repairing.relabelling`."""
+    """1[x·(μ_1 - μ_0) above its quantile 1 - r], r the mean of w; see `repairing.relabelling`.
+
+    Marks & Tegmark 2023, "The Geometry of Truth" (mass-mean probing).
+    """
     return along_mean_difference(evidence.features(), evidence.weak)
 
 

@@ -178,7 +178,10 @@ def small_loss_weights(losses: Tensor, share: float) -> Tensor:
 
 
 def keep_all(config: All, evidence: Evidence, targets: FloatArray) -> Plan:
-    """One phase, every weight 1."""
+    """One phase, every weight 1.
+
+    As naive finetuning on weak labels, Burns et al. 2023.
+    """
     return Plan(phases=(alike(np.ones(len(targets), dtype=np.bool_)),))
 
 
@@ -267,7 +270,11 @@ def confident_first(config: Curriculum, evidence: Evidence, targets: FloatArray)
 
 
 def weigh_by_formula(config: WeightFormula, evidence: Evidence, targets: FloatArray) -> Plan:
-    """One phase, weighted as `formulas.weights.formula_weights` says."""
+    """One phase, weighted as `formulas.weights.formula_weights` says.
+
+    The default is the project's own: it rises with the weak label's confidence and falls where an out-of-fold
+    probe contradicts it.
+    """
     weights = formula_weights(config, evidence, targets)
     return Plan(phases=(Phase(start=0.0, weights=weights, lr_scale=1.0),))
 

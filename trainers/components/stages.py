@@ -64,7 +64,10 @@ class TrainingTargets:
 
 
 def once(config: Once, given: int) -> Trainings:
-    """A single stage."""
+    """A single stage.
+
+    As naive finetuning on weak labels, Burns et al. 2023.
+    """
     return (Stage(),), ()
 
 

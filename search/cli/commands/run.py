@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from search.cli.commands.before.check import look_before
-from search.cli.options import BranchFiles, ConfigFile, OutcomeAsJson, Overrides, complete_run
+from search.cli.options import (
+    BranchFiles,
+    ConfigFile,
+    OutcomeAsJson,
+    Overrides,
+    UsdPerGpuHour,
+    complete_run,
+)
 from search.cli.outcome import reach_outcome
 from search.cli.output import console, stdout_for_json
 from search.config.load import load_config
@@ -39,18 +46,25 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train nothing; say what the run would meet, as `check` does.")
     ] = False,
+    usd_per_hour: UsdPerGpuHour = None,
 ) -> None:
     """Search, confirm on the test split, write the outcome.
 
     The same command with the same --out goes on where an interrupted run stopped.
     `python -m search settings` prints every setting, its bounds and its meaning.
     """
+    if usd_per_hour is not None and not dry_run:
+        raise typer.BadParameter(
+            f"--usd-per-gpu-hour {usd_per_hour:g} only says what a run would cost: add --dry-run"
+        )
     with stdout_for_json(wanted=as_json):
-        act = _dry_run if dry_run else start
         loaded = load_config(config, overrides, branches)
         if loaded.from_runs:
             loaded = _with_earlier(loaded, adopt=not dry_run)
-        act(loaded, out, as_json=as_json)
+        if dry_run:
+            _dry_run(loaded, out, as_json=as_json, usd_per_hour=usd_per_hour)
+        else:
+            start(loaded, out, as_json=as_json)
 
 
 def _with_earlier(loaded: RunConfig, *, adopt: bool) -> RunConfig:
@@ -72,9 +86,9 @@ def start(loaded: RunConfig, out: str | None, *, as_json: bool) -> None:
         reach_outcome(directory, people, out=out, as_json=as_json)
 
 
-def _dry_run(loaded: RunConfig, out: str | None, *, as_json: bool) -> None:
+def _dry_run(loaded: RunConfig, out: str | None, *, as_json: bool, usd_per_hour: float | None) -> None:
     folder = Path()
     if out:
         check_claimable(out, loaded)
         folder = local_copy(out) if is_url(out) else Path(out).expanduser()
-    look_before(loaded, folder, timed=True, as_json=as_json)
+    look_before(loaded, folder, timed=True, as_json=as_json, usd_per_hour=usd_per_hour)

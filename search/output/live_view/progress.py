@@ -18,6 +18,7 @@ from search.output.live_view.forecast import Part
 from search.output.live_view.leaders import Leader, leaders, let_go
 from search.output.live_view.phases import counts, ended, named, phases, total
 from search.output.live_view.remaining import planned
+from search.output.openings import openings_part, openings_text
 
 WIDTH = 80  # columns that the picture fits into
 BRANCH = 28  # columns of a branch's name; the rest of a longer one is left out
@@ -71,7 +72,7 @@ def status(
     if found:
         parts += _leaders(found, naive_pgrs(config, record))
     parts += _let_go(record, {leader.branch for leader in found})
-    return Group(*parts, *_families(config, record), *_orders(record))
+    return Group(*parts, *_families(config, record), *_orders(record), *_openings(config, record))
 
 
 def _head(config: RunConfig, record: Record, clock_s: ClockS | None) -> Text:
@@ -155,6 +156,11 @@ def _orders(record: Record) -> Iterator[Text]:
             yield Text(f"{order.by}: {sentence}")
 
 
+def _openings(config: RunConfig, record: Record) -> Iterator[Text]:
+    if said := openings_text(openings_part(record, config.from_runs)):
+        yield Text(said)
+
+
 def _table(first: str, *others: str, width: int = BRANCH) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column(first, width=width, no_wrap=True, overflow="ellipsis")
@@ -164,8 +170,12 @@ def _table(first: str, *others: str, width: int = BRANCH) -> Table:
 
 
 def status_json(config: RunConfig, record: Record, clock_s: ClockS | None = None) -> dict[str, Any]:
-    """The state of a run as plain values; `best` is None until a trial has reached a rung."""
+    """The state of a run as plain values; `best` is None until a trial has reached a rung.
+
+    test_split, from_runs: as in result.json; test_split is None before it was opened.
+    """
     best, shares = record.best(), _shares(record)
+    opened = openings_part(record, config.from_runs)
     return {
         "run": record.started.run if record.started else None,
         "id": record.started.id if record.started else None,
@@ -188,6 +198,9 @@ def status_json(config: RunConfig, record: Record, clock_s: ClockS | None = None
             {"at": order.at, "by": order.by, "said": list(order.sentences())}
             for order in record.course.orders
         ],
+        "test_openings": record.test_openings,
+        "test_split": opened["test_split"],
+        "from_runs": opened["from_runs"],
     }
 
 

@@ -1,11 +1,11 @@
 """Axes that a wild value does not flatten: their domains, and the marks of what lies beyond them."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median, quantiles
+from statistics import median_low, quantiles
 from typing import Any
 
 FENCE = 3.0  # quartile distances beyond the quartiles: Tukey's far out
-HALF_WIDTHS = 3.0  # of the median interval: as far as an interval widens its axis
+HALF_WIDTHS = 3.0  # of the median interval, of two the narrower: as far as an interval widens its axis
 LOWEST, HIGHEST = -1.0, 1.5  # no axis of PGR shows more
 MARGIN = 0.05
 
@@ -44,7 +44,7 @@ def interval_domain(
 
     rows: name, pgr, low, high. seeds: name and pgr, of points that belong to the row of that name.
     """
-    reach = HALF_WIDTHS * median((row["high"] - row["low"]) / 2 for row in rows)
+    reach = HALF_WIDTHS * median_low((row["high"] - row["low"]) / 2 for row in rows)
     ends = [max(row["low"], row["pgr"] - reach) for row in rows]
     ends += [min(row["high"], row["pgr"] + reach) for row in rows]
     middle = {row["name"]: row["pgr"] for row in rows}

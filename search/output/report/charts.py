@@ -73,12 +73,16 @@ def _over_trials(config: RunConfig, record: Record) -> Figure | None:
     alt = f"PGR of {len(points)} trials, each at its best rung, in the order they started; {highest}"
     if best:
         best.append({"n": len(graded), "pgr": best[-1]["pgr"]})
-    naive = naive_search_pgr(config, record)
-    of_naive = [] if naive is None else [{"pgr": naive, "text": "naive (search split)", "side": "left"}]
-    return trials_figure(alt, points, best, [*FLOOR_AND_CEILING, *of_naive])
+    return trials_figure(alt, points, best, [*FLOOR_AND_CEILING, *_naive_line(config, record)])
 
 
 FLOOR_AND_CEILING = ({"pgr": 0, "text": "weak floor"}, {"pgr": 1, "text": "ceiling"})
+
+
+def _naive_line(config: RunConfig, record: Record) -> list[dict[str, Any]]:
+    """The line of naive on the search split; none before naive was trained there."""
+    naive = naive_search_pgr(config, record)
+    return [] if naive is None else [{"pgr": naive, "text": "naive (search split)", "side": "left"}]
 
 
 def _by_rung(config: RunConfig, record: Record, outcome: Outcome | None) -> Figure | None:
@@ -96,7 +100,14 @@ def _by_rung(config: RunConfig, record: Record, outcome: Outcome | None) -> Figu
     alt = f"PGR by share of training, a line a trial: {len(ends)} trials, {pruned} of them stopped early"
     winners = list(_winners(record, outcome))
     won = "".join(f"; {row['tip']}" for row in winners)
-    return rungs_figure(alt + won, curves, ends, config.search.pruning.rungs, winners)
+    return rungs_figure(
+        alt + won,
+        curves,
+        ends,
+        config.search.pruning.rungs,
+        winners=winners,
+        lines=[*FLOOR_AND_CEILING, *_naive_line(config, record)],
+    )
 
 
 def _winners(record: Record, outcome: Outcome | None) -> Iterator[dict[str, Any]]:

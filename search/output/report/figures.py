@@ -32,7 +32,7 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
     across = {"domain": [0, max([1, *(row["n"] for row in points)]) + 1], "nice": False}
     x: Spec = {"field": "n", "type": "quantitative", "title": "trial", "scale": across}
     x["axis"] = {"tickMinStep": 1, "grid": False}
-    y, found = _pgr([row["pgr"] for row in points])
+    y, found = _pgr([row["pgr"] for row in points], lines)
     inside, outside = _parted(points, found)
     at_best = {"data": {"values": list(best)}, "encoding": {"x": x, "y": y}}
     rule, *names = reference_lines(lines, "y", y)
@@ -60,26 +60,34 @@ def trials_figure(alt: str, points: Sequence[Row], best: Sequence[Row], lines: S
 
 
 def rungs_figure(
-    alt: str, curves: Sequence[Row], ends: Sequence[Row], rungs: Sequence[float], winners: Sequence[Row] = ()
+    alt: str,
+    curves: Sequence[Row],
+    ends: Sequence[Row],
+    rungs: Sequence[float],
+    *,
+    winners: Sequence[Row] = (),
+    lines: Sequence[Row] = (),
 ) -> Figure:
     """PGR at each rung, a line per trial. curves: trial, share, pgr, state, tip. ends: last rungs.
 
-    winners: the stops that won, the best first: trial, share, pgr, number, tip.
+    winners: the stops that won, the best first: trial, share, pgr, number, tip. lines: pgr, text, side.
     """
     x: Spec = {"field": "share", "type": "quantitative", "title": "share of the training budget (rungs)"}
     x["scale"] = {"type": "log" if rungs[0] <= 0.2 else "linear", "nice": False}
     x["scale"] |= {"domain": [rungs[0] * 0.95, 1.03]}
     x["axis"] = {"values": list(rungs), "format": ".0%"}
-    y, found = _pgr([row["pgr"] for row in curves])
+    y, found = _pgr([row["pgr"] for row in curves], lines)
     vivid = max(0.12, min(0.8, 80 / len(ends)))
     fade = {"completed": vivid, "pruned": 0.4 * vivid, "running": vivid}
     opacity: Spec = {"field": "state", "type": "nominal", "legend": None, "scale": levels(fade)}
     common = {"x": x, "y": y, "color": by_state(ends), "opacity": opacity, "description": {"field": "tip"}}
     inside, outside = _parted(ends, found)
+    rule, *names = reference_lines(lines, "y", y)
     return draw(
         alt,
         300,
         [
+            rule,
             {
                 "data": {"values": list(curves)},
                 "mark": {"type": "line", "strokeWidth": 1.5},
@@ -92,6 +100,7 @@ def rungs_figure(
             },
             *arrows(outside, common, "y", {}),
             *_winners(curves, _apart(winners, found, 300), x, y),
+            *names,
         ],
     )
 
@@ -138,34 +147,39 @@ def losses_figure(alt: str, curves: Sequence[Row], names: Sequence[str]) -> Figu
     x: Spec = {"field": "share", "type": "quantitative", "title": "share of the training"}
     x |= {"scale": {"domain": [0, 1], "nice": False}, "axis": {"format": ".0%"}}
     losses = [row["loss"] for row in curves]
+    found = domain(losses, (), (min(losses), max(losses)))
     y: Spec = {"field": "loss", "type": "quantitative", "title": "training loss, on weak labels"}
-    y |= {"scale": scale(domain(losses, (), (min(losses), max(losses))))}
+    y |= {"scale": scale(found)}
     color: Spec = {"field": "name", "type": "nominal", "scale": levels(looks)}
-    description = {"description": {"field": "name"}}
-    line = {"type": "line", "strokeWidth": 2}
+    shown = {"x": x, "y": y, "color": color}
+    _, outside = _parted(curves, found, "loss")
+    cut = [{**row, "tip": f"{row['name']}: loss {row['loss']:.3g} at {row['share']:.0%}"} for row in outside]
     return draw(
         alt,
         240,
         [
             {
                 "data": {"values": list(curves)},
-                "mark": line,
-                "encoding": {"x": x, "y": y, "color": color} | description,
-            }
+                "mark": {"type": "line", "strokeWidth": 2},
+                "encoding": shown | {"description": {"field": "name"}},
+            },
+            *arrows(cut, shown | {"description": {"field": "tip"}}, "y", {}),
         ],
     )
 
 
-def _pgr(values: Sequence[float]) -> tuple[Spec, tuple[float, float]]:
-    """The axis of PGR on the search split, and its domain."""
-    found = domain(values, FLOOR_AND_CEILING)
+def _pgr(values: Sequence[float], lines: Sequence[Row]) -> tuple[Spec, tuple[float, float]]:
+    """The axis of PGR on the search split, and its domain, which holds the lines."""
+    found = domain(values, (*FLOOR_AND_CEILING, *(line["pgr"] for line in lines)))
     y: Spec = {"field": "pgr", "type": "quantitative", "title": "PGR on the search split"}
     return y | {"scale": scale(found)}, found
 
 
-def _parted(rows: Sequence[Row], of: tuple[float, float]) -> tuple[list[Row], list[dict[str, Any]]]:
-    """The rows inside the domain, and those beyond it with their side."""
-    sides = [beyond(row["pgr"], of) for row in rows]
+def _parted(
+    rows: Sequence[Row], of: tuple[float, float], value: str = "pgr"
+) -> tuple[list[Row], list[dict[str, Any]]]:
+    """The rows with a value inside the domain, and those beyond it with their side."""
+    sides = [beyond(row[value], of) for row in rows]
     inside = [row for row, side in zip(rows, sides, strict=True) if side is None]
     outside = [{**row, "side": side} for row, side in zip(rows, sides, strict=True) if side is not None]
     return inside, outside

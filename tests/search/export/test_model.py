@@ -1,10 +1,16 @@
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from rich.console import Console
@@ -75,6 +81,57 @@ def test_the_exported_model_gives_the_recorded_answers_without_this_package(
     assert not [
         file for file in (tmp_path / "out").rglob("*") if file.is_file() and truth in file.read_bytes()
     ]
+
+
+def training(process: psutil.Process, scratch: Path, out: Path) -> bool:
+    """The process that trains is there; others, such as git, come and go."""
+    with suppress(psutil.Error):
+        return any("cluster.apart" in " ".join(child.cmdline()) for child in process.children())
+    return False
+
+
+def one_of_two_is_trained(process: psutil.Process, scratch: Path, out: Path) -> bool:
+    return any(scratch.rglob("member-0.safetensors"))
+
+
+def writing(process: psutil.Process, scratch: Path, out: Path) -> bool:
+    """A folder that is to become the export has begun."""
+    return any(out.parent.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("moment", [training, one_of_two_is_trained, writing])
+def test_a_ctrl_c_leaves_nothing_half_written(
+    moment: Callable[[psutil.Process, Path, Path], bool], finished: RunDirectory, tmp_path: Path
+) -> None:
+    """As a terminal sends it: to the command and to the process that trains for it."""
+    scratch, out = tmp_path / "scratch", tmp_path / "exports/out"
+    scratch.mkdir()
+    out.parent.mkdir()
+    before = {file: file.read_bytes() for file in finished.path.rglob("*") if file.is_file()}
+    words = ["export", str(finished.path), "--out", str(out)]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "search", *words],
+        env=os.environ | {"TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    process = psutil.Process(command.pid)
+    while not moment(process, scratch, out):
+        assert command.poll() is None, command.communicate()
+        time.sleep(0.01)
+    trainers = process.children()
+    os.killpg(command.pid, signal.SIGINT)
+    output, errors = command.communicate()
+    assert command.returncode == 130, errors
+    assert output.strip() == ""
+    assert "Traceback" not in errors
+    assert list(scratch.iterdir()) == list(out.parent.iterdir()) == []
+    assert {file: file.read_bytes() for file in finished.path.rglob("*") if file.is_file()} == before
+    assert not [trainer for trainer in trainers if trainer.is_running()]
 
 
 def test_kept_models_are_taken_and_nothing_is_trained(

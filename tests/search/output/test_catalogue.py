@@ -1,11 +1,14 @@
 """The catalogue for people: every component with its formula, bounds and cost."""
 
 import json
+import re
 
 import pytest
+from rich.console import Console
 
 from agents.playbook.named import ideas
 from search.output.catalogue import all_methods, component_facts, find, slot_facts
+from search.output.catalogue_text import in_full
 from trainers.method import SLOTS
 
 COMPONENTS = [(slot, kind) for slot, kinds in SLOTS.items() for kind in kinds]
@@ -17,6 +20,18 @@ def test_every_component_says_what_it_does_and_how(slot: str, kind: str) -> None
     assert facts["says"]
     assert facts["formula"] or (slot, kind) in {("optim", "adamw"), ("refine", "none")}
     assert json.loads(json.dumps(facts))["name"] == kind
+
+
+PAPER = r"[A-Z][\w-]+(?: et al\.)?,? (?:19|20)\d\d\b|\((?:19|20)\d\d\)"
+OURS = r"[Tt]he project's own"
+
+
+@pytest.mark.parametrize(("slot", "kind"), COMPONENTS)
+def test_every_component_prints_its_paper_or_that_it_is_the_projects_own(slot: str, kind: str) -> None:
+    console = Console(width=110)
+    with console.capture() as capture:
+        console.print(in_full(find(slot, kind)))
+    assert re.search(f"{PAPER}|{OURS}", " ".join(capture.get().split()))
 
 
 def test_bounds_and_sources() -> None:

@@ -132,7 +132,9 @@ def said(**more: Any) -> str:
 
 def test_pieces_and_gpu_hours_are_said_where_they_are_known() -> None:
     assert "micro-batches" not in said()
-    assert "GPU-hours" not in said(dollars=FOUND["dollars"] | {"gpu_hours": 0.0, "gpu_usd": 0.0})
+    assert "GPU-hours" not in said(dollars=FOUND["dollars"] | {"gpu_hours": 0.0, "gpu_usd": None})
+    asked = said(dollars=FOUND["dollars"] | {"gpu_hours": 0.0, "gpu_usd": 0.0})
+    assert "GPU-hours: 0 (trials use no GPU on this machine), 0.00 dollars" in asked
     memory = FOUND["memory"] | {"micro_batch": 8, "checkpointing": True}
     hours = FOUND["dollars"] | {"gpu_hours": 6.36, "gpu_usd": 22.26}
     text = said(memory=memory, dollars=hours)

@@ -53,7 +53,10 @@ def channel_per_example(config: ChannelPerExample, evidence: Evidence) -> FloatA
     The prior is `evidence.prior()`; or for head a probe on the features, fitted on the other folds to w and
     then, each iteration, to the posterior. φ by doubt: |logit w|, the prior's |log-odds|, for head those of
     the first probe, and the standard deviation of zero-shot margins over templates and orders. φ by features:
-    the eight widest directions of the strong model's features that the prior's log-odds leave.
+    the eight widest directions of the strong model's features that the prior's log-odds leave. A step of the
+    second rung of "Automated Weak-to-Strong Researcher" (2026); noise that depends on the instance: Menon et
+    al. 2018, "Learning from binary labels with instance-dependent noise"; a model of the annotator: Raykar et
+    al. 2010.
     """
     weak = evidence.weak
     if config.prior == "zero_shot":

@@ -58,7 +58,10 @@ def left_out(count: int, trim: float) -> int:
 
 
 def single(config: Single, logits: Reals) -> Reals:
-    """The last student's own log-odds."""
+    """The last student's own log-odds.
+
+    One student, as in Burns et al. 2023.
+    """
     last: Reals = logits[-1]
     return last
 

@@ -20,7 +20,10 @@ LEAST = 1e-12  # distance of probabilities from 0 and 1 before taking logarithms
 
 
 class NoRefine(Component):
-    """Leaves the student as its training ends."""
+    """Leaves the student as its training ends.
+
+    Naive finetuning on weak labels, Burns et al. 2023, has no such step.
+    """
 
     kind: Literal["none"] = "none"
 

@@ -88,7 +88,10 @@ def relabelled(config: Relabel, known: Known) -> NDArray[np.float32]:
 
 
 def keep(config: NoRelabel, known: Known) -> FloatArray:
-    """The targets t as they are."""
+    """The targets t as they are.
+
+    Naive finetuning on weak labels, Burns et al. 2023, has no such step.
+    """
     return known.targets
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.options import BranchFiles, ConfigFile, Overrides
+from search.cli.options import BranchFiles, ConfigFile, Overrides, UsdPerGpuHour
 from search.cli.output import console, stdout_for_json, write_json
 from search.config.load import load_config
 from search.config.schema import RunConfig
@@ -25,10 +25,7 @@ def check(
     quick: Annotated[
         bool, typer.Option("--quick", help="Do not time the models; there are no seconds then.")
     ] = False,
-    usd_per_hour: Annotated[
-        float | None,
-        typer.Option("--usd-per-gpu-hour", min=0, help="The price of a GPU-hour, to say what a run costs."),
-    ] = None,
+    usd_per_hour: UsdPerGpuHour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write what was found to stdout as JSON.")] = False,
 ) -> None:
     """Say what a run would meet and how long it takes.
@@ -36,9 +33,18 @@ def check(
     Loads data and models, and times a few steps of each on this machine; trains nothing to its end.
     Exits with 2 and the same line where `run` would be refused.
     """
+    refuse_price_without_times(usd_per_hour, quick=quick)
     with stdout_for_json(wanted=as_json):
         loaded = load_config(config, overrides, branches)
         look_before(loaded, Path(), timed=not quick, as_json=as_json, usd_per_hour=usd_per_hour)
+
+
+def refuse_price_without_times(usd_per_hour: float | None, *, quick: bool) -> None:
+    """Raises BadParameter for a price of seconds that nobody measures."""
+    if quick and usd_per_hour is not None:
+        raise typer.BadParameter(
+            f"--usd-per-gpu-hour {usd_per_hour:g} needs the seconds that --quick leaves out: leave one out"
+        )
 
 
 def look_before(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.commands.before.check import look_before
+from search.cli.commands.before.check import look_before, refuse_price_without_times
+from search.cli.options import UsdPerGpuHour
 from search.cli.output import console
 from search.config.load import load_config
 
@@ -57,12 +58,14 @@ def init(
     quick: Annotated[
         bool, typer.Option("--quick", help="Do not time the models; there are no seconds then.")
     ] = False,
+    usd_per_hour: UsdPerGpuHour = None,
 ) -> None:
     """Write a config for data of your own.
 
     Finds fields and labels by looking. What is unclear is asked in a terminal and refused elsewhere, with
     the candidates. The config is checked as `check` does.
     """
+    refuse_price_without_times(usd_per_hour, quick=quick)
     given = {
         "text": text,
         "label": label,
@@ -78,7 +81,7 @@ def init(
         raise ValueError(f"{target}: is there already; name another file with --out")
     target.write_text(_drafted(path, test, weak, strong, given, asked))
     console().print(f"wrote {target}", highlight=False, soft_wrap=True)
-    look_before(load_config(target), Path(), timed=not quick, as_json=False)
+    look_before(load_config(target), Path(), timed=not quick, as_json=False, usd_per_hour=usd_per_hour)
     named = shlex.quote(str(target))
     console().print(
         f"next: python -m search baselines {named} (is there a gap to recover?), "

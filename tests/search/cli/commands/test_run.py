@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -88,10 +89,19 @@ def test_a_dry_run_makes_no_directory_and_refuses_one_in_use(
     small = ["--set", "task.splits={weak_train: 64, transfer: 96, search: 32, test: 40}"]
     small += ["--set", "strong.model={kind: toy, size: weak}", "--set", f"cache={tmp_path / 'cache'}"]
     small += ["--set", "trial.concurrent=1"]  # a check starts as many processes as will train together
-    assert main(["run", DEV, "--dry-run", "--out", str(tmp_path / "run"), *small]) == 0
-    assert "Predicted times on this machine" in capsys.readouterr().out
+    priced = ["--usd-per-gpu-hour", "3.5"]
+    assert main(["run", DEV, "--dry-run", "--out", str(tmp_path / "run"), *priced, *small]) == 0
+    said = capsys.readouterr().out
+    assert "Predicted times on this machine" in said
+    assert re.search(r"GPU-hours: .*, \d+\.\d\d dollars", said)
     assert not (tmp_path / "run").exists()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").touch()
     assert main(["run", DEV, "--dry-run", "--out", str(tmp_path / "other"), *small]) == 2
     assert "is not an empty directory" in capsys.readouterr().err
+
+
+def test_a_run_that_is_no_dry_one_has_no_price(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", DEV, "--out", str(tmp_path / "run"), "--usd-per-gpu-hour", "3.5"]) == 2
+    assert "only says what a run would cost: add --dry-run" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -12,6 +12,7 @@ from search.ledger.events import HiddenRead, Resumed
 from search.ledger.log import Ledger
 from search.storage.run_directory import RunDirectory, new_run
 from tests.search.cli.conftest import SLOWER, Measured
+from tests.small_runs.synthetic import synthetic_run
 from trainers.data.settings import ToyTask
 from trainers.models.settings import HubModel
 
@@ -28,6 +29,17 @@ def test_status_for_a_person(stopped: RunDirectory, capsys: pytest.CaptureFixtur
     output = capsys.readouterr().out
     assert "interrupted, round 1: 1 of 18 trials ended" in output
     assert next(line for line in output.splitlines() if line.startswith("one")).split()[1] == "0.500"
+
+
+def test_a_finished_run_says_who_has_opened_its_test_split(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = synthetic_run(tmp_path / "run", 12)
+    assert main(["status", str(run.path)]) == 0
+    assert "the test split has been opened once, by synthetic-12\n" in capsys.readouterr().out
+    assert main(["status", str(run.path), "--json"]) == 0
+    opened = json.loads(capsys.readouterr().out)["test_split"]
+    assert opened == json.loads(run.result.read_text())["test_split"]
 
 
 def resumed(run: RunDirectory) -> None:

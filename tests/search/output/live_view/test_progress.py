@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from search.config.schema import RunConfig
-from search.ledger.events import Finished, Interrupted
+from search.ledger.events import EarlierOpening, Finished, Interrupted, TestOpened
 from search.ledger.record import Record
 from search.ledger.steered import Steered
 from search.output.live_view.progress import WIDTH, status, status_json, status_line
@@ -53,6 +53,24 @@ def test_the_state_for_a_script(searching: Record, config: RunConfig) -> None:
     assert status_line(config, searching, None).startswith("interrupted, round 1")
     searching.apply(Finished())
     assert status_json(config, searching)["state"] == "finished"
+
+
+def test_who_has_opened_the_test_split_is_said_once_it_was(
+    searching: Record, config: RunConfig, events: SimpleNamespace
+) -> None:
+    assert "test split" not in picture(config, searching)
+    assert status_json(config, searching)["test_split"] is None
+    before = EarlierOpening(run="before", id="1a", at=1.0, shared=7)
+    for event in (
+        events.run_started(run="mine"),
+        TestOpened(at=2.0, queries=2, digest="d", examples=9, earlier=(before,)),
+        Finished(),
+    ):
+        searching.apply(event)
+    assert "the test split has been opened 2 times, by before, mine" in picture(config, searching)
+    found = status_json(config, searching)
+    assert (found["test_openings"], found["test_split"]["opened"]) == (1, 2)
+    assert [opening["run"] for opening in found["test_split"]["by"]] == ["before", "mine"]
 
 
 def test_the_picture_has_a_bar_a_phase_with_its_time(searching: Record, config: RunConfig) -> None:

@@ -40,6 +40,19 @@ def test_a_wild_interval_does_not_flatten_the_others() -> None:
     ]
 
 
+def test_a_wild_interval_does_not_flatten_the_only_other_one() -> None:
+    """The narrower of two sets the reach: 3 x 0.02 on either side of 0.31."""
+    rows = [row("a", 0.30, 0.02), row("b", 0.31, 0.9)]
+    found = interval_domain(rows, [], (0.3,))
+    assert found == pytest.approx((0.25 - 0.006, 0.37 + 0.006))
+    assert [(cut["name"], cut["side"]) for cut in cut_ends(rows, found)] == [("b", "below"), ("b", "above")]
+
+
+def test_two_intervals_that_are_much_alike_are_shown_whole() -> None:
+    rows = [row("a", 0.3, 0.1), row("b", 0.5, 0.25)]
+    assert interval_domain(rows, [], ()) == pytest.approx((0.2 - 0.0275, 0.75 + 0.0275))
+
+
 def test_seeds_near_their_interval_are_shown_and_a_collapsed_one_is_not() -> None:
     rows = [row("a", 0.5, 0.1), row("b", 0.5, 0.1)]
     seeds = [{"name": "a", "pgr": 0.75}, {"name": "b", "pgr": -0.9}]

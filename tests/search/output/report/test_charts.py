@@ -107,8 +107,9 @@ def test_every_graded_trial_is_a_point_at_its_best_rung(config: RunConfig, recor
     )  # its PGR on the test split has no place on this axis
 
 
+@pytest.mark.parametrize("name", ["trials", "rungs"])
 def test_naive_has_a_line_where_it_was_trained_for_the_search_split(
-    config: RunConfig, events: SimpleNamespace
+    config: RunConfig, events: SimpleNamespace, name: str
 ) -> None:
     told = [
         events.started("t1", method=Method(optim=Adamw(lr=1e-4))),
@@ -116,10 +117,11 @@ def test_naive_has_a_line_where_it_was_trained_for_the_search_split(
         events.started("r1", purpose="replicate", method=config.naive),
         events.reached("r1", 1.0, 0.2),
     ]
-    figure = drawn(config, Record.of(told))["trials"]
+    figure = drawn(config, Record.of(told))[name]
     assert figure is not None
     assert "naive (search split)" in figure.wide
-    figure = drawn(config, Record.of(told[:2]))["trials"]
+    assert "naive (search split)" in figure.narrow
+    figure = drawn(config, Record.of(told[:2]))[name]
     assert figure is not None
     assert "naive (search split)" not in figure.wide
 

@@ -130,7 +130,7 @@ def test_winners_have_a_mark_at_their_stop_and_numbers_that_do_not_overlap() -> 
     ]
     ends = [row for row in rows if row["share"] == 1.0]
     won = [{**row, "number": str(n), "tip": f"stop {n}"} for n, row in enumerate(ends, start=1)]
-    figure = rungs_figure("alt", rows, ends, rungs, won)
+    figure = rungs_figure("alt", rows, ends, rungs, winners=won)
     stops = [mark for mark in marks(figure, "point") if str(mark.get("aria-label")).startswith("stop")]
     assert [mark.get("fill") for mark in stops] == [HUES[1]] * 2
     drawn = ET.fromstring(figure.wide).iter()
@@ -138,10 +138,38 @@ def test_winners_have_a_mark_at_their_stop_and_numbers_that_do_not_overlap() -> 
     assert abs(heights[0] - heights[1]) >= 14
 
 
+def test_lines_lie_at_their_pgr_in_both_figures_even_far_from_the_trials() -> None:
+    """The axis of 300 pixels holds the line at -0.45, though no trial is below 0."""
+    lines = [{"pgr": -0.45, "text": "naive", "side": "left"}]
+    rows = [{"trial": "t1", "n": 1, "share": 1.0, "pgr": 0.5, "state": "completed", "tip": ""}]
+    margin = 0.05 * 1.45
+    height = (1 + margin + 0.45) / (1.45 + 2 * margin) * 300
+    for figure in (
+        trials_figure("alt", rows, [], lines),
+        rungs_figure("alt", rows, rows, (1 / 3, 1.0), lines=lines),
+    ):
+        drawn = ET.fromstring(figure.wide).iter()
+        [dashed] = [mark for mark in drawn if mark.get("stroke-dasharray") == "4,4"]
+        assert place(dashed)[1] == pytest.approx(height)
+        assert "naive" in texts(figure)
+
+
 def test_losses_are_a_line_a_method() -> None:
     rows = [{"name": name, "share": x, "loss": 1 - x} for name in ("naive", "1. one") for x in (0.1, 0.9)]
     lines = marks(losses_figure("alt", rows, ["naive", "1. one"]), "line mark")
     assert [line.get("stroke") for line in lines] == [MUTE, HUES[0]]
+
+
+def test_a_loss_beyond_its_axis_is_an_arrow_that_says_the_loss() -> None:
+    """Quartiles of 0.45 and 0.6 put 30 far out: its arrow lies inside the upper edge."""
+    losses = (30.0, 0.6, 0.6, 0.5, 0.4, 0.4, 0.5)
+    rows = [{"name": "naive", "share": n / 10, "loss": loss} for n, loss in enumerate(losses, start=1)]
+    figure = losses_figure("alt", rows, ["naive"])
+    [arrow] = marks(figure, "point")
+    assert arrow.get("aria-label") == "naive: loss 30 at 10%"
+    assert arrow.get("fill") == MUTE
+    assert place(arrow)[1] == pytest.approx(5)
+    assert marks(losses_figure("alt", rows[1:], ["naive"]), "point") == []
 
 
 def test_bars_are_as_long_as_their_shares() -> None:

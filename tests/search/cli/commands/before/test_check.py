@@ -25,6 +25,17 @@ def test_a_check_for_people_and_for_scripts(tmp_path: Path, capsys: pytest.Captu
     assert json.loads(written.out)["data"]["splits"]["test"] == 40
 
 
+def test_a_price_needs_the_seconds_that_quick_leaves_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["check", "configs/dev.yaml", "--quick", "--usd-per-gpu-hour", "3.5", *options(tmp_path)]
+    assert main(words) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "--usd-per-gpu-hour 3.5 needs the seconds that --quick leaves out" in output.err
+    assert main([*words, "--json"]) == 2
+
+
 def test_a_mistake_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = options(
         tmp_path,

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def test_a_config_that_passes_its_check(
     assert config.weak.student.kind == "bag_of_words"
     assert main(words) == 2
     assert "reviews.yaml: is there already; name another file with --out" in capsys.readouterr().err
+
+
+def test_a_price_is_asked_of_the_check_and_refused_without_its_times(
+    reviews: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(shared / "models/stories260K")
+    words = ["init", "--data", "reviews.csv", "--weak", "bag_of_words", "--strong", model]
+    words += ["--usd-per-gpu-hour", "3.5"]
+    assert main([*words, "--quick"]) == 2
+    assert "--usd-per-gpu-hour 3.5 needs the seconds that --quick leaves out" in capsys.readouterr().err
+    assert not Path("reviews.yaml").exists()
+    assert main(words) == 0
+    assert re.search(r"GPU-hours: .*, \d+\.\d\d dollars", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
