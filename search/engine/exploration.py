@@ -232,8 +232,10 @@ class Exploration:
     def next(self, *, more_to_come: bool, max_started: int) -> Draw | TrialRecord | None:
         """A new method or a paused trial to train to its next rung.
 
-        None if there is no new method and the budget allows no paused trial to go on. Where a new method is
-        due, the agent's next draw takes its place, as long as `agent.suggestions` allows.
+        None if there is no new method and the budget allows no paused trial to go on, or only one that takes
+        more than a branch's share of it: such a trial goes on where it promises more than a new method.
+        Where a new method is due, the agent's next draw takes its place, as long as `agent.suggestions`
+        allows.
 
         more_to_come: whether another proposal may bring new methods. max_started: trials that may have been
         started by now.
@@ -244,6 +246,8 @@ class Exploration:
         floor = self._config.search.allocation.floor
         if not draws or self._branches[draws[0].branch].started >= floor:
             paused = self._affordable(self._paused, more_to_come=bool(draws) or more_to_come)
+        if not draws:
+            paused = self._within_share(paused)
         if not draws and not paused:
             return None
         chosen = self._promotion.choose(self._scores, self._candidates(paused, draws), self._rng())
@@ -300,11 +304,7 @@ class Exploration:
         return [trial for trial, allowed in zip(trials, affordable, strict=True) if allowed]
 
     def _unproven_trial(self) -> TrialRecord | None:
-        """A paused trial to resume because no trial of its branch has got further, within the budget.
-
-        Within a branch's share of it, too: a few fine-tunings among hundreds of probes would take most of it,
-        and go on only where they promise as much for it.
-        """
+        """A paused trial to resume because no trial of its branch has got further, within the budget."""
         if len(self._branches) == 1:
             return None
         floor = self._config.search.allocation.floor
@@ -313,24 +313,22 @@ class Exploration:
             for trial in self._paused
             if self._branches[trial.branch].is_unproven(self._ladder(trial).after(trial.place), floor)
         ]
-        due = [
-            one for one in self._affordable(unproven, more_to_come=True) if self._left_s(one) <= self._share_s
-        ]
+        due = self._within_share(self._affordable(unproven, more_to_come=True))
         if not due:
             return None
         same_branch = [trial for trial in due if trial.branch == due[0].branch]
         return self._record.trials[max(same_branch, key=lambda trial: trial.value).trial]
 
-    def _left_s(self, trial: PausedTrial) -> float:
-        """The predicted seconds to the end of a paused trial's training."""
-        seconds = self._ladder(trial).seconds(self._seconds.costs, len(self._rungs), after=trial.place)
-        return float(seconds[-1])
+    def _within_share(self, paused: Sequence[PausedTrial]) -> list[PausedTrial]:
+        """Those that take no more than a branch's share of the budget, or two mean trainings, to their end.
 
-    @property
-    def _share_s(self) -> float:
-        """Seconds of a branch's share of the budget, enough for two mean trainings at least."""
+        A few fine-tunings among hundreds of probes would otherwise take most of it.
+        """
         share_s = self._budget.total_s / self._config.search.allocation.offering
-        return max(share_s, 2 * self._budget.training_s)
+        most_s = max(share_s, 2 * self._budget.training_s)
+        costs, rungs = self._seconds.costs, len(self._rungs)
+        left_s = [self._ladder(one).seconds(costs, rungs, after=one.place)[-1] for one in paused]
+        return [one for one, seconds in zip(paused, left_s, strict=True) if seconds <= most_s]
 
     def _draws(self, max_started: int) -> Sequence[Draw]:
         while self.new_left and self.started < max_started:

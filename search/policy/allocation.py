@@ -22,9 +22,9 @@ class AllocationConfig(Frozen):
         Field(
             ge=1,
             le=100,
-            description="Branches that may offer new trials at a time. The others get none. One of so many "
-            "parts of the budget, two mean trainings at least, is what the best early trial of a branch may "
-            "take to its end because none of the branch has got there; beyond that it has to promise more.",
+            description="Branches that may offer new trials at a time. The others get none. A trial that "
+            "takes more than one of so many parts of the budget, and more than two mean trainings, goes on "
+            "only where it promises more than a new method does.",
         ),
     ] = 8
     spread: Annotated[

@@ -319,16 +319,23 @@ def test_a_single_branch_has_nobody_to_prove_itself_to(explore: Callable[..., Fi
     assert not by_trials("one")
 
 
-def test_no_proof_takes_more_than_a_branch_s_share(explore: Callable[..., Field]) -> None:
-    """A training of the large branch takes eight times that of another, and says no more."""
+@pytest.mark.parametrize("effort", [0.25, 0.8])
+def test_what_takes_more_than_a_branch_s_share_is_not_trained_for_want_of_others(
+    explore: Callable[..., Field], effort: float
+) -> None:
+    """A training of the large branch takes 16 times that of another, and promises less."""
     members = Slot(
-        slot="members", options=(Option(component="ensemble", params=(Fixed(name="count", value=8),)),)
+        slot="members", options=(Option(component="ensemble", params=(Fixed(name="count", value=16),)),)
     )
     large = lr_branch("large")
     large = large.model_copy(update={"slots": (*large.slots, members)})
-    small = [lr_branch(name) for name in ("one", "two", "three", "four")]
-    field = explore(lambda *_: 0.3, large, *small, trials=24, effort=0.25).run()
-    assert len([trial for trial in field.record.trials.values() if trial.branch == "large"]) >= 3
+    small = [lr_branch(name) for name in ("one", "two", "three", "four", "five", "six", "seven")]
+
+    def worth(branch: str, *_: object) -> float:
+        return 0.1 if branch == "large" else 0.3
+
+    field = explore(worth, *small, large, trials=40, effort=effort).run()
+    assert len([trial for trial in field.record.trials.values() if trial.branch == "large"]) == 3
     assert {trial.branch for trial in field.completed} >= {"one", "two"}
     assert "large" not in {trial.branch for trial in field.completed}
 
