@@ -233,7 +233,7 @@ class Exploration:
         """A new method or a paused trial to train to its next rung.
 
         None if there is no new method and the budget allows no paused trial to go on, or only one that takes
-        more than a branch's share of it: such a trial goes on where it promises more than a new method.
+        its branch beyond its share: such a trial goes on where it promises more than a new method.
         Where a new method is due, the agent's next draw takes its place, as long as `agent.suggestions`
         allows.
 
@@ -320,15 +320,22 @@ class Exploration:
         return self._record.trials[max(same_branch, key=lambda trial: trial.value).trial]
 
     def _within_share(self, paused: Sequence[PausedTrial]) -> list[PausedTrial]:
-        """Those that take no more than a branch's share of the budget, or two mean trainings, to their end.
+        """Those that take no more than two mean trainings to their end, or what is left of a branch's share.
 
-        A few fine-tunings among hundreds of probes would otherwise take most of it.
+        One at a time of a branch. A few fine-tunings among hundreds of probes would otherwise take most of
+        the budget.
         """
         share_s = self._budget.total_s / self._config.search.allocation.offering
-        most_s = max(share_s, 2 * self._budget.training_s)
+        busy = {trial.branch for trial in self._record.running.values()}
         costs, rungs = self._seconds.costs, len(self._rungs)
-        left_s = [self._ladder(one).seconds(costs, rungs, after=one.place)[-1] for one in paused]
-        return [one for one, seconds in zip(paused, left_s, strict=True) if seconds <= most_s]
+
+        def fits(one: PausedTrial) -> bool:
+            left_s = self._ladder(one).seconds(costs, rungs, after=one.place)[-1]
+            if left_s <= 2 * self._budget.training_s:
+                return True
+            return one.branch not in busy and self._branches[one.branch].seconds + left_s <= share_s
+
+        return [one for one in paused if fits(one)]
 
     def _draws(self, max_started: int) -> Sequence[Draw]:
         while self.new_left and self.started < max_started:
