@@ -325,7 +325,7 @@ class Exploration:
         One at a time of a branch. A few fine-tunings among hundreds of probes would otherwise take most of
         the budget.
         """
-        share_s = self._budget.total_s / self._config.search.allocation.offering
+        share_s = self._budget.total_s / min(len(self._branches), self._config.search.allocation.offering)
         busy = {trial.branch for trial in self._record.running.values()}
         costs, rungs = self._seconds.costs, len(self._rungs)
 

@@ -22,9 +22,9 @@ class AllocationConfig(Frozen):
         Field(
             ge=1,
             le=100,
-            description="Branches that may offer new trials at a time. The others get none. One of so many "
-            "parts of the budget is a branch's share: a trial of more than two mean trainings that takes its "
-            "branch beyond that goes on only where it promises more than a new method does.",
+            description="Branches that may offer new trials at a time. The others get none. As many of them "
+            "as there are share the budget: a trial of more than two mean trainings that takes its branch "
+            "beyond its share goes on only where it promises more than a new method does.",
         ),
     ] = 8
     spread: Annotated[

@@ -338,6 +338,8 @@ def test_what_takes_more_than_a_branch_s_share_is_not_trained_for_want_of_others
     assert len([trial for trial in field.record.trials.values() if trial.branch == "large"]) == 3
     assert {trial.branch for trial in field.completed} >= {"one", "two"}
     assert "large" not in {trial.branch for trial in field.completed}
+    alone = explore(worth, large, trials=6, effort=0.8, seed=1).run()
+    assert alone.completed
 
 
 def test_no_proof_beyond_the_budget(explore: Callable[..., Field]) -> None:
