@@ -33,6 +33,7 @@ def test_a_config_that_passes_its_check(
     assert "reviews.yaml: is there already; name another file with --out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_price_is_asked_of_the_check_and_refused_without_its_times(
     reviews: Path, shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
