@@ -1,16 +1,14 @@
-"""Our search against Ray Tune, as an expert writes it and as its documentation does.
+"""Our search against Ray Tune on the offline task: as an expert writes it, and as its documentation does.
 
-    python -m benchmarks.versus_tune [CONFIG] [--seeds 10] [--trials 44] [--opponents expert stock] [--quick]
-                                     [--set KEY=VALUE ...] [--out FILE.json] [--work DIR]
+    python -m benchmarks.versus_tune [--seeds 10] [--trials 44] [--opponents expert stock] [--quick]
+                                     [--out FILE.json] [--work DIR]
 
-On the offline task, or on that of a config: its `task.seed` is the number of the comparison, so that each
-has other splits. All use the same task, models, weak labels, space (the branches of the first proposal),
-number of trials and two workers; benchmarks/versus_tune/expert.py and stock.py are the opponents. For each
-seed, after the shared baselines, which are not timed: (1) each runs the same number of trials, in
-alternating order; (2) against each opponent ours runs again with as many trials as fit the wall time of
-theirs: up to three times, because its pace is only known then, until it takes 0.8 to 1 of that time,
-whatever it finds; (3) the opponent's best method goes through our confirmation, on the same fresh seeds and
-test split as ours.
+All use the same task, models, weak labels, space (the branches of the first proposal), number of trials and
+two workers; benchmarks/versus_tune/expert.py and stock.py are the opponents. For each seed, after the shared
+baselines, which are not timed: (1) each runs the same number of trials, in alternating order; (2) against
+each opponent ours runs again with as many trials as fit the wall time of theirs: up to three times, because
+its pace is only known then, until it takes 0.8 to 1 of that time, whatever it finds; (3) the opponent's best
+method goes through our confirmation, on the same fresh seeds and test split as ours.
 
 Wall time of ours is from the start of the workers to the end of the last trial, without replicates in (1) and
 with them in (2); an opponent's is that of `Tuner.fit`, the expert's with its further seeds in (2). Training
@@ -63,15 +61,15 @@ QUICK = ("confirm.seeds=2", "replication={methods: 2, seeds: 2}")
 class Bench:
     """One seed's comparison, in a folder of its own."""
 
-    def __init__(self, folder: Path, config: Path, seed: int, trials: int, settings: Sequence[str]) -> None:
-        self._folder, self._config, self._trials = folder, config, trials
+    def __init__(self, folder: Path, seed: int, trials: int, settings: Sequence[str]) -> None:
+        self._folder, self._trials = folder, trials
         self._settings = [f"seed={seed}", f"task.seed={seed}", f"trial={{cpus: 1, concurrent: {WORKERS}}}"]
         self._settings += settings
         self._seed = seed
 
     def compare(self, opponents: Sequence[str]) -> dict[str, Any]:
         """The row of this seed."""
-        self._run("baselines", "-m", "search", "baselines", str(self._config), *_sets(self._settings))
+        self._run("baselines", "-m", "search", "baselines", str(CONFIG), *_sets(self._settings))
         turns = {"ours": partial(self._ours, "ours", self._trials)}
         turns |= {opponent: partial(self._theirs, opponent) for opponent in opponents}
         rows = {side: turns[side]() for side in list(turns)[:: 1 if self._seed % 2 == 0 else -1]}
@@ -108,7 +106,7 @@ class Bench:
         out = self._folder / name
         settings = _sets([*self._settings, f"search.trials={trials}", f"search.round_trials={trials}"])
         self._run(
-            f"{name}, {trials} trials", "-m", "search", "run", str(self._config), "--out", str(out), *settings
+            f"{name}, {trials} trials", "-m", "search", "run", str(CONFIG), "--out", str(out), *settings
         )
         return {"name": name} | times(out) | _best(out)
 
@@ -129,7 +127,7 @@ class Bench:
         out = self._folder / f"{opponent}.json"
         self._run(
             f"{opponent}, {self._trials} trials",
-            *("-m", f"benchmarks.versus_tune.{opponent}", str(self._config), "--trials", str(self._trials)),
+            *("-m", f"benchmarks.versus_tune.{opponent}", str(CONFIG), "--trials", str(self._trials)),
             *("--out", str(out), *_sets(self._settings)),
         )
         found = json.loads(out.read_text())
@@ -138,7 +136,7 @@ class Bench:
     def _confirmed(self, opponent: str, theirs: dict[str, Any]) -> dict[str, Any]:
         """Their best method as the only finalist of a run whose search is over."""
         once = ["search.trials=1", "search.round_trials=1", "replication.seeds=1", "confirm.finalists=1"]
-        config = load_config(self._config, [*self._settings, *once])
+        config = load_config(CONFIG, [*self._settings, *once])
         out = self._folder / f"{opponent}-confirmed"
         _as_searched(new_run(out, config), config, theirs)
         self._run(f"confirmation of {opponent}", "-m", "search", "resume", str(out))
@@ -221,10 +219,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "config", nargs="?", type=Path, default=CONFIG, help="of one task; default: the offline one"
-    )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another setting")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=44)
     parser.add_argument("--opponents", nargs="+", choices=OPPONENTS, default=list(OPPONENTS))
@@ -239,8 +233,7 @@ def main() -> None:
     for seed in range(seeds):
         folder = work / f"seed-{seed}"
         folder.mkdir(parents=True)
-        settings = [*arguments.set, *(QUICK if arguments.quick else ())]
-        bench = Bench(folder, arguments.config, seed, trials, settings)
+        bench = Bench(folder, seed, trials, QUICK if arguments.quick else ())
         rows.append(bench.compare(arguments.opponents))
         found = {"summary": {name: summary(rows, name) for name in arguments.opponents}, "seeds": rows}
         if arguments.out:
