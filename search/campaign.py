@@ -18,7 +18,8 @@ from search.engine.context import RunContext
 from search.engine.director import Director
 from search.engine.proposers import new_proposer
 from search.interrupt import interruptible
-from search.ledger.events import BaselinesReady, EarlierScored, Interrupted, Sources, TaskBaselines, now
+from search.ledger.earlier import EarlierScored
+from search.ledger.events import BaselinesReady, Interrupted, Sources, TaskBaselines, now
 from search.ledger.log import Ledger
 from search.ledger.record import Record
 from search.output.live_view.view import View

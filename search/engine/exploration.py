@@ -67,7 +67,7 @@ class Exploration:
         self._rungs = search.pruning.rungs
         self._seconds, self._ladders = prices_of(config)
         self._places = self._ladders.places
-        tasks, earlier = len(self._places), record.earlier.known if record.earlier else ()
+        tasks, earlier = len(self._places), record.earlier.with_scores if record.earlier else ()
         codes = task_codes(tasks + len(earlier))
         own = codes[:tasks]
         rules = search.promotion.of_trials(search.trials)

@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from search.ledger.events import EarlierTask, Reached
+from search.ledger.earlier import EarlierTask
+from search.ledger.events import Reached
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.policy.encoding import encode
@@ -13,6 +14,7 @@ from search.policy.ladder import Places
 from search.policy.observations import Observations, Scoreboard, normal_scores
 from search.scoring.objective import Objective, additive, task_weights
 from search.scoring.pgr import Reals
+from trainers.method import Method
 
 
 class TrialScores:
@@ -53,9 +55,7 @@ class TrialScores:
         return task_weights({one.name: one.gap for one in self._record.baselines.tasks}, self._objective)
 
     def _point(self, trial: TrialRecord, share: float, task: str) -> Reals:
-        """A method that stops at a share, on a task."""
-        code = self._codes[self._places.index(task)]
-        return np.concatenate([encode(trial.method.stopped_at(share)), code])
+        return coded(trial.method, share, self._codes[self._places.index(task)])
 
     def _over_tasks(self, trial: TrialRecord, share: float) -> float:
         """The mean at a rung over the tasks that a trial has been on so far.
@@ -73,6 +73,11 @@ class TrialScores:
         )
 
 
+def coded(method: Method, share: float, code: Reals) -> Reals:
+    """The point of a method that stops at a share, on the task of this code."""
+    return np.concatenate([encode(method.stopped_at(share)), code])
+
+
 def earlier_scores(
     tasks: Sequence[EarlierTask], codes: Sequence[Reals], rungs: Sequence[float]
 ) -> Observations | None:
@@ -82,11 +87,10 @@ def earlier_scores(
     """
     parts = []
     for task, code in zip(tasks, codes, strict=True):
-        methods = [score.method.stopped_at(score.share) for score in task.scores]
         values = np.array([score.pgr for score in task.scores])
         parts.append(
             Observations(
-                points=np.stack([np.concatenate([encode(method), code]) for method in methods]),
+                points=np.stack([coded(score.method, score.share, code) for score in task.scores]),
                 rungs=np.array([_nearest(rungs, score.share) for score in task.scores]),
                 values=normal_scores(np.sort(values), values),
             )

@@ -11,6 +11,7 @@ from agents.advice.suggestions import NamedDraw
 from agents.findings.round_proposal import LaneReport, Note
 from agents.findings.usage import Usage
 from agents.language.proposal import Branch, Proposal, Prose
+from search.ledger.earlier import EarlierScored
 from search.ledger.event import Event
 from search.ledger.event import now as now
 from search.ledger.steered import Steered
@@ -114,41 +115,6 @@ class BaselinesReady(Event):
     seed_free: Annotated[int, Field(ge=0)] = 0
     data: DataCounts | None = None
     tasks: tuple[TaskBaselines, ...] = ()
-
-
-class EarlierScore(Frozen):
-    """What a method of an earlier run scored at a rung. method: as the naive baseline here suggests it."""
-
-    method: Method
-    share: float
-    pgr: float
-
-
-class EarlierTask(Frozen):
-    """Scores of an earlier run on one of its tasks. task: its name where the run searched several.
-
-    run, id: see EarlierOpening.
-    """
-
-    run: str
-    id: str = ""
-    task: str = ""
-    scores: tuple[EarlierScore, ...]
-
-
-class EarlierScored(Event):
-    """What earlier runs scored (`from_runs`), from which the surrogate begins to learn.
-
-    tasks: of all runs, those without scores too.
-    """
-
-    event: Literal["earlier_scored"] = "earlier_scored"
-    tasks: tuple[EarlierTask, ...]
-
-    @property
-    def known(self) -> tuple[EarlierTask, ...]:
-        """The tasks that have scores."""
-        return tuple(task for task in self.tasks if task.scores)
 
 
 class Proposed(Event):

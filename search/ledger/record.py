@@ -8,12 +8,12 @@ from typing import Literal, get_args
 from agents.findings.bill import Bill, LaneId
 from agents.findings.round_proposal import LaneReport, Note
 from agents.language.proposal import Branch
+from search.ledger.earlier import EarlierScored
 from search.ledger.events import (
     AnyEvent,
     BaselinesReady,
     BranchesRefused,
     DrawsNamed,
-    EarlierScored,
     EndState,
     Finished,
     HiddenRead,

@@ -6,7 +6,8 @@ import numpy as np
 
 from search.config.schema import RunConfig
 from search.engine.compared.transfer import transferred
-from search.ledger.events import EarlierScore, EarlierScored, EarlierTask, Reached
+from search.ledger.earlier import EarlierScore, EarlierScored, EarlierTask
+from search.ledger.events import Reached
 from search.ledger.trial_record import TrialRecord
 from search.preflight.earlier import EarlierRun, read_earlier
 

@@ -19,7 +19,7 @@ def test_a_campaign_begins_with_what_others_found_on_other_tasks(
     def noted(self: campaign.Campaign, *given: Any, **named: Any) -> None:
         init(self, *given, **named)
         assert self.record.earlier is not None
-        begun.append({task.run: len(task.scores) for task in self.record.earlier.known})
+        begun.append({task.run: len(task.scores) for task in self.record.earlier.with_scores})
         if begun[-1]:
             assert {branch.name[:8] for branch in self.config.branches} == {"earlier-"}
 

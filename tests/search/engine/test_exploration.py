@@ -12,11 +12,9 @@ from agents.language.proposal import Branch, Fixed, Option, Proposal, Range, Slo
 from search.config.schema import RunConfig
 from search.config.search import SearchConfig
 from search.engine.exploration import Exploration
+from search.ledger.earlier import EarlierScore, EarlierScored, EarlierTask
 from search.ledger.events import (
     AnyEvent,
-    EarlierScore,
-    EarlierScored,
-    EarlierTask,
     Proposed,
     RungReached,
     TrialEnded,

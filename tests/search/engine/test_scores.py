@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from search.engine.scores import TrialScores, earlier_scores
-from search.ledger.events import EarlierScore, EarlierTask, TaskBaselines, TaskReached
+from search.ledger.earlier import EarlierScore, EarlierTask
+from search.ledger.events import TaskBaselines, TaskReached
 from search.ledger.record import Record
 from search.ledger.trial_record import TrialRecord
 from search.policy.encoding import encode

@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
-from search.ledger.events import EarlierOpening, EarlierScore, EarlierScored, EarlierTask, TestOpened
+from search.ledger.earlier import EarlierScore, EarlierScored, EarlierTask
+from search.ledger.events import EarlierOpening, TestOpened
 from search.ledger.record import Record
 from search.output.openings import from_runs_rows, opened_test_row, openings_text
 from trainers.method import Method

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from search.config.schema import RunConfig
-from search.ledger.events import EarlierScored, TaskReached
+from search.ledger.earlier import EarlierScored
+from search.ledger.events import TaskReached
 from search.ledger.record import Record
 from search.preflight.earlier import EarlierRun
 from search.preflight.earlier_scores import earlier_scored, scores_of_runs
@@ -69,7 +70,7 @@ def test_of_more_than_it_wants_each_run_gives_as_many(
     assert counts(earlier_scored(runs, wanted)) == {"small": 4, "middle": 8, "large": 8}
     assert earlier_scored(runs, wanted).tasks == earlier_scored(runs, wanted).tasks
     assert counts(earlier_scored([run_of("empty"), *runs[1:2]], wanted)) == {"empty": 0, "small": 4}
-    assert earlier_scored([run_of("empty")], wanted).known == ()
+    assert earlier_scored([run_of("empty")], wanted).with_scores == ()
 
 
 def test_a_run_on_several_tasks_gives_those_of_each(
