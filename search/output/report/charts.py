@@ -29,6 +29,7 @@ from trainers.method import Method
 BEST_BRANCHES, BEST_TRIALS, MOST_AXES = 4, 100, 12
 
 Scored = Sequence[tuple[TrialRecord, float]]
+Lines = Sequence[Mapping[str, Any]]  # across a figure: pgr, text, side
 
 
 def scored_trials(record: Record) -> Scored:
@@ -40,9 +41,10 @@ def charts(
     config: RunConfig, record: Record, outcome: Outcome | None, scored: Scored
 ) -> dict[str, Figure | None]:
     """Every figure by name; None if there is nothing to draw yet."""
+    lines = _search_lines(config, record)
     return {
-        "trials": _over_trials(config, record),
-        "rungs": _by_rung(config, record, outcome),
+        "trials": _over_trials(record, lines),
+        "rungs": _by_rung(config, record, outcome, lines),
         "losses": _losses(config, record, outcome),
         "parallel": _parallel(record, scored),
         "importance": _importance(scored),
@@ -55,7 +57,7 @@ def _tip(trial: TrialRecord) -> str:
     return f"{trial.trial}, {trial.branch or 'naive'}: PGR {shown_pgr(trial)}, {trial.state or 'running'}"
 
 
-def _over_trials(config: RunConfig, record: Record) -> Figure | None:
+def _over_trials(record: Record, lines: Lines) -> Figure | None:
     points: list[dict[str, Any]] = []
     best: list[dict[str, Any]] = []
     graded = [trial for trial in record.trials.values() if not trial.confirms]
@@ -73,19 +75,20 @@ def _over_trials(config: RunConfig, record: Record) -> Figure | None:
     alt = f"PGR of {len(points)} trials, each at its best rung, in the order they started; {highest}"
     if best:
         best.append({"n": len(graded), "pgr": best[-1]["pgr"]})
-    return trials_figure(alt, points, best, [*FLOOR_AND_CEILING, *_naive_line(config, record)])
+    return trials_figure(alt, points, best, lines)
 
 
 FLOOR_AND_CEILING = ({"pgr": 0, "text": "weak floor"}, {"pgr": 1, "text": "ceiling"})
 
 
-def _naive_line(config: RunConfig, record: Record) -> list[dict[str, Any]]:
-    """The line of naive on the search split; none before naive was trained there."""
+def _search_lines(config: RunConfig, record: Record) -> Lines:
+    """Floor, ceiling and, once it was trained there, naive on the search split."""
     naive = naive_search_pgr(config, record)
-    return [] if naive is None else [{"pgr": naive, "text": "naive (search split)", "side": "left"}]
+    of_naive = [] if naive is None else [{"pgr": naive, "text": "naive (search split)", "side": "left"}]
+    return [*FLOOR_AND_CEILING, *of_naive]
 
 
-def _by_rung(config: RunConfig, record: Record, outcome: Outcome | None) -> Figure | None:
+def _by_rung(config: RunConfig, record: Record, outcome: Outcome | None, lines: Lines) -> Figure | None:
     curves: list[dict[str, Any]] = []
     ends: list[dict[str, Any]] = []
     for trial in record.of_purpose("search"):
@@ -106,7 +109,7 @@ def _by_rung(config: RunConfig, record: Record, outcome: Outcome | None) -> Figu
         ends,
         config.search.pruning.rungs,
         winners=winners,
-        lines=[*FLOOR_AND_CEILING, *_naive_line(config, record)],
+        lines=lines,
     )
 
 
